@@ -1,0 +1,67 @@
+# The vocabulary of this repository: `make help` lists it.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-test run test check lint format types unit browser lab clean
+
+help:  ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.run node_modules/.package-lock.json  ## install what `make run` needs
+	@.ci/debian-packages coturn
+
+setup-test: setup $(VENV)/.dev  ## install what `make test` needs
+	@.ci/debian-packages coturn chromium firefox-esr iproute2 nftables
+
+$(PY):
+	@.ci/debian-packages python3-venv
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: pyproject.toml constraints.txt | $(PY)
+	$(PY) -m pip install --quiet --constraint constraints.txt .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	$(PY) -m pip install --quiet --constraint constraints.txt '.[dev]'
+	@touch $@
+
+node_modules/.package-lock.json: package.json package-lock.json .npmrc
+	npm ci --no-progress
+	@touch $@
+
+run: setup  ## serve the console; ARGS="--port 9000" go to server.py
+	$(PY) server.py $(ARGS)
+
+test: setup-test  ## every test: lint, types, unit, browser, lab
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	.ci/isolated $(PY) -m pytest
+
+check: $(VENV)/.dev lint types unit  ## lint, types and unit tests: under a minute
+
+lint: $(VENV)/.dev  ## ruff: lint and format
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+format: $(VENV)/.dev  ## ruff: format in place
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+types: $(VENV)/.dev  ## mypy --strict
+	$(VENV)/bin/mypy
+
+unit: $(VENV)/.dev  ## the pure core and the server, no browser
+	$(PY) -m pytest tests/unit
+
+browser: setup-test  ## real Chromium, real coturn, on a network of their own
+	.ci/isolated $(PY) -m pytest tests/browser
+
+lab: setup-test  ## every NAT kind against every other
+	$(PY) -m tests.lab $(ARGS)
+
+clean:  ## remove what setup and tests made
+	rm -rf $(VENV) node_modules build .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results

@@ -1,0 +1,199 @@
+"""ICE: server URIs (RFC 7064, 7065), the configuration a browser gets, candidates (RFC 8839).
+
+Used by the server to check its configuration file and by the page to read `GET /ice`: standard library only,
+nothing newer than Python 3.11.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+DEFAULT_PORTS = {"stun": 3478, "turn": 3478, "stuns": 5349, "turns": 5349}
+
+_URI = re.compile(
+    r"(?P<scheme>stuns?|turns?):"
+    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?)"
+    r"(?::(?P<port>[0-9]{1,5}))?"
+    r"(?:\?transport=(?P<transport>[A-Za-z0-9-]+))?"
+)
+
+
+class IceError(ValueError):
+    """A URI, a configuration or a candidate breaks a rule, which the message says."""
+
+
+@dataclass(frozen=True, slots=True)
+class IceUrl:
+    """A STUN or TURN server's URI. `transport` is `udp`, `tcp` or `tls`, as it goes over the wire."""
+
+    scheme: str
+    host: str
+    port: int
+    transport: str
+
+    @property
+    def is_turn(self) -> bool:
+        """Whether this server can relay."""
+        return self.scheme in ("turn", "turns")
+
+
+def parse_ice_url(text: str) -> IceUrl:
+    """Return the parts of a `stun:`, `turn:` or `turns:` URI (RFC 7064, section 3.1; RFC 7065, section 3.1).
+
+    Raises `IceError`, also for what is a valid URI but no browser would use.
+    """
+    if not (match := _URI.fullmatch(text)):
+        raise IceError(
+            f"{text[:120]!r} is not a stun:, turn: or turns: URI (RFC 7064, RFC 7065),"
+            " such as 'turn:turn.example.org:3478?transport=udp'"
+        )
+    scheme, query = match["scheme"], match["transport"]
+    port = int(match["port"]) if match["port"] else DEFAULT_PORTS[scheme]
+    if not 0 < port < 65536:
+        raise IceError(f"{text!r}: the port must be from 1 to 65535")
+    if scheme == "stuns":
+        raise IceError(f"{text!r}: no browser speaks STUN over TLS; use 'stun:', or 'turns:' for a relay")
+    if scheme == "stun":
+        if query:
+            raise IceError(f"{text!r}: a stun: URI has no transport (RFC 7064, section 3.1)")
+        return IceUrl(scheme, match["host"], port, "udp")
+    if query not in (None, "udp", "tcp"):
+        raise IceError(f"{text!r}: the transport must be 'udp' or 'tcp'")
+    if scheme == "turns" and query == "udp":
+        raise IceError(f"{text!r}: no browser speaks TURN over DTLS; use '?transport=tcp'")
+    if port < 1024 and port not in (80, 443):
+        raise IceError(f"{text!r}: browsers refuse TURN on port {port}; use 80, 443, or 1024 and above")
+    return IceUrl(scheme, match["host"], port, "tls" if scheme == "turns" else query or "udp")
+
+
+@dataclass(frozen=True, slots=True)
+class IceServer:
+    """An `RTCIceServer` (W3C WebRTC 1.0, section 4.2.4). `name` is the operator's word for it."""
+
+    urls: tuple[str, ...]
+    username: str = ""
+    credential: str = field(default="", repr=False)
+    name: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the `RTCIceServer` dictionary."""
+        server: dict[str, Any] = {"urls": list(self.urls)}
+        if self.username:
+            server |= {"username": self.username, "credential": self.credential}
+        return server
+
+
+@dataclass(frozen=True, slots=True)
+class IceConfiguration:
+    """What `GET /ice` says: an `RTCConfiguration`, and `expires`: Unix time in seconds, or None for ever."""
+
+    servers: tuple[IceServer, ...] = ()
+    policy: str = "all"
+    pool_size: int = 0
+    expires: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what no `RTCPeerConnection` would take."""
+        if self.policy not in ("all", "relay"):
+            raise IceError("iceTransportPolicy: must be 'all' or 'relay'")
+
+    def server_name(self, url: str) -> str:
+        """Return the operator's name for the server at `url`, else the URL's host, else nothing."""
+        for server in self.servers:
+            if url in server.urls and server.name:
+                return server.name
+        try:
+            return parse_ice_url(url).host if url else ""
+        except IceError:
+            return url
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the body of `GET /ice`. The extra members (`name`, `expires`) are ignored by a browser."""
+        return self.to_rtc_configuration() | {
+            "iceServers": [
+                server.to_json() | ({"name": server.name} if server.name else {}) for server in self.servers
+            ],
+            "expires": self.expires,
+        }
+
+    def to_rtc_configuration(self) -> dict[str, Any]:
+        """Return the `RTCConfiguration` dictionary (W3C WebRTC 1.0, section 4.2.1)."""
+        return {
+            "iceServers": [server.to_json() for server in self.servers],
+            "iceTransportPolicy": self.policy,
+            "bundlePolicy": "max-bundle",
+            "rtcpMuxPolicy": "require",
+            "iceCandidatePoolSize": self.pool_size,
+        }
+
+
+def ice_configuration_from_json(value: Any) -> IceConfiguration:
+    """Return the configuration in the body of `GET /ice`, or raise `IceError`."""
+    try:
+        servers = tuple(
+            IceServer(
+                urls=tuple(str(url) for url in entry["urls"]),
+                username=str(entry.get("username", "")),
+                credential=str(entry.get("credential", "")),
+                name=str(entry.get("name", "")),
+            )
+            for entry in value["iceServers"]
+        )
+        expires = value.get("expires")
+        return IceConfiguration(
+            servers=servers,
+            policy=str(value.get("iceTransportPolicy", "all")),
+            pool_size=int(value.get("iceCandidatePoolSize", 0)),
+            expires=None if expires is None else float(expires),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise IceError(f"not an ICE configuration: {error}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateLine:
+    """The parts of a `candidate` attribute (RFC 8839, section 5.1; RFC 6544, section 4.5 for `tcp_type`)."""
+
+    foundation: str
+    component: int
+    protocol: str
+    priority: int
+    address: str
+    port: int
+    type: str
+    related_address: str = ""
+    related_port: int = 0
+    tcp_type: str = ""
+    username_fragment: str = ""
+
+
+def parse_candidate(text: str) -> CandidateLine:
+    """Return the parts of `candidate:…`, or raise `IceError`."""
+    words = text.removeprefix("candidate:").split()
+    if len(words) < 8 or words[6] != "typ":
+        raise IceError(f"not a candidate (RFC 8839, section 5.1): {text[:80]!r}")
+    extensions = dict(zip(words[8::2], words[9::2], strict=False))
+    try:
+        return CandidateLine(
+            foundation=words[0],
+            component=int(words[1]),
+            protocol=words[2].lower(),
+            priority=int(words[3]),
+            address=words[4],
+            port=int(words[5]),
+            type=words[7],
+            related_address=extensions.get("raddr", ""),
+            related_port=int(extensions.get("rport", "0")),
+            tcp_type=extensions.get("tcptype", ""),
+            username_fragment=extensions.get("ufrag", ""),
+        )
+    except ValueError:
+        raise IceError(f"not a candidate (RFC 8839, section 5.1): {text[:80]!r}") from None
+
+
+_UFRAG = re.compile(r"^a=ice-ufrag:(\S+)", re.MULTILINE)
+
+
+def username_fragments(sdp: str) -> frozenset[str]:
+    """Return the `ice-ufrag` values in a description (RFC 8839, section 5.4): its ICE generation."""
+    return frozenset(_UFRAG.findall(sdp))

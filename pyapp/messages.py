@@ -1,0 +1,429 @@
+"""The signaling vocabulary: what a page and the server say to each other over `GET /ws`, one JSON object a frame.
+
+Client to server: `Join`, `Relay`, `Journal`, `Ping`, `Leave`.
+Server to client: `Welcome`, `PeerJoined`, `PeerLeft`, `Relayed`, `Journaled`, `Pong`, `Error`.
+
+A message checks itself when it is built, so an invalid one cannot exist on either side. Wire names are the
+camelCase of the field names; the W3C's names stand for the W3C's things (`sdpMid`, `usernameFragment`).
+Imported by the server too: standard library only, nothing newer than Python 3.11.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, ClassVar, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
+
+MAX_FRAME_BYTES = 64 * 1024
+"""The longest frame that the server reads. An offer with audio, video and screen is about 12 kB."""
+
+MAX_JOURNAL_ENTRIES = 100
+"""Entries in one `Journal` frame."""
+
+Scalar: TypeAlias = str | int | float | bool | None
+
+_SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_IDENTIFIER = re.compile(r"[0-9a-f]{32}")
+_EVENT = re.compile(r"[a-z][a-z0-9-]{0,63}")
+
+
+class MessageError(ValueError):
+    """A message breaks a rule: `field` names where (wire name), `rule` says which."""
+
+    def __init__(self, field_name: str, rule: str) -> None:
+        """Name the field as it stands on the wire, and the rule it breaks."""
+        super().__init__(f"{field_name}: {rule}")
+        self.field = field_name
+        self.rule = rule
+
+
+def check_session_name(name: str) -> str:
+    """Return `name` if it can name a session, else raise `MessageError`."""
+    if not _SESSION.fullmatch(name):
+        raise MessageError("session", "1 to 64 letters, digits, '.', '_' or '-', and no sign first")
+    return name
+
+
+def _check_identifier(name: str, value: str) -> None:
+    if not _IDENTIFIER.fullmatch(value):
+        raise MessageError(name, "32 hexadecimal digits, lower case")
+
+
+def _check_length(name: str, value: str, longest: int) -> None:
+    if len(value) > longest:
+        raise MessageError(name, f"at most {longest} characters")
+
+
+def _check_not_negative(name: str, value: int) -> None:
+    if not 0 <= value < 2**53:
+        raise MessageError(name, "a whole number from 0, below 2^53")
+
+
+# What one peer tells the other; the server carries it unread.
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """An `RTCSessionDescriptionInit` (W3C WebRTC 1.0, section 4.6.2): an offer or an answer."""
+
+    kind: ClassVar[str] = "description"
+    type: str
+    sdp: str
+
+    def __post_init__(self) -> None:
+        """Refuse what no `setRemoteDescription` would take."""
+        if self.type not in ("offer", "answer"):
+            raise MessageError("type", "'offer' or 'answer'")
+        if not self.sdp.startswith("v=0"):
+            raise MessageError("sdp", "starts with 'v=0' (RFC 8866, section 5.1)")
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An `RTCIceCandidateInit` (W3C WebRTC 1.0, section 4.8.1); an empty `candidate` is the end of candidates."""
+
+    kind: ClassVar[str] = "candidate"
+    candidate: str
+    sdp_mid: str | None
+    sdp_m_line_index: int | None
+    username_fragment: str | None
+
+    def __post_init__(self) -> None:
+        """Refuse what no `addIceCandidate` would take."""
+        _check_length("candidate", self.candidate, 2048)
+        if self.candidate and not self.candidate.startswith("candidate:"):
+            raise MessageError("candidate", "empty, or starts with 'candidate:' (RFC 8839, section 5.1)")
+        if self.sdp_mid is None and self.sdp_m_line_index is None:
+            raise MessageError("sdpMid", "sdpMid or sdpMLineIndex must be there")
+        _check_length("sdpMid", self.sdp_mid or "", 256)
+        _check_length("usernameFragment", self.username_fragment or "", 256)
+        if self.sdp_m_line_index is not None and not 0 <= self.sdp_m_line_index < 2**16:
+            raise MessageError("sdpMLineIndex", "a whole number from 0 to 65535")
+
+
+PeerMessage: TypeAlias = Description | Candidate
+
+
+# Client to server.
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """First frame on a new socket: take, or take again, a place in a session.
+
+    `participant` names this page load and is told to the other side; `key` proves that a later socket is the same
+    page load and is told to nobody.
+    """
+
+    kind: ClassVar[str] = "join"
+    session: str
+    participant: str
+    key: str
+    invitation: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse names that could not be told apart, logged or used as a file name."""
+        check_session_name(self.session)
+        _check_identifier("participant", self.participant)
+        _check_identifier("key", self.key)
+        _check_length("invitation", self.invitation, 4096)
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """For the other participant. `number` counts from 1 in each direction; 0 with no body only acknowledges.
+
+    `to` names the participant meant, or is empty: whoever is, or comes, there.
+    """
+
+    kind: ClassVar[str] = "relay"
+    to: str
+    number: int
+    ack: int
+    body: PeerMessage | None
+
+    def __post_init__(self) -> None:
+        """Refuse a number without a body and a body without a number."""
+        if self.to:
+            _check_identifier("to", self.to)
+        _check_numbered(self.number, self.ack, self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One line of diagnostics. `number` counts from 1 in a page load; `at` is Unix time in milliseconds."""
+
+    kind: ClassVar[str] = "entry"
+    number: int
+    at: float
+    event: str
+    data: Mapping[str, Scalar]
+
+    def __post_init__(self) -> None:
+        """Keep an entry one short flat line."""
+        _check_not_negative("number", self.number)
+        if not _EVENT.fullmatch(self.event):
+            raise MessageError("event", "lower-case words joined by '-', at most 64 characters")
+        if len(self.data) > 48:
+            raise MessageError("data", "at most 48 fields")
+        for name, value in self.data.items():
+            _check_length("data", name, 64)
+            if isinstance(value, str):
+                _check_length(f"data.{name}", value, 1024)
+            elif value is not None and not isinstance(value, int | float):
+                raise MessageError(f"data.{name}", "text, a number, true, false or null")
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """Diagnostics for the server's journal of the session; answered by `Journaled`."""
+
+    kind: ClassVar[str] = "journal"
+    entries: tuple[JournalEntry, ...]
+
+    def __post_init__(self) -> None:
+        """Keep a frame small."""
+        if not 1 <= len(self.entries) <= MAX_JOURNAL_ENTRIES:
+            raise MessageError("entries", f"1 to {MAX_JOURNAL_ENTRIES} entries")
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Answered at once by a `Pong` with the same `number`: the round trip of the signaling socket."""
+
+    kind: ClassVar[str] = "ping"
+    number: int
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be counted exactly in JavaScript."""
+        _check_not_negative("number", self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """The participant gives up the place; the other side is told at once."""
+
+    kind: ClassVar[str] = "leave"
+
+
+# Server to client.
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """The place is taken. `polite` is this side's role (W3C WebRTC 1.0, section 10.7); `peer` is empty when alone."""
+
+    kind: ClassVar[str] = "welcome"
+    polite: bool
+    peer: str
+
+    def __post_init__(self) -> None:
+        """Refuse what is no participant."""
+        if self.peer:
+            _check_identifier("peer", self.peer)
+
+
+@dataclass(frozen=True, slots=True)
+class PeerJoined:
+    """The other place is taken now; sent also when the same peer came back with a new socket."""
+
+    kind: ClassVar[str] = "peer-joined"
+    peer: str
+
+    def __post_init__(self) -> None:
+        """Refuse what is no participant."""
+        _check_identifier("peer", self.peer)
+
+
+@dataclass(frozen=True, slots=True)
+class PeerLeft:
+    """The other place is free."""
+
+    kind: ClassVar[str] = "peer-left"
+    peer: str
+
+    def __post_init__(self) -> None:
+        """Refuse what is no participant."""
+        _check_identifier("peer", self.peer)
+
+
+@dataclass(frozen=True, slots=True)
+class Relayed:
+    """A `Relay` of the other participant, `sender`."""
+
+    kind: ClassVar[str] = "relayed"
+    sender: str
+    number: int
+    ack: int
+    body: PeerMessage | None
+
+    def __post_init__(self) -> None:
+        """As for `Relay`."""
+        _check_identifier("sender", self.sender)
+        _check_numbered(self.number, self.ack, self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Journaled:
+    """Entries up to and including `number` are kept."""
+
+    kind: ClassVar[str] = "journaled"
+    number: int
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be counted exactly in JavaScript."""
+        _check_not_negative("number", self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """The answer to `Ping`."""
+
+    kind: ClassVar[str] = "pong"
+    number: int
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be counted exactly in JavaScript."""
+        _check_not_negative("number", self.number)
+
+
+FATAL_CODES = frozenset(
+    {
+        "session-full",
+        "invitation-required",
+        "invitation-invalid",
+        "invitation-expired",
+        "superseded",
+        "not-joined",
+    }
+)
+"""Codes of an `Error` after which the server closes the socket, and joining again as before would not help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """The server could not do what was asked. `limit` names the limit that was hit, where it was one.
+
+    Codes: `malformed`, `limit`, `unavailable` and those of `FATAL_CODES`.
+    """
+
+    kind: ClassVar[str] = "error"
+    code: str
+    message: str
+    limit: str = ""
+
+
+ClientMessage: TypeAlias = Join | Relay | Journal | Ping | Leave
+ServerMessage: TypeAlias = Welcome | PeerJoined | PeerLeft | Relayed | Journaled | Pong | Error
+Message: TypeAlias = ClientMessage | ServerMessage | PeerMessage | JournalEntry
+
+
+def _check_numbered(number: int, ack: int, body: PeerMessage | None) -> None:
+    _check_not_negative("number", number)
+    _check_not_negative("ack", ack)
+    if (body is None) != (number == 0):
+        raise MessageError("number", "0 without a body, from 1 with one")
+
+
+def encode(message: Message) -> str:
+    """Return `message` as the text of one frame."""
+    return json.dumps(to_json(message), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def to_json(message: Message) -> dict[str, Any]:
+    """Return `message` as the object that stands in the frame."""
+    return {"kind": message.kind} | {
+        _wire_name(item.name): _value_to_json(getattr(message, item.name)) for item in fields(message)
+    }
+
+
+def decode_client(text: str) -> ClientMessage:
+    """Return the client's message in `text`, or raise `MessageError`."""
+    message: ClientMessage = _from_json(_parse(text), get_args(ClientMessage), "frame")
+    return message
+
+
+def decode_server(text: str) -> ServerMessage:
+    """Return the server's message in `text`, or raise `MessageError`."""
+    message: ServerMessage = _from_json(_parse(text), get_args(ServerMessage), "frame")
+    return message
+
+
+def _refuse_constant(name: str) -> float:
+    raise MessageError("frame", f"{name} is not JSON (RFC 8259)")
+
+
+def _parse(text: str) -> Any:
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise MessageError("frame", "nested too deeply") from None
+    except MessageError:
+        raise
+    except ValueError:
+        raise MessageError("frame", "not JSON (RFC 8259)") from None
+
+
+_T = TypeVar("_T")
+
+
+def _from_json(value: Any, types: tuple[type[_T], ...], where: str) -> _T:
+    if not isinstance(value, dict):
+        raise MessageError(where, "an object")
+    by_kind = {getattr(cls, "kind", ""): cls for cls in types}
+    kind = value.get("kind")
+    if not isinstance(kind, str) or kind not in by_kind:
+        raise MessageError("kind", f"one of {', '.join(sorted(by_kind))}")
+    return _build(by_kind[kind], value)
+
+
+def _build(cls: type[_T], value: dict[str, Any]) -> _T:
+    hints = get_type_hints(cls)
+    known = {_wire_name(item.name): item for item in fields(cls)}  # type: ignore[arg-type]  # every cls is a dataclass
+    for name in value:
+        if name not in known and name != "kind":
+            raise MessageError(name[:64], f"no such field in '{getattr(cls, 'kind', '')}'")
+    arguments: dict[str, Any] = {}
+    for name, item in known.items():
+        if name in value:
+            arguments[item.name] = _read(value[name], hints[item.name], name)
+        elif item.default is MISSING:
+            raise MessageError(name, "missing")
+    return cls(**arguments)
+
+
+_NAMES = {str: "text", bool: "true or false", int: "a whole number", float: "a number", type(None): "null"}
+
+
+def _read(value: Any, hint: Any, name: str) -> Any:
+    """Return `value` as the annotated type `hint`; only the shapes that stand in this module's dataclasses."""
+    if hint == PeerMessage | None:
+        return None if value is None else _from_json(value, get_args(PeerMessage), name)
+    if get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            raise MessageError(name, "a list")
+        return tuple(_from_json(entry, (get_args(hint)[0],), name) for entry in value)
+    if get_origin(hint) is Mapping:
+        if not isinstance(value, dict):
+            raise MessageError(name, "an object")
+        return value
+    allowed = get_args(hint) or (hint,)
+    if float in allowed:
+        allowed = (*allowed, int)
+    # A bool is an int to Python, and is not one to JSON.
+    if type(value) not in allowed:
+        raise MessageError(name, " or ".join(_NAMES[kind] for kind in get_args(hint) or (hint,)))
+    return value
+
+
+def _value_to_json(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_value_to_json(entry) for entry in value]
+    if isinstance(value, Mapping):
+        return dict(value)
+    return to_json(value) if hasattr(value, "kind") else value
+
+
+def _wire_name(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
