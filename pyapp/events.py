@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from pyapp.ice import IceConfiguration
-from pyapp.messages import Candidate, Description, Scalar, ServerMessage
+from pyapp.messages import Candidate, Scalar, ServerMessage
 
 MediaKind: TypeAlias = Literal["camera", "microphone", "screen"]
 ChannelLabel: TypeAlias = Literal["messages"]
@@ -102,6 +102,14 @@ class SignalingGarbled:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionDescription:
+    """An `RTCSessionDescription`: `type` is `offer` or `answer`."""
+
+    type: str
+    sdp: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class NegotiationNeeded:
     """`negotiationneeded`."""
 
@@ -110,14 +118,14 @@ class NegotiationNeeded:
 class LocalDescriptionSet:
     """`setLocalDescription()` is done; this is the description that it set."""
 
-    description: Description
+    description: SessionDescription
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteDescriptionSet:
     """`setRemoteDescription()` is done."""
 
-    description: Description
+    description: SessionDescription
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,11 +64,16 @@ def _check_not_negative(name: str, value: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """An `RTCSessionDescriptionInit` (W3C WebRTC 1.0, section 4.6.2): an offer or an answer."""
+    """An offer or an answer (`RTCSessionDescriptionInit`, W3C WebRTC 1.0, section 4.6.2).
+
+    `exchange` counts the sender's offers from 1; an answer repeats the number of its offer, so that an answer to an
+    older offer is known for what it is.
+    """
 
     kind: ClassVar[str] = "description"
     type: str
     sdp: str
+    exchange: int
 
     def __post_init__(self) -> None:
         """Refuse what no `setRemoteDescription` would take."""
@@ -76,6 +81,7 @@ class Description:
             raise MessageError("type", "'offer' or 'answer'")
         if not self.sdp.startswith("v=0"):
             raise MessageError("sdp", "starts with 'v=0' (RFC 8866, section 5.1)")
+        _check_not_negative("exchange", self.exchange)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,136 @@
+"""What the core wants done: its only output. The runner hands each to the shell that can do it."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from pyapp.events import ChannelLabel, MediaKind, SessionDescription
+from pyapp.ice import IceConfiguration
+from pyapp.messages import Candidate, ClientMessage
+
+# To the server.
+
+
+@dataclass(frozen=True, slots=True)
+class FetchIceConfiguration:
+    """Ask `GET /ice`; answered by `IceConfigurationReceived` or `IceConfigurationFailed`."""
+
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSignaling:
+    """Open a WebSocket in place of the one that is there; answered by `SignalingOpened` or `SignalingClosed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class CloseSignaling:
+    """Close the WebSocket; no event follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendSignaling:
+    """Send a message to the server."""
+
+    message: ClientMessage
+
+
+# To the RTCPeerConnection. The browser chains calls on it (W3C WebRTC 1.0, section 4.4.1.2), so their order holds.
+
+
+@dataclass(frozen=True, slots=True)
+class CreatePeer:
+    """Make an `RTCPeerConnection` with its channels, in place of the one that is there."""
+
+    configuration: IceConfiguration
+
+
+@dataclass(frozen=True, slots=True)
+class ClosePeer:
+    """Close it; no event follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetLocalDescription:
+    """`setLocalDescription()` without an argument: the browser makes the offer or answer that fits."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetRemoteDescription:
+    """`setRemoteDescription()`, which rolls back an own offer that stands in the way."""
+
+    description: SessionDescription
+
+
+@dataclass(frozen=True, slots=True)
+class AddIceCandidate:
+    """`addIceCandidate()`."""
+
+    candidate: Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class RestartIce:
+    """`restartIce()`; `negotiationneeded` follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendOnChannel:
+    """Send a text on a data channel."""
+
+    label: ChannelLabel
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SampleStats:
+    """`getStats()`; answered by `StatsSampled`."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartMedia:
+    """Ask for the camera, microphone or screen and send it; answered by `MediaStarted` or `MediaFailed`."""
+
+    kind: MediaKind
+
+
+@dataclass(frozen=True, slots=True)
+class StopMedia:
+    """Switch it off; answered by `MediaStopped`."""
+
+    kind: MediaKind
+
+
+# To the runner.
+
+
+@dataclass(frozen=True, slots=True)
+class StartTimer:
+    """Emit `TimerFired(name)` after so many seconds, and up to `spread` later at random; replaces one of that name."""
+
+    name: str
+    after: float
+    spread: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTimer:
+    """Forget the timer of that name, if there is one."""
+
+    name: str
+
+
+ServerCommand: TypeAlias = FetchIceConfiguration | OpenSignaling | CloseSignaling | SendSignaling
+PeerCommand: TypeAlias = (
+    CreatePeer
+    | ClosePeer
+    | SetLocalDescription
+    | SetRemoteDescription
+    | AddIceCandidate
+    | RestartIce
+    | SendOnChannel
+    | SampleStats
+    | StartMedia
+    | StopMedia
+)
+TimerCommand: TypeAlias = StartTimer | CancelTimer
+Command: TypeAlias = ServerCommand | PeerCommand | TimerCommand

@@ -1,0 +1,203 @@
+"""Delivery of our own above any channel: numbered, acknowledged, sent again; exactly once, in order.
+
+`Delivery` is one end of a conversation. It does not know what carries it: the signaling socket uses one (sent again
+when a new socket is there), the messages of the two people use another (sent again when an acknowledgement is late,
+over an unordered channel without retransmissions of its own, because SCTP's doubling timer can hold data back for
+seconds after the path is whole again). It outlives both: a new socket, an ICE restart, a new `RTCPeerConnection`.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from pyapp.messages import MessageError
+
+T = TypeVar("T")
+
+MAX_HELD = 64
+"""Numbers of messages that came early, listed in one acknowledgement."""
+
+
+class DeliveryFullError(Exception):
+    """What is kept for the other side has reached its limit, which the message names."""
+
+
+@dataclass(slots=True)
+class _Outgoing(Generic[T]):
+    body: T
+    size: int
+    transmitted_at: float | None = None
+    transmissions: int = 0
+
+
+@dataclass(slots=True)
+class RoundTrip:
+    """Smoothed round trip in seconds, and the time after which an acknowledgement is late (RFC 6298, section 2)."""
+
+    smoothed: float | None = None
+    variation: float = 0.0
+
+    def measured(self, seconds: float) -> None:
+        """Take one measurement into account."""
+        if self.smoothed is None:
+            self.smoothed, self.variation = seconds, seconds / 2
+            return
+        self.variation += (abs(seconds - self.smoothed) - self.variation) / 4
+        self.smoothed += (seconds - self.smoothed) / 8
+
+    def timeout(self, *, first: float = 0.5, least: float = 0.15, most: float = 2.0) -> float:
+        """Return the seconds to wait for an acknowledgement; `first` before anything was measured."""
+        if self.smoothed is None:
+            return first
+        return min(max(self.smoothed + 4 * self.variation, least), most)
+
+
+@dataclass(slots=True)
+class Delivery(Generic[T]):
+    """One end of a numbered conversation. Times are seconds; sizes are bytes.
+
+    `keep` bounds what may wait for an acknowledgement; `window` bounds what is on its way at once.
+    """
+
+    keep: int = 1 << 20
+    window: int = 1 << 16
+    round_trip: RoundTrip = field(default_factory=RoundTrip)
+    _next_number: int = 1
+    _outgoing: dict[int, _Outgoing[T]] = field(default_factory=dict)
+    _accepted: int = 0
+    _early: dict[int, T] = field(default_factory=dict)
+
+    @property
+    def ack(self) -> int:
+        """The number up to which everything came in."""
+        return self._accepted
+
+    @property
+    def held(self) -> tuple[int, ...]:
+        """Numbers above `ack` that came early."""
+        return tuple(sorted(self._early)[:MAX_HELD])
+
+    @property
+    def waiting(self) -> tuple[T, ...]:
+        """What the other side has not acknowledged, in order."""
+        return tuple(item.body for item in self._outgoing.values())
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Size of what the other side has not acknowledged."""
+        return sum(item.size for item in self._outgoing.values())
+
+    def submit(self, body: T, *, size: int) -> int:
+        """Take `body` for the other side and return its number. Raises `DeliveryFullError`, and then takes nothing."""
+        if self.waiting_bytes + size > self.keep:
+            raise DeliveryFullError(f"more than {self.keep} bytes would wait for the other side")
+        number = self._next_number
+        self._next_number += 1
+        self._outgoing[number] = _Outgoing(body, size)
+        return number
+
+    def due(self, now: float, *, resend_after: float) -> list[tuple[int, T]]:
+        """Return what is to be transmitted now, in order: the new, and what is late; and count it as transmitted.
+
+        A message that was sent again waits twice as long each time, up to eight times.
+        """
+        result = []
+        on_the_way = 0
+        for number, item in self._outgoing.items():
+            if on_the_way + item.size > self.window and on_the_way:
+                break
+            on_the_way += item.size
+            if item.transmitted_at is None or now - item.transmitted_at >= self._patience(item, resend_after):
+                item.transmitted_at = now
+                item.transmissions += 1
+                result.append((number, item.body))
+        return result
+
+    def next_due(self, *, resend_after: float) -> float | None:
+        """Return the time at which `due` has something again if nothing is acknowledged, or None."""
+        return min(
+            (
+                item.transmitted_at + self._patience(item, resend_after)
+                for item in self._outgoing.values()
+                if item.transmitted_at is not None
+            ),
+            default=None,
+        )
+
+    def path_changed(self) -> None:
+        """Forget what was transmitted: all that waits is due at once, whatever was tried on the old path."""
+        for item in self._outgoing.values():
+            item.transmitted_at = None
+            item.transmissions = 0
+
+    def acknowledged(self, ack: int, held: Iterable[int] = (), *, now: float | None = None) -> list[int]:
+        """Take the other side's acknowledgement: return the numbers that are delivered by it."""
+        done = [number for number in self._outgoing if number <= ack]
+        done += [number for number in held if number in self._outgoing and number > ack]
+        for number in done:
+            item = self._outgoing.pop(number)
+            # Karn's rule (RFC 6298, section 3): what was sent twice measures nothing.
+            if now is not None and item.transmitted_at is not None and item.transmissions == 1:
+                self.round_trip.measured(now - item.transmitted_at)
+        return done
+
+    def accept(self, number: int, body: T) -> list[T]:
+        """Take a numbered message in: return what may be handed on now, in order; what came twice is dropped."""
+        if number <= self._accepted or number in self._early:
+            return []
+        self._early[number] = body
+        ready = []
+        while self._accepted + 1 in self._early:
+            self._accepted += 1
+            ready.append(self._early.pop(self._accepted))
+        return ready
+
+    @staticmethod
+    def _patience(item: _Outgoing[T], resend_after: float) -> float:
+        doublings = min(max(item.transmissions - 1, 0), 3)
+        return resend_after * float(1 << doublings)
+
+
+MAX_TEXT_BYTES = 32 * 1024
+"""The longest message of a person, in UTF-8: well under the 64 kB that every browser's channel takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What goes over the `messages` channel: a numbered text (or `number` 0 for none) with an acknowledgement."""
+
+    number: int
+    text: str
+    ack: int
+    held: tuple[int, ...] = ()
+
+
+def encode_frame(frame: Frame) -> str:
+    """Return `frame` as the text of one channel message; short keys, because it is sent often."""
+    value: dict[str, object] = {"a": frame.ack}
+    if frame.held:
+        value["h"] = frame.held
+    if frame.number:
+        value |= {"n": frame.number, "t": frame.text}
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def decode_frame(text: str) -> Frame:
+    """Return the frame in `text`, or raise `MessageError`."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        raise MessageError("frame", "not JSON (RFC 8259)") from None
+    if not isinstance(value, dict):
+        raise MessageError("frame", "an object")
+    number, body, ack, held = value.get("n", 0), value.get("t", ""), value.get("a"), value.get("h", [])
+    if type(ack) is not int or ack < 0:
+        raise MessageError("a", "a whole number from 0")
+    if type(number) is not int or number < 0:
+        raise MessageError("n", "a whole number from 0")
+    if not isinstance(body, str):
+        raise MessageError("t", "text")
+    if not isinstance(held, list) or not all(type(entry) is int for entry in held) or len(held) > MAX_HELD:
+        raise MessageError("h", f"at most {MAX_HELD} whole numbers")
+    return Frame(number, body, ack, tuple(held))

@@ -1,0 +1,188 @@
+"""Perfect negotiation (W3C WebRTC 1.0, section 10.7) as a state machine without a browser.
+
+The specification's three flags are one state here:
+
+    stable            -> making-offer        `setLocalDescription()` was called       ("makingOffer")
+    making-offer      -> have-local-offer    the offer is set, and sent
+    have-local-offer  -> applying-answer     `setRemoteDescription(answer)` was called ("isSettingRemoteAnswerPending")
+    applying-answer   -> stable
+    any but answering -> answering           an offer came; an own offer is rolled back if this side is polite
+    answering         -> stable              the answer is set, and sent
+
+Two rules for candidates: ours leave after the description that they belong to, theirs are applied after it. An ICE
+generation is known by its `ice-ufrag`; what belongs to an older one is dropped.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from pyapp import commands, events
+from pyapp.commands import Command
+from pyapp.ice import username_fragments
+from pyapp.messages import Candidate, Description, PeerMessage
+
+NegotiationState: TypeAlias = Literal["stable", "making-offer", "have-local-offer", "applying-answer", "answering"]
+
+MAX_HELD_CANDIDATES = 256
+"""Candidates kept for a description that did not come yet; a generation of a well-connected machine has about 40."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToPeer:
+    """An output of the negotiation beside its commands: a message for the other side."""
+
+    message: PeerMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Something that came was left aside, and why: for the journal."""
+
+    what: str
+    why: str
+
+
+Output: TypeAlias = Command | ToPeer | Ignored
+
+
+@dataclass(slots=True)
+class Negotiation:
+    """Offers and answers of one `RTCPeerConnection`. `polite` yields when two offers cross.
+
+    A side that is not `initiator` leaves the first offer to the other, so that the two do not cross at the start.
+    """
+
+    polite: bool
+    initiator: bool
+    state: NegotiationState = "stable"
+    ice_generation: int = 0
+    """How many ICE restarts have been negotiated."""
+    _needed: bool = False
+    _exchange: int = 0
+    _remote_exchange: int = 0
+    _to_answer: events.SessionDescription | None = None
+    _local_fragments: frozenset[str] = frozenset()
+    _remote_fragments: frozenset[str] = frozenset()
+    _retired_fragments: frozenset[str] = frozenset()
+    _settled_fragments: frozenset[str] = frozenset()
+    _unsent: list[Candidate] = field(default_factory=list)
+    _unapplied: list[Candidate] = field(default_factory=list)
+
+    @property
+    def fragments(self) -> tuple[frozenset[str], frozenset[str]]:
+        """The `ice-ufrag` values of the latest local and remote descriptions: the ICE generation in use."""
+        return self._local_fragments, self._remote_fragments
+
+    def needed(self) -> list[Output]:
+        """`negotiationneeded`: make an offer now, or when the exchange under way is over."""
+        if not self.initiator:
+            # The browser asks again after the first answer if the other side's offer did not cover it.
+            return []
+        if self.state != "stable":
+            self._needed = True
+            return []
+        self._needed = False
+        self.state = "making-offer"
+        return [commands.SetLocalDescription()]
+
+    def take_initiative(self) -> list[Output]:
+        """Make the first offer after all: the other side, whose turn it was, did not."""
+        if self.initiator:
+            return []
+        self.initiator = True
+        return self.needed()
+
+    def local_description_set(self, description: events.SessionDescription) -> list[Output]:
+        """`setLocalDescription()` is done: send what it set, if it still stands."""
+        match self.state, description.type:
+            case "making-offer", "offer":
+                self.state = "have-local-offer"
+                self._exchange += 1
+                return self._send(description, self._exchange)
+            case "answering", "answer":
+                self.initiator = True
+                outputs = self._send(description, self._remote_exchange)
+                return outputs + self._stable()
+        return [Ignored(f"local {description.type}", "another offer took its place")]
+
+    def remote_description(self, message: Description) -> list[Output]:
+        """Take an offer or an answer of the other side."""
+        description = events.SessionDescription(message.type, message.sdp)
+        if message.type == "answer":
+            if self.state != "have-local-offer" or message.exchange != self._exchange:
+                return [Ignored("remote answer", f"to offer {message.exchange}, which no longer stands")]
+            self.state = "applying-answer"
+            return [commands.SetRemoteDescription(description), *self._remote_generation(description)]
+        if self.state in ("making-offer", "have-local-offer") and not self.polite:
+            return [Ignored("remote offer", "it crossed an own offer, and this is the impolite side")]
+        self.state = "answering"
+        self._remote_exchange = message.exchange
+        self._to_answer = description
+        return [commands.SetRemoteDescription(description)]
+
+    def remote_description_set(self, description: events.SessionDescription) -> list[Output]:
+        """`setRemoteDescription()` is done."""
+        match self.state, description.type:
+            case "applying-answer", "answer":
+                return self._stable()
+            case "answering", "offer" if description is self._to_answer:
+                # The answer first: candidates of the other side have time while ours travels.
+                return [commands.SetLocalDescription(), *self._remote_generation(description)]
+        return []
+
+    def local_candidate(self, candidate: Candidate) -> list[Output]:
+        """`icecandidate`: send it at once, unless its description was not sent yet (RFC 8838, section 9)."""
+        if candidate.username_fragment in self._local_fragments or candidate.username_fragment is None:
+            return [ToPeer(candidate)]
+        self._unsent.append(candidate)
+        return []
+
+    def local_candidates_ended(self) -> list[Output]:
+        """Gathering is complete: say so for the generation whose description was sent (RFC 8838, section 13)."""
+        return [ToPeer(Candidate("", None, 0, fragment)) for fragment in sorted(self._local_fragments)]
+
+    def remote_candidate(self, candidate: Candidate) -> list[Output]:
+        """Take a candidate: apply it, keep it for its description, or drop it with its generation."""
+        fragment = candidate.username_fragment
+        if fragment in self._remote_fragments or (fragment is None and self._remote_fragments):
+            return [commands.AddIceCandidate(candidate)]
+        if fragment in self._retired_fragments:
+            return [Ignored("remote candidate", f"of an older ICE generation, {fragment}")]
+        self._unapplied.append(candidate)
+        if len(self._unapplied) > MAX_HELD_CANDIDATES:
+            dropped = self._unapplied.pop(0)
+            return [Ignored("remote candidate", f"no description came for {dropped.username_fragment}")]
+        return []
+
+    def operation_failed(self, operation: str) -> list[Output]:
+        """Settle after a refused call: what was under way is over, and a later exchange starts anew."""
+        if operation in ("setLocalDescription", "setRemoteDescription"):
+            return self._stable()
+        return []
+
+    def _send(self, description: events.SessionDescription, exchange: int) -> list[Output]:
+        self._local_fragments = username_fragments(description.sdp)
+        ready = [entry for entry in self._unsent if entry.username_fragment in self._local_fragments]
+        # What is left belonged to an offer that was rolled back: nobody will ever ask for it.
+        self._unsent.clear()
+        message = Description(description.type, description.sdp, exchange)
+        return [ToPeer(message), *(ToPeer(candidate) for candidate in ready)]
+
+    def _remote_generation(self, description: events.SessionDescription) -> list[Output]:
+        fragments = username_fragments(description.sdp)
+        self._retired_fragments = (self._retired_fragments | self._remote_fragments) - fragments
+        self._remote_fragments = fragments
+        ready = [
+            entry
+            for entry in self._unapplied
+            if entry.username_fragment in fragments or entry.username_fragment is None
+        ]
+        self._unapplied = [entry for entry in self._unapplied if entry not in ready]
+        return [commands.AddIceCandidate(candidate) for candidate in ready]
+
+    def _stable(self) -> list[Output]:
+        self.state = "stable"
+        if self._settled_fragments and self._local_fragments.isdisjoint(self._settled_fragments):
+            self.ice_generation += 1
+        self._settled_fragments = self._local_fragments
+        return self.needed() if self._needed else []
