@@ -1,0 +1,1 @@
+"""The shell: the only modules that import `js` and `pyodide`. They translate and forward, and decide nothing."""

@@ -1,0 +1,75 @@
+"""The border to JavaScript: every proxy and every JavaScript null is dealt with here.
+
+Three rules keep proxies from leaking or dying early. Values come in through `plain()`, so that the rest of the program
+sees Python only. Values go out through `jsobj()`, which copies: a raw dict or list would be a borrowed proxy, destroyed
+when the call returns. Callbacks go out through `Listeners`, which keeps each proxy until it is detached.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from js import JSON, AbortController, Object
+from pyodide.ffi import JsProxy, create_proxy, jsnull, to_js
+
+OnError: TypeAlias = Callable[[str, Exception], None]
+"""Told of an exception that a callback raised: where it happened (`click on #connect`), and the exception."""
+
+
+def plain(value: Any) -> Any:
+    """Return the Python counterpart of a JavaScript value: `None`, a scalar, or dicts and lists of them.
+
+    `null` and `undefined` are `None`, inside an object too (a key whose value is `undefined` is left out). An object
+    crosses as JSON, in one call, so what JSON leaves out (functions, inherited getters without `toJSON`) is left out:
+    pick such fields first. An `RTCStatsReport` is a map: `plain(Object.fromEntries(report))`.
+    """
+    if value is jsnull:
+        return None
+    if isinstance(value, JsProxy):
+        text = JSON.stringify(value)
+        return None if text is None else json.loads(text)
+    return value
+
+
+def jsobj(value: Mapping[str, Any]) -> JsProxy:
+    """Return a new JavaScript object with the entries of `value`, copied deeply, with no proxy in it."""
+    return to_js(value, dict_converter=Object.fromEntries, create_pyproxies=False)
+
+
+class Listeners:
+    """Python callbacks on JavaScript event targets, detached together by `close()`.
+
+    The browser reports an exception of an event handler to nobody but its console. Here it goes to `on_error`.
+    """
+
+    def __init__(self, on_error: OnError) -> None:
+        self._on_error = on_error
+        self._controller = AbortController.new()
+        self._options = jsobj({})
+        self._options.signal = self._controller.signal
+        self._proxies: list[JsProxy] = []
+
+    def add(self, target: Any, event: str, callback: Callable[[Any], None]) -> None:
+        """Call `callback` with each `event` of `target` until `close()`."""
+
+        def guarded(argument: Any) -> None:
+            try:
+                callback(argument)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it must not end in the browser's console only
+                self._on_error(f"{event} on {_name_of(target)}", error)
+
+        proxy = create_proxy(guarded)
+        self._proxies.append(proxy)
+        target.addEventListener(event, proxy, self._options)
+
+    def close(self) -> None:
+        """Detach every callback and release it. Later calls do nothing."""
+        self._controller.abort()
+        while self._proxies:
+            self._proxies.pop().destroy()
+
+
+def _name_of(target: Any) -> str:
+    identifier = getattr(target, "id", None)
+    kind = target.constructor.name
+    return f"{kind} #{identifier}" if isinstance(identifier, str) and identifier else str(kind)
