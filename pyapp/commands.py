@@ -50,6 +50,13 @@ class ClosePeer:
 
 
 @dataclass(frozen=True, slots=True)
+class SetConfiguration:
+    """`setConfiguration()`: for what is gathered from now on."""
+
+    configuration: IceConfiguration
+
+
+@dataclass(frozen=True, slots=True)
 class SetLocalDescription:
     """`setLocalDescription()` without an argument: the browser makes the offer or answer that fits."""
 
@@ -105,11 +112,15 @@ class StopMedia:
 
 @dataclass(frozen=True, slots=True)
 class StartTimer:
-    """Emit `TimerFired(name)` after so many seconds, and up to `spread` later at random; replaces one of that name."""
+    """Emit `TimerFired(name)` after so many seconds, and up to `spread` later at random.
+
+    It replaces one of that name, or with `only_if_idle` leaves it as it is.
+    """
 
     name: str
     after: float
     spread: float = 0.0
+    only_if_idle: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +134,7 @@ ServerCommand: TypeAlias = FetchIceConfiguration | OpenSignaling | CloseSignalin
 PeerCommand: TypeAlias = (
     CreatePeer
     | ClosePeer
+    | SetConfiguration
     | SetLocalDescription
     | SetRemoteDescription
     | AddIceCandidate

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from pyapp.diagnostics import LogLine
+
+__all__ = ["Fact", "LogLine", "MediaControl", "MessageLine", "View"]
+
 PageState: TypeAlias = Literal[
     "loading", "ready", "waiting", "connecting", "connected", "recovering", "failed", "closed"
 ]
@@ -36,17 +40,6 @@ class MessageLine:
     mine: bool
     text: str
     status: Literal["", "sending", "delivered", "lost"] = ""
-
-
-@dataclass(frozen=True, slots=True)
-class LogLine:
-    """A line of the diagnostics. `mark` is `>` sent, `<` received, `=` state, `!` trouble; `time` is local time."""
-
-    number: int
-    at: float
-    mark: str
-    text: str
-    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What is going on, as facts: the journal of a page load, the path report from `getStats()`, verdicts in plain words."""
+"""What is going on, as facts: the journal of a page load, the path from `getStats()`, verdicts in plain words."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -18,8 +18,8 @@ KEPT = 2000
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One line for the page; `at` is Unix time in milliseconds."""
+class LogLine:
+    """A line for the page. `mark` is `>` sent, `<` received, `=` state, `!` trouble; `at` is Unix time in ms."""
 
     number: int
     at: float
@@ -36,21 +36,22 @@ class Journal:
     """
 
     time_origin: float
-    lines: deque[Line] = field(default_factory=lambda: deque(maxlen=SHOWN))
+    lines: deque[LogLine] = field(default_factory=lambda: deque(maxlen=SHOWN))
     _unconfirmed: deque[JournalEntry] = field(default_factory=deque)
-    _number: int = 0
+    number: int = 0
+    """Of the latest entry."""
     _streamed: int = 0
 
     def note(self, now: float, mark: Mark, event: str, text: str, **data: Scalar) -> None:
         """Add an entry; `now` is seconds on the runner's clock, `event` the machine's word and `text` the person's."""
-        self._number += 1
+        self.number += 1
         at = round(self.time_origin + now * 1000, 1)
         shortened = {name: value[:1024] if isinstance(value, str) else value for name, value in data.items()}
         detail = " ".join(
             f"{name.replace('_', '-')}={value}" for name, value in data.items() if value not in (None, "")
         )
-        self.lines.appendleft(Line(self._number, at, mark, text, detail))
-        self._unconfirmed.append(JournalEntry(self._number, at, event, shortened))
+        self.lines.appendleft(LogLine(self.number, at, mark, text, detail))
+        self._unconfirmed.append(JournalEntry(self.number, at, event, shortened))
         if len(self._unconfirmed) > KEPT:
             self._unconfirmed.popleft()
 
@@ -62,12 +63,12 @@ class Journal:
         return tuple(batch)
 
     def confirmed(self, number: int) -> None:
-        """The server keeps everything up to and including `number`."""
+        """Forget the entries up to and including `number`: the server keeps them."""
         while self._unconfirmed and self._unconfirmed[0].number <= number:
             self._unconfirmed.popleft()
 
     def stream_again(self) -> None:
-        """The socket was replaced: what was not confirmed is streamed again."""
+        """Stream again what was not confirmed: the socket was replaced."""
         self._streamed = 0
 
 

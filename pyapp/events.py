@@ -193,6 +193,11 @@ class ChannelReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class PairChanged:
+    """`selectedcandidatepairchange` of the ICE transport."""
+
+
+@dataclass(frozen=True, slots=True)
 class StatsSampled:
     """`getStats()`: the entries that the diagnostics need, by id, with W3C names (webrtc-stats)."""
 
@@ -272,6 +277,7 @@ Event: TypeAlias = (
     | ChannelOpened
     | ChannelClosed
     | ChannelReceived
+    | PairChanged
     | StatsSampled
     | MediaStarted
     | MediaStopped

@@ -85,12 +85,17 @@ class IceServer:
 
 @dataclass(frozen=True, slots=True)
 class IceConfiguration:
-    """What `GET /ice` says: an `RTCConfiguration`, and `expires`: Unix time in seconds, or None for ever."""
+    """What `GET /ice` says: an `RTCConfiguration`, and how long its credentials are good.
+
+    `expires` is Unix time in seconds; `lifetime` is seconds from the answer, for a page whose clock is wrong. Both are
+    None for ever.
+    """
 
     servers: tuple[IceServer, ...] = ()
     policy: str = "all"
     pool_size: int = 0
     expires: float | None = None
+    lifetime: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no `RTCPeerConnection` would take."""
@@ -114,6 +119,7 @@ class IceConfiguration:
                 server.to_json() | ({"name": server.name} if server.name else {}) for server in self.servers
             ],
             "expires": self.expires,
+            "lifetime": self.lifetime,
         }
 
     def to_rtc_configuration(self) -> dict[str, Any]:
@@ -139,12 +145,13 @@ def ice_configuration_from_json(value: Any) -> IceConfiguration:
             )
             for entry in value["iceServers"]
         )
-        expires = value.get("expires")
+        expires, lifetime = value.get("expires"), value.get("lifetime")
         return IceConfiguration(
             servers=servers,
             policy=str(value.get("iceTransportPolicy", "all")),
             pool_size=int(value.get("iceCandidatePoolSize", 0)),
             expires=None if expires is None else float(expires),
+            lifetime=None if lifetime is None else float(lifetime),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise IceError(f"not an ICE configuration: {error}") from None

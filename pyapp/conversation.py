@@ -1,0 +1,105 @@
+"""The messages of the two people: what was said, what is delivered, and the frames that carry it."""
+
+from dataclasses import dataclass, field
+
+from pyapp import commands
+from pyapp.commands import Command
+from pyapp.delivery import MAX_TEXT_BYTES, Delivery, DeliveryFullError, Frame, decode_frame, encode_frame
+
+TIMER = "delivery"
+
+
+class MessageRefusedError(Exception):
+    """A message cannot be taken, for a reason that the person can act on."""
+
+
+@dataclass(slots=True)
+class Message:
+    """A message of the conversation; `number` counts ours and theirs apart, from 1."""
+
+    number: int
+    mine: bool
+    text: str
+    delivered: bool = False
+
+
+@dataclass(slots=True)
+class Conversation:
+    """Messages in the order in which this side sent and received them. Times are seconds."""
+
+    messages: list[Message] = field(default_factory=list)
+    _open: bool = False
+    _delivery: Delivery[str] = field(default_factory=Delivery)
+    _waiting: dict[int, Message] = field(default_factory=dict)
+
+    def submit(self, text: str, now: float) -> list[Command]:
+        """Take a message of ours. Raises `MessageRefusedError`, and then keeps nothing of it."""
+        size = len(text.encode())
+        if size > MAX_TEXT_BYTES:
+            raise MessageRefusedError(
+                f"This message is too long: it has {size:,} bytes, and {MAX_TEXT_BYTES:,} are the most."
+            )
+        try:
+            number = self._delivery.submit(text, size=size)
+        except DeliveryFullError:
+            raise MessageRefusedError(
+                "Too much is waiting for the other side. Send it again when the connection is back."
+            ) from None
+        self._waiting[number] = self._add(text, mine=True)
+        return self.transmit(now)
+
+    def received(self, text: str, now: float) -> list[Command]:
+        """Take a frame of the other side. Raises `MessageError` for what is none."""
+        frame = decode_frame(text)
+        for number in self._delivery.acknowledged(frame.ack, frame.held, now=now):
+            self._waiting.pop(number).delivered = True
+        if frame.number:
+            for body in self._delivery.accept(frame.number, frame.text):
+                self._add(body, mine=False)
+        frames = self._due(now)
+        if frame.number and self._open and not frames:
+            frames.append(self._frame(0, ""))
+        return frames + self._timer(now)
+
+    def channel_is(self, *, is_open: bool) -> None:
+        """Hold everything while the channel is closed, and send what waits when it is open."""
+        self._open = is_open
+        self._delivery.path_changed()
+
+    def path_changed(self, now: float) -> list[Command]:
+        """Send all that waits at once: what was on its way on the old path may be lost."""
+        self._delivery.path_changed()
+        return self.transmit(now)
+
+    def transmit(self, now: float) -> list[Command]:
+        """Send what is new, and again what is late."""
+        return self._due(now) + self._timer(now)
+
+    def new_peer(self) -> None:
+        """Start the numbers anew; what the old peer never confirmed is for the new one."""
+        waiting = list(self._waiting.values())
+        self._open = False
+        self._delivery = Delivery()
+        self._waiting = {
+            self._delivery.submit(message.text, size=len(message.text.encode())): message for message in waiting
+        }
+
+    def _add(self, text: str, *, mine: bool) -> Message:
+        number = 1 + sum(message.mine == mine for message in self.messages)
+        message = Message(number, mine, text)
+        self.messages.append(message)
+        return message
+
+    def _due(self, now: float) -> list[Command]:
+        if not self._open:
+            return []
+        due = self._delivery.due(now, resend_after=self._delivery.round_trip.timeout())
+        return [self._frame(number, text) for number, text in due]
+
+    def _timer(self, now: float) -> list[Command]:
+        due = self._delivery.next_due(resend_after=self._delivery.round_trip.timeout()) if self._open else None
+        return [commands.CancelTimer(TIMER) if due is None else commands.StartTimer(TIMER, max(due - now, 0.02))]
+
+    def _frame(self, number: int, text: str) -> Command:
+        frame = Frame(number, text, self._delivery.ack, self._delivery.held)
+        return commands.SendOnChannel("messages", encode_frame(frame))

@@ -1,0 +1,186 @@
+"""Our place in a session at the server: joining, joining again, and the numbered way to the other side.
+
+The numbers go from page to page, not from page to server: so a dropped socket, a restarted server and a message that
+came twice are one case, and neither side needs the server to remember anything.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from pyapp import commands
+from pyapp.commands import Command
+from pyapp.delivery import Delivery
+from pyapp.messages import (
+    FATAL_CODES,
+    Error,
+    Join,
+    Leave,
+    PeerJoined,
+    PeerLeft,
+    PeerMessage,
+    Relay,
+    Relayed,
+    ServerMessage,
+    Welcome,
+    encode,
+)
+
+RETRY = "signaling-retry"
+ACKNOWLEDGE = "signaling-acknowledge"
+
+ACKNOWLEDGE_AFTER = 0.2
+"""Seconds: long enough that an answer or the next candidate usually carries the acknowledgement."""
+
+FIRST_RETRY, LAST_RETRY = 0.25, 8.0
+"""Seconds before a new socket is tried, doubling from the first to the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """We have a place. `alone` means that the other one is free, and the first offer ours to make."""
+
+    polite: bool
+    alone: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PeerArrived:
+    """Somebody took the other place."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerGone:
+    """The other place is free, or somebody else's: nothing agreed with the old peer holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSaid:
+    """A message of the other side, in order, once."""
+
+    message: PeerMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The server did not do what was asked; `fatal` means that asking again would not help."""
+
+    code: str
+    message: str
+    fatal: bool
+
+
+Occurrence: TypeAlias = Joined | PeerArrived | PeerGone | PeerSaid | Refused
+Output: TypeAlias = Command | Occurrence
+
+
+def _numbered() -> Delivery[PeerMessage]:
+    # What a TCP connection carries needs no window of ours, and is sent again only on another connection.
+    return Delivery(keep=1 << 20, window=1 << 20)
+
+
+@dataclass(slots=True)
+class Rendezvous:
+    """A place in `session`, held for as long as this object is used. Times are seconds."""
+
+    session: str
+    participant: str
+    key: str = field(repr=False)
+    invitation: str = field(repr=False)
+    state: Literal["away", "opening", "joining", "present"] = "away"
+    polite: bool = True
+    peer: str = ""
+    """The other participant, known since it first came; kept while it or the server is away."""
+    problem: str = ""
+    """Why the last socket closed, or empty."""
+    _delivery: Delivery[PeerMessage] = field(default_factory=_numbered)
+    _retry_after: float = FIRST_RETRY
+
+    def open(self) -> list[Output]:
+        """Open a socket, in place of the one that is there."""
+        self.state = "opening"
+        return [commands.CancelTimer(RETRY), commands.OpenSignaling()]
+
+    def opened(self) -> list[Output]:
+        """Join: the socket is open."""
+        self.state = "joining"
+        return [commands.SendSignaling(Join(self.session, self.participant, self.key, self.invitation))]
+
+    def closed(self, code: int, reason: str) -> list[Output]:
+        """Try again after a pause: the socket closed, or never opened."""
+        self.state = "away"
+        self.problem = f"WebSocket closed with {code}{f': {reason}' if reason else ''}"
+        pause = self._retry_after
+        self._retry_after = min(self._retry_after * 2, LAST_RETRY)
+        return [commands.StartTimer(RETRY, pause, spread=pause / 2)]
+
+    def received(self, message: ServerMessage, now: float) -> list[Output]:
+        """Take a message of the server."""
+        match message:
+            case Welcome():
+                return self._welcomed(message, now)
+            case PeerJoined():
+                return self._peer_is(message.peer, now)
+            case PeerLeft() if message.peer == self.peer:
+                return self._forget_peer()
+            case Relayed() if message.sender == self.peer:
+                self._delivery.acknowledged(message.ack)
+                if message.body is None:
+                    return []
+                ready = self._delivery.accept(message.number, message.body)
+                return [commands.StartTimer(ACKNOWLEDGE, ACKNOWLEDGE_AFTER), *(PeerSaid(body) for body in ready)]
+            case Error():
+                return [Refused(message.code, message.message, message.code in FATAL_CODES)]
+        return []
+
+    def send(self, message: PeerMessage, now: float) -> list[Output]:
+        """Send to the other side, or keep it until there is a way. Raises `DeliveryFullError`."""
+        self._delivery.submit(message, size=len(encode(message)))
+        return self._transmit(now)
+
+    def acknowledge(self) -> list[Output]:
+        """Acknowledge what came, when nothing else did."""
+        if self.state != "present" or not self.peer:
+            return []
+        return [commands.SendSignaling(Relay(self.peer, 0, self._delivery.ack, None))]
+
+    def leave(self) -> list[Output]:
+        """Give up the place."""
+        outputs: list[Output] = [commands.CancelTimer(RETRY), commands.CancelTimer(ACKNOWLEDGE)]
+        if self.state == "present":
+            outputs.append(commands.SendSignaling(Leave()))
+        self.state = "away"
+        return [*outputs, commands.CloseSignaling()]
+
+    def _welcomed(self, message: Welcome, now: float) -> list[Output]:
+        self.state = "present"
+        self.problem = ""
+        self._retry_after = FIRST_RETRY
+        self.polite = message.polite
+        outputs: list[Output] = [Joined(message.polite, alone=not message.peer and not self.peer)]
+        if message.peer:
+            return outputs + self._peer_is(message.peer, now)
+        # A known peer that is not there has not joined the restarted server yet: it will, and is told nothing twice.
+        self._delivery.path_changed()
+        return outputs + self._transmit(now)
+
+    def _peer_is(self, peer: str, now: float) -> list[Output]:
+        if peer == self.peer:
+            # It, or we, have a new socket: what was on its way on the old one may be lost.
+            self._delivery.path_changed()
+            return self._transmit(now)
+        outputs = self._forget_peer() if self.peer else []
+        self.peer = peer
+        return [*outputs, PeerArrived(), *self._transmit(now)]
+
+    def _forget_peer(self) -> list[Output]:
+        self.peer = ""
+        self._delivery = _numbered()
+        return [commands.CancelTimer(ACKNOWLEDGE), PeerGone()]
+
+    def _transmit(self, now: float) -> list[Output]:
+        if self.state != "present":
+            return []
+        due = self._delivery.due(now, resend_after=float("inf"))
+        return [
+            commands.SendSignaling(Relay(self.peer, number, self._delivery.ack, message)) for number, message in due
+        ]
