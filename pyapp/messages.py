@@ -359,15 +359,28 @@ def _refuse_constant(name: str) -> float:
     raise MessageError("frame", f"{name} is not JSON (RFC 8259)")
 
 
+def _parse_float(digits: str) -> float:
+    value = float(digits)
+    if value in (float("inf"), float("-inf")):  # 1e999 is JSON, and could then not be written as JSON
+        raise MessageError("frame", f"{digits[:32]} is too large a number")
+    return value
+
+
 def _parse(text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_parse_float)
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
         raise MessageError("frame", "nested too deeply") from None
     except MessageError:
         raise
+    except UnicodeEncodeError:
+        # Half of a surrogate pair parses, and could then not be sent on to the other side (RFC 8259, section 8.2).
+        raise MessageError("frame", "half of a surrogate pair is no text") from None
     except ValueError:
         raise MessageError("frame", "not JSON (RFC 8259)") from None
+    return value
 
 
 _T = TypeVar("_T")

@@ -1,0 +1,5 @@
+"""The server's parts, one idea a file; `server.py` is the way in.
+
+Pure, no I/O and no clock: `choosing`, `credentials`, `limits`, `rooms`, `access`.
+Shells around them: `web` (HTTP), `signaling` (WebSocket), `journal` (files), `coturn` (a process).
+"""

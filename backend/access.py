@@ -1,0 +1,70 @@
+"""Who is on this machine, and which pages may call. Pure: headers and addresses in, a yes or no out."""
+
+from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from urllib.parse import urlsplit
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_PROXY_HEADERS = ("Forwarded", "X-Forwarded-For")
+
+
+def is_local(peer: str, *, host: str, headers: Mapping[str, str]) -> bool:
+    """Whether a request comes from this machine, and so needs no invitation.
+
+    The address of the socket's other end must be loopback. That is not enough: a reverse proxy on this machine would
+    make the whole world local (it says so in `Forwarded`, RFC 7239, or `X-Forwarded-For`), and so would a foreign
+    page whose name was made to resolve to 127.0.0.1 (its name stands in `Host`).
+    """
+    if any(name in headers for name in _PROXY_HEADERS):
+        return False
+    return is_loopback(peer) and is_loopback(host_name(host))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether `host`, a name or an address without port and brackets, means this machine (RFC 6761, section 6.3)."""
+    name = host.lower().removesuffix(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    address = parse_address(name)
+    return address is not None and address.is_loopback
+
+
+def is_own_origin(origin: str | None, *, host: str) -> bool:
+    """Whether a request with this `Origin` (RFC 6454) was made by a page of the server that `Host` names.
+
+    The scheme may differ: behind a proxy that ends TLS, the page is https and the request is not. No `Origin` at all
+    is allowed: a browser leaves it out only for same-origin GET, and other programs can write what they like.
+    """
+    if origin is None:
+        return True
+    try:
+        parts = urlsplit(origin)
+        port = parts.port
+    except ValueError:
+        return False
+    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
+        return False
+    default = _DEFAULT_PORTS[parts.scheme]
+    return (parts.hostname, port or default) == (host_name(host).lower(), host_port(host) or default)
+
+
+def host_name(host: str) -> str:
+    """Return the name or address in a `Host` header (RFC 9110, section 7.2), without port and brackets."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0]
+    return host.partition(":")[0]
+
+
+def host_port(host: str) -> int | None:
+    """Return the port in a `Host` header, or None."""
+    digits = host.rpartition("]")[2].partition(":")[2]
+    return int(digits) if digits.isascii() and digits.isdigit() else None
+
+
+def parse_address(text: str) -> IPv4Address | IPv6Address | None:
+    """Return the IP address in `text`, an IPv4 one out of its IPv6 mapping (RFC 4291, section 2.5.5.2), or None."""
+    try:
+        address = ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address

@@ -1,0 +1,86 @@
+"""Which of the configured servers one caller gets, and with which credentials. Pure."""
+
+from collections.abc import Sequence
+
+from backend.credentials import turn_credentials
+from backend.ice_servers import ConfiguredServer
+from pyapp.ice import IceConfiguration, IceServer, parse_ice_url
+
+MAX_URLS = 4
+"""Firefox warns about long server lists and slows down at five; every URL costs each interface a round of gathering."""
+
+POOL_SIZE = 1
+"""`iceCandidatePoolSize`: everything is bundled, so one component is gathered, and one is all that can be gathered
+ahead of `setLocalDescription`. A pool of ten made 160 TURN allocations for a call that needs 16."""
+
+_VARIETY = {"udp": 0, "tls": 1, "tcp": 2}
+
+
+def variety_first(servers: Sequence[ConfiguredServer]) -> tuple[ConfiguredServer, ...]:
+    """Return `servers` with at most `MAX_URLS` URLs left, chosen by the policy "variety first".
+
+    Each slot buys what the ones before it do not give, in this order:
+
+    1. one STUN URL: the cheapest way to a direct path;
+    2. the first TURN server over UDP, the relay that costs the least delay;
+    3. the second TURN server, over UDP if it can: a relay that dies is survived only if another was gathered;
+    4. the first TURN server over TLS, else TCP: a network that blocks UDP;
+    5. more transports of the first and the second TURN server, in turn; then further TURN servers;
+    6. more STUN URLs: two tell which kind of mapping a NAT does.
+
+    "First" and "second" are the order of the file: it is the operator's preference. What is left keeps that order.
+    """
+    stun = [url for server in servers if not server.is_turn for url in server.urls]
+    turn = [_by_variety(server.urls) for server in servers if server.is_turn]
+    first, second, others = turn[:1], turn[1:2], turn[2:]
+    slots = [stun[:1]]
+    for rank in range(max((len(urls) for urls in turn), default=0)):
+        # A second server's second transport comes after the first server's, and so on.
+        slots += [urls[rank : rank + 1] for urls in (*first, *second)]
+    slots += [urls[:1] for urls in others]
+    slots.append(stun[1:])
+    chosen = set([url for slot in slots for url in slot][:MAX_URLS])
+    return tuple(
+        ConfiguredServer(
+            name=server.name,
+            urls=urls,
+            secret=server.secret,
+            ttl=server.ttl,
+            username=server.username,
+            credential=server.credential,
+        )
+        for server in servers
+        if (urls := tuple(url for url in server.urls if url in chosen))
+    )
+
+
+def ice_configuration(servers: Sequence[ConfiguredServer], *, name: str, now: float) -> IceConfiguration:
+    """Return what `GET /ice` answers at `now` (Unix time, seconds) to a caller whose TURN user is called `name`.
+
+    `expires` is the earliest expiry among the ephemeral credentials, or None if there are none.
+    """
+    chosen = variety_first(servers)
+    expiries = [int(now) + server.ttl for server in chosen if server.secret]
+    return IceConfiguration(
+        servers=tuple(_with_credentials(server, name=name, now=now) for server in chosen),
+        pool_size=POOL_SIZE,
+        expires=float(min(expiries)) if expiries else None,
+    )
+
+
+def _by_variety(urls: Sequence[str]) -> list[str]:
+    """Return `urls` so that each transport comes once before any comes twice: UDP, TLS, TCP, then the rest."""
+    seen: dict[str, int] = {}
+    keys = {}
+    for url in urls:
+        transport = parse_ice_url(url).transport
+        seen[transport] = seen.get(transport, 0) + 1
+        keys[url] = (seen[transport], _VARIETY[transport])
+    return sorted(urls, key=keys.__getitem__)
+
+
+def _with_credentials(server: ConfiguredServer, *, name: str, now: float) -> IceServer:
+    if not server.secret:
+        return IceServer(server.urls, server.username, server.credential, server.name)
+    credentials = turn_credentials(server.secret, name=name, expires=int(now) + server.ttl)
+    return IceServer(server.urls, credentials.username, credentials.credential, server.name)

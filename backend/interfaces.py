@@ -1,0 +1,100 @@
+"""The addresses of this machine, and what a relay on it may listen on, relay from and relay to."""
+
+import json
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface
+from typing import TypeAlias
+
+from backend.settings import StartError
+
+InterfaceAddress: TypeAlias = IPv4Interface | IPv6Interface
+"""An address with the length of its subnet's prefix."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelayNetwork:
+    """Addresses, as text, for a local relay. `allowed` are addresses or ranges `first-last`: all else is refused."""
+
+    listening: tuple[str, ...]
+    relaying: tuple[str, ...]
+    allowed: tuple[str, ...]
+    is_loopback: bool
+
+
+def relay_network(host: str, *, addresses: Sequence[InterfaceAddress], primary: Iterable[str] = ()) -> RelayNetwork:
+    """Return what two browsers on this machine or LAN need of a relay next to a server that listens on `host`.
+
+    `host` is an address of this machine, or `0.0.0.0` or `::` for all of them; `addresses` are those of this machine;
+    `primary` those with a route to the world, which the relay hands out when there are several.
+
+    Allowed peers: this machine's own addresses (a browser's, and the relay's, when both browsers relay), and, unless
+    only loopback is served, the private subnets that it is connected to directly. A public subnet is not one's own.
+    """
+    usable = [address for address in addresses if not address.ip.is_link_local]  # needs a zone, which TURN has not
+    own = {str(address.ip): address for address in usable}
+    if host == "0.0.0.0":  # noqa: S104  # compared, not bound
+        listening = [text for text, address in own.items() if address.version == 4]
+    elif host == "::":
+        listening = list(own)
+    else:
+        listening = [host]
+    is_loopback = all(ip_interface(text).ip.is_loopback for text in listening)
+    if is_loopback:
+        return RelayNetwork(tuple(listening), tuple(listening), tuple(own), is_loopback=True)
+    outside = [text for text in listening if not ip_interface(text).ip.is_loopback]
+    # coturn picks a relay address at random: one that leads nowhere must not be among them.
+    relaying = [text for text in outside if text in set(primary)] or outside
+    allowed = [text for text, address in own.items() if not address.ip.is_loopback]
+    allowed += [
+        f"{address.network[0]}-{address.network[-1]}"
+        for address in usable
+        if address.ip.is_private and not address.ip.is_loopback and address.network.num_addresses > 1
+    ]
+    return RelayNetwork(tuple(listening), tuple(relaying), tuple(dict.fromkeys(allowed)), is_loopback=False)
+
+
+def resolve(host: str) -> str:
+    """Return the address that a server on `host` listens on. Raises `StartError`."""
+    try:
+        return str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][4][0])
+    except (OSError, UnicodeError):
+        raise StartError(f"--host {host}: no such name or address") from None
+
+
+def own_addresses() -> list[InterfaceAddress]:
+    """Return the addresses of this machine's interfaces that are up, as `ip` (iproute2) tells them.
+
+    Without `ip`, only the loopback and the primary addresses are known.
+    """
+    if not (program := shutil.which("ip")):
+        return [ip_interface(text) for text in ("127.0.0.1/8", *primary_addresses())]
+    output = subprocess.run([program, "-json", "address", "show", "up"], check=True, capture_output=True, timeout=5)  # noqa: S603
+    return parse_addresses(output.stdout)
+
+
+def parse_addresses(text: bytes) -> list[InterfaceAddress]:
+    """Return the addresses in the output of `ip -json address`."""
+    return [
+        ip_interface(f"{info['local']}/{info['prefixlen']}")
+        for interface in json.loads(text)
+        for info in interface.get("addr_info", [])
+        if "local" in info
+    ]
+
+
+def primary_addresses() -> list[str]:
+    """Return the addresses that packets to the rest of the world would leave from. None is sent."""
+    addresses = []
+    # Documentation addresses (RFC 5737, RFC 3849): connecting a UDP socket only asks the routing table.
+    for family, target in ((socket.AF_INET, "203.0.113.1"), (socket.AF_INET6, "2001:db8::1")):
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.connect((target, 9))
+                addresses.append(str(probe.getsockname()[0]))
+        except OSError:
+            continue  # no route in this family
+    return addresses

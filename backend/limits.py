@@ -1,0 +1,49 @@
+"""How much one caller may ask for. Pure: the time comes in as an argument."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The numbers. Each has a name on the wire (`Error.limit`), which stands beside it.
+
+    They are generous: a page with every restart at once stays far below them; they stop what runs wild.
+    """
+
+    messages_per_second: float = 50.0  # "messages-per-second"
+    message_burst: float = 200.0  # as above
+    sessions_per_address: int = 32  # "sessions-per-address"
+    sockets_per_address: int = 64  # "sockets-per-address"
+    sockets: int = 512  # "sockets"
+    kept_frames: int = 256  # "kept-frames"
+    kept_bytes: int = 512 * 1024  # "kept-bytes"
+    join_deadline: float = 10.0  # "join-deadline", seconds
+    heartbeat: float = 3.5  # seconds between pings; a dead socket is noticed after one and a half of them
+    send_queue: int = 1024  # frames that wait for a slow reader before its socket is closed
+    journal_file_bytes: int = 10 * 1024 * 1024
+    journal_files: int = 256
+    journal_queue: int = 256  # "journal-queue"
+
+
+@dataclass(slots=True)
+class TokenBucket:
+    """A rate limit that allows bursts: `rate` tokens a second come in, at most `burst` are kept."""
+
+    rate: float
+    burst: float
+    tokens: float
+    updated: float
+
+    @classmethod
+    def full(cls, *, rate: float, burst: float, now: float) -> "TokenBucket":
+        """Return a bucket that holds `burst` tokens at `now` (seconds, of any clock that does not go back)."""
+        return cls(rate, burst, burst, now)
+
+    def take(self, cost: float = 1.0, *, now: float) -> bool:
+        """Take `cost` tokens at `now` if they are there, and say whether they were."""
+        self.tokens = min(self.burst, self.tokens + (now - self.updated) * self.rate)
+        self.updated = now
+        if self.tokens < cost:
+            return False
+        self.tokens -= cost
+        return True

@@ -1,0 +1,190 @@
+"""Sessions and their two places. Pure: events in, a list of what to send and what to close out; no clock, no sockets.
+
+A place has a role that stays with it: the first is impolite, the second polite (W3C WebRTC 1.0, section 10.7).
+
+    free --join--> taken --lose--> held --join by the same participant--> taken
+                     |               |
+                     +--leave--------+--`hold` seconds pass--> free
+
+A session exists as long as one of its places is not free.
+"""
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from backend.limits import Limits
+from pyapp.messages import Error, Join, PeerJoined, PeerLeft, Relay, Relayed, ServerMessage, Welcome
+
+Socket: TypeAlias = int
+"""Whatever number the shell gave the socket."""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send `message` on `socket`."""
+
+    socket: Socket
+    message: ServerMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Close `socket`, after everything that was sent on it."""
+
+    socket: Socket
+
+
+Output: TypeAlias = Send | Close
+
+
+@dataclass(slots=True)
+class Place:
+    """One of the two places in a session. `expires` is when a place without a socket is freed."""
+
+    polite: bool
+    participant: str = ""
+    key: str = field(default="", repr=False)
+    address: str = ""
+    socket: Socket | None = None
+    expires: float | None = None
+    kept: list[tuple[Relayed, int]] = field(default_factory=list)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether nobody is here, and nobody is expected back."""
+        return not self.participant
+
+    def free(self) -> None:
+        """Forget the participant, and what was kept for it."""
+        self.participant = self.key = self.address = ""
+        self.socket = self.expires = None
+        self.kept.clear()
+
+
+@dataclass(slots=True)
+class Room:
+    """One session."""
+
+    name: str
+    places: tuple[Place, Place] = field(default_factory=lambda: (Place(polite=False), Place(polite=True)))
+
+    def other(self, place: Place) -> Place:
+        """Return the place across from `place`."""
+        return self.places[1] if place is self.places[0] else self.places[0]
+
+
+@dataclass(slots=True)
+class Rooms:
+    """Every session of the server. `hold` is in seconds; `now` in the methods is of any clock that goes forward."""
+
+    hold: float
+    limits: Limits = field(default_factory=Limits)
+    _rooms: dict[str, Room] = field(default_factory=dict)
+    _joined: dict[Socket, tuple[Room, Place]] = field(default_factory=dict)
+
+    def is_joined(self, socket: Socket) -> bool:
+        """Whether `socket` holds a place."""
+        return socket in self._joined
+
+    def __contains__(self, session: str) -> bool:
+        return session in self._rooms
+
+    def join(self, socket: Socket, join: Join, *, address: str) -> list[Output]:
+        """Give `socket`, which comes from `address`, the place that `join` asks for, or an `Error`."""
+        room = self._rooms.get(join.session) or Room(join.session)
+        known = next((place for place in room.places if place.participant == join.participant), None)
+        if known:
+            if known.key != join.key:
+                return _refuse(socket, "not-joined", "This participant is somebody else.")
+            return self._resume(socket, room, known)
+        place = next((place for place in room.places if place.is_free), None)
+        if place is None:
+            return _refuse(socket, "session-full", "This session is full: two are in it already.")
+        limit = self.limits.sessions_per_address
+        if len(self._sessions_of(address) | {room.name}) > limit:
+            error = Error("limit", f"At most {limit} sessions from one address.", "sessions-per-address")
+            return [Send(socket, error), Close(socket)]
+        self._rooms[room.name] = room
+        place.participant, place.key, place.address = join.participant, join.key, address
+        return self._take(socket, room, place)
+
+    def relay(self, socket: Socket, relay: Relay, *, size: int) -> list[Output]:
+        """Hand `relay`, a frame of `size` bytes, to the other place, or keep it for whoever it is meant for."""
+        room, place = self._joined[socket]
+        other = room.other(place)
+        if relay.to not in ("", other.participant):
+            return []  # meant for somebody who is gone: nobody else may get it
+        relayed = Relayed(place.participant, relay.number, relay.ack, relay.body)
+        if other.socket is not None:
+            return [Send(other.socket, relayed)]
+        if len(other.kept) >= self.limits.kept_frames:
+            rule = f"At most {self.limits.kept_frames} frames are kept for who is not there."
+            return [Send(socket, Error("limit", rule, "kept-frames"))]
+        if sum(kept for _, kept in other.kept) + size > self.limits.kept_bytes:
+            rule = f"At most {self.limits.kept_bytes} bytes are kept for who is not there."
+            return [Send(socket, Error("limit", rule, "kept-bytes"))]
+        other.kept.append((relayed, size))
+        return []
+
+    def leave(self, socket: Socket) -> list[Output]:
+        """Free the place of `socket` at once: its participant said goodbye."""
+        if socket not in self._joined:
+            return []
+        return self._free(*self._joined.pop(socket))
+
+    def lose(self, socket: Socket, *, now: float) -> list[Output]:
+        """Hold the place of `socket` for its participant: the socket is gone, and nobody said goodbye."""
+        if socket not in self._joined:
+            return []
+        _, place = self._joined.pop(socket)
+        place.socket = None
+        place.expires = now + self.hold
+        return []
+
+    def expire(self, *, now: float) -> list[Output]:
+        """Free the places that were held long enough."""
+        held = [
+            (room, place)
+            for room in self._rooms.values()
+            for place in room.places
+            if place.expires is not None and place.expires <= now
+        ]
+        return [output for room, place in held for output in self._free(room, place)]
+
+    def next_expiry(self) -> float | None:
+        """Return when `expire` has something to do next, or None."""
+        times = (place.expires for room in self._rooms.values() for place in room.places)
+        return min((time for time in times if time is not None), default=None)
+
+    def _resume(self, socket: Socket, room: Room, place: Place) -> list[Output]:
+        outputs: list[Output] = []
+        if place.socket is not None:
+            del self._joined[place.socket]
+            outputs += _refuse(place.socket, "superseded", "The same page joined again with a newer connection.")
+        return outputs + self._take(socket, room, place)
+
+    def _take(self, socket: Socket, room: Room, place: Place) -> list[Output]:
+        other = room.other(place)
+        place.socket, place.expires = socket, None
+        self._joined[socket] = (room, place)
+        outputs: list[Output] = [Send(socket, Welcome(place.polite, other.participant))]
+        outputs += [Send(socket, relayed) for relayed, _ in place.kept]
+        place.kept.clear()
+        if other.socket is not None:
+            outputs.append(Send(other.socket, PeerJoined(place.participant)))
+        return outputs
+
+    def _free(self, room: Room, place: Place) -> list[Output]:
+        participant, other = place.participant, room.other(place)
+        place.free()
+        other.kept.clear()  # it came from who is gone now: an offer of a ghost
+        if other.is_free:
+            del self._rooms[room.name]
+        return [Send(other.socket, PeerLeft(participant))] if other.socket is not None else []
+
+    def _sessions_of(self, address: str) -> set[str]:
+        return {room.name for room in self._rooms.values() for place in room.places if place.address == address}
+
+
+def _refuse(socket: Socket, code: str, message: str) -> list[Output]:
+    return [Send(socket, Error(code, message)), Close(socket)]

@@ -1,0 +1,42 @@
+"""What the operator decided on the command line, and the one exception that stops a start."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from backend.limits import Limits
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The folder of the repository: the page, `pyapp`, `static` and `node_modules` are in it."""
+
+
+class StartError(Exception):
+    """The server cannot start as asked: the message is one line for the operator, without any secret."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsFiles:
+    """A certificate chain and its private key, both PEM."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that one run of the server needs to know.
+
+    `port` 0 takes a free one. `turn` says whether a local coturn may be started. `open_to_all` lets in whoever
+    reaches the server, without an invitation. `hold` is how long, in seconds, a place is kept for a participant
+    whose socket was lost.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    config: Path | None = None
+    tls: TlsFiles | None = None
+    turn: bool = True
+    open_to_all: bool = False
+    journal: Path = Path("journal")
+    hold: float = 30.0
+    root: Path = ROOT
+    limits: Limits = field(default_factory=Limits)

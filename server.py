@@ -1,0 +1,90 @@
+"""ICE Console's server: `python server.py` serves the page, `python server.py invite SESSION` prints an invitation."""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from backend.invitations import DEFAULT_TTL, issue_invitation, key_made_if_missing
+from backend.settings import Settings, StartError, TlsFiles
+from backend.web import serving
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line asks for and return the exit code: 0, or 2 for what cannot be done as asked."""
+    options = _parser().parse_args(arguments)
+    try:
+        if options.command == "invite":
+            _invite(options.session, options.ttl)
+        else:
+            logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", datefmt="%H:%M:%S")
+            asyncio.run(_serve(_settings(options)))
+    except StartError as error:
+        print(f"server.py: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="server.py", description="Serve ICE Console.")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", default=8080, type=_port, help="port, 0 for a free one (default: %(default)s)")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="ICE configuration: STUN and TURN servers (TOML)")
+    parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate chain (PEM): serve https")
+    parser.add_argument("--tls-key", type=Path, metavar="FILE", help="private key of the certificate (PEM)")
+    parser.add_argument(
+        "--turn", choices=("auto", "off"), default="auto", help="start a local coturn if the configuration has no TURN"
+    )
+    parser.add_argument("--open", action="store_true", help="let in everybody, without an invitation")
+    parser.add_argument("--journal", type=Path, default=Path("journal"), metavar="DIR", help="diagnostics go here")
+    commands = parser.add_subparsers(dest="command", metavar="invite SESSION")
+    invite = commands.add_parser("invite", help="print an invitation to SESSION", description="Print an invitation.")
+    invite.add_argument("session", metavar="SESSION")
+    invite.add_argument("--ttl", type=int, default=DEFAULT_TTL, metavar="SECONDS", help="(default: %(default)s)")
+    return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port < 65536:
+        raise argparse.ArgumentTypeError("must be from 0 to 65535")
+    return port
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    if bool(options.tls_cert) != bool(options.tls_key):
+        raise StartError("--tls-cert and --tls-key: give both or none")
+    return Settings(
+        host=options.host,
+        port=options.port,
+        config=options.config,
+        tls=TlsFiles(certificate=options.tls_cert, key=options.tls_key) if options.tls_cert else None,
+        turn=options.turn == "auto",
+        open_to_all=options.open,
+        journal=options.journal,
+    )
+
+
+async def _serve(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with serving(settings) as server:
+        print(f"ICE Console: {server.address}", flush=True)
+        await stop.wait()
+
+
+def _invite(session: str, ttl: int) -> None:
+    print(issue_invitation(session, key=key_made_if_missing(), ttl=ttl, now=time.time()), flush=True)
+    with contextlib.suppress(BrokenPipeError):
+        print(f"Put it behind the page's address: /?session={session}#invite=INVITATION", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
