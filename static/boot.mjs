@@ -1,0 +1,139 @@
+// Loads PyScript, and speaks for the page until Python can. It is the only JavaScript of the product.
+//
+// 1. Says in words how far loading is, and, if it cannot go on, why and what to do.
+// 2. Keeps a click on Connect that comes too early, as `data-pending-connect` on <html>; pyapp/browser/page.py reads it.
+//
+// Loading is over when Python sets the performance mark `console-ready`. From then on only a crash of the Python
+// program itself is shown from here, because then nobody else is left to show it.
+
+const CORE = "/vendor/pyscript/core.js";
+
+// What PyScript announces (`py:progress`), in the order in which it happens.
+const STEPS = new Map([
+  ["Loading Pyodide", "Loading Python"],
+  ["Loading interpreter", "Starting Python"],
+  ["Loading files", "Loading the console"],
+  ["Loaded Pyodide", "Starting the console"],
+]);
+
+const { body, documentElement: root } = document;
+const byId = (id) => document.getElementById(id);
+const isReady = () => performance.getEntriesByName("console-ready").length > 0;
+
+let settled = false; // ready, or failed for good
+
+function showStep(number, text) {
+  byId("boot-progress").value = number;
+  byId("detail").textContent = text;
+}
+
+function fail(headline, detail, cause) {
+  if (body.dataset.boot === "failed") return; // the first cause is the one that matters
+  settled = true;
+  body.dataset.boot = "failed";
+  body.dataset.state = "failed";
+  delete root.dataset.pendingConnect;
+  byId("status").dataset.level = "bad";
+  byId("headline").textContent = headline;
+  byId("detail").textContent = detail;
+  byId("cause").textContent = cause;
+  byId("cause-box").hidden = false;
+  byId("connect").disabled = true;
+}
+
+const failedToLoad = (cause) =>
+  fail(
+    "The page could not load",
+    "Part of it did not arrive, or was blocked on the way. Reload; if it stays, try another network or browser.",
+    String(cause?.message ?? cause),
+  );
+
+const crashed = (cause) =>
+  fail(
+    "The console stopped working",
+    "This is a fault of the page. Reload to go on; the technical cause helps whoever looks into it.",
+    String(cause?.message ?? cause),
+  );
+
+/** What this browser refuses, or nothing. */
+function refusal() {
+  try {
+    new WebAssembly.Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0)); // the smallest module there is
+  } catch (error) {
+    return [
+      "This browser blocks WebAssembly",
+      "Switch off its strictest protection (Lockdown Mode, for one) for this page, or use another browser.",
+      String(error),
+    ];
+  }
+  if (typeof RTCPeerConnection !== "function") {
+    return [
+      "This browser blocks calls",
+      "WebRTC is switched off by a setting, an extension or your organisation. Use another browser.",
+      "RTCPeerConnection is not available",
+    ];
+  }
+  return null;
+}
+
+// Without Python nothing may navigate away, and afterwards neither.
+addEventListener("submit", (event) => {
+  event.preventDefault();
+  if (settled || isReady() || event.target.id !== "join") return;
+  root.dataset.pendingConnect = "";
+  byId("connect-label").textContent = "Connecting once ready…";
+});
+
+byId("reload").addEventListener("click", () => location.reload());
+
+new PerformanceObserver((_, observer) => {
+  if (!isReady()) return;
+  observer.disconnect();
+  settled = true;
+  body.dataset.boot = "ready";
+}).observe({ type: "mark", buffered: true });
+
+addEventListener("py:progress", ({ detail }) => {
+  const step = [...STEPS.keys()].indexOf(detail);
+  if (!settled && step >= 0) showStep(step + 2, `${STEPS.get(detail)}…`);
+});
+
+const whileLoading = (handler) => (event) => {
+  if (!settled) handler(event);
+};
+
+addEventListener("unhandledrejection", whileLoading(({ reason }) => failedToLoad(reason)));
+addEventListener("error", whileLoading(({ error, message }) => failedToLoad(error ?? message)));
+addEventListener(
+  "securitypolicyviolation",
+  whileLoading(({ violatedDirective, blockedURI }) => failedToLoad(`${violatedDirective} blocked ${blockedURI}`)),
+);
+
+// PyScript shows a configuration that it cannot use as a box of its own at the end of <body>. It belongs in the status.
+new MutationObserver((records, observer) => {
+  if (settled) observer.disconnect();
+  for (const box of records.flatMap(({ addedNodes }) => [...addedNodes])) {
+    if (!box.classList?.contains("py-error")) continue;
+    box.remove();
+    failedToLoad(box.textContent);
+  }
+}).observe(body, { childList: true });
+
+async function load() {
+  const refused = refusal();
+  if (refused) return fail(...refused);
+  showStep(1, "Loading PyScript…");
+  const { hooks } = await import(CORE);
+  // Its default hook for workers is made with Function(), which the page's Content-Security-Policy refuses.
+  hooks.worker.onBeforeRunAsync.clear();
+  // PyScript prints an exception of the Python program, and tells nobody.
+  hooks.main.onReady.add(({ io }) => {
+    const { stderr } = io;
+    io.stderr = (line, ...rest) => {
+      if (line instanceof Error) crashed(line);
+      return stderr(line, ...rest);
+    };
+  });
+}
+
+load().catch(failedToLoad);
