@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from pyapp.diagnostics import LogLine
+from pyapp.diagnostics import LogLine, PathReport
+from pyapp.ice import IceConfiguration
+from pyapp.session import Connection, Session
 
-__all__ = ["Fact", "LogLine", "MediaControl", "MessageLine", "View"]
+__all__ = ["Fact", "LogLine", "MediaControl", "MessageLine", "View", "present"]
 
 PageState: TypeAlias = Literal[
     "loading", "ready", "waiting", "connecting", "connected", "recovering", "failed", "closed"
@@ -58,7 +60,6 @@ class View:
     session_problem: str = ""
     """Why the session name in the field cannot be used, or empty."""
     link: str = ""
-    """The address to give to the other side, or empty while there is none."""
 
     level: Level = "neutral"
     headline: str = ""
@@ -79,5 +80,164 @@ class View:
     remote_video: bool = False
     remote_audio: bool = False
     messages: tuple[MessageLine, ...] = ()
+    message_problem: str = ""
+    """Why the last message was not taken, or empty."""
     log: tuple[LogLine, ...] = ()
     """Newest first."""
+
+
+def present(session: Session) -> View:
+    """Return what the page shows of `session`."""
+    state = page_state(session)
+    connection = session.connection
+    report = connection.report if connection and connection.established else None
+    level, headline, detail, cause = _words(session, state, report)
+    return View(
+        state=state,
+        path=report.path if report else "none",
+        local_candidate=report.local.type if report else "",
+        remote_candidate=report.remote.type if report else "",
+        protocol=report.local.protocol if report else "",
+        relay_protocol=report.local.relay_protocol if report else "",
+        ice_generation=connection.negotiation.ice_generation if connection else 0,
+        session=session.name,
+        session_problem=session.name_problem,
+        level=level,
+        headline=headline,
+        detail=detail,
+        cause=cause,
+        can_connect=session.phase != "active",
+        can_hang_up=session.phase == "active",
+        can_restart=connection is not None and connection.established,
+        can_send=state in ("connected", "recovering"),
+        facts=_facts(connection, report, session.configuration) if connection and report else (),
+        media=tuple(
+            MediaControl(kind, _MEDIA_LABELS[kind, value == "on"], on=value == "on", busy=value == "starting")
+            for kind, value in session.media.items()
+        ),
+        media_problem=session.media_problem,
+        local_video="on" in (session.media["camera"], session.media["screen"]),
+        remote_video=session.remote_video,
+        remote_audio=session.remote_audio,
+        messages=tuple(
+            MessageLine(message.number, message.mine, message.text, _status(mine=message.mine, done=message.delivered))
+            for message in session.conversation.messages
+        ),
+        message_problem=session.message_problem,
+        log=tuple(session.journal.lines),
+    )
+
+
+def page_state(session: Session) -> PageState:
+    """Return the `data-state` of the page-state contract."""
+    if session.phase != "active":
+        return session.phase
+    connection = session.connection
+    if connection is not None and connection.established:
+        return "recovering" if connection.lost or not connection.channel_open else "connected"
+    place = session.place
+    return "waiting" if place is not None and place.state == "present" and not place.peer else "connecting"
+
+
+_MEDIA_LABELS = {
+    ("camera", False): "Camera on",
+    ("camera", True): "Camera off",
+    ("microphone", False): "Microphone on",
+    ("microphone", True): "Microphone off",
+    ("screen", False): "Share screen",
+    ("screen", True): "Stop sharing",
+}
+
+
+def _words(session: Session, state: PageState, report: PathReport | None) -> tuple[Level, str, str, str]:
+    place, connection = session.place, session.connection
+    cause = place.problem if place else ""
+    away = place is not None and place.state == "away"
+    match state:
+        case "failed" if session.failure:
+            return "bad", session.failure.headline, session.failure.detail, session.failure.cause
+        case "waiting":
+            detail = "Give the other side the link above. You are connected as soon as they open it and press Connect."
+            return "busy", "Waiting for the other side", detail, cause
+        case "connecting" if place is not None and place.state != "present":
+            detail = "The server does not answer. Trying again." if away else "One moment."
+            return "busy", "Reaching the server", detail, cause
+        case "connecting":
+            verdicts = connection.gathering.verdicts() if connection else []
+            causes = connection.gathering.causes() if connection else []
+            detail = " ".join(["Looking for the best path to the other side.", *verdicts])
+            return "busy", "Connecting", detail, "\n".join(causes)
+        case "recovering":
+            detail = "The connection was interrupted. What you write is kept, and sent when it is back."
+            if connection is not None:
+                cause = "\n".join(filter(None, [f"connectionState {connection.state}", cause]))
+            return "busy", "Reconnecting…", detail, cause
+        case "connected" if report:
+            headline, detail = _path_words(session, report)
+            if away:
+                detail += " The server is out of reach for now; this connection does not need it."
+            return "good", headline, detail, cause
+        case "closed":
+            return "neutral", "Disconnected", "You hung up. You can connect again at any time.", ""
+    return "neutral", "Ready to connect", "Give the other side the link, then press Connect.", ""
+
+
+def _path_words(session: Session, report: PathReport) -> tuple[str, str]:
+    if report.path == "direct":
+        if report.local.type == report.remote.type == "host":
+            return "Connected directly", "Both sides are on the same network. Nothing passes through a server."
+        return "Connected directly", "Both sides talk to each other through the internet, without a relay."
+    if session.policy == "relay":
+        return "Connected through a relay", "This page was opened with relays only, so a relay passes everything on."
+    return (
+        "Connected through a relay",
+        "The two networks let no direct connection through, so a relay passes everything on. It cannot read it.",
+    )
+
+
+_CANDIDATE_WORDS = {
+    "host": "own network (host)",
+    "srflx": "through NAT (srflx)",
+    "prflx": "through NAT, found on the way (prflx)",
+    "relay": "relay",
+}
+
+_TLS_VERSIONS = {"FEFD": "DTLS 1.2", "FEFC": "DTLS 1.3"}
+
+
+def _facts(connection: Connection, report: PathReport, configuration: IceConfiguration | None) -> tuple[Fact, ...]:
+    facts = [
+        Fact("path", "Path", "Relay" if report.path == "relay" else "Direct"),
+        Fact("local-candidate", "This side", _CANDIDATE_WORDS.get(report.local.type, report.local.type)),
+        Fact("remote-candidate", "Other side", _CANDIDATE_WORDS.get(report.remote.type, report.remote.type)),
+        Fact("protocol", "Protocol", report.local.protocol.upper()),
+    ]
+    if report.local.relay_protocol:
+        facts.append(Fact("relay-protocol", "To the relay", report.local.relay_protocol.upper()))
+    if report.local.type == "relay" and report.local.url:
+        name = configuration.server_name(report.local.url) if configuration else report.local.url
+        facts.append(Fact("server", "Relay server", name))
+    trip = "not measured" if report.round_trip is None else f"{report.round_trip * 1000:.0f} ms"
+    facts += [
+        Fact("round-trip", "Round trip", trip),
+        Fact("sent", "Sent", _amount(report.bytes_sent)),
+        Fact("received", "Received", _amount(report.bytes_received)),
+        Fact("encryption", "Encryption", _TLS_VERSIONS.get(report.tls_version, "DTLS")),
+        Fact("restarts", "ICE restarts", str(connection.negotiation.ice_generation)),
+    ]
+    return tuple(facts)
+
+
+def _amount(size: int) -> str:
+    """Return a number of bytes in SI units."""
+    if size < 1000:
+        return f"{size} B"
+    if size < 1_000_000:
+        return f"{size / 1000:.1f} kB"
+    return f"{size / 1_000_000:.1f} MB"
+
+
+def _status(*, mine: bool, done: bool) -> Literal["", "sending", "delivered"]:
+    if not mine:
+        return ""
+    return "delivered" if done else "sending"

@@ -36,6 +36,31 @@ def jsobj(value: Mapping[str, Any]) -> JsProxy:
     return to_js(value, dict_converter=Object.fromEntries, create_pyproxies=False)
 
 
+def when_settled(
+    promise: Any, fulfilled: Callable[[Any], None], rejected: Callable[[Any], None], on_error: OnError
+) -> None:
+    """Call `fulfilled` or `rejected` with what comes of `promise`, in the same turn of the browser's loop.
+
+    A task that awaits the promise would hear of it a turn or two later, after events that the browser sent after it.
+    """
+    proxies: list[JsProxy] = []
+
+    def guarded(callback: Callable[[Any], None]) -> JsProxy:
+        def settled(value: Any) -> None:
+            try:
+                callback(value)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it must not end in the browser's console only
+                on_error("a promise", error)
+            finally:
+                for proxy in proxies:
+                    proxy.destroy()
+
+        proxies.append(create_proxy(settled))
+        return proxies[-1]
+
+    promise.then(guarded(fulfilled), guarded(rejected))
+
+
 class Listeners:
     """Python callbacks on JavaScript event targets, detached together by `close()`.
 
@@ -49,7 +74,7 @@ class Listeners:
         self._options.signal = self._controller.signal
         self._proxies: list[JsProxy] = []
 
-    def add(self, target: Any, event: str, callback: Callable[[Any], None]) -> None:
+    def add(self, target: Any, event: str, callback: Callable[[Any], object]) -> None:
         """Call `callback` with each `event` of `target` until `close()`."""
 
         def guarded(argument: Any) -> None:

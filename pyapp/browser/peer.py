@@ -1,0 +1,378 @@
+"""The browser's `RTCPeerConnection`, its channels and media, behind events and commands."""
+
+import json
+from collections.abc import Callable
+from typing import Any, Literal
+
+from js import JSON, Array, MediaStream, RTCPeerConnection, navigator
+from pyodide.ffi import JsException, jsnull, to_js
+
+from pyapp import commands
+from pyapp.browser.ffi import Listeners, OnError, jsobj, when_settled
+from pyapp.commands import PeerCommand
+from pyapp.events import (
+    CandidateError,
+    ChannelClosed,
+    ChannelLabel,
+    ChannelOpened,
+    ChannelReceived,
+    Event,
+    LocalCandidate,
+    LocalCandidatesEnded,
+    LocalDescriptionSet,
+    MediaFailed,
+    MediaKind,
+    MediaStarted,
+    MediaStopped,
+    NegotiationNeeded,
+    PairChanged,
+    PeerOperationFailed,
+    RemoteDescriptionSet,
+    RemoteMediaChanged,
+    SessionDescription,
+    StateChanged,
+    StatsSampled,
+)
+from pyapp.ice import IceConfiguration
+from pyapp.messages import Candidate
+
+CHANNELS: dict[ChannelLabel, int] = {"messages": 0}
+"""Data channels by label: their ids. Both ends make them (`negotiated`), which saves the DCEP exchange (RFC 8832)."""
+
+STATS_FIELDS = [
+    "id",
+    "type",
+    "selectedCandidatePairId",
+    "selectedCandidatePairChanges",
+    "dtlsState",
+    "tlsVersion",
+    "bytesSent",
+    "bytesReceived",
+    "selected",
+    "localCandidateId",
+    "remoteCandidateId",
+    "currentRoundTripTime",
+    "candidateType",
+    "protocol",
+    "relayProtocol",
+    "address",
+    "port",
+    "url",
+    "usernameFragment",
+]
+"""What the diagnostics read of `getStats()`; the rest does not cross the border."""
+
+
+class Peer:
+    """Performs `PeerCommand`s. Streams go straight to the page: they are JavaScript's, and not the core's business."""
+
+    def __init__(
+        self,
+        emit: Callable[[Event], None],
+        on_error: OnError,
+        *,
+        show_local: Callable[[Any], None],
+        show_remote: Callable[[Any], None],
+    ) -> None:
+        self._emit = emit
+        self._on_error = on_error
+        self._media = LocalMedia(emit, on_error, show=show_local, changed=self._send_media)
+        self._show_remote = show_remote
+        self._pc: Any = None
+        self._listeners: Listeners | None = None
+        self._channels: dict[ChannelLabel, Any] = {}
+        self._transceivers: dict[Literal["audio", "video"], Any] = {}
+        self._remote_stream: Any = None
+        self._watched_transport = False
+
+    def perform(self, command: PeerCommand) -> None:
+        """Begin what `command` says; a call that the browser refuses at once is an event too."""
+        try:
+            self._perform(command)
+        except JsException as error:
+            self._failed(_operation(command), error)
+
+    def _perform(self, command: PeerCommand) -> None:
+        match command:
+            case commands.CreatePeer(configuration):
+                self._close()
+                self._create(configuration)
+            case commands.ClosePeer():
+                self._close()
+            case commands.SetConfiguration(configuration):
+                self._pc.setConfiguration(jsobj(configuration.to_rtc_configuration()))
+            case commands.SetLocalDescription():
+                self._call(command, self._pc.setLocalDescription(), self._local_description_set)
+            case commands.SetRemoteDescription(description):
+                init = jsobj({"type": description.type, "sdp": description.sdp})
+                self._call(
+                    command,
+                    self._pc.setRemoteDescription(init),
+                    lambda: self._emit(RemoteDescriptionSet(description)),
+                )
+            case commands.AddIceCandidate(candidate):
+                self._call(command, self._pc.addIceCandidate(_candidate_init(candidate)), lambda: None)
+            case commands.RestartIce():
+                self._pc.restartIce()
+            case commands.SendOnChannel(label, text):
+                self._channels[label].send(text)
+            case commands.SampleStats():
+                self._sample_stats()
+            case commands.StartMedia(kind):
+                self._media.start(kind)
+            case commands.StopMedia(kind):
+                self._media.stop(kind)
+
+    def _create(self, configuration: IceConfiguration) -> None:
+        pc = self._pc = RTCPeerConnection.new(jsobj(configuration.to_rtc_configuration()))
+        listeners = self._listeners = Listeners(self._on_error)
+        listeners.add(pc, "negotiationneeded", lambda _: self._emit(NegotiationNeeded()))
+        listeners.add(pc, "icecandidate", self._local_candidate)
+        listeners.add(pc, "icecandidateerror", self._candidate_error)
+        listeners.add(pc, "track", self._remote_track)
+        listeners.add(
+            pc, "connectionstatechange", lambda _: self._emit(StateChanged("connection", str(pc.connectionState)))
+        )
+        listeners.add(
+            pc,
+            "iceconnectionstatechange",
+            lambda _: self._emit(StateChanged("ice-connection", str(pc.iceConnectionState))),
+        )
+        listeners.add(
+            pc,
+            "icegatheringstatechange",
+            lambda _: self._emit(StateChanged("ice-gathering", str(pc.iceGatheringState))),
+        )
+        listeners.add(
+            pc, "signalingstatechange", lambda _: self._emit(StateChanged("signaling", str(pc.signalingState)))
+        )
+        for label, identifier in CHANNELS.items():
+            self._add_channel(listeners, label, identifier)
+        self._remote_stream = MediaStream.new()
+        self._send_media()
+
+    def _add_channel(self, listeners: Listeners, label: ChannelLabel, identifier: int) -> None:
+        options = jsobj({"negotiated": True, "id": identifier, "ordered": False, "maxRetransmits": 0})
+        channel = self._channels[label] = self._pc.createDataChannel(label, options)
+        listeners.add(channel, "open", lambda _: self._emit(ChannelOpened(label)))
+        listeners.add(channel, "close", lambda _: self._emit(ChannelClosed(label)))
+        listeners.add(channel, "message", lambda event: self._emit(ChannelReceived(label, str(event.data))))
+
+    def _close(self) -> None:
+        if self._listeners is not None:
+            self._listeners.close()
+            self._listeners = None
+        if self._pc is not None:
+            self._pc.close()
+            self._pc = None
+        self._channels.clear()
+        self._transceivers.clear()
+        self._remote_stream = None
+        self._watched_transport = False
+        self._show_remote(None)
+
+    def _call(self, command: PeerCommand, promise: Any, done: Callable[[], None]) -> None:
+        """Emit what comes of a promise of this connection; what comes after it was closed concerns nobody."""
+        pc = self._pc
+
+        def settled(_: Any) -> None:
+            if pc is self._pc:
+                done()
+
+        def refused(error: Any) -> None:
+            if pc is self._pc:
+                self._failed(_operation(command), error)
+
+        when_settled(promise, settled, refused, self._on_error)
+
+    def _failed(self, operation: str, error: Any) -> None:
+        self._emit(PeerOperationFailed(operation, f"{error.name}: {error.message}"))
+
+    def _local_description_set(self) -> None:
+        description = self._pc.localDescription
+        self._emit(LocalDescriptionSet(SessionDescription(str(description.type), str(description.sdp))))
+        self._watch_transport()
+
+    def _watch_transport(self) -> None:
+        """Listen to the DTLS and ICE transports, which are there once the channel has been negotiated."""
+        sctp = self._pc.sctp
+        if self._watched_transport or sctp is jsnull or self._listeners is None:
+            return
+        self._watched_transport = True
+        dtls = sctp.transport
+        self._listeners.add(dtls, "statechange", lambda _: self._emit(StateChanged("dtls", str(dtls.state))))
+        self._listeners.add(dtls.iceTransport, "selectedcandidatepairchange", lambda _: self._emit(PairChanged()))
+
+    def _local_candidate(self, event: Any) -> None:
+        candidate = event.candidate
+        if candidate is jsnull:
+            self._emit(LocalCandidatesEnded())
+            return
+        text = str(candidate.candidate)
+        if not text:
+            # The end of one generation (W3C WebRTC 1.0, section 4.8.1.1). Not every browser says it; null they all do.
+            return
+        url = getattr(candidate, "url", None) or getattr(event, "url", None)
+        self._emit(
+            LocalCandidate(
+                Candidate(
+                    text,
+                    _text_or_none(candidate.sdpMid),
+                    None if candidate.sdpMLineIndex is jsnull else int(candidate.sdpMLineIndex),
+                    _text_or_none(candidate.usernameFragment),
+                ),
+                url if isinstance(url, str) else "",
+            )
+        )
+
+    def _candidate_error(self, event: Any) -> None:
+        address = _text_or_none(event.address) or ""
+        self._emit(CandidateError(str(event.url), int(event.errorCode), str(event.errorText), address))
+
+    def _sample_stats(self) -> None:
+        pc = self._pc
+
+        def sampled(report: Any) -> None:
+            if pc is self._pc:
+                text = JSON.stringify(Array["from"](report.values()), to_js(STATS_FIELDS))
+                self._emit(StatsSampled({entry["id"]: entry for entry in json.loads(text)}))
+
+        when_settled(pc.getStats(), sampled, lambda error: self._failed("getStats", error), self._on_error)
+
+    def _send_media(self) -> None:
+        """Give each track that is on to a sender, and take it from the senders of those that are off.
+
+        A transceiver is kept and used again: a new one each time would add a media section at every switch.
+        """
+        if self._pc is None:
+            return
+        for slot, track in self._media.slots().items():
+            transceiver = self._transceivers.get(slot)
+            if transceiver is None:
+                if track is not None:
+                    sender = self._pc.addTrack(track)
+                    self._transceivers[slot] = next(
+                        entry for entry in self._pc.getTransceivers() if entry.sender.js_id == sender.js_id
+                    )
+            else:
+                replaced = transceiver.sender.replaceTrack(jsnull if track is None else track)
+                when_settled(
+                    replaced, lambda _: None, lambda error: self._failed("replaceTrack", error), self._on_error
+                )
+                transceiver.direction = "recvonly" if track is None else "sendrecv"
+
+    def _remote_track(self, event: Any) -> None:
+        track, listeners = event.track, self._listeners
+        if listeners is None:
+            return
+        for name in ("mute", "unmute", "ended"):
+            listeners.add(track, name, lambda _: self._remote_media_changed())
+        self._remote_media_changed()
+
+    def _remote_media_changed(self) -> None:
+        """Show the tracks that carry something; one that the far end switched off is muted."""
+        if self._pc is None:
+            return
+        live = {"audio": False, "video": False}
+        stream = self._remote_stream
+        for receiver in self._pc.getReceivers():
+            track = receiver.track
+            if track.muted or track.readyState != "live":
+                stream.removeTrack(track)
+            else:
+                stream.addTrack(track)
+                live[str(track.kind)] = True
+        self._show_remote(stream if any(live.values()) else None)
+        self._emit(RemoteMediaChanged(audio=live["audio"], video=live["video"]))
+
+
+class LocalMedia:
+    """Camera, microphone and screen. Nothing is asked for before the person switches it on.
+
+    Camera and screen share one video track to the far end: switching one on switches the other off.
+    """
+
+    def __init__(
+        self,
+        emit: Callable[[Event], None],
+        on_error: OnError,
+        *,
+        show: Callable[[Any], None],
+        changed: Callable[[], None],
+    ) -> None:
+        self._emit = emit
+        self._on_error = on_error
+        self._show = show
+        self._changed = changed
+        self._tracks: dict[MediaKind, Any] = {}
+        self._listeners: dict[MediaKind, Listeners] = {}
+
+    def slots(self) -> dict[Literal["audio", "video"], Any]:
+        """Return the track to send as audio and the one to send as video, or None."""
+        return {
+            "audio": self._tracks.get("microphone"),
+            "video": self._tracks.get("screen") or self._tracks.get("camera"),
+        }
+
+    def start(self, kind: MediaKind) -> None:
+        """Ask the browser, and so the person, for it."""
+        if not hasattr(navigator, "mediaDevices"):
+            # Only a secure context has it (W3C Media Capture, section 9.1).
+            self._emit(MediaFailed(kind, "SecurityError"))
+            return
+        devices = navigator.mediaDevices
+        if kind == "screen":
+            promise = devices.getDisplayMedia(jsobj({"video": True}))
+        elif kind == "camera":
+            promise = devices.getUserMedia(jsobj({"video": {"width": {"ideal": 1280}, "height": {"ideal": 720}}}))
+        else:
+            promise = devices.getUserMedia(jsobj({"audio": True}))
+        when_settled(
+            promise,
+            lambda stream: self._started(kind, stream.getTracks()[0]),
+            lambda error: self._emit(MediaFailed(kind, str(error.name))),
+            self._on_error,
+        )
+
+    def stop(self, kind: MediaKind) -> None:
+        """Switch it off."""
+        track = self._tracks.pop(kind, None)
+        if track is None:
+            return
+        self._listeners.pop(kind).close()
+        track.stop()
+        self._emit(MediaStopped(kind))
+        self._update()
+
+    def _started(self, kind: MediaKind, track: Any) -> None:
+        if kind != "microphone":
+            self.stop("camera" if kind == "screen" else "screen")
+        self._tracks[kind] = track
+        listeners = self._listeners[kind] = Listeners(self._on_error)
+        listeners.add(track, "ended", lambda _: self.stop(kind))
+        self._emit(MediaStarted(kind))
+        self._update()
+
+    def _update(self) -> None:
+        video = self.slots()["video"]
+        self._show(None if video is None else MediaStream.new(to_js([video])))
+        self._changed()
+
+
+def _operation(command: PeerCommand) -> str:
+    name = type(command).__name__
+    return name[0].lower() + name[1:]
+
+
+def _text_or_none(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _candidate_init(candidate: Candidate) -> Any:
+    init = {
+        "candidate": candidate.candidate,
+        "sdpMid": candidate.sdp_mid,
+        "sdpMLineIndex": candidate.sdp_m_line_index,
+        "usernameFragment": candidate.username_fragment,
+    }
+    return jsobj({name: value for name, value in init.items() if value is not None})

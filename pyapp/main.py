@@ -1,0 +1,50 @@
+"""The composition root: builds the session, the shells and the runner, and connects them. No logic."""
+
+import asyncio
+import random
+import secrets
+from typing import Any, Literal
+
+from js import performance, window
+
+from pyapp.browser.ffi import Listeners
+from pyapp.browser.page import Page
+from pyapp.browser.peer import Peer
+from pyapp.browser.signaling import Server
+from pyapp.runner import Runner
+from pyapp.session import Session
+
+
+def main() -> None:
+    """Start the console."""
+    address = Page.address()
+    policy: Literal["all", "relay"] = "relay" if address.policy == "relay" else "all"
+    session = Session(
+        participant=secrets.token_hex(16),
+        key=secrets.token_hex(16),
+        time_origin=float(performance.timeOrigin),
+        invitation=address.invitation,
+        policy=policy,
+    )
+    runner = Runner(session, clock=lambda: float(performance.now()) / 1000, random=random.random)
+    _report_what_nobody_handled(runner)
+    page = Page(runner.emit, runner.fault)
+    server = Server(runner.emit, runner.fault, invitation=address.invitation)
+    peer = Peer(runner.emit, runner.fault, show_local=page.show_local_stream, show_remote=page.show_remote_stream)
+    runner.attach(server=server, peer=peer, screen=page)
+    page.mark_ready()
+
+
+def _report_what_nobody_handled(runner: Runner) -> None:
+    """Bring exceptions of tasks and of JavaScript into the journal too; the browser's console has them already."""
+
+    def of_a_task(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        runner.fault(str(context.get("message", "task")), context.get("exception") or RuntimeError("no exception"))
+
+    asyncio.get_running_loop().set_exception_handler(of_a_task)
+    listeners = Listeners(runner.fault)
+    listeners.add(window, "error", lambda event: runner.fault("window", RuntimeError(str(event.message))))
+    listeners.add(window, "unhandledrejection", lambda event: runner.fault("promise", RuntimeError(str(event.reason))))
+
+
+main()

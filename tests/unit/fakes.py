@@ -1,0 +1,147 @@
+"""A browser's `RTCPeerConnection` as far as offers, answers and candidates go, for tests without a browser.
+
+It follows the specification (W3C WebRTC 1.0, section 4.4): calls are chained, a remote offer rolls a local one back,
+`negotiationneeded` fires again while something is still not negotiated. It is strict where browsers are: a candidate
+without its description, or an answer without an offer, is refused.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pyapp import commands, events
+from pyapp.commands import PeerCommand
+from pyapp.events import Event
+from pyapp.ice import username_fragments
+from pyapp.messages import Candidate
+
+
+def sdp(fragment: str, media: int = 0) -> str:
+    return f"v=0\r\na=ice-ufrag:{fragment}\r\na=x-media:{media}\r\n"
+
+
+@dataclass
+class FakePeerConnection:
+    """`emitted` is what the browser's loop will deliver, `chain` the calls that wait; `step()` performs one."""
+
+    name: str
+    state: Literal["stable", "have-local-offer", "have-remote-offer"] = "stable"
+    wanted_media: int = 1
+    chain: deque[PeerCommand] = field(default_factory=deque)
+    emitted: deque[Event] = field(default_factory=deque)
+    current_local: str = ""
+    current_remote: str = ""
+    pending_local: str = ""
+    pending_remote: str = ""
+    applied: set[str] = field(default_factory=set)
+    failures: list[str] = field(default_factory=list)
+    restart_wanted: bool = False
+    generations: int = 0
+    needed_fired: bool = False
+
+    def start(self) -> None:
+        self._update_negotiation_needed()
+
+    def want_media(self) -> None:
+        self.wanted_media += 1
+        self._update_negotiation_needed()
+
+    def perform(self, command: PeerCommand) -> None:
+        if isinstance(command, commands.RestartIce):
+            self.restart_wanted = True
+            self._update_negotiation_needed()
+        else:
+            self.chain.append(command)
+
+    def step(self) -> None:
+        command = self.chain.popleft()
+        match command:
+            case commands.SetLocalDescription():
+                self._set_local()
+            case commands.SetRemoteDescription(description):
+                self._set_remote(description)
+            case commands.AddIceCandidate(candidate):
+                self._add(candidate)
+            case _:
+                raise AssertionError(command)
+
+    @property
+    def local(self) -> str:
+        return self.pending_local or self.current_local
+
+    @property
+    def remote(self) -> str:
+        return self.pending_remote or self.current_remote
+
+    def _set_local(self) -> None:
+        if self.state == "have-remote-offer":
+            renewed = username_fragments(self.pending_remote) != username_fragments(self.current_remote)
+            fragment = self._fragment(new=renewed)
+            answer = sdp(fragment, _media(self.pending_remote))
+            self._commit(answer, self.pending_remote)
+            self.emitted.append(events.LocalDescriptionSet(events.SessionDescription("answer", answer)))
+            self._stable()
+        else:
+            fragment = self._fragment(new=self.restart_wanted)
+            self.pending_local = sdp(fragment, max(self.wanted_media, _media(self.current_local)))
+            self.state = "have-local-offer"
+            self.needed_fired = False
+            self.emitted.append(events.LocalDescriptionSet(events.SessionDescription("offer", self.pending_local)))
+        self._gather(fragment)
+
+    def _set_remote(self, description: events.SessionDescription) -> None:
+        if description.type == "answer":
+            if self.state != "have-local-offer":
+                self._refuse("setRemoteDescription", f"answer in {self.state}")
+                return
+            self._commit(self.pending_local, description.sdp)
+        else:
+            self.pending_local = ""
+            self.pending_remote = description.sdp
+            self.state = "have-remote-offer"
+        self.emitted.append(events.RemoteDescriptionSet(description))
+        if description.type == "answer":
+            self._stable()
+
+    def _add(self, candidate: Candidate) -> None:
+        if candidate.username_fragment not in username_fragments(self.remote):
+            self._refuse("addIceCandidate", f"no description for {candidate.username_fragment}")
+        else:
+            self.applied.add(f"{candidate.username_fragment}/{candidate.candidate}")
+
+    def _commit(self, local: str, remote: str) -> None:
+        if username_fragments(local) != username_fragments(self.current_local):
+            self.restart_wanted = False
+        self.current_local, self.current_remote = local, remote
+        self.pending_local = self.pending_remote = ""
+        self.state = "stable"
+
+    def _stable(self) -> None:
+        self.needed_fired = False
+        self._update_negotiation_needed()
+
+    def _update_negotiation_needed(self) -> None:
+        needed = self.restart_wanted or self.wanted_media > _media(self.current_local)
+        if needed and self.state == "stable" and not self.needed_fired:
+            self.needed_fired = True
+            self.emitted.append(events.NegotiationNeeded())
+
+    def _fragment(self, *, new: bool) -> str:
+        if self.current_local and not new:
+            return next(iter(username_fragments(self.current_local)))
+        self.generations += 1
+        return f"{self.name}{self.generations}"
+
+    def _gather(self, fragment: str) -> None:
+        for index in (1, 2):
+            text = f"candidate:{index} 1 udp 1 192.0.2.{index} 9 typ host"
+            self.emitted.append(events.LocalCandidate(Candidate(text, "0", 0, fragment), ""))
+        self.emitted.append(events.LocalCandidatesEnded())
+
+    def _refuse(self, operation: str, why: str) -> None:
+        self.failures.append(f"{operation}: {why}")
+        self.emitted.append(events.PeerOperationFailed(operation, why))
+
+
+def _media(description: str) -> int:
+    return int(description.rpartition("a=x-media:")[2] or 0)
