@@ -57,7 +57,7 @@ def variety_first(servers: Sequence[ConfiguredServer]) -> tuple[ConfiguredServer
 def ice_configuration(servers: Sequence[ConfiguredServer], *, name: str, now: float) -> IceConfiguration:
     """Return what `GET /ice` answers at `now` (Unix time, seconds) to a caller whose TURN user is called `name`.
 
-    `expires` is the earliest expiry among the ephemeral credentials, or None if there are none.
+    `expires` and `lifetime` are those of the ephemeral credentials that expire first, or None if there are none.
     """
     chosen = variety_first(servers)
     expiries = [int(now) + server.ttl for server in chosen if server.secret]
@@ -65,6 +65,7 @@ def ice_configuration(servers: Sequence[ConfiguredServer], *, name: str, now: fl
         servers=tuple(_with_credentials(server, name=name, now=now) for server in chosen),
         pool_size=POOL_SIZE,
         expires=float(min(expiries)) if expiries else None,
+        lifetime=min(expiries) - now if expiries else None,
     )
 
 
