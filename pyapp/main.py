@@ -3,9 +3,10 @@
 import asyncio
 import random
 import secrets
+import traceback
 from typing import Any, Literal
 
-from js import performance, window
+from js import console, performance, window
 
 from pyapp.browser.ffi import Listeners
 from pyapp.browser.page import Page
@@ -26,7 +27,9 @@ def main() -> None:
         invitation=address.invitation,
         policy=policy,
     )
-    runner = Runner(session, clock=lambda: float(performance.now()) / 1000, random=random.random)
+    runner = Runner(
+        session, clock=lambda: float(performance.now()) / 1000, random=random.random, report=_show_to_developers
+    )
     _report_what_nobody_handled(runner)
     page = Page(runner.emit, runner.fault)
     server = Server(runner.emit, runner.fault, invitation=address.invitation)
@@ -35,8 +38,12 @@ def main() -> None:
     page.mark_ready()
 
 
+def _show_to_developers(error: BaseException) -> None:
+    console.error("".join(traceback.format_exception(error)))
+
+
 def _report_what_nobody_handled(runner: Runner) -> None:
-    """Bring exceptions of tasks and of JavaScript into the journal too; the browser's console has them already."""
+    """Bring exceptions of tasks and of JavaScript to the one place where faults are reported."""
 
     def of_a_task(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         runner.fault(str(context.get("message", "task")), context.get("exception") or RuntimeError("no exception"))

@@ -34,10 +34,22 @@ class Screen(Protocol):
 
 
 class Runner:
-    """Connects a session to its shells. `clock` gives seconds; `random` gives numbers from 0 up to 1."""
+    """Connects a session to its shells.
 
-    def __init__(self, session: Session, *, clock: Callable[[], float], random: Callable[[], float]) -> None:
+    `clock` gives seconds, `random` gives numbers from 0 up to 1, and `report` shows a developer an exception that
+    nothing handled; the journal has it as well.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        clock: Callable[[], float],
+        random: Callable[[], float],
+        report: Callable[[BaseException], None],
+    ) -> None:
         self._session = session
+        self._report = report
         self._clock = clock
         self._random = random
         self._inbox: deque[Event] = deque()
@@ -64,15 +76,15 @@ class Runner:
                 self._busy = False
 
     def fault(self, where: str, error: BaseException) -> None:
-        """Report an exception that nothing handled."""
-        self.emit(Fault(where, f"{type(error).__name__}: {error}"))
+        """Take an exception that nothing handled: report it, and journal it."""
+        self.emit(self._fault(where, error))
 
     def _consume(self, event: Event) -> None:
         for command in self._receive(event):
             try:
                 self._perform(command)
             except Exception as error:  # noqa: BLE001 - one command that failed must not take the others with it
-                self._inbox.append(Fault(type(command).__name__, f"{type(error).__name__}: {error}"))
+                self._inbox.append(self._fault(type(command).__name__, error))
 
     def _receive(self, event: Event) -> list[Command]:
         try:
@@ -80,8 +92,12 @@ class Runner:
         except Exception as error:
             if isinstance(event, Fault):
                 raise
-            self._inbox.append(Fault(type(event).__name__, f"{type(error).__name__}: {error}"))
+            self._inbox.append(self._fault(type(event).__name__, error))
             return []
+
+    def _fault(self, where: str, error: BaseException) -> Fault:
+        self._report(error)
+        return Fault(where, f"{type(error).__name__}: {error}")
 
     def _perform(self, command: Command) -> None:
         match command:

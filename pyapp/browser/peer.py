@@ -234,7 +234,7 @@ class Peer:
 
         def sampled(report: Any) -> None:
             if pc is self._pc:
-                text = JSON.stringify(Array["from"](report.values()), to_js(STATS_FIELDS))
+                text = JSON.stringify(Array.from_(report.values()), to_js(STATS_FIELDS))
                 self._emit(StatsSampled({entry["id"]: entry for entry in json.loads(text)}))
 
         when_settled(pc.getStats(), sampled, lambda error: self._failed("getStats", error), self._on_error)

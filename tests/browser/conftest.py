@@ -1,0 +1,244 @@
+"""Real pages in a real Chromium, through the real server and the real coturn, on a network of their own."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from playwright.sync_api import Browser, BrowserContext, BrowserType, ConsoleMessage, Page, expect
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM_ARGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+    "--auto-select-desktop-capture-source=Entire screen",
+]
+TIMEOUT = 30_000
+"""Milliseconds for a condition; the machines are slow and shared, and a condition that holds does not wait."""
+
+expect.set_options(timeout=TIMEOUT)
+
+
+def program(name: str) -> str:
+    """Return the path of a program that the tests need; `make test` installs it."""
+    path = shutil.which(name)
+    if path is None:
+        pytest.fail(f"{name} is not installed: run 'make setup-test'")
+    return path
+
+
+@dataclass
+class Console:
+    """A running `server.py`. `log` is all that it printed so far."""
+
+    arguments: list[str]
+    environment: dict[str, str]
+    journal: Path
+    address: str = ""
+    lines: list[str] = field(default_factory=list)
+
+    def start(self) -> None:
+        """Start the server, and wait until it says that it is ready."""
+        self._process = subprocess.Popen(
+            [sys.executable, "server.py", *self.arguments, "--journal", str(self.journal)],
+            cwd=ROOT,
+            env=os.environ | self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        ready = threading.Event()
+        self._reader = threading.Thread(target=self._read, args=(ready,), daemon=True)
+        self._reader.start()
+        if not ready.wait(30) or not self.address:
+            self.stop()
+            pytest.fail("the server did not become ready:\n" + self.log)
+        if (port := re.search(r":(\d+)/", self.address)) and "0" in self.arguments:
+            # A server that is started again must be found where it was.
+            self.arguments[self.arguments.index("0")] = port[1]
+
+    def _read(self, ready: threading.Event) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self.lines.append(line)
+            if match := re.search(r"ICE Console: (https?://\S+)", line):
+                self.address = match[1]
+                ready.set()
+        ready.set()
+
+    @property
+    def log(self) -> str:
+        return "".join(self.lines)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Stop the server and return its exit code."""
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+        code = self._process.wait(20)
+        self._reader.join(20)
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        return code
+
+    def entries(self, session: str) -> list[dict[str, Any]]:
+        """Return the journal of a session, oldest first."""
+        path = self.journal / f"{session}.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+StartConsole = Callable[..., Console]
+
+
+@pytest.fixture
+def start_console(tmp_path: Path) -> Iterator[StartConsole]:
+    """Start servers with the arguments given, and stop them after the test."""
+    running: list[Console] = []
+
+    def start(*arguments: str, environment: dict[str, str] | None = None) -> Console:
+        state = {"XDG_STATE_HOME": str(tmp_path / "state"), "PYTHONUNBUFFERED": "1"}
+        console = Console(
+            ["--port", "0", *arguments], state | (environment or {}), tmp_path / f"journal-{len(running)}"
+        )
+        running.append(console)
+        console.start()
+        return console
+
+    yield start
+    for console in running:
+        code = console.stop()
+        assert code == 0, console.log
+        assert "Traceback" not in console.log, console.log
+
+
+@pytest.fixture
+def console(start_console: StartConsole) -> Console:
+    """The console as `make run` serves it."""
+    return start_console()
+
+
+@dataclass(frozen=True)
+class Certificate:
+    certificate: Path
+    key: Path
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """A certificate for 127.0.0.1 that no browser trusts by itself."""
+    folder = tmp_path_factory.mktemp("tls")
+    issued = trustme.CA().issue_cert("127.0.0.1", "localhost")
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    issued.cert_chain_pems[0].write_to_path(str(certificate))
+    issued.private_key_pem.write_to_path(str(key))
+    return Certificate(certificate, key)
+
+
+@pytest.fixture(scope="session")
+def browser(browser_type: BrowserType) -> Iterator[Browser]:
+    """Debian's Chromium, with a camera and a microphone that are not there."""
+    chromium = browser_type.launch(executable_path=program("chromium"), args=CHROMIUM_ARGS)
+    yield chromium
+    chromium.close()
+
+
+@dataclass
+class Operator:
+    """A person at a page of their own: own profile, own tab."""
+
+    page: Page
+    context: BrowserContext
+    problems: list[str]
+
+    def state(self) -> str:
+        return self.page.locator("body").get_attribute("data-state") or ""
+
+    def expect_state(self, state: str) -> None:
+        expect(self.page.locator("body")).to_have_attribute("data-state", state)
+
+    def expect_attribute(self, name: str, value: str | re.Pattern[str]) -> None:
+        expect(self.page.locator("body")).to_have_attribute(name, value)
+
+    def attribute(self, name: str) -> str:
+        return self.page.locator("body").get_attribute(name) or ""
+
+    def connect(self) -> None:
+        self.page.locator("#connect").click()
+
+    def send(self, text: str) -> None:
+        self.page.locator("#message").fill(text)
+        self.page.locator("#send").click()
+
+    def received(self) -> list[str]:
+        return self.page.locator("#messages > *").all_text_contents()
+
+    def expect_received(self, texts: list[str]) -> None:
+        expect(self.page.locator("#messages > *")).to_have_text(texts)
+
+    def take_problems(self, pattern: str) -> list[str]:
+        """Take the problems that a test names and expects; the others fail it."""
+        found = [problem for problem in self.problems if re.search(pattern, problem)]
+        self.problems[:] = [problem for problem in self.problems if problem not in found]
+        return found
+
+
+OpenPage = Callable[..., Operator]
+
+
+@pytest.fixture
+def open_page(browser: Browser) -> Iterator[OpenPage]:
+    """Open pages; any page error, console error or fault that a test did not take fails it."""
+    operators: list[Operator] = []
+
+    def open_one(address: str, *, wait_for: str | None = "ready", **context_options: Any) -> Operator:
+        context = browser.new_context(ignore_https_errors=True, **context_options)
+        page = context.new_page()
+        problems: list[str] = []
+
+        def on_console(message: ConsoleMessage) -> None:
+            if message.type in ("error", "warning"):
+                problems.append(f"console {message.type}: {message.text}")
+
+        page.on("console", on_console)
+        page.on("pageerror", lambda error: problems.append(f"page error: {error}"))
+        operator = Operator(page, context, problems)
+        operators.append(operator)
+        page.goto(address)
+        if wait_for:
+            operator.expect_state(wait_for)
+        return operator
+
+    yield open_one
+    problems = [problem for operator in operators for problem in operator.problems]
+    for operator in operators:
+        operator.context.close()
+    assert not problems, "\n".join(problems)
+
+
+def pair(console: Console, open_page: OpenPage, *, session: str, query: str = "") -> tuple[Operator, Operator]:
+    """Connect two operators in one session."""
+    address = f"{console.address}?session={session}{query}"
+    first = open_page(address)
+    first.connect()
+    first.expect_state("waiting")
+    second = open_page(address)
+    second.connect()
+    for operator in (first, second):
+        operator.expect_state("connected")
+    return first, second
