@@ -107,7 +107,7 @@ def check_invitation(token: str, *, session: str, key: str | None, now: float) -
                 "verify_aud": False,
             },
         )
-    except jwt.PyJWTError:
+    except (jwt.PyJWTError, UnicodeEncodeError):  # a header may hold bytes that are no text
         raise InvitationError("invitation-invalid", "This invitation was not signed by this server.") from None
     audience, expiry = claims["aud"], claims["exp"]
     if not isinstance(audience, str) or not isinstance(expiry, int):

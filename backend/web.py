@@ -45,7 +45,7 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Permissions-Policy": "camera=(self), microphone=(self), display-capture=(self), autoplay=(self),"
     " clipboard-write=(self), fullscreen=(self), screen-wake-lock=(self), geolocation=(), payment=(), usb=(),"
-    " serial=(), hid=(), bluetooth=(), midi=(), browsing-topics=()",
+    " serial=(), hid=(), midi=(), browsing-topics=()",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }

@@ -65,7 +65,7 @@ CLAIMS: dict[str, object] = {"iss": "ice-console", "aud": "demo", "iat": int(NOW
         forged({name: value for name, value in CLAIMS.items() if name != "exp"}),
         forged({name: value for name, value in CLAIMS.items() if name != "aud"}),
         forged(CLAIMS, algorithm="HS512", key=KEY * 2),
-        jwt.encode(CLAIMS, None, algorithm="none"),
+        jwt.encode(CLAIMS, "", algorithm="none"),
     ],
 )
 def test_forged_and_broken_invitations(token: str) -> None:
