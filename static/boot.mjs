@@ -109,6 +109,16 @@ addEventListener(
   whileLoading(({ violatedDirective, blockedURI }) => failedToLoad(`${violatedDirective} blocked ${blockedURI}`)),
 );
 
+// Pyodide waits forever for a part that came as an error, or as the log-in page of a hotel's network.
+new PerformanceObserver((list, observer) => {
+  if (settled) observer.disconnect();
+  for (const { name, responseStatus, contentType } of list.getEntries()) {
+    const ours = /^\/(vendor|pyapp)\/|^\/pyscript\.json$/.test(new URL(name).pathname);
+    const wrong = responseStatus >= 400 || contentType === "text/html";
+    if (ours && wrong && !settled) failedToLoad(`${name}: HTTP status ${responseStatus}, ${contentType || "no type"}`);
+  }
+}).observe({ type: "resource", buffered: true });
+
 // PyScript shows a configuration that it cannot use as a box of its own at the end of <body>. It belongs in the status.
 new MutationObserver((records, observer) => {
   if (settled) observer.disconnect();
@@ -126,11 +136,11 @@ async function load() {
   const { hooks } = await import(CORE);
   // Its default hook for workers is made with Function(), which the page's Content-Security-Policy refuses.
   hooks.worker.onBeforeRunAsync.clear();
-  // PyScript prints an exception of the Python program, and tells nobody.
+  // PyScript prints what stopped the Python program, or kept it from starting, and tells nobody.
   hooks.main.onReady.add(({ io }) => {
     const { stderr } = io;
     io.stderr = (line, ...rest) => {
-      if (line instanceof Error) crashed(line);
+      if (line instanceof Error) (line.name === "PythonError" ? crashed : failedToLoad)(line);
       return stderr(line, ...rest);
     };
   });

@@ -39,8 +39,6 @@ from pyapp.events import (
 )
 
 MAX_LOG_LINES = 500
-NEAR_THE_END = 80
-"""Pixels: whoever has scrolled the conversation further back than this is reading, and is left there."""
 COPIED_FOR = 2.0
 """Seconds for which a copy button says how it went."""
 
@@ -283,7 +281,7 @@ class Page:
         self._write("session-problem", "hidden", not problem)
         self._write("session", "aria-invalid", "true" if problem else "false")
         self._write("session-name", "textContent", view.session)
-        self._write("session-chip", "hidden", not view.session)
+        self._write("session-chip", "hidden", not view.can_hang_up)
         self._show_link()
 
     def _show_link(self) -> None:
@@ -347,8 +345,6 @@ class Page:
                 self._show_message_status(self._unsettled[line.number], line)
 
     def _append_messages(self, lines: Sequence[MessageLine]) -> None:
-        thread = self._element("thread")
-        at_end = thread.scrollHeight - thread.scrollTop - thread.clientHeight < NEAR_THE_END
         for line in lines:
             bubble = document.createElement("li")
             bubble.textContent = line.text
@@ -359,8 +355,8 @@ class Page:
                 bubble.append(document.createElement("span"))
                 self._show_message_status(bubble, line)
             self._element("sent" if line.mine else "messages").append(bubble)
-        if at_end or lines[-1].mine:
-            thread.scrollTop = thread.scrollHeight
+        if lines[-1].mine:
+            self._element("thread").scrollTop = 0  # the newest: the list is laid out from its end
 
     def _show_message_status(self, bubble: Any, line: MessageLine) -> None:
         if bubble.getAttribute("data-status") != line.status:
@@ -390,20 +386,17 @@ class Page:
         self._write("log-count", "textContent", str(rows.childElementCount))
 
     def _log_row(self, line: LogLine) -> Any:
-        row = self._element("log-line").content.firstElementChild.cloneNode(True)
+        template = self._element("log-line-with-detail" if line.detail else "log-line")
+        row = template.content.firstElementChild.cloneNode(True)
         mark, time, text = row.children
+        if line.detail:
+            text, detail = text.children
+            detail.textContent = line.detail
         row.setAttribute("data-mark", line.mark)
         mark.textContent = line.mark
         mark.title = _MARKS[line.mark]
         time.textContent = _clock(line.at)
         text.textContent = line.text
-        if line.detail:
-            more = document.createElement("details")
-            summary, detail = document.createElement("summary"), document.createElement("pre")
-            summary.textContent = "Detail"
-            detail.textContent = line.detail
-            more.append(summary, detail)
-            row.append(more)
         return row
 
     def _keep_focus(self, focused: Any) -> None:
