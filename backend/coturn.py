@@ -196,7 +196,8 @@ class Coturn:
         supervisor = asyncio.create_task(self._supervise())
         try:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.ready.wait(), _READY_SECONDS)
+                async with asyncio.timeout(_READY_SECONDS):
+                    await self.ready.wait()
             yield self
         finally:
             supervisor.cancel()
@@ -272,7 +273,9 @@ class Coturn:
                 with contextlib.suppress(OSError, TimeoutError):  # refused or unanswered: not there yet
                     probe.connect((address, self.configuration.port))
                     await loop.sock_sendall(probe, _BINDING_REQUEST + secrets.token_bytes(12))
-                    await asyncio.wait_for(loop.sock_recv(probe, 1500), 0.2)
+                    # Not wait_for: in Python 3.11 a cancellation that meets a refusal would be lost in it.
+                    async with asyncio.timeout(0.2):
+                        await loop.sock_recv(probe, 1500)
                     _log.info("= coturn answers on %s port %s", address, self.configuration.port)
                     self.ready.set()
                     return
@@ -290,7 +293,8 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
         if process.returncode is None:
             process.terminate()
             try:
-                await asyncio.wait_for(process.wait(), _STOP_SECONDS)
+                async with asyncio.timeout(_STOP_SECONDS):
+                    await process.wait()
             except TimeoutError:
                 process.kill()
                 await process.wait()

@@ -92,7 +92,9 @@ class Signaling:
         )
         await socket.prepare(request)
         bucket = TokenBucket.full(
-            rate=self._limits.messages_per_second, burst=self._limits.message_burst, now=time.monotonic()
+            rate=self._limits.messages_per_second,
+            burst=self._limits.message_burst,
+            now=self._now(),
         )
         queue: asyncio.Queue[ServerMessage | None] = asyncio.Queue(self._limits.send_queue)
         connection = Connection(next(self._numbers), address, socket, request, bucket, queue)
@@ -138,7 +140,7 @@ class Signaling:
             return  # aiohttp says here that the socket is about to end
         size = len(message.data)
         # A long frame costs as much as the many short ones that would carry as much.
-        if not connection.bucket.take(1 + size // MAX_FRAME_BYTES, now=time.monotonic()):
+        if not connection.bucket.take(1 + size // MAX_FRAME_BYTES, now=self._now()):
             if not connection.is_warned:
                 rule = f"At most {self._limits.messages_per_second:g} messages a second; what is above is dropped."
                 self._complain(connection, Error("limit", rule, "messages-per-second"))
@@ -228,7 +230,7 @@ class Signaling:
         else:
             self._note(connection, "lost", {"code": code})
             _log.info("! %s lost (close code %s)", _who(connection), code)
-            self._perform(self._rooms.lose(connection.number, now=time.monotonic()))
+            self._perform(self._rooms.lose(connection.number, now=self._now()))
         self._schedule()
 
     # Writing.
@@ -279,17 +281,23 @@ class Signaling:
                 await connection.socket.send_str(encode(message))
             await connection.socket.close(code=connection.close_code)
 
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
     def _schedule(self) -> None:
+        at = self._rooms.next_expiry()
+        if self._timer and self._timer.when() == at:
+            return  # setting it anew for each frame would put off for ever what is due under a flood
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        if (at := self._rooms.next_expiry()) is not None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(max(0.0, at - time.monotonic()), self._expire)
+        if at is not None:
+            self._timer = asyncio.get_running_loop().call_at(at, self._expire)
 
     def _expire(self) -> None:
         self._timer = None
-        self._perform(self._rooms.expire(now=time.monotonic()))
+        self._perform(self._rooms.expire(now=self._now()))
 
     # The journal.
 
