@@ -109,10 +109,6 @@ class Page:
             invitation=plain(fragment.get("invite")) or "",
         )
 
-    def session_from_address(self) -> str:
-        """Return the session that the address names, or an empty string."""
-        return self.address().session
-
     def link_for(self, session: str) -> str:
         """Return the address to give to the other side: that of this page for `session`, invitation included."""
         invitation = self.address().invitation
@@ -169,12 +165,6 @@ class Page:
         """Show one's own `MediaStream`, or nothing when it is `None`."""
         self._element("local-video").srcObject = stream
 
-    def close(self) -> None:
-        """Detach from the document."""
-        self._listeners.close()
-        for task in self._tasks:
-            task.cancel()
-
     # What the person does.
 
     def _listen(self) -> None:
@@ -214,10 +204,11 @@ class Page:
         text = field.value
         if not self._view.can_send or not text.strip():
             return
-        field.value = ""
-        self._fit_message()
-        field.focus()
         self._emit(MessageSubmitted(text))
+        field.focus()
+        if not self._view.message_problem:  # what was refused stays, to be changed
+            field.value = ""
+            self._fit_message()
 
     def _message_key(self, event: Any) -> None:
         """Enter sends; with Shift, or while an input method composes, it is an ordinary key."""
