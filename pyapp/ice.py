@@ -153,7 +153,7 @@ def ice_configuration_from_json(value: Any) -> IceConfiguration:
             expires=None if expires is None else float(expires),
             lifetime=None if lifetime is None else float(lifetime),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise IceError(f"not an ICE configuration: {error}") from None
 
 

@@ -124,7 +124,7 @@ class Join:
     kind: ClassVar[str] = "join"
     session: str
     participant: str
-    key: str
+    key: str = field(repr=False)
     invitation: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
