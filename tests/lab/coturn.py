@@ -53,8 +53,8 @@ class Coturn:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        """Start it, without waiting: several start side by side."""
-        with self._log.open("a") as log:
+        """Start it, with a new log, and do not wait: several start side by side."""
+        with self._log.open("w") as log:
             self._process = self._network.popen(self.node, ["turnserver", "-c", self._configuration], stdout=log)
 
     def wait(self) -> None:
@@ -78,7 +78,7 @@ class Coturn:
         return name, base64.b64encode(digest).decode()
 
     def allocations(self, user: str = "") -> Allocations:
-        """Count relays in the log, of all users or of those whose name contains `user`."""
+        """Count relays since the last start, of all users or of those whose name contains `user`."""
         return count_allocations(self._log.read_text(), user)
 
 
@@ -87,7 +87,7 @@ class Certificates:
 
     def __init__(self, folder: Path) -> None:
         authority = trustme.CA(key_type=trustme.KeyType.ECDSA)
-        names = [address for addresses in PUBLIC_ADDRESSES.values() for address in addresses]
+        names = [address for addresses in PUBLIC_ADDRESSES.values() for address in addresses.all]
         leaf = authority.issue_cert(*names, key_type=trustme.KeyType.ECDSA)
         self.authority = folder / "authority.pem"
         self.certificate = folder / "certificate.pem"
@@ -99,15 +99,22 @@ class Certificates:
 
 
 def count_allocations(log: str, user: str = "") -> Allocations:
-    """Read coturn 4.6's verbose log: `session N: realm <R> user <U>: incoming packet ALLOCATE processed, success`."""
-    made = re.findall(r"session (\d+): realm <[^>]*> user <([^>]*)>: incoming packet ALLOCATE processed, success", log)
-    closed = set(re.findall(r"session (\d+): closed", log))
-    mine = {session: name for session, name in made if user in name}
-    return Allocations(made=len(mine), ended=len(mine.keys() & closed), users=tuple(sorted(set(mine.values()))))
+    """Read coturn 4.6's verbose log.
+
+    A relay begins with `session N: new, realm=<R>, username=<U>, lifetime=S`. It ends when its client gives it up, by a
+    refresh to a lifetime of 0 (RFC 8656, 7.1), or with the client's connection.
+    """
+    made = {
+        session: name
+        for session, name in re.findall(r"session (\d+): new, realm=<[^>]*>, username=<([^>]*)>", log)
+        if user in name
+    }
+    ended = set(re.findall(r"session (\d+): (?:refreshed, .*lifetime=0$|closed|delete)", log, re.MULTILINE))
+    return Allocations(made=len(made), ended=len(made.keys() & ended), users=tuple(sorted(set(made.values()))))
 
 
 def _configuration(node: str, folder: Path, certificates: Certificates, secret: str) -> str:
-    addresses = PUBLIC_ADDRESSES[node]
+    addresses = PUBLIC_ADDRESSES[node].all
     lines = [
         "no-cli",
         "fingerprint",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
+import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING, Any, Self
@@ -21,6 +22,7 @@ from tests.lab.kinds import Firewall
 from tests.lab.topology import (
     NAT64_DEVICE,
     NAT64_POOL,
+    PUBLIC_ADDRESSES,
     STUN,
     TURN1,
     TURN2,
@@ -33,7 +35,6 @@ from tests.lab.topology import (
 )
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Sequence
 
 PROXY_PORT = 3128
@@ -91,26 +92,65 @@ class Lab:
         """Return the address of a site's HTTP proxy, if it has one."""
         return f"{place.gateway}:{PROXY_PORT}" if place.site.kind.firewall is Firewall.PROXY else None
 
-    def measure_udp(self, host: Host) -> probe.Udp | None:
+    def measure_udp(self, host: Host, *, ipv6: bool = False) -> probe.Udp | None:
         """Name mapping, filtering and hairpinning as a host sees them; None: no UDP."""
-        prefix = host.place.nat64_prefix
-        found = self._probe(host, "udp", STUN, *(["--nat64", str(prefix)] if prefix else []))
+        prefix = None if ipv6 else host.place.nat64_prefix
+        server = PUBLIC_ADDRESSES[STUN].ipv6[0] if ipv6 else self.network.address_for(host.place, STUN)
+        found = self._probe(host, "udp", server, *(["--nat64", str(prefix)] if prefix else []))
         return probe.Udp(**{**found, "rtt_ms": tuple(found["rtt_ms"])}) if found else None
+
+    def outer_address(self, host: Host, *, ipv6: bool = False) -> str | None:
+        """Return the address under which the internet sees a host's UDP now; None: it does not get through."""
+        server = PUBLIC_ADDRESSES[STUN].ipv6[0] if ipv6 else self.network.address_for(host.place, STUN)
+        address = self._probe(host, "address", server)
+        return str(address) if address else None
 
     def measure_tcp(self, host: Host, server: str = TURN1) -> probe.Tcp:
         """Try the ways to a TURN server that are no UDP."""
+        address = self.network.address_for(host.place, server)
         has_proxy = host.place.site.kind.firewall is Firewall.PROXY
         return probe.Tcp(
-            **self._probe(host, "tcp", server, *(["--proxy", str(host.place.gateway)] if has_proxy else []))
+            **self._probe(host, "tcp", address, *(["--proxy", str(host.place.gateway)] if has_proxy else []))
         )
 
     def mapping_survives(self, host: Host, seconds: float) -> bool:
         """Say whether a UDP mapping outlives so many seconds of silence."""
-        return bool(self._probe(host, "lifetime", STUN, "--silence", str(seconds)))
+        server = self.network.address_for(host.place, STUN)
+        return bool(self._probe(host, "lifetime", server, "--silence", str(seconds)))
+
+    def punch(self, pairs: Sequence[tuple[Host, Host]]) -> list[bool]:
+        """Say which pairs of hosts reach each other without a relay; all pairs at once."""
+        hosts = {host.node: host for pair in pairs for host in pair}
+        ends: dict[str, list[tuple[int, int]]] = {node: [] for node in hosts}  # of a host: pair and side, by socket
+        for number, pair in enumerate(pairs):
+            for side, host in enumerate(pair):
+                ends[host.node].append((number, side))
+        programs = {
+            node: self.network.popen(
+                node,
+                _probing("punch", _stun_servers(host), "--peers", str(len(ends[node]))),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+            )
+            for node, host in hosts.items()
+        }
+        told: dict[tuple[int, int], Any] = {}
+        for node, program in programs.items():
+            told.update(zip(ends[node], _heard(program), strict=True))
+        pair_secrets = [secrets.token_hex(8) for _ in pairs]
+        for node, program in programs.items():
+            _tell(
+                program,
+                [{"secret": pair_secrets[number], "addresses": told[number, 1 - side]} for number, side in ends[node]],
+            )
+        reached: dict[tuple[int, int], bool] = {}
+        for node, program in programs.items():
+            reached.update(zip(ends[node], _heard(program), strict=True))
+            self.network.stop(program)
+        return [reached[number, 0] and reached[number, 1] for number in range(len(pairs))]
 
     def _probe(self, host: Host, what: str, server: str, *more: str) -> Any:
-        address = self.network.address_for(host.place, server)
-        return json.loads(self.network.run(host.node, [sys.executable, "-I", probe.__file__, what, address, *more]))
+        return json.loads(self.network.run(host.node, _probing(what, server, *more)))
 
     def _start_proxy(self, place: Place) -> subprocess.Popen[str]:
         """Start tinyproxy on the router: the way out that is left."""
@@ -143,7 +183,7 @@ class Lab:
                 f"dynamic-pool {NAT64_POOL}",
                 f"data-dir {folder}",
             ],
-            ["tayga", "-d", "--config"],
+            ["stdbuf", "-oL", "tayga", "-d", "--config"],  # into a file it would keep its words to itself
             ready="Dynamic pool",
         )
 
@@ -163,3 +203,27 @@ class Lab:
                 raise LabError(f"{argv[0]} of {place.site.name} did not start:\n{log.read_text()}")
             time.sleep(0.01)
         return process
+
+
+def _probing(what: str, servers: str, *more: str) -> list[str]:
+    return [sys.executable, "-I", probe.__file__, what, servers, *more]
+
+
+def _stun_servers(host: Host) -> str:
+    """Return the STUN server's address of each family that the host speaks: one socket each, as ICE has them."""
+    kind = host.place.site.kind
+    stun = PUBLIC_ADDRESSES[STUN]
+    return ",".join(stun.ipv4[:1] * kind.ipv4 + stun.ipv6[:1] * kind.ipv6)
+
+
+def _heard(program: subprocess.Popen[str]) -> Any:
+    text = program.stdout.readline() if program.stdout else ""
+    if not text:
+        raise LabError("a probe ended without a word")
+    return json.loads(text)
+
+
+def _tell(program: subprocess.Popen[str], value: Any) -> None:
+    if program.stdin:
+        program.stdin.write(json.dumps(value) + "\n")
+        program.stdin.flush()

@@ -34,7 +34,8 @@ _CHANGE_IP, _CHANGE_PORT = 0x4, 0x2
 
 _RETRANSMIT = 0.15  # seconds; the lab's longest round trip is shorter
 _PATIENCE = 0.5  # seconds until silence is an answer
-_CONNECT = 1.5  # seconds for a TCP connection
+_PUNCHING, _PACING = 0.6, 0.05  # seconds
+_CONNECT = 1.0  # seconds for a TCP connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,18 +84,23 @@ class Ask:
 def main() -> None:
     """Probe what the arguments say, print what came out."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=["udp", "tcp", "lifetime"])
+    parser.add_argument("what", choices=["udp", "address", "tcp", "lifetime", "punch"])
     parser.add_argument("server")
     parser.add_argument("--nat64", help="the prefix under which IPv4 addresses are found")
     parser.add_argument("--proxy", help="address of an HTTP proxy on port 3128")
+    parser.add_argument("--peers", type=int, default=0, help="how many peers to punch holes to")
     parser.add_argument("--silence", type=float, default=0.0, help="seconds that a mapping is left alone")
     args = parser.parse_args()
-    found: Udp | Tcp | bool | None
+    found: Udp | Tcp | str | bool | list[bool] | None
     match args.what:
         case "udp":
             found = measure_udp(args.server, nat64=args.nat64)
+        case "address":
+            found = outer_address(args.server)
         case "tcp":
             found = measure_tcp(args.server, proxy=args.proxy)
+        case "punch":
+            found = punch(args.server.split(","), args.peers)
         case _:
             found = survives(args.server, args.silence)
     json.dump(found, sys.stdout, default=dataclasses.asdict)
@@ -137,6 +143,13 @@ def measure_udp(server: str, *, nat64: str | None = None) -> Udp | None:
         )
 
 
+def outer_address(server: str) -> str | None:
+    """Return the address that the STUN server sees; None: no answer."""
+    with _udp_socket(server) as sock:
+        (reply,) = _ask([Ask(sock, (server, 3478))])
+    return reply.mapped[0] if reply else None
+
+
 def measure_tcp(server: str, *, proxy: str | None = None) -> Tcp:
     """Try every way that a TURN server offers, to the answer to a request: a connection alone proves nothing."""
     with ThreadPoolExecutor() as pool:
@@ -177,6 +190,62 @@ def survives(server: str, silence: float) -> bool:
         return bool(readable) and kept.recv(2048)[8:20] == transaction
 
 
+def punch(servers: list[str], peers: int) -> list[bool]:
+    """Try to reach each of several peers without a relay (RFC 5128, 3.3), over the family of each of the servers.
+
+    As ICE does it: learn the outer address of a socket, tell it and the inner one to the peer (here: by standard output
+    and input), send to the peer's from the same socket, answer whoever gets through and knows the pair's secret: inner
+    addresses may lead to a stranger. A peer is reached when its answer came.
+    """
+    with contextlib.ExitStack() as stack:
+        groups = [[stack.enter_context(_udp_socket(server)) for server in servers] for _ in range(peers)]
+        asks = [Ask(sock, (server, 3478)) for group in groups for sock, server in zip(group, servers, strict=True)]
+        mapped = [reply.mapped if reply else None for reply in _ask(asks)]
+        inner = [(_own_address(ask.to[0]), int(ask.sock.getsockname()[1])) for ask in asks]
+        told = [
+            [at for at in (*mapped[first : first + len(servers)], *inner[first : first + len(servers)]) if at]
+            for first in range(0, len(asks), len(servers))
+        ]
+        print(json.dumps(told), flush=True)  # noqa: T201 - told to the peers
+        peers_told = json.loads(sys.stdin.readline())
+        secrets = [peer["secret"].encode() for peer in peers_told]
+        theirs = [[(str(host), int(port)) for host, port in peer["addresses"]] for peer in peers_told]
+        owners = {sock: number for number, group in enumerate(groups) for sock in group}
+        reached = [False] * peers
+        deadline = time.monotonic() + _PUNCHING
+        while (now := time.monotonic()) < deadline:
+            for sock, number in owners.items():
+                for address in theirs[number]:
+                    if (":" in address[0]) == (sock.family is socket.AF_INET6):
+                        _send(sock, b"check" + secrets[number], address)
+            again = now + _PACING
+            while (left := again - time.monotonic()) > 0:
+                for sock in select.select(list(owners), [], [], left)[0]:
+                    number = owners[sock]
+                    reached[number] |= _answered(sock, theirs[number], secrets[number])
+        return reached
+
+
+def _answered(sock: socket.socket, theirs: list[Address], secret: bytes) -> bool:
+    """Answer a check from wherever it came; say whether this is an answer to one's own.
+
+    An address that was not told is a peer-reflexive one: it is checked as well from then on (RFC 8445, 7.3.1.3).
+    """
+    with contextlib.suppress(OSError):
+        data, source = sock.recvfrom(2048)
+        if data == b"check" + secret:
+            _send(sock, b"answer" + secret, source)
+            if source[:2] not in theirs:
+                theirs.append(source[:2])
+        return data == b"answer" + secret
+    return False
+
+
+def _send(sock: socket.socket, data: bytes, to: Address) -> None:
+    with contextlib.suppress(OSError):  # an unreachable network, or an ICMP error that came back
+        sock.sendto(data, to)
+
+
 def _ask(asks: list[Ask]) -> list[Reply | None]:
     """Send requests side by side, again while there is no answer (RFC 8489, 6.2.1); collect until patience ends."""
     transactions: dict[bytes, int] = {}
@@ -193,8 +262,7 @@ def _ask(asks: list[Ask]) -> list[Reply | None]:
             again += _RETRANSMIT
             for ask, packet, reply in zip(asks, packets, replies, strict=True):
                 if reply is None:
-                    with contextlib.suppress(OSError):  # an unreachable network is no answer either
-                        ask.sock.sendto(packet, ask.to)
+                    _send(ask.sock, packet, ask.to)
         readable, _, _ = select.select({ask.sock for ask in asks}, [], [], max(0.0, again - time.monotonic()))
         for sock in readable:
             with contextlib.suppress(OSError):  # an ICMP error that came back
@@ -248,8 +316,8 @@ def _turns_back(first: socket.socket, second: socket.socket, one: Reply | None, 
     if not one or not two:
         return False
     for _ in range(2):
-        first.sendto(b"hairpin", two.mapped)
-        second.sendto(b"hairpin", one.mapped)
+        _send(first, b"hairpin", two.mapped)
+        _send(second, b"hairpin", one.mapped)
     deadline = time.monotonic() + _PATIENCE
     heard: set[socket.socket] = set()
     while len(heard) < 2 and (left := deadline - time.monotonic()) > 0:

@@ -34,7 +34,7 @@ import time
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Self
+from typing import IO, TYPE_CHECKING, NamedTuple, Self
 
 from tests.lab import delay as line
 from tests.lab import rules
@@ -58,11 +58,24 @@ STUN = "stun"
 TURN1 = "turn1"
 TURN2 = "turn2"
 
-PUBLIC_ADDRESSES: Mapping[str, tuple[str, ...]] = {
-    SERVER: ("192.0.2.10", "2001:db8:ffff::10"),
-    STUN: ("192.0.2.20", "192.0.2.21", "2001:db8:ffff::20", "2001:db8:ffff::21"),
-    TURN1: ("198.51.100.10", "2001:db8:ffff:1::10"),
-    TURN2: ("203.0.113.250", "2001:db8:ffff:2::10"),
+
+class Addresses(NamedTuple):
+    """A server's addresses."""
+
+    ipv4: tuple[str, ...]
+    ipv6: tuple[str, ...]
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Both families."""
+        return self.ipv4 + self.ipv6
+
+
+PUBLIC_ADDRESSES: Mapping[str, Addresses] = {
+    SERVER: Addresses(("192.0.2.10",), ("2001:db8:ffff::10",)),
+    STUN: Addresses(("192.0.2.20", "192.0.2.21"), ("2001:db8:ffff::20", "2001:db8:ffff::21")),
+    TURN1: Addresses(("198.51.100.10",), ("2001:db8:ffff:1::10",)),
+    TURN2: Addresses(("203.0.113.250",), ("2001:db8:ffff:2::10",)),
 }
 
 
@@ -164,6 +177,11 @@ class Carrier:
     places: list[Place] = field(default_factory=list)
 
     @property
+    def down(self) -> str:
+        """The core's interface towards it."""
+        return f"cgn{self.number}"
+
+    @property
     def inside(self) -> IPv4Network:
         """Shared address space (RFC 6598)."""
         return IPv4Network((int(IPv4Address("100.64.0.0")) + (self.number << 8), 24))
@@ -248,8 +266,8 @@ class Network:
         """Put up a site."""
         if site.name in self.places:
             raise LabError(f"there is a site {site.name} already")
-        number = min(set(range(1, _MOST_SITES + 1)) - {place.number for place in self.places.values()})
         kind = site.kind
+        number = self._free_number()
         carrier = self._carrier(site, number) if kind.carrier else None
         outside = None
         if kind.nat or kind.nat64:
@@ -265,51 +283,38 @@ class Network:
         self.places[site.name] = place
         if carrier:
             carrier.places.append(place)
-        names = [f"{site.name}-{index}" for index in range(site.hosts)]
-        self._add_nodes([place.router, *names], forwarding={place.router})
-        self._put_up_uplink(place)
-        self._batch(
-            place.router,
-            ["link add lan type bridge", "link set lan up"]
-            + ([f"addr add {place.lan[1]}/{place.lan.prefixlen} dev lan"] if place.lan else [])
-            + ([f"addr add {place.lan6[1]}/64 dev lan nodad"] if place.lan6 else []),
-        )
-        if place.nat64_prefix:
-            self._batch(
-                place.router,
-                [
-                    f"tuntap add dev {NAT64_DEVICE} mode tun",
-                    f"link set {NAT64_DEVICE} up",
-                    f"route add {NAT64_POOL} dev {NAT64_DEVICE}",
-                    f"route add {place.nat64_prefix} dev {NAT64_DEVICE}",
-                ],
-            )
-        self._load_router(place)
-        for index, name in enumerate(names):
-            host = Host(node=name, place=place, index=index)
-            place.hosts.append(host)
-            self._ports(host)
-            self._plug_in(host)
+        place.hosts += [Host(node=f"{site.name}-{index}", place=place, index=index) for index in range(site.hosts)]
+        try:
+            self._put_up_site(place)
+        except BaseException:
+            self.detach(place)
+            raise
         return place
 
     def detach(self, place: Place) -> None:
-        """Take a site down, and its carrier with the last site behind it."""
+        """Take a site down, and its carrier with the last site behind it. Hosts go with the site they are in now."""
         gone = [place.router, *(host.node for host in place.hosts)]
+        links = [place.uplink]
         if place.line:
             self.stop(place.line)
         if place.carrier:
             place.carrier.places.remove(place)
             if not place.carrier.places:
                 gone.append(place.carrier.node)
+                links.append(("core", place.carrier.down))
+        # A namespace is only unlinked when its removal returns, the kernel empties it later: links go at once.
+        for node, device in links:
+            with contextlib.suppress(LabError):  # a site that was not put up wholly may have none
+                self._batch(node, [f"link del {device}"])
         self._remove_nodes(gone)
         del self.places[place.site.name]
 
     def address_for(self, place: Place, server: str) -> str:
         """Return the address under which a site's hosts reach a server: behind NAT64 one of its prefix (RFC 6052)."""
-        ipv4, *_, ipv6 = PUBLIC_ADDRESSES[server]
+        ipv4 = PUBLIC_ADDRESSES[server].ipv4[0]
         if place.nat64_prefix:
             return str(place.nat64_prefix[int(IPv4Address(ipv4))])
-        return ipv4 if place.site.kind.ipv4 else ipv6
+        return ipv4 if place.site.kind.ipv4 else PUBLIC_ADDRESSES[server].ipv6[0]
 
     # What changes at run time
 
@@ -367,11 +372,13 @@ class Network:
         number = carrier.number if carrier else place.number
         first, second = (IPv4Address("203.0.113.0") + offset + number for offset in (9, 69))
         other = second if outside == first else first
-        node, down = (carrier.node, f"cgn{number}") if carrier else (place.router, place.uplink[1])
+        node, down = (carrier.node, carrier.down) if carrier else (place.router, place.uplink[1])
         self._batch(node, [f"addr del {outside}/32 dev {rules.WAN}", f"addr add {other}/32 dev {rules.WAN}"])
         self._batch("core", [f"route del {outside}/32 dev {down}", f"route add {other}/32 dev {down}"])
+        # With its last IPv4 address a link loses its routes.
         if carrier:
             carrier.outside = other
+            self._batch(node, _default_routes(rules.WAN, _GATEWAY))
         else:
             place.outside = other
             self._batch(node, self._wan_routes(place))
@@ -386,7 +393,7 @@ class Network:
             self.run(node, ["conntrack", "-F"])
 
     def cut(self, addresses: Iterable[str]) -> None:
-        """Make the packets from and to public addresses vanish in the core: `PUBLIC_ADDRESSES[TURN1]`, a site's own."""
+        """Make packets from and to public addresses vanish in the core: `PUBLIC_ADDRESSES[TURN1].all`, or a site's."""
         self._dead("add", addresses)
 
     def mend(self, addresses: Iterable[str]) -> None:
@@ -400,9 +407,36 @@ class Network:
         self._batch("core", [f"addr add {_GATEWAY}/32 dev lo"])
         self._nft("core", rules.core())
         for number, (node, addresses) in enumerate(PUBLIC_ADDRESSES.items()):
-            self._wire("core", f"srv{number}", node, "eth0", routes=[ip_address(address) for address in addresses])
-            self._batch(node, [f"addr add {address} dev eth0 nodad" for address in addresses])
+            self._wire("core", f"srv{number}", node, "eth0", routes=[ip_address(address) for address in addresses.all])
+            self._batch(node, [f"addr add {address} dev eth0 nodad" for address in addresses.all])
             self._batch(node, _default_routes("eth0", _GATEWAY, ipv6=True))
+
+    def _free_number(self) -> int:
+        """Return the lowest number that no site and no carrier has: addresses come from it."""
+        taken = {place.number for place in self.places.values()}
+        taken |= {place.carrier.number for place in self.places.values() if place.carrier}
+        return min(set(range(1, _MOST_SITES + 1)) - taken)
+
+    def _put_up_site(self, place: Place) -> None:
+        self._add_nodes([place.router, *(host.node for host in place.hosts)], forwarding={place.router})
+        self._put_up_uplink(place)
+        lines = ["link add lan type bridge", "link set lan up"]
+        if place.lan:
+            lines.append(f"addr add {place.lan[1]}/{place.lan.prefixlen} dev lan")
+        if place.lan6:
+            lines.append(f"addr add {place.lan6[1]}/64 dev lan nodad")
+        if place.nat64_prefix:
+            lines += [
+                f"tuntap add dev {NAT64_DEVICE} mode tun",
+                f"link set {NAT64_DEVICE} up",
+                f"route add {NAT64_POOL} dev {NAT64_DEVICE}",
+                f"route add {place.nat64_prefix} dev {NAT64_DEVICE}",
+            ]
+        self._batch(place.router, lines)
+        self._load_router(place)
+        for host in place.hosts:
+            self._ports(host)
+            self._plug_in(host)
 
     def _carrier(self, site: Site, number: int) -> Carrier:
         if site.same_carrier_as:
@@ -416,7 +450,7 @@ class Network:
         carrier = Carrier(node=f"{site.name}-carrier", number=number, nat=site.kind.carrier, outside=outside)
         self._add_nodes([carrier.node], forwarding={carrier.node})
         self._batch(carrier.node, [f"addr add {_CARRIER_GATEWAY}/32 dev lo"])
-        self._wire("core", f"cgn{number}", carrier.node, rules.WAN, routes=[outside])
+        self._wire("core", carrier.down, carrier.node, rules.WAN, routes=[outside])
         self._batch(carrier.node, [f"addr add {outside}/32 dev {rules.WAN}"])
         self._batch(carrier.node, _default_routes(rules.WAN, _GATEWAY))
         self._load_carrier(carrier)
@@ -461,7 +495,7 @@ class Network:
         self._batch(
             above,
             [f"link set {down} up", f"addr add {_GATEWAY6}/64 dev {down} nodad"]
-            + [f"route add {net} " + ("via fe80::2 " if net.version == 6 else "") + f"dev {down}" for net in routes],
+            + [_route_down(target, down) for target in routes],
         )
 
     def _wan_routes(self, place: Place) -> list[str]:
@@ -567,13 +601,17 @@ class Network:
 
 
 def sweep() -> list[str]:
-    """Remove what labs left behind whose process has died; return the namespaces' names."""
+    """Remove what labs left behind whose process has died, keys and logs included; return the namespaces' names."""
     left = []
     for name in _namespaces():
         match = re.match(rf"{_PREFIX}-(\d+)-", name)
         if match and not Path("/proc", match[1]).exists():
             left.append(name)
     _remove(left)
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}-*"):
+        match = re.match(rf"{_PREFIX}-(\d+)-", folder.name)
+        if match and not Path("/proc", match[1]).exists():
+            shutil.rmtree(folder, ignore_errors=True)
     return left
 
 
@@ -619,6 +657,17 @@ def _run(argv: Sequence[str], *, stdin: str = "", timeout: float = 30) -> str:
     if done.returncode != 0:
         raise LabError(f"{shlex.join(argv)}: {done.stderr.strip() or done.stdout.strip()}\n{stdin}")
     return done.stdout
+
+
+def _route_down(target: IPv4Address | IPv4Network | IPv6Address | IPv6Network, device: str) -> str:
+    """Lead a network to the router below. Its link-local address will do for IPv4, too (RFC 8950)."""
+    match target:
+        case IPv4Address():
+            return f"route add {target} dev {device}"  # the router's own: it answers ARP for it
+        case IPv4Network():
+            return f"route add {target} via inet6 fe80::2 dev {device}"
+        case _:
+            return f"route add {target} via fe80::2 dev {device}"
 
 
 def _default_routes(device: str, gateway: str | IPv4Address | None, *, ipv6: bool = False) -> list[str]:

@@ -1,0 +1,45 @@
+"""One lab for all tests of this folder; where none can stand, the reason."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Protocol
+
+import pytest
+
+from tests.lab.lab import Lab
+from tests.lab.topology import Place, Site, missing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Attach(Protocol):
+    """Puts up a site for the length of a test."""
+
+    def __call__(self, site: Site) -> Place: ...
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    """Put up the lab, or say what is missing: a reason to skip here, a failure in continuous integration."""
+    if lacks := missing():
+        reason = "no network lab here, missing: " + "; ".join(lacks)
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with Lab() as standing:
+        yield standing
+
+
+@pytest.fixture
+def attach(lab: Lab) -> Iterator[Attach]:
+    with contextlib.ExitStack() as stack:
+
+        def put_up(site: Site) -> Place:
+            place = lab.attach(site)
+            stack.callback(lab.detach, place)
+            return place
+
+        yield put_up
