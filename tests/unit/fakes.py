@@ -5,19 +5,44 @@ It follows the specification (W3C WebRTC 1.0, section 4.4): calls are chained, a
 without its description, or an answer without an offer, is refused.
 """
 
+import itertools
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from backend.rooms import Close, Output, Rooms
 from pyapp import commands, events
 from pyapp.commands import PeerCommand
 from pyapp.events import Event
 from pyapp.ice import username_fragments
-from pyapp.messages import Candidate
+from pyapp.messages import (
+    Candidate,
+    ClientMessage,
+    Join,
+    Journal,
+    Journaled,
+    JournalEntry,
+    Leave,
+    Ping,
+    Pong,
+    Relay,
+    ServerMessage,
+    decode_client,
+    decode_server,
+    encode,
+)
 
 
 def sdp(fragment: str, media: int = 0) -> str:
     return f"v=0\r\na=ice-ufrag:{fragment}\r\na=x-media:{media}\r\n"
+
+
+@dataclass(frozen=True)
+class LocalDescriptionDue:
+    """`setLocalDescription()` is done; which description is there is seen when the page hears of it."""
+
+    attempt: int
 
 
 @dataclass
@@ -28,7 +53,8 @@ class FakePeerConnection:
     state: Literal["stable", "have-local-offer", "have-remote-offer"] = "stable"
     wanted_media: int = 1
     chain: deque[PeerCommand] = field(default_factory=deque)
-    emitted: deque[Event] = field(default_factory=deque)
+    emitted: "deque[Event | LocalDescriptionDue]" = field(default_factory=deque)
+    current_type: Literal["offer", "answer"] = "offer"
     current_local: str = ""
     current_remote: str = ""
     pending_local: str = ""
@@ -56,14 +82,23 @@ class FakePeerConnection:
     def step(self) -> None:
         command = self.chain.popleft()
         match command:
-            case commands.SetLocalDescription():
-                self._set_local()
+            case commands.SetLocalDescription(attempt):
+                self._set_local(attempt)
             case commands.SetRemoteDescription(description):
                 self._set_remote(description)
             case commands.AddIceCandidate(candidate):
                 self._add(candidate)
             case _:
                 raise AssertionError(command)
+
+    def next_event(self) -> Event:
+        """Return what the browser's loop delivers next."""
+        event = self.emitted.popleft()
+        if isinstance(event, LocalDescriptionDue):
+            # As Chromium does: by now a remote offer may have rolled back what this call had set.
+            kind = "offer" if self.pending_local else self.current_type
+            return events.LocalDescriptionSet(event.attempt, events.SessionDescription(kind, self.local))
+        return event
 
     @property
     def local(self) -> str:
@@ -73,20 +108,21 @@ class FakePeerConnection:
     def remote(self) -> str:
         return self.pending_remote or self.current_remote
 
-    def _set_local(self) -> None:
+    def _set_local(self, attempt: int) -> None:
         if self.state == "have-remote-offer":
             renewed = username_fragments(self.pending_remote) != username_fragments(self.current_remote)
             fragment = self._fragment(new=renewed)
             answer = sdp(fragment, _media(self.pending_remote))
             self._commit(answer, self.pending_remote)
-            self.emitted.append(events.LocalDescriptionSet(events.SessionDescription("answer", answer)))
+            self.current_type = "answer"
+            self.emitted.append(LocalDescriptionDue(attempt))
             self._stable()
         else:
             fragment = self._fragment(new=self.restart_wanted)
             self.pending_local = sdp(fragment, max(self.wanted_media, _media(self.current_local)))
             self.state = "have-local-offer"
             self.needed_fired = False
-            self.emitted.append(events.LocalDescriptionSet(events.SessionDescription("offer", self.pending_local)))
+            self.emitted.append(LocalDescriptionDue(attempt))
         self._gather(fragment)
 
     def _set_remote(self, description: events.SessionDescription) -> None:
@@ -95,6 +131,7 @@ class FakePeerConnection:
                 self._refuse("setRemoteDescription", f"answer in {self.state}")
                 return
             self._commit(self.pending_local, description.sdp)
+            self.current_type = "offer"
         else:
             self.pending_local = ""
             self.pending_remote = description.sdp
@@ -145,3 +182,92 @@ class FakePeerConnection:
 
 def _media(description: str) -> int:
     return int(description.rpartition("a=x-media:")[2] or 0)
+
+
+@dataclass(eq=False)
+class Line:
+    """One WebSocket: text in both directions, in order. `cut` means that nothing passes any more."""
+
+    number: int
+    up: deque[str] = field(default_factory=deque)
+    down: deque[str] = field(default_factory=deque)
+    is_open: bool = False
+    cut: bool = False
+    closing: bool = False
+    """The server closes it once `down` is empty."""
+    hung_up: bool = False
+    """The page closed it; the server sees that once `up` is empty."""
+
+    def send(self, message: ClientMessage) -> None:
+        assert self.is_open, "a frame before the socket is open"
+        if not self.cut:
+            self.up.append(encode(message))
+
+    def receive(self) -> ServerMessage:
+        return decode_server(self.down.popleft())
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the page would hear of its end now."""
+        return self.cut or (self.closing and not self.down)
+
+
+@dataclass
+class FakeServer:
+    """The server's pure rooms behind lines instead of sockets. Time stands still unless a test moves `now`."""
+
+    rooms: Rooms = field(default_factory=lambda: Rooms(30.0))
+    now: float = 0.0
+    lines: dict[int, Line] = field(default_factory=dict)
+    journal: list[JournalEntry] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def connect(self) -> Line:
+        line = Line(next(self._numbers))
+        self.lines[line.number] = line
+        return line
+
+    def take(self, line: Line) -> None:
+        """Take the next frame that came up `line`."""
+        text = line.up.popleft()
+        if line.closing:
+            return
+        match decode_client(text):
+            case Join() as join:
+                self._perform(self.rooms.join(line.number, join, address="x"))
+            case Ping(number):
+                line.down.append(encode(Pong(number)))
+            case Relay() as relay:
+                assert self.rooms.is_joined(line.number), "a frame before joining"
+                self._perform(self.rooms.relay(line.number, relay, size=len(text.encode())))
+            case Journal(entries):
+                self.journal += entries
+                line.down.append(encode(Journaled(entries[-1].number)))
+            case Leave():
+                self._perform(self.rooms.leave(line.number))
+                line.closing = True
+
+    def notice(self, line: Line) -> None:
+        """Notice that `line` is gone."""
+        del self.lines[line.number]
+        self._perform(self.rooms.lose(line.number, now=self.now))
+
+    def restart(self) -> None:
+        for line in self.lines.values():
+            line.cut = True
+        self.lines.clear()
+        self.rooms = Rooms(30.0)
+
+    def pass_time(self, seconds: float) -> None:
+        self.now += seconds
+        self._perform(self.rooms.expire(now=self.now))
+
+    def _perform(self, outputs: list[Output]) -> None:
+        for output in outputs:
+            line = self.lines.get(output.socket)
+            if line is None or line.closing:
+                continue
+            if isinstance(output, Close):
+                line.closing = True
+            elif not line.cut:
+                line.down.append(encode(output.message))
