@@ -58,7 +58,13 @@ class SetConfiguration:
 
 @dataclass(frozen=True, slots=True)
 class SetLocalDescription:
-    """`setLocalDescription()` without an argument: the browser makes the offer or answer that fits."""
+    """`setLocalDescription()` without an argument: the browser makes the offer or answer that fits.
+
+    `attempt` comes back with the result: by then `localDescription` may be another one, because a remote offer that was
+    waiting in the chain has rolled this one back.
+    """
+
+    attempt: int
 
 
 @dataclass(frozen=True, slots=True)

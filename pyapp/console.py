@@ -112,7 +112,7 @@ def present(session: Session) -> View:
         can_send=state in ("connected", "recovering"),
         facts=_facts(connection, report, session.configuration) if connection and report else (),
         media=tuple(
-            MediaControl(kind, _MEDIA_LABELS[kind, value == "on"], on=value == "on", busy=value == "starting")
+            MediaControl(kind, _MEDIA_LABELS[kind], on=value == "on", busy=value == "starting")
             for kind, value in session.media.items()
         ),
         media_problem=session.media_problem,
@@ -139,14 +139,7 @@ def page_state(session: Session) -> PageState:
     return "waiting" if place is not None and place.state == "present" and not place.peer else "connecting"
 
 
-_MEDIA_LABELS = {
-    ("camera", False): "Camera on",
-    ("camera", True): "Camera off",
-    ("microphone", False): "Microphone on",
-    ("microphone", True): "Microphone off",
-    ("screen", False): "Share screen",
-    ("screen", True): "Stop sharing",
-}
+_MEDIA_LABELS = {"camera": "Camera", "microphone": "Microphone", "screen": "Share screen"}
 
 
 def _words(session: Session, state: PageState, report: PathReport | None) -> tuple[Level, str, str, str]:

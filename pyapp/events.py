@@ -116,8 +116,9 @@ class NegotiationNeeded:
 
 @dataclass(frozen=True, slots=True)
 class LocalDescriptionSet:
-    """`setLocalDescription()` is done; this is the description that it set."""
+    """`setLocalDescription()` is done; this is the `localDescription` by then. `attempt` is that of the command."""
 
+    attempt: int
     description: SessionDescription
 
 

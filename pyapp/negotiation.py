@@ -58,6 +58,7 @@ class Negotiation:
     ice_generation: int = 0
     """How many ICE restarts have been negotiated."""
     _needed: bool = False
+    _attempt: int = 0
     _exchange: int = 0
     _remote_exchange: int = 0
     _to_answer: events.SessionDescription | None = None
@@ -83,7 +84,7 @@ class Negotiation:
             return []
         self._needed = False
         self.state = "making-offer"
-        return [commands.SetLocalDescription()]
+        return [self._set_local_description()]
 
     def take_initiative(self) -> list[Output]:
         """Make the first offer after all: the other side, whose turn it was, did not."""
@@ -92,8 +93,10 @@ class Negotiation:
         self.initiator = True
         return self.needed()
 
-    def local_description_set(self, description: events.SessionDescription) -> list[Output]:
+    def local_description_set(self, attempt: int, description: events.SessionDescription) -> list[Output]:
         """`setLocalDescription()` is done: send what it set, if it still stands."""
+        if attempt != self._attempt:
+            return [Ignored("local description", "a remote offer took its place")]
         match self.state, description.type:
             case "making-offer", "offer":
                 self.state = "have-local-offer"
@@ -103,7 +106,7 @@ class Negotiation:
                 self.initiator = True
                 outputs = self._send(description, self._remote_exchange)
                 return outputs + self._stable()
-        return [Ignored(f"local {description.type}", "another offer took its place")]
+        return [Ignored(f"local {description.type}", f"not awaited while {self.state}")]
 
     def remote_description(self, message: Description) -> list[Output]:
         """Take an offer or an answer of the other side."""
@@ -116,6 +119,7 @@ class Negotiation:
         if self.state in ("making-offer", "have-local-offer") and not self.polite:
             return [Ignored("remote offer", "it crossed an own offer, and this is the impolite side")]
         self.state = "answering"
+        self._attempt += 1  # what is still being set will have been rolled back by the time it is reported
         self._remote_exchange = message.exchange
         self._to_answer = description
         return [commands.SetRemoteDescription(description)]
@@ -125,9 +129,12 @@ class Negotiation:
         match self.state, description.type:
             case "applying-answer", "answer":
                 return self._stable()
+            case "answering", "answer":
+                # The other side's next offer came while its answer was still being applied.
+                self._settle()
             case "answering", "offer" if description is self._to_answer:
                 # The answer first: candidates of the other side have time while ours travels.
-                return [commands.SetLocalDescription(), *self._remote_generation(description)]
+                return [self._set_local_description(), *self._remote_generation(description)]
         return []
 
     def local_candidate(self, candidate: Candidate) -> list[Output]:
@@ -160,6 +167,10 @@ class Negotiation:
             return self._stable()
         return []
 
+    def _set_local_description(self) -> Command:
+        self._attempt += 1
+        return commands.SetLocalDescription(self._attempt)
+
     def _send(self, description: events.SessionDescription, exchange: int) -> list[Output]:
         self._local_fragments = username_fragments(description.sdp)
         ready = [entry for entry in self._unsent if entry.username_fragment in self._local_fragments]
@@ -182,7 +193,11 @@ class Negotiation:
 
     def _stable(self) -> list[Output]:
         self.state = "stable"
+        self._settle()
+        return self.needed() if self._needed else []
+
+    def _settle(self) -> None:
+        """Count an ICE restart if the exchange that is over changed the fragments."""
         if self._settled_fragments and self._local_fragments.isdisjoint(self._settled_fragments):
             self.ice_generation += 1
         self._settled_fragments = self._local_fragments
-        return self.needed() if self._needed else []

@@ -395,8 +395,8 @@ class Session:
         match event:
             case events.NegotiationNeeded():
                 return self._negotiation_did(agreed.needed())
-            case events.LocalDescriptionSet(description):
-                return self._negotiation_did(agreed.local_description_set(description))
+            case events.LocalDescriptionSet(attempt, description):
+                return self._negotiation_did(agreed.local_description_set(attempt, description))
             case events.RemoteDescriptionSet(description):
                 cancel = [commands.CancelTimer(FIRST_OFFER)] if description.type == "offer" else []
                 return [*cancel, *self._negotiation_did(agreed.remote_description_set(description))]

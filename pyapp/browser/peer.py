@@ -83,6 +83,7 @@ class Peer:
         self._channels: dict[ChannelLabel, Any] = {}
         self._transceivers: dict[Literal["audio", "video"], Any] = {}
         self._remote_stream: Any = None
+        self._remote_live = {"audio": False, "video": False}
         self._watched_transport = False
 
     def perform(self, command: PeerCommand) -> None:
@@ -101,8 +102,8 @@ class Peer:
                 self._close()
             case commands.SetConfiguration(configuration):
                 self._pc.setConfiguration(jsobj(configuration.to_rtc_configuration()))
-            case commands.SetLocalDescription():
-                self._call(command, self._pc.setLocalDescription(), self._local_description_set)
+            case commands.SetLocalDescription(attempt):
+                self._call(command, self._pc.setLocalDescription(), lambda: self._local_description_set(attempt))
             case commands.SetRemoteDescription(description):
                 init = jsobj({"type": description.type, "sdp": description.sdp})
                 self._call(
@@ -129,7 +130,6 @@ class Peer:
         listeners.add(pc, "negotiationneeded", lambda _: self._emit(NegotiationNeeded()))
         listeners.add(pc, "icecandidate", self._local_candidate)
         listeners.add(pc, "icecandidateerror", self._candidate_error)
-        listeners.add(pc, "track", self._remote_track)
         listeners.add(
             pc, "connectionstatechange", lambda _: self._emit(StateChanged("connection", str(pc.connectionState)))
         )
@@ -143,9 +143,7 @@ class Peer:
             "icegatheringstatechange",
             lambda _: self._emit(StateChanged("ice-gathering", str(pc.iceGatheringState))),
         )
-        listeners.add(
-            pc, "signalingstatechange", lambda _: self._emit(StateChanged("signaling", str(pc.signalingState)))
-        )
+        listeners.add(pc, "signalingstatechange", lambda _: self._signaling_state())
         for label, identifier in CHANNELS.items():
             self._add_channel(listeners, label, identifier)
         self._remote_stream = MediaStream.new()
@@ -168,6 +166,7 @@ class Peer:
         self._channels.clear()
         self._transceivers.clear()
         self._remote_stream = None
+        self._remote_live = {"audio": False, "video": False}
         self._watched_transport = False
         self._show_remote(None)
 
@@ -188,9 +187,9 @@ class Peer:
     def _failed(self, operation: str, error: Any) -> None:
         self._emit(PeerOperationFailed(operation, f"{error.name}: {error.message}"))
 
-    def _local_description_set(self) -> None:
+    def _local_description_set(self, attempt: int) -> None:
         description = self._pc.localDescription
-        self._emit(LocalDescriptionSet(SessionDescription(str(description.type), str(description.sdp))))
+        self._emit(LocalDescriptionSet(attempt, SessionDescription(str(description.type), str(description.sdp))))
         self._watch_transport()
 
     def _watch_transport(self) -> None:
@@ -261,29 +260,29 @@ class Peer:
                 )
                 transceiver.direction = "recvonly" if track is None else "sendrecv"
 
-    def _remote_track(self, event: Any) -> None:
-        track, listeners = event.track, self._listeners
-        if listeners is None:
-            return
-        for name in ("mute", "unmute", "ended"):
-            listeners.add(track, name, lambda _: self._remote_media_changed())
-        self._remote_media_changed()
+    def _signaling_state(self) -> None:
+        state = str(self._pc.signalingState)
+        self._emit(StateChanged("signaling", state))
+        if state == "stable":
+            self._remote_media_changed()
 
     def _remote_media_changed(self) -> None:
-        """Show the tracks that carry something; one that the far end switched off is muted."""
-        if self._pc is None:
-            return
+        """Show what the far end has agreed to send.
+
+        A track's `muted` does not tell: Chromium leaves it true when another negotiation comes before its first packet.
+        """
         live = {"audio": False, "video": False}
-        stream = self._remote_stream
-        for receiver in self._pc.getReceivers():
-            track = receiver.track
-            if track.muted or track.readyState != "live":
-                stream.removeTrack(track)
-            else:
-                stream.addTrack(track)
+        for transceiver in self._pc.getTransceivers():
+            track = transceiver.receiver.track
+            if transceiver.currentDirection in ("sendrecv", "recvonly") and track.readyState == "live":
+                self._remote_stream.addTrack(track)
                 live[str(track.kind)] = True
-        self._show_remote(stream if any(live.values()) else None)
-        self._emit(RemoteMediaChanged(audio=live["audio"], video=live["video"]))
+            else:
+                self._remote_stream.removeTrack(track)
+        if live != self._remote_live:
+            self._remote_live = live
+            self._show_remote(self._remote_stream if any(live.values()) else None)
+            self._emit(RemoteMediaChanged(audio=live["audio"], video=live["video"]))
 
 
 class LocalMedia:

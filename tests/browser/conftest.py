@@ -3,15 +3,18 @@
 import json
 import os
 import re
+import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import trustme
@@ -28,8 +31,17 @@ CHROMIUM_ARGS = [
     "--disable-sync",
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
-    "--auto-select-desktop-capture-source=Entire screen",
+    "--auto-accept-this-tab-capture",
+    "--ignore-certificate-errors",
 ]
+WATCH_PEER_CONNECTIONS = """
+window.peerConnections = [];
+window.RTCPeerConnection = class extends RTCPeerConnection {
+  constructor(...options) { super(...options); window.peerConnections.push(this); }
+};
+"""
+"""The page's connections, for tests that look at the browser's side of the story; the page does not know."""
+
 TIMEOUT = 30_000
 """Milliseconds for a condition; the machines are slow and shared, and a condition that holds does not wait."""
 
@@ -129,7 +141,7 @@ def start_console(tmp_path: Path) -> Iterator[StartConsole]:
 
 @pytest.fixture
 def console(start_console: StartConsole) -> Console:
-    """The console as `make run` serves it."""
+    """Serve the console as `make run` does."""
     return start_console()
 
 
@@ -141,7 +153,7 @@ class Certificate:
 
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
-    """A certificate for 127.0.0.1 that no browser trusts by itself."""
+    """Issue a certificate for 127.0.0.1 that no browser trusts by itself."""
     folder = tmp_path_factory.mktemp("tls")
     issued = trustme.CA().issue_cert("127.0.0.1", "localhost")
     certificate, key = folder / "certificate.pem", folder / "key.pem"
@@ -198,6 +210,90 @@ class Operator:
         return found
 
 
+@dataclass
+class TurnServer:
+    """A real coturn with a shared secret, on loopback. `log` is all that it printed so far."""
+
+    secret: str
+    port: int
+    tls_port: int
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def log(self) -> str:
+        return "".join(self.lines)
+
+    def url(self, protocol: str) -> str:
+        """Return the URI under which it relays over `udp`, `tcp` or `tls`."""
+        if protocol == "tls":
+            return f"turns:127.0.0.1:{self.tls_port}?transport=tcp"
+        return f"turn:127.0.0.1:{self.port}?transport={protocol}"
+
+    def configuration(self, folder: Path, *, protocol: str = "udp", secret: str | None = None) -> Path:
+        """Write a configuration file for the console that names this server alone."""
+        path = folder / f"ice-{protocol}.toml"
+        path.write_text(
+            f'[[server]]\nname = "test-turn"\nurls = ["{self.url(protocol)}"]\nsecret = "{secret or self.secret}"\n'
+        )
+        return path
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on, over TCP."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def turn_server(certificate: Certificate) -> Iterator[TurnServer]:
+    """Run a coturn as an operator's own server would run."""
+    server = TurnServer(secrets.token_hex(16), free_port(), free_port())
+    command = [
+        *(program("turnserver"), "-n", "--no-cli", "--use-auth-secret", f"--static-auth-secret={server.secret}"),
+        *("--realm=example.org", "--fingerprint", "--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1"),
+        *(f"--listening-port={server.port}", f"--tls-listening-port={server.tls_port}", "--allow-loopback-peers"),
+        *(f"--cert={certificate.certificate}", f"--pkey={certificate.key}", "--log-file=stdout", "--simple-log", "-v"),
+        *("--no-dtls", "--pidfile=", "--userdb="),
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert process.stdout is not None
+    ready = threading.Event()
+
+    def read(output: IO[str]) -> None:
+        for line in output:
+            server.lines.append(line)
+            if "Total auth threads" in line or "IO method" in line:
+                ready.set()
+
+    reader = threading.Thread(target=read, args=(process.stdout,), daemon=True)
+    reader.start()
+    try:
+        assert ready.wait(20), server.log
+        wait_until(lambda: accepts(server.port) and accepts(server.tls_port), "coturn listens")
+        yield server
+    finally:
+        process.terminate()
+        process.wait(20)
+        reader.join(20)
+        process.stdout.close()
+
+
+def accepts(port: int) -> bool:
+    """Return whether something on this machine takes TCP connections on `port`."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_until(holds: Callable[[], bool], what: str, *, seconds: float = 30) -> None:
+    """Wait until a condition holds that no page can be asked for."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"it never came to be that {what}"
+        time.sleep(0.02)
+
+
 OpenPage = Callable[..., Operator]
 
 
@@ -208,6 +304,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
 
     def open_one(address: str, *, wait_for: str | None = "ready", **context_options: Any) -> Operator:
         context = browser.new_context(ignore_https_errors=True, **context_options)
+        context.add_init_script(WATCH_PEER_CONNECTIONS)
         page = context.new_page()
         problems: list[str] = []
 

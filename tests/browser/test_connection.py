@@ -1,6 +1,12 @@
-"""Two people connect."""
+"""Two people connect, by the path that they can get or by a relay alone, and again after whatever happens."""
 
-from tests.browser.conftest import Console, OpenPage, pair
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Console, OpenPage, StartConsole, TurnServer, pair, wait_until
 
 
 def test_two_operators_on_one_machine_connect_by_host_candidates(console: Console, open_page: OpenPage) -> None:
@@ -9,3 +15,124 @@ def test_two_operators_on_one_machine_connect_by_host_candidates(console: Consol
         operator.expect_attribute("data-local-candidate", "host")
         operator.expect_attribute("data-remote-candidate", "host")
         operator.expect_attribute("data-protocol", "udp")
+        operator.expect_attribute("data-relay-protocol", "")
+        operator.expect_attribute("data-ice-generation", "0")
+        expect(operator.page.locator("#fact-encryption")).to_have_text(re.compile("DTLS"))
+
+
+def test_messages_arrive_in_order_and_are_shown_as_delivered(console: Console, open_page: OpenPage) -> None:
+    first, second = pair(console, open_page, session="messages")
+    texts = [f"message {number}" for number in range(20)]
+    for text in texts:
+        first.send(text)
+    second.expect_received(texts)
+    second.send("<b>and back</b>")
+    first.expect_received(["<b>and back</b>"])
+    expect(first.page.locator("#sent > *")).to_have_count(20)
+    expect(first.page.get_by_text("Sending…")).to_have_count(0)
+
+
+def test_relay_only_works_out_of_the_box(console: Console, open_page: OpenPage) -> None:
+    for operator in pair(console, open_page, session="local-relay", query="&policy=relay"):
+        operator.expect_attribute("data-path", "relay")
+        operator.expect_attribute("data-local-candidate", "relay")
+        operator.expect_attribute("data-relay-protocol", "udp")
+    assert re.search(r"user <\d+:local-relay>", console.log), "coturn's own log names the ephemeral user"
+
+
+@pytest.mark.parametrize("protocol", ["udp", "tcp", "tls"])
+def test_relay_over(
+    protocol: str, start_console: StartConsole, open_page: OpenPage, turn_server: TurnServer, tmp_path: Path
+) -> None:
+    console = start_console("--config", str(turn_server.configuration(tmp_path, protocol=protocol)))
+    for operator in pair(console, open_page, session="relayed", query="&policy=relay"):
+        operator.expect_attribute("data-path", "relay")
+        operator.expect_attribute("data-local-candidate", "relay")
+        operator.expect_attribute("data-relay-protocol", protocol)
+        expect(operator.page.locator("#fact-server")).to_have_text("test-turn")
+    allocations = re.findall(r"user <(\d+:relayed)>: incoming packet ALLOCATE processed, success", turn_server.log)
+    assert len(allocations) >= 2, turn_server.log
+
+
+def test_a_wrong_turn_secret_is_said_in_the_page_and_in_the_journal(
+    start_console: StartConsole, open_page: OpenPage, turn_server: TurnServer, tmp_path: Path
+) -> None:
+    console = start_console("--config", str(turn_server.configuration(tmp_path, secret="not the secret of coturn")))
+    operator = open_page(f"{console.address}?session=wrong-secret&policy=relay")
+    operator.connect()
+    operator.expect_state("failed")
+    status = operator.page.locator("#status")
+    expect(status).to_contain_text("No connection is possible")
+    expect(status).to_contain_text("refused our user name or password")
+    expect(status).to_contain_text("icecandidateerror 401")
+    wait_until(
+        lambda: any(
+            entry["event"] == "candidate-error" and entry["data"]["code"] == 401
+            for entry in console.entries("wrong-secret")
+        ),
+        "the journal has the 401",
+    )
+
+
+def test_a_third_participant_hears_that_the_session_is_full(console: Console, open_page: OpenPage) -> None:
+    pair(console, open_page, session="full")
+    third = open_page(f"{console.address}?session=full")
+    third.connect()
+    third.expect_state("failed")
+    expect(third.page.locator("#status")).to_contain_text("This session is full")
+
+
+def test_who_waits_is_found_again_after_a_reload_of_the_other_side(console: Console, open_page: OpenPage) -> None:
+    first, second = pair(console, open_page, session="reload")
+    for reloaded, other in ((second, first), (first, second)):
+        reloaded.page.reload()
+        reloaded.expect_state("ready")
+        other.expect_state("waiting")
+        reloaded.connect()
+        for operator in (first, second):
+            operator.expect_state("connected")
+        reloaded.send("I am back")
+        expect(other.page.locator("#messages > *").last).to_have_text("I am back")
+
+
+def test_hanging_up_tells_the_other_side_and_lets_both_connect_again(console: Console, open_page: OpenPage) -> None:
+    first, second = pair(console, open_page, session="hang-up")
+    first.page.locator("#hangup").click()
+    first.expect_state("closed")
+    first.expect_attribute("data-path", "none")
+    second.expect_state("waiting")
+    first.connect()
+    for operator in (first, second):
+        operator.expect_state("connected")
+
+
+def test_a_server_that_is_restarted_does_not_disturb_the_peers(console: Console, open_page: OpenPage) -> None:
+    first, second = pair(console, open_page, session="server-restart")
+    assert console.stop() == 0
+    first.send("the server is away")
+    second.expect_received(["the server is away"])
+    for operator in (first, second):
+        expect(operator.page.locator("#status")).to_contain_text("out of reach")
+        operator.expect_state("connected")
+    console.start()
+    # Signaling is back by itself when an ICE restart, which needs it, goes through.
+    for operator in (first, second):
+        expect(operator.page.locator("#status")).not_to_contain_text("out of reach")
+    first.page.locator("#restart-ice").click()
+    for operator in (first, second):
+        operator.expect_attribute("data-ice-generation", "1")
+        operator.expect_state("connected")
+        assert operator.take_problems("WebSocket connection to .* failed"), "Chromium says so in its console"
+        assert operator.page.evaluate("peerConnections.length") == 1
+    # What was noted while the server was away came in afterwards, once.
+    wait_until(
+        lambda: {"signaling", "restart"} <= {entry["event"] for entry in console.entries("server-restart")[-60:]},
+        "the journal is streamed again",
+    )
+    entries = [
+        (entry["participant"], entry["number"]) for entry in console.entries("server-restart") if entry["number"]
+    ]
+    assert len(entries) == len(set(entries))
+    for participant in {participant for participant, _ in entries}:
+        numbers = [number for who, number in entries if who == participant]
+        assert numbers == list(range(1, len(numbers) + 1)), "nothing is missing"

@@ -42,13 +42,13 @@ class Side:
                     raise AssertionError(output)
 
     def deliver_event(self, other: "Side") -> None:
-        event = self.browser.emitted.popleft()
+        event = self.browser.next_event()
         agreed = self.negotiation
         match event:
             case events.NegotiationNeeded():
                 outputs = agreed.needed()
-            case events.LocalDescriptionSet(description):
-                outputs = agreed.local_description_set(description)
+            case events.LocalDescriptionSet(attempt, description):
+                outputs = agreed.local_description_set(attempt, description)
             case events.RemoteDescriptionSet(description):
                 outputs = agreed.remote_description_set(description)
             case events.LocalCandidate(candidate, _):
@@ -199,7 +199,7 @@ class TestEveryOrder:
 
 class TestAnyOrderWithCandidates:
     @given(st.integers(0, 2**32), st.booleans())
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=200, deadline=None)
     def test_of_a_first_negotiation(self, seed: int, both_start: bool) -> None:
         connected(both_start=both_start, seed=seed)
 
@@ -207,7 +207,7 @@ class TestAnyOrderWithCandidates:
         st.integers(0, 2**32),
         st.lists(st.sampled_from(["a.restart", "b.restart", "a.media", "b.media"]), min_size=1, max_size=6),
     )
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=400, deadline=None)
     def test_of_restarts_and_media_at_any_moment(self, seed: int, wishes: list[str]) -> None:
         choose = random.Random(seed)
         current = world(both_start=True)
@@ -248,7 +248,7 @@ class TestFirstOffer:
 
     def test_is_made_after_all_on_demand_and_once(self) -> None:
         agreed = Negotiation(polite=True, initiator=False)
-        assert agreed.take_initiative() == [commands.SetLocalDescription()]
+        assert agreed.take_initiative() == [commands.SetLocalDescription(1)]
         assert agreed.take_initiative() == []
 
 
@@ -272,8 +272,9 @@ class TestCandidatesOfTheOtherSide:
         first = outputs[0]
         assert isinstance(first, commands.SetRemoteDescription)
         outputs += agreed.remote_description_set(first.description)
+        attempt = next(output.attempt for output in outputs if isinstance(output, commands.SetLocalDescription))
         answer = events.SessionDescription("answer", sdp(f"l{exchange}"))
-        return outputs + agreed.local_description_set(answer)
+        return outputs + agreed.local_description_set(attempt, answer)
 
     def test_that_come_early_wait_for_their_description(self) -> None:
         agreed = Negotiation(polite=True, initiator=False)
@@ -321,7 +322,7 @@ class TestCandidatesOfThisSide:
         agreed = Negotiation(polite=False, initiator=True)
         agreed.needed()
         assert agreed.local_candidate(candidate("l1")) == []
-        outputs = agreed.local_description_set(events.SessionDescription("offer", sdp("l1")))
+        outputs = agreed.local_description_set(1, events.SessionDescription("offer", sdp("l1")))
         assert outputs == [ToPeer(Description("offer", sdp("l1"), 1)), ToPeer(candidate("l1"))]
         assert agreed.local_candidate(candidate("l1", 2)) == [ToPeer(candidate("l1", 2))]
 
@@ -335,7 +336,7 @@ class TestCandidatesOfThisSide:
     def test_end_with_the_fragment_of_their_generation(self) -> None:
         agreed = Negotiation(polite=False, initiator=True)
         agreed.needed()
-        agreed.local_description_set(events.SessionDescription("offer", sdp("l1")))
+        agreed.local_description_set(1, events.SessionDescription("offer", sdp("l1")))
         assert agreed.local_candidates_ended() == [ToPeer(Candidate("", None, 0, "l1"))]
 
 
@@ -343,7 +344,7 @@ class TestAnswers:
     def test_to_an_older_offer_are_left_aside(self) -> None:
         agreed = Negotiation(polite=False, initiator=True)
         agreed.needed()
-        agreed.local_description_set(events.SessionDescription("offer", sdp("l1")))
+        agreed.local_description_set(1, events.SessionDescription("offer", sdp("l1")))
         (output,) = agreed.remote_description(Description("answer", sdp("r1"), 7))
         assert isinstance(output, Ignored)
         assert agreed.state == "have-local-offer"
@@ -355,7 +356,29 @@ class TestAnswers:
     def test_that_the_browser_refuses_leave_the_way_free_for_the_next_offer(self) -> None:
         agreed = Negotiation(polite=False, initiator=True)
         agreed.needed()
-        agreed.local_description_set(events.SessionDescription("offer", sdp("l1")))
+        agreed.local_description_set(1, events.SessionDescription("offer", sdp("l1")))
         agreed.remote_description(Description("answer", sdp("r1"), 1))
         assert agreed.operation_failed("setRemoteDescription") == []
-        assert agreed.needed() == [commands.SetLocalDescription()]
+        assert agreed.needed() == [commands.SetLocalDescription(2)]
+
+    def test_that_the_page_hears_of_late_do_not_pass_for_newer_ones(self) -> None:
+        """Chromium reports an offer that was rolled back with the older answer as `localDescription`."""
+        agreed = Negotiation(polite=True, initiator=True)
+        agreed.needed()
+        first = agreed.remote_description(offer("r1"))[0]
+        assert isinstance(first, commands.SetRemoteDescription)
+        (ignored,) = agreed.local_description_set(1, events.SessionDescription("answer", sdp("old")))
+        assert isinstance(ignored, Ignored)
+        (answer, *_) = agreed.remote_description_set(first.description)
+        assert isinstance(answer, commands.SetLocalDescription)
+
+
+class TestNegotiationNeeded:
+    def test_during_an_exchange_is_served_when_it_is_over(self) -> None:
+        agreed = Negotiation(polite=False, initiator=True)
+        agreed.needed()
+        agreed.local_description_set(1, events.SessionDescription("offer", sdp("l1")))
+        assert agreed.needed() == []
+        answer = agreed.remote_description(Description("answer", sdp("r1"), 1))[0]
+        assert isinstance(answer, commands.SetRemoteDescription)
+        assert agreed.remote_description_set(answer.description) == [commands.SetLocalDescription(2)]

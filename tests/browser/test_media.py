@@ -1,0 +1,82 @@
+"""Camera, microphone and screen, each switched on and off while connected; nothing is asked for before."""
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Console, OpenPage, Operator, pair
+
+
+def expect_picture(operator: Operator, *, there: bool = True) -> None:
+    video = operator.page.locator("#remote-video")
+    if not there:
+        expect(video).not_to_be_visible()
+        return
+    expect(video).to_be_visible()
+    operator.page.wait_for_selector("#remote-video")
+    expect(video).to_have_js_property("paused", value=False)
+    # A first frame has come when the element knows its size.
+    expect(video).not_to_have_js_property("videoWidth", value=0)
+
+
+def expect_pressed(operator: Operator, control: str, *, on: bool) -> None:
+    expect(operator.page.locator(control)).to_have_attribute("aria-pressed", "true" if on else "false")
+
+
+def test_a_session_with_messages_alone_asks_for_nothing(console: Console, open_page: OpenPage) -> None:
+    for operator in pair(console, open_page, session="quiet"):
+        assert operator.page.evaluate("peerConnections[0].getTransceivers().length") == 0
+        devices = operator.page.evaluate("navigator.mediaDevices.enumerateDevices()")
+        assert {device["label"] for device in devices} <= {""} or operator.page.evaluate(
+            "peerConnections[0].getSenders().length"
+        ) == 0
+
+
+def test_camera_on_and_off_and_on_again(console: Console, open_page: OpenPage) -> None:
+    first, second = pair(console, open_page, session="camera")
+    for _ in range(2):
+        first.page.locator("#camera").click()
+        expect_pressed(first, "#camera", on=True)
+        expect_picture(second)
+        expect(first.page.locator("#local-video")).to_be_visible()
+        first.page.locator("#camera").click()
+        expect_pressed(first, "#camera", on=False)
+        expect_picture(second, there=False)
+        expect(first.page.locator("#local-video")).not_to_be_visible()
+    # Switched on twice, and still one media section.
+    assert first.page.evaluate("peerConnections[0].getTransceivers().length") == 1
+
+
+def test_both_switch_everything_on_at_the_same_moment(console: Console, open_page: OpenPage) -> None:
+    first, second = pair(console, open_page, session="cameras")
+    for control in ("#camera", "#microphone"):
+        for operator in (first, second):
+            operator.page.locator(control).click(no_wait_after=True)
+    for operator in (first, second):
+        for control in ("#camera", "#microphone"):
+            expect_pressed(operator, control, on=True)
+        expect_picture(operator)
+    first.send("still here")
+    second.expect_received(["still here"])
+
+
+def test_the_screen_takes_the_place_of_the_camera(console: Console, open_page: OpenPage) -> None:
+    first, second = pair(console, open_page, session="screen")
+    first.page.locator("#camera").click()
+    expect_picture(second)
+    first.page.locator("#screen").click()
+    expect_pressed(first, "#screen", on=True)
+    expect_pressed(first, "#camera", on=False)
+    expect_picture(second)
+    first.page.locator("#screen").click()
+    expect_pressed(first, "#screen", on=False)
+    expect_picture(second, there=False)
+
+
+def test_media_goes_on_after_the_other_side_reloads(console: Console, open_page: OpenPage) -> None:
+    first, second = pair(console, open_page, session="media-reload")
+    first.page.locator("#camera").click()
+    expect_picture(second)
+    second.page.reload()
+    second.expect_state("ready")
+    second.connect()
+    second.expect_state("connected")
+    expect_picture(second)

@@ -1,0 +1,57 @@
+"""ICE restarts by hand: from either side and from both at once, with messages on the way."""
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Console, OpenPage, Operator, pair
+
+FLOOD = """async ([from, count]) => {
+  const field = document.querySelector("#message"), form = field.form;
+  for (let number = from; number < from + count; number += 1) {
+    field.value = `message ${number}`;
+    form.requestSubmit();
+    await new Promise((done) => setTimeout(done, 5));
+  }
+}"""
+"""Messages as a person would send them, only faster."""
+
+
+def fingerprints(operator: Operator) -> object:
+    """Return what a new DTLS handshake would change, as the browser's own statistics have it."""
+    return operator.page.evaluate(
+        """async () => [...(await peerConnections[0].getStats()).values()]
+        .filter((entry) => entry.type === "transport")
+        .map((entry) => [entry.id, entry.dtlsState, entry.localCertificateId, entry.remoteCertificateId,
+                         entry.dtlsCipher, entry.srtpCipher])"""
+    )
+
+
+@pytest.mark.parametrize("sides", [("first",), ("second",), ("first", "second")], ids=" and ".join)
+def test_restart_loses_nothing_and_keeps_the_connection(
+    sides: tuple[str, ...], console: Console, open_page: OpenPage
+) -> None:
+    operators = dict(zip(("first", "second"), pair(console, open_page, session="restart"), strict=True))
+    before = {name: fingerprints(operator) for name, operator in operators.items()}
+    sent = 0
+    for round_number in range(1, 4):
+        for operator in operators.values():
+            operator.page.evaluate(f"window.flood = ({FLOOD})([{sent}, 60])")
+        for side in sides:
+            operators[side].page.locator("#restart-ice").click()
+        for operator in operators.values():
+            operator.page.evaluate("window.flood")
+            expected = round_number if len(sides) == 1 else None
+            if expected is not None:
+                operator.expect_attribute("data-ice-generation", str(expected))
+        sent += 60
+    texts = [f"message {number}" for number in range(sent)]
+    for name, operator in operators.items():
+        operator.expect_received(texts)
+        operator.expect_state("connected")
+        assert operator.page.evaluate("peerConnections.length") == 1
+        assert fingerprints(operator) == before[name]
+        dtls = operator.page.locator("#log").get_by_text("dtls connected")
+        expect(dtls).to_have_count(1)
+    generations = {operator.attribute("data-ice-generation") for operator in operators.values()}
+    assert len(generations) == 1, "both sides count alike"
+    assert int(generations.pop()) >= 3
