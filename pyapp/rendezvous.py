@@ -157,10 +157,11 @@ class Rendezvous:
         self._retry_after = FIRST_RETRY
         self.polite = message.polite
         outputs: list[Output] = [Joined(message.polite, alone=not message.peer and not self.peer)]
+        # What was on its way on the old socket may be lost, and a restarted server has kept nothing.
+        self._delivery.path_changed()
         if message.peer:
             return outputs + self._peer_is(message.peer, now)
         # A known peer that is not there has not joined the restarted server yet: it will, and is told nothing twice.
-        self._delivery.path_changed()
         return outputs + self._transmit(now)
 
     def _peer_is(self, peer: str, now: float) -> list[Output]:
