@@ -236,6 +236,14 @@ class TestASocketThatClosed:
         assert Joined(polite=False, alone=False) in place.received(Welcome(polite=False, peer=""), 0.0)
         assert place.received(PeerJoined(B), 0.0) == []
 
+    def test_while_we_were_alone_costs_the_one_who_came_meanwhile_nothing(self) -> None:
+        place = present()
+        place.send(candidate(1), 0.0)
+        place.closed(1012, "")
+        outputs = place.received(Welcome(polite=True, peer=B), 0.0)
+        assert PeerArrived() in outputs
+        assert relays(outputs) == [Relay(B, 1, 0, candidate(1))]
+
 
 class TestRefusals:
     @pytest.mark.parametrize("code", sorted(FATAL_CODES))
@@ -347,7 +355,8 @@ class World:
                 self.did(page, page.place.opened())
             case "hear" if page.line is not None:
                 self.did(page, page.place.received(page.line.receive(), 0.0))
-            case "closed":
+            case "closed" if page.line is not None:
+                page.line.up.clear()  # what the network lost does not come after the next socket's first frame
                 page.line = None
                 self.did(page, page.place.closed(1006, ""))
 
@@ -382,8 +391,8 @@ class World:
     def check(self) -> None:
         a, b = self.pages["a"], self.pages["b"]
         assert (a.heard, b.heard) == (b.sent, a.sent)
-        assert PeerGone() not in a.occurred + b.occurred
-        assert a.occurred.count(PeerArrived()) == b.occurred.count(PeerArrived()) == 1
+        for page in (a, b):
+            assert [entry for entry in page.occurred if not isinstance(entry, Joined)] == [PeerArrived()]
         assert (a.place.state, b.place.state) == ("present", "present")
         # All of it is acknowledged too: a new socket has nothing to carry.
         for page in (a, b):
@@ -439,11 +448,11 @@ def test_a_side_that_left_and_came_back_is_a_new_one() -> None:
     world = joined()
     world.act("leave", "b")
     world.run(random.Random(0))
-    assert world.pages["a"].occurred[-1] == PeerGone()
+    assert PeerGone() in world.pages["a"].occurred
     world.pages["b"] = Page(rendezvous(B))
     world.act("join", "b")
     world.run(random.Random(0))
-    assert world.pages["a"].occurred[-1] == PeerArrived()
+    assert world.pages["a"].occurred.count(PeerArrived()) == 2
     say_and_hear(world)
 
 
