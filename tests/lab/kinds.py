@@ -231,4 +231,3 @@ ALL = (
     V6_ONLY,
     NAT64,
 )
-BY_NAME = {kind.name: kind for kind in ALL}

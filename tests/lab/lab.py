@@ -108,10 +108,8 @@ class Lab:
     def measure_tcp(self, host: Host, server: str = TURN1) -> probe.Tcp:
         """Try the ways to a TURN server that are no UDP."""
         address = self.network.address_for(host.place, server)
-        has_proxy = host.place.site.kind.firewall is Firewall.PROXY
-        return probe.Tcp(
-            **self._probe(host, "tcp", address, *(["--proxy", str(host.place.gateway)] if has_proxy else []))
-        )
+        proxy = self.proxy_for(host.place)
+        return probe.Tcp(**self._probe(host, "tcp", address, *(["--proxy", proxy] if proxy else [])))
 
     def mapping_survives(self, host: Host, seconds: float) -> bool:
         """Say whether a UDP mapping outlives so many seconds of silence."""

@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("what", choices=["udp", "address", "tcp", "lifetime", "punch"])
     parser.add_argument("server")
     parser.add_argument("--nat64", help="the prefix under which IPv4 addresses are found")
-    parser.add_argument("--proxy", help="address of an HTTP proxy on port 3128")
+    parser.add_argument("--proxy", help="address and port of an HTTP proxy")
     parser.add_argument("--peers", type=int, default=0, help="how many peers to punch holes to")
     parser.add_argument("--silence", type=float, default=0.0, help="seconds that a mapping is left alone")
     args = parser.parse_args()
@@ -338,7 +338,10 @@ def _answers(server: str, port: int, *, tls: bool, proxy: str | None = None) -> 
     """Connect, and ask for a binding in whatever stream there is (RFC 8489, 6.2.2)."""
     try:
         with contextlib.ExitStack() as stack:
-            to = (proxy, 3128) if proxy else (server, port)
+            to = (server, port)
+            if proxy:
+                name, _, number = proxy.rpartition(":")
+                to = (name, int(number))
             stream = stack.enter_context(socket.create_connection(to, timeout=_CONNECT))
             if proxy:
                 stream.sendall(f"CONNECT {server}:{port} HTTP/1.1\r\nHost: {server}:{port}\r\n\r\n".encode())
