@@ -14,7 +14,7 @@ setup: $(VENV)/.run node_modules/.package-lock.json  ## install what `make run` 
 	@.ci/debian-packages coturn
 
 setup-test: setup $(VENV)/.dev  ## install what `make test` needs
-	@.ci/debian-packages coturn chromium firefox-esr iproute2 nftables
+	@.ci/debian-packages coturn chromium firefox-esr iproute2 nftables conntrack tinyproxy-bin tayga procps
 
 $(PY):
 	@.ci/debian-packages python3-venv

@@ -97,7 +97,8 @@ class Rooms:
             if known.key != join.key:
                 return _refuse(socket, "not-joined", "This participant is somebody else.")
             return self._resume(socket, room, known)
-        place = next((place for place in room.places if place.is_free), None)
+        free = [place for place in room.places if place.is_free]
+        place = next((place for place in free if place.polite == join.polite), free[0] if free else None)
         if place is None:
             return _refuse(socket, "session-full", "This session is full: two are in it already.")
         limit = self.limits.sessions_per_address

@@ -13,7 +13,7 @@ from aiohttp import hdrs, web
 from aiohttp.abc import AbstractAccessLogger
 from aiohttp.typedefs import Handler
 
-from backend.access import is_local, is_own_origin
+from backend.access import host_name, is_local, is_loopback, is_own_origin
 from backend.choosing import ice_configuration
 from backend.coturn import HOW_TO_INSTALL, Coturn, coturn_configuration, find_coturn
 from backend.ice_servers import ConfiguredServer, read_ice_servers
@@ -46,10 +46,11 @@ SECURITY_HEADERS = {
     "Permissions-Policy": "camera=(self), microphone=(self), display-capture=(self), autoplay=(self),"
     " clipboard-write=(self), fullscreen=(self), screen-wake-lock=(self), geolocation=(), payment=(), usb=(),"
     " serial=(), hid=(), midi=(), browsing-topics=()",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _HSTS = "max-age=31536000"
+_OPENER_POLICY = "same-origin"
+"""`Cross-Origin-Opener-Policy`; where an origin is not trustworthy browsers ignore it, with an error in their console."""
 
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 """Where a server that listens on every address is reached from this machine, without an invitation."""
@@ -73,7 +74,7 @@ _CONTENT_TYPES = {
 }
 
 # PyScript's own extras: none is used, and each would be fetched.
-_PLUGINS_OFF = ["!codemirror", "!deprecations-manager", "!donkey", "!py-editor", "!py-game", "!py-terminal"]
+_PLUGINS_OFF = ["!codemirror", "!deprecations-manager", "!donkey", "!error", "!py-editor", "!py-game", "!py-terminal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +296,13 @@ async def _add_security_headers(request: web.Request, response: web.StreamRespon
     response.headers.update(SECURITY_HEADERS)
     if request.app[SETTINGS].tls:
         response.headers["Strict-Transport-Security"] = _HSTS
+    if _is_trustworthy(request):
+        response.headers["Cross-Origin-Opener-Policy"] = _OPENER_POLICY
+
+
+def _is_trustworthy(request: web.Request) -> bool:
+    """Whether a browser takes the page's origin for a trustworthy one (W3C Secure Contexts, section 3.1)."""
+    return "https" in (request.scheme, request.headers.get("X-Forwarded-Proto")) or is_loopback(host_name(request.host))
 
 
 async def _close_signaling(app: web.Application) -> None:

@@ -100,6 +100,11 @@ class SampleStats:
 
 
 @dataclass(frozen=True, slots=True)
+class AddMediaSections:
+    """Add an audio and a video section, idle until something is shared; `negotiationneeded` follows."""
+
+
+@dataclass(frozen=True, slots=True)
 class StartMedia:
     """Ask for the camera, microphone or screen and send it; answered by `MediaStarted` or `MediaFailed`."""
 
@@ -147,6 +152,7 @@ PeerCommand: TypeAlias = (
     | RestartIce
     | SendOnChannel
     | SampleStats
+    | AddMediaSections
     | StartMedia
     | StopMedia
 )

@@ -59,8 +59,6 @@ class View:
     session: str = ""
     session_problem: str = ""
     """Why the session name in the field cannot be used, or empty."""
-    link: str = ""
-
     level: Level = "neutral"
     headline: str = ""
     """What is going on, in two to five words: `Connected directly`."""
@@ -117,8 +115,8 @@ def present(session: Session) -> View:
         ),
         media_problem=session.media_problem,
         local_video="on" in (session.media["camera"], session.media["screen"]),
-        remote_video=session.remote_video,
-        remote_audio=session.remote_audio,
+        remote_video=session.conversation.shared.video,
+        remote_audio=session.conversation.shared.audio,
         messages=tuple(
             MessageLine(message.number, message.mine, message.text, _status(mine=message.mine, done=message.delivered))
             for message in session.conversation.messages
@@ -150,7 +148,7 @@ def _words(session: Session, state: PageState, report: PathReport | None) -> tup
         case "failed" if session.failure:
             return "bad", session.failure.headline, session.failure.detail, session.failure.cause
         case "waiting":
-            detail = "Give the other side the link above. You are connected as soon as they open it and press Connect."
+            detail = "Give the other side the link. You are connected as soon as they open it and press Connect."
             return "busy", "Waiting for the other side", detail, cause
         case "connecting" if place is not None and place.state != "present":
             detail = "The server does not answer. Trying again." if away else "One moment."

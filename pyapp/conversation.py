@@ -1,12 +1,23 @@
-"""The messages of the two people: what was said, what is delivered, and the frames that carry it."""
+"""What the two sides tell each other: messages, what is delivered of them, what is shared; and the frames for it."""
 
 from dataclasses import dataclass, field
 
 from pyapp import commands
 from pyapp.commands import Command
-from pyapp.delivery import MAX_TEXT_BYTES, Delivery, DeliveryFullError, Frame, decode_frame, encode_frame
+from pyapp.delivery import (
+    MAX_TEXT_BYTES,
+    Body,
+    Delivery,
+    DeliveryFullError,
+    Frame,
+    MediaShared,
+    decode_frame,
+    encode_frame,
+)
 
 TIMER = "delivery"
+
+NOTHING_SHARED = MediaShared(audio=False, video=False)
 
 
 class MessageRefusedError(Exception):
@@ -28,8 +39,10 @@ class Conversation:
     """Messages in the order in which this side sent and received them. Times are seconds."""
 
     messages: list[Message] = field(default_factory=list)
+    shared: MediaShared = NOTHING_SHARED
+    """What the other side shares."""
     _open: bool = False
-    _delivery: Delivery[str] = field(default_factory=Delivery)
+    _delivery: Delivery[Body] = field(default_factory=Delivery)
     _waiting: dict[int, Message] = field(default_factory=dict)
 
     def submit(self, text: str, now: float) -> list[Command]:
@@ -48,17 +61,26 @@ class Conversation:
         self._waiting[number] = self._add(text, mine=True)
         return self.transmit(now)
 
+    def share(self, shared: MediaShared, now: float) -> list[Command]:
+        """Tell the other side what is shared from now on."""
+        self._delivery.submit(shared, size=2)
+        return self.transmit(now)
+
     def received(self, text: str, now: float) -> list[Command]:
         """Take a frame of the other side. Raises `MessageError` for what is none."""
         frame = decode_frame(text)
         for number in self._delivery.acknowledged(frame.ack, frame.held, now=now):
-            self._waiting.pop(number).delivered = True
-        if frame.number:
-            for body in self._delivery.accept(frame.number, frame.text):
-                self._add(body, mine=False)
+            if number in self._waiting:
+                self._waiting.pop(number).delivered = True
+        if frame.body is not None:
+            for body in self._delivery.accept(frame.number, frame.body):
+                if isinstance(body, MediaShared):
+                    self.shared = body
+                else:
+                    self._add(body, mine=False)
         frames = self._due(now)
         if frame.number and self._open and not frames:
-            frames.append(self._frame(0, ""))
+            frames.append(self._frame(0, None))
         return frames + self._timer(now)
 
     def channel_is(self, *, is_open: bool) -> None:
@@ -79,6 +101,7 @@ class Conversation:
         """Start the numbers anew; what the old peer never confirmed is for the new one."""
         waiting = list(self._waiting.values())
         self._open = False
+        self.shared = NOTHING_SHARED
         self._delivery = Delivery()
         self._waiting = {
             self._delivery.submit(message.text, size=len(message.text.encode())): message for message in waiting
@@ -94,12 +117,12 @@ class Conversation:
         if not self._open:
             return []
         due = self._delivery.due(now, resend_after=self._delivery.round_trip.timeout())
-        return [self._frame(number, text) for number, text in due]
+        return [self._frame(number, body) for number, body in due]
 
     def _timer(self, now: float) -> list[Command]:
         due = self._delivery.next_due(resend_after=self._delivery.round_trip.timeout()) if self._open else None
         return [commands.CancelTimer(TIMER) if due is None else commands.StartTimer(TIMER, max(due - now, 0.02))]
 
-    def _frame(self, number: int, text: str) -> Command:
-        frame = Frame(number, text, self._delivery.ack, self._delivery.held)
+    def _frame(self, number: int, body: Body | None) -> Command:
+        frame = Frame(number, body, self._delivery.ack, self._delivery.held)
         return commands.SendOnChannel("messages", encode_frame(frame))

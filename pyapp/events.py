@@ -227,14 +227,6 @@ class MediaFailed:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteMediaChanged:
-    """The far end's live tracks."""
-
-    audio: bool
-    video: bool
-
-
 # The runner.
 
 
@@ -283,7 +275,6 @@ Event: TypeAlias = (
     | MediaStarted
     | MediaStopped
     | MediaFailed
-    | RemoteMediaChanged
     | TimerFired
     | Fault
 )

@@ -40,7 +40,7 @@ class MessageError(ValueError):
 def check_session_name(name: str) -> str:
     """Return `name` if it can name a session, else raise `MessageError`."""
     if not _SESSION.fullmatch(name):
-        raise MessageError("session", "1 to 64 letters, digits, '.', '_' or '-', and no sign first")
+        raise MessageError("session", "1 to 64 letters, digits, '.', '_' or '-', and begins with a letter or digit")
     return name
 
 
@@ -118,7 +118,8 @@ class Join:
     """First frame on a new socket: take, or take again, a place in a session.
 
     `participant` names this page load and is told to the other side; `key` proves that a later socket is the same
-    page load and is told to nobody.
+    page load and is told to nobody. `polite` is the role that it was given before, so that a server that was restarted
+    gives it again: two peers that change roles in the middle of crossing offers could both yield, or neither.
     """
 
     kind: ClassVar[str] = "join"
@@ -126,6 +127,7 @@ class Join:
     participant: str
     key: str = field(repr=False)
     invitation: str = field(default="", repr=False)
+    polite: bool | None = None
 
     def __post_init__(self) -> None:
         """Refuse names that could not be told apart, logged or used as a file name."""

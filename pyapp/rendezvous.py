@@ -87,7 +87,8 @@ class Rendezvous:
     key: str = field(repr=False)
     invitation: str = field(repr=False)
     state: Literal["away", "opening", "joining", "present"] = "away"
-    polite: bool = True
+    polite: bool | None = None
+    """Our role, once the server has said."""
     peer: str = ""
     """The other participant, known since it first came; kept while it or the server is away."""
     problem: str = ""
@@ -103,7 +104,7 @@ class Rendezvous:
     def opened(self) -> list[Output]:
         """Join: the socket is open."""
         self.state = "joining"
-        return [commands.SendSignaling(Join(self.session, self.participant, self.key, self.invitation))]
+        return [commands.SendSignaling(Join(self.session, self.participant, self.key, self.invitation, self.polite))]
 
     def closed(self, code: int, reason: str) -> list[Output]:
         """Try again after a pause: the socket closed, or never opened."""

@@ -124,6 +124,7 @@ class Runner:
                 | commands.RestartIce()
                 | commands.SendOnChannel()
                 | commands.SampleStats()
+                | commands.AddMediaSections()
                 | commands.StartMedia()
                 | commands.StopMedia()
             ):

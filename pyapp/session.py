@@ -10,9 +10,9 @@ from typing import Literal, TypeAlias
 
 from pyapp import commands, events, negotiation, rendezvous
 from pyapp.commands import Command
+from pyapp.conversation import NOTHING_SHARED, Conversation, MessageRefusedError
 from pyapp.conversation import TIMER as CONVERSATION
-from pyapp.conversation import Conversation, MessageRefusedError
-from pyapp.delivery import DeliveryFullError
+from pyapp.delivery import DeliveryFullError, MediaShared
 from pyapp.diagnostics import Gathering, Journal, PathReport, candidate_data, candidate_words, path_report
 from pyapp.events import Event, MediaKind
 from pyapp.ice import IceConfiguration
@@ -94,8 +94,6 @@ class Session:
         default_factory=lambda: {"camera": "off", "microphone": "off", "screen": "off"}
     )
     media_problem: str = ""
-    remote_audio: bool = False
-    remote_video: bool = False
     faults: int = 0
     journal: Journal = field(init=False)
     _early: list[PeerMessage] = field(default_factory=list)
@@ -138,7 +136,7 @@ class Session:
                 return self._not_configured(event)
             case events.TimerFired():
                 return self._timer(event.name)
-            case events.MediaStarted() | events.MediaStopped() | events.MediaFailed() | events.RemoteMediaChanged():
+            case events.MediaStarted() | events.MediaStopped() | events.MediaFailed():
                 return self._media_event(event)
             case events.Fault():
                 self.faults += 1
@@ -172,7 +170,7 @@ class Session:
         try:
             check_session_name(name)
         except MessageError as error:
-            self.name_problem = error.rule
+            self.name_problem = f"A session name has {error.rule}."
             return []
         self.phase, self.name, self.name_problem, self.failure = "active", name, "", None
         self._note("=", "session", f"connecting to session {name}", session=name, policy=self.policy)
@@ -242,9 +240,7 @@ class Session:
                 return [commands.StopMedia(kind)]
         return []
 
-    def _media_event(
-        self, event: events.MediaStarted | events.MediaStopped | events.MediaFailed | events.RemoteMediaChanged
-    ) -> list[Command]:
+    def _media_event(self, event: events.MediaStarted | events.MediaStopped | events.MediaFailed) -> list[Command]:
         match event:
             case events.MediaStarted(kind):
                 self.media[kind] = "on"
@@ -256,10 +252,13 @@ class Session:
                 self.media[kind] = "off"
                 self.media_problem = media_refusal(kind, error)
                 self._note("!", "media", f"{kind}: {error}", kind=kind, error=error)
-            case events.RemoteMediaChanged(audio, video):
-                self.remote_audio, self.remote_video = audio, video
-                self._note("<", "media", f"far end: audio {_on(audio)}, video {_on(video)}", audio=audio, video=video)
-        return []
+        return self.conversation.share(self._shared, self._now) if self.connection else []
+
+    @property
+    def _shared(self) -> MediaShared:
+        return MediaShared(
+            audio=self.media["microphone"] == "on", video="on" in (self.media["camera"], self.media["screen"])
+        )
 
     # The server.
 
@@ -336,7 +335,6 @@ class Session:
         if self.connection is not None:
             self.connection = None
             result.append(commands.ClosePeer())
-        self.remote_audio = self.remote_video = False
         return result + self._new_connection(initiator=True)
 
     def _peer_said(self, message: PeerMessage) -> list[Command]:
@@ -358,9 +356,9 @@ class Session:
         if self.configuration is None or self.place is None:
             return []
         place = self.place
-        self.connection = Connection(Negotiation(polite=place.polite, initiator=False))
+        self.connection = Connection(Negotiation(polite=place.polite is not False, initiator=False))
         result: list[Command] = [commands.CreatePeer(self.configuration)]
-        if place.state == "present":
+        if place.state == "present" and place.polite is not None:
             result += self._joined(polite=place.polite, alone=initiator or not place.peer)
         early, self._early = self._early, []
         for message in early:
@@ -422,6 +420,8 @@ class Session:
                 connection.channel_open = True
                 self._note("=", "channel", f"channel {event.label} open", label=event.label)
                 self.conversation.channel_is(is_open=True)
+                if self._shared != NOTHING_SHARED:
+                    return [commands.SampleStats(), *self.conversation.share(self._shared, self._now)]
                 return [commands.SampleStats(), *self.conversation.transmit(self._now)]
             case events.ChannelClosed():
                 connection.channel_open = False
@@ -472,9 +472,14 @@ class Session:
         else:
             self._note("=", "stats", report.line(), **report.data())
             resend = []
-        if connection.channel_open:
+        result = [commands.StartTimer(STATS, STATS_EVERY), *resend]
+        if connection.channel_open and not connection.established:
             connection.established = True
-        return [commands.StartTimer(STATS, STATS_EVERY), *resend]
+            if not connection.negotiation.polite:
+                # One side alone adds them, and once: two cameras switched on at the same moment then need no
+                # negotiation, whose crossing offers leave Chromium with a track that never shows a picture.
+                result.append(commands.AddMediaSections())
+        return result
 
     def _channel_received(self, text: str) -> list[Command]:
         try:
@@ -529,7 +534,3 @@ class Session:
         self, mark: Literal[">", "<", "=", "!"], event: str, text: str, **data: str | float | bool | None
     ) -> None:
         self.journal.note(self._now, mark, event, text, **data)
-
-
-def _on(value: bool) -> str:
-    return "on" if value else "off"

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 from js import JSON, Array, MediaStream, RTCPeerConnection, navigator
 from pyodide.ffi import JsException, jsnull, to_js
@@ -28,7 +28,6 @@ from pyapp.events import (
     PairChanged,
     PeerOperationFailed,
     RemoteDescriptionSet,
-    RemoteMediaChanged,
     SessionDescription,
     StateChanged,
     StatsSampled,
@@ -81,9 +80,8 @@ class Peer:
         self._pc: Any = None
         self._listeners: Listeners | None = None
         self._channels: dict[ChannelLabel, Any] = {}
-        self._transceivers: dict[Literal["audio", "video"], Any] = {}
+        self._transceivers: list[Any] = []
         self._remote_stream: Any = None
-        self._remote_live = {"audio": False, "video": False}
         self._watched_transport = False
 
     def perform(self, command: PeerCommand) -> None:
@@ -109,7 +107,7 @@ class Peer:
                 self._call(
                     command,
                     self._pc.setRemoteDescription(init),
-                    lambda: self._emit(RemoteDescriptionSet(description)),
+                    lambda: self._remote_description_set(description),
                 )
             case commands.AddIceCandidate(candidate):
                 self._call(command, self._pc.addIceCandidate(_candidate_init(candidate)), lambda: None)
@@ -119,6 +117,8 @@ class Peer:
                 self._channels[label].send(text)
             case commands.SampleStats():
                 self._sample_stats()
+            case commands.AddMediaSections():
+                self._add_media_sections()
             case commands.StartMedia(kind):
                 self._media.start(kind)
             case commands.StopMedia(kind):
@@ -143,11 +143,12 @@ class Peer:
             "icegatheringstatechange",
             lambda _: self._emit(StateChanged("ice-gathering", str(pc.iceGatheringState))),
         )
-        listeners.add(pc, "signalingstatechange", lambda _: self._signaling_state())
+        listeners.add(
+            pc, "signalingstatechange", lambda _: self._emit(StateChanged("signaling", str(pc.signalingState)))
+        )
         for label, identifier in CHANNELS.items():
             self._add_channel(listeners, label, identifier)
         self._remote_stream = MediaStream.new()
-        self._send_media()
 
     def _add_channel(self, listeners: Listeners, label: ChannelLabel, identifier: int) -> None:
         options = jsobj({"negotiated": True, "id": identifier, "ordered": False, "maxRetransmits": 0})
@@ -166,7 +167,6 @@ class Peer:
         self._channels.clear()
         self._transceivers.clear()
         self._remote_stream = None
-        self._remote_live = {"audio": False, "video": False}
         self._watched_transport = False
         self._show_remote(None)
 
@@ -238,51 +238,35 @@ class Peer:
 
         when_settled(pc.getStats(), sampled, lambda error: self._failed("getStats", error), self._on_error)
 
+    def _add_media_sections(self) -> None:
+        for kind in ("audio", "video"):
+            self._pc.addTransceiver(kind, jsobj({"direction": "sendrecv"}))
+        self._adopt_media_sections()
+
+    def _remote_description_set(self, description: SessionDescription) -> None:
+        # What the other side's offer added is two-way before the answer is made.
+        self._adopt_media_sections()
+        self._emit(RemoteDescriptionSet(description))
+        self._watch_transport()
+
+    def _adopt_media_sections(self) -> None:
+        """Use every new transceiver both ways, for what is switched on now or later."""
+        known = len(self._transceivers)
+        for transceiver in list(self._pc.getTransceivers())[known:]:
+            transceiver.direction = "sendrecv"
+            self._transceivers.append(transceiver)
+            self._remote_stream.addTrack(transceiver.receiver.track)
+        if len(self._transceivers) > known:
+            self._show_remote(self._remote_stream)
+            self._send_media()
+
     def _send_media(self) -> None:
-        """Give each track that is on to a sender, and take it from the senders of those that are off.
-
-        A transceiver is kept and used again: a new one each time would add a media section at every switch.
-        """
-        if self._pc is None:
-            return
-        for slot, track in self._media.slots().items():
-            transceiver = self._transceivers.get(slot)
-            if transceiver is None:
-                if track is not None:
-                    sender = self._pc.addTrack(track)
-                    self._transceivers[slot] = next(
-                        entry for entry in self._pc.getTransceivers() if entry.sender.js_id == sender.js_id
-                    )
-            else:
-                replaced = transceiver.sender.replaceTrack(jsnull if track is None else track)
-                when_settled(
-                    replaced, lambda _: None, lambda error: self._failed("replaceTrack", error), self._on_error
-                )
-                transceiver.direction = "recvonly" if track is None else "sendrecv"
-
-    def _signaling_state(self) -> None:
-        state = str(self._pc.signalingState)
-        self._emit(StateChanged("signaling", state))
-        if state == "stable":
-            self._remote_media_changed()
-
-    def _remote_media_changed(self) -> None:
-        """Show what the far end has agreed to send.
-
-        A track's `muted` does not tell: Chromium leaves it true when another negotiation comes before its first packet.
-        """
-        live = {"audio": False, "video": False}
-        for transceiver in self._pc.getTransceivers():
-            track = transceiver.receiver.track
-            if transceiver.currentDirection in ("sendrecv", "recvonly") and track.readyState == "live":
-                self._remote_stream.addTrack(track)
-                live[str(track.kind)] = True
-            else:
-                self._remote_stream.removeTrack(track)
-        if live != self._remote_live:
-            self._remote_live = live
-            self._show_remote(self._remote_stream if any(live.values()) else None)
-            self._emit(RemoteMediaChanged(audio=live["audio"], video=live["video"]))
+        """Give each sender the track that is on, or none."""
+        tracks = self._media.tracks()
+        for transceiver in self._transceivers:
+            track = tracks[transceiver.receiver.track.kind]
+            replaced = transceiver.sender.replaceTrack(jsnull if track is None else track)
+            when_settled(replaced, lambda _: None, lambda error: self._failed("replaceTrack", error), self._on_error)
 
 
 class LocalMedia:
@@ -306,8 +290,8 @@ class LocalMedia:
         self._tracks: dict[MediaKind, Any] = {}
         self._listeners: dict[MediaKind, Listeners] = {}
 
-    def slots(self) -> dict[Literal["audio", "video"], Any]:
-        """Return the track to send as audio and the one to send as video, or None."""
+    def tracks(self) -> dict[str, Any]:
+        """Return the track to send as `audio` and the one to send as `video`, or None."""
         return {
             "audio": self._tracks.get("microphone"),
             "video": self._tracks.get("screen") or self._tracks.get("camera"),
@@ -353,7 +337,7 @@ class LocalMedia:
         self._update()
 
     def _update(self) -> None:
-        video = self.slots()["video"]
+        video = self.tracks()["video"]
         self._show(None if video is None else MediaStream.new(to_js([video])))
         self._changed()
 

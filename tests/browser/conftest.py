@@ -34,13 +34,19 @@ CHROMIUM_ARGS = [
     "--auto-accept-this-tab-capture",
     "--ignore-certificate-errors",
 ]
-WATCH_PEER_CONNECTIONS = """
+WATCH = """
 window.peerConnections = [];
 window.RTCPeerConnection = class extends RTCPeerConnection {
   constructor(...options) { super(...options); window.peerConnections.push(this); }
 };
+window.permissionsAsked = [];
+for (const name of ["getUserMedia", "getDisplayMedia"]) {
+  const original = navigator.mediaDevices?.[name].bind(navigator.mediaDevices);
+  if (!original) continue;
+  navigator.mediaDevices[name] = (...options) => { permissionsAsked.push(name); return original(...options); };
+}
 """
-"""The page's connections, for tests that look at the browser's side of the story; the page does not know."""
+"""The page's connections and requests, for tests that look at the browser's side of the story."""
 
 TIMEOUT = 30_000
 """Milliseconds for a condition; the machines are slow and shared, and a condition that holds does not wait."""
@@ -98,6 +104,12 @@ class Console:
     @property
     def log(self) -> str:
         return "".join(self.lines)
+
+    def run(self, *arguments: str) -> str:
+        """Run `server.py` with other arguments in the same environment, and return what it prints."""
+        command = [sys.executable, "server.py", *arguments]
+        environment = os.environ | self.environment
+        return subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Stop the server and return its exit code."""
@@ -304,7 +316,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
 
     def open_one(address: str, *, wait_for: str | None = "ready", **context_options: Any) -> Operator:
         context = browser.new_context(ignore_https_errors=True, **context_options)
-        context.add_init_script(WATCH_PEER_CONNECTIONS)
+        context.add_init_script(WATCH)
         page = context.new_page()
         problems: list[str] = []
 

@@ -22,12 +22,11 @@ def expect_pressed(operator: Operator, control: str, *, on: bool) -> None:
 
 
 def test_a_session_with_messages_alone_asks_for_nothing(console: Console, open_page: OpenPage) -> None:
-    for operator in pair(console, open_page, session="quiet"):
-        assert operator.page.evaluate("peerConnections[0].getTransceivers().length") == 0
-        devices = operator.page.evaluate("navigator.mediaDevices.enumerateDevices()")
-        assert {device["label"] for device in devices} <= {""} or operator.page.evaluate(
-            "peerConnections[0].getSenders().length"
-        ) == 0
+    first, second = pair(console, open_page, session="quiet")
+    first.send("no camera needed")
+    second.expect_received(["no camera needed"])
+    for operator in (first, second):
+        assert operator.page.evaluate("permissionsAsked") == []
 
 
 def test_camera_on_and_off_and_on_again(console: Console, open_page: OpenPage) -> None:
@@ -41,8 +40,9 @@ def test_camera_on_and_off_and_on_again(console: Console, open_page: OpenPage) -
         expect_pressed(first, "#camera", on=False)
         expect_picture(second, there=False)
         expect(first.page.locator("#local-video")).not_to_be_visible()
-    # Switched on twice, and still one media section.
-    assert first.page.evaluate("peerConnections[0].getTransceivers().length") == 1
+    # Switched on twice, and never negotiated for it.
+    assert first.page.evaluate("peerConnections[0].getTransceivers().length") == 2
+    assert first.page.evaluate("permissionsAsked") == ["getUserMedia", "getUserMedia"]
 
 
 def test_both_switch_everything_on_at_the_same_moment(console: Console, open_page: OpenPage) -> None:

@@ -21,8 +21,7 @@ def fingerprints(operator: Operator) -> object:
     return operator.page.evaluate(
         """async () => [...(await peerConnections[0].getStats()).values()]
         .filter((entry) => entry.type === "transport")
-        .map((entry) => [entry.id, entry.dtlsState, entry.localCertificateId, entry.remoteCertificateId,
-                         entry.dtlsCipher, entry.srtpCipher])"""
+        .map((entry) => [entry.id, entry.dtlsState, entry.localCertificateId, entry.remoteCertificateId])"""
     )
 
 

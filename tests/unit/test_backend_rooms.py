@@ -225,3 +225,17 @@ def test_keys_are_not_in_the_repr_of_a_place() -> None:
     world = World()
     world.join(3, C, session="other", key="d" * 32)
     assert "d" * 32 not in repr(world.rooms)
+
+
+def test_a_server_that_was_restarted_gives_the_roles_that_it_is_told_of() -> None:
+    rooms = Rooms(HOLD)
+    polite = Join("demo", B, B, polite=True)
+    impolite = Join("demo", A, A, polite=False)
+    assert rooms.join(1, polite, address="x") == [Send(1, Welcome(polite=True, peer=""))]
+    assert sent(rooms.join(2, impolite, address="x"), 2) == [Welcome(polite=False, peer=B)]
+
+
+def test_a_role_that_is_taken_gives_way_to_the_one_that_is_free() -> None:
+    rooms = Rooms(HOLD)
+    rooms.join(1, join_as(A), address="x")
+    assert sent(rooms.join(2, Join("demo", B, B, polite=False), address="x"), 2) == [Welcome(polite=True, peer=A)]

@@ -1,0 +1,67 @@
+"""Who is not on this machine needs an invitation. The page comes from the machine's own LAN address here."""
+
+import json
+import time
+
+import jwt
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Console, OpenPage, StartConsole, wait_until
+
+KEY = "a key for invitations that is long enough"
+LAN = "198.51.100.10"
+"""The address that `.ci/isolated` gives to this network's one interface."""
+
+
+@pytest.fixture
+def lan_console(start_console: StartConsole) -> Console:
+    """Serve the console to a LAN."""
+    return start_console("--host", LAN, environment={"ICE_CONSOLE_INVITATION_KEY": KEY})
+
+
+def invite(console: Console, session: str, *arguments: str) -> str:
+    return console.run("invite", session, *arguments).strip()
+
+
+def test_without_an_invitation_the_page_says_so(lan_console: Console, open_page: OpenPage) -> None:
+    operator = open_page(f"{lan_console.address}?session=private")
+    operator.connect()
+    operator.expect_state("failed")
+    expect(operator.page.locator("#status")).to_contain_text("An invitation is needed")
+    assert operator.take_problems("401")
+
+
+def test_two_with_an_invitation_connect_and_no_log_has_it(lan_console: Console, open_page: OpenPage) -> None:
+    token = invite(lan_console, "private")
+    address = f"{lan_console.address}?session=private#invite={token}"
+    first, second = open_page(address), open_page(address)
+    for operator in (first, second):
+        operator.connect()
+    for operator in (first, second):
+        operator.expect_state("connected")
+        assert token in operator.page.locator("#link").input_value(), "the other side may use the same"
+        assert token not in (operator.page.locator("#log").text_content() or "")
+    wait_until(lambda: bool(lan_console.entries("private")), "the journal is written")
+    assert token not in lan_console.log
+    assert token not in json.dumps(lan_console.entries("private"))
+
+
+def test_an_expired_invitation_is_refused_in_words(lan_console: Console, open_page: OpenPage) -> None:
+    claims = jwt.decode(invite(lan_console, "private"), KEY, algorithms=["HS256"], options={"verify_aud": False})
+    token = jwt.encode(
+        claims | {"iat": int(time.time()) - 7200, "exp": int(time.time()) - 3600}, KEY, algorithm="HS256"
+    )
+    operator = open_page(f"{lan_console.address}?session=private#invite={token}")
+    operator.connect()
+    operator.expect_state("failed")
+    expect(operator.page.locator("#status")).to_contain_text("This invitation has expired")
+    assert operator.take_problems("401")
+
+
+def test_an_invitation_to_another_session_is_refused(lan_console: Console, open_page: OpenPage) -> None:
+    operator = open_page(f"{lan_console.address}?session=private#invite={invite(lan_console, 'another')}")
+    operator.connect()
+    operator.expect_state("failed")
+    expect(operator.page.locator("#status")).to_contain_text("This invitation is not valid")
+    assert operator.take_problems("401|403")
