@@ -271,3 +271,66 @@ class FakeServer:
                 line.closing = True
             elif not line.cut:
                 line.down.append(encode(output.message))
+
+
+@dataclass(eq=False)
+class ConnectedPeerConnection(FakePeerConnection):
+    """With connection state, a data channel and statistics; `World` in test_session.py is the network between two."""
+
+    path: tuple[str, str] | None = None
+    """The fragments of both ends that are connected now."""
+    dead: set[tuple[str, str]] = field(default_factory=set)
+    channel: "ConnectedPeerConnection | None" = None
+    """The other end of the data channel, once it was open."""
+    inbound: list[str] = field(default_factory=list)
+    is_closed: bool = False
+
+    def perform(self, command: PeerCommand) -> None:
+        assert not self.is_closed
+        match command:
+            case commands.SetConfiguration():
+                pass
+            case commands.SampleStats():
+                self.emitted.append(events.StatsSampled(stats_of(self.path)))
+            case commands.SendOnChannel(_, text):
+                assert self.channel is not None, "InvalidStateError: the channel is not open"
+                if not self.channel.is_closed:
+                    self.channel.inbound.append(text)
+            case commands.AddMediaSections():
+                self.want_media()
+            case _:
+                super().perform(command)
+
+    def own_path(self) -> tuple[str, str] | None:
+        """Return the fragments that this end would connect now."""
+        local, remote = username_fragments(self.current_local), username_fragments(self.current_remote)
+        return (next(iter(local)), next(iter(remote))) if local and remote else None
+
+    def lose_path(self, *states: str) -> None:
+        """Let the network take the path away, and tell of it in `states`."""
+        if self.path is not None:
+            self.dead.add(self.path)
+            self.path = None
+            self.emitted.extend(events.StateChanged("connection", state) for state in states)
+
+    def close(self) -> None:
+        self.is_closed = True
+        other, self.channel = self.channel, None
+        if other is not None and other.channel is self:
+            other.channel = None
+            other.emitted.append(events.ChannelClosed("messages"))
+            other.lose_path("disconnected")
+
+
+def stats_of(path: tuple[str, str] | None, **local: object) -> dict[str, dict[str, object]]:
+    """Return the `getStats()` of a connection over `path`, with `local` changes to the local candidate."""
+    if path is None:
+        return {"T": {"type": "transport", "dtlsState": "new"}}
+    pair = "-".join(path)
+    return {
+        "T": {"type": "transport", "selectedCandidatePairId": pair, "dtlsState": "connected", "tlsVersion": "FEFD"},
+        pair: {"type": "candidate-pair", "localCandidateId": "L", "remoteCandidateId": "R"},
+        "L": {"type": "local-candidate", "candidateType": "host", "protocol": "udp", "usernameFragment": path[0]}
+        | local,
+        "R": {"type": "remote-candidate", "candidateType": "host", "protocol": "udp", "usernameFragment": path[1]},
+    }

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from pyapp.delivery import (
     MAX_HELD,
+    Body,
     Delivery,
     DeliveryFullError,
     Frame,
+    MediaShared,
     RoundTrip,
     decode_frame,
     encode_frame,
@@ -61,9 +63,9 @@ class Wire:
             end.inbound = [entry for entry in end.inbound if entry[0] > self.now]
             for _, frame in sorted(ready, key=lambda entry: entry[0]):
                 end.delivery.acknowledged(frame.ack, frame.held, now=self.now)
-                if frame.number:
-                    end.received += end.delivery.accept(frame.number, frame.text)
-                    self.send(other, Frame(0, "", end.delivery.ack, end.delivery.held))
+                if isinstance(frame.body, str):
+                    end.received += end.delivery.accept(frame.number, frame.body)
+                    self.send(other, Frame(0, None, end.delivery.ack, end.delivery.held))
             for number, body in end.delivery.due(self.now, resend_after=RESEND):
                 self.send(other, Frame(number, body, end.delivery.ack, end.delivery.held))
 
@@ -202,7 +204,7 @@ class TestAcknowledgements:
         for number in range(2, MAX_HELD + 10):
             one.accept(number, "x")
         assert one.held == tuple(range(2, MAX_HELD + 2))
-        assert decode_frame(encode_frame(Frame(0, "", one.ack, one.held))).held == one.held
+        assert decode_frame(encode_frame(Frame(0, None, one.ack, one.held))).held == one.held
 
 
 class TestRoundTrip:
@@ -261,14 +263,20 @@ class TestRoundTrip:
 
 
 class TestFrames:
-    @given(st.integers(0, 2**53), st.text(), st.integers(0, 2**53), st.lists(st.integers(), max_size=MAX_HELD))
-    def test_come_through_unchanged(self, number: int, text: str, ack: int, held: list[int]) -> None:
-        frame = Frame(number, text if number else "", ack, tuple(held))
+    @given(
+        st.integers(0, 2**53),
+        st.text() | st.builds(MediaShared, st.booleans(), st.booleans()),
+        st.integers(0, 2**53),
+        st.lists(st.integers(), max_size=MAX_HELD),
+    )
+    def test_come_through_unchanged(self, number: int, body: Body, ack: int, held: list[int]) -> None:
+        frame = Frame(number, body if number else None, ack, tuple(held))
         assert decode_frame(encode_frame(frame)) == frame
 
     def test_are_short(self) -> None:
-        assert encode_frame(Frame(0, "", 7)) == '{"a":7}'
+        assert encode_frame(Frame(0, None, 7)) == '{"a":7}'
         assert encode_frame(Frame(1, "hé", 7, (9,))) == '{"a":7,"h":[9],"n":1,"t":"hé"}'
+        assert encode_frame(Frame(1, MediaShared(audio=True, video=False), 7)) == '{"a":7,"n":1,"m":[true,false]}'
 
     @pytest.mark.parametrize(
         ("text", "field_name"),
@@ -288,6 +296,12 @@ class TestFrames:
             ('{"a":1,"n":null}', "n"),
             ('{"a":1,"n":1,"t":5}', "t"),
             ('{"a":1,"n":1,"t":null}', "t"),
+            ('{"a":1,"n":1}', "n"),
+            ('{"a":1,"t":"x"}', "n"),
+            ('{"a":1,"n":0,"t":"x"}', "n"),
+            ('{"a":1,"n":1,"m":[true]}', "m"),
+            ('{"a":1,"n":1,"m":[1,0]}', "m"),
+            ('{"a":1,"n":1,"m":{"audio":true}}', "m"),
             ('{"a":1,"h":5}', "h"),
             ('{"a":1,"h":["2"]}', "h"),
             ('{"a":1,"h":[true]}', "h"),
