@@ -50,7 +50,7 @@ SECURITY_HEADERS = {
 }
 _HSTS = "max-age=31536000"
 _OPENER_POLICY = "same-origin"
-"""`Cross-Origin-Opener-Policy`; where an origin is not trustworthy browsers ignore it, with an error in their console."""
+"""`Cross-Origin-Opener-Policy`; where an origin is not trustworthy, browsers ignore it and say so in their console."""
 
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 """Where a server that listens on every address is reached from this machine, without an invitation."""
