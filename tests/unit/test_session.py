@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pyapp import commands, events
 from pyapp.commands import Command
 from pyapp.console import present
-from pyapp.delivery import Frame, decode_frame, encode_frame
+from pyapp.delivery import Frame, MediaShared, decode_frame, encode_frame
 from pyapp.events import Event
 from pyapp.ice import IceConfiguration, IceServer
 from pyapp.messages import (
@@ -698,6 +698,31 @@ class TestMedia:
         assert core.do(events.MediaToggled("camera")) == [commands.StopMedia("camera")]
         core.do(events.MediaStopped("camera"))
         assert core.session.media["camera"] == "off"
+
+    def test_has_its_sections_added_once_and_by_the_impolite_side_alone(self) -> None:
+        core = connected()
+        core.do(SAMPLED, SAMPLED)
+        assert core.said.count(commands.AddMediaSections()) == 1
+        core = negotiated()
+        assert core.session.connection is not None
+        core.session.connection.negotiation.polite = True
+        core.do(CONNECTED, events.ChannelOpened("messages"), SAMPLED)
+        assert core.state == "connected"
+        assert commands.AddMediaSections() not in core.said
+
+    def test_that_is_shared_is_told_to_the_far_end_at_once(self) -> None:
+        core = connected()
+        on, off = (MediaShared(audio=False, video=video) for video in (True, False))
+        assert [frame.body for frame in frames(core.do(events.MediaStarted("screen")))] == [on]
+        assert [frame.body for frame in frames(core.do(events.MediaStopped("screen")))] == [off]
+
+    def test_that_was_on_before_is_told_when_the_channel_opens(self) -> None:
+        core = Core()
+        core.do(events.MediaStarted("microphone"), events.ConnectRequested("demo"))
+        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened(), Welcome(polite=False, peer=B))
+        core.do(CONNECTED)
+        told = [frame.body for frame in frames(core.do(events.ChannelOpened("messages")))]
+        assert told == [MediaShared(audio=True, video=False)]
 
     def test_that_the_browser_does_not_give_is_explained_until_the_next_try(self) -> None:
         core = connected()
