@@ -89,6 +89,13 @@ class Rooms:
     def __contains__(self, session: str) -> bool:
         return session in self._rooms
 
+    def knows(self, join: Join) -> bool:
+        """Whether `join` only takes back a place that its participant holds."""
+        room = self._rooms.get(join.session)
+        return room is not None and any(
+            (place.participant, place.key) == (join.participant, join.key) for place in room.places
+        )
+
     def join(self, socket: Socket, join: Join, *, address: str) -> list[Output]:
         """Give `socket`, which comes from `address`, the place that `join` asks for, or an `Error`."""
         room = self._rooms.get(join.session) or Room(join.session)
@@ -115,7 +122,7 @@ class Rooms:
         other = room.other(place)
         if relay.to not in ("", other.participant):
             return []  # meant for somebody who is gone: nobody else may get it
-        relayed = Relayed(place.participant, relay.number, relay.ack, relay.body)
+        relayed = Relayed(place.participant, relay.number, relay.ack, relay.body, relay.epoch, relay.peer_epoch)
         if other.socket is not None:
             return [Send(other.socket, relayed)]
         if len(other.kept) >= self.limits.kept_frames:
@@ -150,7 +157,7 @@ class Rooms:
             for place in room.places
             if place.expires is not None and place.expires <= now
         ]
-        return [output for room, place in held for output in self._free(room, place)]
+        return [output for room, place in held for output in self._free(room, place, lost=True)]
 
     def next_expiry(self) -> float | None:
         """Return when `expire` has something to do next, or None."""
@@ -175,13 +182,13 @@ class Rooms:
             outputs.append(Send(other.socket, PeerJoined(place.participant)))
         return outputs
 
-    def _free(self, room: Room, place: Place) -> list[Output]:
+    def _free(self, room: Room, place: Place, *, lost: bool = False) -> list[Output]:
         participant, other = place.participant, room.other(place)
         place.free()
         other.kept.clear()  # it came from who is gone now: an offer of a ghost
         if other.is_free:
             del self._rooms[room.name]
-        return [Send(other.socket, PeerLeft(participant))] if other.socket is not None else []
+        return [Send(other.socket, PeerLeft(participant, lost))] if other.socket is not None else []
 
     def _sessions_of(self, address: str) -> set[str]:
         return {room.name for room in self._rooms.values() for place in room.places if place.address == address}

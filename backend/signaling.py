@@ -180,7 +180,8 @@ class Signaling:
 
     def _join(self, connection: Connection, join: Join, check_join: CheckJoin) -> None:
         try:
-            check_join(join)
+            if not self._rooms.knows(join):  # an invitation lets in; it need not be fresh for who never left
+                check_join(join)
         except InvitationError as error:
             self._refuse(connection, Error(error.code, error.message))
             return

@@ -151,7 +151,9 @@ def _words(session: Session, state: PageState, report: PathReport | None) -> tup
             detail = "Give the other side the link. You are connected as soon as they open it and press Connect."
             return "busy", "Waiting for the other side", detail, cause
         case "connecting" if place is not None and place.state != "present":
-            detail = "The server does not answer. Trying again." if away else "One moment."
+            detail = "One moment."
+            if away:
+                detail = f"{place.refusal or 'The server does not answer.'} Trying again."
             return "busy", "Reaching the server", detail, cause
         case "connecting":
             verdicts = connection.gathering.verdicts() if connection else []
@@ -223,7 +225,7 @@ def _amount(size: int) -> str:
     """Return a number of bytes in SI units."""
     if size < 1000:
         return f"{size} B"
-    if size < 1_000_000:
+    if size < 999_950:  # above, the kilobytes would be rounded to 1000
         return f"{size / 1000:.1f} kB"
     return f"{size / 1_000_000:.1f} MB"
 

@@ -47,6 +47,8 @@ class Conversation:
 
     def submit(self, text: str, now: float) -> list[Command]:
         """Take a message of ours. Raises `MessageRefusedError`, and then keeps nothing of it."""
+        # A field that cuts at a length may leave half of a surrogate pair, which is no character and has no UTF-8.
+        text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         size = len(text.encode())
         if size > MAX_TEXT_BYTES:
             raise MessageRefusedError(
@@ -63,7 +65,7 @@ class Conversation:
 
     def share(self, shared: MediaShared, now: float) -> list[Command]:
         """Tell the other side what is shared from now on."""
-        self._delivery.submit(shared, size=2)
+        self._delivery.submit(shared, size=0)
         return self.transmit(now)
 
     def received(self, text: str, now: float) -> list[Command]:

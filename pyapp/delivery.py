@@ -29,6 +29,9 @@ class _Outgoing(Generic[T]):
     size: int
     transmitted_at: float | None = None
     transmissions: int = 0
+    """On this path."""
+    is_measurable: bool = True
+    """Sent once at most, on whatever path: its acknowledgement can be of nothing else."""
 
 
 @dataclass(slots=True)
@@ -109,6 +112,7 @@ class Delivery(Generic[T]):
                 break
             on_the_way += item.size
             if item.transmitted_at is None or now - item.transmitted_at >= self._patience(item, resend_after):
+                item.is_measurable = item.is_measurable and item.transmissions == 0
                 item.transmitted_at = now
                 item.transmissions += 1
                 result.append((number, item.body))
@@ -128,6 +132,7 @@ class Delivery(Generic[T]):
     def path_changed(self) -> None:
         """Forget what was transmitted: all that waits is due at once, whatever was tried on the old path."""
         for item in self._outgoing.values():
+            item.is_measurable = item.is_measurable and item.transmissions == 0
             item.transmitted_at = None
             item.transmissions = 0
 
@@ -138,7 +143,7 @@ class Delivery(Generic[T]):
         for number in done:
             item = self._outgoing.pop(number)
             # Karn's rule (RFC 6298, section 3): what was sent twice measures nothing.
-            if now is not None and item.transmitted_at is not None and item.transmissions == 1:
+            if now is not None and item.transmitted_at is not None and item.is_measurable:
                 self.round_trip.measured(now - item.transmitted_at)
         return done
 

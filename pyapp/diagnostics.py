@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from pyapp.ice import IceError, parse_candidate, parse_ice_url
-from pyapp.messages import MAX_JOURNAL_ENTRIES, Candidate, JournalEntry, Scalar
+from pyapp.messages import MAX_JOURNAL_ENTRIES, Candidate, JournalEntry, Scalar, encode
 
 Mark: TypeAlias = Literal[">", "<", "=", "!"]
 
 SHOWN = 500
 """Lines kept for the page."""
+
+BATCH_BYTES = 48 * 1024
+"""Well under `MAX_FRAME_BYTES`, which the server enforces on the whole frame."""
 
 KEPT = 2000
 """Entries kept for the server while signaling is away; the oldest go first, and their loss is counted."""
@@ -56,11 +59,24 @@ class Journal:
             self._unconfirmed.popleft()
 
     def next_batch(self) -> tuple[JournalEntry, ...]:
-        """Return the entries to stream next, and count them as streamed."""
-        batch = [entry for entry in self._unconfirmed if entry.number > self._streamed][:MAX_JOURNAL_ENTRIES]
+        """Return the entries to stream next, as many as fit into a frame, and count them as streamed."""
+        batch: list[JournalEntry] = []
+        size = 0
+        for entry in self._unconfirmed:
+            if entry.number <= self._streamed:
+                continue
+            size += len(encode(entry).encode()) + 1
+            if batch and (size > BATCH_BYTES or len(batch) == MAX_JOURNAL_ENTRIES):
+                break
+            batch.append(entry)
         if batch:
             self._streamed = batch[-1].number
         return tuple(batch)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether something was not streamed yet."""
+        return bool(self._unconfirmed) and self._unconfirmed[-1].number > self._streamed
 
     def confirmed(self, number: int) -> None:
         """Forget the entries up to and including `number`: the server keeps them."""

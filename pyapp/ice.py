@@ -48,6 +48,8 @@ def parse_ice_url(text: str) -> IceUrl:
             " such as 'turn:turn.example.org:3478?transport=udp'"
         )
     scheme, query = match["scheme"], match["transport"]
+    if match["host"].startswith("["):
+        _check_ipv6(match["host"][1:-1])
     port = int(match["port"]) if match["port"] else DEFAULT_PORTS[scheme]
     if not 0 < port < 65536:
         raise IceError(f"{text!r}: the port must be from 1 to 65535")
@@ -64,6 +66,15 @@ def parse_ice_url(text: str) -> IceUrl:
     if port < 1024 and port not in (80, 443):
         raise IceError(f"{text!r}: browsers refuse TURN on port {port}; use 80, 443, or 1024 and above")
     return IceUrl(scheme, match["host"], port, "tls" if scheme == "turns" else query or "udp")
+
+
+def _check_ipv6(text: str) -> None:
+    from ipaddress import IPv6Address  # noqa: PLC0415 - rare, and not worth its import at every start of the page
+
+    try:
+        IPv6Address(text)
+    except ValueError:
+        raise IceError(f"'[{text}]' is not an IPv6 address (RFC 3986, section 3.2.2)") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +149,7 @@ def ice_configuration_from_json(value: Any) -> IceConfiguration:
     try:
         servers = tuple(
             IceServer(
-                urls=tuple(str(url) for url in entry["urls"]),
+                urls=(entry["urls"],) if isinstance(entry["urls"], str) else tuple(str(url) for url in entry["urls"]),
                 username=str(entry.get("username", "")),
                 credential=str(entry.get("credential", "")),
                 name=str(entry.get("name", "")),

@@ -9,6 +9,7 @@ Imported by the server too: standard library only, nothing newer than Python 3.1
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -141,7 +142,9 @@ class Join:
 class Relay:
     """For the other participant. `number` counts from 1 in each direction; 0 with no body only acknowledges.
 
-    `to` names the participant meant, or is empty: whoever is, or comes, there.
+    `to` names the participant meant, or is empty: whoever is, or comes, there. `epoch` counts how often this side began
+    to count anew, from 1; `peer_epoch` is what it knows of the other's, 0 for nothing. Who hears of a newer epoch, or
+    was forgotten, begins anew too: two sides never wait for each other's old numbers.
     """
 
     kind: ClassVar[str] = "relay"
@@ -149,12 +152,16 @@ class Relay:
     number: int
     ack: int
     body: PeerMessage | None
+    epoch: int = 1
+    peer_epoch: int = 0
 
     def __post_init__(self) -> None:
         """Refuse a number without a body and a body without a number."""
         if self.to:
             _check_identifier("to", self.to)
         _check_numbered(self.number, self.ack, self.body)
+        _check_not_negative("epoch", self.epoch)
+        _check_not_negative("peerEpoch", self.peer_epoch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +177,8 @@ class JournalEntry:
     def __post_init__(self) -> None:
         """Keep an entry one short flat line."""
         _check_not_negative("number", self.number)
+        if not math.isfinite(self.at):
+            raise MessageError("at", "a finite number")
         if not _EVENT.fullmatch(self.event):
             raise MessageError("event", "lower-case words joined by '-', at most 64 characters")
         if len(self.data) > 48:
@@ -178,8 +187,8 @@ class JournalEntry:
             _check_length("data", name, 64)
             if isinstance(value, str):
                 _check_length(f"data.{name}", value, 1024)
-            elif value is not None and not isinstance(value, int | float):
-                raise MessageError(f"data.{name}", "text, a number, true, false or null")
+            elif value is not None and not (isinstance(value, int | float) and math.isfinite(value)):
+                raise MessageError(f"data.{name}", "text, a finite number, true, false or null")
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,10 +254,11 @@ class PeerJoined:
 
 @dataclass(frozen=True, slots=True)
 class PeerLeft:
-    """The other place is free."""
+    """The other place is free. `lost` means that nobody said goodbye: its socket died and did not come back in time."""
 
     kind: ClassVar[str] = "peer-left"
     peer: str
+    lost: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what is no participant."""
@@ -264,11 +274,15 @@ class Relayed:
     number: int
     ack: int
     body: PeerMessage | None
+    epoch: int = 1
+    peer_epoch: int = 0
 
     def __post_init__(self) -> None:
         """As for `Relay`."""
         _check_identifier("sender", self.sender)
         _check_numbered(self.number, self.ack, self.body)
+        _check_not_negative("epoch", self.epoch)
+        _check_not_negative("peerEpoch", self.peer_epoch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +315,6 @@ FATAL_CODES = frozenset(
         "invitation-required",
         "invitation-invalid",
         "invitation-expired",
-        "superseded",
         "not-joined",
     }
 )
@@ -312,7 +325,8 @@ FATAL_CODES = frozenset(
 class Error:
     """The server could not do what was asked. `limit` names the limit that was hit, where it was one.
 
-    Codes: `malformed`, `limit`, `unavailable` and those of `FATAL_CODES`.
+    Codes: `malformed`, `limit`, `unavailable`, `superseded` (this participant joined with a newer socket) and those of
+    `FATAL_CODES`.
     """
 
     kind: ClassVar[str] = "error"

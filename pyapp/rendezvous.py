@@ -27,9 +27,13 @@ from pyapp.messages import (
 
 RETRY = "signaling-retry"
 ACKNOWLEDGE = "signaling-acknowledge"
+SEND_AGAIN = "signaling-send-again"
 
 ACKNOWLEDGE_AFTER = 0.2
 """Seconds: long enough that an answer or the next candidate usually carries the acknowledgement."""
+
+SEND_AGAIN_AFTER = 1.0
+"""Seconds after which what was dropped at a limit of the server is sent again."""
 
 FIRST_RETRY, LAST_RETRY = 0.25, 8.0
 """Seconds before a new socket is tried, doubling from the first to the last."""
@@ -54,6 +58,11 @@ class PeerGone:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerAway:
+    """The server gave the other place up, and nobody said goodbye. The peer may still be there, and may come back."""
+
+
+@dataclass(frozen=True, slots=True)
 class PeerSaid:
     """A message of the other side, in order, once."""
 
@@ -69,7 +78,7 @@ class Refused:
     fatal: bool
 
 
-Occurrence: TypeAlias = Joined | PeerArrived | PeerGone | PeerSaid | Refused
+Occurrence: TypeAlias = Joined | PeerArrived | PeerAway | PeerGone | PeerSaid | Refused
 Output: TypeAlias = Command | Occurrence
 
 
@@ -86,13 +95,24 @@ class Rendezvous:
     participant: str
     key: str = field(repr=False)
     invitation: str = field(repr=False)
+    epoch: int = 1
+    """Higher than that of any place which the same participant had before."""
     state: Literal["away", "opening", "joining", "present"] = "away"
     polite: bool | None = None
     """Our role, once the server has said."""
     peer: str = ""
     """The other participant, known since it first came; kept while it or the server is away."""
+    peer_is_away: bool = False
+    """Whether the server has given the other place up since."""
+    was_first: bool = False
+    """Whether nobody was there when we came, so that the first offer is ours."""
     problem: str = ""
     """Why the last socket closed, or empty."""
+    refusal: str = ""
+    """What the server would not do last, in its words, or empty."""
+    _peer_epoch: int = 0
+    _is_known: bool = False
+    """Whether the peer has said that it knows our epoch: if it then does not, it has forgotten us."""
     _delivery: Delivery[PeerMessage] = field(default_factory=_numbered)
     _retry_after: float = FIRST_RETRY
 
@@ -121,16 +141,15 @@ class Rendezvous:
                 return self._welcomed(message, now)
             case PeerJoined():
                 return self._peer_is(message.peer, now)
-            case PeerLeft() if message.peer == self.peer:
-                return self._forget_peer()
+            case PeerLeft(peer, lost) if peer == self.peer:
+                if lost:
+                    self.peer_is_away = True
+                    return [PeerAway()]
+                return self.forget()
             case Relayed() if message.sender == self.peer:
-                self._delivery.acknowledged(message.ack)
-                if message.body is None:
-                    return []
-                ready = self._delivery.accept(message.number, message.body)
-                return [commands.StartTimer(ACKNOWLEDGE, ACKNOWLEDGE_AFTER), *(PeerSaid(body) for body in ready)]
+                return self._relayed(message)
             case Error():
-                return [Refused(message.code, message.message, message.code in FATAL_CODES)]
+                return self._refused(message)
         return []
 
     def send(self, message: PeerMessage, now: float) -> list[Output]:
@@ -142,11 +161,27 @@ class Rendezvous:
         """Acknowledge what came, when nothing else did."""
         if self.state != "present" or not self.peer:
             return []
-        return [commands.SendSignaling(Relay(self.peer, 0, self._delivery.ack, None))]
+        return [commands.SendSignaling(self._relay(0, None))]
+
+    def send_again(self, now: float) -> list[Output]:
+        """Send again what the server may have dropped."""
+        self._delivery.path_changed()
+        return self._transmit(now)
+
+    def forget(self) -> list[Output]:
+        """Begin anew with whoever comes next, be it the same peer."""
+        self.peer = ""
+        self.peer_is_away = False
+        self.was_first = True
+        self._delivery = _numbered()
+        self.epoch += 1
+        self._peer_epoch = 0
+        self._is_known = False
+        return [commands.CancelTimer(ACKNOWLEDGE), PeerGone()]
 
     def leave(self) -> list[Output]:
         """Give up the place."""
-        outputs: list[Output] = [commands.CancelTimer(RETRY), commands.CancelTimer(ACKNOWLEDGE)]
+        outputs: list[Output] = [commands.CancelTimer(name) for name in (RETRY, ACKNOWLEDGE, SEND_AGAIN)]
         if self.state == "present":
             outputs.append(commands.SendSignaling(Leave()))
         self.state = "away"
@@ -154,10 +189,12 @@ class Rendezvous:
 
     def _welcomed(self, message: Welcome, now: float) -> list[Output]:
         self.state = "present"
-        self.problem = ""
+        self.problem = self.refusal = ""
         self._retry_after = FIRST_RETRY
         self.polite = message.polite
-        outputs: list[Output] = [Joined(message.polite, alone=not message.peer and not self.peer)]
+        alone = not message.peer and not self.peer
+        self.was_first = self.was_first or alone
+        outputs: list[Output] = [Joined(message.polite, alone)]
         # What was on its way on the old socket may be lost, and a restarted server has kept nothing.
         self._delivery.path_changed()
         if message.peer:
@@ -165,24 +202,48 @@ class Rendezvous:
         # A known peer that is not there has not joined the restarted server yet: it will, and is told nothing twice.
         return outputs + self._transmit(now)
 
+    def _relayed(self, message: Relayed) -> list[Output]:
+        if message.peer_epoch not in (0, self.epoch) or message.epoch < self._peer_epoch:
+            # Said to a side of the conversation that is over; the answer tells of the new one.
+            return self.acknowledge()
+        outputs: list[Output] = []
+        if message.epoch > self._peer_epoch > 0 or (message.peer_epoch == 0 and self._is_known):
+            peer = self.peer
+            outputs = self.forget()
+            self.peer = peer
+            outputs.append(PeerArrived())
+        self._peer_epoch = message.epoch
+        self._is_known = message.peer_epoch == self.epoch
+        self.peer_is_away = False
+        self._delivery.acknowledged(message.ack)
+        if message.body is None:
+            return outputs
+        ready = self._delivery.accept(message.number, message.body)
+        outputs.append(commands.StartTimer(ACKNOWLEDGE, ACKNOWLEDGE_AFTER))
+        return [*outputs, *(PeerSaid(body) for body in ready)]
+
+    def _refused(self, error: Error) -> list[Output]:
+        fatal = error.code in FATAL_CODES
+        self.refusal = error.message
+        # A frame above a limit was dropped, and every later one waits for it.
+        again: list[Output] = [] if fatal else [commands.StartTimer(SEND_AGAIN, SEND_AGAIN_AFTER)]
+        return [*again, Refused(error.code, error.message, fatal)]
+
     def _peer_is(self, peer: str, now: float) -> list[Output]:
+        self.peer_is_away = False
         if peer == self.peer:
             # It, or we, have a new socket: what was on its way on the old one may be lost.
             self._delivery.path_changed()
             return self._transmit(now)
-        outputs = self._forget_peer() if self.peer else []
+        outputs = self.forget() if self.peer else []
         self.peer = peer
         return [*outputs, PeerArrived(), *self._transmit(now)]
 
-    def _forget_peer(self) -> list[Output]:
-        self.peer = ""
-        self._delivery = _numbered()
-        return [commands.CancelTimer(ACKNOWLEDGE), PeerGone()]
+    def _relay(self, number: int, message: PeerMessage | None) -> Relay:
+        return Relay(self.peer, number, self._delivery.ack, message, self.epoch, self._peer_epoch)
 
     def _transmit(self, now: float) -> list[Output]:
         if self.state != "present":
             return []
         due = self._delivery.due(now, resend_after=float("inf"))
-        return [
-            commands.SendSignaling(Relay(self.peer, number, self._delivery.ack, message)) for number, message in due
-        ]
+        return [commands.SendSignaling(self._relay(number, message)) for number, message in due]

@@ -70,8 +70,9 @@ class Runner:
             self._busy = True
             try:
                 while self._inbox:
-                    self._consume(self._inbox.popleft())
-                self._show()
+                    while self._inbox:
+                        self._consume(self._inbox.popleft())
+                    self._show()
             finally:
                 self._busy = False
 

@@ -17,7 +17,6 @@ from pyapp.diagnostics import Gathering, Journal, PathReport, candidate_data, ca
 from pyapp.events import Event, MediaKind
 from pyapp.ice import IceConfiguration
 from pyapp.messages import (
-    MAX_JOURNAL_ENTRIES,
     Description,
     Journaled,
     MessageError,
@@ -26,7 +25,7 @@ from pyapp.messages import (
 )
 from pyapp.messages import Journal as JournalMessage
 from pyapp.negotiation import Ignored, Negotiation, ToPeer
-from pyapp.rendezvous import Joined, PeerArrived, PeerGone, PeerSaid, Refused, Rendezvous
+from pyapp.rendezvous import Joined, PeerArrived, PeerAway, PeerGone, PeerSaid, Refused, Rendezvous
 from pyapp.verdicts import REFUSALS, Failure, media_refusal, no_path, refusal
 
 Phase: TypeAlias = Literal["ready", "active", "failed", "closed"]
@@ -34,6 +33,9 @@ MediaState: TypeAlias = Literal["off", "starting", "on"]
 
 STATS, JOURNAL, FIRST_OFFER = "stats", "journal", "first-offer"
 ICE_CONFIGURATION, RECOVERY = "ice-configuration", "recovery"
+
+STATS_AGAIN = 0.2
+"""Seconds before the path is looked for again while the browser names no selected pair."""
 
 STATS_EVERY = 2.0
 """Seconds between two samples of `getStats()` while connected."""
@@ -84,6 +86,8 @@ class Session:
     name: str = ""
     name_problem: str = ""
     failure: Failure | None = None
+    refusal: Failure | None = None
+    """Why the server will not have us any more, while the connection goes on without it."""
     place: Rendezvous | None = None
     """Ours in the session at the server."""
     configuration: IceConfiguration | None = None
@@ -97,6 +101,7 @@ class Session:
     faults: int = 0
     journal: Journal = field(init=False)
     _early: list[PeerMessage] = field(default_factory=list)
+    _epoch: int = 1
     _now: float = 0.0
 
     def __post_init__(self) -> None:
@@ -172,9 +177,9 @@ class Session:
         except MessageError as error:
             self.name_problem = f"A session name has {error.rule}."
             return []
-        self.phase, self.name, self.name_problem, self.failure = "active", name, "", None
+        self.phase, self.name, self.name_problem, self.failure, self.refusal = "active", name, "", None, None
         self._note("=", "session", f"connecting to session {name}", session=name, policy=self.policy)
-        self.place = Rendezvous(name, self.participant, self.key, self.invitation)
+        self.place = Rendezvous(name, self.participant, self.key, self.invitation, self._epoch)
         self.configuration = None
         return [commands.FetchIceConfiguration(name), *self._rendezvous_did(self.place.open())]
 
@@ -185,12 +190,16 @@ class Session:
         self.phase = "closed"
         result = self._end()
         for kind, state in self.media.items():
-            if state != "off":
+            if state == "on":
                 result.append(commands.StopMedia(kind))
+            self.media[kind] = "off"
         return result
 
     def _leave(self) -> list[Command]:
-        return self._end() if self.phase == "active" else []
+        if self.phase != "active":
+            return []
+        self.phase = "closed"
+        return self._end()
 
     def _fail(self, failure: Failure) -> list[Command]:
         self._note("!", "failed", failure.headline, detail=failure.detail, cause=failure.cause)
@@ -205,6 +214,7 @@ class Session:
             if self._signaling_is_there:
                 result += self._stream_journal()
             result += self._rendezvous_did(self.place.leave())
+            self._epoch = self.place.epoch + 1
             self.place = None
         if self.connection is not None:
             self.connection = None
@@ -242,6 +252,9 @@ class Session:
 
     def _media_event(self, event: events.MediaStarted | events.MediaStopped | events.MediaFailed) -> list[Command]:
         match event:
+            case events.MediaStarted(kind) if self.media[kind] != "starting":
+                # The person hung up before the browser gave it.
+                return [commands.StopMedia(kind)]
             case events.MediaStarted(kind):
                 self.media[kind] = "on"
                 self._note("=", "media", f"{kind} on", kind=kind, on=True)
@@ -286,7 +299,7 @@ class Session:
             return []
         self._note("!", "ice-configuration", f"no ICE configuration: {event.reason}", code=event.code)
         if event.code in REFUSALS:
-            return self._fail(refusal(event.code, event.reason))
+            return self._refused(refusal(event.code, event.reason))
         return [commands.StartTimer(ICE_CONFIGURATION, CONFIGURATION_RETRY_AFTER, spread=1.0)]
 
     def _signaling_received(self, place: Rendezvous, event: events.SignalingReceived) -> list[Command]:
@@ -309,16 +322,28 @@ class Session:
                 case PeerGone():
                     self._note("<", "peer", "the other side left")
                     result += self._peer_gone()
+                case PeerAway():
+                    self._note("<", "peer", "the server has lost the other side")
+                    result += self._peer_away()
                 case PeerSaid(message):
                     result += self._peer_said(message)
                 case Refused(code, text, fatal):
                     self._note("!", "refused", f"the server refused: {text}", code=code)
                     if fatal:
-                        result += self._fail(refusal(code, text))
+                        result += self._refused(refusal(code, text))
                         break
+                    # What it could not keep of the journal is sent again with the next entries.
+                    self.journal.stream_again()
                 case _:
                     result.append(output)
         return result
+
+    def _refused(self, failure: Failure) -> list[Command]:
+        """Fail; but not while the peers are connected, who need the server only to get connected again."""
+        if self.connection is not None and self.connection.established and not self.connection.lost:
+            self.refusal = failure
+            return []
+        return self._fail(failure)
 
     def _joined(self, *, polite: bool, alone: bool) -> list[Command]:
         if self.connection is None:
@@ -336,6 +361,12 @@ class Session:
             self.connection = None
             result.append(commands.ClosePeer())
         return result + self._new_connection(initiator=True)
+
+    def _peer_away(self) -> list[Command]:
+        """Keep a connection that works without the server; without one, nobody is there."""
+        if self.place is None or (self.connection and self.connection.established and not self.connection.lost):
+            return []
+        return self._rendezvous_did(self.place.forget())
 
     def _peer_said(self, message: PeerMessage) -> list[Command]:
         if self.connection is None:
@@ -359,7 +390,7 @@ class Session:
         self.connection = Connection(Negotiation(polite=place.polite is not False, initiator=False))
         result: list[Command] = [commands.CreatePeer(self.configuration)]
         if place.state == "present" and place.polite is not None:
-            result += self._joined(polite=place.polite, alone=initiator or not place.peer)
+            result += self._joined(polite=place.polite, alone=initiator or place.was_first)
         early, self._early = self._early, []
         for message in early:
             result += self._peer_said(message)
@@ -443,8 +474,12 @@ class Session:
                 connection.lost = False
                 resend = self.conversation.path_changed(self._now)
                 return [commands.CancelTimer(RECOVERY), commands.SampleStats(), *resend]
+            case "disconnected" | "failed" if self.refusal is not None:
+                return self._fail(self.refusal)
             case "disconnected":
                 connection.lost = True
+            case "failed" if connection.established and self.place is not None and self.place.peer_is_away:
+                return self._rendezvous_did(self.place.forget())
             case "failed" if connection.established:
                 connection.lost = True
                 again = commands.StartTimer(RECOVERY, RESTART_AGAIN_AFTER, spread=1.0)
@@ -460,7 +495,7 @@ class Session:
 
     def _sampled(self, connection: Connection, report: PathReport | None) -> list[Command]:
         if report is None:
-            return []
+            return [commands.StartTimer(STATS, STATS_AGAIN)]
         previous, connection.report = connection.report, report
         if previous is None or (previous.pair, previous.local, previous.remote) != (
             report.pair,
@@ -505,6 +540,8 @@ class Session:
             return []
         if name == rendezvous.RETRY:
             return self._rendezvous_did(self.place.open())
+        if name == rendezvous.SEND_AGAIN:
+            return self._rendezvous_did(self.place.send_again(self._now))
         return self._rendezvous_did(self.place.acknowledge())
 
     def _take_initiative(self) -> list[Command]:
@@ -527,7 +564,7 @@ class Session:
         batch = self.journal.next_batch()
         if not batch:
             return []
-        more = [commands.StartTimer(JOURNAL, JOURNAL_AFTER)] if len(batch) == MAX_JOURNAL_ENTRIES else []
+        more = [commands.StartTimer(JOURNAL, JOURNAL_AFTER)] if self.journal.has_more else []
         return [commands.SendSignaling(JournalMessage(batch)), *more]
 
     def _note(

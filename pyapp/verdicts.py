@@ -32,10 +32,6 @@ REFUSALS = {
         "This invitation is not valid",
         "Open the link exactly as you were given it, or ask for a new one.",
     ),
-    "superseded": (
-        "This session goes on elsewhere",
-        "It was opened again with the same identity. Connect again to take it back.",
-    ),
 }
 """By the code of the server's error: headline and advice."""
 

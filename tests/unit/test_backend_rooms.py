@@ -110,7 +110,7 @@ def test_a_newcomer_does_not_get_what_was_kept_for_the_one_before() -> None:
     world.rooms.lose(2, now=0.0)
     world.relay(1, 1, to=B)
     world.relay(1, 2)
-    assert world.rooms.expire(now=HOLD) == [Send(1, PeerLeft(B))]
+    assert world.rooms.expire(now=HOLD) == [Send(1, PeerLeft(B, lost=True))]
     world.relay(1, 3)
     assert sent(world.join(3, C), 3) == [Welcome(polite=True, peer=A), relayed(A, 3)]
 
@@ -131,7 +131,7 @@ def test_a_lost_place_is_held_and_then_free() -> None:
     assert world.rooms.next_expiry() == 100.0 + HOLD
     assert error_code(world.join(3, C), 3) == "session-full"
     assert world.rooms.expire(now=100.0 + HOLD - 0.001) == []
-    assert world.rooms.expire(now=100.0 + HOLD) == [Send(1, PeerLeft(B))]
+    assert world.rooms.expire(now=100.0 + HOLD) == [Send(1, PeerLeft(B, lost=True))]
     assert world.rooms.next_expiry() is None
     assert sent(world.join(4, C), 4) == [Welcome(polite=True, peer=A)]
 

@@ -175,7 +175,7 @@ async def test_a_close_without_a_code_is_a_loss(start: Start, connect: Connect) 
 async def test_a_place_is_held_only_so_long(start: Start, connect: Connect) -> None:
     first, second = await pair(await start(hold=0.05), connect)
     await second.drop()
-    await first.expect(PeerLeft(B))
+    await first.expect(PeerLeft(B, lost=True))
 
 
 async def test_a_newer_socket_supersedes_the_older(start: Start, connect: Connect) -> None:
@@ -197,7 +197,7 @@ async def test_a_silent_peer_is_noticed(start: Start, connect: Connect) -> None:
     async with aiohttp.ClientSession() as http:
         socket = await http.ws_connect(server.address + "ws", autoping=False)
         await socket.send_str(encode(Join("demo", B, B)))
-        await first.expect(PeerJoined(B), PeerLeft(B))
+        await first.expect(PeerJoined(B), PeerLeft(B, lost=True))
         await socket.close()
 
 
@@ -339,7 +339,7 @@ async def test_who_does_not_read_is_let_go(start: Start, connect: Connect) -> No
             await first.send(Relay(B, number, 0, body))
 
     sending = asyncio.create_task(flood())
-    while await first.receive() != PeerLeft(B):
+    while await first.receive() != PeerLeft(B, lost=True):
         pass  # what came meanwhile was kept for B, as far as there was room
     sending.cancel()
     await asyncio.wait([sending])

@@ -178,7 +178,6 @@ class TestThePath:
         facts = {fact.id: fact.value for fact in over({}).facts}
         assert (facts["round-trip"], facts["sent"]) == ("not measured", "0 B")
 
-    @pytest.mark.xfail(strict=True, reason="rounding comes after the choice of the unit: 1000.0 kB")
     def test_has_no_thousand_of_a_unit(self) -> None:
         core = connected()
         stats = stats_of(("l1", "r1"))
@@ -208,9 +207,6 @@ class TestTheWords:
     def test_give_the_cause_of_a_failure(self) -> None:
         assert present(full().session).cause == "session-full: two are in it already"
 
-    @pytest.mark.xfail(
-        strict=True, reason="an error that is not final is only in the log: 'The server does not answer' when it did"
-    )
     def test_name_the_limit_that_the_server_named(self) -> None:
         core = joining()
         core.do(Error("limit", "At most 32 sessions from one address.", "sessions-per-address"))

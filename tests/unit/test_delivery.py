@@ -226,11 +226,6 @@ class TestRoundTrip:
         one.acknowledged(1, now=1.1)
         assert one.round_trip.smoothed is None
 
-    @pytest.mark.xfail(
-        strict=True,
-        reason="path_changed() forgets that it was sent before: the ack of the old copy, after the new one went, counts"
-        " as a round trip of some milliseconds (Karn's rule broken), until the next measurements mend it",
-    )
     def test_of_what_was_sent_again_on_a_new_path_is_not(self) -> None:
         one = delivery(10)
         one.due(0.0, resend_after=9.0)

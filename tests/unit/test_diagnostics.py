@@ -292,11 +292,6 @@ class TestJournal:
         one.note(0.0, "!", "fault", "x", error="e" * 5000)
         assert one.next_batch()[0].data["error"] == "e" * 1024
 
-    @pytest.mark.xfail(
-        strict=True,
-        reason="a batch is cut by number and not by size: the server refuses what is more than 64 kB, the same batch"
-        " comes again on the next socket, and its entries are lost with the next confirmation",
-    )
     def test_batches_fit_into_a_frame(self) -> None:
         one = Journal(0.0)
         for number in range(MAX_JOURNAL_ENTRIES):

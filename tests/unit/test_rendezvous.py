@@ -31,6 +31,8 @@ from pyapp.rendezvous import (
     FIRST_RETRY,
     LAST_RETRY,
     RETRY,
+    SEND_AGAIN,
+    SEND_AGAIN_AFTER,
     Joined,
     Output,
     PeerArrived,
@@ -48,8 +50,8 @@ def candidate(number: int) -> Candidate:
     return Candidate(f"candidate:{number} 1 udp 1 192.0.2.1 9 typ host", "0", 0, "u")
 
 
-def rendezvous(participant: str = A) -> Rendezvous:
-    return Rendezvous("demo", participant, participant, "token")
+def rendezvous(participant: str = A, *, epoch: int = 1) -> Rendezvous:
+    return Rendezvous("demo", participant, participant, "token", epoch)
 
 
 def present(*, peer: str = "", polite: bool = False) -> Rendezvous:
@@ -128,7 +130,7 @@ class TestTheOtherSide:
         assert place.received(PeerLeft(B), 0.0) == [commands.CancelTimer(ACKNOWLEDGE), PeerGone()]
         assert place.peer == ""
         assert place.received(PeerJoined(C), 0.0) == [PeerArrived()]
-        assert relays(place.send(candidate(2), 0.0)) == [Relay(C, 1, 0, candidate(2))]
+        assert relays(place.send(candidate(2), 0.0)) == [Relay(C, 1, 0, candidate(2), epoch=2)]
 
     def test_that_is_somebody_new_means_that_the_old_one_is_gone(self) -> None:
         place = present(peer=B)
@@ -168,12 +170,12 @@ class TestWhatItSays:
             PeerSaid(candidate(2)),
         ]
         assert place.received(Relayed(B, 1, 0, candidate(1)), 0.0) == [timer]
-        assert place.acknowledge() == [commands.SendSignaling(Relay(B, 0, 2, None))]
+        assert place.acknowledge() == [commands.SendSignaling(Relay(B, 0, 2, None, peer_epoch=1))]
 
     def test_is_acknowledged_by_what_we_say(self) -> None:
         place = present(peer=B)
         place.received(Relayed(B, 1, 0, candidate(1)), 0.0)
-        assert relays(place.send(candidate(2), 0.0)) == [Relay(B, 1, 1, candidate(2))]
+        assert relays(place.send(candidate(2), 0.0)) == [Relay(B, 1, 1, candidate(2), peer_epoch=1)]
 
     def test_is_not_acknowledged_to_nobody(self) -> None:
         assert present().acknowledge() == []
@@ -252,7 +254,10 @@ class TestRefusals:
 
     @pytest.mark.parametrize("code", ["limit", "malformed", "unavailable", "new-in-2030"])
     def test_that_are_not(self, code: str) -> None:
-        assert rendezvous().received(Error(code, "no"), 0.0) == [Refused(code, "no", fatal=False)]
+        assert rendezvous().received(Error(code, "no"), 0.0) == [
+            commands.StartTimer(SEND_AGAIN, SEND_AGAIN_AFTER),
+            Refused(code, "no", fatal=False),
+        ]
 
     def test_of_more_than_can_be_kept(self) -> None:
         place = rendezvous()
@@ -267,7 +272,8 @@ class TestRefusals:
         place = present(peer=B)
         place.send(candidate(1), 0.0)
         outputs = place.received(Error("limit", "At most 50 messages a second.", "messages-per-second"), 0.0)
-        assert any(isinstance(output, commands.StartTimer | commands.SendSignaling) for output in outputs)
+        assert commands.StartTimer(SEND_AGAIN, SEND_AGAIN_AFTER) in outputs
+        assert relays(place.send_again(1.0)) == [Relay(B, 1, 0, candidate(1))]
 
 
 class TestLeaving:
@@ -275,6 +281,7 @@ class TestLeaving:
         assert present().leave() == [
             commands.CancelTimer(RETRY),
             commands.CancelTimer(ACKNOWLEDGE),
+            commands.CancelTimer(SEND_AGAIN),
             commands.SendSignaling(Leave()),
             commands.CloseSignaling(),
         ]
@@ -445,7 +452,7 @@ def test_a_side_that_left_and_came_back_is_a_new_one() -> None:
     world.act("leave", "b")
     world.run(random.Random(0))
     assert PeerGone() in world.pages["a"].occurred
-    world.pages["b"] = Page(rendezvous(B))
+    world.pages["b"] = Page(rendezvous(B, epoch=2))
     world.act("join", "b")
     world.run(random.Random(0))
     assert world.pages["a"].occurred.count(PeerArrived()) == 2
@@ -467,7 +474,11 @@ def test_a_side_that_hung_up_unheard_is_heard_when_it_connects_again() -> None:
     world.act("cut", "b")
     world.act("closed", "b")
     world.act("leave", "b")
-    world.pages["b"] = Page(rendezvous(B))
+    world.pages["b"] = Page(rendezvous(B, epoch=2))
     world.act("join", "b")
     world.run(random.Random(0))
+    # What is said to the one who hung up is lost with it; the first word of either side clears it up.
+    world.act("say", "a")
+    world.run(random.Random(0))
+    assert PeerGone() in world.pages["a"].occurred
     say_and_hear(world)

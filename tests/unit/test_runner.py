@@ -192,9 +192,6 @@ class TestEvents:
         bench.runner.emit(HangUpRequested())
         assert bench.session.order == [RestartRequested(), HangUpRequested()]
 
-    @pytest.mark.xfail(
-        strict=True, reason="what is emitted while the view is put on the screen waits for another event"
-    )
     def test_emitted_while_the_view_is_shown_are_not_forgotten(self, build: Build) -> None:
         bench = build({})
 
