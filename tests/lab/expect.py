@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tests.lab.kinds import Filtering, Firewall, Kind, Mapping
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 
 class Relation(enum.Enum):
@@ -64,8 +68,14 @@ class Best:
         return f"relay {self.relays} {'|'.join(legs) if self.either else '/'.join(legs)}"
 
 
-def best(left: Kind, right: Kind, relation: Relation = Relation.APART) -> Best:
-    """Return the best path between two kinds.
+def best(
+    left: Kind,
+    right: Kind,
+    relation: Relation = Relation.APART,
+    *,
+    offered: Collection[Leg] = frozenset(Leg),
+) -> Best:
+    """Return the best path between two kinds, where the TURN servers are offered by these transports.
 
     `SAME_ADDRESSES` needs no rule: host candidates lead to a stranger or to oneself, and ICE's checks, which carry the
     other side's password (RFC 8445, 7.2.2), fail there. What is left is what is left for two sites apart.
@@ -75,7 +85,7 @@ def best(left: Kind, right: Kind, relation: Relation = Relation.APART) -> Best:
         return Best(path=Path.HOST)
     if _direct_v6(left, right) or _direct_v4(left, right, relation):
         return Best(path=Path.DIRECT)
-    return _relayed(left, right)
+    return _relayed(left, right, offered)
 
 
 def _direct_v6(left: Kind, right: Kind) -> bool:
@@ -113,7 +123,7 @@ def _admits(receiver: Kind, sender: Kind) -> bool:
     return sender.mapping is Mapping.EIM
 
 
-def _relayed(left: Kind, right: Kind) -> Best:
+def _relayed(left: Kind, right: Kind, offered: Collection[Leg]) -> Best:
     """Choose the fewest relays.
 
     A relay has a public IPv4 address (RFC 8656: IPv4 unless asked otherwise, and browsers do not ask), does not change
@@ -124,10 +134,10 @@ def _relayed(left: Kind, right: Kind) -> Best:
     if left_needs or right_needs:
         return Best(
             path=Path.RELAY,
-            left=_leg(left) if left_needs else None,
-            right=_leg(right) if right_needs else None,
+            left=_leg(left, offered) if left_needs else None,
+            right=_leg(right, offered) if right_needs else None,
         )
-    return Best(path=Path.RELAY, left=_leg(left), right=_leg(right), either=True)
+    return Best(path=Path.RELAY, left=_leg(left, offered), right=_leg(right, offered), either=True)
 
 
 def _reaches_relay(kind: Kind) -> bool:
@@ -138,12 +148,16 @@ def _reaches_relay(kind: Kind) -> bool:
     return kind.ipv4 and kind.udp
 
 
-def _leg(kind: Kind) -> Leg:
+def _leg(kind: Kind, offered: Collection[Leg]) -> Leg:
     """Return the best way to a TURN server that listens on UDP and TCP 3478, and with TCP and TLS on 443."""
     match kind.firewall:
         case Firewall.OPEN:
-            return Leg.UDP
+            open_ways = set(Leg)
         case Firewall.NO_UDP | Firewall.TCP_443 | Firewall.PROXY:
-            return Leg.TCP  # CONNECT makes a tunnel: tinyproxy does not look at what passes
+            open_ways = {Leg.TCP, Leg.TLS}  # CONNECT makes a tunnel: tinyproxy does not look at what passes
         case Firewall.TLS_443:
-            return Leg.TLS
+            open_ways = {Leg.TLS}
+    ways = open_ways.intersection(offered)
+    if not ways:
+        raise ValueError(f"{kind.name}: no TURN server is offered by a way that is open there")
+    return min(ways)

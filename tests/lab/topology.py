@@ -29,6 +29,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -37,7 +38,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple, Self
 
 from tests.lab import delay as line
-from tests.lab import rules
+from tests.lab import names, rules
 from tests.lab.kinds import Firewall
 
 if TYPE_CHECKING:
@@ -77,6 +78,12 @@ PUBLIC_ADDRESSES: Mapping[str, Addresses] = {
     TURN1: Addresses(("198.51.100.10",), ("2001:db8:ffff:1::10",)),
     TURN2: Addresses(("203.0.113.250",), ("2001:db8:ffff:2::10",)),
 }
+NAMES: Mapping[str, str] = {node: f"{node}.lab" for node in PUBLIC_ADDRESSES}
+"""What programs inside call the servers: one name for both families, as an operator's configuration has it."""
+
+# Each program gets a table of names of its own, and where it runs a resolver (`names.py`) it asks that one. `ip netns
+# exec` has already made it a mount namespace, so this is seen by that program alone.
+_WITH_NAMES = 'mount --bind "$0" /etc/hosts && mount --bind "$1" /etc/resolv.conf && shift && exec "$@"'
 
 
 class LabError(Exception):
@@ -195,6 +202,7 @@ class Network:
         self._prefix = f"{_PREFIX}-{os.getpid()}-{secrets.token_hex(2)}"
         self._nodes: list[str] = []
         self._processes: list[subprocess.Popen[str]] = []
+        self._names: dict[str, Path] = {}  # by node: its table of names
         self._stack = contextlib.ExitStack()
         self.places: dict[str, Place] = {}
         self.directory = Path()
@@ -206,6 +214,7 @@ class Network:
             stack.callback(self._tear_down)
             # The run's folder: private (mkdtemp makes it 0700), it will hold secrets and keys.
             self.directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=f"{self._prefix}-")))
+            (self.directory / "resolv.conf").write_text("nameserver 127.0.0.1\n")
             self._put_up_core()
             for site in self._sites:
                 self.attach(site)
@@ -220,7 +229,9 @@ class Network:
 
     def command(self, node: str, argv: Sequence[str | Path]) -> list[str]:
         """Return the command that runs a program in a node's namespace: it becomes the program, its pid stays."""
-        return ["ip", "netns", "exec", self.namespace(node), *map(str, argv)]
+        table = self._names.get(node)
+        inside = ["sh", "-c", _WITH_NAMES, str(table), str(self.directory / "resolv.conf")] if table else []
+        return ["ip", "netns", "exec", self.namespace(node), *inside, *map(str, argv)]
 
     def popen(
         self,
@@ -307,6 +318,8 @@ class Network:
             with contextlib.suppress(LabError):  # a site that was not put up wholly may have none
                 self._batch(node, [f"link del {device}"])
         self._remove_nodes(gone)
+        for node in gone:
+            self._names.pop(node, None)
         del self.places[place.site.name]
 
     def address_for(self, place: Place, server: str) -> str:
@@ -315,6 +328,37 @@ class Network:
         if place.nat64_prefix:
             return str(place.nat64_prefix[int(IPv4Address(ipv4))])
         return ipv4 if place.site.kind.ipv4 else PUBLIC_ADDRESSES[server].ipv6[0]
+
+    def start_resolver(self, host: Host) -> subprocess.Popen[str]:
+        """Start a host's resolver; it is there when this returns."""
+        program: list[str | Path] = [sys.executable, "-I", names.__file__, self._names[host.node]]
+        process = self.popen(host.node, program, stdout=subprocess.PIPE)
+        if not process.stdout or process.stdout.readline().strip() != "ready":
+            raise LabError(f"the resolver of {host.node} did not start")
+        return process
+
+    def _write_names(self, name: str, addresses: Mapping[str, Sequence[str]], nodes: Sequence[str]) -> None:
+        """Give nodes a table of names."""
+        table = self.directory / f"{name}.hosts"
+        lines = [f"{one} {NAMES[server]}" for server, several in addresses.items() for one in several]
+        table.write_text("\n".join(["127.0.0.1 localhost", *lines]) + "\n")
+        for node in nodes:
+            self._names[node] = table
+
+    def _names_at(self, place: Place) -> dict[str, Sequence[str]]:
+        """Return what a site's resolver says of the servers.
+
+        Behind NAT64 it is a DNS64 (RFC 6147): it makes IPv6 addresses for servers that have none. There the TURN
+        servers have none, so that the NAT64 is used; the STUN server has one, else no browser that hides its host
+        candidates could tell its IPv6 address to anybody.
+        """
+        kind = place.site.kind
+        return {
+            server: [self.address_for(place, server)]
+            if kind.nat64 and server in (TURN1, TURN2)
+            else (each.ipv4[:1] if kind.ipv4 else ()) + (each.ipv6[:1] if kind.ipv6 else ())
+            for server, each in PUBLIC_ADDRESSES.items()
+        }
 
     # What changes at run time
 
@@ -410,6 +454,8 @@ class Network:
             self._wire("core", f"srv{number}", node, "eth0", routes=[ip_address(address) for address in addresses.all])
             self._batch(node, [f"addr add {address} dev eth0 nodad" for address in addresses.all])
             self._batch(node, _default_routes("eth0", _GATEWAY, ipv6=True))
+        both = {server: each.ipv4[:1] + each.ipv6[:1] for server, each in PUBLIC_ADDRESSES.items()}
+        self._write_names("servers", both, list(PUBLIC_ADDRESSES))
 
     def _free_number(self) -> int:
         """Return the lowest number that no site and no carrier has: addresses come from it."""
@@ -437,6 +483,10 @@ class Network:
         for host in place.hosts:
             self._ports(host)
             self._plug_in(host)
+        self._write_names(place.router, self._names_at(place), [place.router])
+        # Where a proxy is the only way out, it is the proxy that resolves: the network inside knows no outer names.
+        inside = {} if place.site.kind.firewall is Firewall.PROXY else self._names_at(place)
+        self._write_names(place.site.name, inside, [host.node for host in place.hosts])
 
     def _carrier(self, site: Site, number: int) -> Carrier:
         if site.same_carrier_as:

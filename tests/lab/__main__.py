@@ -1,0 +1,112 @@
+"""`python -m tests.lab`: every NAT kind against every other, with real browsers. `make lab` runs it."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+from tests.lab import kinds, report, servers
+from tests.lab.grid import Stage, specials, square
+from tests.lab.lab import Lab
+from tests.lab.topology import missing
+
+_KINDS = {kind.name: kind for kind in kinds.ALL}
+
+
+def main() -> int:
+    """Run the grid; return 0 if every cell is as expected, or it is said why not."""
+    options = _options()
+    if lacks := missing():
+        _say("No network lab here, missing: " + "; ".join(lacks))
+        return 2
+    if not options.unchecked and not _lab_is_what_it_says():
+        _say("The lab is not what it says: nothing measured in it would count.")
+        return 1
+    begin = time.monotonic()
+    cells = []
+    cases = square(options.kinds) + ([] if options.plain else specials(options.kinds))
+    with contextlib.ExitStack() as stack:
+        chromium = stack.enter_context(sync_playwright()).chromium
+        lab = stack.enter_context(Lab())
+        config = stack.enter_context(servers.configuration(lab))
+        subjects = [stack.enter_context(servers.console(lab, config))]
+        if options.side_by_side:
+            subjects.append(stack.enter_context(servers.yardstick(lab, config)))
+        for ms in options.delay:
+            with Stage(lab, chromium, ms=ms, offered=servers.offered(config), snap=options.snap) as stage:
+                for number, case in enumerate(cases, 1):
+                    # The yardstick has no camera: it would not be the same measurement.
+                    for cell in stage.play(case, subjects[:1] if case.camera else subjects, camera=options.camera):
+                        cells.append(cell)
+                        _say(f"[{ms:g} ms {number}/{len(cases)}] {report.line(cell)}")
+    run = report.Run(
+        title="ICE Console: every NAT against every other",
+        when=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+        commit=_output("git", "-C", str(servers.ROOT), "describe", "--always", "--dirty"),
+        chromium=_output("chromium", "--version"),
+        kinds=options.kinds,
+        cells=cells,
+    )
+    page = report.write(run, options.report)
+    _say(report.text(cells, options.kinds))
+    _say(f"{len(cells)} cells in {time.monotonic() - begin:.0f} s. Report: {page}")
+    return 0 if all(cell.good for cell in cells) else 1
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.lab", description=__doc__)
+    parser.add_argument(
+        "--kinds", type=_chosen, default=kinds.ALL, metavar="A,B", help="only these: " + ", ".join(_KINDS)
+    )
+    parser.add_argument(
+        "--delay", type=_delays, default=[0.0, 25.0], metavar="MS,MS", help="one way, at each site (default: 0,25)"
+    )
+    parser.add_argument("--side-by-side", action="store_true", help="the hand-written page as well, cell by cell")
+    parser.add_argument("--camera", action="store_true", help="the console with its camera on")
+    parser.add_argument("--snap", action="store_true", help="SCTP parameters in SDP (Chromium's WebRtcSctpSnap)")
+    parser.add_argument("--plain", action="store_true", help="leave out the special cases")
+    parser.add_argument("--unchecked", action="store_true", help="do not measure the lab first")
+    parser.add_argument("--report", type=Path, default=Path("build/lab"), metavar="DIR", help="(default: %(default)s)")
+    options = parser.parse_args()
+    if options.camera and options.side_by_side:
+        parser.error("the yardstick has no camera")
+    return options
+
+
+def _chosen(names: str) -> list[kinds.Kind]:
+    try:
+        return [_KINDS[name] for name in names.split(",")]
+    except KeyError as error:
+        raise argparse.ArgumentTypeError(f"there is no kind {error}") from None
+
+
+def _delays(text: str) -> list[float]:
+    return [float(ms) for ms in text.split(",")]
+
+
+def _lab_is_what_it_says() -> bool:
+    """Measure every kind before anything else is believed."""
+    tests = str(Path(__file__).with_name("test_selfcheck.py"))
+    return subprocess.run([sys.executable, "-m", "pytest", "-q", tests], cwd=servers.ROOT, check=False).returncode == 0
+
+
+def _output(*command: str) -> str:
+    if not shutil.which(command[0]):
+        return ""
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

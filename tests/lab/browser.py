@@ -1,0 +1,170 @@
+"""Real Chromium in the lab's hosts: one browser a host, kept while there is room, one page a subject in it."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from playwright.sync_api import expect
+
+if TYPE_CHECKING:
+    import subprocess
+
+    from playwright.sync_api import Browser, BrowserType, ConsoleMessage, Page
+
+    from tests.lab.lab import Lab
+    from tests.lab.servers import Served
+    from tests.lab.topology import Host
+
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--ignore-certificate-errors",
+)
+CAMERA_FLAGS = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+SNAP_FLAG = "--enable-blink-features=WebRtcSctpSnap"
+
+_INSTRUMENT = Path(__file__).with_name("instrument.js").read_text()
+_LOADING = 60_000  # ms: a page of megabytes over a line with delay, on a busy machine
+_CLICKING = 15_000  # ms
+_BROWSER_BYTES = 600_000_000  # of one browser with both pages, generously
+_MOST = 24  # browsers: more only cost memory, each is opened again within seconds
+
+
+@dataclass(kw_only=True)
+class End:
+    """A page that plays one end. `problems` is what the browser complained of since they were last taken."""
+
+    host: Host
+    page: Page
+    problems: list[str] = field(default_factory=list)
+
+    def begin(self, session: str, *, camera: bool = False) -> None:
+        """Make ready for a session, up to the click."""
+        self.page.evaluate("lab.begin()")
+        self.page.locator("#session").fill(session)
+        if camera and self.page.locator("#camera").get_attribute("aria-pressed") != "true":
+            self.page.locator("#camera").click()
+            expect(self.page.locator("#camera")).to_have_attribute("aria-pressed", "true", timeout=_CLICKING)
+
+    def connect(self) -> None:
+        """Click."""
+        self.page.locator("#connect").click(timeout=_CLICKING)
+
+    def expect_state(self, state: str) -> None:
+        """Wait for the page to say so."""
+        expect(self.page.locator("body")).to_have_attribute("data-state", state, timeout=_CLICKING)
+
+    def state(self) -> str:
+        """Return what the page says."""
+        return self.page.locator("body").get_attribute("data-state") or ""
+
+    def ask(self, what: str, *arguments: float) -> Any:
+        """Call a function of the instrument (`instrument.js`)."""
+        return self.page.evaluate(f"lab.{what}({', '.join(map(str, arguments))})")
+
+    def hang_up(self) -> None:
+        """Leave the session, unless the page has given up by itself."""
+        if self.state() not in ("failed", "ready", "closed"):
+            self.page.locator("#hangup").click(timeout=_CLICKING)
+            self.expect_state("closed")
+
+    def take_problems(self) -> list[str]:
+        """Return what the browser complained of, and forget it."""
+        taken = self.problems[:]
+        self.problems.clear()
+        return taken
+
+
+class Fleet:
+    """Browsers in hosts, opened when they are needed; those not used for longest are closed for others."""
+
+    def __init__(self, chromium: BrowserType, lab: Lab, *, snap: bool = False, most: int | None = None) -> None:
+        self._chromium = chromium
+        self._lab = lab
+        self._snap = snap
+        self._most = most or _room()
+        self._browsers: dict[str, Browser] = {}
+        self._resolvers: dict[str, subprocess.Popen[str]] = {}
+        self._ends: dict[tuple[str, str], End] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Close all."""
+        for node in list(self._browsers):
+            self.close(node)
+
+    def end(self, host: Host, served: Served, *, camera: bool = False) -> End:
+        """Return a host's page of a server, loaded and ready for a click."""
+        browser = self._browser(host, camera=camera)
+        key = (host.node, served.subject)
+        if key not in self._ends:
+            # Playwright's own switch for certificates is not needed, the browser's covers TURN over TLS as well.
+            page = browser.new_context().new_page()
+            page.add_init_script(_INSTRUMENT)
+            end = self._ends[key] = End(host=host, page=page)
+            _listen(end)
+            page.goto(served.address, timeout=_LOADING)
+            expect(page.locator("body")).to_have_attribute("data-state", "ready", timeout=_LOADING)
+        return self._ends[key]
+
+    def discard(self, end: End) -> None:
+        """Close a page that can no longer be trusted; the next one is a new one."""
+        end.page.context.close()
+        self._ends = {key: each for key, each in self._ends.items() if each is not end}
+
+    def close(self, node: str) -> None:
+        """Close a host's browser, if it has one."""
+        self._ends = {key: end for key, end in self._ends.items() if key[0] != node}
+        if browser := self._browsers.pop(node, None):
+            browser.close()
+        if resolver := self._resolvers.pop(node, None):
+            self._lab.network.stop(resolver)
+
+    def _browser(self, host: Host, *, camera: bool) -> Browser:
+        browser = self._browsers.pop(host.node, None)
+        if not browser:
+            while len(self._browsers) >= self._most:
+                self.close(next(iter(self._browsers)))
+            browser = self._launch(host, camera=camera)
+        self._browsers[host.node] = browser  # to the end: the first is the one not used for longest
+        return browser
+
+    def _launch(self, host: Host, *, camera: bool) -> Browser:
+        program = shutil.which("chromium") or "chromium"
+        script = self._lab.network.directory / f"{host.node}-chromium"
+        script.write_text(f'#!/bin/sh\nexec {shlex.join(self._lab.network.command(host.node, [program]))} "$@"\n')
+        script.chmod(0o700)
+        flags = [*FLAGS, *(CAMERA_FLAGS if camera else ()), *([SNAP_FLAG] if self._snap else [])]
+        if proxy := self._lab.proxy_for(host.place):
+            flags.append(f"--proxy-server={proxy}")
+        self._resolvers[host.node] = self._lab.network.start_resolver(host)
+        return self._chromium.launch(executable_path=script, args=flags)
+
+
+def _listen(end: End) -> None:
+    def on_console(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            end.problems.append(f"console {message.type}: {message.text}")
+
+    end.page.on("console", on_console)
+    end.page.on("pageerror", lambda error: end.problems.append(f"page error: {error}"))
+    end.page.on("crash", lambda _: end.problems.append("the page crashed"))
+
+
+def _room() -> int:
+    """Return how many browsers the machine has memory for."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return max(2, min(_MOST, int(line.split()[1]) * 1024 // _BROWSER_BYTES))
+    return 2

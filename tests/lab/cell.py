@@ -1,0 +1,260 @@
+"""One cell of the grid: two pages meet, and everything that can be said of it is written down."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from playwright.sync_api import Error as BrowserError
+
+from tests.lab.judge import Found, Verdict, found, judge, rank
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tests.lab.browser import End
+    from tests.lab.expect import Best
+    from tests.lab.lab import Lab
+    from tests.lab.servers import Served
+
+_OPENING = 25_000  # ms: Chromium gives up after some 15 s
+_SETTLING = 6_000  # ms that a better path may take to be chosen
+_GATHERING = 1_000  # ms: where a server never answers, gathering takes ten seconds
+_TELLING = 3_000  # ms: the console looks at its path every two seconds
+_RELEASING = 5.0  # s for relays to be given up, and for the journal's last lines
+
+_JOURNALED = frozenset(
+    {
+        *("session", "ice-configuration", "signaling", "peer", "description", "ignored", "restart"),
+        *("candidate-error", "operation-failed", "refused", "failed", "fault"),
+    }
+)
+"""What of the console's own journal goes into a timeline: the rest the instrument has seen itself."""
+
+
+@dataclass(kw_only=True)
+class Story:
+    """One end of a cell. Times are ms after the second end's click."""
+
+    host: str
+    path: Found | None
+    first_candidate: float | None
+    connected: float | None  # ICE
+    opened: float | None  # the channel
+    settled: float | None  # on the path that was expected
+    said: dict[str, str]  # the page's own data-… attributes
+    candidates: list[str]
+    timeline: list[tuple[float, str, str]]  # ms, what, text
+    stats: dict[str, Any]
+    problems: list[str]
+
+
+@dataclass(kw_only=True)
+class Cell:
+    """A pair, how it came out, and both ends: the first waited, the second clicked when that was there."""
+
+    name: str
+    left: str
+    right: str
+    relation: str
+    subject: str
+    ms: float  # one way, at each site
+    expected: str
+    path: str  # host, direct or relay, as expected: times are compared within one
+    verdict: Verdict
+    is_special: bool = False  # not one of the square of kinds
+    ends: tuple[Story, Story] | None = None
+    relays_made: dict[str, int] = field(default_factory=dict)
+    relays_held: int = 0  # while connected, at both servers
+    relays_left: int = 0  # after both had hung up, and the patience for it
+    problems: list[str] = field(default_factory=list)
+    reason: str = ""  # why it may be worse than expected
+    seconds: float = 0.0  # of the whole cell
+
+    @property
+    def channel_ms(self) -> float | None:
+        """From the second's click to its open channel."""
+        return self.ends[1].opened if self.ends else None
+
+    @property
+    def found(self) -> str:
+        """What was chosen, at both ends."""
+        return " | ".join(end.path.line() if end.path else "none" for end in self.ends) if self.ends else "none"
+
+    @property
+    def letter(self) -> str:
+        """H host, D direct, R one relay, RR two: of what was chosen, the worse end's."""
+        paths = [end.path for end in self.ends or () if end.path]
+        if not paths:
+            return ""
+        return "R" * max(path.relays for path in paths) or max(path.path for path in paths).name[0]
+
+    @property
+    def good(self) -> bool:
+        """Whether a run may end well with it."""
+        return not self.problems and (
+            self.verdict is Verdict.OK or (self.verdict is Verdict.WORSE and self.reason != "")
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it."""
+        value = asdict(self)
+        value["verdict"] = self.verdict.value
+        value["found"] = self.found
+        value["letter"] = self.letter
+        value["channel_ms"] = self.channel_ms
+        for end, story in zip(value["ends"] or (), self.ends or (), strict=True):
+            end["path"] = story.path.line() if story.path else None
+        return value
+
+
+def measure(
+    cell: Cell, lab: Lab, served: Served, ends: tuple[End, End], expected: Best, *, session: str, camera: bool = False
+) -> bool:
+    """Let two pages meet and fill in `cell`; say whether the pages can be used again."""
+    begin = time.monotonic()
+    first, second = ends
+    try:
+        reports = _meet(first, second, session, expected, camera=camera)
+        cell.relays_made = {server.node: server.allocations(session).made for server in (lab.turn1, lab.turn2)}
+        cell.relays_held = _held(lab, session)
+        for end in ends:
+            end.hang_up()
+    except (BrowserError, AssertionError) as error:
+        cell.problems.append(f"the pages did not play: {error}")
+        cell.problems += [problem for end in ends for problem in end.take_problems()]
+        cell.seconds = time.monotonic() - begin
+        return False
+    clicked = reports[1]["clicked"]
+    journals = _journals(served, session)
+    stories = [
+        _story(end, report, clicked, journal) for end, report, journal in zip(ends, reports, journals, strict=True)
+    ]
+    cell.ends = (stories[0], stories[1])
+    usable = all(report["opened"] for report in reports)
+    cell.verdict = judge(expected, *(story.path if usable else None for story in stories))
+    cell.problems += [f"{story.host}: {problem}" for story in stories for problem in story.problems]
+    if served.subject == "console":
+        cell.problems += [problem for story in stories for problem in _lies(story)]
+    wait_until(lambda: _held(lab, session) == 0, _RELEASING)
+    cell.relays_left = _held(lab, session)
+    cell.seconds = time.monotonic() - begin
+    return usable
+
+
+def wait_until(holds: Callable[[], bool], seconds: float) -> bool:
+    """Wait for a condition that no page can be asked for; say whether it came to hold."""
+    pause = threading.Event()
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        pause.wait(0.02)
+    return True
+
+
+def _meet(first: End, second: End, session: str, expected: Best, *, camera: bool) -> list[dict[str, Any]]:
+    for end in (first, second):
+        end.begin(session, camera=camera)
+    first.connect()
+    first.expect_state("waiting")
+    # Whoever waits has usually waited for long.
+    first.ask("gathered", _GATHERING)
+    second.connect()
+    ends = (first, second)
+    opened = [end.ask("opened", _OPENING) for end in ends]
+    if all(opened):
+        for end, patience in zip(ends, (_SETTLING, _GATHERING), strict=True):
+            end.ask("settled", rank(expected), patience)
+        for end in ends:
+            end.ask("gathered", _GATHERING)
+            end.ask("told", _TELLING)
+    return [end.ask("report") for end in ends]
+
+
+def _held(lab: Lab, session: str) -> int:
+    return lab.turn1.allocations(session).held + lab.turn2.allocations(session).held
+
+
+def _journals(served: Served, session: str) -> list[list[dict[str, Any]]]:
+    """Return what each end told the console's server, the first one's first; nothing of the yardstick."""
+    if not served.journal:
+        return [[], []]
+
+    def told() -> bool:
+        # The last that a page says of a session is that it hung up, or that it failed.
+        ends = [
+            e for e in served.entries(session) if e["event"] == "failed" or (e["event"], e["data"]) == ("session", {})
+        ]
+        return len(ends) >= 2
+
+    with contextlib.suppress(ValueError):  # a line that is being written
+        wait_until(told, _RELEASING)
+    entries = served.entries(session)
+    begun = {e["participant"]: e["at"] for e in reversed(entries) if e["event"] == "session" and e["number"]}
+    order = sorted(begun, key=begun.__getitem__)[:2]
+    journals = [[e for e in entries if e["participant"] == who] for who in order]
+    return [*journals, [], []][:2]
+
+
+def _story(end: End, report: dict[str, Any], clicked: float | None, journal: Sequence[dict[str, Any]]) -> Story:
+    zero = clicked or 0.0
+    events = [(round(event["at"] - zero, 1), event["what"], event["text"]) for event in report["events"]]
+    if report["clicked"]:
+        events.append((round(report["clicked"] - zero, 1), "click", ""))
+    events += [
+        (round(entry["at"] - zero, 1), f"console: {entry['event']}", _words(entry["data"]))
+        for entry in journal
+        if entry["event"] in _JOURNALED
+    ]
+    events.sort(key=lambda event: event[0])
+
+    def when(what: str, *texts: str) -> float | None:
+        times = [at for at, name, text in events if name == what and (not texts or text in texts)]
+        return min(times) if times else None
+
+    settled = report["settled"]
+    return Story(
+        host=end.host.node,
+        path=found(report["path"]),
+        first_candidate=when("candidate"),
+        connected=when("iceConnectionState", "connected", "completed"),
+        opened=when("channel open"),
+        settled=round(settled - zero, 1) if settled else None,
+        said=report["said"],
+        candidates=[
+            f"{one['type']} {one['protocol']} {one['address']}:{one['port']}"
+            + (f" over {one['relayProtocol']}" if one["relayProtocol"] else "")
+            + (f" from {one['url']}" if one["url"] else "")
+            for one in report["candidates"]
+        ],
+        timeline=events,
+        stats=report["path"] or {},
+        problems=end.take_problems(),
+    )
+
+
+def _words(data: dict[str, Any]) -> str:
+    return " ".join(f"{name}={value}" for name, value in data.items() if value not in (None, ""))[:300]
+
+
+def _lies(story: Story) -> list[str]:
+    """Compare what the console says of its path, by its contract, with what `getStats` says."""
+    if not story.path or story.said.get("state") != "connected":
+        return []
+    path = story.path
+    truth = {
+        "path": "relay" if path.relays else "direct",
+        "localCandidate": path.local,
+        "remoteCandidate": path.remote,
+        "protocol": path.protocol,
+        "relayProtocol": path.leg.name.lower() if path.leg is not None else "",
+    }
+    return [
+        f"{story.host}: for {_TELLING} ms the page said {name}={story.said.get(name)!r}, getStats {value!r}"
+        for name, value in truth.items()
+        if story.said.get(name) != value
+    ]

@@ -1,0 +1,238 @@
+"""The grid: which pairs there are, and a run over them, with the yardstick beside the console if wanted."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import statistics
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from typing import TYPE_CHECKING, Self
+
+from tests.lab import kinds
+from tests.lab.browser import Fleet
+from tests.lab.cell import Cell, measure
+from tests.lab.delay import Delay
+from tests.lab.expect import Relation, best
+from tests.lab.judge import Verdict
+from tests.lab.topology import Site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from playwright.sync_api import BrowserType
+
+    from tests.lab.expect import Leg
+    from tests.lab.kinds import Kind
+    from tests.lab.lab import Lab
+    from tests.lab.servers import Served
+    from tests.lab.topology import Host, Place
+
+_SAME_ADDRESSES = IPv4Network("192.168.1.0/24")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A pair of kinds and how they stand to each other. The left one waits, the right one comes."""
+
+    left: Kind
+    right: Kind
+    relation: Relation = Relation.APART
+    camera: bool = False
+    first_turn_dead: bool = False
+
+    @property
+    def name(self) -> str:
+        """A sentence, nearly."""
+        words = [f"{self.left.name} x {self.right.name}"]
+        if self.relation is not Relation.APART:
+            words.append(self.relation.value)
+        if self.camera:
+            words.append("camera")
+        if self.first_turn_dead:
+            words.append("first TURN server dead")
+        return ", ".join(words)
+
+
+def square(chosen: Sequence[Kind]) -> list[Case]:
+    """All kinds with all kinds: each pair twice, who waits and who comes changed."""
+    return [Case(left=left, right=right) for left in chosen for right in chosen]
+
+
+def specials(chosen: Sequence[Kind]) -> list[Case]:
+    """Return pairs that stand to each other in some other way than across the internet."""
+    cases = [Case(left=kind, right=kind, relation=Relation.SAME_LAN) for kind in chosen]
+    cases += [Case(left=kind, right=kind, relation=Relation.SAME_CARRIER) for kind in chosen if kind.carrier]
+    cases += [
+        Case(left=kind, right=kind, relation=Relation.SAME_ADDRESSES)
+        for kind in (kinds.PORT_RESTRICTED, kinds.SYMMETRIC)
+        if kind in chosen
+    ]
+    cases += [
+        Case(left=kind, right=kind, relation=relation, camera=True)
+        for kind in (kinds.PORT_RESTRICTED, kinds.SYMMETRIC, kinds.DUAL_STACK)
+        for relation in (Relation.SAME_LAN, Relation.APART)
+        if kind in chosen
+    ]
+    cases += [
+        Case(left=kind, right=kind, first_turn_dead=True)
+        for kind in (kinds.SYMMETRIC, kinds.UDP_BLOCKED)
+        if kind in chosen
+    ]
+    return cases
+
+
+class Stage:
+    """Sites and browsers for cases: one site of each kind stays, what else a case needs comes and goes."""
+
+    def __init__(
+        self, lab: Lab, chromium: BrowserType, *, ms: float, offered: frozenset[Leg], snap: bool = False
+    ) -> None:
+        self._lab = lab
+        self._delay = Delay(ms=ms)
+        self._fleet = Fleet(chromium, lab, snap=snap)
+        self._offered = offered
+        self._stack = contextlib.ExitStack()
+        self._numbers = 0
+        self._run = secrets.token_hex(3)
+
+    def __enter__(self) -> Self:
+        self._stack.callback(lambda: self._take_down(list(self._lab.network.places.values())))
+        self._stack.enter_context(self._fleet)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Close all browsers, take all sites down."""
+        self._stack.close()
+
+    def play(self, case: Case, servers: Sequence[Served], *, camera: bool = False) -> Iterator[Cell]:
+        """Measure a case with each subject in turn, the console first."""
+        camera = camera or case.camera
+        with self._hosts(case) as hosts, self._dead_turn(case):
+            for served in servers:
+                yield self._cell(case, served, hosts, camera=camera)
+
+    def _cell(self, case: Case, served: Served, hosts: tuple[Host, Host], *, camera: bool) -> Cell:
+        expected = best(case.left, case.right, case.relation, offered=self._offered)
+        self._numbers += 1
+        cell = Cell(
+            name=case.name,
+            left=case.left.name,
+            right=case.right.name,
+            relation=case.relation.value,
+            subject=served.subject,
+            ms=self._delay.ms,
+            expected=expected.line(),
+            path=expected.path.name.lower(),
+            verdict=Verdict.FAILED,
+            is_special=case != Case(left=case.left, right=case.right),
+            reason=_excuse(case),
+        )
+        first, second = (self._fleet.end(host, served, camera=camera) for host in hosts)
+        # Of one length: a session's name must not be part of another's, relays are counted by it.
+        session = f"{served.subject}-{self._run}-{self._numbers:05}"
+        if not measure(cell, self._lab, served, (first, second), expected, session=session, camera=camera):
+            self._fleet.discard(first)
+            self._fleet.discard(second)
+        return cell
+
+    @contextlib.contextmanager
+    def _hosts(self, case: Case) -> Iterator[tuple[Host, Host]]:
+        if case.relation is Relation.SAME_ADDRESSES or case.camera:
+            with self._extra(case, "left") as left, self._extra(case, "right", after=left) as right:
+                yield left.hosts[0], (left.hosts[1] if case.relation is Relation.SAME_LAN else right.hosts[0])
+            return
+        left = self._standing(case.left)
+        if case.relation is Relation.SAME_LAN:
+            yield left.hosts[0], left.hosts[1]
+        elif case.left == case.right:
+            with self._extra(case, "twin", after=left) as right:
+                yield left.hosts[0], right.hosts[0]
+        else:
+            yield left.hosts[0], self._standing(case.right).hosts[0]
+
+    def _standing(self, kind: Kind) -> Place:
+        return self._lab.network.places.get(kind.name) or self._lab.attach(
+            Site(name=kind.name, kind=kind, hosts=2, delay=self._delay)
+        )
+
+    @contextlib.contextmanager
+    def _extra(self, case: Case, name: str, *, after: Place | None = None) -> Iterator[Place]:
+        place = self._lab.attach(
+            Site(
+                name=name,
+                kind=case.left if name == "left" else case.right,
+                hosts=2,
+                delay=self._delay,
+                lan=_SAME_ADDRESSES if case.relation is Relation.SAME_ADDRESSES else None,
+                same_carrier_as=after.site.name if after and case.relation is Relation.SAME_CARRIER else None,
+            )
+        )
+        try:
+            yield place
+        finally:
+            self._take_down([place])
+
+    @contextlib.contextmanager
+    def _dead_turn(self, case: Case) -> Iterator[None]:
+        if not case.first_turn_dead:
+            yield
+            return
+        self._lab.turn1.kill()
+        try:
+            yield
+        finally:
+            self._lab.turn1.start()
+            self._lab.turn1.wait()
+
+    def _take_down(self, places: Sequence[Place]) -> None:
+        for place in places:
+            for host in place.hosts:
+                self._fleet.close(host.node)
+            self._lab.detach(place)
+
+
+def _excuse(case: Case) -> str:
+    """Say why a case may come out worse than the networks allow, where the reason is known and not the console's."""
+    if case.relation is Relation.SAME_LAN and not case.left.ipv4 and not case.camera:
+        return (
+            "Without IPv4 Chromium makes no mDNS name, and so no host candidate. The reflexive ones hold the hosts' own"
+            " addresses, nothing translates IPv6: the packets stay on the LAN all the same."
+        )
+    return ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ratio:
+    """Console beside yardstick: the medians of the cells of one class, in ms, and of the cells' own ratios."""
+
+    path: str
+    cells: int
+    console: float
+    yardstick: float
+
+    @property
+    def ratio(self) -> float:
+        """Above 1: the console is slower."""
+        return self.console / self.yardstick
+
+
+def ratios(cells: Sequence[Cell]) -> list[Ratio]:
+    """Compare the times to an open channel, by class of path, over the cells that both subjects reached."""
+    times: dict[tuple[str, str], dict[str, float]] = {}
+    for cell in cells:
+        if cell.channel_ms is not None and cell.verdict is not Verdict.FAILED:
+            times.setdefault((cell.path, cell.name), {})[cell.subject] = cell.channel_ms
+    both = {key: value for key, value in times.items() if len(value) == 2}
+    result = []
+    for path in sorted({path for path, _ in both}):
+        of_path = [value for (where, _), value in both.items() if where == path]
+        result.append(
+            Ratio(
+                path=path,
+                cells=len(of_path),
+                console=statistics.median(value["console"] for value in of_path),
+                yardstick=statistics.median(value["yardstick"] for value in of_path),
+            )
+        )
+    return result

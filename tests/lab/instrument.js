@@ -1,0 +1,154 @@
+// Put into every page before its own scripts, the console's and the yardstick's alike: one instrument for both. It writes
+// down what the browser says of each connection, in Unix milliseconds, so that both ends and the click share one clock.
+
+(() => {
+  const now = () => performance.timeOrigin + performance.now();
+  let connections = [];
+  let clicked = null;
+
+  addEventListener("click", (event) => {
+    if (event.target.closest?.("#connect")) clicked = performance.timeOrigin + event.timeStamp;
+  }, true);
+
+  const Original = RTCPeerConnection;
+  globalThis.RTCPeerConnection = class extends Original {
+    constructor(...options) {
+      super(...options);
+      watch(this);
+    }
+
+    createDataChannel(...options) {
+      const channel = super.createDataChannel(...options);
+      watchChannel(this, channel);
+      return channel;
+    }
+  };
+
+  function watch(pc) {
+    const one = { pc, events: [], candidates: [], opened: false };
+    connections.push(one);
+    note(pc, "connection made");
+    pc.addEventListener("icecandidate", ({ candidate }) => {
+      if (!candidate?.candidate) return;
+      const { type, protocol, address, port, relayProtocol, url } = candidate;
+      one.candidates.push({ type, protocol, address, port, relayProtocol: relayProtocol ?? "", url: url ?? "" });
+      note(pc, "candidate", `${type} ${protocol} ${address}:${port}${relayProtocol ? ` over ${relayProtocol}` : ""}`);
+    });
+    for (const name of ["iceGatheringState", "iceConnectionState", "connectionState", "signalingState"]) {
+      pc.addEventListener(name.toLowerCase() + "change", () => note(pc, name, pc[name]));
+    }
+    pc.addEventListener("datachannel", ({ channel }) => watchChannel(pc, channel));
+    pc.addEventListener("signalingstatechange", () => watchTransport(one));
+  }
+
+  function watchChannel(pc, channel) {
+    channel.addEventListener("open", () => {
+      entry(pc).opened = true;
+      note(pc, "channel open", channel.label);
+    });
+  }
+
+  function watchTransport(one) {
+    const dtls = one.pc.sctp?.transport;
+    if (!dtls || one.watched) return;
+    one.watched = true;
+    dtls.addEventListener("statechange", () => note(one.pc, "dtls", dtls.state));
+    const ice = dtls.iceTransport;
+    ice.addEventListener("selectedcandidatepairchange", () => {
+      const pair = ice.getSelectedCandidatePair();
+      if (pair) note(one.pc, "pair", `${pair.local.type} ${pair.local.address ?? ""} to ${pair.remote.type} ${pair.remote.address ?? ""}`);
+    });
+  }
+
+  const entry = (pc) => connections.find((one) => one.pc === pc);
+
+  function note(pc, what, text = "") {
+    entry(pc)?.events.push({ at: now(), what, text });
+  }
+
+  // The connection in use: of several, the newest that lives.
+  const current = () => connections.findLast(({ pc }) => pc.connectionState !== "closed") ?? connections.at(-1);
+
+  async function path(pc) {
+    const stats = await pc.getStats();
+    const entries = [...stats.values()];
+    const transport = entries.find(({ type }) => type === "transport");
+    const pair = stats.get(transport?.selectedCandidatePairId);
+    if (!pair) return null;
+    const local = stats.get(pair.localCandidateId);
+    const remote = stats.get(pair.remoteCandidateId);
+    return {
+      local: local.candidateType,
+      remote: remote.candidateType,
+      protocol: local.protocol,
+      relayProtocol: local.relayProtocol ?? "",
+      url: local.url ?? "",
+      localAddress: local.address ?? "",
+      remoteAddress: remote.address ?? "",
+      tls: transport.tlsVersion ?? "",
+      roundTrip: pair.currentRoundTripTime ?? null,
+    };
+  }
+
+  const rank = ({ local, remote }) => {
+    const relays = (local === "relay") + (remote === "relay");
+    return relays ? 1 + relays : local === "host" && remote === "host" ? 0 : 1;
+  };
+
+  // Waits until `holds` does or patience (ms) ends; says which.
+  async function until(holds, patience) {
+    const end = performance.now() + patience;
+    for (;;) {
+      if (await holds()) return true;
+      if (performance.now() > end) return false;
+      await new Promise((resolve) => { setTimeout(resolve, 20); });
+    }
+  }
+
+  globalThis.lab = {
+    // Forget what is over. A connection that a page has made ahead of the click is kept.
+    begin() {
+      connections = connections.filter(({ pc }) => pc.connectionState !== "closed");
+      clicked = null;
+    },
+
+    // Until nothing more is gathered, or it takes too long: some servers never answer some networks.
+    gathered: (patience) => until(() => connections.every(({ pc }) =>
+      ["complete", "new"].includes(pc.iceGatheringState) || pc.connectionState === "closed"), patience),
+
+    // Until a channel is open, or the page has given up.
+    opened: (patience) => until(() =>
+      Boolean(current()?.opened) || document.body.dataset.state === "failed", patience),
+
+    // Until the path is as good as `best`: 0 host, 1 direct, 2 one relay, 3 two.
+    settled: (best, patience) => until(async () => {
+      const found = current() && await path(current().pc);
+      if (!found || rank(found) > best) return false;
+      current().settled ??= now();
+      return true;
+    }, patience),
+
+    // Until the page says of its path what getStats says of it, if it says anything.
+    told: (patience) => until(async () => {
+      const { localCandidate, remoteCandidate, state } = document.body.dataset;
+      if (localCandidate === undefined || state !== "connected") return true;
+      const found = await path(current().pc);
+      return found?.local === localCandidate && found?.remote === remoteCandidate;
+    }, patience),
+
+    async report() {
+      const one = current();
+      return {
+        clicked,
+        state: document.body.dataset.state,
+        said: { ...document.body.dataset },
+        connections: connections.length,
+        opened: Boolean(one?.opened),
+        events: connections.flatMap(({ events }) => events).sort((a, b) => a.at - b.at),
+        candidates: one?.candidates ?? [],
+        settled: one?.settled ?? null,
+        path: one ? await path(one.pc) : null,
+      };
+    },
+  };
+})();

@@ -1,0 +1,85 @@
+"""What came of a cell, beside what could come: one word, three-valued. Pure."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from tests.lab.expect import Best, Leg, Path
+
+
+class Verdict(enum.Enum):
+    """How a cell came out."""
+
+    OK = "ok"  # as good as expected, or better
+    WORSE = "worse"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The selected pair as one end's `getStats` has it. `leg` is how this end talks to its own relay."""
+
+    local: str
+    remote: str
+    protocol: str = "udp"
+    leg: Leg | None = None
+
+    @property
+    def relays(self) -> int:
+        """How many relays the packets pass, as this end sees it."""
+        return (self.local == "relay") + (self.remote == "relay")
+
+    @property
+    def path(self) -> Path:
+        """Where the packets go."""
+        if self.relays:
+            return Path.RELAY
+        return Path.HOST if self.local == self.remote == "host" else Path.DIRECT
+
+    def line(self) -> str:
+        """One greppable line."""
+        return f"{self.local}/{self.remote}" + (f" over {self.leg.name.lower()}" if self.leg is not None else "")
+
+
+def judge(expected: Best, left: Found | None, right: Found | None) -> Verdict:
+    """Compare. Each end speaks for what it sends: the two may differ, and the worse one counts."""
+    if not left or not right:
+        return Verdict.FAILED
+    path = max(left.path, right.path)
+    if path is not expected.path:
+        return Verdict.OK if path < expected.path else Verdict.WORSE
+    if path is not Path.RELAY:
+        return Verdict.OK
+    relays = max(left.relays, right.relays)
+    if relays != expected.relays:
+        return Verdict.OK if relays < expected.relays else Verdict.WORSE
+    return Verdict.OK if _cost(left.leg, right.leg) <= _expected_cost(expected) else Verdict.WORSE
+
+
+def _cost(*legs: Leg | None) -> int:
+    return sum(leg for leg in legs if leg is not None)
+
+
+def _expected_cost(expected: Best) -> int:
+    if expected.either:
+        return min(leg for leg in (expected.left, expected.right) if leg is not None)
+    return _cost(expected.left, expected.right)
+
+
+def found(stats: dict[str, str] | None) -> Found | None:
+    """Read what `instrument.js` picked from `getStats`."""
+    if not stats:
+        return None
+    relay_protocol = stats["relayProtocol"]
+    return Found(
+        local=stats["local"],
+        remote=stats["remote"],
+        protocol=stats["protocol"],
+        leg=Leg[relay_protocol.upper()] if relay_protocol and stats["local"] == "relay" else None,
+    )
+
+
+def rank(expected: Best) -> int:
+    """Return the expectation as `instrument.js` ranks paths: 0 host, 1 direct, 2 one relay, 3 two."""
+    return {Path.HOST: 0, Path.DIRECT: 1, Path.RELAY: 1 + expected.relays}[expected.path]

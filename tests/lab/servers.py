@@ -1,0 +1,134 @@
+"""The servers that browsers in the lab load pages from: the real console, and the yardstick beside it.
+
+Both listen on 443 of a node of their own, with TLS and under both families: so every kind of site reaches them. Both
+hand out the same ICE servers, chosen by the console's own policy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import ssl
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backend.choosing import variety_first
+from backend.ice_servers import read_ice_servers
+from pyapp.ice import parse_ice_url
+from tests.lab.expect import Leg
+from tests.lab.topology import NAMES, SERVER, STUN, TURN1, TURN2, LabError
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator, Sequence
+
+    from tests.lab.lab import Lab
+
+ROOT = Path(__file__).parents[2]
+_PATIENCE = 30.0  # seconds until a server has said that it is ready
+
+TRANSPORTS = (
+    "turn:{}:3478?transport=udp",
+    "turns:{}:443?transport=tcp",
+    "turn:{}:443?transport=tcp",
+    "turn:{}:3478?transport=tcp",
+)
+"""The ways to a TURN server of the lab: those of an operator who wants all networks in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """A server that is up. `journal` is where it writes what its pages tell it, if it does."""
+
+    subject: str
+    address: str
+    journal: Path | None = None
+
+    def entries(self, session: str) -> list[dict[str, Any]]:
+        """Return the journal of a session, oldest first."""
+        path = self.journal / f"{session}.jsonl" if self.journal else None
+        return [json.loads(line) for line in path.read_text().splitlines()] if path and path.exists() else []
+
+
+@contextlib.contextmanager
+def configuration(
+    lab: Lab, *, turn: Sequence[str] = (TURN1, TURN2), ways: Sequence[str] = TRANSPORTS
+) -> Iterator[Path]:
+    """Write an ICE configuration as an operator would: STUN, and TURN servers by these ways, with their secret."""
+    lines = ["[[server]]", f'urls = ["stun:{NAMES[STUN]}:3478"]']
+    for node in turn:
+        urls = [way.format(NAMES[node]) for way in ways]
+        lines += ["", "[[server]]", f'name = "{node}"', f"urls = {json.dumps(urls)}", f'secret = "{lab.turn1.secret}"']
+    path = lab.network.directory / f"ice-{'-'.join(turn)}-{len(ways)}.toml"
+    path.touch(0o600)
+    path.write_text("\n".join(lines) + "\n")
+    yield path
+    path.unlink()
+
+
+def offered(config: Path) -> frozenset[Leg]:
+    """Return the transports by which the console's policy lets TURN servers be reached: it cuts long lists."""
+    urls = [url for server in variety_first(read_ice_servers(config)) if server.is_turn for url in server.urls]
+    return frozenset(Leg[parse_ice_url(url).transport.upper()] for url in urls)
+
+
+@contextlib.contextmanager
+def console(lab: Lab, config: Path) -> Iterator[Served]:
+    """Run the real `server.py`."""
+    journal = lab.network.directory / "journal"
+    arguments = ["--open", "--turn", "off", "--config", str(config), "--journal", str(journal)]
+    with _running(lab, SERVER, [sys.executable, str(ROOT / "server.py"), *arguments, *_tls(lab, SERVER)]):
+        yield Served(subject="console", address=f"https://{NAMES[SERVER]}/", journal=journal)
+
+
+@contextlib.contextmanager
+def yardstick(lab: Lab, config: Path) -> Iterator[Served]:
+    """Run the server of the hand-written page. It lives with STUN, which leaves TCP 443 free."""
+    program = ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "tests.lab.yardstick", "--config", str(config)]
+    with _running(lab, STUN, [*program, *_tls(lab, STUN)]):
+        yield Served(subject="yardstick", address=f"https://{NAMES[STUN]}/")
+
+
+def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
+    """Return what `server.py` makes of the same files."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+def _tls(lab: Lab, node: str) -> list[str]:
+    files = lab.certificates
+    # The name stands for both families in the node's own table: the server listens on each.
+    listen = ["--host", NAMES[node], "--port", "443"]
+    return [*listen, "--tls-cert", str(files.certificate), "--tls-key", str(files.key)]
+
+
+@contextlib.contextmanager
+def _running(lab: Lab, node: str, argv: Sequence[str]) -> Iterator[None]:
+    """Run a server until the end of the block; what it prints is kept for the moment it fails."""
+    log = lab.network.directory / f"{node}-web.log"
+    with log.open("w") as output:
+        process = lab.network.popen(node, ["env", "PYTHONUNBUFFERED=1", *argv], stdout=output)
+    try:
+        _wait(process, log)
+        yield
+        text = log.read_text()
+        if process.poll() is not None or "Traceback" in text:
+            raise LabError(f"the server on {node} is in trouble:\n{text}")
+    finally:
+        lab.network.stop(process)
+
+
+def _wait(process: subprocess.Popen[str], log: Path) -> None:
+    """Wait for the address that a server prints once it serves."""
+    pause = threading.Event()
+    for _ in range(int(_PATIENCE / 0.02)):
+        if "https://" in log.read_text():
+            return
+        if process.poll() is not None:
+            break
+        pause.wait(0.02)
+    raise LabError(f"the server did not become ready:\n{log.read_text()}")
