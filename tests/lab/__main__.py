@@ -40,7 +40,7 @@ def main() -> int:
         if options.side_by_side:
             subjects.append(stack.enter_context(servers.yardstick(lab, config)))
         for ms in options.delay:
-            with Stage(lab, chromium, ms=ms, offered=servers.offered(config), snap=options.snap) as stage:
+            with Stage(lab, chromium, ms=ms, snap=options.snap) as stage:
                 for number, case in enumerate(cases, 1):
                     # The yardstick has no camera: it would not be the same measurement.
                     for cell in stage.play(case, subjects[:1] if case.camera else subjects, camera=options.camera):

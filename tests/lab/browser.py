@@ -1,4 +1,4 @@
-"""Real Chromium in the lab's hosts: one browser a host, kept while there is room, one page a subject in it."""
+"""Real Chromium in the lab's hosts: one browser a host, kept while there is room, one page a server in it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Sequence
 
     from playwright.sync_api import Browser, BrowserType, ConsoleMessage, Page
 
@@ -71,12 +72,6 @@ class End:
         """Call a function of the instrument (`instrument.js`)."""
         return self.page.evaluate(f"lab.{what}({', '.join(map(str, arguments))})")
 
-    def hang_up(self) -> None:
-        """Leave the session, unless the page has given up by itself."""
-        if self.state() not in ("failed", "ready", "closed"):
-            self.page.locator("#hangup").click(timeout=_CLICKING)
-            self.expect_state("closed")
-
     def take_problems(self) -> list[str]:
         """Return what the browser complained of, and forget it."""
         taken = self.problems[:]
@@ -107,7 +102,7 @@ class Fleet:
     def end(self, host: Host, served: Served, *, camera: bool = False) -> End:
         """Return a host's page of a server, loaded and ready for a click."""
         browser = self._browser(host, camera=camera)
-        key = (host.node, served.subject)
+        key = (host.node, served.address)
         if key not in self._ends:
             # Playwright's own switch for certificates is not needed, the browser's covers TURN over TLS as well.
             page = browser.new_context().new_page()
@@ -150,6 +145,16 @@ class Fleet:
             flags.append(f"--proxy-server={proxy}")
         self._resolvers[host.node] = self._lab.network.start_resolver(host)
         return self._chromium.launch(executable_path=script, args=flags)
+
+
+def hang_up(ends: Sequence[End]) -> None:
+    """Let all leave at once: who is left alone would begin anew, and ask for relays again."""
+    leaving = [end for end in ends if end.state() not in ("failed", "ready", "closed")]
+    for end in leaving:
+        # Without the questions of a locator's click, so that the others are not told before their turn.
+        end.page.evaluate("document.querySelector('#hangup').click()")
+    for end in leaving:
+        end.expect_state("closed")
 
 
 def _listen(end: End) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from playwright.sync_api import Error as BrowserError
 
+from tests.lab.browser import hang_up
 from tests.lab.judge import Found, Verdict, found, judge, rank
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ _OPENING = 25_000  # ms: Chromium gives up after some 15 s
 _SETTLING = 6_000  # ms that a better path may take to be chosen
 _GATHERING = 1_000  # ms: where a server never answers, gathering takes ten seconds
 _TELLING = 3_000  # ms: the console looks at its path every two seconds
-_RELEASING = 5.0  # s for relays to be given up, and for the journal's last lines
+_RELEASING = 1.5  # s for relays to be given up, and for the journal's last lines
 
 _JOURNALED = frozenset(
     {
@@ -121,8 +122,7 @@ def measure(
         reports = _meet(first, second, session, expected, camera=camera)
         cell.relays_made = {server.node: server.allocations(session).made for server in (lab.turn1, lab.turn2)}
         cell.relays_held = _held(lab, session)
-        for end in ends:
-            end.hang_up()
+        hang_up(ends)
     except (BrowserError, AssertionError) as error:
         cell.problems.append(f"the pages did not play: {error}")
         cell.problems += [problem for end in ends for problem in end.take_problems()]

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import BrowserType
 
-    from tests.lab.expect import Leg
     from tests.lab.kinds import Kind
     from tests.lab.lab import Lab
     from tests.lab.servers import Served
@@ -85,19 +84,17 @@ def specials(chosen: Sequence[Kind]) -> list[Case]:
 class Stage:
     """Sites and browsers for cases: one site of each kind stays, what else a case needs comes and goes."""
 
-    def __init__(
-        self, lab: Lab, chromium: BrowserType, *, ms: float, offered: frozenset[Leg], snap: bool = False
-    ) -> None:
+    def __init__(self, lab: Lab, chromium: BrowserType, *, ms: float, snap: bool = False) -> None:
         self._lab = lab
         self._delay = Delay(ms=ms)
         self._fleet = Fleet(chromium, lab, snap=snap)
-        self._offered = offered
+        self._places: list[Place] = []
         self._stack = contextlib.ExitStack()
         self._numbers = 0
         self._run = secrets.token_hex(3)
 
     def __enter__(self) -> Self:
-        self._stack.callback(lambda: self._take_down(list(self._lab.network.places.values())))
+        self._stack.callback(lambda: self._take_down(self._places[:]))
         self._stack.enter_context(self._fleet)
         return self
 
@@ -113,7 +110,7 @@ class Stage:
                 yield self._cell(case, served, hosts, camera=camera)
 
     def _cell(self, case: Case, served: Served, hosts: tuple[Host, Host], *, camera: bool) -> Cell:
-        expected = best(case.left, case.right, case.relation, offered=self._offered)
+        expected = best(case.left, case.right, case.relation, offered=served.offered)
         self._numbers += 1
         cell = Cell(
             name=case.name,
@@ -152,13 +149,18 @@ class Stage:
             yield left.hosts[0], self._standing(case.right).hosts[0]
 
     def _standing(self, kind: Kind) -> Place:
-        return self._lab.network.places.get(kind.name) or self._lab.attach(
+        return self._lab.network.places.get(kind.name) or self._put_up(
             Site(name=kind.name, kind=kind, hosts=2, delay=self._delay)
         )
 
+    def _put_up(self, site: Site) -> Place:
+        place = self._lab.attach(site)
+        self._places.append(place)
+        return place
+
     @contextlib.contextmanager
     def _extra(self, case: Case, name: str, *, after: Place | None = None) -> Iterator[Place]:
-        place = self._lab.attach(
+        place = self._put_up(
             Site(
                 name=name,
                 kind=case.left if name == "left" else case.right,
@@ -190,6 +192,7 @@ class Stage:
             for host in place.hosts:
                 self._fleet.close(host.node)
             self._lab.detach(place)
+            self._places.remove(place)
 
 
 def _excuse(case: Case) -> str:

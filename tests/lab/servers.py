@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import secrets
 import ssl
 import sys
 import threading
@@ -45,6 +46,7 @@ class Served:
 
     subject: str
     address: str
+    offered: frozenset[Leg]  # the transports by which its pages are told of TURN servers
     journal: Path | None = None
 
     def entries(self, session: str) -> list[dict[str, Any]]:
@@ -69,27 +71,22 @@ def configuration(
     path.unlink()
 
 
-def offered(config: Path) -> frozenset[Leg]:
-    """Return the transports by which the console's policy lets TURN servers be reached: it cuts long lists."""
-    urls = [url for server in variety_first(read_ice_servers(config)) if server.is_turn for url in server.urls]
-    return frozenset(Leg[parse_ice_url(url).transport.upper()] for url in urls)
-
-
 @contextlib.contextmanager
-def console(lab: Lab, config: Path) -> Iterator[Served]:
-    """Run the real `server.py`."""
+def console(lab: Lab, config: Path, *, port: int = 443) -> Iterator[Served]:
+    """Run the real `server.py`. On another port than 443 it is out of reach for the strictest kinds."""
     journal = lab.network.directory / "journal"
     arguments = ["--open", "--turn", "off", "--config", str(config), "--journal", str(journal)]
-    with _running(lab, SERVER, [sys.executable, str(ROOT / "server.py"), *arguments, *_tls(lab, SERVER)]):
-        yield Served(subject="console", address=f"https://{NAMES[SERVER]}/", journal=journal)
+    with _running(lab, SERVER, [sys.executable, str(ROOT / "server.py"), *arguments, *_tls(lab, SERVER, port)]):
+        address = f"https://{NAMES[SERVER]}:{port}/"
+        yield Served(subject="console", address=address, offered=_offered(config), journal=journal)
 
 
 @contextlib.contextmanager
 def yardstick(lab: Lab, config: Path) -> Iterator[Served]:
     """Run the server of the hand-written page. It lives with STUN, which leaves TCP 443 free."""
     program = ["env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "tests.lab.yardstick", "--config", str(config)]
-    with _running(lab, STUN, [*program, *_tls(lab, STUN)]):
-        yield Served(subject="yardstick", address=f"https://{NAMES[STUN]}/")
+    with _running(lab, STUN, [*program, *_tls(lab, STUN, 443)]):
+        yield Served(subject="yardstick", address=f"https://{NAMES[STUN]}/", offered=_offered(config))
 
 
 def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
@@ -99,17 +96,23 @@ def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
     return context
 
 
-def _tls(lab: Lab, node: str) -> list[str]:
+def _offered(config: Path) -> frozenset[Leg]:
+    """Return the transports by which the console's policy lets TURN servers be reached: it cuts long lists."""
+    urls = [url for server in variety_first(read_ice_servers(config)) if server.is_turn for url in server.urls]
+    return frozenset(Leg[parse_ice_url(url).transport.upper()] for url in urls)
+
+
+def _tls(lab: Lab, node: str, port: int) -> list[str]:
     files = lab.certificates
     # The name stands for both families in the node's own table: the server listens on each.
-    listen = ["--host", NAMES[node], "--port", "443"]
+    listen = ["--host", NAMES[node], "--port", str(port)]
     return [*listen, "--tls-cert", str(files.certificate), "--tls-key", str(files.key)]
 
 
 @contextlib.contextmanager
 def _running(lab: Lab, node: str, argv: Sequence[str]) -> Iterator[None]:
     """Run a server until the end of the block; what it prints is kept for the moment it fails."""
-    log = lab.network.directory / f"{node}-web.log"
+    log = lab.network.directory / f"{node}-web-{secrets.token_hex(3)}.log"
     with log.open("w") as output:
         process = lab.network.popen(node, ["env", "PYTHONUNBUFFERED=1", *argv], stdout=output)
     try:

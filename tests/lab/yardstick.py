@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from aiohttp.typedefs import Handler
 
 _HERE = Path(__file__).parent
-_SERVERS: web.AppKey[tuple[ConfiguredServer, ...]] = web.AppKey("_SERVERS", tuple)
+_SERVERS = web.AppKey("_SERVERS", tuple[ConfiguredServer, ...])
 _ROOMS = web.AppKey("_ROOMS", dict[str, list[web.WebSocketResponse]])
 
 
@@ -54,8 +54,9 @@ def _file(name: str) -> Handler:
 
 
 async def _ice(request: web.Request) -> web.Response:
-    servers = ice_configuration(request.app[_SERVERS], name=request.query["session"], now=time.time())
-    return web.json_response(servers.to_json(), headers={"Cache-Control": "no-store"})
+    configured = request.app[_SERVERS]
+    configuration = ice_configuration(configured, name=request.query["session"], now=time.time())
+    return web.json_response(configuration.to_json(), headers={"Cache-Control": "no-store"})
 
 
 async def _signaling(request: web.Request) -> web.WebSocketResponse:

@@ -1,0 +1,95 @@
+"""The grid's cases, its comparison, its text: without a lab."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lab import kinds, report
+from tests.lab.cell import Cell, Story
+from tests.lab.expect import Leg, best
+from tests.lab.grid import Case, ratios, specials, square
+from tests.lab.judge import Found, Verdict
+
+
+def _cell(subject: str, name: str, opened: float | None, *, path: str = "direct") -> Cell:
+    story = Story(
+        host=name,
+        path=Found(local="srflx", remote="srflx") if opened else None,
+        first_candidate=1.0,
+        connected=opened,
+        opened=opened,
+        settled=opened,
+        said={},
+        candidates=[],
+        timeline=[],
+        stats={},
+        problems=[],
+    )
+    return Cell(
+        name=name,
+        left="public",
+        right="full-cone",
+        relation="apart",
+        subject=subject,
+        ms=25,
+        expected=path,
+        path=path,
+        verdict=Verdict.OK if opened else Verdict.FAILED,
+        ends=(story, story),
+    )
+
+
+def test_the_square_has_every_pair_in_both_orders() -> None:
+    names = {case.name for case in square(kinds.ALL)}
+    assert len(names) == len(kinds.ALL) ** 2
+    assert {"public x nat64", "nat64 x public", "nat64 x nat64"} <= names
+
+
+def test_special_cases_have_names_of_their_own() -> None:
+    names = [case.name for case in square(kinds.ALL) + specials(kinds.ALL)]
+    assert len(set(names)) == len(names)
+    assert "symmetric x symmetric, first TURN server dead" in names
+    assert specials((kinds.PUBLIC,)) == [
+        Case(left=kinds.PUBLIC, right=kinds.PUBLIC, relation=specials(kinds.ALL)[0].relation)
+    ]
+
+
+def test_times_are_compared_within_a_class_and_where_both_connected() -> None:
+    cells = [
+        _cell("console", "a", 110.0),
+        _cell("yardstick", "a", 100.0),
+        _cell("console", "b", 130.0),
+        _cell("yardstick", "b", 100.0),
+        _cell("console", "c", None),
+        _cell("yardstick", "c", 50.0),
+        _cell("console", "d", 300.0, path="relay"),
+    ]
+    (ratio,) = ratios(cells)
+    assert (ratio.path, ratio.cells, ratio.ratio) == ("direct", 2, 1.2)
+
+
+def test_the_text_says_what_is_not_as_expected() -> None:
+    chosen = (kinds.PUBLIC, kinds.FULL_CONE)
+    text = report.text([_cell("console", "public x full-cone", None)], chosen)
+    assert "failed console   25ms public x full-cone: expected direct, got none" in text
+    assert "Everything as expected." in report.text([_cell("console", "public x full-cone", 90.0)], chosen)
+
+
+def test_a_worse_cell_is_good_only_with_a_reason() -> None:
+    cell = _cell("console", "a", 90.0)
+    cell.verdict = Verdict.WORSE
+    assert not cell.good
+    cell.reason = "known"
+    assert cell.good
+    cell.problems.append("console error")
+    assert not cell.good
+
+
+def test_only_offered_ways_to_a_relay_are_expected() -> None:
+    def leg(*offered: Leg) -> Leg | None:
+        return best(kinds.UDP_BLOCKED, kinds.SYMMETRIC, offered=offered).left
+
+    assert leg(Leg.UDP, Leg.TCP, Leg.TLS) is Leg.TCP
+    assert leg(Leg.UDP, Leg.TLS) is Leg.TLS
+    with pytest.raises(ValueError, match="udp-blocked"):
+        leg(Leg.UDP)

@@ -1,0 +1,54 @@
+"""What came of a cell beside what could come: the words, without any network."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lab.expect import Best, Leg, Path
+from tests.lab.judge import Found, Verdict, found, judge, rank
+
+_HOST = Found(local="host", remote="host")
+_DIRECT = Found(local="srflx", remote="prflx")
+_NEAR = Found(local="relay", remote="prflx", leg=Leg.UDP)
+_FAR = Found(local="prflx", remote="relay")
+_BOTH = Found(local="relay", remote="relay", leg=Leg.TLS)
+
+_EXPECT_HOST = Best(path=Path.HOST)
+_EXPECT_DIRECT = Best(path=Path.DIRECT)
+_EXPECT_ONE = Best(path=Path.RELAY, left=Leg.UDP, right=Leg.UDP, either=True)
+_EXPECT_TLS = Best(path=Path.RELAY, left=Leg.TLS)
+_EXPECT_TWO = Best(path=Path.RELAY, left=Leg.TLS, right=Leg.TLS)
+
+
+@pytest.mark.parametrize(
+    ("expected", "left", "right", "verdict"),
+    [
+        (_EXPECT_HOST, _HOST, _HOST, Verdict.OK),
+        (_EXPECT_HOST, _HOST, _DIRECT, Verdict.WORSE),
+        (_EXPECT_DIRECT, _HOST, _HOST, Verdict.OK),
+        (_EXPECT_DIRECT, _DIRECT, _DIRECT, Verdict.OK),
+        (_EXPECT_DIRECT, _DIRECT, _NEAR, Verdict.WORSE),
+        (_EXPECT_ONE, _NEAR, _FAR, Verdict.OK),
+        (_EXPECT_ONE, _BOTH, _BOTH, Verdict.WORSE),
+        (_EXPECT_ONE, _DIRECT, _DIRECT, Verdict.OK),
+        (_EXPECT_TLS, Found(local="relay", remote="srflx", leg=Leg.TLS), _FAR, Verdict.OK),
+        (_EXPECT_TLS, Found(local="relay", remote="srflx", leg=Leg.TCP), _FAR, Verdict.OK),
+        (_EXPECT_ONE, Found(local="relay", remote="srflx", leg=Leg.TCP), _FAR, Verdict.WORSE),
+        (_EXPECT_TWO, _BOTH, _BOTH, Verdict.OK),
+        (_EXPECT_HOST, _HOST, None, Verdict.FAILED),
+        (_EXPECT_TWO, None, None, Verdict.FAILED),
+    ],
+)
+def test_the_worse_end_decides(expected: Best, left: Found | None, right: Found | None, verdict: Verdict) -> None:
+    assert judge(expected, left, right) is verdict
+
+
+def test_the_page_ranks_paths_as_the_expectation_does() -> None:
+    assert [rank(best) for best in (_EXPECT_HOST, _EXPECT_DIRECT, _EXPECT_ONE, _EXPECT_TWO)] == [0, 1, 2, 3]
+
+
+def test_a_relay_protocol_is_read_only_where_the_relay_is_ones_own() -> None:
+    stats = {"local": "relay", "remote": "srflx", "protocol": "udp", "relayProtocol": "tls"}
+    assert found(stats) == Found(local="relay", remote="srflx", leg=Leg.TLS)
+    assert found(stats | {"local": "prflx"}) == Found(local="prflx", remote="srflx")
+    assert found(None) is None
