@@ -1,6 +1,6 @@
 """Which of the configured servers one caller gets, and with which credentials. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from backend.credentials import turn_credentials
 from backend.ice_servers import ConfiguredServer
@@ -54,12 +54,15 @@ def variety_first(servers: Sequence[ConfiguredServer]) -> tuple[ConfiguredServer
     )
 
 
-def ice_configuration(servers: Sequence[ConfiguredServer], *, name: str, now: float) -> IceConfiguration:
+def ice_configuration(
+    servers: Sequence[ConfiguredServer], *, name: str, now: float, avoid: Collection[str] = ()
+) -> IceConfiguration:
     """Return what `GET /ice` answers at `now` (Unix time, seconds) to a caller whose TURN user is called `name`.
 
+    TURN servers on the hosts `avoid` went silent for the caller: spares take their places, as far as there are any.
     `expires` and `lifetime` are those of the ephemeral credentials that expire first, or None if there are none.
     """
-    chosen = variety_first(servers)
+    chosen = variety_first(sorted(servers, key=lambda server: _is_on(server, avoid)))
     expiries = [int(now) + server.ttl for server in chosen if server.secret]
     return IceConfiguration(
         servers=tuple(_with_credentials(server, name=name, now=now) for server in chosen),
@@ -67,6 +70,10 @@ def ice_configuration(servers: Sequence[ConfiguredServer], *, name: str, now: fl
         expires=float(min(expiries)) if expiries else None,
         lifetime=min(expiries) - now if expiries else None,
     )
+
+
+def _is_on(server: ConfiguredServer, hosts: Collection[str]) -> bool:
+    return server.is_turn and all(parse_ice_url(url).host in hosts for url in server.urls)
 
 
 def _by_variety(urls: Sequence[str]) -> list[str]:

@@ -276,7 +276,9 @@ async def _ice(request: web.Request) -> web.Response:
     servers = request.app[SERVERS]
     if coturn := request.app.get(COTURN):
         servers += coturn.configuration.servers(request.host)
-    configuration = ice_configuration(servers, name=session or "console", now=time.time())
+    configuration = ice_configuration(
+        servers, name=session or "console", now=time.time(), avoid=request.query.getall("avoid", ())[:8]
+    )
     return web.json_response(configuration.to_json(), headers={"Cache-Control": "no-store"})
 
 

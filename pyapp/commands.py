@@ -12,14 +12,22 @@ from pyapp.messages import Candidate, ClientMessage
 
 @dataclass(frozen=True, slots=True)
 class FetchIceConfiguration:
-    """Ask `GET /ice`; answered by `IceConfigurationReceived` or `IceConfigurationFailed`."""
+    """Ask `GET /ice`; answered by `IceConfigurationReceived` or `IceConfigurationFailed`.
+
+    `avoid` are hosts of relays that went silent: the answer has others instead, as far as there are any.
+    """
 
     session: str
+    avoid: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class OpenSignaling:
-    """Open a WebSocket in place of the one that is there; answered by `SignalingOpened` or `SignalingClosed`."""
+    """Open a WebSocket; answered by `SignalingOpened` or `SignalingClosed`.
+
+    It takes the place of one that is still connecting at once, and of one that is open when it is open itself: until
+    then the old one carries what there is, if it is alive.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,8 +131,8 @@ def page_state(session: Session) -> PageState:
     if session.phase != "active":
         return session.phase
     connection = session.connection
-    if connection is not None and connection.established:
-        return "recovering" if connection.lost or not connection.channel_open else "connected"
+    if connection is not None and (connection.established or connection.replaces):
+        return "recovering" if connection.lost else "connected"
     place = session.place
     return "waiting" if place is not None and place.state == "present" and not place.peer else "connecting"
 

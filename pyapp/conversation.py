@@ -42,6 +42,8 @@ class Conversation:
     shared: MediaShared = NOTHING_SHARED
     """What the other side shares."""
     _open: bool = False
+    _held: bool = False
+    _partner: str = ""
     _delivery: Delivery[Body] = field(default_factory=Delivery)
     _waiting: dict[int, Message] = field(default_factory=dict)
 
@@ -88,10 +90,17 @@ class Conversation:
     def channel_is(self, *, is_open: bool) -> None:
         """Hold everything while the channel is closed, and send what waits when it is open."""
         self._open = is_open
+        self._held = False
         self._delivery.path_changed()
+
+    def hold(self) -> list[Command]:
+        """Send nothing until the path has changed: what is sent into a dead path only fills the channel's window."""
+        self._held = True
+        return [commands.CancelTimer(TIMER)]
 
     def path_changed(self, now: float) -> list[Command]:
         """Send all that waits at once: what was on its way on the old path may be lost."""
+        self._held = False
         self._delivery.path_changed()
         return self.transmit(now)
 
@@ -99,11 +108,16 @@ class Conversation:
         """Send what is new, and again what is late."""
         return self._due(now) + self._timer(now)
 
-    def new_peer(self) -> None:
-        """Start the numbers anew; what the old peer never confirmed is for the new one."""
-        waiting = list(self._waiting.values())
-        self._open = False
+    def with_partner(self, participant: str) -> None:
+        """Go on with the same partner, on whatever connection; or start the numbers anew with another.
+
+        What the old partner never confirmed is for the new one: it is usually the same person, who reloaded the page.
+        """
         self.shared = NOTHING_SHARED
+        if participant == self._partner:
+            return
+        self._partner = participant
+        waiting = list(self._waiting.values())
         self._delivery = Delivery()
         self._waiting = {
             self._delivery.submit(message.text, size=len(message.text.encode())): message for message in waiting
@@ -116,13 +130,14 @@ class Conversation:
         return message
 
     def _due(self, now: float) -> list[Command]:
-        if not self._open:
+        if not self._open or self._held:
             return []
         due = self._delivery.due(now, resend_after=self._delivery.round_trip.timeout())
         return [self._frame(number, body) for number, body in due]
 
     def _timer(self, now: float) -> list[Command]:
-        due = self._delivery.next_due(resend_after=self._delivery.round_trip.timeout()) if self._open else None
+        is_sending = self._open and not self._held
+        due = self._delivery.next_due(resend_after=self._delivery.round_trip.timeout()) if is_sending else None
         return [commands.CancelTimer(TIMER) if due is None else commands.StartTimer(TIMER, max(due - now, 0.02))]
 
     def _frame(self, number: int, body: Body | None) -> Command:

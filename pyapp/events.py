@@ -11,7 +11,7 @@ from pyapp.ice import IceConfiguration
 from pyapp.messages import Candidate, Scalar, ServerMessage
 
 MediaKind: TypeAlias = Literal["camera", "microphone", "screen"]
-ChannelLabel: TypeAlias = Literal["messages"]
+ChannelLabel: TypeAlias = Literal["messages", "heartbeat"]
 
 
 # The person at the page.
@@ -227,6 +227,27 @@ class MediaFailed:
     error: str
 
 
+# The browser's network and window.
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkChanged:
+    """`offline`, `online`, or `change` of `navigator.connection`.
+
+    `certain` is False for a `change` that came with new estimates of speed: those come on a healthy network too.
+    """
+
+    kind: Literal["offline", "online", "change"]
+    certain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VisibilityChanged:
+    """`visibilitychange`: the timers of a hidden page fire about once a second."""
+
+    hidden: bool
+
+
 # The runner.
 
 
@@ -275,6 +296,8 @@ Event: TypeAlias = (
     | MediaStarted
     | MediaStopped
     | MediaFailed
+    | NetworkChanged
+    | VisibilityChanged
     | TimerFired
     | Fault
 )

@@ -5,7 +5,7 @@ nothing newer than Python 3.11.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 DEFAULT_PORTS = {"stun": 3478, "turn": 3478, "stuns": 5349, "turns": 5349}
@@ -86,6 +86,10 @@ class IceServer:
     credential: str = field(default="", repr=False)
     name: str = ""
 
+    def is_on(self, hosts: frozenset[str]) -> bool:
+        """Return whether every URL is on one of `hosts`."""
+        return all(parse_ice_url(url).host in hosts for url in self.urls)
+
     def to_json(self) -> dict[str, Any]:
         """Return the `RTCIceServer` dictionary."""
         server: dict[str, Any] = {"urls": list(self.urls)}
@@ -112,6 +116,30 @@ class IceConfiguration:
         """Refuse what no `RTCPeerConnection` would take."""
         if self.policy not in ("all", "relay"):
             raise IceError("iceTransportPolicy: must be 'all' or 'relay'")
+
+    def preferring(self, suspected: frozenset[str]) -> "IceConfiguration":
+        """Return this configuration with relays on the hosts `suspected` last, and the others twice.
+
+        The priority of a relay candidate follows the server's place in the list, and a restart leaves a dead relay only
+        for a pair of higher priority. Chromium drops a dead server from its list no sooner.
+        """
+        last = tuple(server for server in self.servers if server.is_on(suspected))
+        if not last or len(last) == len(self.servers):
+            return self
+        first = tuple(server for server in self.servers if not server.is_on(suspected))
+        relays = tuple(server for server in first if any(url.startswith("turn") for url in server.urls))
+        return replace(self, servers=(*first, *relays, *last))
+
+    def relay_only(self, *, over_tcp: bool = False) -> "IceConfiguration":
+        """Return this configuration for relay candidates alone, `over_tcp` with the relays over TCP and TLS alone."""
+        if not over_tcp:
+            return replace(self, policy="relay")
+        servers = tuple(
+            replace(server, urls=urls)
+            for server in self.servers
+            if (urls := tuple(url for url in server.urls if parse_ice_url(url).transport != "udp"))
+        )
+        return replace(self, policy="relay", servers=servers or self.servers)
 
     def server_name(self, url: str) -> str:
         """Return the operator's name for the server at `url`, else the URL's host, else nothing."""

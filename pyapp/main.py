@@ -9,6 +9,7 @@ from typing import Any, Literal
 from js import console, performance, window
 
 from pyapp.browser.ffi import Listeners
+from pyapp.browser.network import Network
 from pyapp.browser.page import Page
 from pyapp.browser.peer import Peer
 from pyapp.browser.signaling import Server
@@ -34,6 +35,7 @@ def main() -> None:
     page = Page(runner.emit, runner.fault)
     server = Server(runner.emit, runner.fault, invitation=address.invitation)
     peer = Peer(runner.emit, runner.fault, show_local=page.show_local_stream, show_remote=page.show_remote_stream)
+    Network(runner.emit, runner.fault)
     runner.attach(server=server, peer=peer, screen=page)
     page.mark_ready()
 

@@ -108,7 +108,21 @@ class Candidate:
             raise MessageError("sdpMLineIndex", "a whole number from 0 to 65535")
 
 
-PeerMessage: TypeAlias = Description | Candidate
+@dataclass(frozen=True, slots=True)
+class RelaySuspected:
+    """The sender's path over the relay at `url` went silent: neither side should gather there first."""
+
+    kind: ClassVar[str] = "relay-suspected"
+    url: str
+
+    def __post_init__(self) -> None:
+        """Refuse what is no URL of a relay."""
+        _check_length("url", self.url, 512)
+        if not self.url.startswith(("turn:", "turns:")):
+            raise MessageError("url", "starts with 'turn:' or 'turns:' (RFC 7065)")
+
+
+PeerMessage: TypeAlias = Description | Candidate | RelaySuspected
 
 
 # Client to server.

@@ -13,6 +13,7 @@ Two rules for candidates: ours leave after the description that they belong to, 
 generation is known by its `ice-ufrag`; what belongs to an older one is dropped.
 """
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -66,6 +67,7 @@ class Negotiation:
     _remote_fragments: frozenset[str] = frozenset()
     _retired_fragments: frozenset[str] = frozenset()
     _settled_fragments: frozenset[str] = frozenset()
+    _dtls_role: str = ""
     _unsent: list[Candidate] = field(default_factory=list)
     _unapplied: list[Candidate] = field(default_factory=list)
 
@@ -85,6 +87,17 @@ class Negotiation:
         self._needed = False
         self.state = "making-offer"
         return [self._set_local_description()]
+
+    def restart(self) -> list[Output]:
+        """Begin a new ICE generation, also while an offer of ours is still without an answer.
+
+        The browser says `negotiationneeded` in a stable state only; a lost offer, or one whose candidates are of a
+        network that is gone, is replaced, and the answer to it will be left aside.
+        """
+        if self.state in ("making-offer", "have-local-offer"):
+            self.state = "making-offer"
+            return [commands.RestartIce(), self._set_local_description()]
+        return [commands.RestartIce()]
 
     def take_initiative(self) -> list[Output]:
         """Make the first offer after all: the other side, whose turn it was, did not."""
@@ -115,6 +128,7 @@ class Negotiation:
             if self.state != "have-local-offer" or message.exchange != self._exchange:
                 return [Ignored("remote answer", f"to offer {message.exchange}, which no longer stands")]
             self.state = "applying-answer"
+            self._dtls_role = {"active": "passive", "passive": "active"}.get(_setup(message.sdp), "")
             return [commands.SetRemoteDescription(description), *self._remote_generation(description)]
         if self.state in ("making-offer", "have-local-offer") and not self.polite:
             return [Ignored("remote offer", "it crossed an own offer, and this is the impolite side")]
@@ -176,8 +190,21 @@ class Negotiation:
         ready = [entry for entry in self._unsent if entry.username_fragment in self._local_fragments]
         # What is left belonged to an offer that was rolled back: nobody will ever ask for it.
         self._unsent.clear()
-        message = Description(description.type, description.sdp, exchange)
+        message = Description(description.type, self._with_settled_role(description), exchange)
         return [ToPeer(message), *(ToPeer(candidate) for candidate in ready)]
+
+    def _with_settled_role(self, description: events.SessionDescription) -> str:
+        """Return the SDP with the DTLS role that was agreed at first in the place of `actpass` (RFC 8842, section 5.3).
+
+        If Firefox made the first offer it answers a later one with `active` though it is passive, and Chromium then
+        fails with "Failed to set SSL role". An offer that leaves no choice is answered rightly.
+        """
+        if description.type == "answer":
+            self._dtls_role = _setup(description.sdp)
+            return description.sdp
+        if not self._dtls_role:
+            return description.sdp
+        return description.sdp.replace("a=setup:actpass", f"a=setup:{self._dtls_role}")
 
     def _remote_generation(self, description: events.SessionDescription) -> list[Output]:
         fragments = username_fragments(description.sdp)
@@ -201,3 +228,12 @@ class Negotiation:
         if self._settled_fragments and self._local_fragments.isdisjoint(self._settled_fragments):
             self.ice_generation += 1
         self._settled_fragments = self._local_fragments
+
+
+_SETUP = re.compile(r"^a=setup:(\w+)", re.MULTILINE)
+
+
+def _setup(sdp: str) -> str:
+    """Return the first `setup` attribute of a description (RFC 8842, section 5.1), or nothing."""
+    match = _SETUP.search(sdp)
+    return match[1] if match else ""

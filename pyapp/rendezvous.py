@@ -18,6 +18,8 @@ from pyapp.messages import (
     PeerJoined,
     PeerLeft,
     PeerMessage,
+    Ping,
+    Pong,
     Relay,
     Relayed,
     ServerMessage,
@@ -31,6 +33,16 @@ SEND_AGAIN = "signaling-send-again"
 
 ACKNOWLEDGE_AFTER = 0.2
 """Seconds: long enough that an answer or the next candidate usually carries the acknowledgement."""
+
+OPENING = "signaling-opening"
+PING = "signaling-ping"
+TIMERS = (RETRY, ACKNOWLEDGE, SEND_AGAIN, OPENING, PING)
+
+PING_EVERY = 5.0
+"""Seconds between two signs of life of the server: a dead socket is replaced after two of them at most."""
+
+FIRST_PATIENCE, LAST_PATIENCE = 0.15, 4.0
+"""Seconds that a new socket may take beside some round trips: what is lost on its way is not waited for."""
 
 SEND_AGAIN_AFTER = 1.0
 """Seconds after which what was dropped at a limit of the server is sent again."""
@@ -111,28 +123,55 @@ class Rendezvous:
     refusal: str = ""
     """What the server would not do last, in its words, or empty."""
     _peer_epoch: int = 0
+    _patience: float = LAST_PATIENCE
+    _joined_at: float = 0.0
+    _is_unanswered: bool = False
     _is_known: bool = False
     """Whether the peer has said that it knows our epoch: if it then does not, it has forgotten us."""
     _delivery: Delivery[PeerMessage] = field(default_factory=_numbered)
     _retry_after: float = FIRST_RETRY
 
     def open(self) -> list[Output]:
-        """Open a socket, in place of the one that is there."""
-        self.state = "opening"
-        return [commands.CancelTimer(RETRY), commands.OpenSignaling()]
+        """Open a socket, beside one that is there, which may be dead without anybody having been told."""
+        if self.state != "present":
+            self.state = "opening"
+        patience, self._patience = self._patience, min(self._patience * 1.5, LAST_PATIENCE)
+        return [commands.CancelTimer(RETRY), commands.OpenSignaling(), commands.StartTimer(OPENING, patience)]
 
-    def opened(self) -> list[Output]:
+    def reopen(self) -> list[Output]:
+        """Open a socket because something changed: pauses that grew before it are over."""
+        self._retry_after = FIRST_RETRY
+        return self.open()
+
+    def check(self) -> list[Output]:
+        """Ask the server for a sign of life (timer `PING`), or replace the socket that gave none."""
+        if self.state != "present":
+            return []
+        again = commands.StartTimer(PING, PING_EVERY)
+        if self._is_unanswered:
+            self._is_unanswered = False
+            return [*self.reopen(), again]
+        self._is_unanswered = True
+        return [commands.SendSignaling(Ping(0)), again]
+
+    def opened(self, now: float) -> list[Output]:
         """Join: the socket is open."""
         self.state = "joining"
+        self._joined_at = now
         return [commands.SendSignaling(Join(self.session, self.participant, self.key, self.invitation, self.polite))]
 
     def closed(self, code: int, reason: str) -> list[Output]:
         """Try again after a pause: the socket closed, or never opened."""
         self.state = "away"
+        self._is_unanswered = False
         self.problem = f"WebSocket closed with {code}{f': {reason}' if reason else ''}"
         pause = self._retry_after
         self._retry_after = min(self._retry_after * 2, LAST_RETRY)
-        return [commands.StartTimer(RETRY, pause, spread=pause / 2)]
+        return [
+            commands.CancelTimer(OPENING),
+            commands.CancelTimer(PING),
+            commands.StartTimer(RETRY, pause, spread=pause / 2),
+        ]
 
     def received(self, message: ServerMessage, now: float) -> list[Output]:
         """Take a message of the server."""
@@ -148,6 +187,8 @@ class Rendezvous:
                 return self.forget()
             case Relayed() if message.sender == self.peer:
                 return self._relayed(message)
+            case Pong():
+                self._is_unanswered = False
             case Error():
                 return self._refused(message)
         return []
@@ -168,6 +209,13 @@ class Rendezvous:
         self._delivery.path_changed()
         return self._transmit(now)
 
+    def renew(self) -> list[Output]:
+        """Begin anew with the same peer, which will hear of it by the epoch: for a new `RTCPeerConnection`."""
+        peer = self.peer
+        outputs = self.forget()
+        self.peer = peer
+        return [*outputs, PeerArrived()] if peer else outputs
+
     def forget(self) -> list[Output]:
         """Begin anew with whoever comes next, be it the same peer."""
         self.peer = ""
@@ -181,7 +229,7 @@ class Rendezvous:
 
     def leave(self) -> list[Output]:
         """Give up the place."""
-        outputs: list[Output] = [commands.CancelTimer(name) for name in (RETRY, ACKNOWLEDGE, SEND_AGAIN)]
+        outputs: list[Output] = [commands.CancelTimer(name) for name in TIMERS]
         if self.state == "present":
             outputs.append(commands.SendSignaling(Leave()))
         self.state = "away"
@@ -189,12 +237,18 @@ class Rendezvous:
 
     def _welcomed(self, message: Welcome, now: float) -> list[Output]:
         self.state = "present"
+        self._is_unanswered = False
+        self._patience = FIRST_PATIENCE + 4 * (now - self._joined_at)
         self.problem = self.refusal = ""
         self._retry_after = FIRST_RETRY
         self.polite = message.polite
         alone = not message.peer and not self.peer
         self.was_first = self.was_first or alone
-        outputs: list[Output] = [Joined(message.polite, alone)]
+        outputs: list[Output] = [
+            commands.CancelTimer(OPENING),
+            commands.StartTimer(PING, PING_EVERY),
+            Joined(message.polite, alone),
+        ]
         # What was on its way on the old socket may be lost, and a restarted server has kept nothing.
         self._delivery.path_changed()
         if message.peer:
@@ -208,10 +262,7 @@ class Rendezvous:
             return self.acknowledge()
         outputs: list[Output] = []
         if message.epoch > self._peer_epoch > 0 or (message.peer_epoch == 0 and self._is_known):
-            peer = self.peer
-            outputs = self.forget()
-            self.peer = peer
-            outputs.append(PeerArrived())
+            outputs = self.renew()
         self._peer_epoch = message.epoch
         self._is_known = message.peer_epoch == self.epoch
         self.peer_is_away = False

@@ -8,23 +8,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from pyapp import commands, events, negotiation, rendezvous
+from pyapp import commands, events, negotiation, recovery, rendezvous
 from pyapp.commands import Command
 from pyapp.conversation import NOTHING_SHARED, Conversation, MessageRefusedError
 from pyapp.conversation import TIMER as CONVERSATION
 from pyapp.delivery import DeliveryFullError, MediaShared
 from pyapp.diagnostics import Gathering, Journal, PathReport, candidate_data, candidate_words, path_report
 from pyapp.events import Event, MediaKind
-from pyapp.ice import IceConfiguration
+from pyapp.ice import IceConfiguration, parse_ice_url
 from pyapp.messages import (
     Description,
     Journaled,
     MessageError,
     PeerMessage,
+    RelaySuspected,
     check_session_name,
 )
 from pyapp.messages import Journal as JournalMessage
 from pyapp.negotiation import Ignored, Negotiation, ToPeer
+from pyapp.recovery import Attempt, Noticed, Recovered, Recovery, Resumed, Suspected
 from pyapp.rendezvous import Joined, PeerArrived, PeerAway, PeerGone, PeerSaid, Refused, Rendezvous
 from pyapp.verdicts import REFUSALS, Failure, media_refusal, no_path, refusal
 
@@ -32,7 +34,7 @@ Phase: TypeAlias = Literal["ready", "active", "failed", "closed"]
 MediaState: TypeAlias = Literal["off", "starting", "on"]
 
 STATS, JOURNAL, FIRST_OFFER = "stats", "journal", "first-offer"
-ICE_CONFIGURATION, RECOVERY = "ice-configuration", "recovery"
+ICE_CONFIGURATION, DIRECT, RENEW = "ice-configuration", "direct-path", "renew"
 
 STATS_AGAIN = 0.2
 """Seconds before the path is looked for again while the browser names no selected pair."""
@@ -46,8 +48,15 @@ JOURNAL_AFTER = 1.0
 FIRST_OFFER_AFTER = 3.0
 """Seconds to wait for the other side's first offer before making it here."""
 
-RESTART_AGAIN_AFTER = 5.0
-"""Seconds that an ICE restart has before the next one, while the connection is lost."""
+FIRST_DIRECT_AFTER, LAST_DIRECT_AFTER = 60.0, 1800.0
+"""Seconds on a relay before a direct path is looked for again, doubling from the first to the last."""
+
+ANSWER_AFTER = 0.15
+"""Seconds of silence after which the other side's restart is a reason to reach the server anew: the old socket may
+still receive, and no longer send."""
+
+RENEW_AFTER = 12.0
+"""Seconds that a new `RTCPeerConnection` in place of a lost one has before the next."""
 
 CONFIGURATION_RETRY_AFTER = 2.0
 """Seconds before `GET /ice` is asked again after a failure."""
@@ -55,7 +64,7 @@ CONFIGURATION_RETRY_AFTER = 2.0
 CONFIGURATION_MARGIN = 0.75
 """The part of its lifetime after which an ICE configuration is replaced."""
 
-CONNECTION_TIMERS = (STATS, CONVERSATION, FIRST_OFFER, RECOVERY)
+CONNECTION_TIMERS = (STATS, CONVERSATION, FIRST_OFFER, DIRECT, RENEW, *recovery.TIMERS)
 
 
 @dataclass(slots=True)
@@ -63,13 +72,22 @@ class Connection:
     """What is known of the one `RTCPeerConnection`."""
 
     negotiation: Negotiation
+    recovery: Recovery
     state: str = "new"
     channel_open: bool = False
     established: bool = False
     """Connected at least once."""
-    lost: bool = False
+    replaces: bool = False
+    """Whether it takes the place of one that was lost: the person waits for it, and it is tried until it works."""
     report: PathReport | None = None
     gathering: Gathering = field(default_factory=Gathering)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the person must know that it does not work now."""
+        if not self.established:
+            return self.replaces
+        return self.recovery.is_lost or not self.channel_open
 
 
 @dataclass(slots=True)
@@ -99,6 +117,9 @@ class Session:
     )
     media_problem: str = ""
     faults: int = 0
+    _suspected: frozenset[str] = frozenset()
+    """Hosts of relays that went silent, until they are seen well again."""
+    _direct_after: float = FIRST_DIRECT_AFTER
     journal: Journal = field(init=False)
     _early: list[PeerMessage] = field(default_factory=list)
     _epoch: int = 1
@@ -129,6 +150,10 @@ class Session:
                 return self._hang_up()
             case events.RestartRequested():
                 return self._restart("asked for by the person")
+            case events.NetworkChanged():
+                return self._network_changed(event)
+            case events.VisibilityChanged(hidden):
+                return self._recovery(lambda health: health.hidden(self._now, is_hidden=hidden))
             case events.MessageSubmitted():
                 return self._submit(event.text)
             case events.MediaToggled():
@@ -152,7 +177,7 @@ class Session:
         if self.place is not None:
             match event:
                 case events.SignalingOpened():
-                    return self._rendezvous_did(self.place.opened())
+                    return self._rendezvous_did(self.place.opened(self._now))
                 case events.SignalingClosed():
                     outputs = self.place.closed(event.code, event.reason)
                     self._note("!", "signaling", "signaling closed", code=event.code, reason=event.reason)
@@ -220,14 +245,14 @@ class Session:
             self.connection = None
             result.append(commands.ClosePeer())
         self._early.clear()
-        self.conversation.new_peer()
+        self.conversation.channel_is(is_open=False)
         return result
 
     def _restart(self, why: str) -> list[Command]:
         if self.connection is None:
             return []
         self._note("=", "restart", f"ICE restart, {why}", reason=why)
-        return [commands.RestartIce()]
+        return self._negotiation_did(self.connection.negotiation.restart())
 
     def _submit(self, text: str) -> list[Command]:
         self.message_problem = ""
@@ -290,9 +315,14 @@ class Session:
         result: list[Command] = []
         if configuration.lifetime is not None:
             result.append(commands.StartTimer(ICE_CONFIGURATION, configuration.lifetime * CONFIGURATION_MARGIN))
-        if self.connection is not None:
-            return [*result, commands.SetConfiguration(self.configuration)]
-        return result + self._new_connection()
+        if self.connection is None:
+            return result + self._new_connection()
+        result.append(commands.SetConfiguration(self._ranked(self.configuration)))
+        report, health = self.connection.report, self.connection.recovery
+        if report and report.local.type == "relay" and health.state == "healthy" and not self._suspected:
+            # Some servers cut an allocation soon after its credentials expire: move to the new ones while it works.
+            result += self._restart("the relay's credentials were renewed")
+        return result
 
     def _not_configured(self, event: events.IceConfigurationFailed) -> list[Command]:
         if self.phase != "active":
@@ -318,6 +348,7 @@ class Session:
                     result += self._joined(polite=polite, alone=alone)
                 case PeerArrived():
                     self._note("<", "peer", "the other side is here")
+                    self.conversation.with_partner(self.place.peer if self.place else "")
                     result += self._stream_journal()
                 case PeerGone():
                     self._note("<", "peer", "the other side left")
@@ -348,15 +379,17 @@ class Session:
     def _joined(self, *, polite: bool, alone: bool) -> list[Command]:
         if self.connection is None:
             return []
-        self.connection.negotiation.polite = polite
+        self.connection.negotiation.polite = self.connection.recovery.polite = polite
         if alone:
             return self._negotiation_did(self.connection.negotiation.take_initiative())
+        if self.connection.established:
+            return self._recovery(lambda health: health.server_is_back(self._now))
         return [] if self.connection.negotiation.initiator else [commands.StartTimer(FIRST_OFFER, FIRST_OFFER_AFTER)]
 
     def _peer_gone(self) -> list[Command]:
         result: list[Command] = [commands.CancelTimer(name) for name in CONNECTION_TIMERS]
         self._early.clear()
-        self.conversation.new_peer()
+        self.conversation.channel_is(is_open=False)
         if self.connection is not None:
             self.connection = None
             result.append(commands.ClosePeer())
@@ -376,7 +409,10 @@ class Session:
         agreed = self.connection.negotiation
         if isinstance(message, Description):
             self._note("<", "description", message.type, exchange=message.exchange)
-            return self._negotiation_did(agreed.remote_description(message))
+            return self._negotiation_did(agreed.remote_description(message)) + self._answer_anew(message)
+        if isinstance(message, RelaySuspected):
+            self._note("<", "relay-suspected", f"the other side suspects the relay {message.url}", url=message.url)
+            return self._suspect_relay(message.url)
         data = candidate_data(message)
         self._note("<", "candidate-remote", candidate_words(data), **data)
         return self._negotiation_did(agreed.remote_candidate(message))
@@ -387,8 +423,9 @@ class Session:
         if self.configuration is None or self.place is None:
             return []
         place = self.place
-        self.connection = Connection(Negotiation(polite=place.polite is not False, initiator=False))
-        result: list[Command] = [commands.CreatePeer(self.configuration)]
+        polite = place.polite is not False
+        self.connection = Connection(Negotiation(polite=polite, initiator=False), Recovery(polite=polite))
+        result: list[Command] = [commands.CreatePeer(self._ranked(self.configuration))]
         if place.state == "present" and place.polite is not None:
             result += self._joined(polite=place.polite, alone=initiator or place.was_first)
         early, self._early = self._early, []
@@ -435,6 +472,8 @@ class Session:
             case events.LocalCandidate(candidate, url):
                 data = candidate_data(candidate, url)
                 connection.gathering.candidate(data)
+                if data.get("type") == "relay" and self._suspected:
+                    self._relay_answered(url)
                 self._note(">", "candidate-local", candidate_words(data), **data)
                 return self._negotiation_did(agreed.local_candidate(candidate))
             case events.LocalCandidatesEnded():
@@ -447,6 +486,12 @@ class Session:
             case events.StateChanged(name, value):
                 self._note("=", "state", f"{name} {value}", state=name, value=value)
                 return self._connection_is(connection, value) if name == "connection" else []
+            case events.ChannelOpened("heartbeat"):
+                return self._recovery(lambda health: health.channel_opened(self._now))
+            case events.ChannelClosed("heartbeat"):
+                return []
+            case events.ChannelReceived("heartbeat", text):
+                return self._heard(text)
             case events.ChannelOpened():
                 connection.channel_open = True
                 self._note("=", "channel", f"channel {event.label} open", label=event.label)
@@ -458,7 +503,7 @@ class Session:
                 connection.channel_open = False
                 self.conversation.channel_is(is_open=False)
                 self._note("=", "channel", f"channel {event.label} closed", label=event.label)
-                return []
+                return self._recovery(lambda health: health.channel_closed(self._now))
             case events.ChannelReceived():
                 return self._channel_received(event.text)
             case events.PairChanged():
@@ -471,25 +516,28 @@ class Session:
         connection.state = value
         match value:
             case "connected":
-                connection.lost = False
-                resend = self.conversation.path_changed(self._now)
-                return [commands.CancelTimer(RECOVERY), commands.SampleStats(), *resend]
+                return [commands.SampleStats(), *self.conversation.path_changed(self._now)]
             case "disconnected" | "failed" if self.refusal is not None:
                 return self._fail(self.refusal)
             case "disconnected":
-                connection.lost = True
+                return self._recovery(lambda health: health.suspect("disconnected", self._now))
             case "failed" if connection.established and self.place is not None and self.place.peer_is_away:
                 return self._rendezvous_did(self.place.forget())
             case "failed" if connection.established:
-                connection.lost = True
-                again = commands.StartTimer(RECOVERY, RESTART_AGAIN_AFTER, spread=1.0)
-                return [*self._restart("the connection failed"), again]
+                return self._recovery(lambda health: health.suspect("failed", self._now))
+            case "failed" if connection.replaces:
+                return []  # the timer tries the next one
             case "failed":
                 return self._fail(no_path(connection.gathering, relay_only=self.policy == "relay"))
         return []
 
     def _nothing_gathered(self, connection: Connection) -> list[Command]:
-        if connection.established or connection.gathering.candidates or not connection.gathering.errors:
+        if (
+            connection.established
+            or connection.replaces
+            or connection.gathering.candidates
+            or not connection.gathering.errors
+        ):
             return []
         return self._fail(no_path(connection.gathering, relay_only=self.policy == "relay"))
 
@@ -508,6 +556,11 @@ class Session:
             self._note("=", "stats", report.line(), **report.data())
             resend = []
         result = [commands.StartTimer(STATS, STATS_EVERY), *resend]
+        agreed = connection.negotiation
+        if agreed.state == "stable" and report.local.username_fragment in agreed.fragments[0]:
+            result += self._recovery(lambda health: health.proven(agreed.ice_generation, self._now))
+        if report.path == "relay" and self.policy == "all" and not agreed.polite:
+            result.append(commands.StartTimer(DIRECT, self._direct_after, only_if_idle=True))
         if connection.channel_open and not connection.established:
             connection.established = True
             if not connection.negotiation.polite:
@@ -523,7 +576,141 @@ class Session:
             self._note("!", "message", f"the other side sent what is no message: {error}")
             return []
 
+    # Recovery.
+
+    def _recovery(self, what: Callable[[Recovery], list[recovery.Output]]) -> list[Command]:
+        """Ask the recovery of the connection, if there is one, and do what it says."""
+        if self.connection is None:
+            return []
+        result: list[Command] = []
+        for output in what(self.connection.recovery):
+            match output:
+                case Suspected(evidence):
+                    result += self._suspect(self.connection, evidence)
+                case Attempt(rung, number):
+                    result += self._attempt(rung, number)
+                case Resumed():
+                    result += self.conversation.path_changed(self._now)
+                case Recovered(seconds, attempts):
+                    text = f"the path works again after {seconds:.2f} s"
+                    self._note("=", "recovered", text, seconds=round(seconds, 3), attempts=attempts)
+                    result += self.conversation.path_changed(self._now)
+                case Noticed(what_it_was, seconds):
+                    self._note("=", "no-alarm", what_it_was, seconds=round(seconds, 3))
+                case _:
+                    result.append(output)
+        return result
+
+    def _heard(self, text: str) -> list[Command]:
+        try:
+            return self._recovery(lambda health: health.heard(text, self._now))
+        except MessageError as error:
+            self._note("!", "message", f"the other side sent what is no heartbeat: {error}")
+            return []
+
+    def _network_changed(self, event: events.NetworkChanged) -> list[Command]:
+        self._note("=", "network", f"network {event.kind}", certain=event.certain)
+        if event.kind == "offline":
+            # Nothing can be tried yet, and the silence will say soon enough whether it is true.
+            return []
+        self._direct_after = FIRST_DIRECT_AFTER
+        if self.connection is None or self.connection.recovery.state == "idle":
+            return self._rendezvous_did(self.place.reopen()) if self.place and event.certain else []
+        return self._recovery(lambda health: health.network_changed(self._now, certain=event.certain))
+
+    def _suspect(self, connection: Connection, evidence: recovery.Evidence) -> list[Command]:
+        pulse = connection.recovery.pulse
+        self._note(
+            "!",
+            "suspect",
+            f"the path is suspect: {evidence}",
+            evidence=evidence,
+            silence_ms=round(pulse.silence(self._now) * 1000),
+            patience_ms=round(pulse.patience() * 1000),
+            loss=round(pulse.loss, 4),
+        )
+        # The socket dies with the network, and nobody is told: reach the server anew before anything is sent there.
+        result = self.conversation.hold() + (self._rendezvous_did(self.place.reopen()) if self.place else [])
+        report = connection.report
+        if report and report.local.type == "relay" and evidence != "network-changed":
+            result += self._suspect_relay(report.local.url)
+            result += self._send_to_peer(RelaySuspected(report.local.url))
+        return result
+
+    def _suspect_relay(self, url: str) -> list[Command]:
+        """Set a relay aside for what is gathered from now on, and ask for a spare."""
+        if self.configuration is None:
+            return []
+        self._suspected |= {parse_ice_url(url).host}
+        return [commands.SetConfiguration(self._ranked(self.configuration)), self._fetch_command()]
+
+    def _relay_answered(self, url: str) -> None:
+        host = parse_ice_url(url).host
+        if host in self._suspected and self.connection and self.connection.recovery.state == "healthy":
+            self._suspected -= {host}
+            self._note("=", "relay-well", f"the relay {host} answers again", host=host)
+
+    def _ranked(self, configuration: IceConfiguration) -> IceConfiguration:
+        return configuration.preferring(self._suspected)
+
+    def _attempt(self, rung: recovery.Rung, number: int) -> list[Command]:
+        if self.connection is None or self.configuration is None or self.place is None:
+            return []
+        self._note("=", "attempt", f"attempt {number}: {rung}", rung=rung, number=number)
+        configuration = self._ranked(self.configuration)
+        match rung:
+            case "new-connection":
+                return self._renew()
+            case "relay-only":
+                configuration = configuration.relay_only()
+            case "tcp-only":
+                configuration = configuration.relay_only(over_tcp=True)
+        return [commands.SetConfiguration(configuration), *self._restart(f"attempt {number}")]
+
+    def _renew(self) -> list[Command]:
+        """Put a new `RTCPeerConnection` in the place of one that cannot be mended."""
+        if self.place is None:
+            return []
+        result = self._rendezvous_did(self.place.renew())
+        if self.connection is not None:
+            self.connection.replaces = True
+            result.append(commands.StartTimer(RENEW, RENEW_AFTER, spread=2.0))
+        return result
+
+    def _renew_again(self) -> list[Command]:
+        if self.connection is None or self.connection.established:
+            return []
+        if not self._signaling_is_there:
+            return [commands.StartTimer(RENEW, RENEW_AFTER, spread=2.0)]
+        return self._renew()
+
+    def _answer_anew(self, message: Description) -> list[Command]:
+        """Reach the server anew if the other side restarts and we have not heard it for a moment either."""
+        if self.connection is None or self.place is None or message.type != "offer":
+            return []
+        health = self.connection.recovery
+        if health.state != "healthy" or health.pulse.silence(self._now) < max(
+            ANSWER_AFTER, health.pulse.patience() / 2
+        ):
+            return []
+        return self._rendezvous_did(self.place.reopen())
+
+    def _look_for_direct_path(self) -> list[Command]:
+        self._direct_after = min(self._direct_after * 2, LAST_DIRECT_AFTER)
+        connection = self.connection
+        if connection is None or connection.recovery.state != "healthy" or connection.report is None:
+            return []
+        if connection.report.path == "direct":
+            return []
+        return self._restart("looking for a direct path")
+
     # Timers and the journal.
+
+    def _fetch_configuration(self) -> list[Command]:
+        return [self._fetch_command()] if self.phase == "active" else []
+
+    def _fetch_command(self) -> Command:
+        return commands.FetchIceConfiguration(self.name, tuple(sorted(self._suspected)))
 
     def _timer(self, name: str) -> list[Command]:
         handlers: dict[str, Callable[[], list[Command]]] = {
@@ -531,8 +718,16 @@ class Session:
             JOURNAL: self._stream_journal,
             CONVERSATION: lambda: self.conversation.transmit(self._now),
             FIRST_OFFER: self._take_initiative,
-            RECOVERY: self._recover,
-            ICE_CONFIGURATION: lambda: [commands.FetchIceConfiguration(self.name)] if self.phase == "active" else [],
+            DIRECT: self._look_for_direct_path,
+            RENEW: self._renew_again,
+            ICE_CONFIGURATION: self._fetch_configuration,
+            recovery.BEAT: lambda: self._recovery(lambda health: health.beat(self._now)),
+            recovery.SILENCE: lambda: self._recovery(lambda health: health.silent(self._now)),
+            recovery.SETTLE: lambda: self._recovery(lambda health: health.network_settled(self._now)),
+            recovery.LOST: lambda: self._recovery(lambda health: health.lost()),
+            recovery.ATTEMPT: lambda: self._recovery(
+                lambda health: health.attempt_over(self._now, server_is_there=self._signaling_is_there)
+            ),
         }
         if name in handlers:
             return handlers[name]()
@@ -542,21 +737,16 @@ class Session:
             return self._rendezvous_did(self.place.open())
         if name == rendezvous.SEND_AGAIN:
             return self._rendezvous_did(self.place.send_again(self._now))
+        if name == rendezvous.OPENING:
+            return self._rendezvous_did(self.place.open())
+        if name == rendezvous.PING:
+            return self._rendezvous_did(self.place.check())
         return self._rendezvous_did(self.place.acknowledge())
 
     def _take_initiative(self) -> list[Command]:
         if self.connection is None:
             return []
         return self._negotiation_did(self.connection.negotiation.take_initiative())
-
-    def _recover(self) -> list[Command]:
-        if self.connection is None or not self.connection.lost:
-            return []
-        again = commands.StartTimer(RECOVERY, RESTART_AGAIN_AFTER, spread=1.0)
-        if not self._signaling_is_there:
-            # An offer would only wait there, and grow stale.
-            return [again]
-        return [*self._restart("the connection is still lost"), again]
 
     def _stream_journal(self) -> list[Command]:
         if not self._signaling_is_there:

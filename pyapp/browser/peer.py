@@ -35,7 +35,7 @@ from pyapp.events import (
 from pyapp.ice import IceConfiguration
 from pyapp.messages import Candidate
 
-CHANNELS: dict[ChannelLabel, int] = {"messages": 0}
+CHANNELS: dict[ChannelLabel, int] = {"messages": 0, "heartbeat": 1}
 """Data channels by label: their ids. Both ends make them (`negotiated`), which saves the DCEP exchange (RFC 8832)."""
 
 STATS_FIELDS = [

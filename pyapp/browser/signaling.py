@@ -28,25 +28,28 @@ class Server:
         self._emit = emit
         self._on_error = on_error
         self._invitation = invitation
-        self._socket: Any = None
-        self._listeners: Listeners | None = None
+        self._socket: Socket | None = None
+        self._opening: Socket | None = None
 
     def perform(self, command: ServerCommand) -> None:
         """Begin what `command` says."""
         match command:
-            case commands.FetchIceConfiguration(session):
-                self._fetch(session)
+            case commands.FetchIceConfiguration(session, avoid):
+                self._fetch(session, avoid)
             case commands.OpenSignaling():
-                self._close()
                 self._open()
             case commands.CloseSignaling():
                 self._close()
             case commands.SendSignaling(message):
-                self._socket.send(encode(message))
+                if self._socket is not None:
+                    self._socket.send(encode(message))
 
-    def _fetch(self, session: str) -> None:
+    def _fetch(self, session: str, avoid: tuple[str, ...]) -> None:
         headers = {"Authorization": f"Bearer {self._invitation}"} if self._invitation else {}
-        request = fetch(f"/ice?session={encodeURIComponent(session)}", jsobj({"headers": headers, "cache": "no-store"}))
+        query = "".join(f"&avoid={encodeURIComponent(host)}" for host in avoid)
+        request = fetch(
+            f"/ice?session={encodeURIComponent(session)}{query}", jsobj({"headers": headers, "cache": "no-store"})
+        )
 
         def answered(response: Any) -> None:
             when_settled(response.json(), lambda body: self._configured(response, plain(body)), failed, self._on_error)
@@ -70,18 +73,31 @@ class Server:
         self._emit(IceConfigurationReceived(configuration))
 
     def _open(self) -> None:
+        # Browsers connect one WebSocket to a host at a time: one that is lost on its way holds up the next.
+        if self._opening is not None:
+            self._opening.close()
         scheme = "wss" if location.protocol == "https:" else "ws"
-        self._socket = WebSocket.new(f"{scheme}://{location.host}/ws")
-        self._listeners = Listeners(self._on_error)
-        self._listeners.add(self._socket, "open", lambda _: self._emit(SignalingOpened()))
-        self._listeners.add(self._socket, "close", lambda event: self._closed(int(event.code), str(event.reason)))
-        self._listeners.add(self._socket, "message", lambda event: self._received(event.data))
+        self._opening = Socket(f"{scheme}://{location.host}/ws", self._on_error, self)
 
-    def _closed(self, code: int, reason: str) -> None:
-        self._close()
-        self._emit(SignalingClosed(code, reason))
+    def opened(self, socket: "Socket") -> None:
+        """Take `socket` in the place of the one that was there."""
+        if self._socket is not None:
+            self._socket.close()
+        self._socket, self._opening = socket, None
+        self._emit(SignalingOpened())
 
-    def _received(self, data: Any) -> None:
+    def closed(self, socket: "Socket", code: int, reason: str) -> None:
+        """Forget `socket`; the one that is being opened beside it will tell how it goes on."""
+        if socket is self._socket:
+            self._socket = None
+            if self._opening is None:
+                self._emit(SignalingClosed(code, reason))
+        else:
+            self._opening = None
+            self._emit(SignalingClosed(code, reason))
+
+    def received(self, data: Any) -> None:
+        """Translate a frame."""
         if not isinstance(data, str):
             self._emit(SignalingGarbled("a binary frame"))
             return
@@ -93,9 +109,31 @@ class Server:
         self._emit(SignalingReceived(message))
 
     def _close(self) -> None:
-        if self._listeners is not None:
-            self._listeners.close()
-            self._listeners = None
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        for socket in (self._socket, self._opening):
+            if socket is not None:
+                socket.close()
+        self._socket = self._opening = None
+
+
+class Socket:
+    """One WebSocket. What it says goes to `owner` until it is closed from here."""
+
+    def __init__(self, url: str, on_error: OnError, owner: Server) -> None:
+        self._socket = WebSocket.new(url)
+        self._listeners = Listeners(on_error)
+        self._listeners.add(self._socket, "open", lambda _: owner.opened(self))
+        self._listeners.add(self._socket, "message", lambda event: owner.received(event.data))
+        self._listeners.add(self._socket, "close", lambda event: self._closed(owner, event))
+
+    def send(self, text: str) -> None:
+        """Send a frame; one that is sent after the close is dropped by the browser, and sent again by the core."""
+        self._socket.send(text)
+
+    def close(self) -> None:
+        """Close it, without another word."""
+        self._listeners.close()
+        self._socket.close()
+
+    def _closed(self, owner: Server, event: Any) -> None:
+        self._listeners.close()
+        owner.closed(self, int(event.code), str(event.reason))

@@ -1,0 +1,301 @@
+"""When the path is suspect, what to try next, and when it is proven that it works again.
+
+    idle     --the heartbeat channel opens-->                      healthy
+    healthy  --silence, a change of the network, bad news-->       suspect: a new socket, an ICE restart, messages held
+    suspect  --a beat arrives-->                                   suspect, messages go on
+    suspect  --and the selected pair is of the new generation-->   healthy
+    suspect  --an attempt's deadline passes-->                     suspect, the next rung of the ladder
+
+An attempt counts only while the server can be reached: without it an offer would reach nobody, and climbing the ladder
+would prove nothing.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from pyapp import commands
+from pyapp.commands import Command
+from pyapp.heartbeat import HIDDEN_INTERVAL, INTERVAL, Pulse, decode_beat
+
+BEAT, SILENCE, ATTEMPT, LOST, SETTLE = "beat", "silence", "recovery-attempt", "recovery-lost", "network-settled"
+TIMERS = (BEAT, SILENCE, ATTEMPT, LOST, SETTLE)
+
+FIRST_DEADLINE, LAST_DEADLINE = 0.6, 8.0
+"""Seconds that an attempt has, growing from the first to the last."""
+
+POLITE_EXTRA = 0.3
+"""Seconds that the polite side waits longer, so that two sides do not start their second attempts together."""
+
+LOST_AFTER = 1.0
+"""Seconds of suspicion after which the person is told."""
+
+STALL = 0.15
+"""Seconds by which a timer of our own may be late before the silence is our own stall, and not the other side's."""
+
+SETTLE_AFTER = 0.015
+"""Seconds: the browser's change events come in pairs a few milliseconds apart."""
+
+SUSPECT_INTERVAL = 0.25
+"""Seconds between beats once an outage has lasted a second: beats too must fit into one packet's window."""
+
+Evidence: TypeAlias = Literal[
+    "silence",
+    "not-heard",
+    "no-echo",
+    "network-changed",
+    "disconnected",
+    "failed",
+    "channel-closed",
+]
+
+Rung: TypeAlias = Literal["restart", "relay-only", "tcp-only", "new-connection"]
+
+LADDER: tuple[Rung, ...] = ("restart", "restart", "restart", "relay-only", "tcp-only", "new-connection")
+"""What each attempt tries; after the last one, from the beginning, with longer and longer deadlines."""
+
+
+CLOSED_LADDER: tuple[Rung, ...] = ("restart", "new-connection")
+"""The same when the channel itself is gone: the first attempt only gives a goodbye the time to arrive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspected:
+    """The path no longer works, or may not: hold messages, and reach the server anew."""
+
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Try `rung`."""
+
+    rung: Rung
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """Something was heard again: send what was held."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """It is proven that the path works again, `seconds` after the last sign of life before."""
+
+    seconds: float
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Noticed:
+    """A decision against an alarm: for the journal."""
+
+    what: str
+    seconds: float
+
+
+Outcome: TypeAlias = Suspected | Attempt | Resumed | Recovered | Noticed
+Output: TypeAlias = Command | Outcome
+
+
+@dataclass(slots=True)
+class Recovery:
+    """The health of one connection. `polite` as in the negotiation. Times are seconds on the runner's clock."""
+
+    polite: bool = True
+    state: Literal["idle", "healthy", "suspect"] = "idle"
+    is_lost: bool = False
+    """Whether the suspicion has lasted so long that the person must know."""
+    is_hidden: bool = False
+    attempts: int = 0
+    evidence: Evidence = "silence"
+    last_outage: float | None = None
+    """Seconds that the last outage took."""
+    pulse: Pulse = field(default_factory=Pulse)
+    generation: int = 0
+    """The ICE generation that was seen at work here."""
+    peer_generation: int = 0
+    """The same at the other side, by its beats."""
+    _silent_since: float = 0.0
+    _suspected_at: float = 0.0
+    _resumed: bool = False
+    _resumed_at: float = 0.0
+    _silence_due: float = 0.0
+    _attempted_at: float | None = None
+    _restarted_from: int = 0
+    _healthy_since: float = 0.0
+    _is_open: bool = False
+
+    def channel_opened(self, now: float) -> list[Output]:
+        """Begin to beat and to listen."""
+        self._is_open = True
+        self.pulse.listen(now)
+        if self.state == "idle":
+            self.state = "healthy"
+            self._healthy_since = now
+        return [*self._beat(now), self._listen(now)]
+
+    def channel_closed(self, now: float) -> list[Output]:
+        """Suspect the connection as a whole: a channel does not open again."""
+        self._is_open = False
+        return self.suspect("channel-closed", now)
+
+    def beat(self, now: float) -> list[Output]:
+        """Send the next beat (timer `BEAT`)."""
+        return [] if self.state == "idle" else self._beat(now)
+
+    def heard(self, text: str, now: float) -> list[Output]:
+        """Take a beat of the other side. Raises `MessageError` for what is none."""
+        beat = decode_beat(text)
+        silence, patience = self.pulse.silence(now), self.pulse.patience()
+        self.pulse.heard(beat, now, in_outage=self.state == "suspect")
+        self.peer_generation = beat.generation
+        outputs: list[Output] = [self._listen(now)]
+        if beat.wants_echo:
+            outputs += self._beat(now)
+        if self.state == "suspect":
+            return outputs + self._sign_of_life(now)
+        if beat.echo and self.pulse.patience() < beat.held / 1000 < now - self._healthy_since:
+            # A path that is deaf one way only is known at both ends at once.
+            return outputs + self.suspect("not-heard", now)
+        if silence > 0.6 * patience and self.state == "healthy":
+            outputs.append(Noticed("a late heartbeat, not late enough", silence))
+        return outputs
+
+    def silent(self, now: float) -> list[Output]:
+        """Judge the silence (timer `SILENCE`)."""
+        if self.state != "healthy":
+            return []
+        if now - self._silence_due > STALL:
+            # We were not running ourselves: what came meanwhile is still waiting to be read.
+            self._silence_due = now + STALL
+            return [Noticed("this page stalled", now - self._silence_due + STALL), commands.StartTimer(SILENCE, STALL)]
+        if (left := self.pulse.patience() - self.pulse.silence(now)) > 0:
+            self._silence_due = now + left
+            return [commands.StartTimer(SILENCE, left)]
+        return self.suspect("silence", now)
+
+    def network_changed(self, now: float, *, certain: bool) -> list[Output]:
+        """Take a change event of the browser; one that is not `certain` only makes us ask the other side."""
+        if self.state == "idle":
+            return []
+        if certain:
+            return [commands.StartTimer(SETTLE, SETTLE_AFTER, only_if_idle=True)]
+        trip = self.pulse.round_trip.smoothed or INTERVAL
+        self._silence_due = now + trip + INTERVAL
+        return [*self._beat(now, wants_echo=True), commands.StartTimer(SILENCE, trip + INTERVAL)]
+
+    def network_settled(self, now: float) -> list[Output]:
+        """Act on a change of the network (timer `SETTLE`): what was gathered before it is worth nothing."""
+        if self.state != "suspect":
+            return self.suspect("network-changed", now)
+        self.evidence = "network-changed"
+        self.attempts = 0
+        self._attempted_at = None
+        return [Suspected("network-changed"), *self._attempt(now)]
+
+    def suspect(self, evidence: Evidence, now: float) -> list[Output]:
+        """Become suspicious, if that is news."""
+        if self.state != "healthy":
+            return []
+        self.state = "suspect"
+        self.evidence = evidence
+        self.attempts = 0
+        self._resumed = False
+        self._attempted_at = None
+        self._suspected_at = now
+        self._silent_since = now if self.pulse.heard_at is None else self.pulse.heard_at
+        self._restarted_from = self.generation
+        return [
+            commands.StartTimer(LOST, LOST_AFTER),
+            Suspected(evidence),
+            *self._beat(now),
+            *self._attempt(now),
+        ]
+
+    def lost(self) -> list[Output]:
+        """Tell the person (timer `LOST`)."""
+        self.is_lost = self.state == "suspect" and not self._resumed
+        return []
+
+    def server_is_back(self, now: float) -> list[Output]:
+        """Try at once if what was tried before the server could be reached is too old to count."""
+        if self.state != "suspect" or self._attempted_at is None:
+            return []
+        if now - self._attempted_at < self._deadline():
+            return []
+        return self._attempt(now)
+
+    def attempt_over(self, now: float, *, server_is_there: bool) -> list[Output]:
+        """Go on to the next rung (timer `ATTEMPT`)."""
+        if self.state != "suspect":
+            return []
+        if self._resumed and self.pulse.silence(now) < self.pulse.patience():
+            # The old path works again, and the restart did not get through: it was not needed.
+            self.pulse.paused(self._resumed_at - self._silent_since)
+            return self._recovered(now)
+        self._resumed = False
+        if not server_is_there:
+            return [commands.StartTimer(ATTEMPT, self._deadline())]
+        return self._attempt(now)
+
+    def proven(self, generation: int, now: float) -> list[Output]:
+        """Take it that the selected pair is of `generation`."""
+        self.generation = generation
+        return self._sign_of_life(now) if self.state == "suspect" and self._resumed else []
+
+    def hidden(self, now: float, *, is_hidden: bool) -> list[Output]:
+        """Beat slower in a hidden tab, and say so before its timers slow down."""
+        self.is_hidden = is_hidden
+        return self.beat(now)
+
+    def _sign_of_life(self, now: float) -> list[Output]:
+        outputs: list[Output] = []
+        if not self._resumed:
+            self._resumed = True
+            self._resumed_at = now
+            self.is_lost = False
+            outputs.append(Resumed())
+        if min(self.generation, self.peer_generation) > self._restarted_from:
+            return outputs + self._recovered(now)
+        return [*outputs, commands.SampleStats()]
+
+    def _recovered(self, now: float) -> list[Output]:
+        self.state = "healthy"
+        self.is_lost = False
+        self._healthy_since = now
+        self.last_outage = (self.pulse.heard_at or now) - self._silent_since
+        recovered = Recovered(self.last_outage, self.attempts)
+        self.attempts = 0
+        return [commands.CancelTimer(ATTEMPT), commands.CancelTimer(LOST), recovered, self._listen(now)]
+
+    def _attempt(self, now: float) -> list[Output]:
+        ladder = CLOSED_LADDER if self.evidence == "channel-closed" else LADDER
+        rung = ladder[self.attempts % len(ladder)]
+        self.attempts += 1
+        self._attempted_at = now
+        self._restarted_from = self.generation
+        return [
+            Attempt(rung, self.attempts),
+            commands.StartTimer(ATTEMPT, self._deadline(), spread=0.1 * self.attempts),
+        ]
+
+    def _deadline(self) -> float:
+        trip = self.pulse.round_trip.smoothed or 0.0
+        first = FIRST_DEADLINE + 2 * trip + (POLITE_EXTRA if self.polite else 0.0)
+        # Three quick ones, since the first checks are often lost before the other side's NAT opens; then slower.
+        return min(first * 1.6 ** max(self.attempts - 3, 0), LAST_DEADLINE)
+
+    def _beat(self, now: float, *, wants_echo: bool = False) -> list[Output]:
+        if not self._is_open:
+            return []
+        interval = HIDDEN_INTERVAL if self.is_hidden else INTERVAL
+        if self.state == "suspect" and now - self._suspected_at > LOST_AFTER:
+            interval = max(interval, SUSPECT_INTERVAL)
+        beat = self.pulse.next_beat(now, due=interval, generation=self.generation, wants_echo=wants_echo)
+        return [commands.SendOnChannel("heartbeat", beat.encode()), commands.StartTimer(BEAT, interval)]
+
+    def _listen(self, now: float) -> Command:
+        patience = self.pulse.patience()
+        self._silence_due = now + patience
+        return commands.StartTimer(SILENCE, patience)
