@@ -158,7 +158,9 @@ class Rendezvous:
         """Join: the socket is open."""
         self.state = "joining"
         self._joined_at = now
-        return [commands.SendSignaling(Join(self.session, self.participant, self.key, self.invitation, self.polite))]
+        join = Join(self.session, self.participant, self.key, self.invitation, self.polite)
+        # The welcome to an older socket may have ended the deadline that this one had.
+        return [commands.StartTimer(OPENING, self._patience, only_if_idle=True), commands.SendSignaling(join)]
 
     def closed(self, code: int, reason: str) -> list[Output]:
         """Try again after a pause: the socket closed, or never opened."""

@@ -197,6 +197,8 @@ class Line:
     """The server closes it once `down` is empty."""
     hung_up: bool = False
     """The page closed it; the server sees that once `up` is empty."""
+    is_told: bool = True
+    """Whether the page hears of a cut: what dies with the network dies silently."""
 
     def send(self, message: ClientMessage) -> None:
         assert self.is_open, "a frame before the socket is open"
@@ -209,7 +211,7 @@ class Line:
     @property
     def is_over(self) -> bool:
         """Whether the page would hear of its end now."""
-        return self.cut or (self.closing and not self.down)
+        return self.is_told if self.cut else self.closing and not self.down
 
 
 @dataclass
@@ -271,6 +273,61 @@ class FakeServer:
                 line.closing = True
             elif not line.cut:
                 line.down.append(encode(output.message))
+
+
+@dataclass
+class Sockets:
+    """A page's WebSockets as `browser/signaling.py` has them: one in use, and one that is being opened beside it."""
+
+    server: FakeServer
+    line: Line | None = None
+    opening: Line | None = None
+
+    def open(self) -> Line:
+        if self.opening is not None:
+            self.opening.hung_up = True
+        self.opening = self.server.connect()
+        return self.opening
+
+    def opened(self) -> None:
+        """Use the one that was being opened in the place of the one that was there."""
+        assert self.opening is not None
+        if self.line is not None:
+            self.line.hung_up = True
+        self.line, self.opening = self.opening, None
+        self.line.is_open = True
+
+    def closed(self, line: Line) -> bool:
+        """Forget `line`, and return whether the page is to be told."""
+        line.up.clear()  # what the network lost does not come after the next socket's first frame
+        if line is self.line:
+            self.line = None
+            return self.opening is None
+        self.opening = None
+        return True
+
+    def close(self) -> None:
+        for line in (self.line, self.opening):
+            if line is not None:
+                line.hung_up = True
+        self.line = self.opening = None
+
+    def send(self, message: ClientMessage) -> None:
+        if self.line is not None:
+            self.line.send(message)
+
+    def actions(self) -> list[str]:
+        """Name what the page may see of its sockets next."""
+        result = []
+        if self.opening is not None and not self.opening.cut:
+            result.append("open")
+        if self.line is not None and self.line.down:
+            result.append("hear")
+        if self.line is not None and self.line.is_over:
+            result.append("closed")
+        if self.opening is not None and self.opening.is_over:
+            result.append("refused")
+        return result
 
 
 @dataclass(eq=False)

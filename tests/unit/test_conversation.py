@@ -248,7 +248,8 @@ class TestANewPeer:
         for text in ("one", "two", "three"):
             conversation.submit(text, 0.0)
         conversation.received(encode_frame(Frame(1, "theirs", 1)), 0.1)
-        conversation.new_peer()
+        conversation.channel_is(is_open=False)
+        conversation.with_partner("new")
         assert frames(conversation.transmit(0.2)) == []
         conversation.channel_is(is_open=True)
         outputs = conversation.transmit(0.3)
@@ -260,7 +261,7 @@ class TestANewPeer:
     def test_is_heard_from_its_first_number(self) -> None:
         conversation = opened()
         conversation.received(encode_frame(Frame(1, "old", 0)), 0.0)
-        conversation.new_peer()
+        conversation.with_partner("new")
         conversation.channel_is(is_open=True)
         conversation.received(encode_frame(Frame(1, "new", 0)), 1.0)
         assert said(conversation, mine=False) == ["old", "new"]
@@ -289,7 +290,7 @@ class TestWhatIsShared:
     def test_by_the_old_peer_is_nothing_of_the_new_one(self) -> None:
         conversation = opened()
         conversation.received(encode_frame(Frame(1, self.ON, 0)), 0.0)
-        conversation.new_peer()
+        conversation.with_partner("new")
         assert conversation.shared == self.OFF
 
     def test_while_too_much_waits_is_no_fault(self) -> None:

@@ -12,7 +12,7 @@ PYAPP = ROOT / "pyapp"
 LAYERS = (
     {"messages", "ice"},
     {"events", "delivery", "diagnostics"},
-    {"commands", "verdicts"},
+    {"commands", "verdicts", "heartbeat"},
     {"negotiation", "conversation", "rendezvous", "recovery"},
     {"session"},
     {"console"},
