@@ -91,6 +91,8 @@ class Conversation:
         """Hold everything while the channel is closed, and send what waits when it is open."""
         self._open = is_open
         self._held = False
+        if not is_open:
+            self.shared = NOTHING_SHARED
         self._delivery.path_changed()
 
     def hold(self) -> list[Command]:

@@ -13,13 +13,13 @@ from tests.unit.fakes import stats_of
 from tests.unit.test_session import (
     CONFIGURATION,
     CONNECTED,
-    DISCONNECTED,
     FAILED,
     TURN,
     B,
     Core,
     connected,
     connecting,
+    lost,
     negotiated,
     waiting,
 )
@@ -38,12 +38,6 @@ def joining() -> Core:
 def away() -> Core:
     core = connecting()
     core.do(events.SignalingClosed(1006, ""))
-    return core
-
-
-def lost() -> Core:
-    core = connected()
-    core.do(DISCONNECTED)
     return core
 
 
