@@ -493,8 +493,8 @@ class World:
             case "hear" if sockets.line is not None:
                 self.did(page, page.place.received(sockets.line.receive(), 0.0))
             case "closed" | "refused":
-                line = sockets.line if what == "closed" else sockets.opening
-                if line is not None and sockets.closed(line):
+                gone = sockets.line if what == "closed" else sockets.opening
+                if gone is not None and sockets.closed(gone):
                     self.did(page, page.place.closed(1006, ""))
 
     @staticmethod

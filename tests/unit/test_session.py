@@ -494,7 +494,8 @@ class TestHangingUp:
     def test_while_recovering_leaves_no_timer_behind(self) -> None:
         core = connected()
         core.do(events.MessageSubmitted("x"), FAILED, events.SignalingClosed(1006, ""))
-        assert core.timers.keys() >= {recovery.ATTEMPT, recovery.LOST, recovery.BEAT, "signaling-retry", ICE_CONFIGURATION, STATS}
+        armed = {recovery.ATTEMPT, recovery.LOST, recovery.BEAT, rendezvous.RETRY, ICE_CONFIGURATION, STATS}
+        assert core.timers.keys() >= armed
         core.do(events.HangUpRequested())
         assert core.timers == {}
 
@@ -514,10 +515,7 @@ class TestHangingUp:
             events.SignalingOpened(),
             events.SignalingClosed(1006, ""),
             events.SignalingReceived(PeerJoined(B)),
-            *(
-                events.TimerFired(name)
-                for name in (JOURNAL, ICE_CONFIGURATION, *CONNECTION_TIMERS, *rendezvous.TIMERS)
-            ),
+            *(events.TimerFired(name) for name in (JOURNAL, ICE_CONFIGURATION, *CONNECTION_TIMERS, *rendezvous.TIMERS)),
             events.HangUpRequested(),
             events.RestartRequested(),
         ]
