@@ -41,7 +41,7 @@ TIMERS = (RETRY, ACKNOWLEDGE, SEND_AGAIN, OPENING, PING)
 PING_EVERY = 5.0
 """Seconds between two signs of life of the server: a dead socket is replaced after two of them at most."""
 
-FIRST_PATIENCE, LAST_PATIENCE = 0.15, 4.0
+FIRST_PATIENCE, LAST_PATIENCE = 0.25, 4.0
 """Seconds that a new socket may take beside some round trips: what is lost on its way is not waited for."""
 
 SEND_AGAIN_AFTER = 1.0

@@ -189,6 +189,8 @@ class Peer:
 
     def _local_description_set(self, attempt: int) -> None:
         description = self._pc.localDescription
+        if description is jsnull:
+            return  # the first offer of all, rolled back already: nobody waits for it
         self._emit(LocalDescriptionSet(attempt, SessionDescription(str(description.type), str(description.sdp))))
         self._watch_transport()
 

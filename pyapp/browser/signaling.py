@@ -126,8 +126,9 @@ class Socket:
         self._listeners.add(self._socket, "close", lambda event: self._closed(owner, event))
 
     def send(self, text: str) -> None:
-        """Send a frame; one that is sent after the close is dropped by the browser, and sent again by the core."""
-        self._socket.send(text)
+        """Send a frame, unless the other end is closing already: what is lost so is sent again on the next socket."""
+        if self._socket.readyState == WebSocket.OPEN:
+            self._socket.send(text)
 
     def close(self) -> None:
         """Close it, without another word."""

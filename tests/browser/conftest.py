@@ -202,6 +202,10 @@ class Operator:
     def attribute(self, name: str) -> str:
         return self.page.locator("body").get_attribute(name) or ""
 
+    def expect_generation(self, least: int) -> None:
+        """Wait for ICE generation `least`; a busy machine may make the pages suspicious, and restart once more."""
+        self.expect_attribute("data-ice-generation", re.compile(rf"^([{least}-9]|\d\d)$"))
+
     def connect(self) -> None:
         self.page.locator("#connect").click()
 
@@ -314,8 +318,10 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
     """Open pages; any page error, console error or fault that a test did not take fails it."""
     operators: list[Operator] = []
 
-    def open_one(address: str, *, wait_for: str | None = "ready", **context_options: Any) -> Operator:
-        context = browser.new_context(ignore_https_errors=True, **context_options)
+    def open_one(
+        address: str, *, wait_for: str | None = "ready", by: Browser | None = None, **context_options: Any
+    ) -> Operator:
+        context = (by or browser).new_context(ignore_https_errors=True, **context_options)
         context.add_init_script(WATCH)
         page = context.new_page()
         problems: list[str] = []

@@ -1,0 +1,42 @@
+"""Firefox and Chromium connect, whoever comes first, and both can restart ICE."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Playwright, expect
+
+from tests.browser.conftest import Console, OpenPage, program
+
+
+@pytest.fixture(scope="session")
+def firefox(playwright: Playwright) -> Iterator[Browser]:
+    """Start Debian's Firefox, over WebDriver BiDi."""
+    preferences = {"media.navigator.streams.fake": True, "media.navigator.permission.disabled": True}
+    browser = playwright.firefox.launch(
+        channel="moz-firefox", executable_path=program("firefox-esr"), firefox_user_prefs=preferences
+    )
+    yield browser
+    browser.close()
+
+
+@pytest.mark.parametrize("firefox_first", [True, False], ids=["firefox offers", "chromium offers"])
+def test_both_restart_ice(firefox_first: bool, console: Console, open_page: OpenPage, firefox: Browser) -> None:
+    address = f"{console.address}?session=firefox"
+    browsers: list[Browser | None] = [firefox, None] if firefox_first else [None, firefox]
+    first = open_page(address, by=browsers[0])
+    first.connect()
+    first.expect_state("waiting")
+    second = open_page(address, by=browsers[1])
+    second.connect()
+    for operator in (first, second):
+        operator.expect_state("connected")
+    for generation, restarting in enumerate((first, second, first, second), start=1):
+        restarting.page.locator("#restart-ice").click()
+        for operator in (first, second):
+            operator.expect_generation(generation)
+            operator.expect_state("connected")
+        restarting.send(f"generation {generation}")
+    first.expect_received(["generation 2", "generation 4"])
+    second.expect_received(["generation 1", "generation 3"])
+    first.page.locator("#camera").click()
+    expect(second.page.locator("#remote-video")).to_be_visible()

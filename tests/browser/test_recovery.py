@@ -1,0 +1,85 @@
+"""The session survives what happens to the path."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import Console, OpenPage, pair, program
+from tests.browser.test_access import LAN
+
+TABLE = "ice_console_test"
+
+
+class Path:
+    """The path between the two browsers: every UDP packet that a browser sends to the other is dropped while it is cut.
+
+    The rule names the one address of this run's own network (`.ci/isolated`), and touches nothing else.
+    """
+
+    def cut(self) -> None:
+        self._nft(
+            f"""
+            table inet {TABLE} {{
+                chain out {{
+                    type filter hook output priority 0
+                    ip daddr {LAN} meta l4proto udp drop
+                }}
+            }}
+            """
+        )
+
+    def mend(self) -> None:
+        self._nft(f"add table inet {TABLE}\ndelete table inet {TABLE}\n")
+
+    @staticmethod
+    def _nft(rules: str) -> None:
+        subprocess.run([program("nft"), "-f", "-"], input=rules, text=True, check=True)
+
+
+@pytest.fixture
+def path() -> Iterator[Path]:
+    result = Path()
+    yield result
+    result.mend()
+
+
+def test_what_is_written_while_there_is_no_path_arrives_when_there_is_one(
+    console: Console, open_page: OpenPage, path: Path
+) -> None:
+    first, second = pair(console, open_page, session="dark")
+    first.send("before")
+    second.expect_received(["before"])
+    path.cut()
+    for operator in (first, second):
+        operator.expect_state("recovering")
+        expect(operator.page.locator("#headline")).to_have_text("Reconnecting…")
+    first.send("into the dark")
+    second.send("out of the dark")
+    path.mend()
+    for operator in (first, second):
+        operator.expect_state("connected")
+    second.expect_received(["before", "into the dark"])
+    first.expect_received(["out of the dark"])
+    for operator in (first, second):
+        operator.expect_attribute("data-ice-generation", re.compile("^[1-9]"))
+        operator.take_problems("WebSocket is closed before")  # on a busy machine the first one is given up
+
+
+def test_neither_a_path_nor_a_server_is_no_reason_to_give_up(console: Console, open_page: OpenPage, path: Path) -> None:
+    first, second = pair(console, open_page, session="darker")
+    console.stop()
+    path.cut()
+    for operator in (first, second):
+        operator.expect_state("recovering")
+    first.send("into the dark")
+    path.mend()
+    console.start()
+    for operator in (first, second):
+        operator.expect_state("connected")
+        assert operator.take_problems(
+            "WebSocket connection to .* failed|ERR_CONNECTION_REFUSED|WebSocket is closed before"
+        )
+    second.expect_received(["into the dark"])
