@@ -1,0 +1,118 @@
+// Put into both pages before their own scripts, the console's and the yardstick's alike: it writes numbered messages as a
+// person would, through the page's own field and button, and notes when those of the other side are shown. All times are
+// Unix milliseconds. A message is "who number sent-at".
+
+(() => {
+  const now = () => performance.timeOrigin + performance.now();
+  const later = globalThis.setTimeout.bind(globalThis);
+  let sent, received, states, generations, refused, timer, waiting;
+
+  function forget() {
+    sent = [];
+    received = [];
+    states = [];
+    generations = [];
+    refused = 0;
+    waiting = [];
+  }
+  forget();
+
+  function note(list, value) {
+    if (value !== undefined && list.at(-1)?.[1] !== value) list.push([now(), value]);
+  }
+
+  document.addEventListener("DOMContentLoaded", () => {
+    const messages = document.getElementById("messages");
+    new MutationObserver((records) => {
+      const at = now();
+      for (const { addedNodes } of records) {
+        for (const { textContent } of addedNodes) {
+          const [who, number, sentAt] = textContent.split(" ");
+          if (sentAt !== undefined) received.push([who, Number(number), Number(sentAt), at]);
+        }
+      }
+      waiting = waiting.filter((look) => !look());
+    }).observe(messages, { childList: true });
+    new MutationObserver(() => {
+      note(states, document.body.dataset.state);
+      note(generations, document.body.dataset.iceGeneration);
+    }).observe(document.body, { attributes: true, attributeFilter: ["data-state", "data-ice-generation"] });
+  });
+
+  function write(who) {
+    const field = document.getElementById("message");
+    const at = now();
+    field.value = `${who} ${sent.length + 1} ${at.toFixed(1)}`;
+    try {
+      if (field.form) field.form.requestSubmit();
+      else document.getElementById("send").click();
+    } catch {
+      // A page without a channel: the text stays in its field.
+    }
+    if (field.value === "") {
+      sent.push(at);
+    } else {
+      field.value = "";
+      refused += 1;
+    }
+  }
+
+  // Resolves when `holds` does, looked at whenever something is shown, or after `patience` (ms); says whether it does.
+  const when = (holds, patience) => new Promise((resolve) => {
+    if (holds()) {
+      resolve(true);
+      return;
+    }
+    const end = later(() => resolve(holds()), patience);
+    waiting.push(() => {
+      if (!holds()) return false;
+      clearTimeout(end);
+      resolve(true);
+      return true;
+    });
+  });
+
+  globalThis.pump = {
+    forget,
+
+    start(who, every) {
+      let next = now();
+      const tick = () => {
+        write(who);
+        // At the times that were meant, but what a stall has missed is not made up for.
+        next = Math.max(next + every, now() - every);
+        timer = later(tick, next - now());
+      };
+      tick();
+    },
+
+    stop() {
+      clearTimeout(timer);
+      return sent.length;
+    },
+
+    // Until a message is shown that was sent after `time`.
+    heard: (time, patience) => when(() => received.at(-1)?.[2] > time, patience),
+
+    // Until so many different ones are shown.
+    complete: (count, patience) => when(() => new Set(received.map(([, number]) => number)).size >= count, patience),
+
+    report: () => ({ sent, received, states, generations, refused }),
+  };
+
+  // A hidden tab as Chromium has it: it says so, and its timers fire once a second, all together. (Headless Chromium stays
+  // visible whatever is done; the pump goes on as it was.)
+  let hidden = false;
+  for (const [name, value] of [["hidden", () => hidden], ["visibilityState", () => (hidden ? "hidden" : "visible")]]) {
+    Object.defineProperty(document, name, { configurable: true, get: value });
+  }
+  globalThis.setTimeout = (callback, delay = 0, ...rest) => {
+    if (!hidden) return later(callback, delay, ...rest);
+    const due = performance.now() + delay;
+    return later(callback, Math.ceil(due / 1000) * 1000 - performance.now(), ...rest);
+  };
+  globalThis.pump.hide = (value) => {
+    hidden = value;
+    document.dispatchEvent(new Event("visibilitychange"));
+  };
+})();
