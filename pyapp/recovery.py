@@ -213,6 +213,22 @@ class Recovery:
             *self._attempt(now),
         ]
 
+    def bad_news(self, evidence: Evidence, now: float) -> list[Output]:
+        """Believe the browser that the connection is `disconnected` or `failed`, unless something is being heard.
+
+        Firefox says `failed` for a moment after a restart, while the old path goes on.
+        """
+        if (silence := self.pulse.silence(now)) > self.pulse.patience() / 2:
+            return self.suspect(evidence, now)
+        return [Noticed(f"the browser says {evidence}, and yet the other side is heard", silence)]
+
+    def negotiated(self, now: float) -> list[Output]:
+        """Give a new ICE generation its time from now on, whoever asked for it."""
+        if self.state != "suspect" or self._resumed:
+            return []
+        self._attempted_at = now
+        return [commands.StartTimer(ATTEMPT, self._deadline())]
+
     def lost(self) -> list[Output]:
         """Tell the person (timer `LOST`)."""
         self.is_lost = self.state == "suspect" and not self._resumed
@@ -283,8 +299,8 @@ class Recovery:
     def _deadline(self) -> float:
         trip = self.pulse.round_trip.smoothed or 0.0
         first = FIRST_DEADLINE + 2 * trip + (POLITE_EXTRA if self.polite else 0.0)
-        # Three quick ones, since the first checks are often lost before the other side's NAT opens; then slower.
-        return min(first * 1.6 ** max(self.attempts - 3, 0), LAST_DEADLINE)
+        # The second soon, since the first checks are often lost before the other side's NAT opens; then slower.
+        return min(first * 1.6 ** max(self.attempts - 1, 0), LAST_DEADLINE)
 
     def _beat(self, now: float, *, wants_echo: bool = False) -> list[Output]:
         if not self._is_open:

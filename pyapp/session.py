@@ -457,6 +457,13 @@ class Session:
             return []
 
     def _peer_event(self, connection: Connection, event: Event) -> list[Command]:
+        generation = connection.negotiation.ice_generation
+        result = self._peer_did(connection, event)
+        if connection.negotiation.ice_generation > generation:
+            result += self._recovery(lambda health: health.negotiated(self._now))
+        return result
+
+    def _peer_did(self, connection: Connection, event: Event) -> list[Command]:
         agreed = connection.negotiation
         match event:
             case events.NegotiationNeeded():
@@ -520,11 +527,11 @@ class Session:
             case "disconnected" | "failed" if self.refusal is not None:
                 return self._fail(self.refusal)
             case "disconnected":
-                return self._recovery(lambda health: health.suspect("disconnected", self._now))
+                return self._recovery(lambda health: health.bad_news("disconnected", self._now))
             case "failed" if connection.established and self.place is not None and self.place.peer_is_away:
                 return self._rendezvous_did(self.place.forget())
             case "failed" if connection.established:
-                return self._recovery(lambda health: health.suspect("failed", self._now))
+                return self._recovery(lambda health: health.bad_news("failed", self._now))
             case "failed" if connection.replaces:
                 return []  # the timer tries the next one
             case "failed":
