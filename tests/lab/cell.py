@@ -167,8 +167,10 @@ def _meet(first: End, second: End, session: str, expected: Best, *, camera: bool
     ends = (first, second)
     opened = [end.ask("opened", _OPENING) for end in ends]
     if all(opened):
-        for end, patience in zip(ends, (_SETTLING, _GATHERING), strict=True):
-            end.ask("settled", rank(expected), patience)
+        deadline = time.monotonic() + _SETTLING / 1000
+        for end in ends:
+            left = deadline - time.monotonic()
+            end.ask("settled", rank(expected), max(100.0, left * 1000))
         for end in ends:
             end.ask("gathered", _GATHERING)
             end.ask("told", _TELLING)
@@ -194,9 +196,10 @@ def _journals(served: Served, session: str) -> list[list[dict[str, Any]]]:
     with contextlib.suppress(ValueError):  # a line that is being written
         wait_until(told, _RELEASING)
     entries = served.entries(session)
-    begun = {e["participant"]: e["at"] for e in reversed(entries) if e["event"] == "session" and e["number"]}
+    begun = {e["participant"]: e["at"] for e in reversed(entries) if e["data"].get("session") == session}
     order = sorted(begun, key=begun.__getitem__)[:2]
-    journals = [[e for e in entries if e["participant"] == who] for who in order]
+    # A page tells last what it had not told yet of the session before.
+    journals = [[e for e in entries if e["participant"] == who and e["at"] >= begun[who]] for who in order]
     return [*journals, [], []][:2]
 
 

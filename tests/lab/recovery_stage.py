@@ -216,9 +216,7 @@ def _expect_messages(ends: Sequence[End], after: float, patience: float) -> bool
     """Wait until both show a message that was sent after a Unix time (seconds)."""
     deadline = after + patience
     return all(
-        [
-            end.page.evaluate(f"pump.heard({after * 1000}, {max(deadline - time.time(), 0) * 1000})") for end in ends
-        ]
+        [end.page.evaluate(f"pump.heard({after * 1000}, {max(deadline - time.time(), 0) * 1000})") for end in ends]
     )
 
 
