@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from playwright.sync_api import sync_playwright
 
@@ -16,6 +17,9 @@ from tests.lab import kinds, report, servers
 from tests.lab.grid import Stage, specials, square
 from tests.lab.lab import Lab
 from tests.lab.topology import missing
+
+if TYPE_CHECKING:
+    from tests.lab.cell import Cell
 
 _KINDS = {kind.name: kind for kind in kinds.ALL}
 
@@ -30,7 +34,7 @@ def main() -> int:
         _say("The lab is not what it says: nothing measured in it would count.")
         return 1
     begin = time.monotonic()
-    cells = []
+    cells: list[Cell] = []
     cases = square(options.kinds) + ([] if options.plain else specials(options.kinds))
     with contextlib.ExitStack() as stack:
         chromium = stack.enter_context(sync_playwright()).chromium
@@ -39,6 +43,8 @@ def main() -> int:
         subjects = [stack.enter_context(servers.console(lab, config))]
         if options.side_by_side:
             subjects.append(stack.enter_context(servers.yardstick(lab, config)))
+        # Whoever stops a run sees what it has measured.
+        stack.enter_context(contextlib.suppress(KeyboardInterrupt))
         for ms in options.delay:
             with Stage(lab, chromium, ms=ms, snap=options.snap) as stage:
                 for number, case in enumerate(cases, 1):
@@ -57,7 +63,8 @@ def main() -> int:
     page = report.write(run, options.report)
     _say(report.text(cells, options.kinds))
     _say(f"{len(cells)} cells in {time.monotonic() - begin:.0f} s. Report: {page}")
-    return 0 if all(cell.good for cell in cells) else 1
+    complete = {(cell.ms, cell.name) for cell in cells} == {(ms, case.name) for ms in options.delay for case in cases}
+    return 0 if complete and all(cell.good for cell in cells) else 1
 
 
 def _options() -> argparse.Namespace:
