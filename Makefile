@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test run test check lint format types unit browser lab clean
+.PHONY: help setup setup-test build run test check lint format types unit browser lab clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -32,10 +32,13 @@ node_modules/.package-lock.json: package.json package-lock.json .npmrc
 	npm ci --no-progress
 	@touch $@
 
-run: setup  ## serve the console; ARGS="--port 9000" go to server.py
+build: node_modules/.package-lock.json  ## prepare the runtime that the page loads, if its inputs changed
+	@node runtime/build.mjs
+
+run: setup build  ## serve the console; ARGS="--port 9000" go to server.py
 	$(PY) server.py $(ARGS)
 
-test: setup-test  ## every test: lint, types, unit, browser, lab
+test: setup-test build  ## every test: lint, types, unit, browser, lab
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
@@ -57,10 +60,10 @@ types: $(VENV)/.dev  ## mypy --strict
 unit: $(VENV)/.dev  ## the pure core and the server, no browser
 	$(PY) -m pytest tests/unit
 
-browser: setup-test  ## real Chromium, real coturn, on a network of their own
+browser: setup-test build  ## real Chromium, real coturn, on a network of their own
 	.ci/isolated $(PY) -m pytest tests/browser
 
-lab: setup-test  ## every NAT kind against every other
+lab: setup-test build  ## every NAT kind against every other
 	$(PY) -m tests.lab $(ARGS)
 
 clean:  ## remove what setup and tests made

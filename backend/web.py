@@ -7,13 +7,12 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractAccessLogger
-from aiohttp.typedefs import Handler
 
 from backend.access import host_name, is_local, is_loopback, is_own_origin
+from backend.assets import Assets
 from backend.choosing import ice_configuration
 from backend.coturn import HOW_TO_INSTALL, Coturn, coturn_configuration, find_coturn
 from backend.ice_servers import ConfiguredServer, read_ice_servers
@@ -27,6 +26,7 @@ from pyapp.messages import Error, Join, MessageError, check_session_name, encode
 _log = logging.getLogger("ice_console.http")
 
 SETTINGS = web.AppKey("SETTINGS", Settings)
+ASSETS = web.AppKey("ASSETS", Assets)
 SERVERS = web.AppKey("SERVERS", tuple[ConfiguredServer, ...])
 JOURNAL = web.AppKey("JOURNAL", Journal)
 SIGNALING = web.AppKey("SIGNALING", Signaling)
@@ -64,7 +64,7 @@ _CONTENT_TYPES = {
     ".json": "application/json",
     ".mjs": "text/javascript; charset=utf-8",
     ".png": "image/png",
-    ".py": "text/x-python; charset=utf-8",
+    ".pyc": "application/octet-stream",
     ".svg": "image/svg+xml",
     ".wasm": "application/wasm",
     ".webmanifest": "application/manifest+json",
@@ -73,52 +73,24 @@ _CONTENT_TYPES = {
     ".zip": "application/zip",
 }
 
-# PyScript's own extras: none is used, and each would be fetched.
-_PLUGINS_OFF = ["!codemirror", "!deprecations-manager", "!donkey", "!error", "!py-editor", "!py-game", "!py-terminal"]
-
-
-@dataclass(frozen=True, slots=True)
-class Folder:
-    """Files under `path` that are served under `url`: only those with these suffixes, or these names if given."""
-
-    url: str
-    path: str
-    suffixes: frozenset[str]
-    names: frozenset[str] = frozenset()
-
-
-_FOLDERS = (
-    Folder("/static", "static", frozenset(_CONTENT_TYPES)),
-    Folder("/pyapp", "pyapp", frozenset({".py"})),
-    Folder("/vendor/pyscript", "node_modules/@pyscript/core/dist", frozenset({".js", ".css"})),
-    Folder(
-        "/vendor/pyodide",
-        "node_modules/pyodide",
-        frozenset({".mjs", ".wasm", ".zip", ".json"}),
-        frozenset({"pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json"}),
-    ),
-)
-
 
 def create_app(settings: Settings) -> web.Application:
     """Return the application. Raises `StartError` if the settings cannot be served."""
-    for needed in ("node_modules/@pyscript/core/dist/core.js", "node_modules/pyodide/pyodide.mjs"):
-        if not (settings.root / needed).is_file():
-            raise StartError(f"{needed} is missing: run 'make setup' first")
+    assets = Assets(settings.root)
     existing_key()  # a key that is too short stops the start, not the first guest
     app = web.Application()
     app[SETTINGS] = settings
+    app[ASSETS] = assets
     app[SERVERS] = read_ice_servers(settings.config) if settings.config else ()
     app[JOURNAL] = Journal(settings.journal, limits=settings.limits)
     app[SIGNALING] = Signaling(hold=settings.hold, limits=settings.limits, journal=app[JOURNAL])
     app.add_routes(
         [
             web.get("/", _page),
-            web.get("/pyscript.json", _pyscript),
+            web.get("/assets/{path:.+}", _asset),
             web.get("/ice", _ice),
             web.get("/ws", _signaling),
             web.get("/healthz", _health),
-            *(web.get(folder.url + "/{name:.+}", _files(folder)) for folder in _FOLDERS),
         ]
     )
     app.on_response_prepare.append(_add_security_headers)
@@ -192,39 +164,33 @@ class AccessLog(AbstractAccessLogger):
 
 
 async def _page(request: web.Request) -> web.StreamResponse:
-    return _file(request.app[SETTINGS].root / "index.html")
+    document = await asyncio.to_thread(request.app[ASSETS].document)
+    # Never stale: kept by the browser, but asked for each time, and not sent again if it is the same.
+    headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+    compress = "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, "")
+    etag = f"{document.tag}-gzip" if compress else document.tag
+    if any(known.value in (etag, "*") for known in request.if_none_match or ()):
+        response = web.Response(status=304, headers=headers)
+    elif compress:
+        encoding = {"Content-Encoding": "gzip", "Content-Type": _CONTENT_TYPES[".html"]}
+        response = web.Response(body=document.compressed, headers=headers | encoding)
+    else:
+        response = web.Response(body=document.body, headers=headers | {"Content-Type": _CONTENT_TYPES[".html"]})
+    response.etag = etag
+    return response
 
 
-def _files(folder: Folder) -> Handler:
-    async def serve(request: web.Request) -> web.StreamResponse:
-        name = request.match_info["name"]
-        root = (request.app[SETTINGS].root / folder.path).resolve()
-        try:
-            path = (root / name).resolve()
-        except (ValueError, OSError):
-            raise web.HTTPNotFound from None
-        is_served = path.is_relative_to(root) and path.suffix in folder.suffixes and path.is_file()
-        if not is_served or (folder.names and name not in folder.names):
-            raise web.HTTPNotFound
-        return _file(path)
-
-    return serve
-
-
-def _file(path: Path) -> web.FileResponse:
-    # Kept by the browser, but asked for each time (304 by its ETag): a new version is never mixed with an old one.
-    return web.FileResponse(path, headers={"Content-Type": _CONTENT_TYPES[path.suffix], "Cache-Control": "no-cache"})
-
-
-async def _pyscript(request: web.Request) -> web.Response:
-    root = request.app[SETTINGS].root
-    modules = sorted(path.relative_to(root).as_posix() for path in (root / "pyapp").rglob("*.py"))
-    configuration = {
-        "interpreter": "/vendor/pyodide/pyodide.mjs",
-        "plugins": _PLUGINS_OFF,
-        "files": {f"/{module}": f"./{module}" for module in modules},
+async def _asset(request: web.Request) -> web.StreamResponse:
+    path = request.app[ASSETS].file(request.match_info["path"])
+    if path is None or path.suffix not in _CONTENT_TYPES:
+        raise web.HTTPNotFound
+    # aiohttp picks the file's .br or .gz by Accept-Encoding, and answers conditional and partial requests.
+    headers = {
+        "Content-Type": _CONTENT_TYPES[path.suffix],
+        "Cache-Control": "public, max-age=31536000, immutable",
+        "Vary": "Accept-Encoding",
     }
-    return web.json_response(configuration, headers={"Cache-Control": "no-cache"})
+    return web.FileResponse(path, headers=headers)
 
 
 async def _health(_request: web.Request) -> web.Response:

@@ -6,25 +6,30 @@
 // Loading is over when Python sets the performance mark `console-ready`. From then on only a crash of the Python
 // program itself is shown from here, because then nobody else is left to show it.
 
-const CORE = "/vendor/pyscript/core.js";
-
-// What PyScript announces (`py:progress`), in the order in which it happens.
-const STEPS = new Map([
-  ["Loading Pyodide", "Loading Python"],
-  ["Loading interpreter", "Starting Python"],
-  ["Loading files", "Loading the console"],
-  ["Loaded Pyodide", "Starting the console"],
-]);
-
 const { body, documentElement: root } = document;
 const byId = (id) => document.getElementById(id);
+const { interpreter, runtime } = JSON.parse(document.querySelector('script[type="py"]').getAttribute("config"));
+
+// The bar is full when the console is ready; all that is downloaded is this much of it.
+const DOWNLOADED = 0.8;
 const isReady = () => performance.getEntriesByName("console-ready").length > 0;
 
 let settled = false; // ready, or failed for good
 
-function showStep(number, text) {
-  byId("boot-progress").value = number;
+function showProgress(part, text) {
+  byId("boot-progress").value = part;
   byId("detail").textContent = text;
+}
+
+let received = 0; // bytes, of files that are complete
+
+function showDownload(bytes) {
+  received += bytes;
+  const megabytes = (count) => (count / 1e6).toFixed(1);
+  const part = Math.min(received / runtime.bytes, 1);
+  const complete = received >= runtime.bytes;
+  const text = `Loading: ${megabytes(Math.min(received, runtime.bytes))} of ${megabytes(runtime.bytes)} MB`;
+  showProgress(part * DOWNLOADED, complete ? "Starting Python…" : text);
 }
 
 function fail(headline, detail, cause) {
@@ -94,8 +99,7 @@ new PerformanceObserver((_, observer) => {
 }).observe({ type: "mark", buffered: true });
 
 addEventListener("py:progress", ({ detail }) => {
-  const step = [...STEPS.keys()].indexOf(detail);
-  if (!settled && step >= 0) showStep(step + 2, `${STEPS.get(detail)}…`);
+  if (!settled && detail === "Loaded Pyodide") showProgress(0.9, "Starting the console…");
 });
 
 const whileLoading = (handler) => (event) => {
@@ -109,13 +113,15 @@ addEventListener(
   whileLoading(({ violatedDirective, blockedURI }) => failedToLoad(`${violatedDirective} blocked ${blockedURI}`)),
 );
 
-// Pyodide waits forever for a part that came as an error, or as the log-in page of a hotel's network.
+// What has arrived moves the bar. Pyodide waits forever for a part that came as an error, as the log-in page of a hotel's
+// network, or not at all.
 new PerformanceObserver((list, observer) => {
   if (settled) observer.disconnect();
-  for (const { name, responseStatus, contentType } of list.getEntries()) {
-    const ours = /^\/(vendor|pyapp)\/|^\/pyscript\.json$/.test(new URL(name).pathname);
-    const wrong = responseStatus >= 400 || contentType === "text/html";
-    if (ours && wrong && !settled) failedToLoad(`${name}: HTTP status ${responseStatus}, ${contentType || "no type"}`);
+  for (const { name, responseStatus, contentType, encodedBodySize } of list.getEntries()) {
+    if (settled || !new URL(name).pathname.startsWith("/assets/")) continue;
+    const missing = responseStatus >= 400 || (responseStatus === 0 && encodedBodySize === 0);
+    if (!missing && contentType !== "text/html") showDownload(encodedBodySize);
+    else failedToLoad(`${name}: ${responseStatus ? `HTTP status ${responseStatus}, ${contentType || "no type"}` : "no answer"}`);
   }
 }).observe({ type: "resource", buffered: true });
 
@@ -132,8 +138,7 @@ new MutationObserver((records, observer) => {
 async function load() {
   const refused = refusal();
   if (refused) return fail(...refused);
-  showStep(1, "Loading PyScript…");
-  const { hooks } = await import(CORE);
+  const [{ hooks }] = await Promise.all([import(`/assets/${runtime.groups.pyscript}/core.js`), import(interpreter)]);
   // Its default hook for workers is made with Function(), which the page's Content-Security-Policy refuses.
   hooks.worker.onBeforeRunAsync.clear();
   // PyScript prints what stopped the Python program, or kept it from starting, and tells nobody.

@@ -62,6 +62,12 @@ def program(name: str) -> str:
     return path
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _prepared_runtime() -> None:
+    """Test what would be shipped: the prepared runtime for the sources as they are now."""
+    subprocess.run([program("node"), "runtime/build.mjs"], cwd=ROOT, check=True)
+
+
 @dataclass
 class Console:
     """A running `server.py`. `log` is all that it printed so far."""

@@ -1,6 +1,7 @@
 """A real server on a free port, with a small stand-in for the folder that it serves."""
 
 import contextlib
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,11 @@ import pytest
 from backend.settings import Settings
 from backend.web import Serving, serving
 
+GROUPS = {
+    name: f"{name}-{'0123456789abcdef'}" for name in ("pyodide", "pyscript", "page", "library", "console", "modules")
+}
 FILES = {
-    "index.html": "<!doctype html><title>ICE Console</title>",
+    "index.html": '<!doctype html><link href="/assets/page/console.css"><!-- preload --><script config=""></script>',
     "server.py": "raise SystemExit",
     "static/console.css": "body {}",
     "static/boot.mjs": "export {};",
@@ -19,10 +23,21 @@ FILES = {
     "pyapp/main.py": "print()",
     "pyapp/browser/peer.py": "print()",
     "pyapp/secret.txt": "not served",
-    "node_modules/@pyscript/core/dist/core.js": "export {};",
-    "node_modules/pyodide/pyodide.mjs": "export {};",
-    "node_modules/pyodide/pyodide.asm.wasm": "wasm",
-    "node_modules/pyodide/package.json": "{}",
+    f"build/assets/{GROUPS['page']}/console.css": "body {}",
+    f"build/assets/{GROUPS['page']}/boot.mjs": "export {};",
+    f"build/assets/{GROUPS['page']}/notes.txt": "not served",
+    f"build/assets/{GROUPS['pyodide']}/pyodide.asm.wasm": "wasm",
+    f"build/assets/{GROUPS['modules']}/json.decoder.pyc": "pyc",
+    "build/assets/manifest.json": json.dumps(
+        {
+            "groups": GROUPS,
+            # The hashes of `static` and `pyapp` above, as runtime/build.mjs makes them.
+            "sources": {"page": "3f5a0d1d39c7c4a1", "console": "0"},
+            "bytes": 1,
+            "preload": [["pyodide", "pyodide.mjs"]],
+            "lock": {"info": {}, "packages": {}},
+        }
+    ),
 }
 
 

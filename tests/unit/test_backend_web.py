@@ -17,6 +17,7 @@ from backend.invitations import KEY_VARIABLE, issue_invitation, key_made_if_miss
 from backend.settings import Settings, StartError, TlsFiles
 from backend.web import SECURITY_HEADERS, Serving, create_app, serving
 from pyapp.messages import Error, Join, Welcome, decode_server, encode
+from tests.unit.conftest import GROUPS
 
 KEY = "k" * 40
 ELSEWHERE = {"X-Forwarded-For": "203.0.113.9"}
@@ -58,14 +59,10 @@ def turn_file(tmp_path: Path) -> Path:
     ("path", "content_type"),
     [
         ("", "text/html"),
-        ("static/console.css", "text/css"),
-        ("static/boot.mjs", "text/javascript"),
-        ("pyapp/main.py", "text/x-python"),
-        ("pyapp/browser/peer.py", "text/x-python"),
-        ("vendor/pyscript/core.js", "text/javascript"),
-        ("vendor/pyodide/pyodide.mjs", "text/javascript"),
-        ("vendor/pyodide/pyodide.asm.wasm", "application/wasm"),
-        ("pyscript.json", "application/json"),
+        (f"assets/{GROUPS['page']}/console.css", "text/css"),
+        (f"assets/{GROUPS['page']}/boot.mjs", "text/javascript"),
+        (f"assets/{GROUPS['pyodide']}/pyodide.asm.wasm", "application/wasm"),
+        (f"assets/{GROUPS['modules']}/json.decoder.pyc", "application/octet-stream"),
         ("healthz", "application/json"),
         ("ice", "application/json"),
     ],
@@ -76,7 +73,8 @@ async def test_what_is_served(start: Start, http: aiohttp.ClientSession, path: s
         assert response.status == 200
         assert response.content_type == content_type
         assert {name: response.headers[name] for name in SECURITY_HEADERS} == SECURITY_HEADERS
-        assert "no-" in response.headers["Cache-Control"]
+        kept = response.headers["Cache-Control"]
+        assert "immutable" in kept if path.startswith("assets/") else "no-" in kept
         assert "Strict-Transport-Security" not in response.headers
 
 
@@ -85,18 +83,18 @@ async def test_what_is_served(start: Start, http: aiohttp.ClientSession, path: s
     [
         "nothing",
         "server.py",
-        "static/",
-        "static/notes.txt",
-        "static/missing.css",
-        "static/../server.py",
-        "static/%2e%2e/server.py",
-        "static/..%2fserver.py",
-        "static/%2fetc%2fhostname.css",
-        "static/%00.css",
-        "pyapp/secret.txt",
-        "pyapp/../server.py",
-        "vendor/pyodide/package.json",
-        "vendor/pyodide/../@pyscript/core/dist/core.js",
+        "static/console.css",
+        "pyapp/main.py",
+        "assets/",
+        "assets/manifest.json",
+        f"assets/{GROUPS['page']}/",
+        f"assets/{GROUPS['page']}/notes.txt",
+        f"assets/{GROUPS['page']}/missing.css",
+        f"assets/{GROUPS['page']}/../../../server.py",
+        f"assets/{GROUPS['page']}/%2e%2e/manifest.json",
+        f"assets/{GROUPS['page']}/..%2fmanifest.json",
+        f"assets/{GROUPS['page']}/%2fetc%2fhostname.css",
+        f"assets/{GROUPS['page']}/%00.css",
         "node_modules/pyodide/pyodide.mjs",
     ],
 )
@@ -105,23 +103,6 @@ async def test_what_is_not_served(start: Start, http: aiohttp.ClientSession, pat
     async with http.get(yarl.URL(server.address + path, encoded=True)) as response:
         assert response.status == 404
         assert {name: response.headers[name] for name in SECURITY_HEADERS} == SECURITY_HEADERS
-
-
-async def test_a_link_out_of_the_folder_is_not_followed(
-    start: Start, http: aiohttp.ClientSession, server_root: Path
-) -> None:
-    (server_root / "static" / "link.css").symlink_to("/etc/hostname")
-    server = await start()
-    async with http.get(server.address + "static/link.css") as response:
-        assert response.status == 404
-
-
-async def test_a_file_that_the_browser_has_is_not_sent_again(start: Start, http: aiohttp.ClientSession) -> None:
-    server = await start()
-    async with http.get(server.address + "static/console.css") as response:
-        tag = response.headers["ETag"]
-    async with http.get(server.address + "static/console.css", headers={"If-None-Match": tag}) as response:
-        assert response.status == 304
 
 
 async def test_the_security_policy_allows_no_eval_and_no_inline_script(
@@ -134,18 +115,6 @@ async def test_the_security_policy_allows_no_eval_and_no_inline_script(
     assert policy["script-src"] == "'self' 'wasm-unsafe-eval'"
     assert policy["frame-ancestors"] == policy["base-uri"] == policy["form-action"] == "'none'"
     assert "unsafe-inline" not in str(policy)
-
-
-async def test_pyscript_is_told_every_module_and_our_own_interpreter(start: Start, http: aiohttp.ClientSession) -> None:
-    server = await start()
-    async with http.get(server.address + "pyscript.json") as response:
-        configuration = await response.json()
-    assert configuration["interpreter"] == "/vendor/pyodide/pyodide.mjs"
-    assert configuration["files"] == {
-        "/pyapp/browser/peer.py": "./pyapp/browser/peer.py",
-        "/pyapp/main.py": "./pyapp/main.py",
-    }
-    assert all(plugin.startswith("!") for plugin in configuration["plugins"])
 
 
 async def test_ice_for_a_caller_on_this_machine(start: Start, http: aiohttp.ClientSession, turn_file: Path) -> None:
@@ -290,8 +259,8 @@ async def test_no_invitation_is_in_a_log(
     assert token not in "".join(path.read_text() for path in (tmp_path / "journal").iterdir())
 
 
-async def test_a_server_that_lacks_its_packages_says_how_to_get_them(tmp_path: Path) -> None:
-    with pytest.raises(StartError, match="run 'make setup'"):
+async def test_a_server_without_a_build_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(StartError, match="run 'make build'"):
         create_app(Settings(root=tmp_path, journal=tmp_path / "journal"))
 
 

@@ -1,0 +1,142 @@
+"""What the page is made of: the groups that `make build` prepared, or newer sources of ours in their place.
+
+`runtime/build.mjs` explains the layout of `build/assets`. A group's folder has the hash of its content in its name, so
+whatever is in it never changes, and a page that was loaded before a deploy still finds what it was made for.
+
+Whoever edits `static/` or `pyapp/` sees the change at the next reload: sources that differ from those of the build are
+put into a group of their own, uncompiled and uncompressed.
+"""
+
+import gzip
+import hashlib
+import html
+import io
+import json
+import os
+import re
+import shutil
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backend.settings import StartError
+
+FOLDER = "build/assets"
+_PATH = re.compile(r"[a-z]+-[0-9a-f]{16}/[\w-][\w.-]*", re.ASCII)
+_PAGE_FILE = re.compile(r"\.(css|ico|mjs|png|svg|webp|woff2)$")
+_APP_FILE = re.compile(r"\.py$")
+
+# PyScript's own extras: none is used, and each would be fetched.
+_PLUGINS_OFF = ["!codemirror", "!deprecations-manager", "!donkey", "!error", "!py-editor", "!py-game", "!py-terminal"]
+_NO_PLUGINS = f"<mpy-config hidden>{html.escape(json.dumps({'plugins': _PLUGINS_OFF}), quote=False)}</mpy-config>"
+"""PyScript loads them for its other interpreter as well, although no script on the page is for that one."""
+
+_Files = dict[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """The page as it is sent, plain and compressed. `tag` changes with it."""
+
+    body: bytes
+    compressed: bytes
+    tag: str
+
+
+class Assets:
+    """The prepared runtime under `root`. Raises `StartError` if there is none."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._folder = root / FOLDER
+        self._digests: dict[str, tuple[object, str]] = {}
+        if not (self._folder / "manifest.json").is_file():
+            raise StartError(f"{FOLDER}/manifest.json is missing: run 'make build' first")
+
+    def file(self, path: str) -> Path | None:
+        """Return the file for `GROUP-HASH/NAME`, if there is one to be served."""
+        if not _PATH.fullmatch(path):
+            return None
+        file = self._folder / path
+        return file if file.is_file() and not file.is_symlink() else None
+
+    def document(self) -> Document:
+        """Return the page, with the names of what it is made of now."""
+        manifest: dict[str, Any] = json.loads((self._folder / "manifest.json").read_bytes())
+        groups: dict[str, str] = manifest["groups"]
+        for name, files in (("page", self._page_files()), ("console", self._app_files())):
+            if self._digest_of(name, files) != manifest["sources"][name]:
+                groups[name] = self._live_group(name, files)
+        configuration = {
+            "interpreter": f"/assets/{groups['page']}/interpreter.mjs",
+            "plugins": _PLUGINS_OFF,
+            "runtime": {"groups": groups, "bytes": manifest["bytes"], "lock": manifest["lock"]},
+        }
+        preload = [f'<link rel="modulepreload" href="/assets/{groups[g]}/{file}">' for g, file in manifest["preload"]]
+        text = (self._root / "index.html").read_text(encoding="utf-8")
+        for name, value in groups.items():
+            text = text.replace(f"/assets/{name}/", f"/assets/{value}/")
+        text = text.replace("<!-- preload -->", "".join(preload)).replace("<!-- plugins off -->", _NO_PLUGINS)
+        text = text.replace('config=""', f'config="{html.escape(json.dumps(configuration))}"')
+        body = text.encode()
+        return Document(body, gzip.compress(body, mtime=0), hashlib.sha256(body).hexdigest()[:16])
+
+    def _page_files(self) -> dict[str, Path]:
+        return _listed(self._root / "static", _PAGE_FILE)
+
+    def _app_files(self) -> dict[str, Path]:
+        return _listed(self._root / "pyapp", _APP_FILE)
+
+    def _digest_of(self, name: str, files: dict[str, Path]) -> str:
+        """Return the hash of the files' content, which is only read if their times or sizes changed."""
+        seen = [(path, (stat := file.stat()).st_mtime_ns, stat.st_size) for path, file in files.items()]
+        if self._digests.get(name, (None, ""))[0] != seen:
+            self._digests[name] = (seen, _digest({path: file.read_bytes() for path, file in files.items()}))
+        return self._digests[name][1]
+
+    def _live_group(self, name: str, files: dict[str, Path]) -> str:
+        """Put sources that are newer than the build into a group, and return its name."""
+        content = {path: file.read_bytes() for path, file in files.items()}
+        if name == "console":
+            content = {"console.zip": _archive(content)}
+        group = f"{name}-{_digest(content)}"
+        if not (self._folder / group).is_dir():
+            unfinished = Path(tempfile.mkdtemp(prefix=".new-", dir=self._folder))
+            for path, data in content.items():
+                (unfinished / path).write_bytes(data)
+            unfinished.chmod(0o755)
+            try:
+                unfinished.rename(self._folder / group)
+            except OSError:  # another server was quicker
+                shutil.rmtree(unfinished)
+        return group
+
+
+def _listed(folder: Path, pattern: re.Pattern[str]) -> dict[str, Path]:
+    found = {
+        (Path(parent) / name).relative_to(folder).as_posix(): Path(parent) / name
+        for parent, _, names in os.walk(folder)
+        for name in names
+        if pattern.search(name)
+    }
+    return dict(sorted(found.items()))
+
+
+def _digest(files: _Files) -> str:
+    """Return what `digest()` of `runtime/build.mjs` returns."""
+    hashed = hashlib.sha256()
+    for name, content in files.items():
+        hashed.update(f"{name}\0{len(content)}\0".encode())
+        hashed.update(content)
+    return hashed.hexdigest()[:16]
+
+
+def _archive(sources: _Files) -> bytes:
+    """Pack `pyapp` as sources: Python compiles them in the page, and shows their lines in tracebacks."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, content in sources.items():
+            archive.writestr(zipfile.ZipInfo(f"pyapp/{name}"), content)
+    return packed.getvalue()

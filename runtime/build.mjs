@@ -1,0 +1,154 @@
+// Prepares the runtime that the page loads: `node runtime/build.mjs`, or `make build`. docs/boot.md says what and why.
+//
+// In: Pyodide and PyScript as installed, `static/`, `pyapp/`. Out, in build/assets: groups of files, each in a folder
+// that is named after the group and a hash of its content, compressed beforehand; and manifest.json, which says which
+// groups belong together. Folders of earlier builds stay for a week: a page loaded before a deploy may still ask for them.
+
+import { createHash } from "node:crypto";
+import fs from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import zlib from "node:zlib";
+
+const ROOT = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const ASSETS = path.join(ROOT, "build", "assets");
+const PYODIDE = path.join(ROOT, "node_modules", "pyodide");
+const PYSCRIPT = path.join(ROOT, "node_modules", "@pyscript", "core", "dist");
+const KEPT_FOR = 7 * 24 * 3600 * 1000;
+const TOO_SMALL_TO_COMPRESS = 256;
+
+const read = (...parts) => fs.readFileSync(path.join(...parts));
+
+/** The files under `folder` whose names match, as [path with slashes, content], in the order of their paths. */
+function files(folder, pattern) {
+  return fs
+    .readdirSync(folder, { recursive: true })
+    .map((name) => name.split(path.sep).join("/"))
+    .filter((name) => pattern.test(name))
+    .sort()
+    .map((name) => [name, read(folder, name)]);
+}
+
+/** The hash of a set of files. backend/assets.py makes the same one, to see whether the sources have changed since. */
+function digest(entries) {
+  const hash = createHash("sha256");
+  for (const [name, content] of entries) hash.update(`${name}\0${content.length}\0`).update(content);
+  return hash.digest("hex").slice(0, 16);
+}
+
+const brotli = promisify(zlib.brotliCompress);
+const gzip = promisify(zlib.gzip);
+
+/** Write a group into a folder of its own, if it is not there already, and return the folder's name. */
+async function group(name, entries, { compress = true } = {}) {
+  const folder = `${name}-${digest(entries)}`;
+  const target = path.join(ASSETS, folder);
+  if (fs.existsSync(target)) {
+    fs.utimesSync(target, new Date(), new Date()); // in use, so not to be tidied away
+    return folder;
+  }
+  fs.mkdirSync(ASSETS, { recursive: true });
+  const unfinished = fs.mkdtempSync(path.join(ASSETS, ".new-"));
+  const write = async (file, content) => {
+    fs.writeFileSync(path.join(unfinished, file), content);
+    if (!compress || content.length < TOO_SMALL_TO_COMPRESS || file.endsWith(".png")) return;
+    const params = { [zlib.constants.BROTLI_PARAM_LGWIN]: 24, [zlib.constants.BROTLI_PARAM_SIZE_HINT]: content.length };
+    fs.writeFileSync(path.join(unfinished, `${file}.br`), await brotli(content, { params }));
+    fs.writeFileSync(path.join(unfinished, `${file}.gz`), await gzip(content, { level: 9 }));
+  };
+  await Promise.all(entries.map(([file, content]) => write(file, content)));
+  fs.chmodSync(unfinished, 0o755);
+  try {
+    fs.renameSync(unfinished, target);
+  } catch (error) {
+    if (!fs.existsSync(target)) throw error;
+    fs.rmSync(unfinished, { recursive: true }); // another build was quicker
+  }
+  return folder;
+}
+
+/** Start Pyodide and return it with a function that calls a function of a Python file of ours. */
+async function python(file) {
+  const { loadPyodide } = await import(path.join(PYODIDE, "pyodide.mjs"));
+  // Without column numbers, which only underline parts of lines in tracebacks, the compiled code is a fifth smaller.
+  const interpreter = await loadPyodide({ env: { PYTHONNODEBUGRANGES: "1" } });
+  const names = interpreter.runPython("{}");
+  await interpreter.runPythonAsync(read(ROOT, "runtime", file).toString(), { globals: names, filename: file });
+  return { interpreter, call: async (name, ...given) => (await names.get(name)(...given.map((value) => interpreter.toPy(value))))};
+}
+
+/** The library, trimmed and whole, and the console, all compiled by the Python that will run them. */
+async function compile() {
+  const prepare = await python("prepare.py");
+  const { FS } = prepare.interpreter;
+  FS.mkdirTree("/in/app");
+  FS.writeFile("/in/stock.zip", read(PYODIDE, "python_stdlib.zip"));
+  FS.writeFile("/in/sitecustomize.py", read(ROOT, "runtime", "sitecustomize.py"));
+  for (const [name, content] of files(path.join(ROOT, "pyapp"), /\.py$/)) {
+    FS.mkdirTree(path.posix.dirname(`/in/app/pyapp/${name}`));
+    FS.writeFile(`/in/app/pyapp/${name}`, content);
+  }
+  const names = (await prepare.call("library_imports", "/in/app")).toJs();
+  const discover = await python("discover.py");
+  const needed = (await discover.call("discover", names)).toJs();
+  await prepare.call("prepare", "/in/stock.zip", "/in/app", "/in/sitecustomize.py", "/out", needed);
+  const made = (name) => Buffer.from(FS.readFile(name));
+  const whole = FS.readdir("/out/library").filter((name) => name.endsWith(".pyc"));
+  return {
+    library: [["library.zip", made("/out/library.zip")]],
+    console: [["console.zip", made("/out/console.zip")]],
+    modules: whole.sort().map((name) => [name, made(`/out/library/${name}`)]),
+  };
+}
+
+function tidy(groups) {
+  for (const name of fs.readdirSync(ASSETS)) {
+    const entry = path.join(ASSETS, name);
+    const old = Date.now() - fs.statSync(entry).mtimeMs > KEPT_FOR;
+    if (old && !groups.includes(name) && name !== "manifest.json") fs.rmSync(entry, { recursive: true });
+  }
+}
+
+async function build() {
+  const installed = read(ROOT, "package-lock.json");
+  const own = files(path.join(ROOT, "runtime"), /\.(py|mjs)$/);
+  const page = files(path.join(ROOT, "static"), /\.(css|ico|mjs|png|svg|webp|woff2)$/);
+  const app = files(path.join(ROOT, "pyapp"), /\.py$/);
+  const sources = { page: digest(page), console: digest(app) };
+  const inputs = digest([["package-lock.json", installed], ...own, ["page", sources.page], ["console", sources.console]]);
+  const manifestFile = path.join(ASSETS, "manifest.json");
+  if (fs.existsSync(manifestFile)) {
+    const manifest = JSON.parse(fs.readFileSync(manifestFile));
+    const complete = Object.values(manifest.groups).every((name) => fs.existsSync(path.join(ASSETS, name)));
+    if (manifest.inputs === inputs && complete) return console.log("The prepared runtime is up to date.");
+  }
+  console.log("Preparing the runtime (the first time takes a minute, most of it compressing)…");
+  const compiled = await compile();
+  const groups = {
+    pyodide: await group("pyodide", ["pyodide.asm.mjs", "pyodide.asm.wasm", "pyodide.mjs"].map((name) => [name, read(PYODIDE, name)])),
+    pyscript: await group("pyscript", files(PYSCRIPT, /^(core|error).*\.js$/)),
+    page: await group("page", page),
+    library: await group("library", compiled.library),
+    console: await group("console", compiled.console),
+    modules: await group("modules", compiled.modules, { compress: false }),
+  };
+  const downloaded = Object.entries(groups).filter(([name]) => name !== "modules").map(([, folder]) => folder);
+  const bytes = downloaded.flatMap((folder) => files(path.join(ASSETS, folder), /\.br$/)).reduce((sum, [, { length }]) => sum + length, 0);
+  const core = files(PYSCRIPT, /^(core|error)-.*\.js$/).map(([name]) => ["pyscript", name]);
+  const preload = [
+    ["page", "interpreter.mjs"],
+    ["pyodide", "pyodide.mjs"],
+    ["pyodide", "pyodide.asm.mjs"],
+    ["pyscript", "core.js"],
+    ...core,
+  ];
+  const lock = { info: JSON.parse(read(PYODIDE, "pyodide-lock.json")).info, packages: {} }; // no packages: 119 kB less
+  const unfinished = `${manifestFile}.${process.pid}`;
+  fs.writeFileSync(unfinished, JSON.stringify({ inputs, sources, groups, bytes, preload, lock }, null, 2));
+  fs.renameSync(unfinished, manifestFile);
+  tidy(Object.values(groups));
+  console.log(`The prepared runtime is in ${path.relative(process.cwd(), ASSETS)}.`);
+}
+
+await build();
