@@ -88,13 +88,13 @@ class Negotiation:
         self.state = "making-offer"
         return [self._set_local_description()]
 
-    def restart(self) -> list[Output]:
-        """Begin a new ICE generation, also while an offer of ours is still without an answer.
+    def restart(self, *, replace_offer: bool) -> list[Output]:
+        """Begin a new ICE generation; with `replace_offer` also while an offer of ours is still without an answer.
 
-        The browser says `negotiationneeded` in a stable state only; a lost offer, or one whose candidates are of a
-        network that is gone, is replaced, and the answer to it will be left aside.
+        The browser says `negotiationneeded` in a stable state only. An offer that is lost, or whose candidates are of a
+        network that is gone, must be replaced; the answer to it will be left aside.
         """
-        if self.state in ("making-offer", "have-local-offer"):
+        if replace_offer and self.state in ("making-offer", "have-local-offer"):
             self.state = "making-offer"
             return [commands.RestartIce(), self._set_local_description()]
         return [commands.RestartIce()]

@@ -248,11 +248,11 @@ class Session:
         self.conversation.channel_is(is_open=False)
         return result
 
-    def _restart(self, why: str) -> list[Command]:
+    def _restart(self, why: str, *, replace_offer: bool = False) -> list[Command]:
         if self.connection is None:
             return []
         self._note("=", "restart", f"ICE restart, {why}", reason=why)
-        return self._negotiation_did(self.connection.negotiation.restart())
+        return self._negotiation_did(self.connection.negotiation.restart(replace_offer=replace_offer))
 
     def _submit(self, text: str) -> list[Command]:
         self.message_problem = ""
@@ -672,7 +672,7 @@ class Session:
                 configuration = configuration.relay_only()
             case "tcp-only":
                 configuration = configuration.relay_only(over_tcp=True)
-        return [commands.SetConfiguration(configuration), *self._restart(f"attempt {number}")]
+        return [commands.SetConfiguration(configuration), *self._restart(f"attempt {number}", replace_offer=True)]
 
     def _renew(self) -> list[Command]:
         """Put a new `RTCPeerConnection` in the place of one that cannot be mended."""
