@@ -22,13 +22,15 @@ if TYPE_CHECKING:
     from tests.lab.recovery_server import ConsoleServer
     from tests.lab.topology import Host, Place
 
-HOME, FAR, MOBILE, HARD_HOME, HARD_FAR = "rec-home", "rec-far", "rec-mobile", "rec-hard-home", "rec-hard-far"
+HOME, FAR, MOBILE = "rec-home", "rec-far", "rec-mobile"
+HARD_HOME, HARD_FAR, EASY_FAR = "rec-hard-home", "rec-hard-far", "rec-easy-far"
 PLACES: Mapping[str, Kind] = {
     HOME: kinds.PORT_RESTRICTED,
     FAR: kinds.PORT_RESTRICTED,
     MOBILE: kinds.CGN_CONE,
     HARD_HOME: kinds.SYMMETRIC,
     HARD_FAR: kinds.SYMMETRIC,
+    EASY_FAR: kinds.RESTRICTED,
 }
 """Where the two ends can be, and what kind of network it is."""
 
@@ -104,7 +106,15 @@ class Row:
     of_yardstick: bool = True  # whether the hand-written page can be measured by it
 
 
-def _new_address(scene: Scene) -> None:
+def _new_address(scene: Scene, side: int = 0) -> None:
+    """Take the link down and up, and give another address: then the browser is told (of the address alone it is not)."""
+    network, host = scene.lab.network, scene.hosts[side]
+    network.set_link(host, up=False)
+    network.run(host.node, ["ip", "link", "set", host.interface, "up"])
+    network.readdress(host)
+
+
+def _other_address(scene: Scene) -> None:
     scene.lab.network.readdress(scene.hosts[0])
 
 
@@ -209,17 +219,36 @@ def events() -> list[Row]:
             targets=_targets((0.45, 0.6), (0.9, 1.2)),
         ),
         Row(
+            name="address-silent",
+            title="the same, no browser event",
+            act=_other_address,
+            targets=silent,
+        ),
+        Row(
             name="handover",
             title="Wi-Fi to LTE",
             act=_handover,
             targets=_targets((0.45, 0.6), (1.0, 1.2)),
         ),
         Row(name="renumber", title="public address changes, no browser event", act=_renumber, targets=silent),
-        Row(name="forget", title="NAT forgets the mapping", act=_forget, targets=silent),
+        Row(
+            name="forget",
+            title="NAT forgets the mapping",
+            act=_forget,
+            places=(HARD_HOME, EASY_FAR),  # one that keeps ports would only make the same mapping again
+            targets=silent,
+        ),
+        Row(
+            name="forget-relayed",
+            title="the same, while relayed",
+            act=_forget,
+            places=(HARD_HOME, HARD_FAR),
+            targets=silent,
+        ),
         Row(
             name="both",
             title="both sites change at the same moment",
-            act=_both(lambda scene, side: scene.lab.network.readdress(scene.hosts[side])),
+            act=_both(_new_address),
             targets=_targets((0.5, 0.9), (0.8, 1.0)),
         ),
         Row(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -42,7 +43,7 @@ _JOURNALED = frozenset(
     {
         *("suspect", "attempt", "recovered", "no-alarm", "restart", "network", "relay-suspected", "relay-well"),
         *("description", "ignored", "operation-failed", "refused", "failed", "fault", "signaling", "peer", "pair"),
-        *("channel", "state", "message", "ice-configuration"),
+        *("channel", "state", "message", "ice-configuration", "stats"),
     }
 )
 """What is kept of the console's journal: all that recovery decides, and what it decides on."""
@@ -61,6 +62,7 @@ class Seen:
     refused: int  # what the page would not take, and its person wrote again
     silence: float  # the longest
     silent_from: float
+    stall: float  # the longest pause of its own writing, which the machine is to blame for
     connections: int  # of RTCPeerConnection, in this session
     handshakes: int  # of DTLS
     generation: int  # data-ice-generation at the end
@@ -215,9 +217,8 @@ def _meet(ends: tuple[End, End], session: str) -> None:
 def _expect_messages(ends: Sequence[End], after: float, patience: float) -> bool:
     """Wait until both show a message that was sent after a Unix time (seconds)."""
     deadline = after + patience
-    return all(
-        [end.page.evaluate(f"pump.heard({after * 1000}, {max(deadline - time.time(), 0) * 1000})") for end in ends]
-    )
+    heard = [end.page.evaluate(f"pump.heard({after * 1000}, {max(deadline - time.time(), 0) * 1000})") for end in ends]
+    return all(heard)
 
 
 def _journals(served: Served, session: str) -> list[list[dict[str, Any]]]:
@@ -268,16 +269,19 @@ def _seen(
         sent=len(pump["sent"]),
         lost=sent - len(set(numbers)),
         doubled=len(numbers) - len(set(numbers)),
-        disordered=sum(later < earlier for earlier, later in zip(numbers, numbers[1:], strict=False)),
+        disordered=sum(later < earlier for earlier, later in pairwise(numbers)),
         refused=pump["refused"],
         silence=round(silence, 3),
         silent_from=round(silent_from, 3),
+        stall=round(
+            max((late - early for early, late in pairwise(pump["sent"]) if late / 1000 > begun), default=0) / 1000, 3
+        ),
         connections=report["connections"],
         handshakes=sum((event["what"], event["text"]) == ("dtls", "connected") for event in report["events"]),
         generation=int(report["said"].get("iceGeneration", 0)),
         state=report["state"],
         states=[(round(at / 1000 - begun, 3), state) for at, state in pump["states"] if at / 1000 >= begun],
-        timeline=sorted(event for event in timeline if event[0] > -_WARM),
+        timeline=sorted((event for event in timeline if event[0] > -_WARM), key=lambda event: event[0]),
         suspicions=[entry["data"]["evidence"] for entry in after if entry["event"] == "suspect"],
         attempts=[entry["data"]["rung"] for entry in after if entry["event"] == "attempt"],
         outages=[entry["data"]["seconds"] for entry in after if entry["event"] == "recovered"],
@@ -290,7 +294,7 @@ def _longest_silence(arrivals: Sequence[float], after: float, *, since: float | 
     before = [at for at in arrivals if at <= after]
     begin = after if since is not None or not before else before[-1]
     times = [begin, *(at for at in arrivals if at > after)]
-    silences = [(later - earlier, earlier) for earlier, later in zip(times, times[1:], strict=False)]
+    silences = [(later - earlier, earlier) for earlier, later in pairwise(times)]
     return max(silences, default=(float("inf"), begin))
 
 
