@@ -110,6 +110,10 @@ class Conversation:
         """Send what is new, and again what is late."""
         return self._due(now) + self._timer(now)
 
+    def is_with(self, participant: str) -> bool:
+        """Return whether the conversation goes on with `participant`, rather than begins."""
+        return bool(participant) and participant == self._partner
+
     def with_partner(self, participant: str) -> None:
         """Go on with the same partner, on whatever connection; or start the numbers anew with another.
 

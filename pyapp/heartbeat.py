@@ -18,14 +18,17 @@ INTERVAL = 0.1
 HIDDEN_INTERVAL = 1.2
 """Seconds between two beats of a hidden tab, whose timers fire about once a second."""
 
-LEAST_PATIENCE = 0.3
-"""Seconds of silence that are always normal: a radio pauses for 0.2 s now and then."""
+LEAST_PATIENCE = 0.4
+"""Seconds of silence that are always normal: a radio pauses for 0.2 to 0.5 s now and then."""
+
+FIRST_PATIENCE = 2.0
+"""Seconds before the first beat is missed: the other end of the channel opens a round trip later."""
 
 FALSE_ALARM = 1e-6
 """The probability that so many beats in a row are lost by chance which is taken for impossible."""
 
-PAUSE_FADES = 0.995
-"""What is left of the longest pause at each beat: half of it after 14 seconds."""
+PAUSE_FADES, LONGEST_PAUSE = 0.985, 0.5
+"""What is left of the longest pause at each beat (half of it after five seconds), and what is taken for one, in s."""
 
 _REMEMBERED = 64
 
@@ -110,7 +113,7 @@ class Pulse:
             late = abs(now - self.heard_at - self._due)
             self._jitter += (min(late, 0.5) - self._jitter) / 16
         self._pause *= PAUSE_FADES
-        if not in_outage:
+        if self._heard and not in_outage:
             self.paused(self.silence(now))
         for number, at in self._sent:
             if number == beat.echo:
@@ -121,7 +124,12 @@ class Pulse:
 
     def paused(self, seconds: float) -> None:
         """Remember that a silence of so many seconds meant nothing: a radio, a busy machine, a slow page."""
-        self._pause = max(self._pause, min(seconds, 1.0) - self._due)
+        self._pause = max(self._pause, min(seconds, LONGEST_PAUSE) - self._due)
+
+    @property
+    def number(self) -> int:
+        """The number of the last beat sent."""
+        return self._number
 
     @property
     def loss(self) -> float:
@@ -130,9 +138,11 @@ class Pulse:
 
     def patience(self) -> float:
         """Return the seconds of silence that are still normal on this path."""
+        if not self._heard:
+            return FIRST_PATIENCE
         beats = math.ceil(math.log(FALSE_ALARM) / math.log(min(self.loss, 0.5)))
         trip = self.round_trip.smoothed or 0.0
-        return max(LEAST_PATIENCE, beats * self._due, 3 * trip, self._due + 1.5 * self._pause) + 4 * self._jitter
+        return max(LEAST_PATIENCE, beats * self._due, 3 * trip, self._due + 1.3 * self._pause) + 4 * self._jitter
 
     def silence(self, now: float) -> float:
         """Return the seconds since something was heard."""

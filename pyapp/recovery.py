@@ -121,9 +121,17 @@ class Recovery:
     _resumed: bool = False
     _resumed_at: float = 0.0
     _silence_due: float = 0.0
+    _stalled: bool = False
     _attempted_at: float | None = None
     _restarted_from: int = 0
     _healthy_since: float = 0.0
+    _negotiated: int = 0
+    _negotiated_at: float | None = None
+    _proof: int = 0
+    """The number of the last beat that was sent before the pair in use was selected."""
+    _echoed: int = 0
+    _asked_at: float | None = None
+    """When the other side was asked for an echo, because something may have changed."""
     _is_open: bool = False
 
     def channel_opened(self, now: float) -> list[Output]:
@@ -153,12 +161,14 @@ class Recovery:
         outputs: list[Output] = [self._listen(now)]
         if beat.wants_echo:
             outputs += self._beat(now)
+        self._echoed = max(self._echoed, beat.echo)
         if self.state == "suspect":
             return outputs + self._sign_of_life(now)
-        if beat.echo and self.pulse.patience() < beat.held / 1000 < now - self._healthy_since:
+        expected = max(self.pulse.patience(), 3 * HIDDEN_INTERVAL if self.is_hidden else 0.0)
+        if beat.echo and expected < beat.held / 1000 < now - self._healthy_since:
             # A path that is deaf one way only is known at both ends at once.
             return outputs + self.suspect("not-heard", now)
-        if silence > 0.6 * patience and self.state == "healthy":
+        if 0.6 * patience < silence < LOST_AFTER and self.state == "healthy":
             outputs.append(Noticed("a late heartbeat, not late enough", silence))
         return outputs
 
@@ -166,10 +176,14 @@ class Recovery:
         """Judge the silence (timer `SILENCE`)."""
         if self.state != "healthy":
             return []
-        if now - self._silence_due > STALL:
+        if now - self._silence_due > STALL and not self._stalled:
+            self._stalled = True  # once: the timers of a hidden page are always late
             # We were not running ourselves: what came meanwhile is still waiting to be read.
             self._silence_due = now + STALL
             return [Noticed("this page stalled", now - self._silence_due + STALL), commands.StartTimer(SILENCE, STALL)]
+        asked_at, self._asked_at = self._asked_at, None
+        if asked_at is not None and (self.pulse.heard_at or 0.0) < asked_at:
+            return self.suspect("no-echo", now)
         if (left := self.pulse.patience() - self.pulse.silence(now)) > 0:
             self._silence_due = now + left
             return [commands.StartTimer(SILENCE, left)]
@@ -182,6 +196,7 @@ class Recovery:
         if certain:
             return [commands.StartTimer(SETTLE, SETTLE_AFTER, only_if_idle=True)]
         trip = self.pulse.round_trip.smoothed or INTERVAL
+        self._asked_at = now
         self._silence_due = now + trip + INTERVAL
         return [*self._beat(now, wants_echo=True), commands.StartTimer(SILENCE, trip + INTERVAL)]
 
@@ -210,7 +225,7 @@ class Recovery:
             commands.StartTimer(LOST, LOST_AFTER),
             Suspected(evidence),
             *self._beat(now),
-            *self._attempt(now),
+            *self._first_attempt(now),
         ]
 
     def bad_news(self, evidence: Evidence, now: float) -> list[Output]:
@@ -222,8 +237,9 @@ class Recovery:
             return self.suspect(evidence, now)
         return [Noticed(f"the browser says {evidence}, and yet the other side is heard", silence)]
 
-    def negotiated(self, now: float) -> list[Output]:
-        """Give a new ICE generation its time from now on, whoever asked for it."""
+    def negotiated(self, generation: int, now: float) -> list[Output]:
+        """Give the new ICE `generation` its time from now on, whoever asked for it."""
+        self._negotiated, self._negotiated_at = generation, now
         if self.state != "suspect" or self._resumed:
             return []
         self._attempted_at = now
@@ -242,8 +258,11 @@ class Recovery:
             return []
         return self._attempt(now)
 
-    def attempt_over(self, now: float, *, server_is_there: bool) -> list[Output]:
-        """Go on to the next rung (timer `ATTEMPT`)."""
+    def attempt_over(self, now: float, *, server_heard: float, peer_heard: float) -> list[Output]:
+        """Go on to the next rung (timer `ATTEMPT`).
+
+        `server_heard` and `peer_heard` are when the server, and the other side through it, were heard last.
+        """
         if self.state != "suspect":
             return []
         if self._resumed and self.pulse.silence(now) < self.pulse.patience():
@@ -251,18 +270,21 @@ class Recovery:
             self.pulse.paused(self._resumed_at - self._silent_since)
             return self._recovered(now)
         self._resumed = False
-        if not server_is_there:
+        if server_heard < self._suspected_at:
             return [commands.StartTimer(ATTEMPT, self._deadline())]
-        return self._attempt(now)
+        return self._attempt(now, peer_is_there=peer_heard > self._suspected_at)
 
     def proven(self, generation: int, now: float) -> list[Output]:
         """Take it that the selected pair is of `generation`."""
-        self.generation = generation
+        if generation > self.generation:
+            self.generation = generation
+            self._proof = self.pulse.number
         return self._sign_of_life(now) if self.state == "suspect" and self._resumed else []
 
     def hidden(self, now: float, *, is_hidden: bool) -> list[Output]:
         """Beat slower in a hidden tab, and say so before its timers slow down."""
         self.is_hidden = is_hidden
+        self._healthy_since = now  # how long the other side did not hear us before is of other timers
         return self.beat(now)
 
     def _sign_of_life(self, now: float) -> list[Output]:
@@ -272,7 +294,9 @@ class Recovery:
             self._resumed_at = now
             self.is_lost = False
             outputs.append(Resumed())
-        if min(self.generation, self.peer_generation) > self._restarted_from:
+        is_new = min(self.generation, self.peer_generation) > self._restarted_from
+        if is_new and self._echoed > self._proof:
+            # Hearing is not being heard: a beat that was sent on the new pair has come back.
             return outputs + self._recovered(now)
         return [*outputs, commands.SampleStats()]
 
@@ -285,9 +309,22 @@ class Recovery:
         self.attempts = 0
         return [commands.CancelTimer(ATTEMPT), commands.CancelTimer(LOST), recovered, self._listen(now)]
 
-    def _attempt(self, now: float) -> list[Output]:
+    def _first_attempt(self, now: float) -> list[Output]:
+        """Begin, unless the other side did: its restart, just answered, is undone by one of our own."""
+        answered_at = self._negotiated_at
+        if answered_at is None or self.evidence == "network-changed" or now - answered_at > self._deadline():
+            return self._attempt(now)
+        self.attempts = 1
+        self._attempted_at = answered_at
+        self._restarted_from = self._negotiated - 1
+        return [commands.StartTimer(ATTEMPT, answered_at + self._deadline() - now)]
+
+    def _attempt(self, now: float, *, peer_is_there: bool = False) -> list[Output]:
         ladder = CLOSED_LADDER if self.evidence == "channel-closed" else LADDER
         rung = ladder[self.attempts % len(ladder)]
+        # A new connection needs the other side, and one of the two to begin it.
+        if rung == "new-connection" and (not peer_is_there or (self.polite and self.attempts < len(LADDER))):
+            rung = "restart"
         self.attempts += 1
         self._attempted_at = now
         self._restarted_from = self.generation
@@ -313,5 +350,6 @@ class Recovery:
 
     def _listen(self, now: float) -> Command:
         patience = self.pulse.patience()
+        self._stalled = False
         self._silence_due = now + patience
         return commands.StartTimer(SILENCE, patience)

@@ -118,6 +118,10 @@ class Rendezvous:
     """Whether the server has given the other place up since."""
     was_first: bool = False
     """Whether nobody was there when we came, so that the first offer is ours."""
+    heard_at: float = -1.0
+    """When the server was heard last."""
+    peer_heard_at: float = -1.0
+    """When the other side was heard last, through the server."""
     problem: str = ""
     """Why the last socket closed, or empty."""
     refusal: str = ""
@@ -177,6 +181,7 @@ class Rendezvous:
 
     def received(self, message: ServerMessage, now: float) -> list[Output]:
         """Take a message of the server."""
+        self.heard_at = now
         match message:
             case Welcome():
                 return self._welcomed(message, now)
@@ -188,6 +193,7 @@ class Rendezvous:
                     return [PeerAway()]
                 return self.forget()
             case Relayed() if message.sender == self.peer:
+                self.peer_heard_at = now
                 return self._relayed(message)
             case Pong():
                 self._is_unanswered = False

@@ -348,7 +348,10 @@ class Session:
                     result += self._joined(polite=polite, alone=alone)
                 case PeerArrived():
                     self._note("<", "peer", "the other side is here")
-                    self.conversation.with_partner(self.place.peer if self.place else "")
+                    peer = self.place.peer if self.place else ""
+                    if self.connection is not None and not self.connection.established:
+                        self.connection.replaces = self.conversation.is_with(peer)
+                    self.conversation.with_partner(peer)
                     result += self._stream_journal()
                 case PeerGone():
                     self._note("<", "peer", "the other side left")
@@ -459,8 +462,8 @@ class Session:
     def _peer_event(self, connection: Connection, event: Event) -> list[Command]:
         generation = connection.negotiation.ice_generation
         result = self._peer_did(connection, event)
-        if connection.negotiation.ice_generation > generation:
-            result += self._recovery(lambda health: health.negotiated(self._now))
+        if (now_agreed := connection.negotiation.ice_generation) > generation:
+            result += self._recovery(lambda health: health.negotiated(now_agreed, self._now))
         return result
 
     def _peer_did(self, connection: Connection, event: Event) -> list[Command]:
@@ -733,7 +736,11 @@ class Session:
             recovery.SETTLE: lambda: self._recovery(lambda health: health.network_settled(self._now)),
             recovery.LOST: lambda: self._recovery(lambda health: health.lost()),
             recovery.ATTEMPT: lambda: self._recovery(
-                lambda health: health.attempt_over(self._now, server_is_there=self._signaling_is_there)
+                lambda health: health.attempt_over(
+                    self._now,
+                    server_heard=self.place.heard_at if self.place and self._signaling_is_there else -1.0,
+                    peer_heard=self.place.peer_heard_at if self.place else -1.0,
+                )
             ),
         }
         if name in handlers:
