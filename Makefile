@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build run test check lint format types unit browser lab clean
+.PHONY: help setup setup-test build run test check lint format types unit browser lab bench-boot clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
@@ -65,6 +65,9 @@ browser: setup-test build  ## real Chromium, real coturn, on a network of their 
 
 lab: setup-test build  ## every NAT kind against every other
 	$(PY) -m tests.lab $(ARGS)
+
+bench-boot: setup-test build  ## how fast the page starts, against a stock PyScript page
+	.ci/isolated $(PY) -m tests.bench.boot $(ARGS)
 
 clean:  ## remove what setup and tests made
 	rm -rf $(VENV) node_modules build .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results

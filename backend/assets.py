@@ -72,13 +72,12 @@ class Assets:
         configuration = {
             "interpreter": f"/assets/{groups['page']}/interpreter.mjs",
             "plugins": _PLUGINS_OFF,
-            "runtime": {"groups": groups, "bytes": manifest["bytes"], "lock": manifest["lock"]},
+            "runtime": {"groups": groups} | {name: manifest[name] for name in ("bytes", "lock", "preload")},
         }
-        preload = [f'<link rel="modulepreload" href="/assets/{groups[g]}/{file}">' for g, file in manifest["preload"]]
         text = (self._root / "index.html").read_text(encoding="utf-8")
         for name, value in groups.items():
             text = text.replace(f"/assets/{name}/", f"/assets/{value}/")
-        text = text.replace("<!-- preload -->", "".join(preload)).replace("<!-- plugins off -->", _NO_PLUGINS)
+        text = text.replace("<!-- plugins off -->", _NO_PLUGINS)
         text = text.replace('config=""', f'config="{html.escape(json.dumps(configuration))}"')
         body = text.encode()
         return Document(body, gzip.compress(body, mtime=0), hashlib.sha256(body).hexdigest()[:16])

@@ -135,9 +135,20 @@ new MutationObserver((records, observer) => {
   }
 }).observe(body, { childList: true });
 
+/** Resolves once the page has been painted, or at once if it is in a background tab, where nothing is. */
+const firstPaint = () =>
+  new Promise((resolve) => {
+    if (document.hidden) resolve();
+    else requestAnimationFrame(() => setTimeout(resolve));
+  });
+
 async function load() {
   const refused = refusal();
   if (refused) return fail(...refused);
+  await firstPaint(); // the person sees the console's frame before anything large is on the way
+  for (const [group, file] of runtime.preload) {
+    document.head.append(Object.assign(document.createElement("link"), { rel: "modulepreload", href: `/assets/${runtime.groups[group]}/${file}` }));
+  }
   const [{ hooks }] = await Promise.all([import(`/assets/${runtime.groups.pyscript}/core.js`), import(interpreter)]);
   // Its default hook for workers is made with Function(), which the page's Content-Security-Policy refuses.
   hooks.worker.onBeforeRunAsync.clear();

@@ -15,7 +15,7 @@ GROUPS = {
     name: f"{name}-{'0123456789abcdef'}" for name in ("pyodide", "pyscript", "page", "library", "console", "modules")
 }
 FILES = {
-    "index.html": '<!doctype html><link href="/assets/page/console.css"><!-- preload --><script config=""></script>',
+    "index.html": '<!doctype html><link href="/assets/page/console.css"><script config=""></script>',
     "server.py": "raise SystemExit",
     "static/console.css": "body {}",
     "static/boot.mjs": "export {};",

@@ -35,7 +35,6 @@ def groups(root: Path) -> dict[str, str]:
 def test_the_page_names_what_it_is_made_of(server_root: Path) -> None:
     page = Assets(server_root).document().body.decode()
     named = groups(server_root)
-    assert f'<link rel="modulepreload" href="/assets/{named["pyodide"]}/pyodide.mjs">' in page
     assert f'href="/assets/{named["page"]}/console.css"' in page
     assert configuration(page)["interpreter"] == f"/assets/{named['page']}/interpreter.mjs"
     assert all(plugin.startswith("!") for plugin in configuration(page)["plugins"])

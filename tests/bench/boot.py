@@ -1,0 +1,254 @@
+"""How long the page takes to be ready, against a stock PyScript page and one in plain JavaScript: `make bench-boot`.
+
+All three are visited in turn, again and again, so that a busy machine is unfair to none. `cold` is a fresh profile,
+`warm` the second visit, `restart` a new browser process with the old profile, `20 Mbit/s` a cold visit over such a link
+with 30 ms. Medians are shown. The main thread's time is Chromium's `TaskDuration`, up to `console-ready`.
+"""
+
+import argparse
+import asyncio
+import json
+import shutil
+import statistics
+import subprocess
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from playwright.async_api import BrowserContext, Playwright, async_playwright
+
+from backend.settings import Settings
+from backend.web import serving
+
+ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+]
+PAGES = ("console", "stock", "plain")
+VISITS = ("cold", "warm", "restart", "20 Mbit/s")
+TARGETS = {
+    ("cold", "cpu"): 0.32,
+    ("warm", "cpu"): 0.30,
+    ("restart", "cpu"): 0.30,
+    ("cold", "wall"): 0.48,
+    ("warm", "wall"): 0.40,
+    ("20 Mbit/s", "wall"): 0.55,
+}
+BYTES = {"cold": 4_600_000, "warm": 50_000}
+FIRST_PAINT = 1.3
+
+MARKS = """
+addEventListener("py:progress", ({ detail }) => performance.mark(detail));
+addEventListener("py:ready", () => performance.mark("PyScript ready"), { capture: true });
+const instantiate = WebAssembly.instantiateStreaming;
+WebAssembly.instantiateStreaming = async (...given) => {
+  const result = await instantiate(...given);
+  if (!performance.getEntriesByName("WebAssembly compiled").length) performance.mark("WebAssembly compiled");
+  return result;
+};
+"""
+READY = """() => new Promise((resolve) => {
+  const seen = () => performance.getEntriesByName("console-ready").length && resolve();
+  new PerformanceObserver(seen).observe({ type: "mark", buffered: true });
+  seen();
+})"""
+TIMES = """() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(() => resolve({
+  marks: Object.fromEntries(performance.getEntriesByType("mark").map(({ name, startTime }) => [name, startTime])),
+  paint: performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? NaN,
+  downloaded: Math.max(...performance.getEntriesByType("resource").map(({ responseEnd }) => responseEnd)),
+}), 0)))"""
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What one visit took: seconds of processor, milliseconds to ready and to the first paint, bytes by file."""
+
+    cpu: float
+    wall: float
+    paint: float
+    received: dict[str, int]
+    marks: dict[str, float]
+
+
+@dataclass
+class Stock:
+    """Serves the same modules with PyScript's and Pyodide's defaults, and the plain page, brotli and cached."""
+
+    folder: Path
+    types: dict[str, str] = field(
+        default_factory=lambda: {".mjs": "text/javascript", ".js": "text/javascript", ".wasm": "application/wasm"}
+    )
+
+    def prepare(self) -> None:
+        """Copy what the pages consist of, and compress it."""
+        pyodide, pyscript = ROOT / "node_modules/pyodide", ROOT / "node_modules/@pyscript/core/dist"
+        names = ("pyodide.mjs", "pyodide.asm.mjs", "pyodide.asm.wasm", "python_stdlib.zip", "pyodide-lock.json")
+        files = {f"pyodide/{name}": pyodide / name for name in names}
+        files |= {f"pyscript/{path.name}": path for path in pyscript.iterdir() if path.suffix in (".js", ".css")}
+        files |= {path.relative_to(ROOT).as_posix(): path for path in (ROOT / "pyapp").rglob("*.py")}
+        files |= {f"static/{path.name}": path for path in (ROOT / "static").iterdir()}
+        files["plain.js"] = HERE / "plain.js"
+        for name, source in files.items():
+            target = self.folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+        modules = [name for name in files if name.startswith("pyapp/")]
+        configuration = {
+            "interpreter": "/pyodide/pyodide.mjs",
+            "files": {f"/{name}": f"./{name}" for name in modules},
+        }
+        (self.folder / "pyscript.json").write_text(json.dumps(configuration))
+        page = (ROOT / "index.html").read_text().replace("/assets/page/", "/static/")
+        script = '<script type="module" src="/static/boot.mjs"></script>'
+        stock = page.replace(script, '<script type="module" src="/pyscript/core.js"></script>')
+        stock = stock.replace('<script type="py" config="">', '<script type="py" config="/pyscript.json">')
+        plain = page.replace(script, '<script type="module" src="/plain.js"></script>')
+        plain = plain.replace('<script type="py" config="">import pyapp.main</script>', "")
+        for name, text in (("stock.html", stock), ("plain.html", plain)):
+            (self.folder / name).write_text(text)
+        every = [str(path) for path in self.folder.rglob("*") if path.is_file()]
+        subprocess.run(["node", str(HERE / "compress.mjs"), *every], check=True)
+
+    async def _serve(self, request: web.Request) -> web.FileResponse:
+        path = self.folder / request.match_info["name"]
+        headers = {"Cache-Control": "no-cache" if path.suffix == ".html" else "max-age=31536000, immutable"}
+        if path.suffix in self.types:
+            headers["Content-Type"] = self.types[path.suffix]
+        return web.FileResponse(path, headers=headers)
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[str]:
+        """Serve on a free port until the end of the block."""
+        app = web.Application()
+        app.add_routes([web.get("/{name:.+}", self._serve)])
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        try:
+            yield f"http://127.0.0.1:{runner.addresses[0][1]}/"
+        finally:
+            await runner.cleanup()
+
+
+async def launched(playwright: Playwright, profile: str) -> BrowserContext:
+    """Start a browser process of its own with `profile`."""
+    chromium = shutil.which("chromium")
+    context = await playwright.chromium.launch_persistent_context(profile, executable_path=chromium, args=ARGUMENTS)
+    await context.add_init_script(MARKS)
+    return context
+
+
+async def visit(context: BrowserContext, address: str, *, slow: bool = False) -> Visit:
+    """Open the page in a new tab, wait until it is ready, and say what that took."""
+    page = await context.new_page()
+    protocol = await context.new_cdp_session(page)
+    await protocol.send("Performance.enable")
+    await protocol.send("Network.enable")
+    names: dict[str, str] = {}
+    received: dict[str, int] = {}
+
+    def requested(event: dict[str, Any]) -> None:
+        names[event["requestId"]] = event["request"]["url"].split("?")[0].rsplit("/", 1)[-1] or "the page"
+
+    def finished(event: dict[str, Any]) -> None:
+        name = names.get(event["requestId"], "other")
+        received[name] = received.get(name, 0) + int(event["encodedDataLength"])
+
+    protocol.on("Network.requestWillBeSent", requested)
+    protocol.on("Network.loadingFinished", finished)
+    if slow:
+        rate = 20_000_000 / 8
+        link = {"offline": False, "latency": 30, "downloadThroughput": rate, "uploadThroughput": rate}
+        await protocol.send("Network.emulateNetworkConditions", link)
+    await page.goto(address, wait_until="commit")
+    await page.evaluate(READY)
+    metrics = {entry["name"]: entry["value"] for entry in (await protocol.send("Performance.getMetrics"))["metrics"]}
+    times = await page.evaluate(TIMES)
+    await page.close()
+    marks = times["marks"] | {"downloaded": times["downloaded"]}
+    return Visit(metrics["TaskDuration"], marks["console-ready"], times["paint"], received, marks)
+
+
+async def measure(rounds: int) -> dict[tuple[str, str], list[Visit]]:
+    """Visit every page in every way, `rounds` times."""
+    found: dict[tuple[str, str], list[Visit]] = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        stock = Stock(Path(scratch) / "stock")
+        stock.prepare()
+        settings = Settings(port=0, turn=False, journal=Path(scratch) / "journal")
+        async with serving(settings) as console, stock.serving() as other, async_playwright() as playwright:
+            addresses = {"console": console.address, "stock": f"{other}stock.html", "plain": f"{other}plain.html"}
+            for number in range(rounds):
+                for page in PAGES:
+                    profile = f"{scratch}/{page}-{number}"
+                    context = await launched(playwright, profile)
+                    for kind in ("cold", "warm"):
+                        found.setdefault((page, kind), []).append(await visit(context, addresses[page]))
+                    await context.close()
+                    context = await launched(playwright, profile)
+                    found.setdefault((page, "restart"), []).append(await visit(context, addresses[page]))
+                    await context.close()
+                    context = await launched(playwright, f"{profile}-slow")
+                    result = await visit(context, addresses[page], slow=True)
+                    found.setdefault((page, "20 Mbit/s"), []).append(result)
+                    await context.close()
+                print(f"round {number + 1} of {rounds}", flush=True)
+    return found
+
+
+def report(found: dict[tuple[str, str], list[Visit]]) -> str:
+    """Return the table."""
+
+    def median(page: str, kind: str, what: str) -> float:
+        values: list[float] = [getattr(entry, what) for entry in found[page, kind]]
+        return statistics.median(values)
+
+    def size(page: str, kind: str) -> float:
+        return statistics.median(sum(entry.received.values()) for entry in found[page, kind])
+
+    lines = ["", f"{'visit':<10} {'':<16} {'console':>9} {'stock':>9} {'plain':>9} {'ratio':>6} {'target':>7}"]
+    for kind in VISITS:
+        for what, label, unit in (
+            ("cpu", "main thread, ms", 1000),
+            ("wall", "ready, ms", 1),
+            ("paint", "paint, ms", 1),
+        ):
+            values = [median(page, kind, what) * unit for page in PAGES]
+            against = values[2] if what == "paint" else values[1]
+            target = FIRST_PAINT if what == "paint" else TARGETS.get((kind, what))
+            shown = f"{target:>7.2f}" if target else f"{'':>7}"
+            row = " ".join(f"{value:>9.0f}" for value in values)
+            lines.append(f"{kind:<10} {label:<16} {row} {values[0] / against:>6.2f} {shown}")
+        sizes = [size(page, kind) / 1000 for page in PAGES]
+        row = " ".join(f"{value:>9.0f}" for value in sizes)
+        limit = f"{BYTES[kind] / 1000:>7.0f}" if kind in BYTES else ""
+        lines.append(f"{kind:<10} {'received, kB':<16} {row} {sizes[0] / sizes[1]:>6.2f} {limit}")
+    lines += ["", "Bytes of the console, cold:"]
+    for name, count in sorted(found["console", "cold"][-1].received.items(), key=lambda entry: -entry[1]):
+        lines.append(f"  {count:>9} {name}")
+    lines += ["", "When it happened, ms after navigation (median):"]
+    for page in ("console", "stock"):
+        for kind in ("cold", "warm"):
+            marks = [entry.marks for entry in found[page, kind]]
+            shared = [name for name in marks[0] if all(name in other for other in marks)]
+            times = {name: statistics.median(mark[name] for mark in marks) for name in shared}
+            lines.append(f"  {page}, {kind}:")
+            lines += [f"    {time:>6.0f} {name}" for name, time in sorted(times.items(), key=lambda entry: entry[1])]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=5)
+    print(report(asyncio.run(measure(parser.parse_args().rounds))))
+
+
+if __name__ == "__main__":
+    main()
