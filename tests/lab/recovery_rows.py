@@ -107,7 +107,7 @@ class Row:
 
 
 def _new_address(scene: Scene, side: int = 0) -> None:
-    """Take the link down and up, and give another address: then the browser is told (of the address alone it is not)."""
+    """Take the link down and up, and give another address: of the address alone the browser would not be told."""
     network, host = scene.lab.network, scene.hosts[side]
     network.set_link(host, up=False)
     network.run(host.node, ["ip", "link", "set", host.interface, "up"])
