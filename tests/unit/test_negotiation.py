@@ -99,7 +99,7 @@ class World:
             case "restart":
                 side.browser.perform(commands.RestartIce())
             case "insist":
-                side.take(side.negotiation.restart(), other)
+                side.take(side.negotiation.restart(replace_offer=True), other)
             case "media":
                 side.browser.want_media()
 
@@ -461,13 +461,13 @@ class TestTheDtlsRole:
 
 class TestARestart:
     def test_in_a_stable_state_is_left_to_the_browser(self) -> None:
-        assert Negotiation(polite=True, initiator=True).restart() == [commands.RestartIce()]
+        assert Negotiation(polite=True, initiator=True).restart(replace_offer=True) == [commands.RestartIce()]
 
     def test_replaces_an_offer_without_an_answer_and_leaves_its_answer_aside(self) -> None:
         agreed = Negotiation(polite=False, initiator=True)
         agreed.needed()
         agreed.local_description_set(1, events.SessionDescription("offer", sdp("l1")))
-        assert agreed.restart() == [commands.RestartIce(), commands.SetLocalDescription(2)]
+        assert agreed.restart(replace_offer=True) == [commands.RestartIce(), commands.SetLocalDescription(2)]
         (ignored,) = agreed.remote_description(Description("answer", sdp("r1"), 1))
         assert isinstance(ignored, Ignored)
         agreed.local_description_set(2, events.SessionDescription("offer", sdp("l2")))
@@ -476,8 +476,15 @@ class TestARestart:
         (applying,) = agreed.remote_description(Description("answer", sdp("r1"), 2))
         assert isinstance(applying, commands.SetRemoteDescription)
 
+    def test_by_hand_waits_for_the_answer_that_is_on_its_way(self) -> None:
+        agreed = Negotiation(polite=False, initiator=True)
+        agreed.needed()
+        agreed.local_description_set(1, events.SessionDescription("offer", sdp("l1")))
+        assert agreed.restart(replace_offer=False) == [commands.RestartIce()]
+        assert agreed.state == "have-local-offer"
+
     def test_while_answering_waits_for_its_end(self) -> None:
         agreed = Negotiation(polite=True, initiator=True)
         agreed.remote_description(offer("r1"))
-        assert agreed.restart() == [commands.RestartIce()]
+        assert agreed.restart(replace_offer=True) == [commands.RestartIce()]
         assert agreed.needed() == []
