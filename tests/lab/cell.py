@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _OPENING = 25_000  # ms: Chromium gives up after some 15 s
 _SETTLING = 6_000  # ms that a better path may take to be chosen
 _GATHERING = 1_000  # ms: where a server never answers, gathering takes ten seconds
-_TELLING = 3_000  # ms: the console looks at its path every two seconds
+_TELLING = 5_000  # ms: the console looks at its path every two seconds
 _RELEASING = 1.5  # s for relays to be given up, and for the journal's last lines
 
 _JOURNALED = frozenset(
