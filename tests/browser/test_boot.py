@@ -1,0 +1,128 @@
+"""How the page starts: nothing comes late, a missing module works all the same, and what is said when it cannot."""
+
+import re
+
+import pytest
+from playwright.sync_api import Request, Route, expect
+
+from tests.browser.conftest import Console, OpenPage, pair, wait_until
+
+LATE = "it was fetched late"
+RUN = """async (code) => {
+  const { runtime } = JSON.parse(document.querySelector('script[type="py"]').getAttribute("config"));
+  const { whenDefined } = await import(`/assets/${runtime.groups.pyscript}/core.js`);
+  const { interpreter } = await whenDefined("py");
+  return interpreter.runPython(code);
+}"""
+"""Runs Python in the page, and returns what it is worth."""
+
+
+def test_every_feature_works_with_the_trimmed_library(console: Console, open_page: OpenPage) -> None:
+    """Any module that comes late is a console error, which fails this and every other test of the page."""
+    fetched: list[str] = []
+
+    def note(request: Request) -> None:
+        if "/modules-" in request.url:
+            fetched.append(request.url)
+
+    operators = [open_page("about:blank", wait_for=None) for _ in range(2)]
+    for operator in operators:
+        operator.page.on("request", note)
+        operator.page.goto(f"{console.address}?session=features&autoconnect")
+    first, second = operators
+    for operator in operators:
+        operator.expect_state("connected")
+    first.send("a message")
+    second.expect_received(["a message"])
+    for kind in ("camera", "microphone", "screen"):
+        first.page.locator(f"#{kind}").click()
+        expect(first.page.locator(f"#{kind}")).to_have_attribute("aria-pressed", "true")
+    first.page.locator("#restart-ice").click()
+    second.expect_attribute("data-ice-generation", re.compile("[1-9]"))
+    first.page.locator("#diagnostics > summary").click()
+    first.page.locator("#copy-diagnostics").click()
+    first.page.locator("#hangup").click()
+    first.expect_state("closed")
+    assert fetched == []
+
+
+def test_a_module_that_is_missing_is_fetched_and_the_journal_says_so(console: Console, open_page: OpenPage) -> None:
+    first, _ = pair(console, open_page, session="late")
+    assert first.page.evaluate(RUN, "import colorsys; colorsys.rgb_to_hls(1, 1, 1)[1]") == 1
+    wait_until(
+        lambda: any(
+            LATE in str(entry["data"]) and "colorsys" in str(entry["data"]) for entry in console.entries("late")
+        ),
+        "the journal names the module",
+    )
+    expect(first.page.locator("#log")).to_contain_text(LATE)
+    assert first.take_problems(LATE)
+
+
+def test_pyscripts_own_python_package_is_not_made(console: Console, open_page: OpenPage) -> None:
+    """It would be compiled at every load. Fails if a new PyScript hands it over in another way."""
+    operator = open_page(console.address)
+    modules = operator.page.evaluate(RUN, "import sys; ' '.join(sys.modules)")
+    assert "pyapp.session" in modules.split()
+    assert not [name for name in modules.split() if name.startswith("pyscript")]
+
+
+def test_the_second_visit_asks_only_for_the_page(console: Console, open_page: OpenPage) -> None:
+    operator = open_page(console.address)
+    operator.page.reload()
+    operator.expect_state("ready")
+    sizes = operator.page.evaluate(
+        "performance.getEntriesByType('resource').map(({ name, transferSize }) => [name, transferSize])"
+    )
+    assert len(sizes) > 8
+    assert [name for name, size in sizes if size and "/assets/" in name] == []
+
+
+@pytest.mark.parametrize("part", ["pyodide.asm.wasm", "pyodide.asm.mjs", "library.zip", "console.zip", "core.js"])
+@pytest.mark.parametrize("how", ["missing", "blocked", "replaced"])
+def test_a_part_that_does_not_arrive_is_named(part: str, how: str, console: Console, open_page: OpenPage) -> None:
+    operator = open_page("about:blank", wait_for=None)
+
+    def spoil(route: Route) -> None:
+        if how == "missing":
+            route.fulfill(status=404, body="gone")
+        elif how == "blocked":
+            route.abort()
+        else:
+            route.fulfill(status=200, content_type="text/html", body="<p>Please log in to the hotel's network</p>")
+
+    operator.page.route(f"**/{part}", spoil)
+    operator.page.goto(console.address)
+    operator.expect_state("failed")
+    expect(operator.page.locator("#headline")).to_have_text("The page could not load")
+    expect(operator.page.locator("#detail")).to_contain_text("Reload")
+    expect(operator.page.locator("#reload")).to_be_visible()
+    assert operator.page.locator("#cause").text_content()
+    operator.take_problems(".")
+
+
+def test_a_browser_that_refuses_webassembly_is_told(console: Console, open_page: OpenPage) -> None:
+    operator = open_page("about:blank", wait_for=None)
+    operator.page.add_init_script("WebAssembly.Module = function () { throw new Error('refused'); }")
+    operator.page.goto(console.address)
+    operator.expect_state("failed")
+    expect(operator.page.locator("#headline")).to_contain_text("WebAssembly")
+
+
+def test_the_markup_says_what_to_do_without_javascript(console: Console, open_page: OpenPage) -> None:
+    """Only the markup: Playwright's way to switch scripts off leaves `<noscript>` unparsed."""
+    page = open_page("about:blank", wait_for=None).page.request.get(console.address).text()
+    assert re.search("<noscript>.*Switch it on.*</noscript>", page)
+
+
+def test_progress_is_that_of_the_download(console: Console, open_page: OpenPage) -> None:
+    operator = open_page("about:blank", wait_for=None)
+    held: list[Route] = []
+    operator.page.route("**/pyodide.asm.wasm", lambda route: held.append(route))  # noqa: PLW0108 - it must be a function
+    with operator.page.expect_request("**/pyodide.asm.wasm"):
+        operator.page.goto(console.address, wait_until="domcontentloaded")
+    expect(operator.page.locator("#detail")).to_have_text(re.compile(r"Loading: [01]\.\d of \d\.\d MB"))
+    part = operator.page.locator("#boot-progress").evaluate("bar => bar.value")
+    assert 0 < part < 0.5
+    held[0].continue_()
+    operator.expect_state("ready")
