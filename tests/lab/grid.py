@@ -199,8 +199,8 @@ def _excuse(case: Case) -> str:
     """Say why a case may come out worse than the networks allow, where the reason is known and not the console's."""
     if case.relation is Relation.SAME_LAN and not case.camera and not case.left.nat:
         return (
-            "Nothing translates here, so the reflexive candidates hold the hosts' own addresses and lead over the LAN as"
-            " well; without IPv4 Chromium makes no mDNS name, and so no host candidate at all."
+            "Nothing translates here, so the reflexive candidates hold the hosts' own addresses and lead over the LAN"
+            " as well; without IPv4 Chromium makes no mDNS name, and so no host candidate at all."
         )
     return ""
 
