@@ -130,6 +130,7 @@ class Recovery:
     _proof: int = 0
     """The number of the last beat that was sent before the pair in use was selected."""
     _echoed: int = 0
+    _sampled_at: float = 0.0
     _asked_at: float | None = None
     """When the other side was asked for an echo, because something may have changed."""
     _is_open: bool = False
@@ -298,7 +299,10 @@ class Recovery:
         if is_new and self._echoed > self._proof:
             # Hearing is not being heard: a beat that was sent on the new pair has come back.
             return outputs + self._recovered(now)
-        return [*outputs, commands.SampleStats()]
+        if now - self._sampled_at >= INTERVAL:
+            self._sampled_at = now
+            outputs.append(commands.SampleStats())
+        return outputs
 
     def _recovered(self, now: float) -> list[Output]:
         self.state = "healthy"

@@ -47,7 +47,7 @@ FIRST_PATIENCE, LAST_PATIENCE = 0.25, 4.0
 SEND_AGAIN_AFTER = 1.0
 """Seconds after which what was dropped at a limit of the server is sent again."""
 
-FIRST_RETRY, LAST_RETRY = 0.25, 8.0
+FIRST_RETRY, LAST_RETRY = 0.15, 8.0
 """Seconds before a new socket is tried, doubling from the first to the last."""
 
 

@@ -80,6 +80,8 @@ class Connection:
     replaces: bool = False
     """Whether it takes the place of one that was lost: the person waits for it, and it is tried until it works."""
     report: PathReport | None = None
+    noted_at: float = 0.0
+    """When the journal had the last sample."""
     gathering: Gathering = field(default_factory=Gathering)
 
     @property
@@ -563,7 +565,9 @@ class Session:
             self._note("=", "pair", report.line(), **report.data())
             resend = self.conversation.path_changed(self._now)
         else:
-            self._note("=", "stats", report.line(), **report.data())
+            if self._now - connection.noted_at > STATS_EVERY / 2:
+                connection.noted_at = self._now
+                self._note("=", "stats", report.line(), **report.data())
             resend = []
         result = [commands.StartTimer(STATS, STATS_EVERY), *resend]
         agreed = connection.negotiation

@@ -1,7 +1,7 @@
 """What the browser says of the network and of the window."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from js import document, navigator, window
 
@@ -27,7 +27,8 @@ class Network:
     def _changed(self) -> None:
         before, self._estimates = self._estimates, self._read()
         # The event also comes when the browser only estimates the speed anew, as it does on every healthy network.
-        self._emit(NetworkChanged("change", certain=before == self._estimates))
+        kind: Literal["change", "offline"] = "change" if navigator.onLine else "offline"
+        self._emit(NetworkChanged(kind, certain=before == self._estimates))
 
     def _read(self) -> tuple[Any, ...]:
         names = ("effectiveType", "downlink", "rtt", "saveData")
