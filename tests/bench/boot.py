@@ -58,11 +58,14 @@ READY = """() => new Promise((resolve) => {
   new PerformanceObserver(seen).observe({ type: "mark", buffered: true });
   seen();
 })"""
-TIMES = """() => new Promise((resolve) => requestAnimationFrame(() => setTimeout(() => resolve({
-  marks: Object.fromEntries(performance.getEntriesByType("mark").map(({ name, startTime }) => [name, startTime])),
-  paint: performance.getEntriesByName("first-contentful-paint")[0]?.startTime ?? NaN,
-  downloaded: Math.max(...performance.getEntriesByType("resource").map(({ responseEnd }) => responseEnd)),
-}), 0)))"""
+TIMES = """() => new Promise((resolve) => new PerformanceObserver((list) => {
+  const paint = list.getEntriesByName("first-contentful-paint")[0];
+  if (paint) resolve({
+    marks: Object.fromEntries(performance.getEntriesByType("mark").map(({ name, startTime }) => [name, startTime])),
+    paint: paint.startTime,
+    downloaded: Math.max(...performance.getEntriesByType("resource").map(({ responseEnd }) => responseEnd)),
+  });
+}).observe({ type: "paint", buffered: true }))"""
 
 
 @dataclass(frozen=True)
