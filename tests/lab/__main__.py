@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -43,7 +44,8 @@ def main() -> int:
         subjects = [stack.enter_context(servers.console(lab, config))]
         if options.side_by_side:
             subjects.append(stack.enter_context(servers.yardstick(lab, config)))
-        # Whoever stops a run sees what it has measured.
+        # Whoever stops a run sees what it has measured, and finds nothing left of it.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         stack.enter_context(contextlib.suppress(KeyboardInterrupt))
         for ms in options.delay:
             with Stage(lab, chromium, ms=ms, snap=options.snap) as stage:
