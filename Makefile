@@ -5,10 +5,10 @@ PY := $(VENV)/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build run test check lint format types unit browser lab bench-boot clean
+.PHONY: help setup setup-test build run test check lint format types unit browser lab bench-boot bench-recovery clean
 
 help:  ## list the commands
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.run node_modules/.package-lock.json  ## install what `make run` needs
 	@.ci/debian-packages coturn
@@ -68,6 +68,9 @@ lab: setup-test build  ## every NAT kind against every other
 
 bench-boot: setup-test build  ## how fast the page starts, against a stock PyScript page
 	.ci/isolated $(PY) -m tests.bench.boot $(ARGS)
+
+bench-recovery: setup-test build  ## how long a session is silent when its network changes, against a plain page
+	$(PY) -m tests.lab.recovery $(ARGS)
 
 clean:  ## remove what setup and tests made
 	rm -rf $(VENV) node_modules build .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results

@@ -5,7 +5,7 @@
 (() => {
   const now = () => performance.timeOrigin + performance.now();
   const later = globalThis.setTimeout.bind(globalThis);
-  let sent, received, states, generations, refused, timer, waiting;
+  let sent, received, states, generations, refused, ticks, timer, waiting;
 
   function forget() {
     sent = [];
@@ -13,6 +13,7 @@
     states = [];
     generations = [];
     refused = 0;
+    ticks = [];
     waiting = [];
   }
   forget();
@@ -78,6 +79,7 @@
     start(who, every) {
       let next = now();
       const tick = () => {
+        ticks.push(now());
         write(who);
         // At the times that were meant, but what a stall has missed is not made up for.
         next = Math.max(next + every, now() - every);
@@ -97,7 +99,7 @@
     // Until so many different ones are shown.
     complete: (count, patience) => when(() => new Set(received.map(([, number]) => number)).size >= count, patience),
 
-    report: () => ({ sent, received, states, generations, refused }),
+    report: () => ({ sent, received, states, generations, refused, ticks }),
   };
 
   // A hidden tab as Chromium has it: it says so, and its timers fire once a second, all together. (Headless Chromium stays

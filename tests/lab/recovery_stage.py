@@ -43,7 +43,7 @@ _JOURNALED = frozenset(
     {
         *("suspect", "attempt", "recovered", "no-alarm", "restart", "network", "relay-suspected", "relay-well"),
         *("description", "ignored", "operation-failed", "refused", "failed", "fault", "signaling", "peer", "pair"),
-        *("channel", "state", "message", "ice-configuration", "stats"),
+        *("channel", "state", "message", "ice-configuration", "stats", "candidate-local", "candidate-remote"),
     }
 )
 """What is kept of the console's journal: all that recovery decides, and what it decides on."""
@@ -62,7 +62,7 @@ class Seen:
     refused: int  # what the page would not take, and its person wrote again
     silence: float  # the longest
     silent_from: float
-    stall: float  # the longest pause of its own writing, which the machine is to blame for
+    stall: float  # by which its timers were late at most: the machine is to blame for it
     connections: int  # of RTCPeerConnection, in this session
     handshakes: int  # of DTLS
     generation: int  # data-ice-generation at the end
@@ -191,13 +191,14 @@ class RecoveryStage:
                 end.page.evaluate(f"pump.complete({count}, {max(deadline - time.time(), 0) * 1000})")
             pumps = [end.page.evaluate("pump.report()") for end in ends]
             reports = [end.ask("report") for end in ends]
+            over = time.time()
         finally:
             for undo in reversed(scene.undo):
                 undo()
         hang_up(ends)
         journals = _journals(served, session)
         run.ends = tuple(
-            _seen(end, pump, report, journal, count, begun=begun, counted=counted)
+            _seen(end, pump, report, journal, count, begun=begun, counted=counted, over=over, back=run.back)
             for end, pump, report, journal, count in zip(ends, pumps, reports, journals, reversed(sent), strict=True)
         )
 
@@ -248,10 +249,14 @@ def _seen(
     *,
     begun: float,
     counted: float | None,
+    over: float,
+    back: bool,
 ) -> Seen:
     numbers = [number for _, number, _, _ in pump["received"]]
     arrivals = [at / 1000 - begun for *_, at in pump["received"]]
-    silence, silent_from = _longest_silence(arrivals, 0.0 if counted is None else counted - begun, since=counted)
+    silence, silent_from = _longest_silence(
+        arrivals, None if counted is None else counted - begun, None if back else over - begun
+    )
     timeline = [
         (round(event["at"] / 1000 - begun, 3), event["what"], event["text"])
         for event in report["events"]
@@ -262,7 +267,8 @@ def _seen(
         for entry in journal
         if entry["event"] in _JOURNALED
     ]
-    after = [entry for entry in journal if entry["at"] / 1000 >= begun]
+    # What comes later is the other side's hanging up.
+    after = [entry for entry in journal if begun <= entry["at"] / 1000 <= over]
     return Seen(
         host=end.host.node,
         arrivals=[round(at, 3) for at in arrivals],
@@ -273,9 +279,7 @@ def _seen(
         refused=pump["refused"],
         silence=round(silence, 3),
         silent_from=round(silent_from, 3),
-        stall=round(
-            max((late - early for early, late in pairwise(pump["sent"]) if late / 1000 > begun), default=0) / 1000, 3
-        ),
+        stall=round(_stall(pump["ticks"], begun), 3),
         connections=report["connections"],
         handshakes=sum((event["what"], event["text"]) == ("dtls", "connected") for event in report["events"]),
         generation=int(report["said"].get("iceGeneration", 0)),
@@ -289,13 +293,22 @@ def _seen(
     )
 
 
-def _longest_silence(arrivals: Sequence[float], after: float, *, since: float | None) -> tuple[float, float]:
-    """Return the longest silence that ended after a time, and when it began; `since`: it began then at the earliest."""
+def _longest_silence(arrivals: Sequence[float], counted: float | None, ended: float | None) -> tuple[float, float]:
+    """Return the longest silence since the event and when it began.
+
+    `counted` is when silence begins to count, if not with the last arrival before the event; `ended` is when there was
+    no more patience, if there was none.
+    """
+    after = 0.0 if counted is None else counted
     before = [at for at in arrivals if at <= after]
-    begin = after if since is not None or not before else before[-1]
-    times = [begin, *(at for at in arrivals if at > after)]
-    silences = [(later - earlier, earlier) for earlier, later in pairwise(times)]
-    return max(silences, default=(float("inf"), begin))
+    begin = before[-1] if before and counted is None else after
+    times = [begin, *(at for at in arrivals if at > after), *([] if ended is None else [ended])]
+    return max(((later - earlier, earlier) for earlier, later in pairwise(times)), default=(0.0, begin))
+
+
+def _stall(ticks: Sequence[float], begun: float) -> float:
+    pauses = [late - early for early, late in pairwise(ticks) if late / 1000 > begun]
+    return (max(pauses, default=EVERY) - EVERY) / 1000
 
 
 def _words(data: dict[str, Any]) -> str:

@@ -1,0 +1,58 @@
+"""Each row of the recovery table once: nothing is lost, whatever happens to the network. How fast is for the bench."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.lab import recovery_rows, servers
+from tests.lab.recovery_report import complaints, line
+from tests.lab.recovery_server import ConsoleServer
+from tests.lab.recovery_stage import RecoveryStage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Playwright
+
+    from tests.lab.lab import Lab
+    from tests.lab.recovery_rows import Row
+
+HEALTHY = 8.0
+"""Seconds in which nothing may happen: ten minutes are for the bench."""
+
+
+@pytest.fixture(scope="module")
+def server(lab: Lab) -> Iterator[ConsoleServer]:
+    with servers.configuration(lab) as config, ConsoleServer(lab, config) as standing:
+        yield standing
+
+
+@pytest.fixture(scope="module")
+def stage(lab: Lab, server: ConsoleServer, playwright: Playwright) -> Iterator[RecoveryStage]:
+    if not shutil.which("chromium"):
+        pytest.fail("chromium is not installed: run 'make setup-test'")
+    with RecoveryStage(lab, playwright.chromium, server) as stage:
+        yield stage
+
+
+@pytest.mark.parametrize("row", recovery_rows.events(), ids=lambda row: row.name)
+def test_the_session_survives(row: Row, stage: RecoveryStage, server: ConsoleServer) -> None:
+    run = stage.play(row, server.served)
+    assert complaints(row, run) == [], line(run)
+
+
+@pytest.mark.parametrize("row", recovery_rows.false_alarms(HEALTHY), ids=lambda row: row.name)
+def test_a_session_that_is_well_is_left_alone(row: Row, stage: RecoveryStage, server: ConsoleServer) -> None:
+    run = stage.play(row, server.served)
+    assert complaints(row, run) == [], line(run)
+
+
+def test_the_yardstick_is_measured_in_the_same_way(lab: Lab, stage: RecoveryStage) -> None:
+    row = next(row for row in recovery_rows.events() if row.name == "renumber")
+    with servers.configuration(lab) as config, servers.yardstick(lab, config) as served:
+        run = stage.play(row, served)
+    assert not run.failure, run.failure
+    assert [end.sent > 0 for end in run.ends] == [True, True]
