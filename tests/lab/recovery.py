@@ -57,10 +57,10 @@ def main() -> int:
                     runs.append(run)
                     clock = f"{time.monotonic() - begin:5.0f} s, load {os.getloadavg()[0]:.0f}"
                     _say(f"[{clock}] {recovery_report.line(run)}")
-    results = recovery_report.results(chosen, runs)
-    file = recovery_report.write(results, runs, options.json)
-    _say(recovery_report.table(results))
-    _say(f"{len(runs)} runs in {time.monotonic() - begin:.0f} s. All of it: {file}")
+        results = recovery_report.results(chosen, runs)
+        file = recovery_report.write(results, runs, options.json)
+        _say(recovery_report.table(results))
+        _say(f"{len(runs)} runs in {time.monotonic() - begin:.0f} s. All of it: {file}")
     return 0 if all(result.good for result in results) else 1
 
 

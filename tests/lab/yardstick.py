@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aiohttp import web
+from aiohttp import WSMsgType, web
 
 from backend.choosing import ice_configuration
 from backend.ice_servers import ConfiguredServer, read_ice_servers
@@ -71,6 +71,8 @@ async def _signaling(request: web.Request) -> web.WebSocketResponse:
             await each.send_json({"start": True, "polite": bool(polite)})
     try:
         async for message in socket:
+            if message.type is not WSMsgType.TEXT:  # the heartbeat's own end
+                continue
             for other in room:
                 if other is not socket:
                     await other.send_str(message.data)
