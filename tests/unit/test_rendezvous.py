@@ -223,7 +223,7 @@ class TestASocketThatClosed:
             assert (output.name, output.spread) == (RETRY, output.after / 2)
             pauses.append(output.after)
             place.open()
-        assert pauses == [0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
+        assert pauses == [0.15, 0.3, 0.6, 1.2, 2.4, 4.8, 8.0, 8.0]
         assert (pauses[0], pauses[-1]) == (FIRST_RETRY, LAST_RETRY)
 
     def test_is_tried_soon_once_the_server_has_answered(self) -> None:
@@ -231,9 +231,9 @@ class TestASocketThatClosed:
         for _ in range(5):
             place.closed(1006, "")
         place.opened(0.0)
-        assert place.closed(1006, "")[-1] == commands.StartTimer(RETRY, 8.0, spread=4.0)
+        assert place.closed(1006, "")[-1] == commands.StartTimer(RETRY, 4.8, spread=2.4)
         place.received(Welcome(polite=False, peer=B), 0.0)
-        assert place.closed(1006, "")[-1] == commands.StartTimer(RETRY, 0.25, spread=0.125)
+        assert place.closed(1006, "")[-1] == commands.StartTimer(RETRY, FIRST_RETRY, spread=FIRST_RETRY / 2)
 
     def test_says_why_until_it_is_back(self) -> None:
         place = present()

@@ -194,6 +194,7 @@ def connected(**changes: Any) -> Core:
 def lost(**changes: Any) -> Core:
     """Return one whose path has been suspect for so long that the person knows."""
     core = connected(**changes)
+    core.now += 1.0  # without a beat: the browser's bad news is believed
     core.do(DISCONNECTED, events.TimerFired(recovery.LOST))
     assert core.state == "recovering"
     return core
@@ -311,6 +312,7 @@ class TestConnecting:
 class TestConnected:
     def test_samples_every_two_seconds(self) -> None:
         core = connected()
+        core.now = STATS_EVERY
         assert core.do(events.TimerFired(STATS)) == [commands.SampleStats()]
         core.do(SAMPLED)
         assert core.timers[STATS] == STATS_EVERY
@@ -409,10 +411,11 @@ class TestRecovering:
     def test_keeps_messages_and_delivers_them(self) -> None:
         core = connected()
         core.do(events.MessageSubmitted("one"))
+        core.now = 1.0
         core.do(DISCONNECTED, events.TimerFired(recovery.LOST))
         assert core.state == "recovering"
         assert frames(core.do(events.MessageSubmitted("two"))) == []
-        core.now = 1.0
+        core.now = 2.0
         resent = frames(core.do(CONNECTED))
         assert [frame.number for frame in resent] == [1, 2]
         core.do(events.ChannelReceived("messages", encode_frame(Frame(0, None, 2))))
@@ -427,6 +430,7 @@ class TestRecovering:
 
     def test_shows_nothing_of_what_is_over_before_anybody_can_see_it(self) -> None:
         core = connected()
+        core.now = 1.0
         core.do(DISCONNECTED)
         assert core.state == "connected"
         assert core.timers[recovery.LOST] == recovery.LOST_AFTER
@@ -434,6 +438,8 @@ class TestRecovering:
     @pytest.mark.parametrize("event", [DISCONNECTED, FAILED])
     def test_opens_a_socket_and_restarts_at_once(self, event: Event) -> None:
         core = connected()
+        assert beside_beats(core.do(event)) == [], "bad news is not believed while the other side is heard"
+        core.now = 1.0
         done = beside_beats(core.do(event))
         assert done == [
             commands.OpenSignaling(),
@@ -493,6 +499,7 @@ class TestHangingUp:
 
     def test_while_recovering_leaves_no_timer_behind(self) -> None:
         core = connected()
+        core.now = 1.0
         core.do(events.MessageSubmitted("x"), FAILED, events.SignalingClosed(1006, ""))
         armed = {recovery.ATTEMPT, recovery.LOST, recovery.BEAT, rendezvous.RETRY, ICE_CONFIGURATION, STATS}
         assert core.timers.keys() >= armed
