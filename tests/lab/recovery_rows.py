@@ -34,9 +34,6 @@ PLACES: Mapping[str, Kind] = {
 }
 """Where the two ends can be, and what kind of network it is."""
 
-AWAY = 20.0
-"""Seconds for which an uplink is gone."""
-
 NOT_REACHED = (
     r"WebSocket connection to '[^']*' failed",
     r"Failed to load resource: net::ERR_",
@@ -166,12 +163,15 @@ def _restart_server(scene: Scene) -> None:
     scene.server.start()
 
 
-def _uplink_gone(scene: Scene) -> float:
-    place = scene.places[0]
-    scene.lab.network.set_uplink(place, up=False)
-    _last(AWAY)
-    scene.lab.network.set_uplink(place, up=True)
-    return time.time()
+def _uplink_gone(seconds: float) -> Callable[[Scene], float]:
+    def gone(scene: Scene) -> float:
+        place = scene.places[0]
+        scene.lab.network.set_uplink(place, up=False)
+        _last(seconds)
+        scene.lab.network.set_uplink(place, up=True)
+        return time.time()
+
+    return gone
 
 
 def _healthy(seconds: float) -> Callable[[Scene], None]:
@@ -207,8 +207,8 @@ def _targets(near: tuple[float, float], far: tuple[float, float]) -> dict[float,
     return {0.0: Target(p50=near[0], p95=near[1]), 25.0: Target(p50=far[0], p95=far[1])}
 
 
-def events() -> list[Row]:
-    """Return the rows of the table in which something happens."""
+def events(*, away: float = 20.0) -> list[Row]:
+    """Return the rows of the table in which something happens; `away` is how long an uplink is gone."""
     silent = _targets((0.7, 0.9), (0.9, 1.2))
     relay = _targets((0.9, 1.2), (1.1, 1.4))
     return [
@@ -281,10 +281,10 @@ def events() -> list[Row]:
         ),
         Row(
             name="uplink",
-            title=f"uplink gone for {AWAY:.0f} s (counted after it is back)",
-            act=_uplink_gone,
+            title=f"uplink gone for {away:.0f} s (counted after it is back)",
+            act=_uplink_gone(away),
             targets=_targets((0.8, 1.5), (1.2, 2.0)),
-            seconds=AWAY,
+            seconds=away,
         ),
     ]
 

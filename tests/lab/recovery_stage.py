@@ -149,9 +149,10 @@ class RecoveryStage:
             run.failure = f"{error}".strip()
             states = [f"{end.host.node}: {', '.join(end.take_problems())}" for end in ends]
             run.failure += "\n" + "\n".join(states)
-            for end in ends:
-                self._prepared.discard(id(end))
-                self._fleet.discard(end)
+            # Whatever it was, the next run begins with browsers that are new.
+            self._prepared.clear()
+            for host in self._hosts or ():
+                self._fleet.close(host.node)
         return run
 
     def _pages(self, row: Row, served: Served) -> tuple[End, End]:
