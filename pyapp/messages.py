@@ -68,13 +68,15 @@ class Description:
     """An offer or an answer (`RTCSessionDescriptionInit`, W3C WebRTC 1.0, section 4.6.2).
 
     `exchange` counts the sender's offers from 1; an answer repeats the number of its offer, so that an answer to an
-    older offer is known for what it is.
+    older offer is known for what it is. `generation` counts the ICE restarts that were offered so far, by either side:
+    the one that this exchange begins, or goes on with; both sides take it over.
     """
 
     kind: ClassVar[str] = "description"
     type: str
     sdp: str
     exchange: int
+    generation: int = 0
 
     def __post_init__(self) -> None:
         """Refuse what no `setRemoteDescription` would take."""
@@ -83,6 +85,7 @@ class Description:
         if not self.sdp.startswith("v=0"):
             raise MessageError("sdp", "starts with 'v=0' (RFC 8866, section 5.1)")
         _check_not_negative("exchange", self.exchange)
+        _check_not_negative("generation", self.generation)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,16 +57,19 @@ class Negotiation:
     initiator: bool
     state: NegotiationState = "stable"
     ice_generation: int = 0
-    """How many ICE restarts have been negotiated."""
+    """The ICE generation of the last exchange: how many restarts were offered until then, by either side."""
     _needed: bool = False
     _attempt: int = 0
     _exchange: int = 0
     _remote_exchange: int = 0
+    _generation: int = 0
+    """That of the exchange under way."""
+    _latest_generation: int = 0
+    """The highest that either side has offered."""
     _to_answer: events.SessionDescription | None = None
     _local_fragments: frozenset[str] = frozenset()
     _remote_fragments: frozenset[str] = frozenset()
     _retired_fragments: frozenset[str] = frozenset()
-    _settled_fragments: frozenset[str] = frozenset()
     _dtls_role: str = ""
     _unsent: list[Candidate] = field(default_factory=list)
     _unapplied: list[Candidate] = field(default_factory=list)
@@ -114,6 +117,7 @@ class Negotiation:
             case "making-offer", "offer":
                 self.state = "have-local-offer"
                 self._exchange += 1
+                self._count_generation(description)
                 return self._send(description, self._exchange)
             case "answering", "answer":
                 self.initiator = True
@@ -135,6 +139,8 @@ class Negotiation:
         self.state = "answering"
         self._attempt += 1  # what is still being set will have been rolled back by the time it is reported
         self._remote_exchange = message.exchange
+        self._generation = message.generation
+        self._latest_generation = max(self._latest_generation, message.generation)
         self._to_answer = description
         return [commands.SetRemoteDescription(description)]
 
@@ -178,8 +184,15 @@ class Negotiation:
     def operation_failed(self, operation: str) -> list[Output]:
         """Settle after a refused call: what was under way is over, and a later exchange starts anew."""
         if operation in ("setLocalDescription", "setRemoteDescription"):
+            self._generation = self.ice_generation
             return self._stable()
         return []
+
+    def _count_generation(self, offer: events.SessionDescription) -> None:
+        is_first = not self._remote_fragments
+        if not is_first and username_fragments(offer.sdp).isdisjoint(self._local_fragments):
+            self._latest_generation += 1
+        self._generation = self._latest_generation
 
     def _set_local_description(self) -> Command:
         self._attempt += 1
@@ -190,7 +203,7 @@ class Negotiation:
         ready = [entry for entry in self._unsent if entry.username_fragment in self._local_fragments]
         # What is left belonged to an offer that was rolled back: nobody will ever ask for it.
         self._unsent.clear()
-        message = Description(description.type, self._with_settled_role(description), exchange)
+        message = Description(description.type, self._with_settled_role(description), exchange, self._generation)
         return [ToPeer(message), *(ToPeer(candidate) for candidate in ready)]
 
     def _with_settled_role(self, description: events.SessionDescription) -> str:
@@ -224,10 +237,8 @@ class Negotiation:
         return self.needed() if self._needed else []
 
     def _settle(self) -> None:
-        """Count an ICE restart if the exchange that is over changed the fragments."""
-        if self._settled_fragments and self._local_fragments.isdisjoint(self._settled_fragments):
-            self.ice_generation += 1
-        self._settled_fragments = self._local_fragments
+        """Take over the ICE generation of the exchange that is over."""
+        self.ice_generation = self._generation
 
 
 _SETUP = re.compile(r"^a=setup:(\w+)", re.MULTILINE)

@@ -147,6 +147,7 @@ class Recovery:
     def channel_closed(self, now: float) -> list[Output]:
         """Suspect the connection as a whole: a channel does not open again."""
         self._is_open = False
+        self.evidence = "channel-closed"  # also of an outage that is under way: its ladder is another one from now on
         return self.suspect("channel-closed", now)
 
     def beat(self, now: float) -> list[Output]:

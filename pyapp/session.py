@@ -15,7 +15,7 @@ from pyapp.conversation import TIMER as CONVERSATION
 from pyapp.delivery import DeliveryFullError, MediaShared
 from pyapp.diagnostics import Gathering, Journal, PathReport, candidate_data, candidate_words, path_report
 from pyapp.events import Event, MediaKind
-from pyapp.ice import IceConfiguration, parse_ice_url
+from pyapp.ice import IceConfiguration, IceError, parse_ice_url
 from pyapp.messages import (
     Description,
     Journaled,
@@ -125,6 +125,7 @@ class Session:
     journal: Journal = field(init=False)
     _early: list[PeerMessage] = field(default_factory=list)
     _epoch: int = 1
+    _is_hidden: bool = False
     _now: float = 0.0
 
     def __post_init__(self) -> None:
@@ -155,6 +156,7 @@ class Session:
             case events.NetworkChanged():
                 return self._network_changed(event)
             case events.VisibilityChanged(hidden):
+                self._is_hidden = hidden
                 return self._recovery(lambda health: health.hidden(self._now, is_hidden=hidden))
             case events.MessageSubmitted():
                 return self._submit(event.text)
@@ -429,7 +431,8 @@ class Session:
             return []
         place = self.place
         polite = place.polite is not False
-        self.connection = Connection(Negotiation(polite=polite, initiator=False), Recovery(polite=polite))
+        health = Recovery(polite=polite, is_hidden=self._is_hidden)
+        self.connection = Connection(Negotiation(polite=polite, initiator=False), health)
         result: list[Command] = [commands.CreatePeer(self._ranked(self.configuration))]
         if place.state == "present" and place.polite is not None:
             result += self._joined(polite=place.polite, alone=initiator or place.was_first)
@@ -484,7 +487,7 @@ class Session:
             case events.LocalCandidate(candidate, url):
                 data = candidate_data(candidate, url)
                 connection.gathering.candidate(data)
-                if data.get("type") == "relay" and self._suspected:
+                if data.get("type") == "relay" and url and self._suspected:
                     self._relay_answered(url)
                 self._note(">", "candidate-local", candidate_words(data), **data)
                 return self._negotiation_did(agreed.local_candidate(candidate))
@@ -646,7 +649,7 @@ class Session:
         # The socket dies with the network, and nobody is told: reach the server anew before anything is sent there.
         result = self.conversation.hold() + (self._rendezvous_did(self.place.reopen()) if self.place else [])
         report = connection.report
-        if report and report.local.type == "relay" and evidence != "network-changed":
+        if report and report.local.type == "relay" and report.local.url and evidence != "network-changed":
             result += self._suspect_relay(report.local.url)
             result += self._send_to_peer(RelaySuspected(report.local.url))
         return result
@@ -655,7 +658,11 @@ class Session:
         """Set a relay aside for what is gathered from now on, and ask for a spare."""
         if self.configuration is None:
             return []
-        self._suspected |= {parse_ice_url(url).host}
+        try:
+            host = parse_ice_url(url).host
+        except IceError:  # the other side says anything; and a browser may not say which relay it uses
+            return []
+        self._suspected |= {host}
         return [commands.SetConfiguration(self._ranked(self.configuration)), self._fetch_command()]
 
     def _relay_answered(self, url: str) -> None:
@@ -716,7 +723,9 @@ class Session:
             return []
         if connection.report.path == "direct":
             return []
-        return self._restart("looking for a direct path")
+        # The last rung that was tried may have left relays alone in the browser's configuration.
+        usual = [commands.SetConfiguration(self._ranked(self.configuration))] if self.configuration else []
+        return [*usual, *self._restart("looking for a direct path")]
 
     # Timers and the journal.
 

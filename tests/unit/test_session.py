@@ -194,7 +194,7 @@ def connected(**changes: Any) -> Core:
 def lost(**changes: Any) -> Core:
     """Return one whose path has been suspect for so long that the person knows."""
     core = connected(**changes)
-    core.now += 1.0  # without a beat: the browser's bad news is believed
+    core.now += 3.0  # without a beat: the browser's bad news is believed
     core.do(DISCONNECTED, events.TimerFired(recovery.LOST))
     assert core.state == "recovering"
     return core
@@ -365,7 +365,7 @@ class TestConnected:
 
     def test_restarts_when_the_other_side_does(self) -> None:
         core = connected()
-        (apply,) = core.peer_says(Description("offer", sdp("r2"), 1))
+        (apply,) = core.peer_says(Description("offer", sdp("r2"), 1, generation=1))
         assert isinstance(apply, commands.SetRemoteDescription)
         (answer,) = core.do(events.RemoteDescriptionSet(apply.description))
         assert isinstance(answer, commands.SetLocalDescription)
@@ -411,11 +411,11 @@ class TestRecovering:
     def test_keeps_messages_and_delivers_them(self) -> None:
         core = connected()
         core.do(events.MessageSubmitted("one"))
-        core.now = 1.0
+        core.now = 3.0
         core.do(DISCONNECTED, events.TimerFired(recovery.LOST))
         assert core.state == "recovering"
         assert frames(core.do(events.MessageSubmitted("two"))) == []
-        core.now = 2.0
+        core.now = 4.0
         resent = frames(core.do(CONNECTED))
         assert [frame.number for frame in resent] == [1, 2]
         core.do(events.ChannelReceived("messages", encode_frame(Frame(0, None, 2))))
@@ -430,7 +430,7 @@ class TestRecovering:
 
     def test_shows_nothing_of_what_is_over_before_anybody_can_see_it(self) -> None:
         core = connected()
-        core.now = 1.0
+        core.now = 3.0
         core.do(DISCONNECTED)
         assert core.state == "connected"
         assert core.timers[recovery.LOST] == recovery.LOST_AFTER
@@ -439,7 +439,7 @@ class TestRecovering:
     def test_opens_a_socket_and_restarts_at_once(self, event: Event) -> None:
         core = connected()
         assert beside_beats(core.do(event)) == [], "bad news is not believed while the other side is heard"
-        core.now = 1.0
+        core.now = 3.0
         done = beside_beats(core.do(event))
         assert done == [
             commands.OpenSignaling(),
@@ -499,7 +499,7 @@ class TestHangingUp:
 
     def test_while_recovering_leaves_no_timer_behind(self) -> None:
         core = connected()
-        core.now = 1.0
+        core.now = 3.0
         core.do(events.MessageSubmitted("x"), FAILED, events.SignalingClosed(1006, ""))
         armed = {recovery.ATTEMPT, recovery.LOST, recovery.BEAT, rendezvous.RETRY, ICE_CONFIGURATION, STATS}
         assert core.timers.keys() >= armed
