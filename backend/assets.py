@@ -1,6 +1,6 @@
 """What the page is made of: the groups that `make build` prepared, or newer sources of ours in their place.
 
-`runtime/build.mjs` explains the layout of `build/assets`. A group's folder has the hash of its content in its name, so
+`.ci/runtime/build.mjs` explains the layout of `build/assets`. A group's folder has the hash of its content in its name, so
 whatever is in it never changes, and a page that was loaded before a deploy still finds what it was made for.
 
 Whoever edits `static/` or `pyapp/` sees the change at the next reload: sources that differ from those of the build are
@@ -124,7 +124,7 @@ def _listed(folder: Path, pattern: re.Pattern[str]) -> dict[str, Path]:
 
 
 def _digest(files: _Files) -> str:
-    """Return what `digest()` of `runtime/build.mjs` returns."""
+    """Return what `digest()` of `.ci/runtime/build.mjs` returns."""
     hashed = hashlib.sha256()
     for name, content in files.items():
         hashed.update(f"{name}\0{len(content)}\0".encode())

@@ -1,7 +1,7 @@
 // The interpreter that PyScript is told to use (`config.interpreter`): Pyodide with the prepared runtime.
 //
 // It starts Pyodide when it is evaluated, which is while PyScript itself still loads. The groups of files that belong
-// together are named in the page's configuration; runtime/build.mjs made them.
+// together are named in the page's configuration; .ci/runtime/build.mjs made them.
 
 const { runtime } = JSON.parse(document.querySelector('script[type="py"]').getAttribute("config"));
 const at = (group, file) => new URL(`/assets/${runtime.groups[group]}/${file}`, location.href).href;
@@ -25,7 +25,7 @@ const starting = pyodide.loadPyodide({
   },
 });
 
-/** Called by runtime/sitecustomize.py: a module that the trimmed library lacks, while Python waits. */
+/** Called by .ci/runtime/sitecustomize.py: a module that the trimmed library lacks, while Python waits. */
 function fetchModule(name) {
   const request = new XMLHttpRequest();
   request.open("GET", at("modules", `${name}.pyc`), false);

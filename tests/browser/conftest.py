@@ -65,7 +65,7 @@ def program(name: str) -> str:
 @pytest.fixture(scope="session", autouse=True)
 def _prepared_runtime() -> None:
     """Test what would be shipped: the prepared runtime for the sources as they are now."""
-    subprocess.run([program("node"), "runtime/build.mjs"], cwd=ROOT, check=True)
+    subprocess.run([program("node"), ".ci/runtime/build.mjs"], cwd=ROOT, check=True)
 
 
 @dataclass

@@ -31,7 +31,7 @@ FILES = {
     "build/assets/manifest.json": json.dumps(
         {
             "groups": GROUPS,
-            # The hashes of `static` and `pyapp` above, as runtime/build.mjs makes them.
+            # The hashes of `static` and `pyapp` above, as .ci/runtime/build.mjs makes them.
             "sources": {"page": "3f5a0d1d39c7c4a1", "console": "0"},
             "bytes": 1,
             "preload": [["pyodide", "pyodide.mjs"]],

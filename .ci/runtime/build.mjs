@@ -1,4 +1,4 @@
-// Prepares the runtime that the page loads: `node runtime/build.mjs`, or `make build`. docs/boot.md says what and why.
+// Prepares the runtime that the page loads: `node .ci/runtime/build.mjs`, or `make build`. docs/boot.md says what and why.
 //
 // In: Pyodide and PyScript as installed, `static/`, `pyapp/`. Out, in build/assets: groups of files, each in a folder
 // that is named after the group and a hash of its content, compressed beforehand; and manifest.json, which says which
@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import zlib from "node:zlib";
 
-const ROOT = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+const ROOT = path.join(path.dirname(fileURLToPath(import.meta.url)), "..", "..");
 const ASSETS = path.join(ROOT, "build", "assets");
 const PYODIDE = path.join(ROOT, "node_modules", "pyodide");
 const PYSCRIPT = path.join(ROOT, "node_modules", "@pyscript", "core", "dist");
@@ -74,7 +74,7 @@ async function python(file) {
   // Without column numbers, which only underline parts of lines in tracebacks, the compiled code is a fifth smaller.
   const interpreter = await loadPyodide({ env: { PYTHONNODEBUGRANGES: "1" } });
   const names = interpreter.runPython("{}");
-  await interpreter.runPythonAsync(read(ROOT, "runtime", file).toString(), { globals: names, filename: file });
+  await interpreter.runPythonAsync(read(ROOT, ".ci", "runtime", file).toString(), { globals: names, filename: file });
   return { interpreter, call: async (name, ...given) => (await names.get(name)(...given.map((value) => interpreter.toPy(value))))};
 }
 
@@ -84,7 +84,7 @@ async function compile() {
   const { FS } = prepare.interpreter;
   FS.mkdirTree("/in/app");
   FS.writeFile("/in/stock.zip", read(PYODIDE, "python_stdlib.zip"));
-  FS.writeFile("/in/sitecustomize.py", read(ROOT, "runtime", "sitecustomize.py"));
+  FS.writeFile("/in/sitecustomize.py", read(ROOT, ".ci", "runtime", "sitecustomize.py"));
   for (const [name, content] of files(path.join(ROOT, "pyapp"), /\.py$/)) {
     FS.mkdirTree(path.posix.dirname(`/in/app/pyapp/${name}`));
     FS.writeFile(`/in/app/pyapp/${name}`, content);
@@ -112,7 +112,7 @@ function tidy(groups) {
 
 async function build() {
   const installed = read(ROOT, "package-lock.json");
-  const own = files(path.join(ROOT, "runtime"), /\.(py|mjs)$/);
+  const own = files(path.join(ROOT, ".ci", "runtime"), /\.(py|mjs)$/);
   const page = files(path.join(ROOT, "static"), /\.(css|ico|mjs|png|svg|webp|woff2)$/);
   const app = files(path.join(ROOT, "pyapp"), /\.py$/);
   const sources = { page: digest(page), console: digest(app) };
