@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -49,6 +50,7 @@ def main() -> int:
         server = stack.enter_context(ConsoleServer(lab, config))
         beside = stack.enter_context(servers.yardstick(lab, config)) if options.yardstick_runs else None
         stage = stack.enter_context(RecoveryStage(lab, chromium, server))
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         with contextlib.suppress(KeyboardInterrupt):  # what is measured by then is reported
             for ms in options.delay:
                 stage.shape(Delay(ms=ms))
