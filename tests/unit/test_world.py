@@ -1,7 +1,9 @@
 """Two whole sessions through outages of every kind: every row of the recovery's table, and whatever else may happen."""
 
+import itertools
 import random
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -40,10 +42,10 @@ def talk(current: World, seconds: float) -> None:
 
 
 def longest_gap(page: Page) -> float:
-    return max(after - before for before, after in zip(page.heard_at, page.heard_at[1:], strict=False))
+    return max(after - before for before, after in itertools.pairwise(page.heard_at))
 
 
-def outage(current: World, happens: Callable[[World], object], *, lasts: float = 6.0) -> float:
+def outage(current: World, happens: Callable[[World], None], *, lasts: float = 6.0) -> float:
     """Let something happen while both talk; return the longest silence at either end, once all is well."""
     talk(current, lasts + 1.5)
     current.run(1.0 + 0.1 * current.choose.random())
@@ -54,7 +56,31 @@ def outage(current: World, happens: Callable[[World], object], *, lasts: float =
     return max(longest_gap(page) for page in current.pages.values())
 
 
-ROWS: dict[str, tuple[Callable[[World], object], float, float]] = {
+def kill_relay(name: str, current: World) -> None:
+    current.dead_relays.add(f"{name}.example")
+
+
+def both_move(current: World) -> None:
+    current.move("a")
+    current.move("b")
+
+
+def both_reroute(current: World) -> None:
+    current.reroute("a")
+    current.reroute("b")
+
+
+def one_is_told(current: World) -> None:
+    current.move("a")
+    current.reroute("b")
+
+
+def one_after_the_other(current: World) -> None:
+    current.move("a")
+    current.after(0.2, partial(current.move, "b"))
+
+
+ROWS: dict[str, tuple[Callable[[World], None], float, float]] = {
     # The longest silence at 0 and at 25 ms each way at each site.
     "new-address": (lambda w: w.move("a"), 0.45, 1.2),
     "new-address-of-the-polite-side": (lambda w: w.move("b"), 0.45, 1.2),
@@ -62,10 +88,10 @@ ROWS: dict[str, tuple[Callable[[World], object], float, float]] = {
     "route-of-the-polite-side": (lambda w: w.reroute("b"), 0.7, 1.2),
     "deaf-one-way": (lambda w: w.mute("a"), 0.7, 1.2),
     "deaf-the-other-way": (lambda w: w.mute("b"), 0.7, 1.2),
-    "both-at-once": (lambda w: (w.move("a"), w.move("b")), 0.5, 1.0),
-    "both-routes-at-once": (lambda w: (w.reroute("a"), w.reroute("b")), 0.7, 1.2),
-    "one-told-the-other-not": (lambda w: (w.move("a"), w.reroute("b")), 0.7, 1.2),
-    "one-after-the-other": (lambda w: (w.move("a"), w.after(0.2, lambda: w.move("b"))), 0.9, 1.5),
+    "both-at-once": (both_move, 0.5, 1.0),
+    "both-routes-at-once": (both_reroute, 0.7, 1.2),
+    "one-told-the-other-not": (one_is_told, 0.7, 1.2),
+    "one-after-the-other": (one_after_the_other, 0.9, 1.5),
     "server-restarted": (lambda w: w.restart_server(), 0.1, 0.1),
     "socket-dead": (lambda w: w.kill_socket("a"), 0.1, 0.1),
     "socket-closed": (lambda w: w.close_socket("a"), 0.1, 0.1),
@@ -73,14 +99,14 @@ ROWS: dict[str, tuple[Callable[[World], object], float, float]] = {
 
 
 class TestEveryRow:
-    @pytest.mark.parametrize("seed", range(4))
+    @pytest.mark.parametrize("seed", range(2))
     @pytest.mark.parametrize("row", ROWS)
     @pytest.mark.parametrize("delay", [LAN, WAN])
     def test_is_over_soon_with_nothing_lost(self, row: str, delay: float, seed: int) -> None:
         happens, *limits = ROWS[row]
         assert outage(world(seed, delay), happens) < limits[delay == WAN]
 
-    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("seed", range(2))
     @pytest.mark.parametrize("delay", [LAN, WAN])
     @pytest.mark.parametrize("tells", [False, True])
     @pytest.mark.parametrize("moved", [False, True])
@@ -105,7 +131,7 @@ class TestEveryRow:
         report = current.a.session.connection and current.a.session.connection.report
         assert report
         assert report.local.url == "turn:one.example:3478"
-        gap = outage(current, lambda w: w.dead_relays.add("one.example"), lasts=10.0)
+        gap = outage(current, partial(kill_relay, "one"), lasts=10.0)
         assert gap < 1.2
         assert ("one.example",) in current.asked
         assert current.b.notes("suspects the relay turn:one.example")
@@ -118,7 +144,7 @@ class TestEveryRow:
     def test_two_relays_die_one_after_the_other(self, seed: int) -> None:
         current = world(seed, relayed=True)
         for name in ("one", "two"):
-            outage(current, lambda w, name=name: w.dead_relays.add(f"{name}.example"), lasts=10.0)
+            outage(current, partial(kill_relay, name), lasts=10.0)
         assert current.a.pc
         assert current.a.pc.relay == "turn:three.example:3478"
 
@@ -138,7 +164,7 @@ class TestOldPathsThatComeBack:
     def test_end_the_alarm(self, seconds: float) -> None:
         current = world()
         current.unplug("a")
-        current.after(seconds, lambda: current.plug("a"))
+        current.after(seconds, partial(current.plug, "a"))
         current.run(seconds + 10.0)
         current.rest()
         current.check()
@@ -181,6 +207,17 @@ class TestTheOtherSide:
         assert current.a.timers == {}
         assert (current.a.state, current.b.state) == ("closed", "waiting")
 
+    @pytest.mark.xfail(strict=True, reason="the goodbye went to a dead socket; no welcome says so again")
+    def test_that_hangs_up_while_we_are_away_is_known_to_be_gone(self) -> None:
+        current = world()
+        current.unplug("b")
+        current.run(3.0)
+        current.receive(current.a, events.HangUpRequested())
+        current.run(3.0)
+        current.plug("b", tells=True)
+        current.run(60.0)
+        assert current.b.state == "waiting"
+
     @pytest.mark.parametrize("away", [31.0, 45.0, 120.0])
     def test_that_was_away_longer_than_its_place_was_held_comes_back(self, away: float) -> None:
         current = world()
@@ -206,6 +243,57 @@ class TestAWholeServer:
         current.run(15.0)
         current.rest()
         current.check()
+
+
+@given(st.integers(0, 2**32), st.booleans(), st.sampled_from([0.001, 0.05, 0.5]))
+@settings(max_examples=25, deadline=None)
+def test_two_sessions_connect_in_any_order_of_events(seed: int, b_first: bool, jitter: float) -> None:
+    current = World(random.Random(seed), jitter=jitter)
+    names = "ba" if b_first else "ab"
+    current.connect(names[0])
+    current.run(current.choose.choice([0.0, 0.01, 0.1, 5.0]))
+    current.connect(names[1])
+    current.rest()
+    for name in "abab":
+        current.say(name)
+    current.rest()
+    current.check()
+
+
+@given(
+    st.integers(0, 2**32),
+    st.lists(
+        st.tuples(
+            st.sampled_from(["socket-closed", "socket-dead", "server"]), st.sampled_from("ab"), st.floats(0, 0.3)
+        ),
+        max_size=5,
+    ),
+)
+@settings(max_examples=25, deadline=None)
+def test_two_sessions_connect_although_sockets_drop_meanwhile(seed: int, story: list[tuple[str, str, float]]) -> None:
+    current = World(random.Random(seed), delay=0.02, jitter=0.02)
+    current.connect("a", "b")
+    for what, name, seconds in story:
+        current.run(seconds)
+        act(current, what, name)
+    current.rest()
+    current.check(connections=3)
+
+
+@given(st.integers(0, 2**32), st.floats(0, 3.0))
+@settings(max_examples=25, deadline=None)
+def test_hanging_up_at_any_moment_leaves_nothing_armed(seed: int, seconds: float) -> None:
+    current = World(random.Random(seed), delay=0.02, jitter=0.02)
+    current.connect("a", "b")
+    current.run(seconds)
+    current.receive(current.a, events.HangUpRequested())
+    assert current.a.timers == {}
+    assert current.a.pc is None
+    assert current.a.sockets.line is None
+    current.run(5.0)
+    assert current.a.timers == {}
+    assert current.a.state == "closed"
+    assert current.b.state in ("waiting", "connecting")
 
 
 STORY = [
@@ -241,7 +329,7 @@ def act(current: World, what: str, name: str) -> None:
             current.mute(name)
         case "blink" | "unplug":
             current.unplug(name)
-            current.after(0.6 if what == "blink" else 3.0, lambda: current.plug(name))
+            current.after(0.6 if what == "blink" else 3.0, partial(current.plug, name))
         case "socket-dead":
             current.kill_socket(name)
         case "socket-closed":

@@ -10,6 +10,8 @@ import itertools
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Literal
 
 from backend.choosing import ice_configuration
 from backend.ice_servers import ConfiguredServer
@@ -44,7 +46,7 @@ class TimedPeerConnection(ConnectedPeerConnection):
     """`born` says when the fragments of this end were gathered, `asked` with which configuration."""
 
     clock: Callable[[], float] = lambda: 0.0
-    configuration: IceConfiguration = IceConfiguration()
+    configuration: IceConfiguration = field(default_factory=IceConfiguration)
     born: dict[str, float] = field(default_factory=dict)
     asked: dict[str, IceConfiguration] = field(default_factory=dict)
     relay: str = ""
@@ -220,9 +222,10 @@ class World:
         self._lose_sockets(page)
         page.moved_at = self.now
         if tells:
-            for kind in ("offline", "online"):
-                self.after(0.005, lambda kind=kind: self.receive(page, events.NetworkChanged(kind, certain=True)))
-            self.after(0.009, lambda: self.receive(page, events.NetworkChanged("change", certain=True)))
+            kinds: list[Literal["offline", "online"]] = ["offline", "online"]
+            for kind in kinds:
+                self.after(0.005, partial(self.receive, page, events.NetworkChanged(kind, certain=True)))
+            self.after(0.009, partial(self.receive, page, events.NetworkChanged("change", certain=True)))
 
     def reroute(self, name: str) -> None:
         """Change the route to a page: nobody tells, and its sockets still receive, but no longer send."""
@@ -259,14 +262,14 @@ class World:
             if line is not None:
                 line.cut = True
                 line.up.clear()
-                self.after(self.trip(), lambda line=line: self._gone(page, line))
-                self.after(self.trip(), lambda line=line: self._notice(line))
+                self.after(self.trip(), partial(self._gone, page, line))
+                self.after(self.trip(), partial(self._notice, line))
 
     def restart_server(self, down: float = 0.5) -> None:
         for page in self.pages.values():
             for line in (page.sockets.line, page.sockets.opening):
                 if line is not None:
-                    self.after(self.trip(), lambda page=page, line=line: self._gone(page, line))
+                    self.after(self.trip(), partial(self._gone, page, line))
         self.server.restart()
         self.server_is_up = False
 
@@ -290,7 +293,7 @@ class World:
                 line.cut, line.is_told = True, False
                 line.up.clear()
                 line.down.clear()
-                self.after(SERVER_NOTICES_AFTER, lambda line=line: self._notice(line))
+                self.after(SERVER_NOTICES_AFTER, partial(self._notice, line))
 
     # The server.
 
@@ -298,19 +301,19 @@ class World:
         line = page.sockets.open()
         if not page.is_online:
             line.cut, line.is_told = True, False
-            self.after(SERVER_NOTICES_AFTER, lambda: self._notice(line))
+            self.after(SERVER_NOTICES_AFTER, partial(self._notice, line))
         elif not self.server_is_up:
             line.cut = True
-            self.after(2 * self.trip(), lambda: self._gone(page, line))
+            self.after(2 * self.trip(), partial(self._gone, page, line))
         else:
-            self.after(4 * self.trip(), lambda: self._opened(page, line))
+            self.after(4 * self.trip(), partial(self._opened, page, line))
         self._pump()
 
     def _opened(self, page: Page, line: Line) -> None:
         if page.sockets.opening is not line or line.cut:
             return
         if old := page.sockets.line:
-            self.after(self.trip(), lambda: self._notice(old))
+            self.after(self.trip(), partial(self._notice, old))
         page.sockets.opened()
         self.receive(page, events.SignalingOpened())
 
@@ -322,6 +325,8 @@ class World:
     def _notice(self, line: Line) -> None:
         if line.number in self.server.lines:
             self.server.now = self.now
+            while line.up and line.hung_up and not line.cut:
+                self.server.take(line)  # the end of a connection comes after what was sent on it
             self.server.notice(line)
             self._pump()
 
@@ -335,11 +340,11 @@ class World:
         for line in list(self.server.lines.values()):
             while self._scheduled.get(line.number, 0) < len(line.down):
                 self._scheduled[line.number] = self._scheduled.get(line.number, 0) + 1
-                self.after(self.trip(), lambda line=line: self._deliver(line))
+                self.after(self.trip(), partial(self._deliver, line))
             if line.closing and not line.cut:
                 for page in self.pages.values():
-                    self.after(2 * self.trip(), lambda page=page, line=line: self._gone(page, line))
-                self.after(2 * self.trip(), lambda line=line: self._notice(line))
+                    self.after(2 * self.trip(), partial(self._gone, page, line))
+                self.after(2 * self.trip(), partial(self._notice, line))
 
     def _deliver(self, line: Line) -> None:
         self._scheduled[line.number] -= 1
@@ -382,7 +387,7 @@ class World:
             case commands.CloseSignaling():
                 for line in (page.sockets.line, page.sockets.opening):
                     if line is not None:
-                        self.after(2 * self.trip(), lambda line=line: self._notice(line))
+                        self.after(2 * self.trip(), partial(self._notice, line))
                 page.sockets.close()
             case commands.SendSignaling(message):
                 line = page.sockets.line
@@ -390,7 +395,7 @@ class World:
                 if line is not None and line in page.is_mute_to_server:
                     line.up.clear()
                 elif line is not None and page.is_online:
-                    self.after(self.trip(), lambda: self._take(line))
+                    self.after(self.trip(), partial(self._take, line))
             case commands.CreatePeer(configuration):
                 page.connections += 1
                 page.pc = TimedPeerConnection(
@@ -463,7 +468,7 @@ class World:
 
         def arrive() -> None:
             other = self.other(page)
-            if other.pc is peer and not peer.is_closed and other.is_online:
+            if other.pc is peer and other.is_online:
                 self.receive(other, events.ChannelReceived(label, text))
 
         self.after(self.trip(), arrive)
@@ -504,7 +509,7 @@ class World:
                 self._check_after(each, each.pc, its, 2 * self.trip() + self.moment())
 
     def _check_after(self, page: Page, pc: TimedPeerConnection, path: Path, seconds: float) -> None:
-        self.after(seconds, lambda: self._checked(page, pc, path))
+        self.after(seconds, partial(self._checked, page, pc, path))
 
     def _checked(self, page: Page, pc: TimedPeerConnection, path: Path) -> None:
         other = self.other(page)
@@ -513,10 +518,11 @@ class World:
         pc.relay, previous = "", pc.relay
         works = other.pc is not None and self.is_alive(page, pc, path) and self.is_alive(other, other.pc, path[::-1])
         relay, waits = self._relay(page, pc, path)
-        if works and (self.is_direct or relay or page is self.b) and self.now - pc.born[path[0]] >= waits:
-            if page is self.a or self.is_direct or (other.pc and other.pc.path == path[::-1]):
-                self._connected(page, pc, path, "" if self.is_direct and not self._only_relay(pc, path) else relay)
-                return
+        # The relays are those of `a`: `b` can only follow it there.
+        is_led = self.is_direct or (bool(relay) if page is self.a else bool(other.pc and other.pc.path == path[::-1]))
+        if works and is_led and self.now - pc.born[path[0]] >= waits:
+            self._connected(page, pc, path, "" if self.is_direct and not self._only_relay(pc, path) else relay)
+            return
         pc.relay = previous
         self._check_after(page, pc, path, CHECKS_EVERY if pc.path else 0.05)
 
@@ -546,7 +552,7 @@ class World:
         self._drive(page)
         if other.pc is not None and other.pc.path == path[::-1]:
             for each in (page, other):
-                self.after(self.choose.choice([1, 2]) * self.trip() + 0.002, lambda each=each: self._channel(each))
+                self.after(self.choose.choice([1, 2]) * self.trip() + 0.002, partial(self._channel, each))
 
     def _channel(self, page: Page) -> None:
         pc, peer = page.pc, self.other(page).pc
@@ -610,12 +616,10 @@ class World:
         start = self.now
         while True:
             calm_at = self.now
-            for _ in range(6):
-                if not self.is_calm():
-                    break
+            while self.is_calm():
+                if self.now - calm_at >= 1.5:
+                    return calm_at - start
                 self.run(0.25)
-            else:
-                return calm_at - start
             self.run(0.25)
             assert self.now - start < most, f"no rest: {self.words()}"
 
