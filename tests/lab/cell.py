@@ -27,6 +27,9 @@ _GATHERING = 1_000  # ms: where a server never answers, gathering takes ten seco
 _TELLING = 5_000  # ms: the console looks at its path every two seconds
 _RELEASING = 1.5  # s for relays to be given up, and for the journal's last lines
 
+_OF_LEAVING = "WebSocket is closed before the connection is established."
+"""Who is left alone takes the closed channel for a lost path, and is about to open a new socket when it leaves too."""
+
 _JOURNALED = frozenset(
     {
         *("session", "ice-configuration", "signaling", "peer", "description", "ignored", "restart"),
@@ -122,7 +125,10 @@ def measure(
         reports = _meet(first, second, session, expected, camera=camera)
         cell.relays_made = {server.node: server.allocations(session).made for server in (lab.turn1, lab.turn2)}
         cell.relays_held = _held(lab, session)
+        problems = [end.take_problems() for end in ends]
         hang_up(ends)
+        for end, so_far in zip(ends, problems, strict=True):
+            so_far += [problem for problem in end.take_problems() if not problem.endswith(_OF_LEAVING)]
     except (BrowserError, AssertionError) as error:
         cell.problems.append(f"the pages did not play: {error}")
         cell.problems += [problem for end in ends for problem in end.take_problems()]
@@ -131,7 +137,8 @@ def measure(
     clicked = reports[1]["clicked"]
     journals = _journals(served, session)
     stories = [
-        _story(end, report, clicked, journal) for end, report, journal in zip(ends, reports, journals, strict=True)
+        _story(end, report, clicked, journal, complaints)
+        for end, report, journal, complaints in zip(ends, reports, journals, problems, strict=True)
     ]
     cell.ends = (stories[0], stories[1])
     usable = all(report["opened"] for report in reports)
@@ -203,7 +210,9 @@ def _journals(served: Served, session: str) -> list[list[dict[str, Any]]]:
     return [*journals, [], []][:2]
 
 
-def _story(end: End, report: dict[str, Any], clicked: float | None, journal: Sequence[dict[str, Any]]) -> Story:
+def _story(
+    end: End, report: dict[str, Any], clicked: float | None, journal: Sequence[dict[str, Any]], problems: list[str]
+) -> Story:
     zero = clicked or 0.0
     events = [(round(event["at"] - zero, 1), event["what"], event["text"]) for event in report["events"]]
     if report["clicked"]:
@@ -236,7 +245,7 @@ def _story(end: End, report: dict[str, Any], clicked: float | None, journal: Seq
         ],
         timeline=events,
         stats=report["path"] or {},
-        problems=end.take_problems(),
+        problems=problems,
     )
 
 

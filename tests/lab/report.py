@@ -84,6 +84,14 @@ def line(cell: Cell) -> str:
     )
 
 
+def timelines(cell: Cell) -> str:
+    """Return all that a cell has to say, for a test that failed."""
+    lines = [line(cell)]
+    for end in cell.ends or ():
+        lines += [f"{end.host}:", *(f"{at:9.1f} {what} {words}" for at, what, words in end.timeline)]
+    return "\n".join(lines)
+
+
 def text(cells: Sequence[Cell], chosen: Sequence[Kind]) -> str:
     """Return the grids as text: who waits downwards, who comes across; then what is not as expected."""
     parts = []

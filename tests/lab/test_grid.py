@@ -58,7 +58,7 @@ def play(stage: Stage, console: Served) -> Play:
     def measured(case: Case, served: Served | None = None) -> tuple[Found, Found, Cell]:
         (cell,) = stage.play(case, [served or console])
         assert cell.problems == []
-        assert cell.verdict is Verdict.OK, report.line(cell)
+        assert cell.verdict is Verdict.OK, report.timelines(cell)
         assert cell.ends
         paths = [end.path for end in cell.ends if end.path]
         return paths[0], paths[1], cell
@@ -159,7 +159,7 @@ def test_the_yardstick_plays_the_same_cells(lab: Lab, config: File, stage: Stage
         cells += stage.play(Case(left=kinds.SYMMETRIC, right=kinds.TLS_443_ONLY), [served])
     for cell in cells:
         # How good its paths are is not the question.
-        assert cell.verdict is not Verdict.FAILED
+        assert cell.verdict is not Verdict.FAILED, report.timelines(cell)
         assert cell.problems == []
         assert cell.channel_ms
 
