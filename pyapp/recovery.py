@@ -150,6 +150,11 @@ class Recovery:
         self.evidence = "channel-closed"  # also of an outage that is under way: its ladder is another one from now on
         return self.suspect("channel-closed", now)
 
+    def muted(self) -> list[Output]:
+        """Beat no more: the channel for it is closed, and that of the messages is about to."""
+        self._is_open = False
+        return [commands.CancelTimer(BEAT)]
+
     def beat(self, now: float) -> list[Output]:
         """Send the next beat (timer `BEAT`)."""
         return [] if self.state == "idle" else self._beat(now)

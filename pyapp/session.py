@@ -504,7 +504,7 @@ class Session:
             case events.ChannelOpened("heartbeat"):
                 return self._recovery(lambda health: health.channel_opened(self._now))
             case events.ChannelClosed("heartbeat"):
-                return []
+                return self._recovery(lambda health: health.muted())
             case events.ChannelReceived("heartbeat", text):
                 return self._heard(text)
             case events.ChannelOpened():

@@ -429,6 +429,13 @@ class TestASessionThatLostItsNetwork:
             assert core.do(events.TimerFired(name)) == []
         assert core.timers == {}
 
+    def test_sends_nothing_on_a_heartbeat_channel_that_closed_first(self) -> None:
+        core = connected()
+        core.do(events.ChannelClosed("heartbeat"))
+        assert recovery.BEAT not in core.timers
+        for event in (events.TimerFired(recovery.BEAT), events.ChannelClosed("messages"), CERTAIN):
+            assert beats(core.do(event)) == []
+
     def test_takes_no_harm_from_what_is_no_heartbeat(self) -> None:
         core = connected()
         assert core.do(events.ChannelReceived("heartbeat", "x")) == []

@@ -55,6 +55,8 @@ class TimedPeerConnection(ConnectedPeerConnection):
     connection_state: str = "new"
     dead_since: float | None = None
     is_busy: bool = False
+    open: set[ChannelLabel] = field(default_factory=set)
+    """Channels that can be sent on: each closes with its own event."""
 
     def perform(self, command: PeerCommand) -> None:
         if isinstance(command, commands.SetConfiguration):
@@ -438,7 +440,12 @@ class World:
                 self._check(page)
                 self._drive(page)
             else:
-                self.receive(page, pc.next_event())
+                event = pc.next_event()
+                if isinstance(event, events.ChannelOpened):
+                    pc.open.add(event.label)
+                elif isinstance(event, events.ChannelClosed):
+                    pc.open.discard(event.label)
+                self.receive(page, event)
 
         self.after(self.moment(), step)
 
@@ -453,6 +460,7 @@ class World:
                 if not peer.is_closed and peer.channel is pc:
                     peer.channel = None
                     labels: list[ChannelLabel] = ["heartbeat", "messages"]
+                    self.choose.shuffle(labels)
                     peer.emitted += [events.ChannelClosed(label) for label in labels]
                     self._drive(other)
 
@@ -462,8 +470,8 @@ class World:
         pc = page.pc
         assert pc is not None
         peer, path = pc.channel, pc.path
-        assert peer is not None, f"InvalidStateError: {label} is not open"
-        if path is None or self.choose.random() < self.loss or not self.is_alive(page, pc, path):
+        assert label in pc.open, f"InvalidStateError: {label} is not open"
+        if peer is None or path is None or self.choose.random() < self.loss or not self.is_alive(page, pc, path):
             return
 
         def arrive() -> None:
