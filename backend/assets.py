@@ -1,7 +1,7 @@
 """What the page is made of: the groups that `make build` prepared, or newer sources of ours in their place.
 
-`.ci/runtime/build.mjs` explains the layout of `build/assets`. A group's folder has the hash of its content in its name, so
-whatever is in it never changes, and a page that was loaded before a deploy still finds what it was made for.
+`.ci/runtime/build.mjs` explains the layout of `build/assets`. A group's folder has the hash of its content in its name,
+so whatever is in it never changes, and a page that was loaded before a deploy still finds what it was made for.
 
 Whoever edits `static/` or `pyapp/` sees the change at the next reload: sources that differ from those of the build are
 put into a group of their own, uncompiled and uncompressed.

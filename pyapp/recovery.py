@@ -276,10 +276,12 @@ class Recovery:
             # The old path works again, and the restart did not get through: it was not needed.
             self.pulse.paused(self._resumed_at - self._silent_since)
             return self._recovered(now)
+        # A beat came through, and then no more: the person has not been told yet.
+        told: list[Output] = [commands.StartTimer(LOST, LOST_AFTER)] if self._resumed else []
         self._resumed = False
         if server_heard < self._suspected_at:
-            return [commands.StartTimer(ATTEMPT, self._deadline())]
-        return self._attempt(now, peer_is_there=peer_heard > self._suspected_at)
+            return [*told, commands.StartTimer(ATTEMPT, self._deadline())]
+        return told + self._attempt(now, peer_is_there=peer_heard > self._suspected_at)
 
     def proven(self, generation: int, now: float) -> list[Output]:
         """Take it that the selected pair is of `generation`."""

@@ -125,6 +125,8 @@ class Session:
     journal: Journal = field(init=False)
     _early: list[PeerMessage] = field(default_factory=list)
     _epoch: int = 1
+    _is_renewing: bool = False
+    """Whether the configuration was asked for because the old one expires."""
     _is_hidden: bool = False
     _now: float = 0.0
 
@@ -323,7 +325,8 @@ class Session:
             return result + self._new_connection()
         result.append(commands.SetConfiguration(self._ranked(self.configuration)))
         report, health = self.connection.report, self.connection.recovery
-        if report and report.local.type == "relay" and health.state == "healthy" and not self._suspected:
+        is_renewal, self._is_renewing = self._is_renewing, False
+        if is_renewal and report and report.local.type == "relay" and health.state == "healthy":
             # Some servers cut an allocation soon after its credentials expire: move to the new ones while it works.
             result += self._restart("the relay's credentials were renewed")
         return result
@@ -333,7 +336,8 @@ class Session:
             return []
         self._note("!", "ice-configuration", f"no ICE configuration: {event.reason}", code=event.code)
         if event.code in REFUSALS:
-            return self._refused(refusal(event.code, event.reason))
+            # The configuration that is there serves on: a place in the session needs no fresh invitation.
+            return [] if self.configuration else self._fail(refusal(event.code, event.reason))
         return [commands.StartTimer(ICE_CONFIGURATION, CONFIGURATION_RETRY_AFTER, spread=1.0)]
 
     def _signaling_received(self, place: Rendezvous, event: events.SignalingReceived) -> list[Command]:
@@ -730,7 +734,8 @@ class Session:
     # Timers and the journal.
 
     def _fetch_configuration(self) -> list[Command]:
-        return [self._fetch_command()] if self.phase == "active" else []
+        self._is_renewing = self.phase == "active"
+        return [self._fetch_command()] if self._is_renewing else []
 
     def _fetch_command(self) -> Command:
         return commands.FetchIceConfiguration(self.name, tuple(sorted(self._suspected)))

@@ -329,7 +329,6 @@ class TestThePerson:
         both.run(0.3)
         assert not both.a.health.is_lost
 
-    @pytest.mark.xfail(strict=True, reason="the timer is armed once an outage, and a beat had come through by then")
     def test_is_told_also_when_one_beat_came_through_in_between(self) -> None:
         both = duo()
         both.cut()
@@ -532,7 +531,6 @@ class TestCredentials:
         suspicious(core)
         assert commands.RestartIce() not in core.do(events.IceConfigurationReceived(TWO_RELAYS))
 
-    @pytest.mark.xfail(strict=True, reason="the suspicion of a relay outlives its death, and keeps the restart away")
     def test_are_moved_to_also_after_another_relay_died(self) -> None:
         core = relayed()
         core.peer_says(RelaySuspected(TURN_TWO))
@@ -586,7 +584,6 @@ class TestAnInvitationThatExpired:
         core.do(events.TimerFired(ICE_CONFIGURATION), events.IceConfigurationFailed("invitation-expired", "expired"))
         assert core.state == "connected"
 
-    @pytest.mark.xfail(strict=True, reason="a refusal by GET /ice makes every later outage final")
     def test_does_not_end_an_outage_that_the_server_can_still_help_with(self) -> None:
         core = relayed()
         core.do(events.TimerFired(ICE_CONFIGURATION), events.IceConfigurationFailed("invitation-expired", "expired"))
