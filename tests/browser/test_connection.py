@@ -36,7 +36,8 @@ def test_relay_only_works_out_of_the_box(console: Console, open_page: OpenPage) 
     for operator in pair(console, open_page, session="local-relay", query="&policy=relay"):
         operator.expect_attribute("data-path", "relay")
         operator.expect_attribute("data-local-candidate", "relay")
-        operator.expect_attribute("data-relay-protocol", "udp")
+        # Which way to the relay is Chromium's choice where there are two; on loopback it may stay with TCP.
+        operator.expect_attribute("data-relay-protocol", re.compile("^(udp|tcp)$"))
     assert re.search(r"user <\d+:local-relay>", console.log), "coturn's own log names the ephemeral user"
 
 
