@@ -644,3 +644,9 @@ class World:
             assert not page.pc.restart_wanted
             assert page.timers.keys() <= CONSTANT_TIMERS
             assert page.connections <= connections, self.words()
+        generations = {
+            page.session.connection.negotiation.ice_generation
+            for page in self.pages.values()
+            if page.session.connection
+        }
+        assert len(generations) == 1, self.words()
