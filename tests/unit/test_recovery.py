@@ -171,7 +171,9 @@ class TestTheProof:
         last = health.pulse.number
         assert self.beat(health, 3, echo=last - 1, generation=1, now=1.3) == []
         assert self.beat(health, 4, echo=last, generation=0, now=1.35) == []
-        assert self.beat(health, 5, echo=last, generation=1, now=1.4) == ["Recovered"]
+        outputs = health.heard(Beat(5, last, 0, 100, 1).encode(), 1.4)
+        assert kinds(outputs) == ["Recovered"]
+        assert {commands.CancelTimer(name) for name in (ATTEMPT, LOST)} <= {*outputs}
         assert health.state == "healthy"
         assert health.last_outage == pytest.approx(1.3)
 
@@ -408,6 +410,13 @@ class TestASessionThatLostItsNetwork:
         assert frames(core.do(events.MessageSubmitted("one"))) == []
         outputs = core.do(events.ChannelReceived("heartbeat", Beat(2, 1, 0, 100, 0).encode()))
         assert [frame.body for frame in frames(outputs)] == ["one"]
+
+    def test_sends_again_at_once_on_another_pair_though_it_suspected_nothing(self) -> None:
+        core = connected()
+        core.do(events.MessageSubmitted("one"))
+        outputs = core.do(events.StatsSampled(stats_of(("l1", "r2"))))
+        assert [frame.body for frame in frames(outputs)] == ["one"]
+        assert frames(core.do(events.StatsSampled(stats_of(("l1", "r2"))))) == []
 
     def test_says_on_what_evidence_and_how_it_ended(self) -> None:
         core = connected()
