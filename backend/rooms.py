@@ -75,10 +75,14 @@ class Room:
 
 @dataclass(slots=True)
 class Rooms:
-    """Every session of the server. `hold` is in seconds; `now` in the methods is of any clock that goes forward."""
+    """Every session of the server. `hold` is in seconds; `now` in the methods is of any clock that goes forward.
+
+    `server` names this run of the server, as 32 hexadecimal digits.
+    """
 
     hold: float
     limits: Limits = field(default_factory=Limits)
+    server: str = ""
     _rooms: dict[str, Room] = field(default_factory=dict)
     _joined: dict[Socket, tuple[Room, Place]] = field(default_factory=dict)
 
@@ -104,6 +108,7 @@ class Rooms:
             if known.key != join.key:
                 return _refuse(socket, "not-joined", "This participant is somebody else.")
             return self._resume(socket, room, known)
+        outputs = self._make_room(room, join)
         free = [place for place in room.places if place.is_free]
         place = next((place for place in free if place.polite == join.polite), free[0] if free else None)
         if place is None:
@@ -114,7 +119,7 @@ class Rooms:
             return [Send(socket, error), Close(socket)]
         self._rooms[room.name] = room
         place.participant, place.key, place.address = join.participant, join.key, address
-        return self._take(socket, room, place)
+        return outputs + self._take(socket, room, place)
 
     def relay(self, socket: Socket, relay: Relay, *, size: int) -> list[Output]:
         """Hand `relay`, a frame of `size` bytes, to the other place, or keep it for whoever it is meant for."""
@@ -175,12 +180,27 @@ class Rooms:
         other = room.other(place)
         place.socket, place.expires = socket, None
         self._joined[socket] = (room, place)
-        outputs: list[Output] = [Send(socket, Welcome(place.polite, other.participant))]
+        outputs: list[Output] = [Send(socket, Welcome(place.polite, other.participant, self.server))]
         outputs += [Send(socket, relayed) for relayed, _ in place.kept]
         place.kept.clear()
         if other.socket is not None:
             outputs.append(Send(other.socket, PeerJoined(place.participant)))
         return outputs
+
+    def _make_room(self, room: Room, join: Join) -> list[Output]:
+        """Free the place of the same tab's last page load: it was reloaded when its goodbye could not be sent.
+
+        A duplicated tab has the same key, too. It gets a place of its own as long as there is one.
+        """
+        is_full = not any(place.is_free for place in room.places)
+        for place in room.places:
+            if place.key == join.key and (place.socket is None or is_full):
+                outputs: list[Output] = []
+                if place.socket is not None:
+                    del self._joined[place.socket]
+                    outputs = _refuse(place.socket, "replaced", "This tab joined with a newer page.")
+                return outputs + self._free(room, place)
+        return []
 
     def _free(self, room: Room, place: Place, *, lost: bool = False) -> list[Output]:
         participant, other = place.participant, room.other(place)

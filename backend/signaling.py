@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -73,7 +74,7 @@ class Signaling:
     def __init__(self, *, hold: float, limits: Limits, journal: Journal) -> None:
         self._limits = limits
         self._journal = journal
-        self._rooms = Rooms(hold, limits)
+        self._rooms = Rooms(hold, limits, server=secrets.token_hex(16))
         self._connections: dict[int, Connection] = {}
         self._numbers = itertools.count(1)
         self._per_address: Counter[str] = Counter()

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from pyapp.conversation import Message
 from pyapp.diagnostics import LogLine, PathReport
 from pyapp.ice import IceConfiguration
 from pyapp.session import Connection, Session
 
-__all__ = ["Fact", "LogLine", "MediaControl", "MessageLine", "View", "present"]
+__all__ = ["Fact", "LogLine", "MediaControl", "Message", "View", "present"]
 
 PageState: TypeAlias = Literal[
     "loading", "ready", "waiting", "connecting", "connected", "recovering", "failed", "closed"
@@ -32,16 +33,6 @@ class MediaControl:
     label: str
     on: bool
     busy: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class MessageLine:
-    """A message in the conversation. `status` is empty for the far end's; `number` is unique within `mine`."""
-
-    number: int
-    mine: bool
-    text: str
-    status: Literal["", "sending", "delivered", "lost"] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +68,7 @@ class View:
     local_video: bool = False
     remote_video: bool = False
     remote_audio: bool = False
-    messages: tuple[MessageLine, ...] = ()
+    messages: tuple[Message, ...] = ()
     message_problem: str = ""
     """Why the last message was not taken, or empty."""
     log: tuple[LogLine, ...] = ()
@@ -117,12 +108,9 @@ def present(session: Session) -> View:
         local_video="on" in (session.media["camera"], session.media["screen"]),
         remote_video=session.conversation.shared.video,
         remote_audio=session.conversation.shared.audio,
-        messages=tuple(
-            MessageLine(message.number, message.mine, message.text, _status(mine=message.mine, done=message.delivered))
-            for message in session.conversation.messages
-        ),
+        messages=session.conversation.messages,
         message_problem=session.message_problem,
-        log=tuple(session.journal.lines),
+        log=session.journal.lines,
     )
 
 
@@ -228,9 +216,3 @@ def _amount(size: int) -> str:
     if size < 999_950:  # above, the kilobytes would be rounded to 1000
         return f"{size / 1000:.1f} kB"
     return f"{size / 1_000_000:.1f} MB"
-
-
-def _status(*, mine: bool, done: bool) -> Literal["", "sending", "delivered"]:
-    if not mine:
-        return ""
-    return "delivered" if done else "sending"

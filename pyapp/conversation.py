@@ -1,6 +1,6 @@
 """What the two sides tell each other: messages, what is delivered of them, what is shared; and the frames for it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pyapp import commands
 from pyapp.commands import Command
@@ -24,7 +24,7 @@ class MessageRefusedError(Exception):
     """A message cannot be taken, for a reason that the person can act on."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Message:
     """A message of the conversation; `number` counts ours and theirs apart, from 1."""
 
@@ -35,17 +35,38 @@ class Message:
 
 
 @dataclass(slots=True)
+class _Thread:
+    """What one partner and we have numbered. It is kept for when the partner comes back, who has kept its numbers."""
+
+    delivery: Delivery[Body] = field(default_factory=Delivery)
+    waiting: dict[int, int] = field(default_factory=dict)
+    """Messages of ours that the partner has not confirmed: where in the conversation, by the number in `delivery`."""
+    told: MediaShared = NOTHING_SHARED
+    """What the partner was told last that we share."""
+
+
+@dataclass(slots=True)
 class Conversation:
     """Messages in the order in which this side sent and received them. Times are seconds."""
 
-    messages: list[Message] = field(default_factory=list)
+    messages: tuple[Message, ...] = ()
+    """Another tuple whenever one is new or changed, so that who shows them sees at once whether there is anything."""
     shared: MediaShared = NOTHING_SHARED
     """What the other side shares."""
     _open: bool = False
     _held: bool = False
     _partner: str = ""
-    _delivery: Delivery[Body] = field(default_factory=Delivery)
-    _waiting: dict[int, Message] = field(default_factory=dict)
+    _threads: dict[str, _Thread] = field(default_factory=lambda: {"": _Thread()})
+    """By participant; under no name what is said before anybody came."""
+    _counts: dict[bool, int] = field(default_factory=lambda: {True: 0, False: 0})
+
+    @property
+    def _thread(self) -> _Thread:
+        return self._threads[self._partner]
+
+    @property
+    def _delivery(self) -> Delivery[Body]:
+        return self._thread.delivery
 
     def submit(self, text: str, now: float) -> list[Command]:
         """Take a message of ours. Raises `MessageRefusedError`, and then keeps nothing of it."""
@@ -62,20 +83,28 @@ class Conversation:
             raise MessageRefusedError(
                 "Too much is waiting for the other side. Send it again when the connection is back."
             ) from None
-        self._waiting[number] = self._add(text, mine=True)
+        self._thread.waiting[number] = self._add(text, mine=True)
         return self.transmit(now)
 
     def share(self, shared: MediaShared, now: float) -> list[Command]:
         """Tell the other side what is shared from now on."""
+        self._thread.told = shared
         self._delivery.submit(shared, size=0)
         return self.transmit(now)
+
+    def opened(self, shared: MediaShared, now: float) -> list[Command]:
+        """Go on over a new channel, on which nothing is shared until it is told."""
+        self.channel_is(is_open=True)
+        if shared == NOTHING_SHARED == self._thread.told:
+            return self.transmit(now)
+        return self.share(shared, now)
 
     def received(self, text: str, now: float) -> list[Command]:
         """Take a frame of the other side. Raises `MessageError` for what is none."""
         frame = decode_frame(text)
         for number in self._delivery.acknowledged(frame.ack, frame.held, now=now):
-            if number in self._waiting:
-                self._waiting.pop(number).delivered = True
+            if (place := self._thread.waiting.pop(number, None)) is not None:
+                self._delivered(place)
         if frame.body is not None:
             for body in self._delivery.accept(frame.number, frame.body):
                 if isinstance(body, MediaShared):
@@ -115,25 +144,30 @@ class Conversation:
         return bool(participant) and participant == self._partner
 
     def with_partner(self, participant: str) -> None:
-        """Go on with the same partner, on whatever connection; or start the numbers anew with another.
+        """Go on with `participant` on whatever connection, where the two left off; or begin with somebody new.
 
-        What the old partner never confirmed is for the new one: it is usually the same person, who reloaded the page.
+        What the last partner never confirmed is for this one too: it is usually the same person, who reloaded the page.
         """
         self.shared = NOTHING_SHARED
         if participant == self._partner:
             return
-        self._partner = participant
-        waiting = list(self._waiting.values())
-        self._delivery = Delivery()
-        self._waiting = {
-            self._delivery.submit(message.text, size=len(message.text.encode())): message for message in waiting
-        }
+        last, self._partner = self._thread, participant
+        thread = self._threads.setdefault(participant, _Thread())
+        known = set(thread.waiting.values())
+        for place in last.waiting.values():
+            message = self.messages[place]
+            if place not in known and not message.delivered:
+                thread.waiting[thread.delivery.submit(message.text, size=len(message.text.encode()))] = place
+        self._threads.pop("", None)
 
-    def _add(self, text: str, *, mine: bool) -> Message:
-        number = 1 + sum(message.mine == mine for message in self.messages)
-        message = Message(number, mine, text)
-        self.messages.append(message)
-        return message
+    def _add(self, text: str, *, mine: bool) -> int:
+        self._counts[mine] += 1
+        self.messages = (*self.messages, Message(self._counts[mine], mine, text))
+        return len(self.messages) - 1
+
+    def _delivered(self, place: int) -> None:
+        message = replace(self.messages[place], delivered=True)
+        self.messages = (*self.messages[:place], message, *self.messages[place + 1 :])
 
     def _due(self, now: float) -> list[Command]:
         if not self._open or self._held:

@@ -39,7 +39,8 @@ class Journal:
     """
 
     time_origin: float
-    lines: deque[LogLine] = field(default_factory=lambda: deque(maxlen=SHOWN))
+    lines: tuple[LogLine, ...] = ()
+    """The newest first, at most `SHOWN`."""
     _unconfirmed: deque[JournalEntry] = field(default_factory=deque)
     number: int = 0
     """Of the latest entry."""
@@ -53,7 +54,7 @@ class Journal:
         detail = " ".join(
             f"{name.replace('_', '-')}={value}" for name, value in data.items() if value not in (None, "")
         )
-        self.lines.appendleft(LogLine(self.number, at, mark, text, detail))
+        self.lines = (LogLine(self.number, at, mark, text, detail), *self.lines[: SHOWN - 1])
         self._unconfirmed.append(JournalEntry(self.number, at, event, shortened))
         if len(self._unconfirmed) > KEPT:
             self._unconfirmed.popleft()

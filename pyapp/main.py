@@ -23,7 +23,7 @@ def main() -> None:
     policy: Literal["all", "relay"] = "relay" if address.policy == "relay" else "all"
     session = Session(
         participant=secrets.token_hex(16),
-        key=secrets.token_hex(16),
+        key=Page.tab_key(),
         time_origin=float(performance.timeOrigin),
         invitation=address.invitation,
         policy=policy,
@@ -35,8 +35,8 @@ def main() -> None:
     page = Page(runner.emit, runner.fault)
     server = Server(runner.emit, runner.fault, invitation=address.invitation)
     peer = Peer(runner.emit, runner.fault, show_local=page.show_local_stream, show_remote=page.show_remote_stream)
-    Network(runner.emit, runner.fault)
     runner.attach(server=server, peer=peer, screen=page)
+    Network(runner.emit, runner.fault)
     page.mark_ready()
 
 

@@ -135,9 +135,11 @@ PeerMessage: TypeAlias = Description | Candidate | RelaySuspected
 class Join:
     """First frame on a new socket: take, or take again, a place in a session.
 
-    `participant` names this page load and is told to the other side; `key` proves that a later socket is the same
-    page load and is told to nobody. `polite` is the role that it was given before, so that a server that was restarted
-    gives it again: two peers that change roles in the middle of crossing offers could both yield, or neither.
+    `participant` names this page load and is told to the other side. `key` proves that a later socket is of the same
+    browser tab, and is told to nobody: with the same participant it takes the place back, with another one (the page
+    was reloaded) it takes the place of the page load before. `polite` is the role that it was given before, so that a
+    server that was restarted gives it again: two peers that change roles in the middle of crossing offers could both
+    yield, or neither.
     """
 
     kind: ClassVar[str] = "join"
@@ -245,16 +247,22 @@ class Leave:
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """The place is taken. `polite` is this side's role (W3C WebRTC 1.0, section 10.7); `peer` is empty when alone."""
+    """The place is taken. `polite` is this side's role (W3C WebRTC 1.0, section 10.7); `peer` is empty when alone.
+
+    `server` names this run of the server: one that was restarted does not know yet who is still there.
+    """
 
     kind: ClassVar[str] = "welcome"
     polite: bool
     peer: str
+    server: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse what is no participant."""
+        """Refuse what is no participant, and no server."""
         if self.peer:
             _check_identifier("peer", self.peer)
+        if self.server:
+            _check_identifier("server", self.server)
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +337,7 @@ class Pong:
 FATAL_CODES = frozenset(
     {
         "session-full",
+        "replaced",
         "invitation-required",
         "invitation-invalid",
         "invitation-expired",

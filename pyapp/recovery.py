@@ -217,8 +217,11 @@ class Recovery:
         return [Suspected("network-changed"), *self._attempt(now)]
 
     def suspect(self, evidence: Evidence, now: float) -> list[Output]:
-        """Become suspicious, if that is news."""
-        if self.state != "healthy":
+        """Become suspicious, if that is news.
+
+        Also of a connection whose beats never began: that it is lost must not go unnoticed for want of a heartbeat.
+        """
+        if self.state == "suspect":
             return []
         self.state = "suspect"
         self.evidence = evidence
@@ -240,7 +243,8 @@ class Recovery:
 
         Firefox says `failed` for a moment after a restart, while the old path goes on.
         """
-        if (silence := self.pulse.silence(now)) > self.pulse.patience() / 2:
+        silence = self.pulse.silence(now)
+        if self.state == "idle" or silence > self.pulse.patience() / 2:
             return self.suspect(evidence, now)
         return [Noticed(f"the browser says {evidence}, and yet the other side is heard", silence)]
 

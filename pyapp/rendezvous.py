@@ -36,7 +36,11 @@ ACKNOWLEDGE_AFTER = 0.2
 
 OPENING = "signaling-opening"
 PING = "signaling-ping"
-TIMERS = (RETRY, ACKNOWLEDGE, SEND_AGAIN, OPENING, PING)
+AWAITED = "signaling-peer-awaited"
+TIMERS = (RETRY, ACKNOWLEDGE, SEND_AGAIN, OPENING, PING, AWAITED)
+
+AWAITED_FOR = 30.0
+"""Seconds that the other side has to come back to a server that was restarted: as long as places are held."""
 
 PING_EVERY = 5.0
 """Seconds between two signs of life of the server: a dead socket is replaced after two of them at most."""
@@ -71,7 +75,7 @@ class PeerGone:
 
 @dataclass(frozen=True, slots=True)
 class PeerAway:
-    """The server gave the other place up, and nobody said goodbye. The peer may still be there, and may come back."""
+    """The other place is free, and nobody heard a goodbye. The peer may still be there, and may come back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,10 @@ class Rendezvous:
     """Why the last socket closed, or empty."""
     refusal: str = ""
     """What the server would not do last, in its words, or empty."""
+    _server: str = ""
+    """The run of the server that welcomed us last."""
+    _is_awaiting: bool = False
+    """Whether that run of it has not seen the other side yet."""
     _peer_epoch: int = 0
     _patience: float = LAST_PATIENCE
     _joined_at: float = 0.0
@@ -188,10 +196,7 @@ class Rendezvous:
             case PeerJoined():
                 return self._peer_is(message.peer, now)
             case PeerLeft(peer, lost) if peer == self.peer:
-                if lost:
-                    self.peer_is_away = True
-                    return [PeerAway()]
-                return self.forget()
+                return self.awaited() if lost else self.forget()
             case Relayed() if message.sender == self.peer:
                 self.peer_heard_at = now
                 return self._relayed(message)
@@ -224,16 +229,22 @@ class Rendezvous:
         self.peer = peer
         return [*outputs, PeerArrived()] if peer else outputs
 
+    def awaited(self) -> list[Output]:
+        """Take it that the other side does not come back (timer `AWAITED`)."""
+        self.peer_is_away = True
+        self._is_awaiting = False
+        return [PeerAway()]
+
     def forget(self) -> list[Output]:
         """Begin anew with whoever comes next, be it the same peer."""
         self.peer = ""
-        self.peer_is_away = False
+        self.peer_is_away = self._is_awaiting = False
         self.was_first = True
         self._delivery = _numbered()
         self.epoch += 1
         self._peer_epoch = 0
         self._is_known = False
-        return [commands.CancelTimer(ACKNOWLEDGE), PeerGone()]
+        return [commands.CancelTimer(ACKNOWLEDGE), commands.CancelTimer(AWAITED), PeerGone()]
 
     def leave(self) -> list[Output]:
         """Give up the place."""
@@ -252,6 +263,7 @@ class Rendezvous:
         self.polite = message.polite
         alone = not message.peer and not self.peer
         self.was_first = self.was_first or alone
+        is_same_server, self._server = bool(message.server) and message.server == self._server, message.server
         outputs: list[Output] = [
             commands.CancelTimer(OPENING),
             commands.StartTimer(PING, PING_EVERY),
@@ -261,8 +273,13 @@ class Rendezvous:
         self._delivery.path_changed()
         if message.peer:
             return outputs + self._peer_is(message.peer, now)
-        # A known peer that is not there has not joined the restarted server yet: it will, and is told nothing twice.
-        return outputs + self._transmit(now)
+        outputs += self._transmit(now)
+        if not self.peer:
+            return outputs
+        if is_same_server and not self._is_awaiting:  # it said goodbye while we were away, or its time was up
+            return outputs + self.awaited()
+        self._is_awaiting = True
+        return [*outputs, commands.StartTimer(AWAITED, AWAITED_FOR, only_if_idle=True)]
 
     def _relayed(self, message: Relayed) -> list[Output]:
         if message.peer_epoch not in (0, self.epoch) or message.epoch < self._peer_epoch:
@@ -289,11 +306,11 @@ class Rendezvous:
         return [*again, Refused(error.code, error.message, fatal)]
 
     def _peer_is(self, peer: str, now: float) -> list[Output]:
-        self.peer_is_away = False
+        self.peer_is_away = self._is_awaiting = False
         if peer == self.peer:
             # It, or we, have a new socket: what was on its way on the old one may be lost.
             self._delivery.path_changed()
-            return self._transmit(now)
+            return [commands.CancelTimer(AWAITED), *self._transmit(now)]
         outputs = self.forget() if self.peer else []
         self.peer = peer
         return [*outputs, PeerArrived(), *self._transmit(now)]

@@ -10,8 +10,8 @@ from typing import Literal, TypeAlias
 
 from pyapp import commands, events, negotiation, recovery, rendezvous
 from pyapp.commands import Command
-from pyapp.conversation import NOTHING_SHARED, Conversation, MessageRefusedError
 from pyapp.conversation import TIMER as CONVERSATION
+from pyapp.conversation import Conversation, MessageRefusedError
 from pyapp.delivery import DeliveryFullError, MediaShared
 from pyapp.diagnostics import Gathering, Journal, PathReport, candidate_data, candidate_words, path_report
 from pyapp.events import Event, MediaKind
@@ -50,6 +50,9 @@ FIRST_OFFER_AFTER = 3.0
 
 FIRST_DIRECT_AFTER, LAST_DIRECT_AFTER = 60.0, 1800.0
 """Seconds on a relay before a direct path is looked for again, doubling from the first to the last."""
+
+ATTEMPTS_WITHOUT_PEER = 3
+"""After so many without a sign of a peer that has left the server, too, it is gone."""
 
 ANSWER_AFTER = 0.15
 """Seconds of silence after which the other side's restart is a reason to reach the server anew: the old socket may
@@ -398,6 +401,7 @@ class Session:
         return [] if self.connection.negotiation.initiator else [commands.StartTimer(FIRST_OFFER, FIRST_OFFER_AFTER)]
 
     def _peer_gone(self) -> list[Command]:
+        self._direct_after = FIRST_DIRECT_AFTER
         result: list[Command] = [commands.CancelTimer(name) for name in CONNECTION_TIMERS]
         self._early.clear()
         self.conversation.channel_is(is_open=False)
@@ -514,10 +518,7 @@ class Session:
             case events.ChannelOpened():
                 connection.channel_open = True
                 self._note("=", "channel", f"channel {event.label} open", label=event.label)
-                self.conversation.channel_is(is_open=True)
-                if self._shared != NOTHING_SHARED:
-                    return [commands.SampleStats(), *self.conversation.share(self._shared, self._now)]
-                return [commands.SampleStats(), *self.conversation.transmit(self._now)]
+                return [commands.SampleStats(), *self.conversation.opened(self._shared, self._now)]
             case events.ChannelClosed():
                 connection.channel_open = False
                 self.conversation.channel_is(is_open=False)
@@ -538,7 +539,7 @@ class Session:
                 return [commands.SampleStats(), *self.conversation.path_changed(self._now)]
             case "disconnected" | "failed" if self.refusal is not None:
                 return self._fail(self.refusal)
-            case "disconnected":
+            case "disconnected" if connection.established:
                 return self._recovery(lambda health: health.bad_news("disconnected", self._now))
             case "failed" if connection.established and self.place is not None and self.place.peer_is_away:
                 return self._rendezvous_did(self.place.forget())
@@ -681,6 +682,8 @@ class Session:
     def _attempt(self, rung: recovery.Rung, number: int) -> list[Command]:
         if self.connection is None or self.configuration is None or self.place is None:
             return []
+        if self.place.peer_is_away and number > ATTEMPTS_WITHOUT_PEER:
+            return self._rendezvous_did(self.place.forget())
         self._note("=", "attempt", f"attempt {number}: {rung}", rung=rung, number=number)
         configuration = self._ranked(self.configuration)
         match rung:
@@ -721,12 +724,12 @@ class Session:
         return self._rendezvous_did(self.place.reopen())
 
     def _look_for_direct_path(self) -> list[Command]:
-        self._direct_after = min(self._direct_after * 2, LAST_DIRECT_AFTER)
         connection = self.connection
         if connection is None or connection.recovery.state != "healthy" or connection.report is None:
             return []
         if connection.report.path == "direct":
             return []
+        self._direct_after = min(self._direct_after * 2, LAST_DIRECT_AFTER)
         # The last rung that was tried may have left relays alone in the browser's configuration.
         usual = [commands.SetConfiguration(self._ranked(self.configuration))] if self.configuration else []
         return [*usual, *self._restart("looking for a direct path")]
@@ -773,6 +776,8 @@ class Session:
             return self._rendezvous_did(self.place.open())
         if name == rendezvous.PING:
             return self._rendezvous_did(self.place.check())
+        if name == rendezvous.AWAITED:
+            return self._rendezvous_did(self.place.awaited())
         return self._rendezvous_did(self.place.acknowledge())
 
     def _take_initiative(self) -> list[Command]:

@@ -20,6 +20,10 @@ REFUSALS = {
         "This session is full",
         "Two people are in it already. Choose another session name, or wait until one of them leaves.",
     ),
+    "replaced": (
+        "Taken over by another tab",
+        "This tab was opened a second time, and the newer one is in the session now. Go on there.",
+    ),
     "invitation-required": (
         "An invitation is needed",
         "Ask the person who runs this console for a link, and open that link.",

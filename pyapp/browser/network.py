@@ -10,7 +10,7 @@ from pyapp.events import Event, NetworkChanged, VisibilityChanged
 
 
 class Network:
-    """Emits `NetworkChanged` and `VisibilityChanged` for as long as the page lives."""
+    """Emits `NetworkChanged` and `VisibilityChanged` for as long as the page lives, the first before it returns."""
 
     def __init__(self, emit: Callable[[Event], None], on_error: OnError) -> None:
         self._emit = emit
@@ -18,6 +18,8 @@ class Network:
         listeners.add(window, "online", lambda _: emit(NetworkChanged("online", certain=True)))
         listeners.add(window, "offline", lambda _: emit(NetworkChanged("offline", certain=True)))
         listeners.add(document, "visibilitychange", lambda _: emit(VisibilityChanged(hidden=bool(document.hidden))))
+        if document.hidden:  # a tab that was opened in the background
+            emit(VisibilityChanged(hidden=True))
         # Only Chromium has it (WICG Network Information).
         self._connection: Any = getattr(navigator, "connection", None)
         if self._connection is not None:

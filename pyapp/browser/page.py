@@ -6,7 +6,10 @@ style sheet.
 """
 
 import asyncio
+import contextlib
 import os
+import re
+import secrets
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +29,7 @@ from js import (
 from pyodide.ffi import JsException
 
 from pyapp.browser.ffi import Listeners, OnError, plain
-from pyapp.console import Fact, LogLine, MediaControl, MessageLine, View
+from pyapp.console import Fact, LogLine, MediaControl, Message, View
 from pyapp.events import (
     ConnectRequested,
     Event,
@@ -39,13 +42,14 @@ from pyapp.events import (
 )
 
 MAX_LOG_LINES = 500
+_TAB_KEY = "ice-console-tab"
 COPIED_FOR = 2.0
 """Seconds for which a copy button says how it went."""
 
 _MEDIA_KINDS: tuple[MediaKind, ...] = ("camera", "microphone", "screen")
 _COPY_LABELS = {"copy-link": "Copy link", "copy-diagnostics": "Copy diagnostics"}
 _CONNECT_LABELS = {"failed": "Try again", "closed": "Connect again"}
-_MESSAGE_STATUS = {"": "", "sending": "Sending…", "delivered": "Delivered", "lost": "Not delivered"}
+_MESSAGE_STATUS = {"sending": "Sending…", "delivered": "Delivered"}
 _MARKS = {">": "sent", "<": "received", "=": "state", "!": "trouble"}
 
 # A suggested session name is three of these: easy to say on the phone, hard to meet by chance.
@@ -81,7 +85,6 @@ class Page:
         self._elements: dict[str, Any] = {"body": document.body, "document": document}
         self._written: dict[tuple[str, str], str | bool] = {}
         self._facts: tuple[str, ...] = ()
-        self._bubbles: dict[tuple[bool, int, str], Any] = {}
         self._bubble_count = 0
         self._unsettled: dict[int, Any] = {}
         self._newest_log_line = 0
@@ -108,6 +111,22 @@ class Page:
             policy=plain(query.get("policy")) or "",
             invitation=plain(fragment.get("invite")) or "",
         )
+
+    @staticmethod
+    def tab_key() -> str:
+        """Return 32 random hexadecimal digits that stay the same while this tab is reloaded.
+
+        They prove that the place of the page load before is ours to take. They are worth nothing anywhere else, and the
+        tab forgets them when it is closed.
+        """
+        with contextlib.suppress(JsException):  # the person lets this site store nothing: then each load is a stranger
+            stored = plain(window.sessionStorage.getItem(_TAB_KEY))
+            if stored and re.fullmatch("[0-9a-f]{32}", stored):
+                return str(stored)
+            key = secrets.token_hex(16)
+            window.sessionStorage.setItem(_TAB_KEY, key)
+            return key
+        return secrets.token_hex(16)
 
     def link_for(self, session: str) -> str:
         """Return the address to give to the other side: that of this page for `session`, invitation included."""
@@ -142,9 +161,9 @@ class Page:
         self._show_state(view)
         if _session_part(view) != _session_part(before):
             self._show_session(view)
-        if view.facts is not before.facts:
+        if view.facts != before.facts:
             self._show_facts(view.facts)
-        if view.media is not before.media:
+        if view.media != before.media:
             self._show_media(view.media)
         if view.messages is not before.messages:
             self._show_messages(before.messages, view.messages)
@@ -311,21 +330,13 @@ class Page:
             if control:
                 self._write(f"{kind}-label", "textContent", control.label)
 
-    def _show_messages(self, before: Sequence[MessageLine], messages: Sequence[MessageLine]) -> None:
-        new = messages[len(before) :]
-        grown = len(messages) >= len(before) and (not before or _bubble_key(before[0]) == _bubble_key(messages[0]))
-        if not grown:  # the oldest went, or another conversation began
-            wanted = {_bubble_key(line) for line in messages}
-            for key in [key for key in self._bubbles if key not in wanted]:
-                self._bubbles.pop(key).remove()
-                if key[0]:
-                    self._unsettled.pop(key[1], None)
-            new = [line for line in messages if _bubble_key(line) not in self._bubbles]
+    def _show_messages(self, before: Sequence[Message], messages: Sequence[Message]) -> None:
+        """Show what is new: the conversation of a page load only grows."""
         self._settle(messages)
-        if new:
+        if new := messages[len(before) :]:
             self._append_messages(new)
 
-    def _settle(self, messages: Sequence[MessageLine]) -> None:
+    def _settle(self, messages: Sequence[Message]) -> None:
         """Say of one's own messages how far they got."""
         missing = len(self._unsettled)
         for line in reversed(messages):
@@ -335,13 +346,12 @@ class Page:
                 missing -= 1
                 self._show_message_status(self._unsettled[line.number], line)
 
-    def _append_messages(self, lines: Sequence[MessageLine]) -> None:
+    def _append_messages(self, lines: Sequence[Message]) -> None:
         for line in lines:
             bubble = document.createElement("li")
             bubble.textContent = line.text
             bubble.style.order = str(self._bubble_count)
             self._bubble_count += 1
-            self._bubbles[_bubble_key(line)] = bubble
             if line.mine:
                 bubble.append(document.createElement("span"))
                 self._show_message_status(bubble, line)
@@ -349,14 +359,15 @@ class Page:
         if lines[-1].mine:
             self._element("thread").scrollTop = 0  # the newest: the list is laid out from its end
 
-    def _show_message_status(self, bubble: Any, line: MessageLine) -> None:
-        if bubble.getAttribute("data-status") != line.status:
-            bubble.setAttribute("data-status", line.status)
-            bubble.lastChild.textContent = _MESSAGE_STATUS[line.status]
-        if line.status == "sending":
-            self._unsettled[line.number] = bubble
-        else:
+    def _show_message_status(self, bubble: Any, line: Message) -> None:
+        status = "delivered" if line.delivered else "sending"
+        if bubble.getAttribute("data-status") != status:
+            bubble.setAttribute("data-status", status)
+            bubble.lastChild.textContent = _MESSAGE_STATUS[status]
+        if line.delivered:
             self._unsettled.pop(line.number, None)
+        else:
+            self._unsettled[line.number] = bubble
 
     def _show_log(self, log: Sequence[LogLine]) -> None:
         if not log or log[0].number < self._newest_log_line:
@@ -511,10 +522,6 @@ def _controls(view: View) -> tuple[object, ...]:
 
 def _session_part(view: View) -> tuple[object, ...]:
     return view.session, view.session_problem, view.can_hang_up
-
-
-def _bubble_key(line: MessageLine) -> tuple[bool, int, str]:
-    return line.mine, line.number, line.text
 
 
 def _clock(milliseconds: float) -> str:

@@ -218,7 +218,7 @@ class Line:
 class FakeServer:
     """The server's pure rooms behind lines instead of sockets. Time stands still unless a test moves `now`."""
 
-    rooms: Rooms = field(default_factory=lambda: Rooms(30.0))
+    rooms: Rooms = field(default_factory=lambda: Rooms(30.0, server="1" * 32))
     now: float = 0.0
     lines: dict[int, Line] = field(default_factory=dict)
     journal: list[JournalEntry] = field(default_factory=list)
@@ -258,7 +258,7 @@ class FakeServer:
         for line in self.lines.values():
             line.cut = True
         self.lines.clear()
-        self.rooms = Rooms(30.0)
+        self.rooms = Rooms(30.0, server=f"{int(self.rooms.server) + 1:032}")
 
     def pass_time(self, seconds: float) -> None:
         self.now += seconds

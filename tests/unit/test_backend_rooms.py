@@ -55,6 +55,27 @@ class World:
         return self.rooms.relay(socket, frame(number, to), size=SIZE)
 
 
+def test_a_reloaded_tab_takes_its_own_place_though_the_goodbye_was_lost() -> None:
+    world = World()
+    world.rooms.lose(2, now=0.0)
+    outputs = world.join(3, C, key=B)
+    assert sent(outputs, 1) == [PeerLeft(B), PeerJoined(C)]
+    assert sent(outputs, 3) == [Welcome(polite=True, peer=A)]
+
+
+def test_a_reloaded_tab_whose_old_socket_seems_alive_takes_its_own_place_too() -> None:
+    world = World()
+    outputs = world.join(3, C, key=B)
+    assert error_code(outputs, 2) == "replaced"
+    assert Close(2) in outputs
+    assert sent(outputs, 3) == [Welcome(polite=True, peer=A)]
+
+
+def test_a_duplicated_tab_gets_the_other_place_while_it_is_free() -> None:
+    world = World(with_b=False)
+    assert sent(world.join(2, C, key=A), 2) == [Welcome(polite=True, peer=A)]
+
+
 def test_the_first_is_impolite_and_the_second_polite() -> None:
     rooms = Rooms(HOLD)
     assert rooms.join(1, join_as(A), address="x") == [Send(1, Welcome(polite=False, peer=""))]

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -48,7 +49,9 @@ class Client:
         await self.socket.send_str(encode(message))
 
     async def receive(self) -> ServerMessage:
-        return decode_server(await self.socket.receive_str(timeout=5))
+        """Return the next message; of a welcome, without the name of this run of the server."""
+        message = decode_server(await self.socket.receive_str(timeout=5))
+        return replace(message, server="") if isinstance(message, Welcome) else message
 
     async def expect(self, *messages: ServerMessage) -> None:
         assert [await self.receive() for _ in messages] == list(messages)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from pyapp import events
-from pyapp.console import Fact, MessageLine, View, present
+from pyapp.console import Fact, Message, View, present
 from pyapp.delivery import Frame, MediaShared, encode_frame
 from pyapp.messages import Error, PeerJoined, Welcome
 from tests.unit.fakes import stats_of
@@ -210,14 +210,14 @@ class TestTheWords:
 
 
 class TestTheConversation:
-    def test_has_a_status_for_ours_alone(self) -> None:
+    def test_says_of_ours_whether_they_are_delivered(self) -> None:
         core = connected()
         core.do(events.MessageSubmitted("one"), events.ChannelReceived("messages", encode_frame(Frame(1, "hi", 1))))
         core.do(events.MessageSubmitted("two"))
         assert present(core.session).messages == (
-            MessageLine(1, mine=True, text="one", status="delivered"),
-            MessageLine(1, mine=False, text="hi"),
-            MessageLine(2, mine=True, text="two", status="sending"),
+            Message(1, mine=True, text="one", delivered=True),
+            Message(1, mine=False, text="hi"),
+            Message(2, mine=True, text="two"),
         )
 
     def test_is_still_there_after_hanging_up(self) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pyapp import commands
 from pyapp.commands import Command
-from pyapp.conversation import TIMER, Conversation, MessageRefusedError
+from pyapp.conversation import TIMER, Conversation, Message, MessageRefusedError
 from pyapp.delivery import MAX_TEXT_BYTES, Frame, MediaShared, decode_frame, encode_frame
 from pyapp.messages import MessageError
 
@@ -139,10 +139,9 @@ class TestAMessageOfOurs:
         outputs = conversation.submit("hello", 0.0)
         assert frames(outputs) == [Frame(1, "hello", 0)]
         assert timer(outputs) == 0.5
-        (message,) = conversation.messages
-        assert (message.mine, message.text, message.number, message.delivered) == (True, "hello", 1, False)
+        assert conversation.messages == (Message(1, mine=True, text="hello"),)
         assert timer(conversation.received(encode_frame(Frame(0, None, 1)), 0.1)) is None
-        assert message.delivered
+        assert conversation.messages == (Message(1, mine=True, text="hello", delivered=True),)
 
     def test_is_sent_again_when_the_acknowledgement_is_late(self) -> None:
         conversation = opened()
@@ -176,7 +175,7 @@ class TestAMessageOfOurs:
         conversation = opened()
         with pytest.raises(MessageRefusedError, match=r"too long: it has 32,7\d\d bytes, and 32,768 are the most"):
             conversation.submit(text, 0.0)
-        assert conversation.messages == []
+        assert conversation.messages == ()
         assert frames(conversation.submit("short", 0.0)) == [Frame(1, "short", 0)]
 
     def test_that_is_just_not_too_long_is_taken(self) -> None:
@@ -215,7 +214,7 @@ class TestAFrameOfTheOtherSide:
     def test_that_came_early_is_named_in_the_acknowledgement(self) -> None:
         conversation = opened()
         assert frames(conversation.received(encode_frame(Frame(2, "two", 0)), 0.0)) == [Frame(0, None, 0, (2,))]
-        assert conversation.messages == []
+        assert conversation.messages == ()
         assert frames(conversation.received(encode_frame(Frame(1, "one", 0)), 0.0)) == [Frame(0, None, 2)]
         assert said(conversation, mine=False) == ["one", "two"]
 
@@ -258,6 +257,40 @@ class TestANewPeer:
         assert all(message.delivered for message in conversation.messages if message.mine)
         assert [message.number for message in conversation.messages] == [1, 2, 3, 1]
 
+    def test_that_is_an_old_one_again_goes_on_with_the_numbers_of_then(self) -> None:
+        a, b = opened(), opened()
+        a.with_partner("b")
+        b.with_partner("a")
+        said_first = frames(a.submit("first", 0.0))
+        (answer,) = frames(b.received(encode_frame(said_first[0]), 0.0))
+        a.received(encode_frame(answer), 0.0)
+        b.with_partner("c")
+        b.received(encode_frame(Frame(1, "from c", 0)), 0.0)
+        b.with_partner("a")
+        (again,) = frames(a.submit("second", 1.0))
+        (answer,) = frames(b.received(encode_frame(again), 1.0))
+        a.received(encode_frame(answer), 1.0)
+        assert said(b, mine=False) == ["first", "from c", "second"]
+        assert [message.delivered for message in a.messages] == [True, True]
+
+    def test_that_is_an_old_one_again_gets_once_what_it_did_not_confirm_then(self) -> None:
+        conversation = opened()
+        conversation.with_partner("a")
+        conversation.submit("one", 0.0)
+        for partner in ("c", "a"):
+            conversation.with_partner(partner)
+            conversation.channel_is(is_open=True)
+        assert frames(conversation.transmit(9.0)) == [Frame(1, "one", 0)]
+
+    def test_is_told_that_nothing_is_shared_any_more_if_it_was_told_otherwise(self) -> None:
+        conversation = opened()
+        conversation.with_partner("a")
+        conversation.share(MediaShared(audio=True, video=True), 0.0)
+        conversation.with_partner("c")
+        conversation.with_partner("a")
+        nothing = MediaShared(audio=False, video=False)
+        assert [frame.body for frame in frames(conversation.opened(nothing, 1.0))][-1] == nothing
+
     def test_is_heard_from_its_first_number(self) -> None:
         conversation = opened()
         conversation.received(encode_frame(Frame(1, "old", 0)), 0.0)
@@ -285,7 +318,7 @@ class TestWhatIsShared:
         conversation = opened()
         assert frames(conversation.share(self.ON, 0.0)) == [Frame(1, self.ON, 0)]
         conversation.received(encode_frame(Frame(0, None, 1)), 0.1)
-        assert conversation.messages == []
+        assert conversation.messages == ()
 
     def test_by_the_old_peer_is_nothing_of_the_new_one(self) -> None:
         conversation = opened()

@@ -364,6 +364,7 @@ def test_every_message_is_frozen() -> None:
 def test_fatal_codes_are_the_documented_ones() -> None:
     assert {
         "session-full",
+        "replaced",
         "invitation-required",
         "invitation-invalid",
         "invitation-expired",

@@ -145,9 +145,11 @@ class TestTheEvidence:
         assert outputs[0] == commands.StartTimer(LOST, LOST_AFTER)
         assert any(isinstance(output, commands.SendOnChannel) for output in outputs)
 
-    def test_before_the_channel_was_ever_open_is_none(self) -> None:
+    def test_of_the_browser_counts_though_no_beat_was_ever_heard(self) -> None:
+        assert kinds(Recovery().bad_news("failed", 1.0)) == ["Suspected", "Attempt"]
+
+    def test_before_the_channel_was_ever_open_is_no_other(self) -> None:
         health = Recovery()
-        assert health.suspect("failed", 1.0) == []
         assert health.network_changed(1.0, certain=True) == []
         assert health.beat(1.0) == []
 

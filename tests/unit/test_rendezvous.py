@@ -30,6 +30,8 @@ from pyapp.messages import (
 from pyapp.rendezvous import (
     ACKNOWLEDGE,
     ACKNOWLEDGE_AFTER,
+    AWAITED,
+    AWAITED_FOR,
     FIRST_PATIENCE,
     FIRST_RETRY,
     LAST_PATIENCE,
@@ -54,6 +56,9 @@ from tests.unit.fakes import FakeServer, Sockets
 
 A, B, C = "a" * 32, "b" * 32, "c" * 32
 
+
+FORGOTTEN = [commands.CancelTimer(ACKNOWLEDGE), commands.CancelTimer(AWAITED)]
+"""What becomes of the timers when the other side is forgotten."""
 
 SETTLED = [commands.CancelTimer(OPENING), commands.StartTimer(PING, PING_EVERY)]
 """What the server's welcome always means for the timers."""
@@ -130,7 +135,7 @@ class TestTheOtherSide:
     def test_that_comes_later_is_announced_once(self) -> None:
         place = present()
         assert place.received(PeerJoined(B), 0.0) == [PeerArrived()]
-        assert place.received(PeerJoined(B), 0.0) == []
+        assert place.received(PeerJoined(B), 0.0) == [commands.CancelTimer(AWAITED)]
 
     def test_hears_by_name_what_was_said_after_it_came(self) -> None:
         place = present()
@@ -148,7 +153,7 @@ class TestTheOtherSide:
     def test_that_left_is_forgotten_with_all_that_was_for_it(self) -> None:
         place = present(peer=B)
         place.send(candidate(1), 0.0)
-        assert place.received(PeerLeft(B), 0.0) == [commands.CancelTimer(ACKNOWLEDGE), PeerGone()]
+        assert place.received(PeerLeft(B), 0.0) == [*FORGOTTEN, PeerGone()]
         assert place.peer == ""
         assert place.received(PeerJoined(C), 0.0) == [PeerArrived()]
         assert relays(place.send(candidate(2), 0.0)) == [Relay(C, 1, 0, candidate(2), epoch=2)]
@@ -158,7 +163,7 @@ class TestTheOtherSide:
         place.send(candidate(1), 0.0)
         place.received(Relayed(B, 1, 0, candidate(7)), 0.0)
         outputs = place.received(PeerJoined(C), 0.0)
-        assert outputs == [commands.CancelTimer(ACKNOWLEDGE), PeerGone(), PeerArrived()]
+        assert outputs == [*FORGOTTEN, PeerGone(), PeerArrived()]
         assert heard(place.received(Relayed(C, 1, 0, candidate(8)), 0.0)) == [candidate(8)]
 
     def test_that_is_somebody_new_after_our_socket_came_back_too(self) -> None:
@@ -169,7 +174,7 @@ class TestTheOtherSide:
         assert outputs == [
             *SETTLED,
             Joined(polite=True, alone=False),
-            commands.CancelTimer(ACKNOWLEDGE),
+            *FORGOTTEN,
             PeerGone(),
             PeerArrived(),
         ]
@@ -258,8 +263,22 @@ class TestASocketThatClosed:
     def test_because_the_server_restarted_does_not_make_us_alone(self) -> None:
         place = present(peer=B)
         place.closed(1012, "")
-        assert Joined(polite=False, alone=False) in place.received(Welcome(polite=False, peer=""), 0.0)
-        assert place.received(PeerJoined(B), 0.0) == []
+        outputs = place.received(Welcome(polite=False, peer="", server=C), 0.0)
+        assert Joined(polite=False, alone=False) in outputs
+        assert outputs[-1] == commands.StartTimer(AWAITED, AWAITED_FOR, only_if_idle=True)
+        assert place.received(PeerJoined(B), 0.0) == [commands.CancelTimer(AWAITED)]
+
+    def test_because_the_server_restarted_waits_for_the_other_side_only_so_long(self) -> None:
+        place = present(peer=B)
+        place.received(Welcome(polite=False, peer="", server=C), 0.0)
+        assert place.awaited() == [PeerAway()]
+
+    def test_shows_at_the_same_server_that_the_other_side_left_meanwhile(self) -> None:
+        place = rendezvous()
+        place.received(Welcome(polite=False, peer=B, server=C), 0.0)
+        place.closed(1006, "")
+        assert place.received(Welcome(polite=False, peer="", server=C), 0.0)[-1] == PeerAway()
+        assert place.peer_is_away
 
     def test_while_we_were_alone_costs_the_one_who_came_meanwhile_nothing(self) -> None:
         place = present()
@@ -350,7 +369,7 @@ class TestBeginningAnew:
     def test_keeps_the_peer_and_tells_it_by_the_epoch(self) -> None:
         place = present(peer=B)
         place.send(candidate(1), 0.0)
-        assert place.renew() == [commands.CancelTimer(ACKNOWLEDGE), PeerGone(), PeerArrived()]
+        assert place.renew() == [*FORGOTTEN, PeerGone(), PeerArrived()]
         assert relays(place.send(candidate(2), 0.0)) == [Relay(B, 1, 0, candidate(2), epoch=2)]
 
     def test_is_heard_of_by_the_other_side_once(self) -> None:
@@ -368,7 +387,7 @@ class TestBeginningAnew:
 
     def test_without_a_peer_waits_for_whoever_comes(self) -> None:
         place = present()
-        assert place.renew() == [commands.CancelTimer(ACKNOWLEDGE), PeerGone()]
+        assert place.renew() == [*FORGOTTEN, PeerGone()]
 
     def test_is_not_the_end_when_the_server_only_lost_the_other_side(self) -> None:
         place = present(peer=B)

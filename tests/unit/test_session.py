@@ -326,9 +326,9 @@ class TestConnected:
         core = connected()
         assert frames(core.do(events.MessageSubmitted("hello"))) == [Frame(1, "hello", 0)]
         core.do(events.ChannelReceived("messages", encode_frame(Frame(1, "hi", 1))))
-        assert [(line.mine, line.text, line.status) for line in present(core.session).messages] == [
-            (True, "hello", "delivered"),
-            (False, "hi", ""),
+        assert [(line.mine, line.text, line.delivered) for line in present(core.session).messages] == [
+            (True, "hello", True),
+            (False, "hi", False),
         ]
 
     @pytest.mark.parametrize("text", ["", "  ", "\n"])
@@ -416,7 +416,7 @@ class TestRecovering:
         resent = frames(core.do(CONNECTED))
         assert [frame.number for frame in resent] == [1, 2]
         core.do(events.ChannelReceived("messages", encode_frame(Frame(0, None, 2))))
-        assert [line.status for line in present(core.session).messages] == ["delivered", "delivered"]
+        assert [line.delivered for line in present(core.session).messages] == [True, True]
 
     def test_keeps_messages_while_the_channel_is_closed(self) -> None:
         core = connected()

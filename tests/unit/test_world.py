@@ -179,7 +179,6 @@ class TestTheOtherSide:
         current.run(after)
         current.reload("b")
         current.connect("b")
-        current.a.session.conversation.messages.clear()
         current.rest()
         for name in "ab":
             current.say(name)
@@ -197,6 +196,24 @@ class TestTheOtherSide:
         current.run(60.0)
         assert current.a.timers == {}
         assert (current.a.state, current.b.state) == ("closed", "waiting")
+
+    def test_that_hangs_up_while_we_are_away_is_known_to_be_gone(self) -> None:
+        current = world()
+        current.unplug("b")
+        current.run(3.0)
+        current.receive(current.a, events.HangUpRequested())
+        current.run(3.0)
+        current.plug("b", tells=True)
+        current.run(10.0)
+        assert current.b.state == "waiting"
+
+    def test_that_is_reloaded_after_its_socket_died_is_connected_again(self) -> None:
+        current = world()
+        current.kill_socket("b")
+        current.reload("b")
+        current.connect("b")
+        current.rest()
+        current.check(connections=101)
 
     @pytest.mark.parametrize("away", [31.0, 45.0, 120.0])
     def test_that_was_away_longer_than_its_place_was_held_comes_back(self, away: float) -> None:

@@ -100,12 +100,15 @@ class Page:
     """Since when nothing that it sends over older paths arrives."""
     is_mute_to_server: set[Line] = field(default_factory=set)
     said: list[str] = field(default_factory=list)
+    heard_before: int = 0
+    """How many messages were heard of an older page load of the other side."""
     heard_at: list[float] = field(default_factory=list)
     """When each message came."""
 
     @property
     def heard(self) -> list[str]:
-        return [message.text for message in self.session.conversation.messages if not message.mine]
+        everything = [message.text for message in self.session.conversation.messages if not message.mine]
+        return everything[self.heard_before :]
 
     @property
     def health(self) -> recovery.Recovery:
@@ -156,7 +159,7 @@ class World:
         return self.pages["b"]
 
     def page(self, name: str, participant: str) -> Page:
-        return Page(name, Session(participant, participant, 0.0), Sockets(self.server))
+        return Page(name, Session(participant, key=name * 32, time_origin=0.0), Sockets(self.server))
 
     def other(self, page: Page) -> Page:
         return self.b if page is self.a else self.a
@@ -285,6 +288,8 @@ class World:
         page = self.pages[name]
         self.receive(page, events.PageClosing())
         assert page.timers == {}
+        other = self.other(page)
+        other.heard_before += len(other.heard)
         self.pages[name] = self.page(name, participant)
         self.pages[name].connections = 100
         return self.pages[name]
