@@ -17,7 +17,7 @@ class Limits:
     sockets: int = 512  # "sockets"
     kept_frames: int = 256  # "kept-frames"
     kept_bytes: int = 512 * 1024  # "kept-bytes"
-    join_deadline: float = 10.0  # "join-deadline", seconds
+    join_deadline: float = 120.0  # "join-deadline", seconds: a page opens its socket before Connect is pressed
     heartbeat: float = 3.5  # seconds between pings; a dead socket is noticed after one and a half of them
     send_queue: int = 1024  # frames that wait for a slow reader before its socket is closed
     journal_file_bytes: int = 10 * 1024 * 1024

@@ -234,6 +234,8 @@ class Gathering:
     candidates: int = 0
     types: set[str] = field(default_factory=set)
     urls: set[str] = field(default_factory=set)
+    told: dict[str, set[str]] = field(default_factory=dict)
+    """By ICE generation (`ufrag`): the candidate types that the other side can be reached by us at."""
     errors: dict[str, dict[int, str]] = field(default_factory=dict)
     """By URL, then by code: the last error text."""
 
@@ -242,6 +244,7 @@ class Gathering:
         if data.get("type"):
             self.candidates += 1
             self.types.add(str(data["type"]))
+            self.told.setdefault(str(data.get("ufrag") or ""), set()).add(str(data["type"]))
             self.urls.add(str(data.get("server") or ""))
 
     def error(self, url: str, code: int, text: str) -> None:

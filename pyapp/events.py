@@ -18,6 +18,13 @@ ChannelLabel: TypeAlias = Literal["messages", "heartbeat"]
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectExpected:
+    """The page is ready, and Connect will probably be pressed for this session."""
+
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectRequested:
     """Connect was pressed, or the address said `autoconnect`."""
 
@@ -268,7 +275,8 @@ class Fault:
 
 
 Event: TypeAlias = (
-    ConnectRequested
+    ConnectExpected
+    | ConnectRequested
     | HangUpRequested
     | RestartRequested
     | MessageSubmitted

@@ -37,7 +37,8 @@ ACKNOWLEDGE_AFTER = 0.2
 OPENING = "signaling-opening"
 PING = "signaling-ping"
 AWAITED = "signaling-peer-awaited"
-TIMERS = (RETRY, ACKNOWLEDGE, SEND_AGAIN, OPENING, PING, AWAITED)
+LATE = "signaling-late"
+TIMERS = (RETRY, ACKNOWLEDGE, SEND_AGAIN, OPENING, PING, AWAITED, LATE)
 
 AWAITED_FOR = 30.0
 """Seconds that the other side has to come back to a server that was restarted: as long as places are held."""
@@ -47,6 +48,9 @@ PING_EVERY = 5.0
 
 FIRST_PATIENCE, LAST_PATIENCE = 0.25, 4.0
 """Seconds that a new socket may take beside some round trips: what is lost on its way is not waited for."""
+
+ADOPTED_PATIENCE = 1.0
+"""Seconds that a socket has which was opened in advance."""
 
 SEND_AGAIN_AFTER = 1.0
 """Seconds after which what was dropped at a limit of the server is sent again."""
@@ -138,6 +142,8 @@ class Rendezvous:
     _patience: float = LAST_PATIENCE
     _joined_at: float = 0.0
     _is_unanswered: bool = False
+    _round_trip: float = 0.0
+    """Seconds from our `Join` to the server's welcome, the last time."""
     _is_known: bool = False
     """Whether the peer has said that it knows our epoch: if it then does not, it has forgotten us."""
     _delivery: Delivery[PeerMessage] = field(default_factory=_numbered)
@@ -145,10 +151,19 @@ class Rendezvous:
 
     def open(self) -> list[Output]:
         """Open a socket, beside one that is there, which may be dead without anybody having been told."""
+        return [commands.CancelTimer(RETRY), commands.OpenSignaling(), *self.opening()]
+
+    def opening(self) -> list[Output]:
+        """Give the socket that is being opened its time."""
         if self.state != "present":
             self.state = "opening"
         patience, self._patience = self._patience, min(self._patience * 1.5, LAST_PATIENCE)
-        return [commands.CancelTimer(RETRY), commands.OpenSignaling(), commands.StartTimer(OPENING, patience)]
+        return [commands.StartTimer(OPENING, patience)]
+
+    def adopt(self, now: float) -> list[Output]:
+        """Join on a socket that was opened some time ago, and may have died since."""
+        self._patience = ADOPTED_PATIENCE
+        return self.opened(now)
 
     def reopen(self) -> list[Output]:
         """Open a socket because something changed: pauses that grew before it are over."""
@@ -165,6 +180,16 @@ class Rendezvous:
             return [*self.reopen(), again]
         self._is_unanswered = True
         return [commands.SendSignaling(Ping(0)), again]
+
+    def late(self) -> list[Output]:
+        """Find out whether our socket is to blame that the other side acknowledges nothing (timer `LATE`).
+
+        After a change of the route an old socket may still receive, and no longer send.
+        """
+        if self.state != "present" or not self._delivery.waiting:
+            return []
+        self._is_unanswered = True
+        return [commands.SendSignaling(Ping(0)), commands.StartTimer(PING, FIRST_PATIENCE + 4 * self._round_trip)]
 
     def opened(self, now: float) -> list[Output]:
         """Join: the socket is open."""
@@ -200,8 +225,9 @@ class Rendezvous:
             case Relayed() if message.sender == self.peer:
                 self.peer_heard_at = now
                 return self._relayed(message)
-            case Pong():
+            case Pong() if self._is_unanswered:
                 self._is_unanswered = False
+                return [commands.StartTimer(PING, PING_EVERY)]
             case Error():
                 return self._refused(message)
         return []
@@ -244,7 +270,7 @@ class Rendezvous:
         self.epoch += 1
         self._peer_epoch = 0
         self._is_known = False
-        return [commands.CancelTimer(ACKNOWLEDGE), commands.CancelTimer(AWAITED), PeerGone()]
+        return [*(commands.CancelTimer(name) for name in (ACKNOWLEDGE, AWAITED, LATE)), PeerGone()]
 
     def leave(self) -> list[Output]:
         """Give up the place."""
@@ -257,7 +283,8 @@ class Rendezvous:
     def _welcomed(self, message: Welcome, now: float) -> list[Output]:
         self.state = "present"
         self._is_unanswered = False
-        self._patience = FIRST_PATIENCE + 4 * (now - self._joined_at)
+        self._round_trip = now - self._joined_at
+        self._patience = FIRST_PATIENCE + 4 * self._round_trip
         self.problem = self.refusal = ""
         self._retry_after = FIRST_RETRY
         self.polite = message.polite
@@ -292,6 +319,8 @@ class Rendezvous:
         self._is_known = message.peer_epoch == self.epoch
         self.peer_is_away = False
         self._delivery.acknowledged(message.ack)
+        if not self._delivery.waiting:
+            outputs.append(commands.CancelTimer(LATE))
         if message.body is None:
             return outputs
         ready = self._delivery.accept(message.number, message.body)
@@ -322,4 +351,8 @@ class Rendezvous:
         if self.state != "present":
             return []
         due = self._delivery.due(now, resend_after=float("inf"))
-        return [commands.SendSignaling(self._relay(number, message)) for number, message in due]
+        outputs: list[Output] = [commands.SendSignaling(self._relay(number, message)) for number, message in due]
+        if due and self.peer:
+            patience = ACKNOWLEDGE_AFTER + FIRST_PATIENCE + 4 * self._round_trip
+            outputs.append(commands.StartTimer(LATE, patience, only_if_idle=True))
+        return outputs

@@ -4,6 +4,7 @@ It routes an event to the part that it belongs to (rendezvous, negotiation, deli
 share: the phase, the one connection, the conversation. `console.present` turns it into what the page shows.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -33,11 +34,14 @@ from pyapp.verdicts import REFUSALS, Failure, media_refusal, no_path, refusal
 Phase: TypeAlias = Literal["ready", "active", "failed", "closed"]
 MediaState: TypeAlias = Literal["off", "starting", "on"]
 
-STATS, JOURNAL, FIRST_OFFER = "stats", "journal", "first-offer"
-ICE_CONFIGURATION, DIRECT, RENEW = "ice-configuration", "direct-path", "renew"
+STATS, STATS_SETTLED, JOURNAL, FIRST_OFFER = "stats", "stats-settled", "journal", "first-offer"
+ICE_CONFIGURATION, DIRECT, CUT_SHORT, RENEW = "ice-configuration", "direct-path", "cut-short", "renew"
 
 STATS_AGAIN = 0.2
 """Seconds before the path is looked for again while the browser names no selected pair."""
+
+STATS_SETTLED_AFTER = 0.1
+"""Seconds before a second look at a pair that changed: Chromium answers `getStats()` from a cache for 50 ms."""
 
 STATS_EVERY = 2.0
 """Seconds between two samples of `getStats()` while connected."""
@@ -50,6 +54,9 @@ FIRST_OFFER_AFTER = 3.0
 
 FIRST_DIRECT_AFTER, LAST_DIRECT_AFTER = 60.0, 1800.0
 """Seconds on a relay before a direct path is looked for again, doubling from the first to the last."""
+
+CUT_SHORT_AFTER = 1.5
+"""Seconds on a relay before a gathering that was cut short is made up for."""
 
 ATTEMPTS_WITHOUT_PEER = 3
 """After so many without a sign of a peer that has left the server, too, it is gone."""
@@ -67,7 +74,7 @@ CONFIGURATION_RETRY_AFTER = 2.0
 CONFIGURATION_MARGIN = 0.75
 """The part of its lifetime after which an ICE configuration is replaced."""
 
-CONNECTION_TIMERS = (STATS, CONVERSATION, FIRST_OFFER, DIRECT, RENEW, *recovery.TIMERS)
+CONNECTION_TIMERS = (STATS, STATS_SETTLED, CONVERSATION, FIRST_OFFER, DIRECT, CUT_SHORT, RENEW, *recovery.TIMERS)
 
 
 @dataclass(slots=True)
@@ -82,6 +89,8 @@ class Connection:
     """Connected at least once."""
     replaces: bool = False
     """Whether it takes the place of one that was lost: the person waits for it, and it is tried until it works."""
+    has_made_up: bool = False
+    """Whether a gathering that was cut short was made up for since the last outage."""
     report: PathReport | None = None
     noted_at: float = 0.0
     """When the journal had the last sample."""
@@ -93,6 +102,31 @@ class Connection:
         if not self.established:
             return self.replaces
         return self.recovery.is_lost or not self.channel_open
+
+    @property
+    def was_cut_short(self) -> bool:
+        """Whether a relay is in use only because it was found first.
+
+        Chromium stops gathering when the first pair works. If that pair had a relay, on a busy machine for one, the
+        other side may never hear of the address by which we could be reached directly, though UDP gets through.
+        """
+        report = self.report
+        if report is None or report.path != "relay" or (report.local.relay_protocol or report.local.protocol) != "udp":
+            return False
+        told = self.gathering.told.get(report.local.username_fragment, set())
+        return bool(told) and "srflx" not in told
+
+
+@dataclass(slots=True)
+class Prepared:
+    """What was asked for before Connect was pressed, so that it is there by then. Times are seconds."""
+
+    session: str
+    signaling: Literal["opening", "open", "closed"] = "opening"
+    configuration: IceConfiguration | None = None
+    is_asked: bool = True
+    """Whether the configuration is there, or on its way."""
+    configured_at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -126,6 +160,7 @@ class Session:
     """Hosts of relays that went silent, until they are seen well again."""
     _direct_after: float = FIRST_DIRECT_AFTER
     journal: Journal = field(init=False)
+    _prepared: Prepared | None = None
     _early: list[PeerMessage] = field(default_factory=list)
     _epoch: int = 1
     _is_renewing: bool = False
@@ -152,6 +187,8 @@ class Session:
 
     def _route(self, event: Event) -> list[Command]:
         match event:
+            case events.ConnectExpected():
+                return self._prepare(event.session)
             case events.ConnectRequested():
                 return self._connect(event.session)
             case events.HangUpRequested():
@@ -198,9 +235,26 @@ class Session:
                     return []
         if self.connection is not None:
             return self._peer_event(self.connection, event)
+        if self._prepared is not None:
+            match event:
+                case events.SignalingOpened():
+                    self._prepared.signaling = "open"
+                case events.SignalingClosed():
+                    self._prepared.signaling = "closed"
         return []
 
     # The person.
+
+    def _prepare(self, name: str) -> list[Command]:
+        """Ask for what Connect will need. What is refused is asked for again then, and told to the person then."""
+        try:
+            check_session_name(name)
+        except MessageError:
+            return []
+        if self.phase == "active":
+            return []
+        self._prepared = Prepared(name)
+        return [commands.FetchIceConfiguration(name), commands.OpenSignaling()]
 
     def _connect(self, name: str) -> list[Command]:
         if self.phase == "active":
@@ -213,9 +267,24 @@ class Session:
             return []
         self.phase, self.name, self.name_problem, self.failure, self.refusal = "active", name, "", None, None
         self._note("=", "session", f"connecting to session {name}", session=name, policy=self.policy)
-        self.place = Rendezvous(name, self.participant, self.key, self.invitation, self._epoch)
+        place = self.place = Rendezvous(name, self.participant, self.key, self.invitation, self._epoch)
         self.configuration = None
-        return [commands.FetchIceConfiguration(name), *self._rendezvous_did(self.place.open())]
+        prepared, self._prepared = self._prepared or Prepared(name, "closed", is_asked=False), None
+        result: list[Command] = []
+        if prepared.session != name or not prepared.is_asked:
+            result.append(commands.FetchIceConfiguration(name))
+        elif prepared.configuration is not None:
+            age = self._now - prepared.configured_at
+            if age < (prepared.configuration.lifetime or math.inf) * CONFIGURATION_MARGIN:
+                result += self._configured(prepared.configuration, age=age)
+            else:
+                result.append(commands.FetchIceConfiguration(name))
+        match prepared.signaling:
+            case "open":
+                return result + self._rendezvous_did(place.adopt(self._now))
+            case "opening":
+                return result + self._rendezvous_did(place.opening())
+        return result + self._rendezvous_did(place.open())
 
     def _hang_up(self) -> list[Command]:
         if self.phase != "active":
@@ -227,7 +296,7 @@ class Session:
             if state == "on":
                 result.append(commands.StopMedia(kind))
             self.media[kind] = "off"
-        return result
+        return result + self._prepare(self.name)
 
     def _leave(self) -> list[Command]:
         if self.phase != "active":
@@ -309,8 +378,10 @@ class Session:
 
     # The server.
 
-    def _configured(self, configuration: IceConfiguration) -> list[Command]:
+    def _configured(self, configuration: IceConfiguration, *, age: float = 0.0) -> list[Command]:
         if self.phase != "active":
+            if self._prepared:
+                self._prepared.configuration, self._prepared.configured_at = configuration, self._now
             return []
         self.configuration = IceConfiguration(
             servers=configuration.servers,
@@ -323,7 +394,8 @@ class Session:
         self._note("<", "ice-configuration", f"{len(urls)} ICE servers", urls=" ".join(urls), policy=self.policy)
         result: list[Command] = []
         if configuration.lifetime is not None:
-            result.append(commands.StartTimer(ICE_CONFIGURATION, configuration.lifetime * CONFIGURATION_MARGIN))
+            after = configuration.lifetime * CONFIGURATION_MARGIN - age
+            result.append(commands.StartTimer(ICE_CONFIGURATION, after))
         if self.connection is None:
             return result + self._new_connection()
         result.append(commands.SetConfiguration(self._ranked(self.configuration)))
@@ -336,6 +408,8 @@ class Session:
 
     def _not_configured(self, event: events.IceConfigurationFailed) -> list[Command]:
         if self.phase != "active":
+            if self._prepared:
+                self._prepared.is_asked = False
             return []
         self._note("!", "ice-configuration", f"no ICE configuration: {event.reason}", code=event.code)
         if event.code in REFUSALS:
@@ -430,7 +504,11 @@ class Session:
             return self._suspect_relay(message.url)
         data = candidate_data(message)
         self._note("<", "candidate-remote", candidate_words(data), **data)
-        return self._negotiation_did(agreed.remote_candidate(message))
+        result = self._negotiation_did(agreed.remote_candidate(message))
+        if self.connection.report is not None:
+            # The candidate of the pair in use may become known for what it is, without an event.
+            result.append(commands.StartTimer(STATS_SETTLED, STATS_SETTLED_AFTER))
+        return result
 
     # The RTCPeerConnection.
 
@@ -527,7 +605,9 @@ class Session:
             case events.ChannelReceived():
                 return self._channel_received(event.text)
             case events.PairChanged():
-                return [commands.SampleStats()]
+                # Chromium's controlled side follows the data: a beat at once brings it to the better pair, too.
+                beat = self._recovery(lambda health: health.beat(self._now))
+                return [commands.SampleStats(), commands.StartTimer(STATS_SETTLED, STATS_SETTLED_AFTER), *beat]
             case events.StatsSampled(entries):
                 return self._sampled(connection, path_report(entries))
         return []
@@ -583,6 +663,9 @@ class Session:
             result += self._recovery(lambda health: health.proven(agreed.ice_generation, self._now))
         if report.path == "relay" and self.policy == "all" and not agreed.polite:
             result.append(commands.StartTimer(DIRECT, self._direct_after, only_if_idle=True))
+        if connection.was_cut_short and self.policy == "all" and not connection.has_made_up:
+            connection.has_made_up = True
+            result.append(commands.StartTimer(CUT_SHORT, CUT_SHORT_AFTER))
         if connection.channel_open and not connection.established:
             connection.established = True
             if not connection.negotiation.polite:
@@ -616,6 +699,7 @@ class Session:
                 case Recovered(seconds, attempts):
                     text = f"the path works again after {seconds:.2f} s"
                     self._note("=", "recovered", text, seconds=round(seconds, 3), attempts=attempts)
+                    self.connection.has_made_up = False
                     result += self.conversation.path_changed(self._now)
                 case Noticed(what_it_was, seconds):
                     self._note("=", "no-alarm", what_it_was, seconds=round(seconds, 3))
@@ -636,6 +720,8 @@ class Session:
             # Nothing can be tried yet, and the silence will say soon enough whether it is true.
             return []
         self._direct_after = FIRST_DIRECT_AFTER
+        if self._prepared and event.certain:
+            return self._prepare(self._prepared.session)
         if self.connection is None or self.connection.recovery.state == "idle":
             return self._rendezvous_did(self.place.reopen()) if self.place and event.certain else []
         return self._recovery(lambda health: health.network_changed(self._now, certain=event.certain))
@@ -723,13 +809,18 @@ class Session:
             return []
         return self._rendezvous_did(self.place.reopen())
 
+    def _look_again_for_direct_path(self) -> list[Command]:
+        result = self._look_for_direct_path()
+        if result:
+            self._direct_after = min(self._direct_after * 2, LAST_DIRECT_AFTER)
+        return result
+
     def _look_for_direct_path(self) -> list[Command]:
         connection = self.connection
         if connection is None or connection.recovery.state != "healthy" or connection.report is None:
             return []
         if connection.report.path == "direct":
             return []
-        self._direct_after = min(self._direct_after * 2, LAST_DIRECT_AFTER)
         # The last rung that was tried may have left relays alone in the browser's configuration.
         usual = [commands.SetConfiguration(self._ranked(self.configuration))] if self.configuration else []
         return [*usual, *self._restart("looking for a direct path")]
@@ -746,10 +837,12 @@ class Session:
     def _timer(self, name: str) -> list[Command]:
         handlers: dict[str, Callable[[], list[Command]]] = {
             STATS: lambda: [commands.SampleStats()] if self.connection else [],
+            STATS_SETTLED: lambda: [commands.SampleStats()] if self.connection else [],
             JOURNAL: self._stream_journal,
             CONVERSATION: lambda: self.conversation.transmit(self._now),
             FIRST_OFFER: self._take_initiative,
-            DIRECT: self._look_for_direct_path,
+            DIRECT: self._look_again_for_direct_path,
+            CUT_SHORT: self._look_for_direct_path,
             RENEW: self._renew_again,
             ICE_CONFIGURATION: self._fetch_configuration,
             recovery.BEAT: lambda: self._recovery(lambda health: health.beat(self._now)),
@@ -776,6 +869,8 @@ class Session:
             return self._rendezvous_did(self.place.open())
         if name == rendezvous.PING:
             return self._rendezvous_did(self.place.check())
+        if name == rendezvous.LATE:
+            return self._rendezvous_did(self.place.late())
         if name == rendezvous.AWAITED:
             return self._rendezvous_did(self.place.awaited())
         return self._rendezvous_did(self.place.acknowledge())

@@ -31,6 +31,7 @@ from pyodide.ffi import JsException
 from pyapp.browser.ffi import Listeners, OnError, plain
 from pyapp.console import Fact, LogLine, MediaControl, Message, View
 from pyapp.events import (
+    ConnectExpected,
     ConnectRequested,
     Event,
     HangUpRequested,
@@ -152,6 +153,8 @@ class Page:
         root.removeAttribute("data-pending-connect")
         if clicked or self.address().autoconnect:
             self._submit_session()
+        else:
+            self._emit(ConnectExpected(self._element("session").value.strip()))
 
     def render(self, view: View) -> None:
         """Put `view` on the screen."""

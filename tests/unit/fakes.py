@@ -33,6 +33,12 @@ from pyapp.messages import (
     encode,
 )
 
+GATHERED = (
+    "candidate:1 1 udp 2 192.0.2.1 9 typ host",
+    "candidate:2 1 udp 1 192.0.2.2 9 typ srflx raddr 0.0.0.0 rport 0",
+)
+"""What the browser finds in each ICE generation."""
+
 
 def sdp(fragment: str, media: int = 0) -> str:
     return f"v=0\r\na=ice-ufrag:{fragment}\r\na=x-media:{media}\r\n"
@@ -170,8 +176,7 @@ class FakePeerConnection:
         return f"{self.name}{self.generations}"
 
     def _gather(self, fragment: str) -> None:
-        for index in (1, 2):
-            text = f"candidate:{index} 1 udp 1 192.0.2.{index} 9 typ host"
+        for text in GATHERED:
             self.emitted.append(events.LocalCandidate(Candidate(text, "0", 0, fragment), ""))
         self.emitted.append(events.LocalCandidatesEnded())
 

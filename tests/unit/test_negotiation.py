@@ -13,7 +13,7 @@ from pyapp import commands, events
 from pyapp.ice import username_fragments
 from pyapp.messages import Candidate, Description, PeerMessage
 from pyapp.negotiation import MAX_HELD_CANDIDATES, Ignored, Negotiation, Output, ToPeer
-from tests.unit.fakes import FakePeerConnection, sdp
+from tests.unit.fakes import GATHERED, FakePeerConnection, sdp
 
 
 @dataclass
@@ -111,8 +111,7 @@ class World:
             assert username_fragments(side.browser.current_local) == username_fragments(other.browser.current_remote)
             assert not side.browser.restart_wanted
             fragment = next(iter(username_fragments(other.browser.current_local)))
-            for index in (1, 2):
-                text = f"candidate:{index} 1 udp 1 192.0.2.{index} 9 typ host"
+            for text in GATHERED:
                 assert f"{fragment}/{text}" in side.browser.applied, "a candidate of the final generation was lost"
         assert self.a.negotiation.ice_generation == self.b.negotiation.ice_generation
 

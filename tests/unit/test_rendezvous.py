@@ -36,6 +36,7 @@ from pyapp.rendezvous import (
     FIRST_RETRY,
     LAST_PATIENCE,
     LAST_RETRY,
+    LATE,
     OPENING,
     PING,
     PING_EVERY,
@@ -57,7 +58,7 @@ from tests.unit.fakes import FakeServer, Sockets
 A, B, C = "a" * 32, "b" * 32, "c" * 32
 
 
-FORGOTTEN = [commands.CancelTimer(ACKNOWLEDGE), commands.CancelTimer(AWAITED)]
+FORGOTTEN = [commands.CancelTimer(name) for name in (ACKNOWLEDGE, AWAITED, LATE)]
 """What becomes of the timers when the other side is forgotten."""
 
 SETTLED = [commands.CancelTimer(OPENING), commands.StartTimer(PING, PING_EVERY)]
@@ -190,13 +191,15 @@ class TestWhatItSays:
     def test_is_heard_in_order_and_once_and_acknowledged_later(self) -> None:
         place = present(peer=B)
         timer = commands.StartTimer(ACKNOWLEDGE, ACKNOWLEDGE_AFTER)
-        assert place.received(Relayed(B, 2, 0, candidate(2)), 0.0) == [timer]
+        calm = commands.CancelTimer(LATE)
+        assert place.received(Relayed(B, 2, 0, candidate(2)), 0.0) == [calm, timer]
         assert place.received(Relayed(B, 1, 0, candidate(1)), 0.0) == [
+            calm,
             timer,
             PeerSaid(candidate(1)),
             PeerSaid(candidate(2)),
         ]
-        assert place.received(Relayed(B, 1, 0, candidate(1)), 0.0) == [timer]
+        assert place.received(Relayed(B, 1, 0, candidate(1)), 0.0) == [calm, timer]
         assert place.acknowledge() == [commands.SendSignaling(Relay(B, 0, 2, None, peer_epoch=1))]
 
     def test_is_acknowledged_by_what_we_say(self) -> None:
@@ -213,8 +216,28 @@ class TestWhatItSays:
     def test_is_a_bare_acknowledgement_that_nobody_acknowledges(self) -> None:
         place = present(peer=B)
         place.send(candidate(1), 0.0)
-        assert place.received(Relayed(B, 0, 1, None), 0.0) == []
+        assert place.received(Relayed(B, 0, 1, None), 0.0) == [commands.CancelTimer(LATE)]
         assert relays(place.received(PeerJoined(B), 0.0)) == []
+
+    def test_that_nobody_acknowledges_makes_us_ask_whether_our_socket_still_sends(self) -> None:
+        place = present(peer=B)
+        expected = ACKNOWLEDGE_AFTER + FIRST_PATIENCE
+        assert place.send(candidate(1), 0.0)[-1] == commands.StartTimer(LATE, expected, only_if_idle=True)
+        assert place.late() == [commands.SendSignaling(Ping(0)), commands.StartTimer(PING, FIRST_PATIENCE)]
+        assert commands.OpenSignaling() in place.check()
+
+    def test_that_nobody_acknowledges_costs_nothing_more_if_our_socket_does_send(self) -> None:
+        place = present(peer=B)
+        place.send(candidate(1), 0.0)
+        place.late()
+        assert place.received(Pong(0), 0.1) == [commands.StartTimer(PING, PING_EVERY)]
+        assert commands.OpenSignaling() not in place.check()
+
+    def test_that_was_acknowledged_is_not_late(self) -> None:
+        place = present(peer=B)
+        place.send(candidate(1), 0.0)
+        place.received(Relayed(B, 0, 1, None), 0.0)
+        assert place.late() == []
 
 
 class TestASocketThatClosed:

@@ -34,12 +34,15 @@ from pyapp.messages import (
 from pyapp.session import (
     CONFIGURATION_MARGIN,
     CONNECTION_TIMERS,
+    CUT_SHORT,
+    CUT_SHORT_AFTER,
     FIRST_OFFER,
     FIRST_OFFER_AFTER,
     ICE_CONFIGURATION,
     JOURNAL,
     STATS,
     STATS_EVERY,
+    STATS_SETTLED,
     Session,
 )
 from tests.unit.fakes import sdp, stats_of
@@ -317,7 +320,10 @@ class TestConnected:
 
     def test_notes_each_change_of_the_pair(self) -> None:
         core = connected()
-        assert core.do(events.PairChanged()) == [commands.SampleStats()]
+        sample, beat = core.do(events.PairChanged())
+        assert sample == commands.SampleStats()
+        assert isinstance(beat, commands.SendOnChannel)
+        assert core.do(events.TimerFired(STATS_SETTLED)) == [commands.SampleStats()]
         core.do(events.StatsSampled(stats_of(("l1", "r1"), candidateType="relay", relayProtocol="tls", url=TURN)))
         assert [data["path"] for name, data in core.journal if name == "pair"] == ["direct", "relay"]
         assert present(core.session).path == "relay"
@@ -481,6 +487,100 @@ class TestTheOtherSide:
         ]
 
 
+class TestBeforeConnectIsPressed:
+    PREPARES = (commands.FetchIceConfiguration("demo"), commands.OpenSignaling())
+    JOIN = commands.SendSignaling(Join("demo", A, A))
+
+    @pytest.fixture
+    def core(self) -> Core:
+        core = Core()
+        assert core.do(events.ConnectExpected("demo")) == list(self.PREPARES)
+        return core
+
+    def test_everything_is_fetched_so_that_the_click_only_joins(self, core: Core) -> None:
+        assert core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened()) == []
+        assert core.state == "ready"
+        assert core.do(events.ConnectRequested("demo")) == [commands.CreatePeer(CONFIGURATION), self.JOIN]
+
+    def test_what_is_still_on_its_way_is_not_asked_for_twice(self, core: Core) -> None:
+        assert core.do(events.ConnectRequested("demo")) == []
+        assert self.JOIN in core.do(events.SignalingOpened())
+        assert commands.CreatePeer(CONFIGURATION) in core.do(events.IceConfigurationReceived(CONFIGURATION))
+
+    def test_what_was_refused_is_asked_for_again(self, core: Core) -> None:
+        core.do(events.IceConfigurationFailed("invitation-required", "no"), events.SignalingClosed(1006, ""))
+        assert core.state == "ready"
+        assert core.do(events.ConnectRequested("demo")) == list(self.PREPARES)
+        core.do(events.IceConfigurationFailed("invitation-required", "no"))
+        assert core.state == "failed"
+
+    def test_a_configuration_that_is_nearly_over_is_not_used(self, core: Core) -> None:
+        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened())
+        core.now = 3600 * CONFIGURATION_MARGIN
+        assert commands.FetchIceConfiguration("demo") in core.do(events.ConnectRequested("demo"))
+
+    def test_the_age_of_a_configuration_counts(self, core: Core) -> None:
+        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened())
+        core.now = 1000.0
+        core.do(events.ConnectRequested("demo"))
+        assert core.timers[ICE_CONFIGURATION] == 3600 * CONFIGURATION_MARGIN - 1000
+
+    def test_a_socket_that_closed_meanwhile_is_replaced(self, core: Core) -> None:
+        core.do(events.SignalingOpened(), Error("not-joined", "", ""), events.SignalingClosed(1008, ""))
+        assert core.do(events.ConnectRequested("demo")) == [commands.OpenSignaling()]
+
+    def test_a_socket_that_died_meanwhile_is_replaced_within_a_second(self, core: Core) -> None:
+        core.do(events.SignalingOpened())
+        core.do(events.ConnectRequested("demo"))
+        assert core.timers[rendezvous.OPENING] == rendezvous.ADOPTED_PATIENCE
+        assert commands.OpenSignaling() in core.do(events.TimerFired(rendezvous.OPENING))
+
+    def test_another_name_has_its_own_configuration(self, core: Core) -> None:
+        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened())
+        outputs = core.do(events.ConnectRequested("other"))
+        assert commands.FetchIceConfiguration("other") in outputs
+        assert commands.SendSignaling(Join("other", A, A)) in outputs
+
+    def test_a_change_of_the_network_asks_anew(self, core: Core) -> None:
+        assert core.do(events.NetworkChanged("online", certain=True)) == list(self.PREPARES)
+
+    def test_nothing_is_asked_for_a_name_that_cannot_be(self) -> None:
+        assert Core().do(events.ConnectExpected("no name")) == []
+
+    def test_a_session_that_goes_on_is_left_alone(self) -> None:
+        assert connected().do(events.ConnectExpected("demo")) == []
+
+
+class TestAGatheringThatWasCutShort:
+    """Chromium ends it with the first pair that works, even if that is a relay's."""
+
+    RELAY = Candidate("candidate:1 1 udp 1 203.0.113.9 9 typ relay raddr 0.0.0.0 rport 0 ufrag l1", "0", 0, "l1")
+    REFLEXIVE = Candidate("candidate:2 1 udp 2 203.0.113.1 9 typ srflx raddr 0.0.0.0 rport 0 ufrag l1", "0", 0, "l1")
+
+    def relayed(self, *told: Candidate, over: str = "udp", **changes: Any) -> Core:
+        core = connected(**changes)
+        core.do(*(events.LocalCandidate(candidate, TURN) for candidate in told))
+        core.do(events.StatsSampled(stats_of(("l1", "r1"), candidateType="relay", relayProtocol=over, url=TURN)))
+        return core
+
+    def test_is_made_up_for_soon_and_once(self) -> None:
+        core = self.relayed(self.RELAY)
+        assert core.timers[CUT_SHORT] == CUT_SHORT_AFTER
+        assert commands.RestartIce() in core.do(events.TimerFired(CUT_SHORT))
+        core.do(events.StatsSampled(stats_of(("l1", "r1"), candidateType="relay", relayProtocol="udp", url=TURN)))
+        assert CUT_SHORT not in core.timers
+
+    @pytest.mark.parametrize("over", ["tcp", "tls"])
+    def test_is_normal_where_udp_may_be_blocked(self, over: str) -> None:
+        assert CUT_SHORT not in self.relayed(self.RELAY, over=over).timers
+
+    def test_is_none_if_the_other_side_was_told_where_to_reach_us(self) -> None:
+        assert CUT_SHORT not in self.relayed(self.RELAY, self.REFLEXIVE).timers
+
+    def test_is_none_where_only_relays_are_wanted(self) -> None:
+        assert CUT_SHORT not in self.relayed(self.RELAY, policy="relay").timers
+
+
 class TestHangingUp:
     @pytest.mark.parametrize("build", [connecting, waiting, negotiated, connected])
     def test_ends_everything_at_any_moment(self, build: Any) -> None:
@@ -540,8 +640,9 @@ class TestHangingUp:
 
     def test_leaves_the_way_free_to_connect_again(self) -> None:
         core = connected()
-        core.do(events.HangUpRequested())
-        assert commands.OpenSignaling() in core.do(events.ConnectRequested("demo"))
+        assert commands.OpenSignaling() in core.do(events.HangUpRequested())
+        joins = core.do(events.ConnectRequested("demo"), events.SignalingOpened())
+        assert commands.SendSignaling(Join("demo", A, A, polite=None)) in joins
         assert core.state == "connecting"
 
     def test_by_closing_the_page_says_goodbye_with_the_journal(self) -> None:
