@@ -605,9 +605,11 @@ class Session:
             case events.ChannelReceived():
                 return self._channel_received(event.text)
             case events.PairChanged():
-                # Chromium's controlled side follows the data: a beat at once brings it to the better pair, too.
+                # Chromium's controlled side follows the data: a beat at once brings it to the better pair, too. And what
+                # was on its way on the old pair may be lost: it is sent again before `getStats()` says what is new.
                 beat = self._recovery(lambda health: health.beat(self._now))
-                return [commands.SampleStats(), commands.StartTimer(STATS_SETTLED, STATS_SETTLED_AFTER), *beat]
+                result = [*beat, *self.conversation.path_changed(self._now), commands.SampleStats()]
+                return [*result, commands.StartTimer(STATS_SETTLED, STATS_SETTLED_AFTER)]
             case events.StatsSampled(entries):
                 return self._sampled(connection, path_report(entries))
         return []

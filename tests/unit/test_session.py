@@ -320,13 +320,18 @@ class TestConnected:
 
     def test_notes_each_change_of_the_pair(self) -> None:
         core = connected()
-        sample, beat = core.do(events.PairChanged())
-        assert sample == commands.SampleStats()
+        beat, sample = core.do(events.PairChanged())
         assert isinstance(beat, commands.SendOnChannel)
+        assert sample == commands.SampleStats()
         assert core.do(events.TimerFired(STATS_SETTLED)) == [commands.SampleStats()]
         core.do(events.StatsSampled(stats_of(("l1", "r1"), candidateType="relay", relayProtocol="tls", url=TURN)))
         assert [data["path"] for name, data in core.journal if name == "pair"] == ["direct", "relay"]
         assert present(core.session).path == "relay"
+
+    def test_sends_again_what_was_on_its_way_when_the_pair_changes(self) -> None:
+        core = connected()
+        core.do(events.MessageSubmitted("hello"))
+        assert frames(core.do(events.PairChanged()))[0] == Frame(1, "hello", 0)
 
     def test_sends_messages_and_hears_that_they_are_delivered(self) -> None:
         core = connected()
