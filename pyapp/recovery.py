@@ -26,6 +26,9 @@ FIRST_DEADLINE, LAST_DEADLINE = 0.6, 8.0
 POLITE_EXTRA = 0.3
 """Seconds that the polite side waits longer, so that two sides do not start their second attempts together."""
 
+DOUBT_AFTER = 0.5
+"""The part of the patience after which there is doubt."""
+
 LOST_AFTER = 1.0
 """Seconds of suspicion after which the person is told."""
 
@@ -56,6 +59,11 @@ LADDER: tuple[Rung, ...] = ("restart", "restart", "restart", "relay-only", "tcp-
 
 CLOSED_LADDER: tuple[Rung, ...] = ("restart", "new-connection")
 """The same when the channel itself is gone: the first attempt only gives a goodbye the time to arrive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubted:
+    """A beat is late, and not late enough for a suspicion: find out whether the server could be reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +102,7 @@ class Noticed:
     seconds: float
 
 
-Outcome: TypeAlias = Suspected | Attempt | Resumed | Recovered | Noticed
+Outcome: TypeAlias = Doubted | Suspected | Attempt | Resumed | Recovered | Noticed
 Output: TypeAlias = Command | Outcome
 
 
@@ -122,6 +130,7 @@ class Recovery:
     _resumed_at: float = 0.0
     _silence_due: float = 0.0
     _stalled: bool = False
+    _doubted: bool = False
     _attempted_at: float | None = None
     _restarted_from: int = 0
     _healthy_since: float = 0.0
@@ -193,7 +202,8 @@ class Recovery:
             return self.suspect("no-echo", now)
         if (left := self.pulse.patience() - self.pulse.silence(now)) > 0:
             self._silence_due = now + left
-            return [commands.StartTimer(SILENCE, left)]
+            doubted, self._doubted = self._doubted, True
+            return [commands.StartTimer(SILENCE, left), *([] if doubted else [Doubted()])]
         return self.suspect("silence", now)
 
     def network_changed(self, now: float, *, certain: bool) -> list[Output]:
@@ -365,7 +375,7 @@ class Recovery:
         return [commands.SendOnChannel("heartbeat", beat.encode()), commands.StartTimer(BEAT, interval)]
 
     def _listen(self, now: float) -> Command:
-        patience = self.pulse.patience()
-        self._stalled = False
-        self._silence_due = now + patience
-        return commands.StartTimer(SILENCE, patience)
+        doubtful = self.pulse.patience() * DOUBT_AFTER
+        self._stalled = self._doubted = False
+        self._silence_due = now + doubtful
+        return commands.StartTimer(SILENCE, doubtful)

@@ -4,6 +4,7 @@ The numbers go from page to page, not from page to server: so a dropped socket, 
 came twice are one case, and neither side needs the server to remember anything.
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -51,6 +52,12 @@ FIRST_PATIENCE, LAST_PATIENCE = 0.25, 4.0
 
 ADOPTED_PATIENCE = 1.0
 """Seconds that a socket has which was opened in advance."""
+
+DOUBT_FOR = 0.03
+"""Seconds beside one and a half round trips that the server has for an answer while the path is in doubt."""
+
+DISPELLED_FOR = 2.0
+"""Seconds for which the server's answer means that the socket works."""
 
 SEND_AGAIN_AFTER = 1.0
 """Seconds after which what was dropped at a limit of the server is sent again."""
@@ -142,6 +149,12 @@ class Rendezvous:
     _patience: float = LAST_PATIENCE
     _joined_at: float = 0.0
     _is_unanswered: bool = False
+    _is_early: bool = False
+    """Whether the other side is spoken to on this socket before the server's welcome."""
+    is_opening: bool = False
+    """Whether a socket is being opened."""
+    _asked_at: float = -math.inf
+    """When the server was asked for a sign of life that was in doubt."""
     _round_trip: float = 0.0
     """Seconds from our `Join` to the server's welcome, the last time."""
     _is_known: bool = False
@@ -155,6 +168,7 @@ class Rendezvous:
 
     def opening(self) -> list[Output]:
         """Give the socket that is being opened its time."""
+        self.is_opening = True
         if self.state != "present":
             self.state = "opening"
         patience, self._patience = self._patience, min(self._patience * 1.5, LAST_PATIENCE)
@@ -181,6 +195,19 @@ class Rendezvous:
         self._is_unanswered = True
         return [commands.SendSignaling(Ping(0)), again]
 
+    def doubt(self, now: float) -> list[Output]:
+        """Find out whether our socket still works, before it is needed."""
+        if self.state != "present":
+            return []
+        self._asked_at = now
+        self._is_unanswered = True
+        return [commands.SendSignaling(Ping(0)), commands.StartTimer(PING, DOUBT_FOR + 1.5 * self._round_trip)]
+
+    def is_answering(self, now: float) -> bool:
+        """Return whether the server has dispelled a doubt of a moment ago."""
+        is_recent = now - self._asked_at < DISPELLED_FOR
+        return self.state == "present" and not self._is_unanswered and is_recent and self.heard_at > self._asked_at
+
     def late(self) -> list[Output]:
         """Find out whether our socket is to blame that the other side acknowledges nothing (timer `LATE`).
 
@@ -194,14 +221,21 @@ class Rendezvous:
     def opened(self, now: float) -> list[Output]:
         """Join: the socket is open."""
         self.state = "joining"
+        self.is_opening = False
         self._joined_at = now
+        self._is_early = bool(self.peer)
         join = Join(self.session, self.participant, self.key, self.invitation, self.polite)
         # The welcome to an older socket may have ended the deadline that this one had.
-        return [commands.StartTimer(OPENING, self._patience, only_if_idle=True), commands.SendSignaling(join)]
+        deadline = commands.StartTimer(OPENING, self._patience, only_if_idle=True)
+        # What was on its way on the old socket may be lost. A restart offer does not wait for the welcome: the server
+        # takes the join first.
+        self._delivery.path_changed()
+        return [deadline, commands.SendSignaling(join), *self._transmit(now)]
 
     def closed(self, code: int, reason: str) -> list[Output]:
         """Try again after a pause: the socket closed, or never opened."""
         self.state = "away"
+        self.is_opening = False
         self._is_unanswered = False
         self.problem = f"WebSocket closed with {code}{f': {reason}' if reason else ''}"
         pause = self._retry_after
@@ -219,6 +253,9 @@ class Rendezvous:
             case Welcome():
                 return self._welcomed(message, now)
             case PeerJoined():
+                if message.peer == self.peer:
+                    # It has a new socket: what was on its way on the old one may be lost.
+                    self._delivery.path_changed()
                 return self._peer_is(message.peer, now)
             case PeerLeft(peer, lost) if peer == self.peer:
                 return self.awaited() if lost else self.forget()
@@ -296,8 +333,10 @@ class Rendezvous:
             commands.StartTimer(PING, PING_EVERY),
             Joined(message.polite, alone),
         ]
-        # What was on its way on the old socket may be lost, and a restarted server has kept nothing.
-        self._delivery.path_changed()
+        if not self._is_early or message.peer != self.peer:
+            # A restarted server has passed nothing on to who has not joined it yet.
+            self._delivery.path_changed()
+        self._is_early = False
         if message.peer:
             return outputs + self._peer_is(message.peer, now)
         outputs += self._transmit(now)
@@ -337,8 +376,6 @@ class Rendezvous:
     def _peer_is(self, peer: str, now: float) -> list[Output]:
         self.peer_is_away = self._is_awaiting = False
         if peer == self.peer:
-            # It, or we, have a new socket: what was on its way on the old one may be lost.
-            self._delivery.path_changed()
             return [commands.CancelTimer(AWAITED), *self._transmit(now)]
         outputs = self.forget() if self.peer else []
         self.peer = peer
@@ -348,7 +385,7 @@ class Rendezvous:
         return Relay(self.peer, number, self._delivery.ack, message, self.epoch, self._peer_epoch)
 
     def _transmit(self, now: float) -> list[Output]:
-        if self.state != "present":
+        if self.state != "present" and not (self.state == "joining" and self._is_early):
             return []
         due = self._delivery.due(now, resend_after=float("inf"))
         outputs: list[Output] = [commands.SendSignaling(self._relay(number, message)) for number, message in due]

@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from pyapp import commands, events, negotiation, recovery, rendezvous
+from pyapp import commands, events, head_start, negotiation, recovery, rendezvous
 from pyapp.commands import Command
 from pyapp.conversation import TIMER as CONVERSATION
 from pyapp.conversation import Conversation, MessageRefusedError
 from pyapp.delivery import DeliveryFullError, MediaShared
 from pyapp.diagnostics import Gathering, Journal, PathReport, candidate_data, candidate_words, path_report
 from pyapp.events import Event, MediaKind
+from pyapp.head_start import HeadStart
 from pyapp.ice import IceConfiguration, IceError, parse_ice_url
 from pyapp.messages import (
     Description,
@@ -27,7 +28,7 @@ from pyapp.messages import (
 )
 from pyapp.messages import Journal as JournalMessage
 from pyapp.negotiation import Ignored, Negotiation, ToPeer
-from pyapp.recovery import Attempt, Noticed, Recovered, Recovery, Resumed, Suspected
+from pyapp.recovery import Attempt, Doubted, Noticed, Recovered, Recovery, Resumed, Suspected
 from pyapp.rendezvous import Joined, PeerArrived, PeerAway, PeerGone, PeerSaid, Refused, Rendezvous
 from pyapp.verdicts import REFUSALS, Failure, media_refusal, no_path, refusal
 
@@ -74,7 +75,17 @@ CONFIGURATION_RETRY_AFTER = 2.0
 CONFIGURATION_MARGIN = 0.75
 """The part of its lifetime after which an ICE configuration is replaced."""
 
-CONNECTION_TIMERS = (STATS, STATS_SETTLED, CONVERSATION, FIRST_OFFER, DIRECT, CUT_SHORT, RENEW, *recovery.TIMERS)
+CONNECTION_TIMERS = (
+    STATS,
+    STATS_SETTLED,
+    CONVERSATION,
+    FIRST_OFFER,
+    DIRECT,
+    CUT_SHORT,
+    RENEW,
+    head_start.TIMER,
+    *recovery.TIMERS,
+)
 
 
 @dataclass(slots=True)
@@ -95,6 +106,7 @@ class Connection:
     noted_at: float = 0.0
     """When the journal had the last sample."""
     gathering: Gathering = field(default_factory=Gathering)
+    head_start: HeadStart = field(default_factory=HeadStart)
 
     @property
     def lost(self) -> bool:
@@ -576,9 +588,14 @@ class Session:
                 if data.get("type") == "relay" and url and self._suspected:
                     self._relay_answered(url)
                 self._note(">", "candidate-local", candidate_words(data), **data)
+                if connection.head_start.holds(candidate, data, connection.report):
+                    after = head_start.HEAD_START + (connection.recovery.pulse.round_trip.smoothed or 0.0)
+                    return [commands.StartTimer(head_start.TIMER, after, only_if_idle=True)]
                 return self._negotiation_did(agreed.local_candidate(candidate))
             case events.LocalCandidatesEnded():
                 self._note(">", "candidate-local", "end of candidates", end=True)
+                if connection.head_start.holds_end():
+                    return []
                 return self._negotiation_did(agreed.local_candidates_ended()) + self._nothing_gathered(connection)
             case events.CandidateError(url, code, text, address):
                 connection.gathering.error(url, code, text)
@@ -605,7 +622,7 @@ class Session:
             case events.ChannelReceived():
                 return self._channel_received(event.text)
             case events.PairChanged():
-                # Chromium's controlled side follows the data: a beat at once brings it to the better pair, too. And what
+                # Chromium's controlled side follows the data: a beat brings it to the better pair, too. And what
                 # was on its way on the old pair may be lost: it is sent again before `getStats()` says what is new.
                 beat = self._recovery(lambda health: health.beat(self._now))
                 result = [*beat, *self.conversation.path_changed(self._now), commands.SampleStats()]
@@ -613,6 +630,15 @@ class Session:
             case events.StatsSampled(entries):
                 return self._sampled(connection, path_report(entries))
         return []
+
+    def _head_start_over(self) -> list[Command]:
+        result: list[Command] = []
+        if self.connection is not None:
+            agreed = self.connection.negotiation
+            for candidate in self.connection.head_start.over():
+                told = agreed.local_candidates_ended() if candidate is None else agreed.local_candidate(candidate)
+                result += self._negotiation_did(told)
+        return result
 
     def _connection_is(self, connection: Connection, value: str) -> list[Command]:
         connection.state = value
@@ -692,6 +718,8 @@ class Session:
         result: list[Command] = []
         for output in what(self.connection.recovery):
             match output:
+                case Doubted():
+                    result += self._rendezvous_did(self.place.doubt(self._now)) if self.place else []
                 case Suspected(evidence):
                     result += self._suspect(self.connection, evidence)
                 case Attempt(rung, number):
@@ -739,13 +767,21 @@ class Session:
             patience_ms=round(pulse.patience() * 1000),
             loss=round(pulse.loss, 4),
         )
-        # The socket dies with the network, and nobody is told: reach the server anew before anything is sent there.
-        result = self.conversation.hold() + (self._rendezvous_did(self.place.reopen()) if self.place else [])
+        result = self.conversation.hold() + self._reach_server(is_certain=evidence == "network-changed")
         report = connection.report
         if report and report.local.type == "relay" and report.local.url and evidence != "network-changed":
             result += self._suspect_relay(report.local.url)
             result += self._send_to_peer(RelaySuspected(report.local.url))
         return result
+
+    def _reach_server(self, *, is_certain: bool) -> list[Command]:
+        """Reach the server anew before anything is sent there: the socket dies with the network, and nobody is told.
+
+        Unless the change `is_certain`, a socket that has just answered, or is just being opened, will do.
+        """
+        if self.place is None or (not is_certain and (self.place.is_opening or self.place.is_answering(self._now))):
+            return []
+        return self._rendezvous_did(self.place.reopen())
 
     def _suspect_relay(self, url: str) -> list[Command]:
         """Set a relay aside for what is gathered from now on, and ask for a spare."""
@@ -845,6 +881,7 @@ class Session:
             FIRST_OFFER: self._take_initiative,
             DIRECT: self._look_again_for_direct_path,
             CUT_SHORT: self._look_for_direct_path,
+            head_start.TIMER: self._head_start_over,
             RENEW: self._renew_again,
             ICE_CONFIGURATION: self._fetch_configuration,
             recovery.BEAT: lambda: self._recovery(lambda health: health.beat(self._now)),

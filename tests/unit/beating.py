@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from pyapp import commands, recovery
-from pyapp.recovery import Attempt, Noticed, Outcome, Output, Recovered, Recovery, Resumed, Suspected
+from pyapp.recovery import Attempt, Doubted, Noticed, Outcome, Output, Recovered, Recovery, Resumed, Suspected
 
 Timing = Callable[[float], float]
 """When a timer that is due at a time does fire."""
@@ -62,6 +62,7 @@ class Duo:
     now: float = 0.0
     a: End = field(default_factory=lambda: End(Recovery(polite=False)))
     b: End = field(default_factory=lambda: End(Recovery(polite=True)))
+    doubts: int = 0
     deaf: set[str] = field(default_factory=set)
     """Ends that hear nothing: `a`, `b`."""
     _agenda: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
@@ -111,6 +112,8 @@ class Duo:
                     self._send(end, text)
                 case commands.SampleStats():
                     self.after(0.001, lambda: self._sampled(end))
+                case Doubted():
+                    self.doubts += 1
                 case Suspected() | Attempt() | Resumed() | Recovered() | Noticed():
                     end.said.append((self.now, output))
                     if isinstance(output, Attempt) and self.mends_after is not None:

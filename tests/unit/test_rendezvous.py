@@ -32,6 +32,8 @@ from pyapp.rendezvous import (
     ACKNOWLEDGE_AFTER,
     AWAITED,
     AWAITED_FOR,
+    DISPELLED_FOR,
+    DOUBT_FOR,
     FIRST_PATIENCE,
     FIRST_RETRY,
     LAST_PATIENCE,
@@ -324,9 +326,31 @@ class TestANewSocketBesideTheOld:
         place.send(candidate(1), 0.0)
         place.reopen()
         place.send(candidate(2), 0.0)
+        assert [relay.number for relay in relays(place.opened(1.0))] == [1, 2]
+        assert [relay.number for relay in relays(place.send(candidate(3), 1.0))] == [3]
+        assert relays(place.received(Welcome(polite=False, peer=B), 1.1)) == []
+
+    def test_repeats_it_once_more_if_the_server_had_nobody_to_pass_it_on_to(self) -> None:
+        place = present(peer=B)
+        place.send(candidate(1), 0.0)
         place.opened(1.0)
-        assert place.send(candidate(3), 1.0) == []
-        assert [relay.number for relay in relays(place.received(Welcome(polite=False, peer=B), 1.1))] == [1, 2, 3]
+        assert [relay.number for relay in relays(place.received(Welcome(polite=False, peer=""), 1.1))] == [1]
+
+    def test_is_not_needed_if_the_old_one_has_just_answered(self) -> None:
+        place = present(peer=B)
+        assert not place.is_answering(9.0)
+        assert place.doubt(9.0)[0] == commands.SendSignaling(Ping(0))
+        assert not place.is_answering(9.1)
+        place.received(Pong(0), 9.1)
+        assert place.is_answering(9.2)
+        assert not place.is_answering(9.0 + DISPELLED_FOR)
+
+    def test_is_opened_early_if_the_old_one_answers_no_doubt(self) -> None:
+        place = present(peer=B)
+        timer = place.doubt(9.0)[1]
+        assert timer == commands.StartTimer(PING, DOUBT_FOR)
+        assert commands.OpenSignaling() in place.check()
+        assert place.is_opening
 
     def test_is_given_up_for_another_when_it_is_late_and_each_gets_more_time(self) -> None:
         place = present(peer=B)
