@@ -1,8 +1,8 @@
-"""A head start, in an ICE restart, for candidates of the kind that worked until then. Pure.
+"""A head start, in an ICE restart, for candidates of the kind that worked until then, and cheaper ones. Pure.
 
 The side whose network did not change takes its old pair for good, and Chromium then checks one new pair every 480 ms.
 With every relay of both sides there are some thirty of them, and the one that will work waits for its turn. So what
-leads to another kind of path is told a moment later: it is needed only where the old kind is no longer possible.
+leads to a dearer kind of path is told a moment later: it is needed only where the old kind is no longer possible.
 """
 
 from collections.abc import Mapping
@@ -25,8 +25,8 @@ class HeadStart:
     """None is the end of candidates."""
 
     def holds(self, candidate: Candidate, data: Mapping[str, Scalar], report: PathReport | None) -> bool:
-        """Take `candidate`, which `data` describes, if it leads to another kind of path than `report` tells of."""
-        is_held = report is not None and _kind(str(data.get("type")), str(data.get("server"))) != _kind_in_use(report)
+        """Take `candidate`, which `data` describes, if it leads to a dearer kind of path than `report` tells of."""
+        is_held = report is not None and _rank(str(data.get("type")), str(data.get("server"))) > _rank_in_use(report)
         if is_held:
             self.waiting.append(candidate)
         return is_held
@@ -43,16 +43,21 @@ class HeadStart:
         return waiting
 
 
-def _kind(type_: str, server: str) -> str:
+_KINDS = ("direct", "relay over UDP", "relay over TCP")
+"""From the cheapest to the dearest. What is cheaper never waits: relays need the other side's reflexive addresses for
+their permissions (RFC 8656, section 9)."""
+
+
+def _rank(type_: str, server: str) -> int:
     if type_ != "relay":
-        return "direct"
+        return _KINDS.index("direct")
     is_udp = server.startswith("turn:") and "transport=tcp" not in server
-    return "relay over UDP" if is_udp else "relay over TCP"
+    return _KINDS.index("relay over UDP" if is_udp else "relay over TCP")
 
 
-def _kind_in_use(report: PathReport) -> str:
+def _rank_in_use(report: PathReport) -> int:
     if report.path == "direct":
-        return "direct"
+        return _KINDS.index("direct")
     # Of a relay of the other side's nothing is known here but that UDP leads to it.
     is_udp = report.local.type != "relay" or report.local.relay_protocol in ("", "udp")
-    return "relay over UDP" if is_udp else "relay over TCP"
+    return _KINDS.index("relay over UDP" if is_udp else "relay over TCP")

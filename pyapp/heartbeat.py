@@ -18,8 +18,8 @@ INTERVAL = 0.1
 HIDDEN_INTERVAL = 1.2
 """Seconds between two beats of a hidden tab, whose timers fire about once a second."""
 
-LEAST_PATIENCE = 0.4
-"""Seconds of silence that are always normal: a radio pauses for 0.2 to 0.5 s now and then."""
+LEAST_PATIENCE = 0.3
+"""Seconds of silence that are always normal. A radio pauses for 0.2 to 0.5 s now and then: such pauses are learned."""
 
 FIRST_PATIENCE = 2.0
 """Seconds before the first beat is missed: the other end of the channel opens a round trip later."""

@@ -62,6 +62,12 @@ DISPELLED_FOR = 2.0
 SEND_AGAIN_AFTER = 1.0
 """Seconds after which what was dropped at a limit of the server is sent again."""
 
+NETWORK_CLOSED = 1006
+"""The close code when nobody said why (RFC 6455, section 7.1.5): more often our network's doing than the server's."""
+
+AT_ONCE = 0.02
+"""Seconds before a new socket in the place of one that the network closed."""
+
 FIRST_RETRY, LAST_RETRY = 0.15, 8.0
 """Seconds before a new socket is tried, doubling from the first to the last."""
 
@@ -234,12 +240,15 @@ class Rendezvous:
 
     def closed(self, code: int, reason: str) -> list[Output]:
         """Try again after a pause: the socket closed, or never opened."""
-        self.state = "away"
+        was_present, self.state = self.state == "present", "away"
         self.is_opening = False
         self._is_unanswered = False
         self.problem = f"WebSocket closed with {code}{f': {reason}' if reason else ''}"
         pause = self._retry_after
-        self._retry_after = min(self._retry_after * 2, LAST_RETRY)
+        if was_present and code == NETWORK_CLOSED:
+            pause = AT_ONCE
+        else:
+            self._retry_after = min(self._retry_after * 2, LAST_RETRY)
         return [
             commands.CancelTimer(OPENING),
             commands.CancelTimer(PING),

@@ -40,14 +40,14 @@ def candidate(kind: str) -> Candidate:
         (report("prflx", "host"), "relay", UDP, True),
         (report("relay", "srflx", "udp"), "relay", UDP, False),
         (report("relay", "srflx", "udp"), "relay", TLS, True),
-        (report("relay", "srflx", "udp"), "srflx", UDP, True),
+        (report("relay", "srflx", "udp"), "srflx", UDP, False),
         (report("prflx", "relay"), "relay", UDP, False),
         (report("prflx", "relay"), "relay", TCP, True),
         (report("relay", "relay", "tls"), "relay", TCP, False),
-        (report("relay", "relay", "tls"), "relay", UDP, True),
+        (report("relay", "relay", "tls"), "relay", UDP, False),
     ],
 )
-def test_what_leads_to_another_kind_of_path_waits(
+def test_what_leads_to_a_dearer_kind_of_path_waits(
     in_use: PathReport | None, kind: str, server: str, *, held: bool
 ) -> None:
     start = HeadStart()

@@ -325,7 +325,7 @@ class TestThePerson:
     def test_is_told_after_a_second_and_told_when_it_is_over(self) -> None:
         both = duo()
         both.cut()
-        both.run(1.3)
+        both.run(1.2)
         assert not both.a.health.is_lost
         both.run(0.5)
         assert both.a.health.is_lost

@@ -30,6 +30,7 @@ from pyapp.messages import (
 from pyapp.rendezvous import (
     ACKNOWLEDGE,
     ACKNOWLEDGE_AFTER,
+    AT_ONCE,
     AWAITED,
     AWAITED_FOR,
     DISPELLED_FOR,
@@ -253,17 +254,20 @@ class TestASocketThatClosed:
             assert (output.name, output.spread) == (RETRY, output.after / 2)
             pauses.append(output.after)
             place.open()
-        assert pauses == [0.15, 0.3, 0.6, 1.2, 2.4, 4.8, 8.0, 8.0]
-        assert (pauses[0], pauses[-1]) == (FIRST_RETRY, LAST_RETRY)
+        assert pauses == [0.02, 0.15, 0.3, 0.6, 1.2, 2.4, 4.8, 8.0]
+        assert (pauses[0], pauses[1], pauses[-1]) == (AT_ONCE, FIRST_RETRY, LAST_RETRY)
+
+    def test_because_the_service_restarts_is_not_tried_at_once(self) -> None:
+        assert present().closed(1012, "")[-1] == commands.StartTimer(RETRY, FIRST_RETRY, spread=FIRST_RETRY / 2)
 
     def test_is_tried_soon_once_the_server_has_answered(self) -> None:
         place = present(peer=B)
         for _ in range(5):
             place.closed(1006, "")
         place.opened(0.0)
-        assert place.closed(1006, "")[-1] == commands.StartTimer(RETRY, 4.8, spread=2.4)
+        assert place.closed(1006, "")[-1] == commands.StartTimer(RETRY, 2.4, spread=1.2)
         place.received(Welcome(polite=False, peer=B), 0.0)
-        assert place.closed(1006, "")[-1] == commands.StartTimer(RETRY, FIRST_RETRY, spread=FIRST_RETRY / 2)
+        assert place.closed(1006, "")[-1] == commands.StartTimer(RETRY, AT_ONCE, spread=AT_ONCE / 2)
 
     def test_says_why_until_it_is_back(self) -> None:
         place = present()
