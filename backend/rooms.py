@@ -45,6 +45,7 @@ class Place:
     participant: str = ""
     key: str = field(default="", repr=False)
     address: str = ""
+    latest: int = 0  # `Join.socket` of the one that has the place, or had it last
     socket: Socket | None = None
     expires: float | None = None
     kept: list[tuple[Relayed, int]] = field(default_factory=list)
@@ -58,6 +59,7 @@ class Place:
         """Forget the participant, and what was kept for it."""
         self.participant = self.key = self.address = ""
         self.socket = self.expires = None
+        self.latest = 0
         self.kept.clear()
 
 
@@ -107,7 +109,9 @@ class Rooms:
         if known:
             if known.key != join.key:
                 return _refuse(socket, "not-joined", "This participant is somebody else.")
-            return self._resume(socket, room, known)
+            if join.socket < known.latest:
+                return _refuse(socket, "superseded", "The same page joined with a newer connection before.")
+            return self._resume(socket, room, known, join)
         outputs = self._make_room(room, join)
         free = [place for place in room.places if place.is_free]
         place = next((place for place in free if place.polite == join.polite), free[0] if free else None)
@@ -119,7 +123,7 @@ class Rooms:
             return [Send(socket, error), Close(socket)]
         self._rooms[room.name] = room
         place.participant, place.key, place.address = join.participant, join.key, address
-        return outputs + self._take(socket, room, place)
+        return outputs + self._take(socket, room, place, join)
 
     def relay(self, socket: Socket, relay: Relay, *, size: int) -> list[Output]:
         """Hand `relay`, a frame of `size` bytes, to the other place, or keep it for whoever it is meant for."""
@@ -169,16 +173,16 @@ class Rooms:
         times = (place.expires for room in self._rooms.values() for place in room.places)
         return min((time for time in times if time is not None), default=None)
 
-    def _resume(self, socket: Socket, room: Room, place: Place) -> list[Output]:
+    def _resume(self, socket: Socket, room: Room, place: Place, join: Join) -> list[Output]:
         outputs: list[Output] = []
         if place.socket is not None:
             del self._joined[place.socket]
             outputs += _refuse(place.socket, "superseded", "The same page joined again with a newer connection.")
-        return outputs + self._take(socket, room, place)
+        return outputs + self._take(socket, room, place, join)
 
-    def _take(self, socket: Socket, room: Room, place: Place) -> list[Output]:
+    def _take(self, socket: Socket, room: Room, place: Place, join: Join) -> list[Output]:
         other = room.other(place)
-        place.socket, place.expires = socket, None
+        place.socket, place.expires, place.latest = socket, None, join.socket
         self._joined[socket] = (room, place)
         outputs: list[Output] = [Send(socket, Welcome(place.polite, other.participant, self.server))]
         outputs += [Send(socket, relayed) for relayed, _ in place.kept]

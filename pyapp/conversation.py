@@ -17,6 +17,10 @@ from pyapp.delivery import (
 
 TIMER = "delivery"
 
+PROBE_BYTES = 256
+"""Of text, that go over a new path before anything has come back: well under one packet, which is what SCTP's window
+has shrunk to after the first loss."""
+
 NOTHING_SHARED = MediaShared(audio=False, video=False)
 
 
@@ -128,6 +132,14 @@ class Conversation:
         """Send nothing until the path has changed: what is sent into a dead path only fills the channel's window."""
         self._held = True
         return [commands.CancelTimer(TIMER)]
+
+    def probe(self, now: float) -> list[Command]:
+        """Send the oldest of what waits, and hold the rest still: the path is new, and may not work."""
+        self._delivery.path_changed()
+        if not self._open:
+            return []
+        due = self._delivery.due(now, resend_after=self._delivery.round_trip.timeout(), window=PROBE_BYTES)
+        return [self._frame(number, body) for number, body in due]
 
     def path_changed(self, now: float) -> list[Command]:
         """Send all that waits at once: what was on its way on the old path may be lost."""

@@ -100,15 +100,15 @@ class Delivery(Generic[T]):
         self._outgoing[number] = _Outgoing(body, size)
         return number
 
-    def due(self, now: float, *, resend_after: float) -> list[tuple[int, T]]:
+    def due(self, now: float, *, resend_after: float, window: int | None = None) -> list[tuple[int, T]]:
         """Return what is to be transmitted now, in order: the new, and what is late; and count it as transmitted.
 
-        A message that was sent again waits twice as long each time, up to eight times.
+        A message that was sent again waits twice as long each time, up to eight times. `window` is a smaller one.
         """
         result = []
         on_the_way = 0
         for number, item in self._outgoing.items():
-            if on_the_way + item.size > self.window and on_the_way:
+            if on_the_way + item.size > (self.window if window is None else window) and on_the_way:
                 break
             on_the_way += item.size
             if item.transmitted_at is None or now - item.transmitted_at >= self._patience(item, resend_after):

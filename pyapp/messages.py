@@ -139,7 +139,7 @@ class Join:
     browser tab, and is told to nobody: with the same participant it takes the place back, with another one (the page
     was reloaded) it takes the place of the page load before. `polite` is the role that it was given before, so that a
     server that was restarted gives it again: two peers that change roles in the middle of crossing offers could both
-    yield, or neither.
+    yield, or neither. `socket` counts this participant's sockets: the latest has the place, whichever comes in last.
     """
 
     kind: ClassVar[str] = "join"
@@ -148,10 +148,12 @@ class Join:
     key: str = field(repr=False)
     invitation: str = field(default="", repr=False)
     polite: bool | None = None
+    socket: int = 1
 
     def __post_init__(self) -> None:
         """Refuse names that could not be told apart, logged or used as a file name."""
         check_session_name(self.session)
+        _check_not_negative("socket", self.socket)
         _check_identifier("participant", self.participant)
         _check_identifier("key", self.key)
         _check_length("invitation", self.invitation, 4096)

@@ -83,7 +83,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """Something was heard again: send what was held."""
+    """What we say is heard again: send what was held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +127,11 @@ class Recovery:
     _silent_since: float = 0.0
     _suspected_at: float = 0.0
     _resumed: bool = False
+    """Whether something was heard since the suspicion."""
+    _is_heard: bool = False
+    """Whether something that was said since then came back."""
+    _suspected_number: int = 0
+    """The number of the last beat before it."""
     _resumed_at: float = 0.0
     _silence_due: float = 0.0
     _stalled: bool = False
@@ -236,7 +241,8 @@ class Recovery:
         self.state = "suspect"
         self.evidence = evidence
         self.attempts = 0
-        self._resumed = False
+        self._resumed = self._is_heard = False
+        self._suspected_number = self.pulse.number
         self._attempted_at = None
         self._suspected_at = now
         self._silent_since = now if self.pulse.heard_at is None else self.pulse.heard_at
@@ -292,7 +298,8 @@ class Recovery:
             return self._recovered(now)
         # A beat came through, and then no more: the person has not been told yet.
         told: list[Output] = [commands.StartTimer(LOST, LOST_AFTER)] if self._resumed else []
-        self._resumed = False
+        self._resumed = self._is_heard = False
+        self._suspected_number = self.pulse.number
         if server_heard < self._suspected_at:
             return [*told, commands.StartTimer(ATTEMPT, self._deadline())]
         return told + self._attempt(now, peer_is_there=peer_heard > self._suspected_at)
@@ -316,10 +323,13 @@ class Recovery:
             self._resumed = True
             self._resumed_at = now
             self.is_lost = False
+        if not self._is_heard and self._echoed > self._suspected_number:
+            # Hearing is not being heard: what is sent into a dead path only fills the channel's window.
+            self._is_heard = True
             outputs.append(Resumed())
         is_new = min(self.generation, self.peer_generation) > self._restarted_from
         if is_new and self._echoed > self._proof:
-            # Hearing is not being heard: a beat that was sent on the new pair has come back.
+            # A beat that was sent on the new pair has come back.
             return outputs + self._recovered(now)
         if now - self._sampled_at >= INTERVAL:
             self._sampled_at = now

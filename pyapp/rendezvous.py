@@ -130,6 +130,8 @@ class Rendezvous:
     invitation: str = field(repr=False)
     epoch: int = 1
     """Higher than that of any place which the same participant had before."""
+    sockets: int = 0
+    """How many the participant has joined with so far."""
     state: Literal["away", "opening", "joining", "present"] = "away"
     polite: bool | None = None
     """Our role, once the server has said."""
@@ -230,7 +232,8 @@ class Rendezvous:
         self.is_opening = False
         self._joined_at = now
         self._is_early = bool(self.peer)
-        join = Join(self.session, self.participant, self.key, self.invitation, self.polite)
+        self.sockets += 1
+        join = Join(self.session, self.participant, self.key, self.invitation, self.polite, self.sockets)
         # The welcome to an older socket may have ended the deadline that this one had.
         deadline = commands.StartTimer(OPENING, self._patience, only_if_idle=True)
         # What was on its way on the old socket may be lost. A restart offer does not wait for the welcome: the server

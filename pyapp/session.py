@@ -175,6 +175,7 @@ class Session:
     _prepared: Prepared | None = None
     _early: list[PeerMessage] = field(default_factory=list)
     _epoch: int = 1
+    _sockets: int = 0
     _is_renewing: bool = False
     """Whether the configuration was asked for because the old one expires."""
     _is_hidden: bool = False
@@ -279,7 +280,7 @@ class Session:
             return []
         self.phase, self.name, self.name_problem, self.failure, self.refusal = "active", name, "", None, None
         self._note("=", "session", f"connecting to session {name}", session=name, policy=self.policy)
-        place = self.place = Rendezvous(name, self.participant, self.key, self.invitation, self._epoch)
+        place = self.place = Rendezvous(name, self.participant, self.key, self.invitation, self._epoch, self._sockets)
         self.configuration = None
         prepared, self._prepared = self._prepared or Prepared(name, "closed", is_asked=False), None
         result: list[Command] = []
@@ -329,7 +330,7 @@ class Session:
             if self._signaling_is_there:
                 result += self._stream_journal()
             result += self._rendezvous_did(self.place.leave())
-            self._epoch = self.place.epoch + 1
+            self._epoch, self._sockets = self.place.epoch + 1, self.place.sockets
             self.place = None
         if self.connection is not None:
             self.connection = None
@@ -625,7 +626,9 @@ class Session:
                 # Chromium's controlled side follows the data: a beat brings it to the better pair, too. And what
                 # was on its way on the old pair may be lost: it is sent again before `getStats()` says what is new.
                 beat = self._recovery(lambda health: health.beat(self._now))
-                result = [*beat, *self.conversation.path_changed(self._now), commands.SampleStats()]
+                is_suspect = connection.recovery.state == "suspect"
+                again = self.conversation.probe if is_suspect else self.conversation.path_changed
+                result = [*beat, *again(self._now), commands.SampleStats()]
                 return [*result, commands.StartTimer(STATS_SETTLED, STATS_SETTLED_AFTER)]
             case events.StatsSampled(entries):
                 return self._sampled(connection, path_report(entries))
@@ -679,7 +682,7 @@ class Session:
             report.remote,
         ):
             self._note("=", "pair", report.line(), **report.data())
-            resend = self.conversation.path_changed(self._now)
+            resend = [] if connection.recovery.state == "suspect" else self.conversation.path_changed(self._now)
         else:
             if self._now - connection.noted_at > STATS_EVERY / 2:
                 connection.noted_at = self._now

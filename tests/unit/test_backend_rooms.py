@@ -11,8 +11,8 @@ HOLD = 30.0
 SIZE = 100
 
 
-def join_as(participant: str, *, session: str = "demo", key: str = "") -> Join:
-    return Join(session, participant, key or participant)
+def join_as(participant: str, *, session: str = "demo", key: str = "", socket: int = 1) -> Join:
+    return Join(session, participant, key or participant, socket=socket)
 
 
 def candidate(number: int) -> Candidate:
@@ -53,6 +53,15 @@ class World:
 
     def relay(self, socket: int, number: int, to: str = "") -> list[Output]:
         return self.rooms.relay(socket, frame(number, to), size=SIZE)
+
+
+def test_the_latest_socket_has_the_place_though_an_older_one_comes_in_last() -> None:
+    world = World()
+    assert isinstance(sent(world.rooms.join(3, join_as(B, socket=3), address="x"), 3)[0], Welcome)
+    outputs = world.rooms.join(4, join_as(B, socket=2), address="x")
+    assert error_code(outputs, 4) == "superseded"
+    assert Close(4) in outputs
+    assert world.rooms.is_joined(3)
 
 
 def test_a_reloaded_tab_takes_its_own_place_though_the_goodbye_was_lost() -> None:

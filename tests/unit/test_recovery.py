@@ -167,11 +167,11 @@ class TestTheProof:
 
     def test_is_both_generations_and_an_echo_over_the_new_pair(self) -> None:
         health = self.suspect()
-        assert self.beat(health, 2, echo=1, generation=0, now=1.2) == ["Resumed"]
+        assert self.beat(health, 2, echo=1, generation=0, now=1.2) == []
         assert kinds(health.proven(1, 1.21)) == []
         health.beat(1.25)
         last = health.pulse.number
-        assert self.beat(health, 3, echo=last - 1, generation=1, now=1.3) == []
+        assert self.beat(health, 3, echo=last - 1, generation=1, now=1.3) == ["Resumed"]
         assert self.beat(health, 4, echo=last, generation=0, now=1.35) == []
         outputs = health.heard(Beat(5, last, 0, 100, 1).encode(), 1.4)
         assert kinds(outputs) == ["Recovered"]
@@ -214,7 +214,7 @@ class TestTheProof:
         both.cut()
         both.run(0.6)
         both.mend()
-        both.run(0.11)
+        both.run(0.21)
         assert both.a.outcomes(Resumed)
         assert both.a.outcomes(Recovered) == []
 
@@ -405,13 +405,21 @@ class TestASessionThatLostItsNetwork:
         assert beside_beats(core.do(events.NetworkChanged("offline", certain=True))) == []
         assert SETTLE not in core.timers
 
-    def test_holds_messages_until_a_beat_comes(self) -> None:
+    def test_holds_messages_until_one_of_its_beats_comes_back(self) -> None:
         core = connected()
         core.do(events.ChannelReceived("heartbeat", Beat(1, 1, 0, 100, 0).encode()))
         suspicious(core)
         assert frames(core.do(events.MessageSubmitted("one"))) == []
-        outputs = core.do(events.ChannelReceived("heartbeat", Beat(2, 1, 0, 100, 0).encode()))
+        assert frames(core.do(events.ChannelReceived("heartbeat", Beat(2, 1, 0, 100, 0).encode()))) == []
+        outputs = core.do(events.ChannelReceived("heartbeat", Beat(3, 2, 0, 100, 0).encode()))
         assert [frame.body for frame in frames(outputs)] == ["one"]
+
+    def test_tries_a_pair_that_is_new_with_the_oldest_message_alone(self) -> None:
+        core = connected()
+        suspicious(core)
+        for text in ("x" * 200, "y" * 200, "z" * 200):
+            core.do(events.MessageSubmitted(text))
+        assert [frame.body for frame in frames(core.do(events.PairChanged()))] == ["x" * 200]
 
     def test_sends_again_at_once_on_another_pair_though_it_suspected_nothing(self) -> None:
         core = connected()

@@ -576,6 +576,10 @@ class World:
                 return place.check()
             case rules.SEND_AGAIN:
                 return place.send_again(0.0)
+            case rules.LATE:
+                return place.late()
+            case rules.AWAITED:
+                return []  # nobody stays away here
         return place.acknowledge()
 
     def did(self, page: Page, outputs: Sequence[Output]) -> None:
@@ -628,6 +632,7 @@ class World:
         assert (a.place.state, b.place.state) == ("present", "present")
         # All of it is acknowledged too: a new socket has nothing to carry.
         for page in (a, b):
+            assert page.place.opened(0.0)[2:] == []
             assert relays(page.place.received(Welcome(polite=False, peer=page.place.peer), 0.0)) == []
 
 

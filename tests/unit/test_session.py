@@ -647,7 +647,7 @@ class TestHangingUp:
         core = connected()
         assert commands.OpenSignaling() in core.do(events.HangUpRequested())
         joins = core.do(events.ConnectRequested("demo"), events.SignalingOpened())
-        assert commands.SendSignaling(Join("demo", A, A, polite=None)) in joins
+        assert commands.SendSignaling(Join("demo", A, A, socket=2)) in joins
         assert core.state == "connecting"
 
     def test_by_closing_the_page_says_goodbye_with_the_journal(self) -> None:
