@@ -52,6 +52,7 @@ class Story:
     said: dict[str, str]  # the page's own data-… attributes
     candidates: list[str]
     timeline: list[tuple[float, str, str]]  # ms, what, text
+    snap: bool  # SCTP parameters in this end's description
     stats: dict[str, Any]
     problems: list[str]
 
@@ -181,6 +182,10 @@ def _meet(first: End, second: End, session: str, expected: Best, *, camera: bool
         for end in ends:
             end.ask("gathered", _GATHERING)
             end.ask("told", _TELLING)
+        for end, other in (ends, ends[::-1]):
+            text = f"{session} from {end.host.node}"
+            end.say(text)
+            other.expect_message(text)
     return [end.ask("report") for end in ends]
 
 
@@ -244,6 +249,7 @@ def _story(
             for one in report["candidates"]
         ],
         timeline=events,
+        snap=report["snap"],
         stats=report["path"] or {},
         problems=problems,
     )

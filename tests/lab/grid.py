@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 import secrets
 import statistics
 from dataclasses import dataclass
@@ -28,6 +29,15 @@ if TYPE_CHECKING:
     from tests.lab.topology import Host, Place
 
 _SAME_ADDRESSES = IPv4Network("192.168.1.0/24")
+
+
+class Snap(enum.Enum):
+    """Which browsers know SNAP (SCTP parameters in SDP, draft-hancke-tsvwg-snap; Chromium's `WebRtcSctpSnap`)."""
+
+    OFF = "off"
+    BOTH = "both"
+    ONE = "one"
+    """The one that waits, and so offers: the other has to leave what it does not know unanswered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,10 +94,10 @@ def specials(chosen: Sequence[Kind]) -> list[Case]:
 class Stage:
     """Sites and browsers for cases: one site of each kind stays, what else a case needs comes and goes."""
 
-    def __init__(self, lab: Lab, chromium: BrowserType, *, ms: float, snap: bool = False) -> None:
+    def __init__(self, lab: Lab, chromium: BrowserType, *, ms: float) -> None:
         self._lab = lab
         self._delay = Delay(ms=ms)
-        self._fleet = Fleet(chromium, lab, snap=snap)
+        self._fleet = Fleet(chromium, lab)
         self._places: list[Place] = []
         self._stack = contextlib.ExitStack()
         self._numbers = 0
@@ -102,14 +112,16 @@ class Stage:
         """Close all browsers, take all sites down."""
         self._stack.close()
 
-    def play(self, case: Case, servers: Sequence[Served], *, camera: bool = False) -> Iterator[Cell]:
+    def play(
+        self, case: Case, servers: Sequence[Served], *, camera: bool = False, snap: Snap = Snap.OFF
+    ) -> Iterator[Cell]:
         """Measure a case with each subject in turn, the console first."""
         camera = camera or case.camera
         with self._hosts(case) as hosts, self._dead_turn(case):
             for served in servers:
-                yield self._cell(case, served, hosts, camera=camera)
+                yield self._cell(case, served, hosts, camera=camera, snap=snap)
 
-    def _cell(self, case: Case, served: Served, hosts: tuple[Host, Host], *, camera: bool) -> Cell:
+    def _cell(self, case: Case, served: Served, hosts: tuple[Host, Host], *, camera: bool, snap: Snap) -> Cell:
         expected = best(case.left, case.right, case.relation, offered=served.offered)
         self._numbers += 1
         cell = Cell(
@@ -125,7 +137,10 @@ class Stage:
             is_special=case != Case(left=case.left, right=case.right),
             reason=_excuse(case),
         )
-        first, second = (self._fleet.end(host, served, camera=camera) for host in hosts)
+        first, second = (
+            self._fleet.end(host, served, camera=camera, snap=knows)
+            for host, knows in zip(hosts, (snap is not Snap.OFF, snap is Snap.BOTH), strict=True)
+        )
         # Of one length: a session's name must not be part of another's, relays are counted by it.
         session = f"{served.subject}-{self._run}-{self._numbers:05}"
         if not measure(cell, self._lab, served, (first, second), expected, session=session, camera=camera):

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.lab.grid import ratios
+from tests.lab.grid import Snap, ratios
 from tests.lab.judge import Verdict
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class Run:
     when: str
     commit: str
     chromium: str
+    snap: str = Snap.OFF.value
     kinds: Sequence[Kind]
     cells: Sequence[Cell]
 
@@ -39,6 +40,7 @@ class Run:
             "when": self.when,
             "commit": self.commit,
             "chromium": self.chromium,
+            "snap": self.snap,
             "kinds": [{"name": kind.name, "means": kind.means} for kind in self.kinds],
             "ratios": [
                 asdict(ratio) | {"ms": ms, "ratio": ratio.ratio}

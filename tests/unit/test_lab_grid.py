@@ -22,6 +22,7 @@ def _cell(subject: str, name: str, opened: float | None, *, path: str = "direct"
         said={},
         candidates=[],
         timeline=[],
+        snap=False,
         stats={},
         problems=[],
     )
