@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from playwright.sync_api import sync_playwright
 
 from tests.lab import kinds, report, servers
-from tests.lab.grid import Snap, Stage, specials, square
+from tests.lab.grid import Snap, Stage, half, specials, square
 from tests.lab.lab import Lab
 from tests.lab.topology import missing
 
@@ -36,7 +36,7 @@ def main() -> int:
         return 1
     begin = time.monotonic()
     cells: list[Cell] = []
-    cases = square(options.kinds) + ([] if options.plain else specials(options.kinds))
+    cases = (half if options.half else square)(options.kinds) + ([] if options.plain else specials(options.kinds))
     with contextlib.ExitStack() as stack:
         chromium = stack.enter_context(sync_playwright()).chromium
         lab = stack.enter_context(Lab())
@@ -87,6 +87,7 @@ def _options() -> argparse.Namespace:
         default=Snap.OFF.value,
         help="which ends know SCTP parameters in SDP, Chromium's WebRtcSctpSnap (one: who waits; default: %(default)s)",
     )
+    parser.add_argument("--half", action="store_true", help="each pair once, not once in each role")
     parser.add_argument("--plain", action="store_true", help="leave out the special cases")
     parser.add_argument("--unchecked", action="store_true", help="do not measure the lab first")
     parser.add_argument("--report", type=Path, default=Path("build/lab"), metavar="DIR", help="(default: %(default)s)")

@@ -25,7 +25,7 @@ _OPENING = 25_000  # ms: Chromium gives up after some 15 s
 _SETTLING = 6_000  # ms that a better path may take to be chosen
 _GATHERING = 1_000  # ms: where a server never answers, gathering takes ten seconds
 _TELLING = 5_000  # ms: the console looks at its path every two seconds
-_RELEASING = 1.5  # s for relays to be given up, and for the journal's last lines
+_RELEASING = 5.0  # s for relays to be given up, and for the journal's last lines: on a busy machine
 
 _OF_LEAVING = "WebSocket is closed before the connection is established."
 """Who is left alone takes the closed channel for a lost path, and is about to open a new socket when it leaves too."""

@@ -68,6 +68,11 @@ def square(chosen: Sequence[Kind]) -> list[Case]:
     return [Case(left=left, right=right) for left in chosen for right in chosen]
 
 
+def half(chosen: Sequence[Kind]) -> list[Case]:
+    """Each pair of the square once."""
+    return [Case(left=left, right=right) for at, left in enumerate(chosen) for right in chosen[at:]]
+
+
 def specials(chosen: Sequence[Kind]) -> list[Case]:
     """Return pairs that stand to each other in some other way than across the internet."""
     cases = [Case(left=kind, right=kind, relation=Relation.SAME_LAN) for kind in chosen]
@@ -212,12 +217,18 @@ class Stage:
 
 def _excuse(case: Case) -> str:
     """Say why a case may come out worse than the networks allow, where the reason is known and not the console's."""
-    if case.relation is Relation.SAME_LAN and not case.camera and not case.left.nat:
+    if case.relation is not Relation.SAME_LAN or case.camera or case.left.nat:
+        return ""
+    # Whatever it is called, the packets stay on the LAN: nothing translates, so a reflexive address is a host's own.
+    if case.left.ipv4:
         return (
-            "Nothing translates here, so the reflexive candidates hold the hosts' own addresses and lead over the LAN"
-            " as well; without IPv4 Chromium makes no mDNS name, and so no host candidate at all."
+            "A host's reflexive address is its own address here, and Chromium makes one pair of both: the pair is called"
+            " by the candidate that came first, and the mDNS name has to be resolved before it counts as come."
         )
-    return ""
+    return (
+        "Chromium on Linux makes no host candidate with a hidden address where there is no IPv4: it binds its IPv6 mDNS"
+        " socket to ff02::fb without a scope, which Linux refuses (EINVAL), and so has no responder for the names."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,3 +265,34 @@ def ratios(cells: Sequence[Cell]) -> list[Ratio]:
             )
         )
     return result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relays:
+    """TURN allocations a connection, as the servers count them: medians over the cells of one class and subject."""
+
+    subject: str
+    path: str
+    cells: int
+    made: float
+    held: float  # when the cell had settled, some seconds after it connected
+    left: int  # cells after which one was still held, seconds after both had hung up
+
+
+def relays(cells: Sequence[Cell]) -> list[Relays]:
+    """Count relays by subject and class of path, over the cells that connected."""
+    classes: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        if cell.verdict is not Verdict.FAILED:
+            classes.setdefault((cell.subject, cell.path), []).append(cell)
+    return [
+        Relays(
+            subject=subject,
+            path=path,
+            cells=len(of_class),
+            made=statistics.median(sum(cell.relays_made.values()) for cell in of_class),
+            held=statistics.median(cell.relays_held for cell in of_class),
+            left=sum(cell.relays_left > 0 for cell in of_class),
+        )
+        for (subject, path), of_class in sorted(classes.items())
+    ]
