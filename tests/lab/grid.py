@@ -222,8 +222,8 @@ def _excuse(case: Case) -> str:
     # Whatever it is called, the packets stay on the LAN: nothing translates, so a reflexive address is a host's own.
     if case.left.ipv4:
         return (
-            "A host's reflexive address is its own address here, and Chromium makes one pair of both: the pair is called"
-            " by the candidate that came first, and the mDNS name has to be resolved before it counts as come."
+            "A host's reflexive address is its own here, and Chromium makes one pair of both candidates: it is called"
+            " by the one that came first, and the mDNS name has to be resolved before it counts as come."
         )
     return (
         "Chromium on Linux makes no host candidate with a hidden address where there is no IPv4: it binds its IPv6 mDNS"
