@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build run test check lint format types unit browser lab lab-acceptance lab-outages bench-boot bench-recovery clean
+.PHONY: help setup setup-test build run test check lint format types unit browser lab lab-outages bench-boot bench-recovery clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -68,9 +68,6 @@ lab: setup-test build  ## every NAT kind against every other
 
 bench-boot: setup-test build  ## how fast the page starts, against a stock PyScript page
 	.ci/isolated $(PY) -m tests.bench.boot $(ARGS)
-
-lab-acceptance: setup-test build  ## the acceptance cases of the grid, in the lab
-	.ci/isolated $(PY) -m pytest tests/lab/acceptance.py
 
 lab-outages: setup-test build  ## each kind of outage once, in the lab
 	.ci/isolated $(PY) -m pytest tests/lab/outages.py

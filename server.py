@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import base64
 import contextlib
 import logging
 import signal
@@ -42,6 +43,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--open", action="store_true", help="let in everybody, without an invitation")
     parser.add_argument("--journal", type=Path, default=Path("journal"), metavar="DIR", help="diagnostics go here")
+    parser.add_argument(
+        "--origin-trial",
+        type=_origin_trial,
+        action="append",
+        default=[],
+        metavar="TOKEN",
+        help="send an Origin-Trial token with the page (may be repeated)",
+    )
     commands = parser.add_subparsers(dest="command", metavar="invite SESSION")
     invite = commands.add_parser("invite", help="print an invitation to SESSION", description="Print an invitation.")
     invite.add_argument("session", metavar="SESSION")
@@ -56,6 +65,16 @@ def _port(text: str) -> int:
     return port
 
 
+def _origin_trial(token: str) -> str:
+    try:
+        is_base64 = bool(base64.b64decode(token, validate=True))
+    except ValueError:
+        is_base64 = False
+    if not is_base64:
+        raise argparse.ArgumentTypeError("must be a token as it was issued: base64, without quotes or spaces")
+    return token
+
+
 def _settings(options: argparse.Namespace) -> Settings:
     if bool(options.tls_cert) != bool(options.tls_key):
         raise StartError("--tls-cert and --tls-key: give both or none")
@@ -67,6 +86,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         turn=options.turn == "auto",
         open_to_all=options.open,
         journal=options.journal,
+        origin_trials=tuple(options.origin_trial),
     )
 
 

@@ -7,7 +7,8 @@ from backend.ice_servers import ConfiguredServer
 from pyapp.ice import IceConfiguration, IceServer, parse_ice_url
 
 MAX_URLS = 4
-"""Firefox warns about long server lists and slows down at five; every URL costs each interface a round of gathering."""
+"""Firefox calls five "STUN/TURN servers" slow in its console, and counts URLs (`_reviewIceServers` of its
+`PeerConnection.sys.mjs`); every URL costs each interface a round of gathering."""
 
 POOL_SIZE = 1
 """`iceCandidatePoolSize`: everything is bundled, so one component is gathered, and one is all that can be gathered
@@ -21,25 +22,28 @@ def variety_first(servers: Sequence[ConfiguredServer]) -> tuple[ConfiguredServer
 
     Each slot buys what the ones before it do not give, in this order:
 
-    1. one STUN URL: the cheapest way to a direct path;
+    1. one STUN URL: the cheapest way to a direct path. Not yet if two TURN servers speak UDP, for browsers learn their
+       reflexive address from those as well (Firefox: the "piggyback srflx candidate"), whichever of them is alive;
     2. the first TURN server over UDP, the relay that costs the least delay;
     3. the second TURN server, over UDP if it can: a relay that dies is survived only if another was gathered;
     4. the first TURN server over TLS, else TCP: a network that blocks UDP;
-    5. more transports of the first and the second TURN server, in turn; then further TURN servers;
-    6. more STUN URLs: two tell which kind of mapping a NAT does.
+    5. the second one over TLS, else TCP: such a network on the day that the first server is dead;
+    6. the STUN URL that had to wait;
+    7. more transports of the first and the second TURN server, in turn; then further TURN servers;
+    8. more STUN URLs: two tell which kind of mapping a NAT does.
 
     "First" and "second" are the order of the file: it is the operator's preference. What is left keeps that order.
     """
     stun = [url for server in servers if not server.is_turn for url in server.urls]
     turn = [_by_variety(server.urls) for server in servers if server.is_turn]
-    first, second, others = turn[:1], turn[1:2], turn[2:]
-    slots = [stun[:1]]
-    for rank in range(max((len(urls) for urls in turn), default=0)):
-        # A second server's second transport comes after the first server's, and so on.
-        slots += [urls[rank : rank + 1] for urls in (*first, *second)]
-    slots += [urls[:1] for urls in others]
-    slots.append(stun[1:])
-    chosen = set([url for slot in slots for url in slot][:MAX_URLS])
+    leading, others = turn[:2], turn[2:]
+    by_rank = [urls[rank : rank + 1] for rank in range(max(map(len, leading), default=0)) for urls in leading]
+    variety = by_rank[: 2 * len(leading)]
+    speak_udp = sum(parse_ice_url(urls[0]).transport == "udp" for urls in leading)
+    slots = [*variety, stun[:1]] if speak_udp == 2 else [stun[:1], *variety]
+    slots += [*by_rank, *(urls[:1] for urls in others), stun]
+    ranked = dict.fromkeys(url for slot in slots for url in slot)
+    chosen = list(ranked)[:MAX_URLS]
     return tuple(
         ConfiguredServer(
             name=server.name,

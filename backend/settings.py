@@ -27,7 +27,7 @@ class Settings:
 
     `port` 0 takes a free one. `turn` says whether a local coturn may be started. `open_to_all` lets in whoever
     reaches the server, without an invitation. `hold` is how long, in seconds, a place is kept for a participant
-    whose socket was lost.
+    whose socket was lost. `origin_trials` are the tokens of browsers' trials that the page takes part in.
     """
 
     host: str = "127.0.0.1"
@@ -37,6 +37,7 @@ class Settings:
     turn: bool = True
     open_to_all: bool = False
     journal: Path = Path("journal")
+    origin_trials: tuple[str, ...] = ()
     hold: float = 30.0
     root: Path = ROOT
     limits: Limits = field(default_factory=Limits)

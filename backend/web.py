@@ -167,6 +167,8 @@ async def _page(request: web.Request) -> web.StreamResponse:
     document = await asyncio.to_thread(request.app[ASSETS].document)
     # Never stale: kept by the browser, but asked for each time, and not sent again if it is the same.
     headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+    if tokens := request.app[SETTINGS].origin_trials:
+        headers["Origin-Trial"] = ", ".join(tokens)
     compress = "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, "")
     etag = f"{document.tag}-gzip" if compress else document.tag
     if any(known.value in (etag, "*") for known in request.if_none_match or ()):

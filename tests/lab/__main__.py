@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from playwright.sync_api import sync_playwright
 
 from tests.lab import kinds, report, servers
-from tests.lab.grid import Stage, specials, square
+from tests.lab.grid import Snap, Stage, half, specials, square
 from tests.lab.lab import Lab
 from tests.lab.topology import missing
 
@@ -36,7 +36,7 @@ def main() -> int:
         return 1
     begin = time.monotonic()
     cells: list[Cell] = []
-    cases = square(options.kinds) + ([] if options.plain else specials(options.kinds))
+    cases = (half if options.half else square)(options.kinds) + ([] if options.plain else specials(options.kinds))
     with contextlib.ExitStack() as stack:
         chromium = stack.enter_context(sync_playwright()).chromium
         lab = stack.enter_context(Lab())
@@ -48,10 +48,11 @@ def main() -> int:
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         stack.enter_context(contextlib.suppress(KeyboardInterrupt))
         for ms in options.delay:
-            with Stage(lab, chromium, ms=ms, snap=options.snap) as stage:
+            with Stage(lab, chromium, ms=ms) as stage:
                 for number, case in enumerate(cases, 1):
                     # The yardstick has no camera: it would not be the same measurement.
-                    for cell in stage.play(case, subjects[:1] if case.camera else subjects, camera=options.camera):
+                    here = subjects[:1] if case.camera else subjects
+                    for cell in stage.play(case, here, camera=options.camera, snap=Snap(options.snap)):
                         cells.append(cell)
                         _say(f"[{ms:g} ms {number}/{len(cases)}] {report.line(cell)}")
     run = report.Run(
@@ -59,6 +60,7 @@ def main() -> int:
         when=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         commit=_output("git", "-C", str(servers.ROOT), "describe", "--always", "--dirty"),
         chromium=_output("chromium", "--version"),
+        snap=options.snap,
         kinds=options.kinds,
         cells=cells,
     )
@@ -79,7 +81,13 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--side-by-side", action="store_true", help="the hand-written page as well, cell by cell")
     parser.add_argument("--camera", action="store_true", help="the console with its camera on")
-    parser.add_argument("--snap", action="store_true", help="SCTP parameters in SDP (Chromium's WebRtcSctpSnap)")
+    parser.add_argument(
+        "--snap",
+        choices=[snap.value for snap in Snap],
+        default=Snap.OFF.value,
+        help="which ends know SCTP parameters in SDP, Chromium's WebRtcSctpSnap (one: who waits; default: %(default)s)",
+    )
+    parser.add_argument("--half", action="store_true", help="each pair once, not once in each role")
     parser.add_argument("--plain", action="store_true", help="leave out the special cases")
     parser.add_argument("--unchecked", action="store_true", help="do not measure the lab first")
     parser.add_argument("--report", type=Path, default=Path("build/lab"), metavar="DIR", help="(default: %(default)s)")

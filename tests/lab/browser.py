@@ -1,4 +1,4 @@
-"""Real Chromium in the lab's hosts: one browser a host, kept while there is room, one page a server in it."""
+"""Real Chromium in the lab's hosts: a browser a host (two, if one end alone is to know SNAP), a page a server in it."""
 
 from __future__ import annotations
 
@@ -40,6 +40,10 @@ _BROWSER_BYTES = 600_000_000  # of one browser with both pages, generously
 _MOST = 24  # browsers: more only cost memory, each is opened again within seconds
 
 
+_Key = tuple[str, bool]
+"""Of a browser: the node it runs in, and whether it knows SNAP."""
+
+
 @dataclass(kw_only=True)
 class End:
     """A page that plays one end. `problems` is what the browser complained of since they were last taken."""
@@ -55,6 +59,15 @@ class End:
         if camera and self.page.locator("#camera").get_attribute("aria-pressed") != "true":
             self.page.locator("#camera").click()
             expect(self.page.locator("#camera")).to_have_attribute("aria-pressed", "true", timeout=_CLICKING)
+
+    def say(self, text: str) -> None:
+        """Send a message."""
+        self.page.locator("#message").fill(text, timeout=_CLICKING)
+        self.page.locator("#send").click(timeout=_CLICKING)
+
+    def expect_message(self, text: str) -> None:
+        """Wait for a message of the other end."""
+        expect(self.page.locator("#messages")).to_contain_text(text, timeout=_CLICKING)
 
     def connect(self) -> None:
         """Click."""
@@ -82,27 +95,26 @@ class End:
 class Fleet:
     """Browsers in hosts, opened when they are needed; those not used for longest are closed for others."""
 
-    def __init__(self, chromium: BrowserType, lab: Lab, *, snap: bool = False, most: int | None = None) -> None:
+    def __init__(self, chromium: BrowserType, lab: Lab, *, most: int | None = None) -> None:
         self._chromium = chromium
         self._lab = lab
-        self._snap = snap
         self._most = most or _room()
-        self._browsers: dict[str, Browser] = {}
+        self._browsers: dict[_Key, Browser] = {}
         self._resolvers: dict[str, subprocess.Popen[str]] = {}
-        self._ends: dict[tuple[str, str], End] = {}
+        self._ends: dict[tuple[_Key, str], End] = {}
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:
         """Close all."""
-        for node in list(self._browsers):
+        for node in {node for node, _ in self._browsers}:
             self.close(node)
 
-    def end(self, host: Host, served: Served, *, camera: bool = False) -> End:
-        """Return a host's page of a server, loaded and ready for a click."""
-        browser = self._browser(host, camera=camera)
-        key = (host.node, served.address)
+    def end(self, host: Host, served: Served, *, camera: bool = False, snap: bool = False) -> End:
+        """Return a host's page of a server, loaded and ready for a click. `snap`: in a browser that knows SNAP."""
+        browser = self._browser(host, camera=camera, snap=snap)
+        key = ((host.node, snap), served.address)
         if key not in self._ends:
             # Playwright's own switch for certificates is not needed, the browser's covers TURN over TLS as well.
             page = browser.new_context().new_page()
@@ -119,31 +131,36 @@ class Fleet:
         self._ends = {key: each for key, each in self._ends.items() if each is not end}
 
     def close(self, node: str) -> None:
-        """Close a host's browser, if it has one."""
-        self._ends = {key: end for key, end in self._ends.items() if key[0] != node}
-        if browser := self._browsers.pop(node, None):
-            browser.close()
+        """Close a host's browsers, if it has any."""
+        for key in [key for key in self._browsers if key[0] == node]:
+            self._close(key)
         if resolver := self._resolvers.pop(node, None):
             self._lab.network.stop(resolver)
 
-    def _browser(self, host: Host, *, camera: bool) -> Browser:
-        browser = self._browsers.pop(host.node, None)
+    def _close(self, key: _Key) -> None:
+        self._ends = {(where, address): end for (where, address), end in self._ends.items() if where != key}
+        self._browsers.pop(key).close()
+
+    def _browser(self, host: Host, *, camera: bool, snap: bool) -> Browser:
+        key = (host.node, snap)
+        browser = self._browsers.pop(key, None)
         if not browser:
             while len(self._browsers) >= self._most:
-                self.close(next(iter(self._browsers)))
-            browser = self._launch(host, camera=camera)
-        self._browsers[host.node] = browser  # to the end: the first is the one not used for longest
+                self._close(next(iter(self._browsers)))
+            browser = self._launch(host, camera=camera, snap=snap)
+        self._browsers[key] = browser  # to the end: the first is the one not used for longest
         return browser
 
-    def _launch(self, host: Host, *, camera: bool) -> Browser:
+    def _launch(self, host: Host, *, camera: bool, snap: bool) -> Browser:
         program = shutil.which("chromium") or "chromium"
         script = self._lab.network.directory / f"{host.node}-chromium"
         script.write_text(f'#!/bin/sh\nexec {shlex.join(self._lab.network.command(host.node, [program]))} "$@"\n')
         script.chmod(0o700)
-        flags = [*FLAGS, *(CAMERA_FLAGS if camera else ()), *([SNAP_FLAG] if self._snap else [])]
+        flags = [*FLAGS, *(CAMERA_FLAGS if camera else ()), *((SNAP_FLAG,) if snap else ())]
         if proxy := self._lab.proxy_for(host.place):
             flags.append(f"--proxy-server={proxy}")
-        self._resolvers[host.node] = self._lab.network.start_resolver(host)
+        if host.node not in self._resolvers:
+            self._resolvers[host.node] = self._lab.network.start_resolver(host)
         return self._chromium.launch(executable_path=script, args=flags)
 
 

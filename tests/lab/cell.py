@@ -25,7 +25,7 @@ _OPENING = 25_000  # ms: Chromium gives up after some 15 s
 _SETTLING = 6_000  # ms that a better path may take to be chosen
 _GATHERING = 1_000  # ms: where a server never answers, gathering takes ten seconds
 _TELLING = 5_000  # ms: the console looks at its path every two seconds
-_RELEASING = 1.5  # s for relays to be given up, and for the journal's last lines
+_RELEASING = 5.0  # s for relays to be given up, and for the journal's last lines: on a busy machine
 
 _OF_LEAVING = "WebSocket is closed before the connection is established."
 """Who is left alone takes the closed channel for a lost path, and is about to open a new socket when it leaves too."""
@@ -52,6 +52,7 @@ class Story:
     said: dict[str, str]  # the page's own data-… attributes
     candidates: list[str]
     timeline: list[tuple[float, str, str]]  # ms, what, text
+    snap: bool  # SCTP parameters in this end's description
     stats: dict[str, Any]
     problems: list[str]
 
@@ -181,6 +182,10 @@ def _meet(first: End, second: End, session: str, expected: Best, *, camera: bool
         for end in ends:
             end.ask("gathered", _GATHERING)
             end.ask("told", _TELLING)
+        for end, other in (ends, ends[::-1]):
+            text = f"{session} from {end.host.node}"
+            end.say(text)
+            other.expect_message(text)
     return [end.ask("report") for end in ends]
 
 
@@ -244,6 +249,7 @@ def _story(
             for one in report["candidates"]
         ],
         timeline=events,
+        snap=report["snap"],
         stats=report["path"] or {},
         problems=problems,
     )

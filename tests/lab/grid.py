@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import enum
 import secrets
 import statistics
 from dataclasses import dataclass
@@ -28,6 +29,15 @@ if TYPE_CHECKING:
     from tests.lab.topology import Host, Place
 
 _SAME_ADDRESSES = IPv4Network("192.168.1.0/24")
+
+
+class Snap(enum.Enum):
+    """Which browsers know SNAP (SCTP parameters in SDP, draft-hancke-tsvwg-snap; Chromium's `WebRtcSctpSnap`)."""
+
+    OFF = "off"
+    BOTH = "both"
+    ONE = "one"
+    """The one that waits, and so offers: the other has to leave what it does not know unanswered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +68,11 @@ def square(chosen: Sequence[Kind]) -> list[Case]:
     return [Case(left=left, right=right) for left in chosen for right in chosen]
 
 
+def half(chosen: Sequence[Kind]) -> list[Case]:
+    """Each pair of the square once."""
+    return [Case(left=left, right=right) for at, left in enumerate(chosen) for right in chosen[at:]]
+
+
 def specials(chosen: Sequence[Kind]) -> list[Case]:
     """Return pairs that stand to each other in some other way than across the internet."""
     cases = [Case(left=kind, right=kind, relation=Relation.SAME_LAN) for kind in chosen]
@@ -84,10 +99,10 @@ def specials(chosen: Sequence[Kind]) -> list[Case]:
 class Stage:
     """Sites and browsers for cases: one site of each kind stays, what else a case needs comes and goes."""
 
-    def __init__(self, lab: Lab, chromium: BrowserType, *, ms: float, snap: bool = False) -> None:
+    def __init__(self, lab: Lab, chromium: BrowserType, *, ms: float) -> None:
         self._lab = lab
         self._delay = Delay(ms=ms)
-        self._fleet = Fleet(chromium, lab, snap=snap)
+        self._fleet = Fleet(chromium, lab)
         self._places: list[Place] = []
         self._stack = contextlib.ExitStack()
         self._numbers = 0
@@ -102,14 +117,16 @@ class Stage:
         """Close all browsers, take all sites down."""
         self._stack.close()
 
-    def play(self, case: Case, servers: Sequence[Served], *, camera: bool = False) -> Iterator[Cell]:
+    def play(
+        self, case: Case, servers: Sequence[Served], *, camera: bool = False, snap: Snap = Snap.OFF
+    ) -> Iterator[Cell]:
         """Measure a case with each subject in turn, the console first."""
         camera = camera or case.camera
         with self._hosts(case) as hosts, self._dead_turn(case):
             for served in servers:
-                yield self._cell(case, served, hosts, camera=camera)
+                yield self._cell(case, served, hosts, camera=camera, snap=snap)
 
-    def _cell(self, case: Case, served: Served, hosts: tuple[Host, Host], *, camera: bool) -> Cell:
+    def _cell(self, case: Case, served: Served, hosts: tuple[Host, Host], *, camera: bool, snap: Snap) -> Cell:
         expected = best(case.left, case.right, case.relation, offered=served.offered)
         self._numbers += 1
         cell = Cell(
@@ -125,7 +142,10 @@ class Stage:
             is_special=case != Case(left=case.left, right=case.right),
             reason=_excuse(case),
         )
-        first, second = (self._fleet.end(host, served, camera=camera) for host in hosts)
+        first, second = (
+            self._fleet.end(host, served, camera=camera, snap=knows)
+            for host, knows in zip(hosts, (snap is not Snap.OFF, snap is Snap.BOTH), strict=True)
+        )
         # Of one length: a session's name must not be part of another's, relays are counted by it.
         session = f"{served.subject}-{self._run}-{self._numbers:05}"
         if not measure(cell, self._lab, served, (first, second), expected, session=session, camera=camera):
@@ -197,12 +217,18 @@ class Stage:
 
 def _excuse(case: Case) -> str:
     """Say why a case may come out worse than the networks allow, where the reason is known and not the console's."""
-    if case.relation is Relation.SAME_LAN and not case.camera and not case.left.nat:
+    if case.relation is not Relation.SAME_LAN or case.camera or case.left.nat:
+        return ""
+    # Whatever it is called, the packets stay on the LAN: nothing translates, so a reflexive address is a host's own.
+    if case.left.ipv4:
         return (
-            "Nothing translates here, so the reflexive candidates hold the hosts' own addresses and lead over the LAN"
-            " as well; without IPv4 Chromium makes no mDNS name, and so no host candidate at all."
+            "A host's reflexive address is its own here, and Chromium makes one pair of both candidates: it is called"
+            " by the one that came first, and the mDNS name has to be resolved before it counts as come."
         )
-    return ""
+    return (
+        "Chromium on Linux makes no host candidate with a hidden address where there is no IPv4: it binds its IPv6 mDNS"
+        " socket to ff02::fb without a scope, which Linux refuses (EINVAL), and so has no responder for the names."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,3 +265,34 @@ def ratios(cells: Sequence[Cell]) -> list[Ratio]:
             )
         )
     return result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relays:
+    """TURN allocations a connection, as the servers count them: medians over the cells of one class and subject."""
+
+    subject: str
+    path: str
+    cells: int
+    made: float
+    held: float  # when the cell had settled, some seconds after it connected
+    left: int  # cells after which one was still held, seconds after both had hung up
+
+
+def relays(cells: Sequence[Cell]) -> list[Relays]:
+    """Count relays by subject and class of path, over the cells that connected."""
+    classes: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        if cell.verdict is not Verdict.FAILED:
+            classes.setdefault((cell.subject, cell.path), []).append(cell)
+    return [
+        Relays(
+            subject=subject,
+            path=path,
+            cells=len(of_class),
+            made=statistics.median(sum(cell.relays_made.values()) for cell in of_class),
+            held=statistics.median(cell.relays_held for cell in of_class),
+            left=sum(cell.relays_left > 0 for cell in of_class),
+        )
+        for (subject, path), of_class in sorted(classes.items())
+    ]

@@ -96,12 +96,12 @@
   };
 
   // Waits until `holds` does or patience (ms) ends; says which.
-  async function until(holds, patience) {
+  async function until(holds, patience, pause = 20) {
     const end = performance.now() + patience;
     for (;;) {
       if (await holds()) return true;
       if (performance.now() > end) return false;
-      await new Promise((resolve) => { setTimeout(resolve, 20); });
+      await new Promise((resolve) => { setTimeout(resolve, pause); });
     }
   }
 
@@ -128,26 +128,30 @@
       return true;
     }, patience),
 
-    // Until the page says of its path what getStats says of it, if it says anything.
+    // Until the page says of its path what getStats says of it, if it says anything. Both are kept, as they were at one
+    // moment. Asked seldom, for a browser answers with what it found up to 50 ms before, and the page is to find news.
     told: (patience) => until(async () => {
-      const { localCandidate, remoteCandidate, state } = document.body.dataset;
+      const one = current();
+      one.path = await path(one.pc);
+      one.said = { ...document.body.dataset };
+      const { localCandidate, remoteCandidate, state } = one.said;
       if (localCandidate === undefined || state !== "connected") return true;
-      const found = await path(current().pc);
-      return found?.local === localCandidate && found?.remote === remoteCandidate;
-    }, patience),
+      return one.path?.local === localCandidate && one.path?.remote === remoteCandidate;
+    }, patience, 200),
 
     async report() {
       const one = current();
       return {
         clicked,
         state: document.body.dataset.state,
-        said: { ...document.body.dataset },
+        said: one?.said ?? { ...document.body.dataset },
         connections: connections.length,
         opened: Boolean(one?.opened),
         events: connections.flatMap(({ events }) => events).sort((a, b) => a.at - b.at),
         candidates: one?.candidates ?? [],
         settled: one?.settled ?? null,
-        path: one ? await path(one.pc) : null,
+        path: one ? one.path ?? await path(one.pc) : null,
+        snap: Boolean(one?.pc.localDescription?.sdp.includes("\na=sctp-init:")),
       };
     },
   };

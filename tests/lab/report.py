@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.lab.grid import ratios
+from tests.lab.grid import Snap, ratios, relays
 from tests.lab.judge import Verdict
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ class Run:
     when: str
     commit: str
     chromium: str
+    snap: str = Snap.OFF.value
     kinds: Sequence[Kind]
     cells: Sequence[Cell]
 
@@ -39,11 +40,17 @@ class Run:
             "when": self.when,
             "commit": self.commit,
             "chromium": self.chromium,
+            "snap": self.snap,
             "kinds": [{"name": kind.name, "means": kind.means} for kind in self.kinds],
             "ratios": [
                 asdict(ratio) | {"ms": ms, "ratio": ratio.ratio}
                 for ms in delays(self.cells)
                 for ratio in ratios([cell for cell in self.cells if cell.ms == ms])
+            ],
+            "relays": [
+                asdict(one) | {"ms": ms}
+                for ms in delays(self.cells)
+                for one in relays([cell for cell in self.cells if cell.ms == ms])
             ],
             "cells": [cell.to_json() for cell in self.cells],
         }
@@ -69,18 +76,18 @@ def delays(cells: Sequence[Cell]) -> list[float]:
 def line(cell: Cell) -> str:
     """Return a cell as one greppable line."""
     times = "-"
-    relays = ""
+    made = ""
     if cell.ends:
         second = cell.ends[1]
         times = " ".join(
             f"{name}={'-' if at is None else f'{at:.0f}'}"
             for name, at in (("candidate", second.first_candidate), ("ice", second.connected), ("open", second.opened))
         )
-        relays = f" relays={sum(cell.relays_made.values())}"
+        made = f" relays={sum(cell.relays_made.values())}"
     trouble = f" PROBLEMS {' / '.join(cell.problems)}" if cell.problems else ""
     return (
         f"{cell.verdict.value:6} {cell.subject:9} {cell.ms:g}ms {cell.name}: expected {cell.expected},"
-        f" got {cell.found} {times}{relays}{trouble}"
+        f" got {cell.found} {times}{made}{trouble}"
     )
 
 
@@ -106,6 +113,11 @@ def text(cells: Sequence[Cell], chosen: Sequence[Kind]) -> str:
             f"{ms:g} ms, {ratio.path}: console {ratio.console:.0f} ms, yardstick {ratio.yardstick:.0f} ms,"
             f" ratio {ratio.ratio:.3f} over {ratio.cells} cells"
             for ratio in ratios([cell for cell in cells if cell.ms == ms])
+        ]
+        parts += [
+            f"{ms:g} ms, {one.path}, {one.subject}: relays made {one.made:g} a connection, held {one.held:g},"
+            f" left behind by {one.left} of {one.cells} cells"
+            for one in relays([cell for cell in cells if cell.ms == ms])
         ]
     others = [cell for cell in cells if cell.is_special]
     parts += ["Special cases", *map(line, others)] if others else []

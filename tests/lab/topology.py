@@ -348,14 +348,14 @@ class Network:
     def _names_at(self, place: Place) -> dict[str, Sequence[str]]:
         """Return what a site's resolver says of the servers.
 
-        Behind NAT64 it is a DNS64 (RFC 6147): it makes IPv6 addresses for servers that have none. There the TURN
-        servers have none, so that the NAT64 is used; the STUN server has one, else no browser that hides its host
-        candidates could tell its IPv6 address to anybody.
+        Behind NAT64 it is a DNS64 (RFC 6147): it makes IPv6 addresses for servers that have none. There the first TURN
+        server has none, so that the NAT64 is used; the second has one, else no browser that hides its host candidates
+        could tell its IPv6 address to anybody.
         """
         kind = place.site.kind
         return {
             server: [self.address_for(place, server)]
-            if kind.nat64 and server in (TURN1, TURN2)
+            if kind.nat64 and server == TURN1
             else (each.ipv4[:1] if kind.ipv4 else ()) + (each.ipv6[:1] if kind.ipv6 else ())
             for server, each in PUBLIC_ADDRESSES.items()
         }

@@ -45,13 +45,20 @@ ALL = ("udp", "tcp", "tls")
         ([stun("a"), turn("t", *ALL)], ["a stun", "t udp", "t tcp", "t tls"]),
         ([stun("a", "b"), turn("t", *ALL)], ["a stun", "t udp", "t tcp", "t tls"]),
         ([stun("a", "b"), turn("t", "udp")], ["a stun", "b stun", "t udp"]),
-        ([stun("a"), turn("t", *ALL), turn("u", *ALL)], ["a stun", "t udp", "t tls", "u udp"]),
+        # Two TURN servers over UDP stand in for STUN: then either may die, and a network without UDP still has a relay.
+        ([stun("a"), turn("t", *ALL), turn("u", *ALL)], ["t udp", "t tls", "u udp", "u tls"]),
         ([turn("t", *ALL), turn("u", *ALL)], ["t udp", "t tls", "u udp", "u tls"]),
-        ([stun("a"), turn("t", "udp", "tcp"), turn("u", "tcp")], ["a stun", "t udp", "t tcp", "u tcp"]),
+        ([stun("a"), turn("t", "tcp", "udp"), turn("u", "udp", "tls")], ["t tcp", "t udp", "u udp", "u tls"]),
+        ([stun("a"), turn("t", *ALL), turn("u", *ALL), turn("v", *ALL)], ["t udp", "t tls", "u udp", "u tls"]),
+        ([stun("a", "b"), turn("t", "udp"), turn("u", "udp")], ["a stun", "b stun", "t udp", "u udp"]),
+        ([stun("a"), turn("t", "udp"), turn("u", "udp", "tcp")], ["a stun", "t udp", "u udp", "u tcp"]),
         (
             [stun("a"), turn("t", "udp"), turn("u", "udp"), turn("v", "udp"), turn("w", "udp")],
             ["a stun", "t udp", "u udp", "v udp"],
         ),
+        # One of them does not: its answer is not a second one, STUN stays.
+        ([stun("a"), turn("t", "udp", "tcp"), turn("u", "tcp")], ["a stun", "t udp", "t tcp", "u tcp"]),
+        ([stun("a"), turn("t", "tls"), turn("u", *ALL)], ["a stun", "t tls", "u udp", "u tls"]),
         ([turn("u", "udp"), stun("a"), turn("t", *ALL)], ["u udp", "a stun", "t udp", "t tls"]),
     ],
 )

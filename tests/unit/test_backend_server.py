@@ -123,6 +123,27 @@ async def test_what_cannot_be_done_is_one_line_and_exit_code_2(
     assert errors.count("\n") == 1
 
 
+async def test_tokens_of_origin_trials_go_with_the_page(environ: dict[str, str], tmp_path: Path) -> None:
+    trials = ["--origin-trial", "QTE=", "--origin-trial", "QjI="]
+    process = await start(environ, "--port", "0", "--turn", "off", *trials, folder=tmp_path)
+    address = await address_of(process)
+    async with aiohttp.ClientSession() as http, http.get(address) as response:
+        assert response.headers["Origin-Trial"] == "QTE=, QjI="
+    process.terminate()
+    code, _, errors = await finished(process)
+    assert code == 0
+    assert "QTE=" not in errors
+
+
+@pytest.mark.parametrize("token", ["", "A", "QTE= QjI=", '"QTE="', "QTE=\r\nX: y", "QTE=\n", "Q-_=", "ä"])
+async def test_what_is_no_token_of_an_origin_trial_is_refused(
+    environ: dict[str, str], tmp_path: Path, token: str
+) -> None:
+    code, output, errors = await finished(await start(environ, "--origin-trial", token, folder=tmp_path))
+    assert (code, output) == (2, "")
+    assert "argument --origin-trial: must be a token as it was issued: base64" in errors
+
+
 @pytest.mark.parametrize("arguments", [["--port", "70000"], ["--port", "x"], ["--turn", "maybe"], ["--nonsense"]])
 async def test_a_wrong_option_is_explained(environ: dict[str, str], tmp_path: Path, arguments: list[str]) -> None:
     code, output, errors = await finished(await start(environ, *arguments, folder=tmp_path))

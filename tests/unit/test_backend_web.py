@@ -118,6 +118,25 @@ async def test_the_security_policy_allows_no_eval_and_no_inline_script(
     assert "unsafe-inline" not in str(policy)
 
 
+async def test_the_page_takes_part_in_the_trials_it_has_tokens_for(
+    start: Start, http: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    server = await start(origin_trials=("QTE=", "QjI="))
+    async with http.get(server.address) as page, http.head(server.address) as head:
+        assert page.headers["Origin-Trial"] == head.headers["Origin-Trial"] == "QTE=, QjI="
+    async with http.get(server.address, headers={"If-None-Match": page.headers["ETag"]}) as same:
+        assert (same.status, same.headers["Origin-Trial"]) == (304, "QTE=, QjI=")
+    async with http.get(server.address + "ice") as other:
+        assert "Origin-Trial" not in other.headers
+    assert "QTE=" not in caplog.text
+
+
+async def test_without_a_token_there_is_no_trial(start: Start, http: aiohttp.ClientSession) -> None:
+    async with http.get((await start()).address) as page:
+        assert "Origin-Trial" not in page.headers
+
+
 async def test_ice_for_a_caller_on_this_machine(start: Start, http: aiohttp.ClientSession, turn_file: Path) -> None:
     server = await start(config=turn_file)
     before = int(time.time())

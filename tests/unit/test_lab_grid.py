@@ -7,7 +7,7 @@ import pytest
 from tests.lab import kinds, report
 from tests.lab.cell import Cell, Story
 from tests.lab.expect import Leg, best
-from tests.lab.grid import Case, ratios, specials, square
+from tests.lab.grid import Case, half, ratios, relays, specials, square
 from tests.lab.judge import Found, Verdict
 
 
@@ -22,6 +22,7 @@ def _cell(subject: str, name: str, opened: float | None, *, path: str = "direct"
         said={},
         candidates=[],
         timeline=[],
+        snap=False,
         stats={},
         problems=[],
     )
@@ -45,6 +46,12 @@ def test_the_square_has_every_pair_in_both_orders() -> None:
     assert {"public x nat64", "nat64 x public", "nat64 x nat64"} <= names
 
 
+def test_half_of_the_square_has_every_pair_once() -> None:
+    pairs = {frozenset((case.left.name, case.right.name)) for case in half(kinds.ALL)}
+    assert pairs == {frozenset((case.left.name, case.right.name)) for case in square(kinds.ALL)}
+    assert len(half(kinds.ALL)) == len(pairs)
+
+
 def test_special_cases_have_names_of_their_own() -> None:
     names = [case.name for case in square(kinds.ALL) + specials(kinds.ALL)]
     assert len(set(names)) == len(names)
@@ -66,6 +73,21 @@ def test_times_are_compared_within_a_class_and_where_both_connected() -> None:
     ]
     (ratio,) = ratios(cells)
     assert (ratio.path, ratio.cells, ratio.ratio) == ("direct", 2, 1.2)
+
+
+def test_relays_are_counted_by_class_and_subject_where_it_connected() -> None:
+    cells = [_cell("console", name, 100.0) for name in "abc"] + [
+        _cell("console", "d", None),
+        _cell("yardstick", "a", 9.0),
+    ]
+    for cell, made, left in zip(cells, (4, 6, 11, 99, 8), (0, 2, 1, 0, 0), strict=True):
+        cell.relays_made = {"turn1": made - 1, "turn2": 1}
+        cell.relays_held = made
+        cell.relays_left = left
+    console, yardstick = relays(cells)
+    assert (console.subject, console.path, console.cells) == ("console", "direct", 3)
+    assert (console.made, console.held, console.left) == (6, 6, 2)
+    assert (yardstick.subject, yardstick.made, yardstick.left) == ("yardstick", 8, 0)
 
 
 def test_the_text_says_what_is_not_as_expected() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab import kinds, report, servers
 from tests.lab.expect import Leg, Path, Relation
-from tests.lab.grid import Case, Stage
+from tests.lab.grid import Case, Snap, Stage
 from tests.lab.judge import Verdict
 from tests.lab.topology import TURN1, TURN2
 
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     class Play(Protocol):
         """Measures a case and returns the paths of both ends, and the cell."""
 
-        def __call__(self, case: Case, served: Served | None = None) -> tuple[Found, Found, Cell]: ...
+        def __call__(
+            self, case: Case, served: Served | None = None, *, snap: Snap = Snap.OFF
+        ) -> tuple[Found, Found, Cell]: ...
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +57,8 @@ def stage(lab: Lab, playwright: Playwright) -> Iterator[Stage]:
 def play(stage: Stage, console: Served) -> Play:
     """Measure a case. Whatever it is about: it comes out as expected, and neither page nor browser complains."""
 
-    def measured(case: Case, served: Served | None = None) -> tuple[Found, Found, Cell]:
-        (cell,) = stage.play(case, [served or console])
+    def measured(case: Case, served: Served | None = None, *, snap: Snap = Snap.OFF) -> tuple[Found, Found, Cell]:
+        (cell,) = stage.play(case, [served or console], snap=snap)
         assert cell.problems == []
         assert cell.verdict is Verdict.OK, report.timelines(cell)
         assert cell.ends
@@ -133,6 +135,14 @@ def test_with_the_first_turn_server_dead_they_connect_through_the_second(
     assert cell.relays_made[TURN2] > 0
 
 
+def test_without_udp_at_either_end_and_the_first_turn_server_dead_they_connect_through_the_second(
+    play: Play,
+) -> None:
+    left, right, cell = play(Case(left=kinds.UDP_BLOCKED, right=kinds.UDP_BLOCKED, first_turn_dead=True))
+    assert (left.leg, right.leg) == (Leg.TLS, Leg.TLS)
+    assert cell.relays_made[TURN1] == 0
+
+
 @pytest.mark.parametrize(
     "case",
     [
@@ -151,6 +161,12 @@ def test_the_best_path_is_found(play: Play, case: Case) -> None:
 def test_a_direct_connection_leaves_no_relay_behind(play: Play) -> None:
     cell = play(Case(left=kinds.FULL_CONE, right=kinds.RESTRICTED))[2]
     assert cell.relays_left == 0
+
+
+def test_sctp_parameters_in_sdp_do_no_harm_where_the_other_end_does_not_know_them(play: Play) -> None:
+    _, _, cell = play(Case(left=kinds.FULL_CONE, right=kinds.RESTRICTED), snap=Snap.ONE)
+    assert cell.ends
+    assert [end.snap for end in cell.ends] == [True, False]
 
 
 def test_the_yardstick_plays_the_same_cells(lab: Lab, config: File, stage: Stage) -> None:
