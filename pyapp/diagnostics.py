@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from pyapp.ice import IceError, parse_candidate, parse_ice_url
+from pyapp.ice import IceError, PathKind, parse_candidate, parse_ice_url
 from pyapp.messages import MAX_JOURNAL_ENTRIES, Candidate, JournalEntry, Scalar, encode
 
 Mark: TypeAlias = Literal[">", "<", "=", "!"]
@@ -128,6 +128,14 @@ class PathReport:
         """Whether a relay carries it: at either end (RFC 8445, section 4)."""
         return "relay" if "relay" in (self.local.type, self.remote.type) else "direct"
 
+    @property
+    def kind(self) -> PathKind:
+        """What the path costs. Of a relay of the other side's nothing is known here but that UDP leads to it."""
+        if self.path == "direct":
+            return "direct"
+        is_udp = self.local.type != "relay" or self.local.relay_protocol in ("", "udp")
+        return "relay over UDP" if is_udp else "relay over TCP"
+
     def line(self) -> str:
         """Return the report as one line that `grep` finds."""
         trip = "?" if self.round_trip is None else f"{self.round_trip * 1000:.0f}ms"
@@ -234,8 +242,6 @@ class Gathering:
     candidates: int = 0
     types: set[str] = field(default_factory=set)
     urls: set[str] = field(default_factory=set)
-    told: dict[str, set[str]] = field(default_factory=dict)
-    """By ICE generation (`ufrag`): the candidate types that the other side can be reached by us at."""
     errors: dict[str, dict[int, str]] = field(default_factory=dict)
     """By URL, then by code: the last error text."""
 
@@ -244,7 +250,6 @@ class Gathering:
         if data.get("type"):
             self.candidates += 1
             self.types.add(str(data["type"]))
-            self.told.setdefault(str(data.get("ufrag") or ""), set()).add(str(data["type"]))
             self.urls.add(str(data.get("server") or ""))
 
     def error(self, url: str, code: int, text: str) -> None:

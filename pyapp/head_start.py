@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pyapp.diagnostics import PathReport
+from pyapp.ice import PATH_KINDS
 from pyapp.messages import Candidate, Scalar
 
 TIMER = "head-start"
@@ -25,8 +26,13 @@ class HeadStart:
     """None is the end of candidates."""
 
     def holds(self, candidate: Candidate, data: Mapping[str, Scalar], report: PathReport | None) -> bool:
-        """Take `candidate`, which `data` describes, if it leads to a dearer kind of path than `report` tells of."""
-        is_held = report is not None and _rank(str(data.get("type")), str(data.get("server"))) > _rank_in_use(report)
+        """Take `candidate`, which `data` describes, if it leads to a dearer kind of path than `report` tells of.
+
+        What is cheaper never waits: relays need the other side's reflexive addresses for their permissions (RFC 8656,
+        section 9).
+        """
+        rank = _rank(str(data.get("type")), str(data.get("server")))
+        is_held = report is not None and rank > PATH_KINDS.index(report.kind)
         if is_held:
             self.waiting.append(candidate)
         return is_held
@@ -43,21 +49,8 @@ class HeadStart:
         return waiting
 
 
-_KINDS = ("direct", "relay over UDP", "relay over TCP")
-"""From the cheapest to the dearest. What is cheaper never waits: relays need the other side's reflexive addresses for
-their permissions (RFC 8656, section 9)."""
-
-
 def _rank(type_: str, server: str) -> int:
     if type_ != "relay":
-        return _KINDS.index("direct")
+        return PATH_KINDS.index("direct")
     is_udp = server.startswith("turn:") and "transport=tcp" not in server
-    return _KINDS.index("relay over UDP" if is_udp else "relay over TCP")
-
-
-def _rank_in_use(report: PathReport) -> int:
-    if report.path == "direct":
-        return _KINDS.index("direct")
-    # Of a relay of the other side's nothing is known here but that UDP leads to it.
-    is_udp = report.local.type != "relay" or report.local.relay_protocol in ("", "udp")
-    return _KINDS.index("relay over UDP" if is_udp else "relay over TCP")
+    return PATH_KINDS.index("relay over UDP" if is_udp else "relay over TCP")

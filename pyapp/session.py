@@ -17,7 +17,7 @@ from pyapp.delivery import DeliveryFullError, MediaShared
 from pyapp.diagnostics import Gathering, Journal, PathReport, candidate_data, candidate_words, path_report
 from pyapp.events import Event, MediaKind
 from pyapp.head_start import HeadStart
-from pyapp.ice import IceConfiguration, IceError, parse_ice_url
+from pyapp.ice import IceConfiguration, IceError, PathKind, parse_ice_url
 from pyapp.messages import (
     Description,
     Journaled,
@@ -28,6 +28,7 @@ from pyapp.messages import (
 )
 from pyapp.messages import Journal as JournalMessage
 from pyapp.negotiation import Ignored, Negotiation, ToPeer
+from pyapp.reach import Reach
 from pyapp.recovery import Attempt, Doubted, Noticed, Recovered, Recovery, Resumed, Suspected
 from pyapp.rendezvous import Joined, PeerArrived, PeerAway, PeerGone, PeerSaid, Refused, Rendezvous
 from pyapp.verdicts import REFUSALS, Failure, media_refusal, no_path, refusal
@@ -107,6 +108,9 @@ class Connection:
     """When the journal had the last sample."""
     gathering: Gathering = field(default_factory=Gathering)
     head_start: HeadStart = field(default_factory=HeadStart)
+    reach: Reach = field(default_factory=Reach)
+    prepared_for: PathKind | None = None
+    """The kind of path that the browser's ICE servers are chosen for, or None for any."""
 
     @property
     def lost(self) -> bool:
@@ -114,19 +118,6 @@ class Connection:
         if not self.established:
             return self.replaces
         return self.recovery.is_lost or not self.channel_open
-
-    @property
-    def was_cut_short(self) -> bool:
-        """Whether a relay is in use only because it was found first.
-
-        Chromium stops gathering when the first pair works. If that pair had a relay, on a busy machine for one, the
-        other side may never hear of the address by which we could be reached directly, though UDP gets through.
-        """
-        report = self.report
-        if report is None or report.path != "relay" or (report.local.relay_protocol or report.local.protocol) != "udp":
-            return False
-        told = self.gathering.told.get(report.local.username_fragment, set())
-        return bool(told) and "srflx" not in told
 
 
 @dataclass(slots=True)
@@ -411,7 +402,7 @@ class Session:
             result.append(commands.StartTimer(ICE_CONFIGURATION, after))
         if self.connection is None:
             return result + self._new_connection()
-        result.append(commands.SetConfiguration(self._ranked(self.configuration)))
+        result += self._choose_servers(self.connection)
         report, health = self.connection.report, self.connection.recovery
         is_renewal, self._is_renewing = self._is_renewing, False
         if is_renewal and report and report.local.type == "relay" and health.state == "healthy":
@@ -511,12 +502,14 @@ class Session:
         agreed = self.connection.negotiation
         if isinstance(message, Description):
             self._note("<", "description", message.type, exchange=message.exchange)
+            self.connection.reach.heard_in(message.sdp)
             return self._negotiation_did(agreed.remote_description(message)) + self._answer_anew(message)
         if isinstance(message, RelaySuspected):
             self._note("<", "relay-suspected", f"the other side suspects the relay {message.url}", url=message.url)
             return self._suspect_relay(message.url)
         data = candidate_data(message)
         self._note("<", "candidate-remote", candidate_words(data), **data)
+        self.connection.reach.heard(message)
         result = self._negotiation_did(agreed.remote_candidate(message))
         if self.connection.report is not None:
             # The candidate of the pair in use may become known for what it is, without an event.
@@ -586,6 +579,7 @@ class Session:
             case events.LocalCandidate(candidate, url):
                 data = candidate_data(candidate, url)
                 connection.gathering.candidate(data)
+                connection.reach.told(candidate)
                 if data.get("type") == "relay" and url and self._suspected:
                     self._relay_answered(url)
                 self._note(">", "candidate-local", candidate_words(data), **data)
@@ -694,9 +688,12 @@ class Session:
             result += self._recovery(lambda health: health.proven(agreed.ice_generation, self._now))
         if report.path == "relay" and self.policy == "all" and not agreed.polite:
             result.append(commands.StartTimer(DIRECT, self._direct_after, only_if_idle=True))
-        if connection.was_cut_short and self.policy == "all" and not connection.has_made_up:
+        was_cut_short = connection.reach.was_cut_short(report, agreed.fragments[1])
+        if was_cut_short and self.policy == "all" and not connection.has_made_up:
             connection.has_made_up = True
             result.append(commands.StartTimer(CUT_SHORT, CUT_SHORT_AFTER))
+        if connection.recovery.state == "healthy" and report.kind != connection.prepared_for:
+            result += self._choose_servers(connection)
         if connection.channel_open and not connection.established:
             connection.established = True
             if not connection.negotiation.polite:
@@ -795,13 +792,24 @@ class Session:
         except IceError:  # the other side says anything; and a browser may not say which relay it uses
             return []
         self._suspected |= {host}
-        return [commands.SetConfiguration(self._ranked(self.configuration)), self._fetch_command()]
+        chosen = self._choose_servers(self.connection) if self.connection else []
+        return [*chosen, self._fetch_command()]
 
     def _relay_answered(self, url: str) -> None:
         host = parse_ice_url(url).host
         if host in self._suspected and self.connection and self.connection.recovery.state == "healthy":
             self._suspected -= {host}
             self._note("=", "relay-well", f"the relay {host} answers again", host=host)
+
+    def _choose_servers(self, connection: Connection) -> list[Command]:
+        """Let the next gathering be for the kind of path that is in use."""
+        if self.configuration is None:
+            return []
+        configuration = self._ranked(self.configuration)
+        connection.prepared_for = connection.report.kind if connection.report else None
+        if connection.prepared_for:
+            configuration = configuration.lean(connection.prepared_for)
+        return [commands.SetConfiguration(configuration)]
 
     def _ranked(self, configuration: IceConfiguration) -> IceConfiguration:
         return configuration.preferring(self._suspected)
@@ -812,6 +820,10 @@ class Session:
         if self.place.peer_is_away and number > ATTEMPTS_WITHOUT_PEER:
             return self._rendezvous_did(self.place.forget())
         self._note("=", "attempt", f"attempt {number}: {rung}", rung=rung, number=number)
+        if rung == "restart" and number == 1:
+            chosen = [] if self.connection.prepared_for else self._choose_servers(self.connection)
+            return [*chosen, *self._restart("attempt 1", replace_offer=True)]
+        self.connection.prepared_for = None
         configuration = self._ranked(self.configuration)
         match rung:
             case "new-connection":
@@ -862,9 +874,7 @@ class Session:
             return []
         if connection.report.path == "direct":
             return []
-        # The last rung that was tried may have left relays alone in the browser's configuration.
-        usual = [commands.SetConfiguration(self._ranked(self.configuration))] if self.configuration else []
-        return [*usual, *self._restart("looking for a direct path")]
+        return self._restart("looking for a direct path")
 
     # Timers and the journal.
 

@@ -451,7 +451,6 @@ class TestRecovering:
         done = beside_beats(core.do(event))
         assert done == [
             commands.OpenSignaling(),
-            commands.SetConfiguration(CONFIGURATION),
             commands.RestartIce(),
         ]
         assert beside_beats(core.do(event)) == []
