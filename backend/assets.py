@@ -10,13 +10,12 @@ put into a group of their own, uncompiled and uncompressed.
 import gzip
 import hashlib
 import html
-import io
 import json
+import marshal
 import os
 import re
 import shutil
 import tempfile
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,9 @@ _APP_FILE = re.compile(r"\.py$")
 _PLUGINS_OFF = ["!codemirror", "!deprecations-manager", "!donkey", "!error", "!py-editor", "!py-game", "!py-terminal"]
 _NO_PLUGINS = f"<mpy-config hidden>{html.escape(json.dumps({'plugins': _PLUGINS_OFF}), quote=False)}</mpy-config>"
 """PyScript loads them for its other interpreter as well, although no script on the page is for that one."""
+
+_MARSHAL_VERSION = 4
+"""Understood by Pyodide's Python, whichever runs the server."""
 
 _Files = dict[str, bytes]
 
@@ -99,7 +101,7 @@ class Assets:
         """Put sources that are newer than the build into a group, and return its name."""
         content = {path: file.read_bytes() for path, file in files.items()}
         if name == "console":
-            content = {"console.zip": _archive(content)}
+            content = {"console.marshal": _archive(content)}
         group = f"{name}-{_digest(content)}"
         if not (self._folder / group).is_dir():
             unfinished = Path(tempfile.mkdtemp(prefix=".new-", dir=self._folder))
@@ -133,9 +135,9 @@ def _digest(files: _Files) -> str:
 
 
 def _archive(sources: _Files) -> bytes:
-    """Pack `pyapp` as sources: Python compiles them in the page, and shows their lines in tracebacks."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
-        for name, content in sources.items():
-            archive.writestr(zipfile.ZipInfo(f"pyapp/{name}"), content)
-    return packed.getvalue()
+    """Pack `pyapp` as sources, as `.ci/runtime/sitecustomize.py` reads it: Python compiles them in the page."""
+    modules = {}
+    for path, source in sources.items():
+        name = f"pyapp/{path}".removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        modules[name] = (path.endswith("__init__.py"), f"pyapp/{path}", source.decode())
+    return marshal.dumps({"modules": modules}, _MARSHAL_VERSION)

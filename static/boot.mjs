@@ -2,6 +2,7 @@
 //
 // 1. Says in words how far loading is, and, if it cannot go on, why and what to do.
 // 2. Keeps a click on Connect that comes too early, as `data-pending-connect` on <html>; pyapp/browser/page.py reads it.
+// 3. Asks the server for what Python will ask for first; pyapp/browser/signaling.py takes it over.
 //
 // Loading is over when Python sets the performance mark `console-ready`. From then on only a crash of the Python
 // program itself is shown from here, because then nobody else is left to show it.
@@ -12,6 +13,8 @@ const { interpreter, runtime } = JSON.parse(document.querySelector('script[type=
 
 // The bar is full when the console is ready; all that is downloaded is this much of it.
 const DOWNLOADED = 0.8;
+const PAINTED_BY = 1000; // ms
+const FRESH_FOR = 10_000; // ms
 const isReady = () => performance.getEntriesByName("console-ready").length > 0;
 
 let settled = false; // ready, or failed for good
@@ -135,17 +138,48 @@ new MutationObserver((records, observer) => {
   }
 }).observe(body, { childList: true });
 
-/** Resolves once the page has been painted, or at once if it is in a background tab, where nothing is. */
+/** Resolves once the page is on the screen, or at once if it is in a background tab, where nothing is painted. */
 const firstPaint = () =>
   new Promise((resolve) => {
-    if (document.hidden) resolve();
-    else requestAnimationFrame(() => setTimeout(resolve));
+    if (document.hidden) return resolve();
+    new PerformanceObserver(resolve).observe({ type: "paint", buffered: true });
+    setTimeout(resolve, PAINTED_BY); // it went into the background meanwhile
   });
 
+/** Ask for the ICE configuration of the session that the address names, and open the signaling socket. */
+function askEarly() {
+  const session = new URLSearchParams(location.search).get("session");
+  if (!session) return;
+  const invitation = new URLSearchParams(location.hash.slice(1)).get("invite");
+  const headers = invitation ? { Authorization: `Bearer ${invitation}` } : {};
+  const url = `/ice?session=${encodeURIComponent(session)}`;
+  const ask = () => fetch(url, { headers, cache: "no-store" });
+  const asked = performance.now();
+  let answer = ask();
+  let socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`);
+  answer.catch(() => {}); // whoever takes it hears of it
+  globalThis.early = {
+    /** The answer to `wanted`, once, if it is that of now: it says for how long it holds. */
+    answer(wanted) {
+      const [taken, fresh] = [answer, performance.now() - asked < FRESH_FOR];
+      answer = undefined;
+      return wanted === url && fresh ? taken?.catch(ask) : undefined;
+    },
+    /** The socket, once, if it is of use. To whoever takes it, it opens after that. */
+    socket() {
+      const taken = socket;
+      socket = undefined;
+      if (taken?.readyState === WebSocket.OPEN) setTimeout(() => taken.dispatchEvent(new Event("open")));
+      return taken?.readyState <= WebSocket.OPEN ? taken : undefined;
+    },
+  };
+}
+
 async function load() {
+  await firstPaint(); // the person sees the console's frame before anything large is on the way
   const refused = refusal();
   if (refused) return fail(...refused);
-  await firstPaint(); // the person sees the console's frame before anything large is on the way
+  askEarly();
   for (const [group, file] of runtime.preload) {
     document.head.append(Object.assign(document.createElement("link"), { rel: "modulepreload", href: `/assets/${runtime.groups[group]}/${file}` }));
   }

@@ -9,26 +9,25 @@ const at = (group, file) => new URL(`/assets/${runtime.groups[group]}/${file}`, 
 const pyodide = await import(at("pyodide", "pyodide.mjs"));
 
 const output = { stdout: console.log, stderr: console.error }; // until PyScript brings its own
-const consoleArchive = fetch(at("console", "console.zip"));
+const consoleArchive = fetch(at("console", "console.marshal"));
 
 const starting = pyodide.loadPyodide({
   indexURL: at("pyodide", ""),
   stdLibURL: at("library", "library.zip"),
   packageBaseUrl: at("pyodide", ""),
   lockFileContents: runtime.lock,
-  env: { PYTHONPATH: "/lib/console.zip" },
   stdout: (...line) => output.stdout(...line),
   stderr: (...line) => output.stderr(...line),
   async fsInit(FS) {
     const answer = await consoleArchive;
-    FS.writeFile("/lib/console.zip", new Uint8Array(await answer.arrayBuffer()));
+    FS.writeFile("/lib/console.marshal", new Uint8Array(await answer.arrayBuffer()));
   },
 });
 
 /** Called by .ci/runtime/sitecustomize.py: a module that the trimmed library lacks, while Python waits. */
 function fetchModule(name) {
   const request = new XMLHttpRequest();
-  request.open("GET", at("modules", `${name}.pyc`), false);
+  request.open("GET", at("modules", `${name}.marshal`), false);
   request.overrideMimeType("text/plain; charset=x-user-defined"); // bytes; a synchronous request has no other way
   request.send();
   if (request.status !== 200) throw new Error(`${name}: HTTP status ${request.status}`);

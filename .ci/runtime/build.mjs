@@ -13,6 +13,8 @@ import zlib from "node:zlib";
 
 const ROOT = path.join(path.dirname(fileURLToPath(import.meta.url)), "..", "..");
 const ASSETS = path.join(ROOT, "build", "assets");
+const RUNTIME = path.join(ROOT, ".ci", "runtime");
+const APP = path.join(ROOT, "pyapp");
 const PYODIDE = path.join(ROOT, "node_modules", "pyodide");
 const PYSCRIPT = path.join(ROOT, "node_modules", "@pyscript", "core", "dist");
 const KEPT_FOR = 7 * 24 * 3600 * 1000;
@@ -68,39 +70,49 @@ async function group(name, entries, { compress = true } = {}) {
   return folder;
 }
 
-/** Start Pyodide and return it with a function that calls a function of a Python file of ours. */
-async function python(file) {
+/** Start Pyodide, with modules of ours to import first, and return it with a function that calls a function of a Python file. */
+async function python(file, first = {}) {
   const { loadPyodide } = await import(path.join(PYODIDE, "pyodide.mjs"));
-  // Without column numbers, which only underline parts of lines in tracebacks, the compiled code is a fifth smaller.
-  const interpreter = await loadPyodide({ env: { PYTHONNODEBUGRANGES: "1" } });
+  const interpreter = await loadPyodide({
+    // Without column numbers, which only underline parts of lines in tracebacks, the compiled code is a fifth smaller.
+    env: { PYTHONNODEBUGRANGES: "1", PYTHONPATH: "/first" },
+    fsInit(FS) {
+      FS.mkdirTree("/first");
+      for (const [name, source] of Object.entries(first)) FS.writeFile(`/first/${name}`, read(RUNTIME, source));
+      for (const [name, content] of files(APP, /\.py$/)) {
+        FS.mkdirTree(path.posix.dirname(`/app/pyapp/${name}`));
+        FS.writeFile(`/app/pyapp/${name}`, content);
+      }
+    },
+  });
   const names = interpreter.runPython("{}");
-  await interpreter.runPythonAsync(read(ROOT, ".ci", "runtime", file).toString(), { globals: names, filename: file });
-  return { interpreter, call: async (name, ...given) => (await names.get(name)(...given.map((value) => interpreter.toPy(value))))};
+  await interpreter.runPythonAsync(read(RUNTIME, file).toString(), { globals: names, filename: file });
+  return { FS: interpreter.FS, call: async (name, ...given) => names.get(name)(...given.map((value) => interpreter.toPy(value))) };
 }
 
 /** The library, trimmed and whole, and the console, all compiled by the Python that will run them. */
 async function compile() {
   const prepare = await python("prepare.py");
-  const { FS } = prepare.interpreter;
-  FS.mkdirTree("/in/app");
+  const discover = await python("discover.py", { "sitecustomize.py": "record.py", "package_loader.py": "package_loader.py" });
+  const imports = (await prepare.call("library_imports", "/app")).toJs();
+  const own = (await prepare.call("own_modules", "/app")).toJs();
+  const { FS } = prepare;
+  FS.mkdirTree("/in/runtime");
   FS.writeFile("/in/stock.zip", read(PYODIDE, "python_stdlib.zip"));
-  FS.writeFile("/in/sitecustomize.py", read(ROOT, ".ci", "runtime", "sitecustomize.py"));
-  for (const [name, content] of files(path.join(ROOT, "pyapp"), /\.py$/)) {
-    FS.mkdirTree(path.posix.dirname(`/in/app/pyapp/${name}`));
-    FS.writeFile(`/in/app/pyapp/${name}`, content);
-  }
-  const names = (await prepare.call("library_imports", "/in/app")).toJs();
-  const discover = await python("discover.py");
-  const needed = (await discover.call("discover", names)).toJs();
-  await prepare.call("prepare", "/in/stock.zip", "/in/app", "/in/sitecustomize.py", "/out", needed);
-  const made = (name) => Buffer.from(FS.readFile(name));
-  const whole = FS.readdir("/out/library").filter((name) => name.endsWith(".pyc"));
+  for (const [name, content] of files(RUNTIME, /\.py$/)) FS.writeFile(`/in/runtime/${name}`, content);
+  FS.writeFile("/in/discovered", (await discover.call("discover", imports, "/app", own)).toJs());
+  await prepare.call("prepare", "/in/stock.zip", "/app", "/in/runtime", "/in/discovered", "/out");
+  const made = (name) => [path.posix.basename(name), Buffer.from(FS.readFile(name))];
+  const whole = FS.readdir("/out/modules").filter((name) => name.endsWith(".marshal"));
   return {
-    library: [["library.zip", made("/out/library.zip")]],
-    console: [["console.zip", made("/out/console.zip")]],
-    modules: whole.sort().map((name) => [name, made(`/out/library/${name}`)]),
+    library: [made("/out/library.zip")],
+    console: [made("/out/console.marshal")],
+    modules: whole.sort().map((name) => made(`/out/modules/${name}`)),
   };
 }
+
+/** Have Chromium compile a whole script in the background, while it arrives, and not each function when it is first called. */
+const compiledAhead = (script) => Buffer.concat([Buffer.from("//# allFunctionsCalledOnLoad\n"), script]);
 
 function tidy(groups) {
   for (const name of fs.readdirSync(ASSETS)) {
@@ -112,9 +124,9 @@ function tidy(groups) {
 
 async function build() {
   const installed = read(ROOT, "package-lock.json");
-  const own = files(path.join(ROOT, ".ci", "runtime"), /\.(py|mjs)$/);
+  const own = files(RUNTIME, /\.(py|mjs)$/);
   const page = files(path.join(ROOT, "static"), /\.(css|ico|mjs|png|svg|webp|woff2)$/);
-  const app = files(path.join(ROOT, "pyapp"), /\.py$/);
+  const app = files(APP, /\.py$/);
   const sources = { page: digest(page), console: digest(app) };
   const inputs = digest([["package-lock.json", installed], ...own, ["page", sources.page], ["console", sources.console]]);
   const manifestFile = path.join(ASSETS, "manifest.json");
@@ -126,8 +138,11 @@ async function build() {
   console.log("Preparing the runtime (the first time takes a minute, most of it compressing)…");
   const compiled = await compile();
   const groups = {
-    pyodide: await group("pyodide", ["pyodide.asm.mjs", "pyodide.asm.wasm", "pyodide.mjs"].map((name) => [name, read(PYODIDE, name)])),
-    pyscript: await group("pyscript", files(PYSCRIPT, /^(core|error).*\.js$/)),
+    pyodide: await group("pyodide", [
+      ["pyodide.asm.mjs", compiledAhead(read(PYODIDE, "pyodide.asm.mjs"))],
+      ...["pyodide.asm.wasm", "pyodide.mjs"].map((name) => [name, read(PYODIDE, name)]),
+    ]),
+    pyscript: await group("pyscript", files(PYSCRIPT, /^(core|error).*\.js$/).map(([name, content]) => [name, compiledAhead(content)])),
     page: await group("page", page),
     library: await group("library", compiled.library),
     console: await group("console", compiled.console),

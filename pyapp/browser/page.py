@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import os
 import re
-import secrets
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -124,10 +123,10 @@ class Page:
             stored = plain(window.sessionStorage.getItem(_TAB_KEY))
             if stored and re.fullmatch("[0-9a-f]{32}", stored):
                 return str(stored)
-            key = secrets.token_hex(16)
+            key = os.urandom(16).hex()
             window.sessionStorage.setItem(_TAB_KEY, key)
             return key
-        return secrets.token_hex(16)
+        return os.urandom(16).hex()
 
     def link_for(self, session: str) -> str:
         """Return the address to give to the other side: that of this page for `session`, invitation included."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from js import WebSocket, encodeURIComponent, fetch, location
+from js import WebSocket, encodeURIComponent, fetch, location, window
 
 from pyapp import commands
 from pyapp.browser.ffi import Listeners, OnError, jsobj, plain, when_settled
@@ -30,6 +30,8 @@ class Server:
         self._invitation = invitation
         self._socket: Socket | None = None
         self._opening: Socket | None = None
+        # What static/boot.mjs asked for while Python was loading.
+        self._early: Any = getattr(window, "early", None)
 
     def perform(self, command: ServerCommand) -> None:
         """Begin what `command` says."""
@@ -47,9 +49,10 @@ class Server:
     def _fetch(self, session: str, avoid: tuple[str, ...]) -> None:
         headers = {"Authorization": f"Bearer {self._invitation}"} if self._invitation else {}
         query = "".join(f"&avoid={encodeURIComponent(host)}" for host in avoid)
-        request = fetch(
-            f"/ice?session={encodeURIComponent(session)}{query}", jsobj({"headers": headers, "cache": "no-store"})
-        )
+        url = f"/ice?session={encodeURIComponent(session)}{query}"
+        request = self._early and self._early.answer(url)
+        if not request:
+            request = fetch(url, jsobj({"headers": headers, "cache": "no-store"}))
 
         def answered(response: Any) -> None:
             when_settled(response.json(), lambda body: self._configured(response, plain(body)), failed, self._on_error)
@@ -76,8 +79,11 @@ class Server:
         # Browsers connect one WebSocket to a host at a time: one that is lost on its way holds up the next.
         if self._opening is not None:
             self._opening.close()
-        scheme = "wss" if location.protocol == "https:" else "ws"
-        self._opening = Socket(f"{scheme}://{location.host}/ws", self._on_error, self)
+        socket = self._early and self._early.socket()
+        if not socket:
+            scheme = "wss" if location.protocol == "https:" else "ws"
+            socket = WebSocket.new(f"{scheme}://{location.host}/ws")
+        self._opening = Socket(socket, self._on_error, self)
 
     def opened(self, socket: "Socket") -> None:
         """Take `socket` in the place of the one that was there."""
@@ -116,10 +122,10 @@ class Server:
 
 
 class Socket:
-    """One WebSocket. What it says goes to `owner` until it is closed from here."""
+    """One `WebSocket` that is not open yet. What it says goes to `owner` until it is closed from here."""
 
-    def __init__(self, url: str, on_error: OnError, owner: Server) -> None:
-        self._socket = WebSocket.new(url)
+    def __init__(self, socket: Any, on_error: OnError, owner: Server) -> None:
+        self._socket = socket
         self._listeners = Listeners(on_error)
         self._listeners.add(self._socket, "open", lambda _: owner.opened(self))
         self._listeners.add(self._socket, "message", lambda event: owner.received(event.data))

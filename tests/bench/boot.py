@@ -56,6 +56,14 @@ WebAssembly.instantiateStreaming = async (...given) => {
   return result;
 };
 """
+BEGUN = """async () => {
+  const configuration = JSON.parse(document.querySelector('script[type="py"]').getAttribute("config"));
+  const { whenDefined } = await import(`/assets/${configuration.runtime.groups.pyscript}/core.js`);
+  const { interpreter } = await whenDefined("py");
+  const ago = interpreter.runPython("import sitecustomize, time; time.perf_counter() - sitecustomize.BEGUN");
+  return performance.now() - ago * 1000;
+}"""
+"""When Python itself had started and began to import, in the console's page."""
 READY = """() => new Promise((resolve) => {
   const seen = () => performance.getEntriesByName("console-ready").length && resolve();
   new PerformanceObserver(seen).observe({ type: "mark", buffered: true });
@@ -66,9 +74,23 @@ TIMES = """() => new Promise((resolve) => new PerformanceObserver((list) => {
   if (paint) resolve({
     marks: Object.fromEntries(performance.getEntriesByType("mark").map(({ name, startTime }) => [name, startTime])),
     paint: paint.startTime,
-    downloaded: Math.max(...performance.getEntriesByType("resource").map(({ responseEnd }) => responseEnd)),
+    downloads: performance
+      .getEntriesByType("resource")
+      .map(({ name, startTime, responseEnd }) => [name, startTime, responseEnd]),
   });
 }).observe({ type: "paint", buffered: true }))"""
+
+PARTS = (
+    ("page, style sheet and first paint", "", "paint"),
+    ("download of the large files", "asked", "downloaded"),
+    ("WebAssembly: download and compile", "wasm asked", "WebAssembly compiled"),
+    ("interpreter start", "WebAssembly compiled", "Python runs"),
+    ("standard library and Pyodide imports", "Python runs", "Loaded interpreter"),
+    ("PyScript, after that", "Loaded interpreter", "PyScript ready"),
+    ("our imports", "PyScript ready", "console-imported"),
+    ("first render", "console-imported", "console-ready"),
+)
+"""How the time divides: from one mark to another. The downloads overlap the rest."""
 
 
 @dataclass(frozen=True)
@@ -199,8 +221,15 @@ async def visit(context: BrowserContext, address: str, *, slow: bool = False) ->
     # The page's process is the one that worked.
     cpu = max(spent - before.get(process, 0.0) for process, spent in _main_threads().items())
     times = await page.evaluate(TIMES)
+    marks: dict[str, float] = times["marks"] | {"paint": times["paint"]}
+    large = [entry for entry in times["downloads"] if entry[0].endswith((".wasm", ".zip", ".marshal"))]
+    if large:
+        marks["asked"] = min(begin for _, begin, _ in large)
+        marks["wasm asked"] = min(begin for name, begin, _ in large if name.endswith(".wasm"))
+        marks["downloaded"] = max(end for _, _, end in large)
+        if any(name.endswith(".marshal") for name, _, _ in large):
+            marks["Python runs"] = await page.evaluate(BEGUN)
     await page.close()
-    marks = times["marks"] | {"downloaded": times["downloaded"]}
     return Visit(cpu, marks["console-ready"], times["paint"], received, marks)
 
 
@@ -229,6 +258,17 @@ async def measure(rounds: int) -> dict[tuple[str, str], list[Visit]]:
                     await context.close()
                 print(f"round {number + 1} of {rounds}", flush=True)
     return found
+
+
+def _span(marks: list[dict[str, float]], begin: str, end: str) -> str:
+    """Return how long it was from one mark to another, and when, as medians; nothing if a page does not set them."""
+    starts = [entry.get(begin, None if begin else 0.0) for entry in marks]
+    ends = [entry.get(end) for entry in marks]
+    spans = [(first, last) for first, last in zip(starts, ends, strict=True) if first is not None and last is not None]
+    if not spans:
+        return ""
+    first, last = (statistics.median(times) for times in zip(*spans, strict=True))
+    return f"{last - first:.0f} ({first:.0f}, {last:.0f})"
 
 
 def report(found: dict[tuple[str, str], list[Visit]]) -> str:
@@ -261,14 +301,13 @@ def report(found: dict[tuple[str, str], list[Visit]]) -> str:
     lines += ["", "Bytes of the console, cold:"]
     for name, count in sorted(found["console", "cold"][-1].received.items(), key=lambda entry: -entry[1]):
         lines.append(f"  {count:>9} {name}")
-    lines += ["", "When it happened, ms after navigation (median):"]
-    for page in ("console", "stock"):
-        for kind in ("cold", "warm"):
-            marks = [entry.marks for entry in found[page, kind]]
-            shared = [name for name in marks[0] if all(name in other for other in marks)]
-            times = {name: statistics.median(mark[name] for mark in marks) for name in shared}
-            lines.append(f"  {page}, {kind}:")
-            lines += [f"    {time:>6.0f} {name}" for name, time in sorted(times.items(), key=lambda entry: entry[1])]
+    lines += ["", f"{'How the time divides, ms (from, until)':<44} {'console':>16} {'stock':>16}"]
+    for kind in ("cold", "warm"):
+        for label, begin, end in PARTS:
+            ours, others = (
+                _span([entry.marks for entry in found[page, kind]], begin, end) for page in ("console", "stock")
+            )
+            lines.append(f"  {kind}: {label:<38} {ours:>16} {others:>16}")
     return "\n".join(lines)
 
 

@@ -70,11 +70,12 @@ def _prepared_runtime() -> None:
 
 @dataclass
 class Console:
-    """A running `server.py`. `log` is all that it printed so far."""
+    """A running `server.py` of the sources under `root`. `log` is all that it printed so far."""
 
     arguments: list[str]
     environment: dict[str, str]
     journal: Path
+    root: Path
     address: str = ""
     lines: list[str] = field(default_factory=list)
 
@@ -82,7 +83,7 @@ class Console:
         """Start the server, and wait until it says that it is ready."""
         self._process = subprocess.Popen(
             [sys.executable, "server.py", *self.arguments, "--journal", str(self.journal)],
-            cwd=ROOT,
+            cwd=self.root,
             env=os.environ | self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -115,7 +116,9 @@ class Console:
         """Run `server.py` with other arguments in the same environment, and return what it prints."""
         command = [sys.executable, "server.py", *arguments]
         environment = os.environ | self.environment
-        return subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, text=True).stdout
+        return subprocess.run(
+            command, cwd=self.root, env=environment, check=True, capture_output=True, text=True
+        ).stdout
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Stop the server and return its exit code."""
@@ -141,10 +144,10 @@ def start_console(tmp_path: Path) -> Iterator[StartConsole]:
     """Start servers with the arguments given, and stop them after the test."""
     running: list[Console] = []
 
-    def start(*arguments: str, environment: dict[str, str] | None = None) -> Console:
+    def start(*arguments: str, environment: dict[str, str] | None = None, root: Path = ROOT) -> Console:
         state = {"XDG_STATE_HOME": str(tmp_path / "state"), "PYTHONUNBUFFERED": "1"}
         console = Console(
-            ["--port", "0", *arguments], state | (environment or {}), tmp_path / f"journal-{len(running)}"
+            ["--port", "0", *arguments], state | (environment or {}), tmp_path / f"journal-{len(running)}", root
         )
         running.append(console)
         console.start()

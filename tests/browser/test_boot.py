@@ -1,11 +1,14 @@
 """How the page starts: nothing comes late, a missing module works all the same, and what is said when it cannot."""
 
+import json
 import re
+import shutil
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Request, Route, expect
 
-from tests.browser.conftest import Console, OpenPage, pair, wait_until
+from tests.browser.conftest import ROOT, Console, OpenPage, StartConsole, pair, wait_until
 
 LATE = "it was fetched late"
 RUN = """async (code) => {
@@ -15,6 +18,19 @@ RUN = """async (code) => {
   return interpreter.runPython(code);
 }"""
 """Runs Python in the page, and returns what it is worth."""
+
+CLOSE_FIRST = """{
+  const { WebSocket } = window;
+  let first = true;
+  window.WebSocket = class extends WebSocket {
+    constructor(url) {
+      super(url);
+      if (first) this.addEventListener("open", () => this.close());
+      first = false;
+    }
+  };
+}"""
+"""Has the page's first socket closed, as the server does with one that nobody uses."""
 
 
 def test_every_feature_works_with_the_trimmed_library(console: Console, open_page: OpenPage) -> None:
@@ -78,7 +94,7 @@ def test_the_second_visit_asks_only_for_the_page(console: Console, open_page: Op
     assert [name for name, size in sizes if size and "/assets/" in name] == []
 
 
-@pytest.mark.parametrize("part", ["pyodide.asm.wasm", "pyodide.asm.mjs", "library.zip", "console.zip", "core.js"])
+@pytest.mark.parametrize("part", ["pyodide.asm.wasm", "pyodide.asm.mjs", "library.zip", "console.marshal", "core.js"])
 @pytest.mark.parametrize("how", ["missing", "blocked", "replaced"])
 def test_a_part_that_does_not_arrive_is_named(part: str, how: str, console: Console, open_page: OpenPage) -> None:
     operator = open_page("about:blank", wait_for=None)
@@ -109,6 +125,14 @@ def test_a_browser_that_refuses_webassembly_is_told(console: Console, open_page:
     expect(operator.page.locator("#headline")).to_contain_text("WebAssembly")
 
 
+def test_a_browser_that_refuses_webrtc_is_told(console: Console, open_page: OpenPage) -> None:
+    operator = open_page("about:blank", wait_for=None)
+    operator.page.add_init_script("delete window.RTCPeerConnection")
+    operator.page.goto(console.address)
+    operator.expect_state("failed")
+    expect(operator.page.locator("#headline")).to_have_text("This browser blocks calls")
+
+
 def test_the_markup_says_what_to_do_without_javascript(console: Console, open_page: OpenPage) -> None:
     """Only the markup: Playwright's way to switch scripts off leaves `<noscript>` unparsed."""
     page = open_page("about:blank", wait_for=None).page.request.get(console.address).text()
@@ -126,3 +150,85 @@ def test_progress_is_that_of_the_download(console: Console, open_page: OpenPage)
     assert 0 < part < 0.5
     held[0].continue_()
     operator.expect_state("ready")
+
+
+def test_a_traceback_names_the_files_and_lines_of_the_sources(console: Console, open_page: OpenPage) -> None:
+    operator = open_page(console.address)
+    operator.page.evaluate(RUN, "import pyapp.browser.page as page; page.ConnectRequested = None")
+    operator.connect()
+    wait_until(lambda: bool(operator.problems), "the fault is shown")
+    (problem,) = operator.take_problems("Traceback")
+    file, line = re.findall(r'File "(pyapp/[^"]+)", line (\d+)', problem)[-1]
+    assert file == "pyapp/browser/page.py"
+    assert "ConnectRequested(" in (ROOT / file).read_text().splitlines()[int(line) - 1]
+
+
+def test_the_server_is_asked_before_python_runs(console: Console, open_page: OpenPage) -> None:
+    """A page asks once and opens one socket: Python takes over what `static/boot.mjs` began."""
+    operators = [open_page("about:blank", wait_for=None) for _ in range(2)]
+    asked: list[str] = []
+    for operator in operators:
+        operator.page.on("request", lambda request: asked.append(request.url) if "/ice?" in request.url else None)
+        operator.page.on("websocket", lambda socket: asked.append(socket.url))
+        operator.page.goto(f"{console.address}?session=early&autoconnect")
+    for operator in operators:
+        operator.expect_state("connected")
+    assert len(asked) == 4
+    assert operators[0].page.evaluate(
+        "performance.getEntriesByType('resource').find(({ name }) => name.includes('/ice?')).startTime"
+        " < performance.getEntriesByName('console-imported')[0].startTime"
+    )
+
+
+def test_what_was_asked_too_early_is_asked_again(console: Console, open_page: OpenPage) -> None:
+    first, second = (open_page("about:blank", wait_for=None) for _ in range(2))
+    refused: list[Route] = []
+
+    def refuse_once(route: Route) -> None:
+        if refused:
+            route.continue_()
+        else:
+            refused.append(route)
+            route.abort()
+
+    first.page.route("**/ice?*", refuse_once)
+    first.page.add_init_script(CLOSE_FIRST)
+    first.page.goto(f"{console.address}?session=early")
+    first.expect_state("ready")
+    second.page.goto(f"{console.address}?session=early&autoconnect")
+    first.connect()
+    for operator in (first, second):
+        operator.expect_state("connected")
+    assert len(refused) == 1
+    assert first.take_problems("ERR_FAILED")
+
+
+def test_a_change_under_pyapp_is_there_at_the_next_reload(
+    start_console: StartConsole, open_page: OpenPage, tmp_path: Path
+) -> None:
+    """No build in between. The page that was loaded before still gets what it was made of."""
+    root = tmp_path / "checkout"
+    for folder in ("backend", "pyapp", "static"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("index.html", "server.py", "build/assets/manifest.json"):
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / file, root / file)
+    for group in json.loads((root / "build/assets/manifest.json").read_text())["groups"].values():
+        (root / "build/assets" / group).symlink_to(ROOT / "build/assets" / group)
+    console = start_console("--turn", "off", root=root)
+    before, after = open_page(console.address), open_page(console.address)
+    with (root / "pyapp/main.py").open("a") as main:
+        main.write('\nwindow.document.body.setAttribute("data-changed", "yes")\n1 / 0\n')
+    after.page.reload()
+    after.expect_attribute("data-changed", "yes")
+    cause = after.page.locator("#cause")
+    expect(cause).to_contain_text("ZeroDivisionError")
+    lines = len((root / "pyapp/main.py").read_text().splitlines())
+    assert f'File "pyapp/main.py", line {lines}' in (cause.text_content() or "")
+    assert "1 / 0" in (cause.text_content() or ""), "the source of the line"
+    after.take_problems(".")
+    found = before.page.evaluate(
+        "Promise.all(performance.getEntriesByType('resource').filter(({ name }) => name.includes('/assets/'))"
+        ".map(async ({ name }) => (await fetch(name, { cache: 'no-store' })).status))"
+    )
+    assert set(found) == {200}

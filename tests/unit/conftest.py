@@ -20,6 +20,7 @@ FILES = {
     "static/console.css": "body {}",
     "static/boot.mjs": "export {};",
     "static/notes.txt": "not served",
+    "pyapp/__init__.py": "",
     "pyapp/main.py": "print()",
     "pyapp/browser/peer.py": "print()",
     "pyapp/secret.txt": "not served",
@@ -27,7 +28,7 @@ FILES = {
     f"build/assets/{GROUPS['page']}/boot.mjs": "export {};",
     f"build/assets/{GROUPS['page']}/notes.txt": "not served",
     f"build/assets/{GROUPS['pyodide']}/pyodide.asm.wasm": "wasm",
-    f"build/assets/{GROUPS['modules']}/json.decoder.pyc": "pyc",
+    f"build/assets/{GROUPS['modules']}/json.decoder.marshal": "code",
     "build/assets/manifest.json": json.dumps(
         {
             "groups": GROUPS,

@@ -63,7 +63,7 @@ def turn_file(tmp_path: Path) -> Path:
         (f"assets/{GROUPS['page']}/console.css", "text/css"),
         (f"assets/{GROUPS['page']}/boot.mjs", "text/javascript"),
         (f"assets/{GROUPS['pyodide']}/pyodide.asm.wasm", "application/wasm"),
-        (f"assets/{GROUPS['modules']}/json.decoder.pyc", "application/octet-stream"),
+        (f"assets/{GROUPS['modules']}/json.decoder.marshal", "application/octet-stream"),
         ("healthz", "application/json"),
         ("ice", "application/json"),
     ],
