@@ -30,6 +30,9 @@ FALSE_ALARM = 1e-6
 PAUSE_FADES, LONGEST_PAUSE = 0.985, 0.5
 """What is left of the longest pause at each beat (half of it after five seconds), and what is taken for one, in s."""
 
+FIRST_PAUSE = 0.35
+"""Seconds, as if there had been such a pause: both pages are busy while they begin."""
+
 _REMEMBERED = 64
 
 
@@ -77,7 +80,7 @@ class Pulse:
     _heard: int = 0
     _due: float = INTERVAL
     _jitter: float = 0.0
-    _pause: float = 0.0
+    _pause: float = FIRST_PAUSE
     """The longest pause of late that was none of the network's: it fades while there are no more."""
     _lost: float = 0.5
     _counted: float = 50.0

@@ -57,6 +57,10 @@ FIRST_OFFER_AFTER = 3.0
 FIRST_DIRECT_AFTER, LAST_DIRECT_AFTER = 60.0, 1800.0
 """Seconds on a relay before a direct path is looked for again, doubling from the first to the last."""
 
+SETTLED_AFTER = 1.0
+"""Seconds before the ICE servers are chosen for the path that was found. The next offer after `setConfiguration()` is
+an ICE restart (RFC 8829, section 4.1.18), so it must not be that of the media sections."""
+
 CUT_SHORT_AFTER = 1.5
 """Seconds on a relay before a gathering that was cut short is made up for."""
 
@@ -99,6 +103,7 @@ class Connection:
     channel_open: bool = False
     established: bool = False
     """Connected at least once."""
+    established_at: float = 0.0
     replaces: bool = False
     """Whether it takes the place of one that was lost: the person waits for it, and it is tried until it works."""
     has_made_up: bool = False
@@ -692,10 +697,11 @@ class Session:
         if was_cut_short and self.policy == "all" and not connection.has_made_up:
             connection.has_made_up = True
             result.append(commands.StartTimer(CUT_SHORT, CUT_SHORT_AFTER))
-        if connection.recovery.state == "healthy" and report.kind != connection.prepared_for:
-            result += self._choose_servers(connection)
+        is_settled = connection.established and self._now - connection.established_at >= SETTLED_AFTER
+        if is_settled and agreed.state == "stable" and connection.recovery.state == "healthy":
+            result += self._choose_servers(connection) if report.kind != connection.prepared_for else []
         if connection.channel_open and not connection.established:
-            connection.established = True
+            connection.established, connection.established_at = True, self._now
             if not connection.negotiation.polite:
                 # One side alone adds them, and once: two cameras switched on at the same moment then need no
                 # negotiation, whose crossing offers leave Chromium with a track that never shows a picture.

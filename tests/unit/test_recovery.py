@@ -388,7 +388,11 @@ class TestASessionThatLostItsNetwork:
         core.do(events.NetworkChanged("offline", certain=True), events.NetworkChanged("online", certain=True), CERTAIN)
         assert core.timers[SETTLE] == SETTLE_AFTER
         outputs = beside_beats(core.do(events.TimerFired(SETTLE)))
-        assert [type(output) for output in outputs] == [commands.OpenSignaling, commands.RestartIce]
+        assert [type(output) for output in outputs] == [
+            commands.OpenSignaling,
+            commands.SetConfiguration,
+            commands.RestartIce,
+        ]
         assert core.state == "connected"
 
     def test_opens_a_socket_also_while_it_waits_for_the_other_side(self) -> None:
