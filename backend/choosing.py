@@ -10,9 +10,10 @@ MAX_URLS = 4
 """Firefox calls five "STUN/TURN servers" slow in its console, and counts URLs (`_reviewIceServers` of its
 `PeerConnection.sys.mjs`); every URL costs each interface a round of gathering."""
 
-POOL_SIZE = 1
-"""`iceCandidatePoolSize`: everything is bundled, so one component is gathered, and one is all that can be gathered
-ahead of `setLocalDescription`. A pool of ten made 160 TURN allocations for a call that needs 16."""
+POOL_SIZE = 0
+"""`iceCandidatePoolSize`. Who waits in a session has offered, and so has gathered; who answers never uses its pool
+(Chromium 156), which only doubled the TURN allocations; and after `setConfiguration()` a pool is filled anew, so that a
+restart after a change of the network began with candidates of the network that was gone."""
 
 _VARIETY = {"udp": 0, "tls": 1, "tcp": 2}
 

@@ -136,23 +136,6 @@ class IceConfiguration:
         relays = tuple(server for server in first if any(url.startswith("turn") for url in server.urls))
         return replace(self, servers=(*first, *relays, *last))
 
-    def lean(self, kind: PathKind) -> "IceConfiguration":
-        """Return this configuration with what finds a path of `kind` again, and one relay more in case it does not.
-
-        Chromium pings one pair in 48 ms at best: with the relays of every URL the one that works waits for its turn.
-        """
-        if kind == "relay over TCP":
-            return self
-        servers = [
-            replace(server, urls=urls)
-            for server in self.servers
-            if (urls := tuple(url for url in server.urls if parse_ice_url(url).transport == "udp"))
-        ]
-        if kind == "direct":
-            relays = [server for server in servers if server.urls[0].startswith("turn")]
-            servers = [server for server in servers if server not in relays[1:]]
-        return replace(self, servers=tuple(servers)) if servers else self
-
     def relay_only(self, *, over_tcp: bool = False) -> "IceConfiguration":
         """Return this configuration for relay candidates alone, `over_tcp` with the relays over TCP and TLS alone."""
         if not over_tcp:

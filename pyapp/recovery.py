@@ -346,14 +346,17 @@ class Recovery:
         return [commands.CancelTimer(ATTEMPT), commands.CancelTimer(LOST), recovered, self._listen(now)]
 
     def _first_attempt(self, now: float) -> list[Output]:
-        """Begin, unless the other side did: its restart, just answered, is undone by one of our own."""
-        answered_at = self._negotiated_at
-        if answered_at is None or self.evidence == "network-changed" or now - answered_at > self._deadline():
+        """Begin, unless somebody did: a restart that was just negotiated is undone by one of our own.
+
+        Firefox is silent for half a second at each restart. Whoever has more reason to hurry does not wait so long.
+        """
+        answered_at, patience = self._negotiated_at, 2 * self._deadline()
+        if answered_at is None or self.evidence == "network-changed" or now - answered_at > patience:
             return self._attempt(now)
         self.attempts = 1
         self._attempted_at = answered_at
         self._restarted_from = self._negotiated - 1
-        return [commands.StartTimer(ATTEMPT, answered_at + self._deadline() - now)]
+        return [commands.StartTimer(ATTEMPT, answered_at + patience - now)]
 
     def _attempt(self, now: float, *, peer_is_there: bool = False) -> list[Output]:
         ladder = CLOSED_LADDER if self.evidence == "channel-closed" else LADDER

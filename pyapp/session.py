@@ -17,7 +17,7 @@ from pyapp.delivery import DeliveryFullError, MediaShared
 from pyapp.diagnostics import Gathering, Journal, PathReport, candidate_data, candidate_words, path_report
 from pyapp.events import Event, MediaKind
 from pyapp.head_start import HeadStart
-from pyapp.ice import IceConfiguration, IceError, PathKind, parse_ice_url
+from pyapp.ice import IceConfiguration, IceError, parse_ice_url
 from pyapp.messages import (
     Description,
     Journaled,
@@ -56,10 +56,6 @@ FIRST_OFFER_AFTER = 3.0
 
 FIRST_DIRECT_AFTER, LAST_DIRECT_AFTER = 60.0, 1800.0
 """Seconds on a relay before a direct path is looked for again, doubling from the first to the last."""
-
-SETTLED_AFTER = 1.0
-"""Seconds before the ICE servers are chosen for the path that was found. The next offer after `setConfiguration()` is
-an ICE restart (RFC 8829, section 4.1.18), so it must not be that of the media sections."""
 
 CUT_SHORT_AFTER = 1.5
 """Seconds on a relay before a gathering that was cut short is made up for."""
@@ -103,7 +99,6 @@ class Connection:
     channel_open: bool = False
     established: bool = False
     """Connected at least once."""
-    established_at: float = 0.0
     replaces: bool = False
     """Whether it takes the place of one that was lost: the person waits for it, and it is tried until it works."""
     has_made_up: bool = False
@@ -114,8 +109,6 @@ class Connection:
     gathering: Gathering = field(default_factory=Gathering)
     head_start: HeadStart = field(default_factory=HeadStart)
     reach: Reach = field(default_factory=Reach)
-    prepared_for: PathKind | None = None
-    """The kind of path that the browser's ICE servers are chosen for, or None for any."""
 
     @property
     def lost(self) -> bool:
@@ -407,7 +400,7 @@ class Session:
             result.append(commands.StartTimer(ICE_CONFIGURATION, after))
         if self.connection is None:
             return result + self._new_connection()
-        result += self._choose_servers(self.connection)
+        result.append(commands.SetConfiguration(self._ranked(self.configuration)))
         report, health = self.connection.report, self.connection.recovery
         is_renewal, self._is_renewing = self._is_renewing, False
         if is_renewal and report and report.local.type == "relay" and health.state == "healthy":
@@ -697,11 +690,8 @@ class Session:
         if was_cut_short and self.policy == "all" and not connection.has_made_up:
             connection.has_made_up = True
             result.append(commands.StartTimer(CUT_SHORT, CUT_SHORT_AFTER))
-        is_settled = connection.established and self._now - connection.established_at >= SETTLED_AFTER
-        if is_settled and agreed.state == "stable" and connection.recovery.state == "healthy":
-            result += self._choose_servers(connection) if report.kind != connection.prepared_for else []
         if connection.channel_open and not connection.established:
-            connection.established, connection.established_at = True, self._now
+            connection.established = True
             if not connection.negotiation.polite:
                 # One side alone adds them, and once: two cameras switched on at the same moment then need no
                 # negotiation, whose crossing offers leave Chromium with a track that never shows a picture.
@@ -798,24 +788,13 @@ class Session:
         except IceError:  # the other side says anything; and a browser may not say which relay it uses
             return []
         self._suspected |= {host}
-        chosen = self._choose_servers(self.connection) if self.connection else []
-        return [*chosen, self._fetch_command()]
+        return [commands.SetConfiguration(self._ranked(self.configuration)), self._fetch_command()]
 
     def _relay_answered(self, url: str) -> None:
         host = parse_ice_url(url).host
         if host in self._suspected and self.connection and self.connection.recovery.state == "healthy":
             self._suspected -= {host}
             self._note("=", "relay-well", f"the relay {host} answers again", host=host)
-
-    def _choose_servers(self, connection: Connection) -> list[Command]:
-        """Let the next gathering be for the kind of path that is in use."""
-        if self.configuration is None:
-            return []
-        configuration = self._ranked(self.configuration)
-        connection.prepared_for = connection.report.kind if connection.report else None
-        if connection.prepared_for:
-            configuration = configuration.lean(connection.prepared_for)
-        return [commands.SetConfiguration(configuration)]
 
     def _ranked(self, configuration: IceConfiguration) -> IceConfiguration:
         return configuration.preferring(self._suspected)
@@ -826,10 +805,6 @@ class Session:
         if self.place.peer_is_away and number > ATTEMPTS_WITHOUT_PEER:
             return self._rendezvous_did(self.place.forget())
         self._note("=", "attempt", f"attempt {number}: {rung}", rung=rung, number=number)
-        if rung == "restart" and number == 1:
-            chosen = [] if self.connection.prepared_for else self._choose_servers(self.connection)
-            return [*chosen, *self._restart("attempt 1", replace_offer=True)]
-        self.connection.prepared_for = None
         configuration = self._ranked(self.configuration)
         match rung:
             case "new-connection":
@@ -880,7 +855,9 @@ class Session:
             return []
         if connection.report.path == "direct":
             return []
-        return self._restart("looking for a direct path")
+        # The last rung that was tried may have left relays alone in the browser's configuration.
+        usual = [commands.SetConfiguration(self._ranked(self.configuration))] if self.configuration else []
+        return [*usual, *self._restart("looking for a direct path")]
 
     # Timers and the journal.
 

@@ -87,7 +87,7 @@ def test_credentials_and_expiry() -> None:
     assert (by_host["f"].username, by_host["f"].credential) == ("user", "word")
     assert configuration.expires == 1060.0
     assert configuration.lifetime == 59.25
-    assert configuration.pool_size == 1
+    assert configuration.pool_size == 0
 
 
 def test_what_does_not_expire_has_no_expiry() -> None:

@@ -14,7 +14,6 @@ from pyapp.ice import (
     IceError,
     IceServer,
     IceUrl,
-    PathKind,
     ice_configuration_from_json,
     parse_candidate,
     parse_ice_url,
@@ -264,32 +263,3 @@ class TestUsernameFragments:
 
     def test_of_nothing_are_none(self) -> None:
         assert username_fragments("") == frozenset()
-
-
-class TestALeanConfiguration:
-    STUN, UDP, TCP, TLS = (
-        "stun:s.example:3478",
-        "turn:one.example:3478?transport=udp",
-        "turn:one.example:3478?transport=tcp",
-        "turns:one.example:443?transport=tcp",
-    )
-    TWO = "turn:two.example:3478"
-
-    def lean(self, kind: PathKind, *servers: tuple[str, ...]) -> list[tuple[str, ...]]:
-        configuration = IceConfiguration(tuple(IceServer(urls) for urls in servers))
-        return [server.urls for server in configuration.lean(kind).servers]
-
-    def test_for_a_direct_path_has_one_relay_in_case(self) -> None:
-        servers = ((self.STUN,), (self.UDP, self.TCP, self.TLS), (self.TWO,))
-        assert self.lean("direct", *servers) == [(self.STUN,), (self.UDP,)]
-
-    def test_for_a_relay_over_udp_has_all_of_them(self) -> None:
-        servers = ((self.UDP, self.TLS), (self.TWO, self.TCP))
-        assert self.lean("relay over UDP", *servers) == [(self.UDP,), (self.TWO,)]
-
-    def test_for_a_relay_over_tcp_is_the_whole(self) -> None:
-        servers = ((self.UDP, self.TLS), (self.TWO,))
-        assert self.lean("relay over TCP", *servers) == list(servers)
-
-    def test_is_the_whole_where_nothing_speaks_udp(self) -> None:
-        assert self.lean("direct", (self.TLS,)) == [(self.TLS,)]

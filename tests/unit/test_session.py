@@ -40,7 +40,6 @@ from pyapp.session import (
     FIRST_OFFER_AFTER,
     ICE_CONFIGURATION,
     JOURNAL,
-    SETTLED_AFTER,
     STATS,
     STATS_EVERY,
     STATS_SETTLED,
@@ -328,17 +327,6 @@ class TestConnected:
         core.do(events.StatsSampled(stats_of(("l1", "r1"), candidateType="relay", relayProtocol="tls", url=TURN)))
         assert [data["path"] for name, data in core.journal if name == "pair"] == ["direct", "relay"]
         assert present(core.session).path == "relay"
-
-    def test_has_its_servers_chosen_for_its_path_once_the_media_sections_are_there(self) -> None:
-        servers = (IceServer(("turn:one.example", "turns:one.example"), "u", "c"),)
-        core = negotiated()
-        core.session.configuration = IceConfiguration(servers)
-        opened = (events.ChannelOpened("messages"), events.ChannelOpened("heartbeat"))
-        assert commands.AddMediaSections() in core.do(CONNECTED, *opened, SAMPLED)
-        core.now += SETTLED_AFTER
-        lean = commands.SetConfiguration(IceConfiguration(servers).lean("direct"))
-        assert core.do(SAMPLED) == [lean]
-        assert core.do(SAMPLED) == []
 
     def test_sends_again_what_was_on_its_way_when_the_pair_changes(self) -> None:
         core = connected()
