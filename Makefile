@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build run test check lint format types unit browser lab lab-outages bench-boot bench-recovery clean
+.PHONY: help setup setup-test build run test check lint format types unit browser lab bench bench-boot bench-recovery clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -66,11 +66,10 @@ browser: setup-test build  ## real Chromium, real coturn, on a network of their 
 lab: setup-test build  ## every NAT kind against every other
 	$(PY) -m tests.lab $(ARGS)
 
+bench: bench-boot bench-recovery  ## every benchmark, one after the other
+
 bench-boot: setup-test build  ## how fast the page starts, against a stock PyScript page
 	.ci/isolated $(PY) -m tests.bench.boot $(ARGS)
-
-lab-outages: setup-test build  ## each kind of outage once, in the lab
-	.ci/isolated $(PY) -m pytest tests/lab/outages.py
 
 bench-recovery: setup-test build  ## how long a session is silent when its network changes, against a plain page
 	$(PY) -m tests.lab.recovery $(ARGS)
