@@ -97,6 +97,7 @@ byId("reload").addEventListener("click", () => location.reload());
 new PerformanceObserver((_, observer) => {
   if (!isReady()) return;
   observer.disconnect();
+  rememberStart();
   settled = true;
   body.dataset.boot = "ready";
 }).observe({ type: "mark", buffered: true });
@@ -146,6 +147,34 @@ const firstPaint = () =>
     setTimeout(resolve, PAINTED_BY); // it went into the background meanwhile
   });
 
+/** Resolves when the first frame is about to be painted. */
+const firstFrame = () =>
+  new Promise((resolve) => {
+    if (document.hidden) return resolve();
+    requestAnimationFrame(() => setTimeout(resolve));
+    setTimeout(resolve, PAINTED_BY);
+  });
+
+// A browser that has started this very runtime before has it in its cache: nothing large is on the way.
+const STARTED = "ice-console-runtime";
+const name = Object.values(runtime.groups).join(" ");
+
+function hasStartedBefore() {
+  try {
+    return localStorage.getItem(STARTED) === name;
+  } catch {
+    return false; // the person lets this site store nothing
+  }
+}
+
+function rememberStart() {
+  try {
+    localStorage.setItem(STARTED, name);
+  } catch {
+    // As above: then each visit waits for its first paint.
+  }
+}
+
 /** Ask for the ICE configuration of the session that the address names, and open the signaling socket. */
 function askEarly() {
   const session = new URLSearchParams(location.search).get("session");
@@ -176,7 +205,8 @@ function askEarly() {
 }
 
 async function load() {
-  await firstPaint(); // the person sees the console's frame before anything large is on the way
+  // The person sees the console's frame before anything large is on the way.
+  await (hasStartedBefore() ? firstFrame() : firstPaint());
   const refused = refusal();
   if (refused) return fail(...refused);
   askEarly();
