@@ -133,7 +133,9 @@ class Stock:
         }
         (self.folder / "pyscript.json").write_text(json.dumps(configuration))
         page = (ROOT / "index.html").read_text().replace("/assets/page/", "/static/")
-        script = '<script type="module" src="/static/boot.mjs"></script>'
+        script = '<script type="module" fetchpriority="low" src="/static/boot.mjs"></script>'
+        if script not in page:
+            raise SystemExit("index.html loads boot.mjs otherwise than this benchmark knows")
         stock = page.replace(script, '<script type="module" src="/pyscript/core.js"></script>')
         stock = stock.replace('<script type="py" config="">', '<script type="py" config="/pyscript.json">')
         plain = page.replace(script, '<script type="module" src="/plain.js"></script>')
