@@ -26,7 +26,7 @@ FIRST_DEADLINE, LAST_DEADLINE = 0.6, 8.0
 POLITE_EXTRA = 0.3
 """Seconds that the polite side waits longer, so that two sides do not start their second attempts together."""
 
-DOUBT_AFTER = 0.5
+DOUBT_AFTER = 0.4
 """The part of the patience after which there is doubt."""
 
 LOST_AFTER = 1.0

@@ -53,7 +53,7 @@ FIRST_PATIENCE, LAST_PATIENCE = 0.25, 4.0
 ADOPTED_PATIENCE = 1.0
 """Seconds that a socket has which was opened in advance."""
 
-DOUBT_FOR = 0.03
+DOUBT_FOR = 0.08
 """Seconds beside one and a half round trips that the server has for an answer while the path is in doubt."""
 
 DISPELLED_FOR = 2.0

@@ -298,7 +298,7 @@ class Session:
             if state == "on":
                 result.append(commands.StopMedia(kind))
             self.media[kind] = "off"
-        return result + self._prepare(self.name)
+        return result
 
     def _leave(self) -> list[Command]:
         if self.phase != "active":
