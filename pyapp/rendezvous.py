@@ -197,7 +197,7 @@ class Rendezvous:
         if self.state != "present":
             return []
         again = commands.StartTimer(PING, PING_EVERY)
-        if self._is_unanswered:
+        if self._is_unanswered and not self.is_opening:  # the one that is being opened has a deadline of its own
             self._is_unanswered = False
             return [*self.reopen(), again]
         self._is_unanswered = True
@@ -205,7 +205,7 @@ class Rendezvous:
 
     def doubt(self, now: float) -> list[Output]:
         """Find out whether our socket still works, before it is needed."""
-        if self.state != "present":
+        if self.state != "present" or self.is_opening:
             return []
         self._asked_at = now
         self._is_unanswered = True
@@ -221,7 +221,7 @@ class Rendezvous:
 
         After a change of the route an old socket may still receive, and no longer send.
         """
-        if self.state != "present" or not self._delivery.waiting:
+        if self.state != "present" or self.is_opening or not self._delivery.waiting:
             return []
         self._is_unanswered = True
         return [commands.SendSignaling(Ping(0)), commands.StartTimer(PING, FIRST_PATIENCE + 4 * self._round_trip)]

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from tests.lab import servers
 from tests.lab.lab import Lab
 from tests.lab.topology import Place, Site, missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 
 class Attach(Protocol):
@@ -31,6 +33,13 @@ def lab() -> Iterator[Lab]:
         pytest.skip(reason)
     with Lab() as standing:
         yield standing
+
+
+@pytest.fixture(scope="module")
+def config(lab: Lab) -> Iterator[Path]:
+    """Write the console's configuration, with the lab's STUN and TURN servers."""
+    with servers.configuration(lab) as file:
+        yield file
 
 
 @pytest.fixture

@@ -34,12 +34,6 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def config(lab: Lab) -> Iterator[File]:
-    with servers.configuration(lab) as file:
-        yield file
-
-
-@pytest.fixture(scope="module")
 def console(lab: Lab, config: File) -> Iterator[Served]:
     with servers.console(lab, config) as served:
         yield served

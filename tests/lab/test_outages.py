@@ -30,12 +30,6 @@ AWAY = 8.0
 
 
 @pytest.fixture(scope="module")
-def config(lab: Lab) -> Iterator[Path]:
-    with servers.configuration(lab) as file:
-        yield file
-
-
-@pytest.fixture(scope="module")
 def server(lab: Lab, config: Path) -> Iterator[ConsoleServer]:
     with ConsoleServer(lab, config) as standing:
         yield standing

@@ -349,6 +349,13 @@ class TestANewSocketBesideTheOld:
         assert place.is_answering(9.2)
         assert not place.is_answering(9.0 + DISPELLED_FOR)
 
+    def test_is_not_given_up_for_another_because_the_old_one_is_in_doubt(self) -> None:
+        place = present(peer=B)
+        place.doubt(9.0)
+        place.reopen()
+        assert commands.OpenSignaling() not in place.check()
+        assert place.doubt(9.1) == []
+
     def test_is_opened_early_if_the_old_one_answers_no_doubt(self) -> None:
         place = present(peer=B)
         timer = place.doubt(9.0)[1]
