@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from playwright.async_api import BrowserContext, Playwright, async_playwright
+from playwright.async_api import BrowserContext, Error, Playwright, async_playwright
 
 from backend.settings import Settings
 from backend.web import serving
@@ -247,17 +247,16 @@ async def measure(rounds: int) -> dict[tuple[str, str], list[Visit]]:
             for number in range(rounds):
                 for page in PAGES:
                     profile = f"{scratch}/{page}-{number}"
-                    context = await launched(playwright, profile)
-                    for kind in ("cold", "warm"):
-                        found.setdefault((page, kind), []).append(await visit(context, addresses[page]))
-                    await context.close()
-                    context = await launched(playwright, profile)
-                    found.setdefault((page, "restart"), []).append(await visit(context, addresses[page]))
-                    await context.close()
-                    context = await launched(playwright, f"{profile}-slow")
-                    result = await visit(context, addresses[page], slow=True)
-                    found.setdefault((page, "20 Mbit/s"), []).append(result)
-                    await context.close()
+                    for kinds, place in ((("cold", "warm"), ""), (("restart",), ""), (("20 Mbit/s",), "-slow")):
+                        context = await launched(playwright, profile + place)
+                        for kind in kinds:
+                            try:
+                                result = await visit(context, addresses[page], slow=bool(place))
+                            except Error as error:
+                                error.add_note(f"round {number + 1}: {page}, {kind}")
+                                raise
+                            found.setdefault((page, kind), []).append(result)
+                        await context.close()
                 print(f"round {number + 1} of {rounds}", flush=True)
     return found
 
