@@ -102,7 +102,8 @@ class Assets:
         content = {path: file.read_bytes() for path, file in files.items()}
         if name == "console":
             content = {"console.marshal": _archive(content)}
-        group = f"{name}-{_digest(content)}"
+        # Another name than a build of the same content gives: the build would find its folder there, uncompressed.
+        group = f"{name}-{_digest(content | {'live': b''})}"
         if not (self._folder / group).is_dir():
             unfinished = Path(tempfile.mkdtemp(prefix=".new-", dir=self._folder))
             for path, data in content.items():

@@ -254,13 +254,23 @@ class TurnServer:
             return f"turns:127.0.0.1:{self.tls_port}?transport=tcp"
         return f"turn:127.0.0.1:{self.port}?transport={protocol}"
 
-    def configuration(self, folder: Path, *, protocol: str = "udp", secret: str | None = None) -> Path:
-        """Write a configuration file for the console that names this server alone."""
+    def configuration(
+        self, folder: Path, *, protocol: str = "udp", secret: str | None = None, ttl: int | None = None
+    ) -> Path:
+        """Write a configuration file for the console that names this server alone. `ttl` in seconds."""
         path = folder / f"ice-{protocol}.toml"
         path.write_text(
             f'[[server]]\nname = "test-turn"\nurls = ["{self.url(protocol)}"]\nsecret = "{secret or self.secret}"\n'
+            + (f"ttl = {ttl}\n" if ttl else "")
         )
         return path
+
+    def allocations(self) -> list[str]:
+        """Return the user name of each relay that was made, in order: when the credentials expire, and whose they are.
+
+        coturn 4.6 writes `session N: new, realm=<R>, username=<U>, lifetime=S`.
+        """
+        return re.findall(r"session \d+: new, realm=<[^>]*>, username=<([^>]*)>", self.log)
 
 
 def free_port() -> int:

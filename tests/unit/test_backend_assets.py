@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from backend.assets import Assets
+from backend.assets import Assets, _digest
 from backend.web import Serving
 from tests.unit.conftest import GROUPS
 
@@ -72,6 +72,16 @@ def test_a_change_taken_back_leads_back_to_the_same_names(server_root: Path) -> 
     assert groups(server_root) != before
     style.write_text(text)
     assert groups(server_root) == before
+
+
+def test_what_is_newer_than_the_build_leaves_its_name_to_the_next_build(server_root: Path) -> None:
+    style = server_root / "static/console.css"
+    style.write_text("body { margin: 0 }")
+    live = groups(server_root)["page"]
+    # As `group` of `.ci/runtime/build.mjs` names it: sorted, hashed, and not written if the folder is there already.
+    files = sorted(file for file in style.parent.rglob("*.*") if file.suffix in (".css", ".mjs", ".svg"))
+    built = _digest({file.relative_to(style.parent).as_posix(): file.read_bytes() for file in files})
+    assert live != f"page-{built}"
 
 
 def test_a_new_build_is_taken_without_a_restart(server_root: Path) -> None:
