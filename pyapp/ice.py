@@ -123,6 +123,11 @@ class IceConfiguration:
         if self.policy not in ("all", "relay"):
             raise IceError("iceTransportPolicy: must be 'all' or 'relay'")
 
+    @property
+    def has_relays(self) -> bool:
+        """Whether a server can relay."""
+        return any(parse_ice_url(url).is_turn for server in self.servers for url in server.urls)
+
     def preferring(self, suspected: frozenset[str]) -> "IceConfiguration":
         """Return this configuration with relays on the hosts `suspected` last, and the others twice.
 
@@ -146,6 +151,15 @@ class IceConfiguration:
             if (urls := tuple(url for url in server.urls if parse_ice_url(url).transport != "udp"))
         )
         return replace(self, policy="relay", servers=servers or self.servers)
+
+    def without_relays(self) -> "IceConfiguration":
+        """Return this configuration with no relays, and their servers asked for reflexive addresses alone.
+
+        A TURN server over UDP is a STUN server at the same address and port (RFC 8656, section 2).
+        """
+        urls = (parse_ice_url(text) for server in self.servers for text in server.urls)
+        stun = dict.fromkeys(f"stun:{url.host}:{url.port}" for url in urls if url.transport == "udp")
+        return replace(self, servers=(IceServer(tuple(stun)),) if stun else ())
 
     def server_name(self, url: str) -> str:
         """Return the operator's name for the server at `url`, else the URL's host, else nothing."""

@@ -69,7 +69,8 @@ class Description:
 
     `exchange` counts the sender's offers from 1; an answer repeats the number of its offer, so that an answer to an
     older offer is known for what it is. `generation` counts the ICE restarts that were offered so far, by either side:
-    the one that this exchange begins, or goes on with; both sides take it over.
+    the one that this exchange begins, or goes on with; both sides take it over. `relays` says whether the sender
+    gathers relay candidates for it; who answers does the same.
     """
 
     kind: ClassVar[str] = "description"
@@ -77,6 +78,7 @@ class Description:
     sdp: str
     exchange: int
     generation: int = 0
+    relays: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what no `setRemoteDescription` would take."""

@@ -58,6 +58,8 @@ class Negotiation:
     state: NegotiationState = "stable"
     ice_generation: int = 0
     """The ICE generation of the last exchange: how many restarts were offered until then, by either side."""
+    gathers_relays: bool = True
+    """Whether relay candidates are gathered, at both sides: the last offer says so."""
     _needed: bool = False
     _attempt: int = 0
     _exchange: int = 0
@@ -140,6 +142,7 @@ class Negotiation:
         self._attempt += 1  # what is still being set will have been rolled back by the time it is reported
         self._remote_exchange = message.exchange
         self._generation = message.generation
+        self.gathers_relays = message.relays
         self._latest_generation = max(self._latest_generation, message.generation)
         self._to_answer = description
         return [commands.SetRemoteDescription(description)]
@@ -203,7 +206,8 @@ class Negotiation:
         ready = [entry for entry in self._unsent if entry.username_fragment in self._local_fragments]
         # What is left belonged to an offer that was rolled back: nobody will ever ask for it.
         self._unsent.clear()
-        message = Description(description.type, self._with_settled_role(description), exchange, self._generation)
+        sdp = self._with_settled_role(description)
+        message = Description(description.type, sdp, exchange, self._generation, self.gathers_relays)
         return [ToPeer(message), *(ToPeer(candidate) for candidate in ready)]
 
     def _with_settled_role(self, description: events.SessionDescription) -> str:

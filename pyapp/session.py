@@ -38,6 +38,7 @@ MediaState: TypeAlias = Literal["off", "starting", "on"]
 
 STATS, STATS_SETTLED, JOURNAL, FIRST_OFFER = "stats", "stats-settled", "journal", "first-offer"
 ICE_CONFIGURATION, DIRECT, CUT_SHORT, RENEW = "ice-configuration", "direct-path", "cut-short", "renew"
+RELEASE = "release-relays"
 
 STATS_AGAIN = 0.2
 """Seconds before the path is looked for again while the browser names no selected pair."""
@@ -56,6 +57,10 @@ FIRST_OFFER_AFTER = 3.0
 
 FIRST_DIRECT_AFTER, LAST_DIRECT_AFTER = 60.0, 1800.0
 """Seconds on a relay before a direct path is looked for again, doubling from the first to the last."""
+
+RELEASE_AFTER = 900.0
+"""Seconds on a direct path after which the relays that were gathered beside it are given up, by an ICE restart without
+them: nothing else makes a browser give them up. By then the network has shown that it stays as it is."""
 
 CUT_SHORT_AFTER = 1.5
 """Seconds on a relay before a gathering that was cut short is made up for."""
@@ -84,6 +89,7 @@ CONNECTION_TIMERS = (
     DIRECT,
     CUT_SHORT,
     RENEW,
+    RELEASE,
     head_start.TIMER,
     *recovery.TIMERS,
 )
@@ -196,7 +202,7 @@ class Session:
             case events.HangUpRequested():
                 return self._hang_up()
             case events.RestartRequested():
-                return self._restart("asked for by the person")
+                return [*self._with_relays(), *self._restart("asked for by the person")]
             case events.NetworkChanged():
                 return self._network_changed(event)
             case events.VisibilityChanged(hidden):
@@ -400,7 +406,7 @@ class Session:
             result.append(commands.StartTimer(ICE_CONFIGURATION, after))
         if self.connection is None:
             return result + self._new_connection()
-        result.append(commands.SetConfiguration(self._ranked(self.configuration)))
+        result += self._set_configuration()
         report, health = self.connection.report, self.connection.recovery
         is_renewal, self._is_renewing = self._is_renewing, False
         if is_renewal and report and report.local.type == "relay" and health.state == "healthy":
@@ -501,7 +507,9 @@ class Session:
         if isinstance(message, Description):
             self._note("<", "description", message.type, exchange=message.exchange)
             self.connection.reach.heard_in(message.sdp)
-            return self._negotiation_did(agreed.remote_description(message)) + self._answer_anew(message)
+            had_relays = agreed.gathers_relays
+            result = self._negotiation_did(agreed.remote_description(message)) + self._answer_anew(message)
+            return result if agreed.gathers_relays == had_relays else [*self._set_configuration(), *result]
         if isinstance(message, RelaySuspected):
             self._note("<", "relay-suspected", f"the other side suspects the relay {message.url}", url=message.url)
             return self._suspect_relay(message.url)
@@ -684,8 +692,11 @@ class Session:
         agreed = connection.negotiation
         if agreed.state == "stable" and report.local.username_fragment in agreed.fragments[0]:
             result += self._recovery(lambda health: health.proven(agreed.ice_generation, self._now))
-        if report.path == "relay" and self.policy == "all" and not agreed.polite:
-            result.append(commands.StartTimer(DIRECT, self._direct_after, only_if_idle=True))
+        if self.policy == "all" and not agreed.polite:
+            if report.path == "relay":
+                result.append(commands.StartTimer(DIRECT, self._direct_after, only_if_idle=True))
+            elif agreed.gathers_relays:
+                result.append(commands.StartTimer(RELEASE, RELEASE_AFTER, only_if_idle=True))
         was_cut_short = connection.reach.was_cut_short(report, agreed.fragments[1])
         if was_cut_short and self.policy == "all" and not connection.has_made_up:
             connection.has_made_up = True
@@ -788,7 +799,7 @@ class Session:
         except IceError:  # the other side says anything; and a browser may not say which relay it uses
             return []
         self._suspected |= {host}
-        return [commands.SetConfiguration(self._ranked(self.configuration)), self._fetch_command()]
+        return [*self._set_configuration(), self._fetch_command()]
 
     def _relay_answered(self, url: str) -> None:
         host = parse_ice_url(url).host
@@ -799,12 +810,28 @@ class Session:
     def _ranked(self, configuration: IceConfiguration) -> IceConfiguration:
         return configuration.preferring(self._suspected)
 
+    def _set_configuration(self) -> list[Command]:
+        """Give the browser the configuration for the next gathering."""
+        if self.configuration is None or self.connection is None:
+            return []
+        agreed = self.connection.negotiation
+        usual = self._ranked(self.configuration) if agreed.gathers_relays else self.configuration.without_relays()
+        return [commands.SetConfiguration(usual)]
+
+    def _with_relays(self) -> list[Command]:
+        """Gather relays again, if they were given up."""
+        if self.connection is None or self.connection.negotiation.gathers_relays:
+            return []
+        self.connection.negotiation.gathers_relays = True
+        return self._set_configuration()
+
     def _attempt(self, rung: recovery.Rung, number: int) -> list[Command]:
         if self.connection is None or self.configuration is None or self.place is None:
             return []
         if self.place.peer_is_away and number > ATTEMPTS_WITHOUT_PEER:
             return self._rendezvous_did(self.place.forget())
         self._note("=", "attempt", f"attempt {number}: {rung}", rung=rung, number=number)
+        self.connection.negotiation.gathers_relays = True
         configuration = self._ranked(self.configuration)
         match rung:
             case "new-connection":
@@ -856,8 +883,19 @@ class Session:
         if connection.report.path == "direct":
             return []
         # The last rung that was tried may have left relays alone in the browser's configuration.
-        usual = [commands.SetConfiguration(self._ranked(self.configuration))] if self.configuration else []
-        return [*usual, *self._restart("looking for a direct path")]
+        return [*self._set_configuration(), *self._restart("looking for a direct path")]
+
+    def _release_relays(self) -> list[Command]:
+        """Give up the relays of a connection that does not need them, at both sides."""
+        connection = self.connection
+        if connection is None or connection.report is None or connection.report.path != "direct":
+            return []
+        agreed = connection.negotiation
+        is_quiet = connection.recovery.state == "healthy" and agreed.state == "stable" and self._signaling_is_there
+        if not is_quiet or self.configuration is None or not self.configuration.has_relays:
+            return []
+        agreed.gathers_relays = False
+        return [*self._set_configuration(), *self._restart("the relays are not needed")]
 
     # Timers and the journal.
 
@@ -879,6 +917,7 @@ class Session:
             CUT_SHORT: self._look_for_direct_path,
             head_start.TIMER: self._head_start_over,
             RENEW: self._renew_again,
+            RELEASE: self._release_relays,
             ICE_CONFIGURATION: self._fetch_configuration,
             recovery.BEAT: lambda: self._recovery(lambda health: health.beat(self._now)),
             recovery.SILENCE: lambda: self._recovery(lambda health: health.silent(self._now)),

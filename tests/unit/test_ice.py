@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -180,6 +181,18 @@ class TestConfiguration:
 
     def test_does_not_show_credentials_in_a_repr(self) -> None:
         assert "secret" not in repr(CONFIGURATIONS[2])
+
+    def test_without_relays_asks_their_servers_for_addresses_over_udp(self) -> None:
+        relays = IceServer(
+            ("turn:a.example:3478", "turn:a.example:3478?transport=tcp", "turns:a.example:443"), "u", "c"
+        )
+        both = IceConfiguration((relays, IceServer(("stun:b.example",))), lifetime=60.0)
+        assert both.has_relays
+        assert not both.without_relays().has_relays
+        assert both.without_relays() == replace(
+            both, servers=(IceServer(("stun:a.example:3478", "stun:b.example:3478")),)
+        )
+        assert IceConfiguration((IceServer(("turns:a.example:443",), "u", "c"),)).without_relays().servers == ()
 
     @pytest.mark.parametrize(
         ("url", "name"),

@@ -1,7 +1,7 @@
 """The core as lists of events; two cores joined by a server and networks are in test_world.py."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from unittest.mock import ANY
 
@@ -12,7 +12,7 @@ from pyapp.commands import Command
 from pyapp.console import present
 from pyapp.delivery import Frame, MediaShared, decode_frame, encode_frame
 from pyapp.events import Event
-from pyapp.heartbeat import Beat, decode_beat
+from pyapp.heartbeat import Beat, Pulse, decode_beat
 from pyapp.ice import IceConfiguration, IceServer
 from pyapp.messages import (
     MAX_JOURNAL_ENTRIES,
@@ -40,6 +40,8 @@ from pyapp.session import (
     FIRST_OFFER_AFTER,
     ICE_CONFIGURATION,
     JOURNAL,
+    RELEASE,
+    RELEASE_AFTER,
     STATS,
     STATS_EVERY,
     STATS_SETTLED,
@@ -584,6 +586,75 @@ class TestAGatheringThatWasCutShort:
 
     def test_is_none_where_only_relays_are_wanted(self) -> None:
         assert CUT_SHORT not in self.relayed(self.RELAY, policy="relay").timers
+
+
+class TestTheRelaysOfADirectConnection:
+    """Only an ICE restart makes a browser give them up."""
+
+    LEAN = commands.SetConfiguration(CONFIGURATION.without_relays())
+    FULL = commands.SetConfiguration(CONFIGURATION)
+
+    def released(self) -> Core:
+        core = connected()
+        assert core.timers[RELEASE] == RELEASE_AFTER
+        # The heartbeat is there to say that the path is well.
+        core.do(events.ChannelReceived("heartbeat", Pulse().next_beat(core.now, due=0.1, generation=0).encode()))
+        assert beside_beats(core.do(events.TimerFired(RELEASE))) == [self.LEAN, commands.RestartIce()]
+        core.do(events.NegotiationNeeded())
+        (offer,) = sent(core.do(offer_set("l2", 2)))
+        assert isinstance(offer, Description)
+        assert not offer.relays
+        (answer,) = core.peer_says(Description("answer", sdp("r2"), 2, 1, relays=False))
+        assert isinstance(answer, commands.SetRemoteDescription)
+        core.do(events.RemoteDescriptionSet(answer.description))
+        return core
+
+    def test_are_given_up_after_a_while_and_once(self) -> None:
+        core = self.released()
+        core.do(SAMPLED)
+        assert RELEASE not in core.timers
+
+    def test_are_given_up_by_the_other_side_as_well(self) -> None:
+        core = connected()
+        outputs = core.peer_says(Description("offer", sdp("r2"), 1, 1, relays=False))
+        assert outputs[:2] == [self.LEAN, commands.SetRemoteDescription(ANY)]
+        assert isinstance(outputs[1], commands.SetRemoteDescription)
+        (set_local,) = core.do(events.RemoteDescriptionSet(outputs[1].description))
+        assert isinstance(set_local, commands.SetLocalDescription)
+        described = events.SessionDescription("answer", sdp("l2"))
+        (answer,) = sent(core.do(events.LocalDescriptionSet(set_local.attempt, described)))
+        assert isinstance(answer, Description)
+        assert not answer.relays
+
+    def test_are_back_with_the_first_offer_of_the_other_side_that_asks_for_them(self) -> None:
+        core = self.released()
+        outputs = core.peer_says(Description("offer", sdp("r3"), 1, 2))
+        assert outputs[:2] == [self.FULL, commands.SetRemoteDescription(ANY)]
+
+    @pytest.mark.parametrize("event", [DISCONNECTED, events.RestartRequested()])
+    def test_are_back_with_the_first_restart_that_has_another_reason(self, event: Event) -> None:
+        core = self.released()
+        core.now += 3.0  # without a beat: the browser's bad news is believed
+        outputs = core.do(event)
+        assert outputs.index(self.FULL) < outputs.index(commands.RestartIce())
+        core.do(events.NegotiationNeeded())
+        (offer,) = sent(core.do(offer_set("l3", 3)))
+        assert isinstance(offer, Description)
+        assert offer.relays
+
+    def test_stay_while_anything_else_goes_on(self) -> None:
+        core = lost()
+        assert core.do(events.TimerFired(RELEASE)) == []
+
+    def test_stay_if_they_are_in_use(self) -> None:
+        core = connected()
+        core.do(events.StatsSampled(stats_of(("l1", "r1"), candidateType="relay", relayProtocol="udp", url=TURN)))
+        assert core.do(events.TimerFired(RELEASE)) == []
+
+    def test_are_none_where_no_server_relays(self) -> None:
+        core = connected()
+        core.do(events.IceConfigurationReceived(replace(CONFIGURATION, servers=())))
+        assert core.do(events.TimerFired(RELEASE)) == []
 
 
 class TestHangingUp:

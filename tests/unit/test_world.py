@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from backend.ice_servers import ConfiguredServer
 from pyapp import events
 from pyapp.console import present
-from pyapp.session import DIRECT, FIRST_DIRECT_AFTER
+from pyapp.session import DIRECT, FIRST_DIRECT_AFTER, RELEASE_AFTER
 from tests.unit.world import Page, World
 
 LAN, WAN = 0.001, 0.05
@@ -157,6 +157,18 @@ class TestEveryRow:
         assert present(current.a.session).path == present(current.b.session).path == "direct"
         assert current.a.session.connection
         assert current.a.session.connection.negotiation.ice_generation == 1
+
+    def test_relays_beside_a_direct_path_are_given_up_until_it_is_lost(self) -> None:
+        current = World(random.Random(0), delay=LAN, relays=RELAYS).connected()
+        current.run(RELEASE_AFTER + 5.0)
+        current.rest()
+        agreed = [page.session.connection.negotiation for page in (current.a, current.b) if page.session.connection]
+        assert [(side.gathers_relays, side.ice_generation) for side in agreed] == [(False, 1)] * 2
+        current.unplug("b")
+        current.after(3.0, partial(current.plug, "b"))
+        current.run(8.0)
+        current.rest()
+        assert [side.gathers_relays for side in agreed] == [True] * 2
 
 
 class TestOldPathsThatComeBack:

@@ -20,12 +20,15 @@ from pyapp.commands import Command, PeerCommand
 from pyapp.console import page_state
 from pyapp.events import ChannelLabel, Event
 from pyapp.ice import IceConfiguration, parse_ice_url, username_fragments
-from pyapp.session import DIRECT, ICE_CONFIGURATION, JOURNAL, RENEW, STATS, Session
+from pyapp.session import DIRECT, ICE_CONFIGURATION, JOURNAL, RELEASE, RENEW, STATS, Session
 from tests.unit.fakes import ConnectedPeerConnection, FakeServer, Line, Sockets, stats_of
 
 A, B, C = "a" * 32, "b" * 32, "c" * 32
 
-CONSTANT_TIMERS = {STATS, JOURNAL, ICE_CONFIGURATION, DIRECT, RENEW, recovery.BEAT, recovery.SILENCE, rendezvous.PING}
+CONSTANT_TIMERS = {
+    *(STATS, JOURNAL, ICE_CONFIGURATION, DIRECT, RELEASE, RENEW),
+    *(recovery.BEAT, recovery.SILENCE, rendezvous.PING),
+}
 """Timers that are armed although nothing is amiss."""
 
 CHECKS_EVERY = 0.25
