@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from pyapp import commands, events, head_start, negotiation, recovery, rendezvous
+from pyapp import commands, events, head_start, hold_off, negotiation, recovery, rendezvous
 from pyapp.commands import Command
 from pyapp.conversation import TIMER as CONVERSATION
 from pyapp.conversation import Conversation, MessageRefusedError
@@ -17,6 +17,7 @@ from pyapp.delivery import DeliveryFullError, MediaShared
 from pyapp.diagnostics import Gathering, Journal, PathReport, candidate_data, candidate_words, path_report
 from pyapp.events import Event, MediaKind
 from pyapp.head_start import HeadStart
+from pyapp.hold_off import HoldOff
 from pyapp.ice import IceConfiguration, IceError, parse_ice_url
 from pyapp.messages import (
     Description,
@@ -91,6 +92,7 @@ CONNECTION_TIMERS = (
     RENEW,
     RELEASE,
     head_start.TIMER,
+    hold_off.TIMER,
     *recovery.TIMERS,
 )
 
@@ -114,6 +116,7 @@ class Connection:
     """When the journal had the last sample."""
     gathering: Gathering = field(default_factory=Gathering)
     head_start: HeadStart = field(default_factory=HeadStart)
+    hold_off: HoldOff = field(default_factory=HoldOff)
     reach: Reach = field(default_factory=Reach)
 
     @property
@@ -507,19 +510,30 @@ class Session:
         if isinstance(message, Description):
             self._note("<", "description", message.type, exchange=message.exchange)
             self.connection.reach.heard_in(message.sdp)
-            had_relays = agreed.gathers_relays
-            result = self._negotiation_did(agreed.remote_description(message)) + self._answer_anew(message)
-            return result if agreed.gathers_relays == had_relays else [*self._set_configuration(), *result]
+            return self._peer_described(self.connection, message)
         if isinstance(message, RelaySuspected):
             self._note("<", "relay-suspected", f"the other side suspects the relay {message.url}", url=message.url)
             return self._suspect_relay(message.url)
         data = candidate_data(message)
         self._note("<", "candidate-remote", candidate_words(data), **data)
         self.connection.reach.heard(message)
+        if self.connection.hold_off.holds(message, str(data.get("type"))):
+            return []
         result = self._negotiation_did(agreed.remote_candidate(message))
         if self.connection.report is not None:
             # The candidate of the pair in use may become known for what it is, without an event.
             result.append(commands.StartTimer(STATS_SETTLED, STATS_SETTLED_AFTER))
+        return result
+
+    def _peer_described(self, connection: Connection, message: Description) -> list[Command]:
+        agreed = connection.negotiation
+        had_relays, old = agreed.gathers_relays, agreed.fragments[0]
+        result = self._negotiation_did(agreed.remote_description(message)) + self._answer_anew(message)
+        if agreed.gathers_relays != had_relays:
+            result = [*self._set_configuration(), *result]
+        if connection.established and agreed.state == "answering" and message.generation > agreed.ice_generation:
+            connection.hold_off.begin(old)
+            result.append(commands.StartTimer(hold_off.TIMER, hold_off.MOST))
         return result
 
     # The RTCPeerConnection.
@@ -592,7 +606,12 @@ class Session:
                 if connection.head_start.holds(candidate, data, connection.report):
                     after = head_start.HEAD_START + (connection.recovery.pulse.round_trip.smoothed or 0.0)
                     return [commands.StartTimer(head_start.TIMER, after, only_if_idle=True)]
-                return self._negotiation_did(agreed.local_candidate(candidate))
+                result = self._negotiation_did(agreed.local_candidate(candidate))
+                if connection.hold_off.ends_with(candidate, str(data.get("type"))):
+                    # Both sides then check at the same time.
+                    trip = (connection.recovery.pulse.round_trip.smoothed or 0.0) / 2
+                    result.append(commands.StartTimer(hold_off.TIMER, trip))
+                return result
             case events.LocalCandidatesEnded():
                 self._note(">", "candidate-local", "end of candidates", end=True)
                 if connection.head_start.holds_end():
@@ -641,6 +660,14 @@ class Session:
             for candidate in self.connection.head_start.over():
                 told = agreed.local_candidates_ended() if candidate is None else agreed.local_candidate(candidate)
                 result += self._negotiation_did(told)
+        return result
+
+    def _hold_off_over(self) -> list[Command]:
+        result: list[Command] = []
+        if self.connection is not None:
+            agreed = self.connection.negotiation
+            for candidate in self.connection.hold_off.over():
+                result += self._negotiation_did(agreed.remote_candidate(candidate))
         return result
 
     def _connection_is(self, connection: Connection, value: str) -> list[Command]:
@@ -916,6 +943,7 @@ class Session:
             DIRECT: self._look_again_for_direct_path,
             CUT_SHORT: self._look_for_direct_path,
             head_start.TIMER: self._head_start_over,
+            hold_off.TIMER: self._hold_off_over,
             RENEW: self._renew_again,
             RELEASE: self._release_relays,
             ICE_CONFIGURATION: self._fetch_configuration,

@@ -20,6 +20,8 @@ import pytest
 import trustme
 from playwright.sync_api import Browser, BrowserContext, BrowserType, ConsoleMessage, Page, expect
 
+from tests.lab.coturn import Allocations, count_allocations
+
 ROOT = Path(__file__).parents[2]
 CHROMIUM_ARGS = [
     "--no-sandbox",
@@ -191,6 +193,20 @@ def browser(browser_type: BrowserType) -> Iterator[Browser]:
     chromium.close()
 
 
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Return a copy of the sources, which a test may change, with the runtime that is prepared."""
+    root = tmp_path / "checkout"
+    for folder in ("backend", "pyapp", "static"):
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("index.html", "server.py", "build/assets/manifest.json"):
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / file, root / file)
+    for group in json.loads((root / "build/assets/manifest.json").read_text())["groups"].values():
+        (root / "build/assets" / group).symlink_to(ROOT / "build/assets" / group)
+    return root
+
+
 @dataclass
 class Operator:
     """A person at a page of their own: own profile, own tab."""
@@ -265,12 +281,9 @@ class TurnServer:
         )
         return path
 
-    def allocations(self) -> list[str]:
-        """Return the user name of each relay that was made, in order: when the credentials expire, and whose they are.
-
-        coturn 4.6 writes `session N: new, realm=<R>, username=<U>, lifetime=S`.
-        """
-        return re.findall(r"session \d+: new, realm=<[^>]*>, username=<([^>]*)>", self.log)
+    def allocations(self) -> Allocations:
+        """Return what its log tells of relays."""
+        return count_allocations(self.log)
 
 
 def free_port() -> int:

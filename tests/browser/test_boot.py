@@ -1,8 +1,6 @@
 """How the page starts: nothing comes late, a missing module works all the same, and what is said when it cannot."""
 
-import json
 import re
-import shutil
 from pathlib import Path
 
 import pytest
@@ -204,26 +202,18 @@ def test_what_was_asked_too_early_is_asked_again(console: Console, open_page: Op
 
 
 def test_a_change_under_pyapp_is_there_at_the_next_reload(
-    start_console: StartConsole, open_page: OpenPage, tmp_path: Path
+    start_console: StartConsole, open_page: OpenPage, checkout: Path
 ) -> None:
     """No build in between. The page that was loaded before still gets what it was made of."""
-    root = tmp_path / "checkout"
-    for folder in ("backend", "pyapp", "static"):
-        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for file in ("index.html", "server.py", "build/assets/manifest.json"):
-        (root / file).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(ROOT / file, root / file)
-    for group in json.loads((root / "build/assets/manifest.json").read_text())["groups"].values():
-        (root / "build/assets" / group).symlink_to(ROOT / "build/assets" / group)
-    console = start_console("--turn", "off", root=root)
+    console = start_console("--turn", "off", root=checkout)
     before, after = open_page(console.address), open_page(console.address)
-    with (root / "pyapp/main.py").open("a") as main:
+    with (checkout / "pyapp/main.py").open("a") as main:
         main.write('\nwindow.document.body.setAttribute("data-changed", "yes")\n1 / 0\n')
     after.page.reload()
     after.expect_attribute("data-changed", "yes")
     cause = after.page.locator("#cause")
     expect(cause).to_contain_text("ZeroDivisionError")
-    lines = len((root / "pyapp/main.py").read_text().splitlines())
+    lines = len((checkout / "pyapp/main.py").read_text().splitlines())
     assert f'File "pyapp/main.py", line {lines}' in (cause.text_content() or "")
     assert "1 / 0" in (cause.text_content() or ""), "the source of the line"
     after.take_problems(".")

@@ -12,7 +12,7 @@ PYAPP = ROOT / "pyapp"
 LAYERS = (
     {"messages", "ice"},
     {"events", "delivery", "diagnostics"},
-    {"commands", "verdicts", "heartbeat", "head_start", "reach"},
+    {"commands", "verdicts", "heartbeat", "head_start", "hold_off", "reach"},
     {"negotiation", "conversation", "rendezvous", "recovery"},
     {"session"},
     {"console"},

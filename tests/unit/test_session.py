@@ -7,7 +7,7 @@ from unittest.mock import ANY
 
 import pytest
 
-from pyapp import commands, events, recovery, rendezvous
+from pyapp import commands, events, hold_off, recovery, rendezvous
 from pyapp.commands import Command
 from pyapp.console import present
 from pyapp.delivery import Frame, MediaShared, decode_frame, encode_frame
@@ -586,6 +586,41 @@ class TestAGatheringThatWasCutShort:
 
     def test_is_none_where_only_relays_are_wanted(self) -> None:
         assert CUT_SHORT not in self.relayed(self.RELAY, policy="relay").timers
+
+
+class TestTheOtherSidesRestart:
+    """Its candidates are tried when it can try ours, so that neither NAT turns the first checks away."""
+
+    THEIRS = Candidate("candidate:2 1 udp 2 203.0.113.1 9 typ srflx raddr 0.0.0.0 rport 0 ufrag r2", "0", 0, "r2")
+    OURS = Candidate("candidate:2 1 udp 2 203.0.113.2 9 typ srflx raddr 0.0.0.0 rport 0 ufrag l2", "0", 0, "l2")
+    NEAR = Candidate("candidate:1 1 udp 3 192.168.1.2 9 typ host", "0", 0, "r2")
+
+    def restarted(self) -> Core:
+        core = connected()
+        apply = core.peer_says(Description("offer", sdp("r2"), 1, 1))[0]
+        assert isinstance(apply, commands.SetRemoteDescription)
+        assert core.timers[hold_off.TIMER] == hold_off.MOST
+        (set_local,) = core.do(events.RemoteDescriptionSet(apply.description))
+        assert isinstance(set_local, commands.SetLocalDescription)
+        core.do(events.LocalDescriptionSet(set_local.attempt, events.SessionDescription("answer", sdp("l2"))))
+        assert commands.AddIceCandidate(self.NEAR) in core.peer_says(self.NEAR)
+        assert core.peer_says(self.THEIRS) == []
+        return core
+
+    def test_waits_until_the_other_side_knows_where_we_are(self) -> None:
+        core = self.restarted()
+        core.do(events.LocalCandidate(self.OURS, "stun:s.example:3478"))
+        assert core.timers[hold_off.TIMER] < hold_off.MOST
+        assert core.do(events.TimerFired(hold_off.TIMER)) == [commands.AddIceCandidate(self.THEIRS)]
+
+    def test_does_not_wait_long(self) -> None:
+        core = self.restarted()
+        assert core.do(events.TimerFired(hold_off.TIMER)) == [commands.AddIceCandidate(self.THEIRS)]
+
+    def test_waits_for_nothing_while_there_is_no_path_to_look_well(self) -> None:
+        core = negotiated()
+        core.peer_says(Description("offer", sdp("r2"), 1, 1))
+        assert hold_off.TIMER not in core.timers
 
 
 class TestTheRelaysOfADirectConnection:

@@ -1,0 +1,64 @@
+"""What a session holds at a real coturn, and for how long."""
+
+import re
+import time
+from pathlib import Path
+
+from tests.browser.conftest import OpenPage, StartConsole, TurnServer, pair, wait_until
+
+TTL = 8
+
+
+def _expiries(server: TurnServer) -> list[int]:
+    """Return when the credentials expire for which relays were made: Unix times, in order."""
+    return sorted({int(name.partition(":")[0]) for name in server.allocations().users})
+
+
+def test_a_relayed_session_moves_to_new_credentials_before_the_old_ones_expire(
+    start_console: StartConsole, open_page: OpenPage, turn_server: TurnServer, tmp_path: Path
+) -> None:
+    console = start_console("--config", str(turn_server.configuration(tmp_path, ttl=TTL)))
+    first, second = pair(console, open_page, session="credentials", query="&policy=relay")
+    [before, *_] = _expiries(turn_server)
+    generation = int(first.attribute("data-ice-generation"))
+    first.send("with the first credentials")
+    for operator in (first, second):
+        operator.expect_generation(generation + 1)
+    wait_until(lambda: _expiries(turn_server)[-1] > before, "coturn gave a relay for credentials that expire later")
+    assert time.time() < before, "the session moved only after the first credentials had expired"
+    # Beyond the life of the first: what the session is on now are relays of later credentials.
+    wait_until(lambda: time.time() > before + 1, "the first credentials have expired")
+    second.send("with the second credentials")
+    second.expect_state("connected")
+    first.expect_received(["with the second credentials"])
+    second.expect_received(["with the first credentials"])
+    for operator in (first, second):
+        operator.expect_attribute("data-path", "relay")
+        assert operator.page.evaluate("peerConnections.length") == 1
+
+
+def test_a_direct_connection_gives_its_relays_up(
+    start_console: StartConsole, open_page: OpenPage, turn_server: TurnServer, tmp_path: Path, checkout: Path
+) -> None:
+    source = checkout / "pyapp/session.py"
+    changed, count = re.subn(r"^RELEASE_AFTER = .*$", "RELEASE_AFTER = 1.0", source.read_text(), flags=re.MULTILINE)
+    assert count == 1
+    source.write_text(changed)
+    console = start_console("--config", str(turn_server.configuration(tmp_path)), root=checkout)
+    first, second = pair(console, open_page, session="lean")
+    for operator in (first, second):
+        operator.expect_attribute("data-path", "direct")
+        operator.expect_generation(1)
+    assert turn_server.allocations().made >= 1
+    # Chromium keeps the ports of an older ICE generation for half a minute.
+    wait_until(
+        lambda: (found := turn_server.allocations()).ended == found.made, "coturn was told to end all", seconds=90
+    )
+    first.send("and yet it works")
+    second.expect_received(["and yet it works"])
+    assert turn_server.allocations().made == turn_server.allocations().ended
+    # What is lost later is looked for with relays again.
+    second.page.locator("#restart-ice").click()
+    wait_until(lambda: (found := turn_server.allocations()).made > found.ended, "coturn has given relays again")
+    for operator in (first, second):
+        operator.expect_generation(2)
