@@ -6,7 +6,8 @@ The specification's three flags are one state here:
     making-offer      -> have-local-offer    the offer is set, and sent
     have-local-offer  -> applying-answer     `setRemoteDescription(answer)` was called ("isSettingRemoteAnswerPending")
     applying-answer   -> stable
-    any but answering -> answering           an offer came; an own offer is rolled back if this side is polite
+    any but answering -> answering           an offer came; an own offer is rolled back if this side is polite,
+                                             an own first offer with its `RTCPeerConnection`
     answering         -> stable              the answer is set, and sent
 
 Two rules for candidates: ours leave after the description that they belong to, theirs are applied after it. An ICE
@@ -43,7 +44,16 @@ class Ignored:
     why: str
 
 
-Output: TypeAlias = Command | ToPeer | Ignored
+@dataclass(frozen=True, slots=True)
+class BegunAnew:
+    """Our first offer crossed the other side's: put a new `RTCPeerConnection` in the place of the one that made it.
+
+    Chromium may gather nothing any more after a first offer was rolled back while its gathering began. Nothing is lost
+    with a connection that nothing was agreed for.
+    """
+
+
+Output: TypeAlias = Command | ToPeer | Ignored | BegunAnew
 
 
 @dataclass(slots=True)
@@ -134,15 +144,17 @@ class Negotiation:
             self.state = "applying-answer"
             self._dtls_role = {"active": "passive", "passive": "active"}.get(_setup(message.sdp), "")
             return [commands.SetRemoteDescription(description), *self._remote_generation(description)]
-        if self.state in ("making-offer", "have-local-offer") and not self.polite:
+        has_crossed = self.state in ("making-offer", "have-local-offer")
+        if has_crossed and not self.polite:
             return [Ignored("remote offer", "it crossed an own offer, and this is the impolite side")]
+        begun_anew = self._begin_anew() if has_crossed and not self._remote_fragments else []
         self.state = "answering"
         self._attempt += 1  # what is still being set will have been rolled back by the time it is reported
         self._remote_exchange = message.exchange
         self._generation = message.generation
         self._latest_generation = max(self._latest_generation, message.generation)
         self._to_answer = description
-        return [commands.SetRemoteDescription(description)]
+        return [*begun_anew, commands.SetRemoteDescription(description)]
 
     def remote_description_set(self, description: events.SessionDescription) -> list[Output]:
         """`setRemoteDescription()` is done."""
@@ -187,6 +199,11 @@ class Negotiation:
             self._generation = self.ice_generation
             return self._stable()
         return []
+
+    def _begin_anew(self) -> list[Output]:
+        self.initiator = self._needed = False
+        self._local_fragments = frozenset()
+        return [BegunAnew()]
 
     def _count_generation(self, offer: events.SessionDescription) -> None:
         is_first = not self._remote_fragments

@@ -27,7 +27,7 @@ from pyapp.messages import (
     check_session_name,
 )
 from pyapp.messages import Journal as JournalMessage
-from pyapp.negotiation import Ignored, Negotiation, ToPeer
+from pyapp.negotiation import BegunAnew, Ignored, Negotiation, ToPeer
 from pyapp.reach import Reach
 from pyapp.recovery import Attempt, Doubted, Noticed, Recovered, Recovery, Resumed, Suspected
 from pyapp.rendezvous import Joined, PeerArrived, PeerAway, PeerGone, PeerSaid, Refused, Rendezvous
@@ -541,6 +541,10 @@ class Session:
                     result += self._send_to_peer(message)
                 case Ignored(what, why):
                     self._note("=", "ignored", f"{what} left aside: {why}", what=what, why=why)
+                case BegunAnew():
+                    self._note("=", "crossed", "the first offers crossed: a new connection for the other side's")
+                    if self.configuration is not None:
+                        result.append(commands.CreatePeer(self._ranked(self.configuration)))
                 case _:
                     result.append(output)
         return result

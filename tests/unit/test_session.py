@@ -260,6 +260,14 @@ class TestConnecting:
             Description("answer", sdp("l1"), 1)
         ]
 
+    def test_with_first_offers_that_cross_takes_a_new_connection_for_the_other_sides(self) -> None:
+        core = connecting()
+        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened())
+        core.do(Welcome(polite=True, peer=""), offer_set("l1"), PeerJoined(B))
+        create, apply = core.peer_says(Description("offer", sdp("r1"), 1))
+        assert create == commands.CreatePeer(CONFIGURATION)
+        assert isinstance(apply, commands.SetRemoteDescription)
+
     def test_keeps_what_the_other_side_says_until_there_is_a_connection(self) -> None:
         core = connecting()
         core.do(events.SignalingOpened(), Welcome(polite=True, peer=B))
