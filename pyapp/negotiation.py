@@ -81,6 +81,10 @@ class Negotiation:
     _remote_fragments: frozenset[str] = frozenset()
     _retired_fragments: frozenset[str] = frozenset()
     _dtls_role: str = ""
+    _has_answered_first: bool = False
+    """Whether the first offer was the other side's."""
+    _origins: frozenset[str] = frozenset()
+    """Whom the descriptions name as their origin (`o=`): Firefox is "mozilla…", Chromium "-"."""
     _unsent: list[Candidate] = field(default_factory=list)
     _unapplied: list[Candidate] = field(default_factory=list)
 
@@ -88,6 +92,16 @@ class Negotiation:
     def fragments(self) -> tuple[frozenset[str], frozenset[str]]:
         """The `ice-ufrag` values of the latest local and remote descriptions: the ICE generation in use."""
         return self._local_fragments, self._remote_fragments
+
+    @property
+    def leaves_restarts(self) -> bool:
+        """Whether the offers of ICE restarts are the other side's, too, since the first offer was.
+
+        Chromium's ICE role follows the restart's offer, Firefox's stays that of the first. If the other one offers
+        a restart, their roles conflict: Chromium does not check the new pair, and stays with an old one that Firefox
+        leaves.
+        """
+        return self._has_answered_first and len(self._origins) > 1
 
     def needed(self) -> list[Output]:
         """`negotiationneeded`: make an offer now, or when the exchange under way is over."""
@@ -147,7 +161,9 @@ class Negotiation:
         has_crossed = self.state in ("making-offer", "have-local-offer")
         if has_crossed and not self.polite:
             return [Ignored("remote offer", "it crossed an own offer, and this is the impolite side")]
-        begun_anew = self._begin_anew() if has_crossed and not self._remote_fragments else []
+        is_first = not self._remote_fragments
+        self._has_answered_first |= is_first
+        begun_anew = self._begin_anew() if has_crossed and is_first else []
         self.state = "answering"
         self._attempt += 1  # what is still being set will have been rolled back by the time it is reported
         self._remote_exchange = message.exchange
@@ -217,6 +233,7 @@ class Negotiation:
 
     def _send(self, description: events.SessionDescription, exchange: int) -> list[Output]:
         self._local_fragments = username_fragments(description.sdp)
+        self._origins |= _origin(description.sdp)
         ready = [entry for entry in self._unsent if entry.username_fragment in self._local_fragments]
         # What is left belonged to an offer that was rolled back: nobody will ever ask for it.
         self._unsent.clear()
@@ -238,6 +255,7 @@ class Negotiation:
 
     def _remote_generation(self, description: events.SessionDescription) -> list[Output]:
         fragments = username_fragments(description.sdp)
+        self._origins |= _origin(description.sdp)
         self._retired_fragments = (self._retired_fragments | self._remote_fragments) - fragments
         self._remote_fragments = fragments
         ready = [
@@ -258,7 +276,13 @@ class Negotiation:
         self.ice_generation = self._generation
 
 
+_ORIGIN = re.compile(r"^o=(\S+)", re.MULTILINE)
 _SETUP = re.compile(r"^a=setup:(\w+)", re.MULTILINE)
+
+
+def _origin(sdp: str) -> frozenset[str]:
+    """Return the user name of a description's origin (RFC 8866, section 5.2), if it has one."""
+    return frozenset(_ORIGIN.findall(sdp))
 
 
 def _setup(sdp: str) -> str:

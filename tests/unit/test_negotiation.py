@@ -435,6 +435,33 @@ class TestNegotiationNeeded:
         assert agreed.remote_description_set(answer.description) == [commands.SetLocalDescription(2)]
 
 
+class TestTheIceRole:
+    CHROMIUM, FIREFOX = "o=- 1 2 IN IP4 127.0.0.1", "o=mozilla...THIS_IS_SDPARTA-99.0 1 0 IN IP4 0.0.0.0"
+
+    def exchanged(self, local: str, remote: str, *, answers: bool) -> Negotiation:
+        agreed = Negotiation(polite=answers, initiator=not answers)
+        ours, theirs = f"{sdp('l1')}{local}\r\n", f"{sdp('r1')}{remote}\r\n"
+        if answers:
+            (apply,) = agreed.remote_description(Description("offer", theirs, 1))
+            assert isinstance(apply, commands.SetRemoteDescription)
+            agreed.remote_description_set(apply.description)
+            agreed.local_description_set(agreed._attempt, events.SessionDescription("answer", ours))
+        else:
+            agreed.needed()
+            agreed.local_description_set(agreed._attempt, events.SessionDescription("offer", ours))
+            agreed.remote_description(Description("answer", theirs, 1))
+        return agreed
+
+    @pytest.mark.parametrize(("local", "remote"), [(CHROMIUM, FIREFOX), (FIREFOX, CHROMIUM)])
+    def test_of_two_makes_stays_with_who_made_the_first_offer(self, local: str, remote: str) -> None:
+        assert self.exchanged(local, remote, answers=True).leaves_restarts
+        assert not self.exchanged(local, remote, answers=False).leaves_restarts
+
+    @pytest.mark.parametrize("origin", [CHROMIUM, FIREFOX])
+    def test_of_two_of_a_kind_is_either_sides(self, origin: str) -> None:
+        assert not self.exchanged(origin, origin, answers=True).leaves_restarts
+
+
 class TestTheDtlsRole:
     """Firefox answers a later offer with `active` although it is passive, if it made the first one."""
 

@@ -28,6 +28,7 @@ from pyapp.messages import (
     PeerMessage,
     Relay,
     Relayed,
+    RestartWanted,
     ServerMessage,
     Welcome,
 )
@@ -40,6 +41,8 @@ from pyapp.session import (
     FIRST_OFFER_AFTER,
     ICE_CONFIGURATION,
     JOURNAL,
+    RESTART,
+    SETTLES_WITHIN,
     STATS,
     STATS_EVERY,
     STATS_SETTLED,
@@ -378,6 +381,61 @@ class TestConnected:
         core.do(events.RemoteDescriptionSet(apply.description))
         assert present(core.session).ice_generation == 1
         assert core.state == "connected"
+
+    def restarted(self) -> Core:
+        """Return one whose restart was agreed, and is not at work yet."""
+        core = connected()
+        core.do(events.RestartRequested())
+        core.do(events.NegotiationNeeded(), offer_set("l2", 2))
+        (apply,) = core.peer_says(Description("answer", sdp("r2"), 2))
+        assert isinstance(apply, commands.SetRemoteDescription)
+        core.do(events.RemoteDescriptionSet(apply.description))
+        return core
+
+    def test_restarts_again_once_the_last_restart_is_at_work_at_both_ends(self) -> None:
+        """Firefox sends on the generation before the latest one: without a pair of it, its DTLS fails."""
+        core = self.restarted()
+        assert core.do(events.RestartRequested()) == []
+        assert RESTART in core.timers
+        assert core.session.connection is not None
+        health = core.session.connection.recovery
+        health.generation = 1
+        assert core.do(events.TimerFired(RESTART)) == []
+        health.peer_generation = 1
+        assert core.do(events.TimerFired(RESTART)) == [commands.RestartIce()]
+        assert core.do(events.TimerFired(RESTART)) == []
+
+    def test_does_not_wait_for_ever_to_restart_again(self) -> None:
+        core = self.restarted()
+        core.now += SETTLES_WITHIN
+        assert core.do(events.RestartRequested()) == [commands.RestartIce()]
+
+    def test_does_not_restart_twice_for_a_restart_that_came_meanwhile(self) -> None:
+        core = self.restarted()
+        core.do(events.RestartRequested())
+        (apply,) = core.peer_says(Description("offer", sdp("r3"), 1, generation=2))
+        assert isinstance(apply, commands.SetRemoteDescription)
+        answer, *_ = core.do(events.RemoteDescriptionSet(apply.description))
+        assert isinstance(answer, commands.SetLocalDescription)
+        core.do(events.LocalDescriptionSet(answer.attempt, events.SessionDescription("answer", sdp("l3"))))
+        core.now += SETTLES_WITHIN
+        assert core.do(events.TimerFired(RESTART)) == []
+
+    def test_leaves_restarts_to_the_other_side_whose_browser_differs(self) -> None:
+        core = connecting()
+        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened())
+        core.do(Welcome(polite=True, peer=B))
+        (apply,) = core.peer_says(Description("offer", f"{sdp('r1')}o=mozilla 1\r\n", 1))
+        assert isinstance(apply, commands.SetRemoteDescription)
+        (answer,) = core.do(events.RemoteDescriptionSet(apply.description))
+        assert isinstance(answer, commands.SetLocalDescription)
+        core.do(
+            events.LocalDescriptionSet(answer.attempt, events.SessionDescription("answer", f"{sdp('l1')}o=- 1\r\n"))
+        )
+        assert sent(core.do(events.RestartRequested())) == [RestartWanted()]
+
+    def test_restarts_when_the_other_side_asks_for_it(self) -> None:
+        assert connected().peer_says(RestartWanted()) == [commands.RestartIce()]
 
     def test_restarts_when_the_other_side_does(self) -> None:
         core = connected()
