@@ -127,7 +127,14 @@ class RelaySuspected:
             raise MessageError("url", "starts with 'turn:' or 'turns:' (RFC 7065)")
 
 
-PeerMessage: TypeAlias = Description | Candidate | RelaySuspected
+@dataclass(frozen=True, slots=True)
+class RestartWanted:
+    """The sender wants an ICE restart, and leaves the offer to the receiver."""
+
+    kind: ClassVar[str] = "restart-wanted"
+
+
+PeerMessage: TypeAlias = Description | Candidate | RelaySuspected | RestartWanted
 
 
 # Client to server.

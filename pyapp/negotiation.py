@@ -6,7 +6,8 @@ The specification's three flags are one state here:
     making-offer      -> have-local-offer    the offer is set, and sent
     have-local-offer  -> applying-answer     `setRemoteDescription(answer)` was called ("isSettingRemoteAnswerPending")
     applying-answer   -> stable
-    any but answering -> answering           an offer came; an own offer is rolled back if this side is polite
+    any but answering -> answering           an offer came; an own offer is rolled back if this side is polite,
+                                             an own first offer with its `RTCPeerConnection`
     answering         -> stable              the answer is set, and sent
 
 Two rules for candidates: ours leave after the description that they belong to, theirs are applied after it. An ICE
@@ -43,7 +44,16 @@ class Ignored:
     why: str
 
 
-Output: TypeAlias = Command | ToPeer | Ignored
+@dataclass(frozen=True, slots=True)
+class BegunAnew:
+    """Our first offer crossed the other side's: put a new `RTCPeerConnection` in the place of the one that made it.
+
+    Chromium may gather nothing any more after a first offer was rolled back while its gathering began. Nothing is lost
+    with a connection that nothing was agreed for.
+    """
+
+
+Output: TypeAlias = Command | ToPeer | Ignored | BegunAnew
 
 
 @dataclass(slots=True)
@@ -73,6 +83,10 @@ class Negotiation:
     _remote_fragments: frozenset[str] = frozenset()
     _retired_fragments: frozenset[str] = frozenset()
     _dtls_role: str = ""
+    _has_answered_first: bool = False
+    """Whether the first offer was the other side's."""
+    _origins: frozenset[str] = frozenset()
+    """Whom the descriptions name as their origin (`o=`): Firefox is "mozilla…", Chromium "-"."""
     _unsent: list[Candidate] = field(default_factory=list)
     _unapplied: list[Candidate] = field(default_factory=list)
 
@@ -80,6 +94,21 @@ class Negotiation:
     def fragments(self) -> tuple[frozenset[str], frozenset[str]]:
         """The `ice-ufrag` values of the latest local and remote descriptions: the ICE generation in use."""
         return self._local_fragments, self._remote_fragments
+
+    @property
+    def leaves_restarts(self) -> bool:
+        """Whether the offers of ICE restarts are the other side's, too, since the first offer was.
+
+        Chromium's ICE role follows the restart's offer, Firefox's stays that of the first. If the other one offers
+        a restart, their roles conflict: Chromium does not check the new pair, and stays with an old one that Firefox
+        leaves.
+        """
+        return self._has_answered_first and len(self._origins) > 1
+
+    @property
+    def leads_restarts(self) -> bool:
+        """Whether this side begins what restart either side could begin, so that only one does."""
+        return not self._has_answered_first if len(self._origins) > 1 else not self.polite
 
     def needed(self) -> list[Output]:
         """`negotiationneeded`: make an offer now, or when the exchange under way is over."""
@@ -136,8 +165,12 @@ class Negotiation:
             self.state = "applying-answer"
             self._dtls_role = {"active": "passive", "passive": "active"}.get(_setup(message.sdp), "")
             return [commands.SetRemoteDescription(description), *self._remote_generation(description)]
-        if self.state in ("making-offer", "have-local-offer") and not self.polite:
+        has_crossed = self.state in ("making-offer", "have-local-offer")
+        if has_crossed and not self.polite:
             return [Ignored("remote offer", "it crossed an own offer, and this is the impolite side")]
+        is_first = not self._remote_fragments
+        self._has_answered_first |= is_first
+        begun_anew = self._begin_anew() if has_crossed and is_first else []
         self.state = "answering"
         self._attempt += 1  # what is still being set will have been rolled back by the time it is reported
         self._remote_exchange = message.exchange
@@ -145,7 +178,7 @@ class Negotiation:
         self.gathers_relays = message.relays
         self._latest_generation = max(self._latest_generation, message.generation)
         self._to_answer = description
-        return [commands.SetRemoteDescription(description)]
+        return [*begun_anew, commands.SetRemoteDescription(description)]
 
     def remote_description_set(self, description: events.SessionDescription) -> list[Output]:
         """`setRemoteDescription()` is done."""
@@ -191,6 +224,11 @@ class Negotiation:
             return self._stable()
         return []
 
+    def _begin_anew(self) -> list[Output]:
+        self.initiator = self._needed = False
+        self._local_fragments = frozenset()
+        return [BegunAnew()]
+
     def _count_generation(self, offer: events.SessionDescription) -> None:
         is_first = not self._remote_fragments
         if not is_first and username_fragments(offer.sdp).isdisjoint(self._local_fragments):
@@ -203,6 +241,7 @@ class Negotiation:
 
     def _send(self, description: events.SessionDescription, exchange: int) -> list[Output]:
         self._local_fragments = username_fragments(description.sdp)
+        self._origins |= _origin(description.sdp)
         ready = [entry for entry in self._unsent if entry.username_fragment in self._local_fragments]
         # What is left belonged to an offer that was rolled back: nobody will ever ask for it.
         self._unsent.clear()
@@ -225,6 +264,7 @@ class Negotiation:
 
     def _remote_generation(self, description: events.SessionDescription) -> list[Output]:
         fragments = username_fragments(description.sdp)
+        self._origins |= _origin(description.sdp)
         self._retired_fragments = (self._retired_fragments | self._remote_fragments) - fragments
         self._remote_fragments = fragments
         ready = [
@@ -245,7 +285,13 @@ class Negotiation:
         self.ice_generation = self._generation
 
 
+_ORIGIN = re.compile(r"^o=(\S+)", re.MULTILINE)
 _SETUP = re.compile(r"^a=setup:(\w+)", re.MULTILINE)
+
+
+def _origin(sdp: str) -> frozenset[str]:
+    """Return the user name of a description's origin (RFC 8866, section 5.2), if it has one."""
+    return frozenset(_ORIGIN.findall(sdp))
 
 
 def _setup(sdp: str) -> str:

@@ -25,10 +25,11 @@ from pyapp.messages import (
     MessageError,
     PeerMessage,
     RelaySuspected,
+    RestartWanted,
     check_session_name,
 )
 from pyapp.messages import Journal as JournalMessage
-from pyapp.negotiation import Ignored, Negotiation, ToPeer
+from pyapp.negotiation import BegunAnew, Ignored, Negotiation, ToPeer
 from pyapp.reach import Reach
 from pyapp.recovery import Attempt, Doubted, Noticed, Recovered, Recovery, Resumed, Suspected
 from pyapp.rendezvous import Joined, PeerArrived, PeerAway, PeerGone, PeerSaid, Refused, Rendezvous
@@ -40,12 +41,17 @@ MediaState: TypeAlias = Literal["off", "starting", "on"]
 STATS, STATS_SETTLED, JOURNAL, FIRST_OFFER = "stats", "stats-settled", "journal", "first-offer"
 ICE_CONFIGURATION, DIRECT, CUT_SHORT, RENEW = "ice-configuration", "direct-path", "cut-short", "renew"
 RELEASE = "release-relays"
+RESTART = "restart"
 
 STATS_AGAIN = 0.2
 """Seconds before the path is looked for again while the browser names no selected pair."""
 
 STATS_SETTLED_AFTER = 0.1
 """Seconds before a second look at a pair that changed: Chromium answers `getStats()` from a cache for 50 ms."""
+
+SETTLES_WITHIN = 5.0
+"""Seconds that an ICE generation has to be at work at both ends before a restart that can wait replaces it. During a
+restart Firefox sends on the generation before: if that one has no pair its DTLS fails, and the connection with it."""
 
 STATS_EVERY = 2.0
 """Seconds between two samples of `getStats()` while connected."""
@@ -91,6 +97,7 @@ CONNECTION_TIMERS = (
     CUT_SHORT,
     RENEW,
     RELEASE,
+    RESTART,
     head_start.TIMER,
     hold_off.TIMER,
     *recovery.TIMERS,
@@ -109,6 +116,10 @@ class Connection:
     """Connected at least once."""
     replaces: bool = False
     """Whether it takes the place of one that was lost: the person waits for it, and it is tried until it works."""
+    agreed_at: float = 0.0
+    """When the ICE generation of the last exchange was agreed."""
+    restart_wanted: str = ""
+    """Why ICE is to be restarted once the last restart has settled, or nothing."""
     has_made_up: bool = False
     """Whether a gathering that was cut short was made up for since the last outage."""
     report: PathReport | None = None
@@ -125,6 +136,16 @@ class Connection:
         if not self.established:
             return self.replaces
         return self.recovery.is_lost or not self.channel_open
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether the ICE generation of the last exchange has been seen at work at both ends."""
+        return self.negotiation.ice_generation <= min(self.recovery.generation, self.recovery.peer_generation)
+
+    def is_settling(self, now: float) -> bool:
+        """Whether an exchange is under way, or what it agreed has still time to come to work."""
+        is_recent = now - self.agreed_at < SETTLES_WITHIN
+        return self.negotiation.state != "stable" or (is_recent and not self.is_proven)
 
 
 @dataclass(slots=True)
@@ -205,7 +226,7 @@ class Session:
             case events.HangUpRequested():
                 return self._hang_up()
             case events.RestartRequested():
-                return [*self._with_relays(), *self._restart("asked for by the person")]
+                return [*self._with_relays(), *self._want_restart("asked for by the person")]
             case events.NetworkChanged():
                 return self._network_changed(event)
             case events.VisibilityChanged(hidden):
@@ -337,10 +358,27 @@ class Session:
         self.conversation.channel_is(is_open=False)
         return result
 
+    def _want_restart(self, why: str) -> list[Command]:
+        """Restart ICE as soon as the last restart has settled, unless another one is agreed by then."""
+        if self.connection is None:
+            return []
+        self.connection.restart_wanted = why
+        return self._restart_if_settled()
+
+    def _restart_if_settled(self) -> list[Command]:
+        if self.connection is None or not self.connection.restart_wanted:
+            return []
+        if self.connection.is_settling(self._now):
+            return [commands.StartTimer(RESTART, STATS_AGAIN)]
+        why, self.connection.restart_wanted = self.connection.restart_wanted, ""
+        return self._restart(why)
+
     def _restart(self, why: str, *, replace_offer: bool = False) -> list[Command]:
         if self.connection is None:
             return []
         self._note("=", "restart", f"ICE restart, {why}", reason=why)
+        if self.connection.negotiation.leaves_restarts:
+            return self._send_to_peer(RestartWanted())
         return self._negotiation_did(self.connection.negotiation.restart(replace_offer=replace_offer))
 
     def _submit(self, text: str) -> list[Command]:
@@ -414,7 +452,7 @@ class Session:
         is_renewal, self._is_renewing = self._is_renewing, False
         if is_renewal and report and report.local.type == "relay" and health.state == "healthy":
             # Some servers cut an allocation soon after its credentials expire: move to the new ones while it works.
-            result += self._restart("the relay's credentials were renewed")
+            result += self._want_restart("the relay's credentials were renewed")
         return result
 
     def _not_configured(self, event: events.IceConfigurationFailed) -> list[Command]:
@@ -514,6 +552,8 @@ class Session:
         if isinstance(message, RelaySuspected):
             self._note("<", "relay-suspected", f"the other side suspects the relay {message.url}", url=message.url)
             return self._suspect_relay(message.url)
+        if isinstance(message, RestartWanted):
+            return [*self._with_relays(), *self._want_restart("asked for by the other side")]
         data = candidate_data(message)
         self._note("<", "candidate-remote", candidate_words(data), **data)
         self.connection.reach.heard(message)
@@ -563,6 +603,10 @@ class Session:
                     result += self._send_to_peer(message)
                 case Ignored(what, why):
                     self._note("=", "ignored", f"{what} left aside: {why}", what=what, why=why)
+                case BegunAnew():
+                    self._note("=", "crossed", "the first offers crossed: a new connection for the other side's")
+                    if self.configuration is not None:
+                        result.append(commands.CreatePeer(self._ranked(self.configuration)))
                 case _:
                     result.append(output)
         return result
@@ -580,6 +624,8 @@ class Session:
         generation = connection.negotiation.ice_generation
         result = self._peer_did(connection, event)
         if (now_agreed := connection.negotiation.ice_generation) > generation:
+            connection.agreed_at, connection.restart_wanted = self._now, ""
+            result.append(commands.StartTimer(STATS, STATS_AGAIN))
             result += self._recovery(lambda health: health.negotiated(now_agreed, self._now))
         return result
 
@@ -715,11 +761,13 @@ class Session:
                 connection.noted_at = self._now
                 self._note("=", "stats", report.line(), **report.data())
             resend = []
-        result = [commands.StartTimer(STATS, STATS_EVERY), *resend]
+        result = list(resend)
         agreed = connection.negotiation
         if agreed.state == "stable" and report.local.username_fragment in agreed.fragments[0]:
             result += self._recovery(lambda health: health.proven(agreed.ice_generation, self._now))
-        if self.policy == "all" and not agreed.polite:
+        # Not every browser tells of the new pair.
+        result.append(commands.StartTimer(STATS, STATS_AGAIN if connection.is_settling(self._now) else STATS_EVERY))
+        if self.policy == "all" and agreed.leads_restarts:
             if report.path == "relay":
                 result.append(commands.StartTimer(DIRECT, self._direct_after, only_if_idle=True))
             elif agreed.gathers_relays:
@@ -910,7 +958,7 @@ class Session:
         if connection.report.path == "direct":
             return []
         # The last rung that was tried may have left relays alone in the browser's configuration.
-        return [*self._set_configuration(), *self._restart("looking for a direct path")]
+        return [*self._set_configuration(), *self._want_restart("looking for a direct path")]
 
     def _release_relays(self) -> list[Command]:
         """Give up the relays of a connection that does not need them, at both sides."""
@@ -946,6 +994,7 @@ class Session:
             hold_off.TIMER: self._hold_off_over,
             RENEW: self._renew_again,
             RELEASE: self._release_relays,
+            RESTART: self._restart_if_settled,
             ICE_CONFIGURATION: self._fetch_configuration,
             recovery.BEAT: lambda: self._recovery(lambda health: health.beat(self._now)),
             recovery.SILENCE: lambda: self._recovery(lambda health: health.silent(self._now)),

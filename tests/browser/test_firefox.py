@@ -1,11 +1,11 @@
-"""Firefox and Chromium connect, and both can restart ICE, though Firefox made the first offer (its DTLS role trap)."""
+"""Firefox and Chromium connect, and both can restart ICE, though Firefox made the first offer (its role traps)."""
 
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, Playwright, expect
 
-from tests.browser.conftest import Console, OpenPage, program
+from tests.browser.conftest import Console, OpenPage, program, wait_until
 
 
 @pytest.fixture(scope="session")
@@ -33,16 +33,34 @@ def test_both_restart_ice_after_firefox_made_the_first_offer(
     second.connect()
     for operator in (first, second):
         operator.expect_state("connected")
-    received: dict[bool, list[str]] = {True: [], False: []}
-    for generation, restarting in enumerate((first, second), start=1):
+    for generation, restarting in enumerate((first, second, first, second), start=1):
         restarting.page.locator("#restart-ice").click()
         for operator in (first, second):
             operator.expect_generation(generation)
             operator.expect_state("connected")
-        # Firefox is silent for half a second at each restart: the next one begins when this one has been got over.
-        for operator, other in ((first, second), (second, first)):
-            operator.send(f"generation {generation}")
-            received[other is first].append(f"generation {generation}")
-            other.expect_received(received[other is first])
+        restarting.send(f"generation {generation}")
+    first.expect_received(["generation 2", "generation 4"])
+    second.expect_received(["generation 1", "generation 3"])
+    for operator in (first, second):
+        assert operator.page.evaluate("peerConnections.length") == 1
     first.page.locator("#camera").click()
     expect(second.page.locator("#remote-video")).to_be_visible()
+
+
+def test_a_lost_connection_is_replaced(console: Console, open_page: OpenPage, firefox: Browser) -> None:
+    address = f"{console.address}?session=replaced"
+    first = open_page(address, by=firefox)
+    first.connect()
+    first.expect_state("waiting")
+    second = open_page(address)
+    second.connect()
+    for operator in (first, second):
+        operator.expect_state("connected")
+    agreed = "peerConnections[0].getTransceivers().length == 2 && peerConnections[0].signalingState == 'stable'"
+    wait_until(lambda: second.page.evaluate(agreed), "the media sections are agreed")
+    second.page.evaluate("peerConnections[0].close()")  # which its own page is not told of
+    wait_until(lambda: first.page.evaluate("peerConnections.length") > 1, "the connection is replaced")
+    for operator, other in ((first, second), (second, first)):
+        operator.expect_state("connected")
+        operator.send("still here")
+        other.expect_received(["still here"])

@@ -157,9 +157,6 @@ class Fleet:
         script.write_text(f'#!/bin/sh\nexec {shlex.join(self._lab.network.command(host.node, [program]))} "$@"\n')
         script.chmod(0o700)
         flags = [*FLAGS, *(CAMERA_FLAGS if camera else ()), *((SNAP_FLAG,) if snap else ())]
-        import os, time
-        if os.environ.get("CRLOG"):
-            self._lab.network.popen(host.node, ["python3", "/tmp/sniff.py", f"{os.environ['CRLOG']}/{host.node}-{time.time():.0f}.txt"])
         if proxy := self._lab.proxy_for(host.place):
             flags.append(f"--proxy-server={proxy}")
         if host.node not in self._resolvers:

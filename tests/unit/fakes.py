@@ -139,6 +139,10 @@ class FakePeerConnection:
             self._commit(self.pending_local, description.sdp)
             self.current_type = "offer"
         else:
+            if self.pending_local and not self.current_local:
+                # Chromium may gather nothing any more, then.
+                self._refuse("setRemoteDescription", "a first offer would be rolled back")
+                return
             self.pending_local = ""
             self.pending_remote = description.sdp
             self.state = "have-remote-offer"

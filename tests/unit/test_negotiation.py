@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pyapp import commands, events
 from pyapp.ice import username_fragments
 from pyapp.messages import Candidate, Description, PeerMessage
-from pyapp.negotiation import MAX_HELD_CANDIDATES, Ignored, Negotiation, Output, ToPeer
+from pyapp.negotiation import MAX_HELD_CANDIDATES, BegunAnew, Ignored, Negotiation, Output, ToPeer
 from tests.unit.fakes import GATHERED, FakePeerConnection, sdp
 
 
@@ -31,6 +31,9 @@ class Side:
                     other.inbound.append(message)
                 case Ignored():
                     pass
+                case BegunAnew():
+                    self.browser = type(self.browser)(f"{self.browser.name}x")
+                    self.browser.start()
                 case (
                     commands.SetLocalDescription()
                     | commands.SetRemoteDescription()
@@ -261,6 +264,20 @@ class TestGlare:
         # One exchange served both wishes.
         assert current.a.negotiation.ice_generation == 1
 
+    @pytest.mark.parametrize("is_set", [False, True])
+    def test_of_first_offers_is_no_rollback(self, is_set: bool) -> None:
+        """Chromium may gather nothing any more after it."""
+        agreed = Negotiation(polite=True, initiator=True)
+        agreed.needed()
+        if is_set:
+            agreed.local_description_set(1, events.SessionDescription("offer", sdp("l1")))
+        begun_anew, apply = agreed.remote_description(offer("r1"))
+        assert begun_anew == BegunAnew()
+        assert isinstance(apply, commands.SetRemoteDescription)
+        # What the connection that is gone still tells is of no account, nor does the new one offer beside its answer.
+        assert agreed.local_candidates_ended() == []
+        assert agreed.needed() == []
+
     def test_restarts_count_alike_on_both_sides(self) -> None:
         current = connected()
         for count, wish in enumerate(["a.restart", "b.restart", "b.restart", "a.restart"], start=1):
@@ -360,10 +377,10 @@ class TestCandidatesOfThisSide:
         assert agreed.local_candidate(candidate("l1", 2)) == [ToPeer(candidate("l1", 2))]
 
     def test_of_an_offer_that_was_rolled_back_never_leave(self) -> None:
-        agreed = Negotiation(polite=True, initiator=True)
+        agreed = TestCandidatesOfTheOtherSide().agreed("r1")
         agreed.needed()
         agreed.local_candidate(candidate("rolled-back"))
-        outputs = TestCandidatesOfTheOtherSide.take_offer(agreed, "r1")
+        outputs = TestCandidatesOfTheOtherSide.take_offer(agreed, "r2", 2)
         assert ToPeer(candidate("rolled-back")) not in outputs
 
     def test_end_with_the_fragment_of_their_generation(self) -> None:
@@ -396,11 +413,12 @@ class TestAnswers:
 
     def test_that_the_page_hears_of_late_do_not_pass_for_newer_ones(self) -> None:
         """Chromium reports an offer that was rolled back with the older answer as `localDescription`."""
-        agreed = Negotiation(polite=True, initiator=True)
-        agreed.needed()
-        first = agreed.remote_description(offer("r1"))[0]
+        agreed = TestCandidatesOfTheOtherSide().agreed("r1")
+        (making,) = agreed.needed()
+        assert isinstance(making, commands.SetLocalDescription)
+        first = agreed.remote_description(offer("r2", 2))[0]
         assert isinstance(first, commands.SetRemoteDescription)
-        (ignored,) = agreed.local_description_set(1, events.SessionDescription("answer", sdp("old")))
+        (ignored,) = agreed.local_description_set(making.attempt, events.SessionDescription("answer", sdp("old")))
         assert isinstance(ignored, Ignored)
         (answer, *_) = agreed.remote_description_set(first.description)
         assert isinstance(answer, commands.SetLocalDescription)
@@ -415,6 +433,33 @@ class TestNegotiationNeeded:
         answer = agreed.remote_description(Description("answer", sdp("r1"), 1))[0]
         assert isinstance(answer, commands.SetRemoteDescription)
         assert agreed.remote_description_set(answer.description) == [commands.SetLocalDescription(2)]
+
+
+class TestTheIceRole:
+    CHROMIUM, FIREFOX = "o=- 1 2 IN IP4 127.0.0.1", "o=mozilla...THIS_IS_SDPARTA-99.0 1 0 IN IP4 0.0.0.0"
+
+    def exchanged(self, local: str, remote: str, *, answers: bool) -> Negotiation:
+        agreed = Negotiation(polite=answers, initiator=not answers)
+        ours, theirs = f"{sdp('l1')}{local}\r\n", f"{sdp('r1')}{remote}\r\n"
+        if answers:
+            (apply,) = agreed.remote_description(Description("offer", theirs, 1))
+            assert isinstance(apply, commands.SetRemoteDescription)
+            agreed.remote_description_set(apply.description)
+            agreed.local_description_set(agreed._attempt, events.SessionDescription("answer", ours))
+        else:
+            agreed.needed()
+            agreed.local_description_set(agreed._attempt, events.SessionDescription("offer", ours))
+            agreed.remote_description(Description("answer", theirs, 1))
+        return agreed
+
+    @pytest.mark.parametrize(("local", "remote"), [(CHROMIUM, FIREFOX), (FIREFOX, CHROMIUM)])
+    def test_of_two_makes_stays_with_who_made_the_first_offer(self, local: str, remote: str) -> None:
+        assert self.exchanged(local, remote, answers=True).leaves_restarts
+        assert not self.exchanged(local, remote, answers=False).leaves_restarts
+
+    @pytest.mark.parametrize("origin", [CHROMIUM, FIREFOX])
+    def test_of_two_of_a_kind_is_either_sides(self, origin: str) -> None:
+        assert not self.exchanged(origin, origin, answers=True).leaves_restarts
 
 
 class TestTheDtlsRole:

@@ -28,6 +28,7 @@ from pyapp.messages import (
     PeerMessage,
     Relay,
     Relayed,
+    RestartWanted,
     ServerMessage,
     Welcome,
 )
@@ -42,6 +43,8 @@ from pyapp.session import (
     JOURNAL,
     RELEASE,
     RELEASE_AFTER,
+    RESTART,
+    SETTLES_WITHIN,
     STATS,
     STATS_EVERY,
     STATS_SETTLED,
@@ -262,6 +265,14 @@ class TestConnecting:
             Description("answer", sdp("l1"), 1)
         ]
 
+    def test_with_first_offers_that_cross_takes_a_new_connection_for_the_other_sides(self) -> None:
+        core = connecting()
+        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened())
+        core.do(Welcome(polite=True, peer=""), offer_set("l1"), PeerJoined(B))
+        create, apply = core.peer_says(Description("offer", sdp("r1"), 1))
+        assert create == commands.CreatePeer(CONFIGURATION)
+        assert isinstance(apply, commands.SetRemoteDescription)
+
     def test_keeps_what_the_other_side_says_until_there_is_a_connection(self) -> None:
         core = connecting()
         core.do(events.SignalingOpened(), Welcome(polite=True, peer=B))
@@ -372,6 +383,61 @@ class TestConnected:
         core.do(events.RemoteDescriptionSet(apply.description))
         assert present(core.session).ice_generation == 1
         assert core.state == "connected"
+
+    def restarted(self) -> Core:
+        """Return one whose restart was agreed, and is not at work yet."""
+        core = connected()
+        core.do(events.RestartRequested())
+        core.do(events.NegotiationNeeded(), offer_set("l2", 2))
+        (apply,) = core.peer_says(Description("answer", sdp("r2"), 2))
+        assert isinstance(apply, commands.SetRemoteDescription)
+        core.do(events.RemoteDescriptionSet(apply.description))
+        return core
+
+    def test_restarts_again_once_the_last_restart_is_at_work_at_both_ends(self) -> None:
+        """Firefox sends on the generation before the latest one: without a pair of it, its DTLS fails."""
+        core = self.restarted()
+        assert core.do(events.RestartRequested()) == []
+        assert RESTART in core.timers
+        assert core.session.connection is not None
+        health = core.session.connection.recovery
+        health.generation = 1
+        assert core.do(events.TimerFired(RESTART)) == []
+        health.peer_generation = 1
+        assert core.do(events.TimerFired(RESTART)) == [commands.RestartIce()]
+        assert core.do(events.TimerFired(RESTART)) == []
+
+    def test_does_not_wait_for_ever_to_restart_again(self) -> None:
+        core = self.restarted()
+        core.now += SETTLES_WITHIN
+        assert core.do(events.RestartRequested()) == [commands.RestartIce()]
+
+    def test_does_not_restart_twice_for_a_restart_that_came_meanwhile(self) -> None:
+        core = self.restarted()
+        core.do(events.RestartRequested())
+        (apply,) = core.peer_says(Description("offer", sdp("r3"), 1, generation=2))
+        assert isinstance(apply, commands.SetRemoteDescription)
+        answer, *_ = core.do(events.RemoteDescriptionSet(apply.description))
+        assert isinstance(answer, commands.SetLocalDescription)
+        core.do(events.LocalDescriptionSet(answer.attempt, events.SessionDescription("answer", sdp("l3"))))
+        core.now += SETTLES_WITHIN
+        assert core.do(events.TimerFired(RESTART)) == []
+
+    def test_leaves_restarts_to_the_other_side_whose_browser_differs(self) -> None:
+        core = connecting()
+        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened())
+        core.do(Welcome(polite=True, peer=B))
+        (apply,) = core.peer_says(Description("offer", f"{sdp('r1')}o=mozilla 1\r\n", 1))
+        assert isinstance(apply, commands.SetRemoteDescription)
+        (answer,) = core.do(events.RemoteDescriptionSet(apply.description))
+        assert isinstance(answer, commands.SetLocalDescription)
+        core.do(
+            events.LocalDescriptionSet(answer.attempt, events.SessionDescription("answer", f"{sdp('l1')}o=- 1\r\n"))
+        )
+        assert sent(core.do(events.RestartRequested())) == [RestartWanted()]
+
+    def test_restarts_when_the_other_side_asks_for_it(self) -> None:
+        assert connected().peer_says(RestartWanted()) == [commands.RestartIce()]
 
     def test_restarts_when_the_other_side_does(self) -> None:
         core = connected()
@@ -669,7 +735,7 @@ class TestTheRelaysOfADirectConnection:
     @pytest.mark.parametrize("event", [DISCONNECTED, events.RestartRequested()])
     def test_are_back_with_the_first_restart_that_has_another_reason(self, event: Event) -> None:
         core = self.released()
-        core.now += 3.0  # without a beat: the browser's bad news is believed
+        core.now += SETTLES_WITHIN  # without a beat: the browser's bad news is believed
         outputs = core.do(event)
         assert outputs.index(self.FULL) < outputs.index(commands.RestartIce())
         core.do(events.NegotiationNeeded())
