@@ -617,6 +617,8 @@ class Session:
                 return self._standby_did(connection.standby.opened(self._now))
             case events.ChannelClosed("standby"):
                 return self._standby_did(connection.standby.closed(self._now))
+            case events.ChannelReceived("standby") if connection.standby.state != "open":
+                return []  # it waited in the inbox while the standby was closed, and is sent again
             case events.ChannelOpened():
                 connection.channel_open = True
                 self._note("=", "channel", f"channel {event.label} open", label=event.label)

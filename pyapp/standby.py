@@ -104,7 +104,7 @@ class Standby:
         outputs: list[Output] = []
         # Where its offer said to the side that answered it may be out of date, if it is for that side to offer now.
         if self.state != "closed" and self.host not in around.hosts("" if around.offers else self._avoid):
-            outputs += self.close(f"the path in use is over {self.host} itself")
+            outputs += self.close("its server carries the path in use, or is not configured any more")
         if self.state == "closed" and around.offers and around.hosts(""):
             pause = min(FIRST_PAUSE * 2 ** (self._failures - 1), LAST_PAUSE) if self._failures else OPEN_AFTER
             outputs.append(commands.StartTimer(TIMER, pause, spread=pause / 2, only_if_idle=True))
@@ -176,7 +176,7 @@ class Standby:
 
     def closed(self, now: float) -> list[Output]:
         """Take it that the channel closed: the other side has no more use for it, or began anew."""
-        return self.failed(self._number, "the channel closed", now)
+        return self.failed(self._number, "the channel closed", now) if self.state == "open" else []
 
     def close(self, why: str) -> list[Output]:
         """Close it without blame: the next one, if it is still wanted, need not wait for long."""

@@ -47,6 +47,7 @@ def pause(outputs: list[Output]) -> float:
     return timer.after
 
 
+MOVED = "its server carries the path in use, or is not configured any more"
 CLOSED = [commands.CancelTimer(standby.TIMER), commands.CloseStandby()]
 
 
@@ -180,15 +181,13 @@ class TestThePathInUse:
     def test_that_comes_over_the_same_server_moves_the_standby(self) -> None:
         spare = opened()
         outputs = spare.review(relayed(TWO))
-        assert outputs[:3] == [*CLOSED, Over("two.example", "the path in use is over two.example itself")]
+        assert outputs[:3] == [*CLOSED, Over("two.example", MOVED)]
         assert pause(outputs[3:]) == standby.OPEN_AFTER
         assert servers(spare.due(relayed(TWO), 1.0)) == [ONE]
 
     def test_that_comes_over_the_only_other_server_ends_it(self) -> None:
         spare = opened()
-        assert spare.review(relayed(TWO, TWO))[2:] == [
-            Over("two.example", "the path in use is over two.example itself")
-        ]
+        assert spare.review(relayed(TWO, TWO))[2:] == [Over("two.example", MOVED)]
 
     def test_that_comes_over_the_server_of_an_attempt_ends_it(self) -> None:
         spare = offered()
@@ -255,6 +254,9 @@ class TestFailure:
     def test_after_the_deadline_is_that_of_the_attempt(self) -> None:
         spare = offered()
         assert spare.due(relayed(), 15.0) == [*CLOSED, Over("two.example", "it took too long")]
+
+    def test_leaves_the_end_of_an_older_channel_aside(self) -> None:
+        assert offered().closed(0.1) == []
 
     def test_leaves_a_channel_that_opens_late_aside(self) -> None:
         spare = offered()
