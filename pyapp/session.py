@@ -785,7 +785,8 @@ class Session:
         )
         result = self.conversation.hold(self._now) + self._reach_server(is_certain=evidence == "network-changed")
         if connection.standby.state == "open":
-            self._note("=", "standby", f"messages go over {connection.standby.host}", host=connection.standby.host)
+            host = connection.standby.host
+            self._note("=", "standby-used", f"messages go over the standby path over {host}", host=host)
         report = connection.report
         if report and report.local.type == "relay" and report.local.url and evidence != "network-changed":
             result += self._suspect_relay(report.local.url)

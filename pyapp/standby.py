@@ -9,8 +9,8 @@
     any         --the path in use is direct, or over its host-->   closed
 
 The side whose own relay carries the path in use offers, for it alone knows which one that is; if both relays do, the
-impolite side. It is a `RTCPeerConnection` of its own, since ICE keeps one pair alive. Nobody is told of it but the
-journal: without it, everything is as it would be.
+impolite side. A browser that does not say it (Firefox) can only answer. It is an `RTCPeerConnection` of its own, since
+ICE keeps one pair alive. Nobody is told of it but the journal: without it, everything is as it would be.
 """
 
 from dataclasses import dataclass

@@ -44,7 +44,7 @@ _JOURNALED = frozenset(
         *("suspect", "attempt", "recovered", "no-alarm", "restart", "network", "relay-suspected", "relay-well"),
         *("description", "ignored", "operation-failed", "refused", "failed", "fault", "signaling", "peer", "pair"),
         *("channel", "state", "message", "ice-configuration", "stats", "candidate-local", "candidate-remote"),
-        "standby",
+        *("standby", "standby-used"),
     }
 )
 """What is kept of the console's journal: all that recovery decides, and what it decides on."""

@@ -891,7 +891,7 @@ class TestStandby:
         core.do(DISCONNECTED)
         told = core.do(events.MessageSubmitted("hello"))
         assert [output.label for output in told if isinstance(output, commands.SendOnChannel)] == ["standby"]
-        assert ("standby", {"host": "turn2.example.org"}) in core.journal
+        assert ("standby-used", {"host": "turn2.example.org"}) in core.journal
         core.do(events.TimerFired(recovery.LOST))
         assert core.state == "recovering"
 
