@@ -60,7 +60,12 @@ def variety_first(servers: Sequence[ConfiguredServer]) -> tuple[ConfiguredServer
 
 
 def ice_configuration(
-    servers: Sequence[ConfiguredServer], *, name: str, now: float, avoid: Collection[str] = ()
+    servers: Sequence[ConfiguredServer],
+    *,
+    name: str,
+    now: float,
+    avoid: Collection[str] = (),
+    standby: bool = False,
 ) -> IceConfiguration:
     """Return what `GET /ice` answers at `now` (Unix time, seconds) to a caller whose TURN user is called `name`.
 
@@ -74,6 +79,7 @@ def ice_configuration(
         pool_size=POOL_SIZE,
         expires=float(min(expiries)) if expiries else None,
         lifetime=min(expiries) - now if expiries else None,
+        standby=standby,
     )
 
 

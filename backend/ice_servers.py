@@ -40,8 +40,16 @@ class ConfiguredServer:
         return parse_ice_url(self.urls[0]).is_turn
 
 
-def read_ice_servers(path: Path, *, environ: Mapping[str, str] = os.environ) -> tuple[ConfiguredServer, ...]:
-    """Return the servers in the file at `path`, in its order, or raise `StartError`."""
+@dataclass(frozen=True, slots=True)
+class ConfiguredIce:
+    """The file: its servers in their order, and whether pages keep a standby path (`pyapp/standby.py`)."""
+
+    servers: tuple[ConfiguredServer, ...] = ()
+    standby: bool = False
+
+
+def read_ice_servers(path: Path, *, environ: Mapping[str, str] = os.environ) -> ConfiguredIce:
+    """Return what is in the file at `path`, or raise `StartError`."""
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -52,8 +60,11 @@ def read_ice_servers(path: Path, *, environ: Mapping[str, str] = os.environ) -> 
         # The parser quotes at most one character of the file, never a value.
         raise StartError(f"{path}: is not TOML: {error}") from None
     for key in document:
-        if key != "server":
-            raise StartError(f"{path}: unknown key {key!r}; the file holds [[server]] entries only")
+        if key not in ("server", "standby"):
+            raise StartError(f"{path}: unknown key {key!r}; the file holds 'standby' and [[server]] entries only")
+    standby = document.get("standby", False)
+    if not isinstance(standby, bool):
+        raise StartError(f"{path}: standby: must be true or false")
     tables = document.get("server", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise StartError(f"{path}: 'server' must be written as [[server]]")
@@ -69,7 +80,7 @@ def read_ice_servers(path: Path, *, environ: Mapping[str, str] = os.environ) -> 
                 reader.fail(f"urls: {url!r} stands in {seen[url]} already")
             seen[url] = entry
         servers.append(server)
-    return tuple(servers)
+    return ConfiguredIce(tuple(servers), standby)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +97,8 @@ class _Entry:
 
     def read(self) -> ConfiguredServer:
         for key in self.table:
+            if key == "standby":  # to TOML, what stands below [[server]] is a key of it
+                self.fail("standby: must stand before the first [[server]]")
             if key not in _KEYS:
                 self.fail(f"unknown key {key!r}; known are {', '.join(_KEYS)}")
         name = self._text("name")

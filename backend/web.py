@@ -15,7 +15,7 @@ from backend.access import host_name, is_local, is_loopback, is_own_origin
 from backend.assets import Assets
 from backend.choosing import ice_configuration
 from backend.coturn import HOW_TO_INSTALL, Coturn, coturn_configuration, find_coturn
-from backend.ice_servers import ConfiguredServer, read_ice_servers
+from backend.ice_servers import ConfiguredIce, read_ice_servers
 from backend.interfaces import own_addresses, primary_addresses, relay_network, resolve
 from backend.invitations import InvitationError, check_invitation, existing_key
 from backend.journal import Journal
@@ -27,7 +27,7 @@ _log = logging.getLogger("ice_console.http")
 
 SETTINGS = web.AppKey("SETTINGS", Settings)
 ASSETS = web.AppKey("ASSETS", Assets)
-SERVERS = web.AppKey("SERVERS", tuple[ConfiguredServer, ...])
+ICE = web.AppKey("ICE", ConfiguredIce)
 JOURNAL = web.AppKey("JOURNAL", Journal)
 SIGNALING = web.AppKey("SIGNALING", Signaling)
 COTURN = web.AppKey("COTURN", Coturn)
@@ -81,7 +81,7 @@ def create_app(settings: Settings) -> web.Application:
     app = web.Application()
     app[SETTINGS] = settings
     app[ASSETS] = assets
-    app[SERVERS] = read_ice_servers(settings.config) if settings.config else ()
+    app[ICE] = read_ice_servers(settings.config) if settings.config else ConfiguredIce()
     app[JOURNAL] = Journal(settings.journal, limits=settings.limits)
     app[SIGNALING] = Signaling(hold=settings.hold, limits=settings.limits, journal=app[JOURNAL])
     app.add_routes(
@@ -241,11 +241,16 @@ async def _ice(request: web.Request) -> web.Response:
     except InvitationError as error:
         challenge = {"WWW-Authenticate": "Bearer"}  # RFC 6750, section 3
         raise _error(web.HTTPUnauthorized, Error(error.code, error.message), challenge) from None
-    servers = request.app[SERVERS]
+    configured = request.app[ICE]
+    servers = configured.servers
     if coturn := request.app.get(COTURN):
         servers += coturn.configuration.servers(request.host)
     configuration = ice_configuration(
-        servers, name=session or "console", now=time.time(), avoid=request.query.getall("avoid", ())[:8]
+        servers,
+        name=session or "console",
+        now=time.time(),
+        avoid=request.query.getall("avoid", ())[:8],
+        standby=configured.standby,
     )
     return web.json_response(configuration.to_json(), headers={"Cache-Control": "no-store"})
 
@@ -286,7 +291,7 @@ async def _run_journal(app: web.Application) -> AsyncIterator[None]:
 
 async def _run_coturn(app: web.Application) -> AsyncIterator[None]:
     settings = app[SETTINGS]
-    if not settings.turn or any(server.is_turn for server in app[SERVERS]):
+    if not settings.turn or any(server.is_turn for server in app[ICE].servers):
         yield
         return
     if not (program := find_coturn()):

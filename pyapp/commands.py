@@ -126,6 +126,38 @@ class StopMedia:
     kind: MediaKind
 
 
+# To the second RTCPeerConnection, the standby: one channel, nothing trickled. `number` comes back with its events.
+
+
+@dataclass(frozen=True, slots=True)
+class OfferStandby:
+    """Make it, in place of one that is there, and an offer; answered by `StandbyDescribed` or `StandbyFailed`."""
+
+    number: int
+    configuration: IceConfiguration
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerStandby:
+    """Make it, in place of one that is there, and an answer to `offer`; answered in the same way."""
+
+    number: int
+    configuration: IceConfiguration
+    offer: SessionDescription
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptStandby:
+    """`setRemoteDescription()` with the answer; `ChannelOpened` follows, or `StandbyFailed`."""
+
+    answer: SessionDescription
+
+
+@dataclass(frozen=True, slots=True)
+class CloseStandby:
+    """Close it; no event follows."""
+
+
 # To the runner.
 
 
@@ -150,6 +182,7 @@ class CancelTimer:
 
 
 ServerCommand: TypeAlias = FetchIceConfiguration | OpenSignaling | CloseSignaling | SendSignaling
+StandbyCommand: TypeAlias = OfferStandby | AnswerStandby | AcceptStandby | CloseStandby
 PeerCommand: TypeAlias = (
     CreatePeer
     | ClosePeer
@@ -163,6 +196,7 @@ PeerCommand: TypeAlias = (
     | AddMediaSections
     | StartMedia
     | StopMedia
+    | StandbyCommand
 )
 TimerCommand: TypeAlias = StartTimer | CancelTimer
 Command: TypeAlias = ServerCommand | PeerCommand | TimerCommand

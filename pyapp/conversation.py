@@ -1,6 +1,12 @@
-"""What the two sides tell each other: messages, what is delivered of them, what is shared; and the frames for it."""
+"""What the two sides tell each other: messages, what is delivered of them, what is shared; and the frames for it.
 
+Frames go over the channel `messages`. While its path is in doubt they go over the `standby` as well, if there is one,
+and while it is held over the standby alone; the numbers remove what comes twice.
+"""
+
+import math
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from pyapp import commands
 from pyapp.commands import Command
@@ -14,12 +20,17 @@ from pyapp.delivery import (
     decode_frame,
     encode_frame,
 )
+from pyapp.events import ChannelLabel
 
 TIMER = "delivery"
 
 PROBE_BYTES = 256
 """Of text, that go over a new path before anything has come back: well under one packet, which is what SCTP's window
 has shrunk to after the first loss."""
+
+ASIDE_FOR, ASIDE_AGAIN_AFTER = 0.5, 5.0
+"""Seconds for which frames go over the standby as well once one has come over it, since the other side has its doubts;
+and seconds without any until the next is taken for such a doubt, and not for the echo of ours."""
 
 NOTHING_SHARED = MediaShared(audio=False, video=False)
 
@@ -57,8 +68,12 @@ class Conversation:
     """Another tuple whenever one is new or changed, so that who shows them sees at once whether there is anything."""
     shared: MediaShared = NOTHING_SHARED
     """What the other side shares."""
-    _open: bool = False
-    _held: bool = False
+    _path: Literal["closed", "well", "doubted", "held"] = "closed"
+    """That of the channel `messages`."""
+    _has_standby: bool = False
+    _aside_at: float = -math.inf
+    """When a frame came over the standby last."""
+    _aside_until: float = -math.inf
     _partner: str = ""
     _threads: dict[str, _Thread] = field(default_factory=lambda: {"": _Thread()})
     """By participant; under no name what is said before anybody came."""
@@ -103,8 +118,8 @@ class Conversation:
             return self.transmit(now)
         return self.share(shared, now)
 
-    def received(self, text: str, now: float) -> list[Command]:
-        """Take a frame of the other side. Raises `MessageError` for what is none."""
+    def received(self, text: str, now: float, label: ChannelLabel = "messages") -> list[Command]:
+        """Take a frame of the other side, which came over `label`. Raises `MessageError` for what is none."""
         frame = decode_frame(text)
         for number in self._delivery.acknowledged(frame.ack, frame.held, now=now):
             if (place := self._thread.waiting.pop(number, None)) is not None:
@@ -115,41 +130,75 @@ class Conversation:
                     self.shared = body
                 else:
                     self._add(body, mine=False)
-        frames = self._due(now)
-        if frame.number and self._open and not frames:
-            frames.append(self._frame(0, None))
-        return frames + self._timer(now)
+        before = self._channels(now)
+        if label == "standby":
+            if now - self._aside_at > ASIDE_AGAIN_AFTER:
+                self._aside_until = now + ASIDE_FOR
+            self._aside_at = now
+        frames = self._due(now) + self._over_standby(before, now)
+        if frame.number and self._path != "closed":
+            # Over the one it came by as well, which is known to work in one direction.
+            answered = {sent.label for sent in frames}
+            wanted = dict.fromkeys((label, *self._channels(now)))
+            frames += [self._frame(0, None, each) for each in wanted if each not in answered]
+        return [*frames, *self._timer(now)]
 
     def channel_is(self, *, is_open: bool) -> None:
         """Hold everything while the channel is closed, and send what waits when it is open."""
-        self._open = is_open
-        self._held = False
+        self._path = "well" if is_open else "closed"
         if not is_open:
             self.shared = NOTHING_SHARED
         self._delivery.path_changed()
 
-    def hold(self) -> list[Command]:
+    def standby_is(self, now: float, *, is_open: bool) -> list[Command]:
+        """Use the standby from now on, if it is needed, or no more."""
+        before = self._channels(now)
+        self._has_standby = is_open
+        self._aside_at = self._aside_until = -math.inf
+        return [*self._over_standby(before, now), *self._timer(now)] if self._path != "well" else []
+
+    def heard_aside(self, since: float) -> bool:
+        """Return whether a frame has come over the standby since then."""
+        return self._aside_at >= since
+
+    def doubt(self, now: float) -> list[Command]:
+        """Send over the standby as well, until the path is held or the doubt has passed."""
+        before = self._channels(now)
+        if self._path == "well":
+            self._path = "doubted"
+        frames = self._over_standby(before, now)
+        return [*frames, *self._timer(now)] if frames else []
+
+    def reassured(self) -> None:
+        """Take it that the doubt has passed."""
+        if self._path == "doubted":
+            self._path = "well"
+
+    def hold(self, now: float) -> list[Command]:
         """Send nothing until the path has changed: what is sent into a dead path only fills the channel's window."""
-        self._held = True
-        return [commands.CancelTimer(TIMER)]
+        before = self._channels(now)
+        if self._path != "closed":
+            self._path = "held"
+        return [*self._over_standby(before, now), *self._timer(now)]
 
     def probe(self, now: float) -> list[Command]:
         """Send the oldest of what waits, and hold the rest still: the path is new, and may not work."""
         self._delivery.path_changed()
-        if not self._open:
+        if self._path == "closed":
             return []
         due = self._delivery.due(now, resend_after=self._delivery.round_trip.timeout(), window=PROBE_BYTES)
         return [self._frame(number, body) for number, body in due]
 
     def path_changed(self, now: float) -> list[Command]:
         """Send all that waits at once: what was on its way on the old path may be lost."""
-        self._held = False
+        if self._path == "held":
+            self._path = "well"
         self._delivery.path_changed()
         return self.transmit(now)
 
     def transmit(self, now: float) -> list[Command]:
         """Send what is new, and again what is late."""
-        return self._due(now) + self._timer(now)
+        return [*self._due(now), *self._timer(now)]
 
     def is_with(self, participant: str) -> bool:
         """Return whether the conversation goes on with `participant`, rather than begins."""
@@ -181,17 +230,34 @@ class Conversation:
         message = replace(self.messages[place], delivered=True)
         self.messages = (*self.messages[:place], message, *self.messages[place + 1 :])
 
-    def _due(self, now: float) -> list[Command]:
-        if not self._open or self._held:
+    def _channels(self, now: float) -> tuple[ChannelLabel, ...]:
+        """Return the channels that carry frames now."""
+        if self._path == "closed":
+            return ()
+        if self._path == "held":
+            return ("standby",) if self._has_standby else ()
+        is_doubtful = self._path == "doubted" or now < self._aside_until
+        return ("messages", "standby") if self._has_standby and is_doubtful else ("messages",)
+
+    def _due(self, now: float) -> list[commands.SendOnChannel]:
+        if not (channels := self._channels(now)):
             return []
         due = self._delivery.due(now, resend_after=self._delivery.round_trip.timeout())
-        return [self._frame(number, body) for number, body in due]
+        return [self._frame(number, body, label) for number, body in due for label in channels]
+
+    def _over_standby(self, before: tuple[ChannelLabel, ...], now: float) -> list[commands.SendOnChannel]:
+        """Send all that waits over the standby if it is not one of the channels `before`; at least a sign of life."""
+        if "standby" in before or "standby" not in self._channels(now):
+            return []
+        self._delivery.path_changed()
+        due = self._delivery.due(now, resend_after=self._delivery.round_trip.timeout())
+        return [self._frame(number, body, "standby") for number, body in due] or [self._frame(0, None, "standby")]
 
     def _timer(self, now: float) -> list[Command]:
-        is_sending = self._open and not self._held
+        is_sending = bool(self._channels(now))
         due = self._delivery.next_due(resend_after=self._delivery.round_trip.timeout()) if is_sending else None
         return [commands.CancelTimer(TIMER) if due is None else commands.StartTimer(TIMER, max(due - now, 0.02))]
 
-    def _frame(self, number: int, body: Body | None) -> Command:
+    def _frame(self, number: int, body: Body | None, label: ChannelLabel = "messages") -> commands.SendOnChannel:
         frame = Frame(number, body, self._delivery.ack, self._delivery.held)
-        return commands.SendOnChannel("messages", encode_frame(frame))
+        return commands.SendOnChannel(label, encode_frame(frame))

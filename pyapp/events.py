@@ -11,7 +11,7 @@ from pyapp.ice import IceConfiguration
 from pyapp.messages import Candidate, Scalar, ServerMessage
 
 MediaKind: TypeAlias = Literal["camera", "microphone", "screen"]
-ChannelLabel: TypeAlias = Literal["messages", "heartbeat"]
+ChannelLabel: TypeAlias = Literal["messages", "heartbeat", "standby"]
 
 
 # The person at the page.
@@ -201,6 +201,22 @@ class ChannelReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class StandbyDescribed:
+    """The standby's local description is set and has all its candidates. `number` is that of the command."""
+
+    number: int
+    description: SessionDescription
+
+
+@dataclass(frozen=True, slots=True)
+class StandbyFailed:
+    """The standby is of no use: a call on it was refused, or its `connectionState` is `failed`. `why` says which."""
+
+    number: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class PairChanged:
     """`selectedcandidatepairchange` of the ICE transport."""
 
@@ -299,6 +315,8 @@ Event: TypeAlias = (
     | ChannelOpened
     | ChannelClosed
     | ChannelReceived
+    | StandbyDescribed
+    | StandbyFailed
     | PairChanged
     | StatsSampled
     | MediaStarted

@@ -109,7 +109,7 @@ class IceConfiguration:
     """What `GET /ice` says: an `RTCConfiguration`, and how long its credentials are good.
 
     `expires` is Unix time in seconds; `lifetime` is seconds from the answer, for a page whose clock is wrong. Both are
-    None for ever.
+    None for ever. `standby` is whether a second path is kept while relayed (`standby.py`).
     """
 
     servers: tuple[IceServer, ...] = ()
@@ -117,16 +117,12 @@ class IceConfiguration:
     pool_size: int = 0
     expires: float | None = None
     lifetime: float | None = None
+    standby: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what no `RTCPeerConnection` would take."""
         if self.policy not in ("all", "relay"):
             raise IceError("iceTransportPolicy: must be 'all' or 'relay'")
-
-    @property
-    def has_relays(self) -> bool:
-        """Whether a server can relay."""
-        return any(parse_ice_url(url).is_turn for server in self.servers for url in server.urls)
 
     def preferring(self, suspected: frozenset[str]) -> "IceConfiguration":
         """Return this configuration with relays on the hosts `suspected` last, and the others twice.
@@ -161,6 +157,24 @@ class IceConfiguration:
         stun = dict.fromkeys(f"stun:{url.host}:{url.port}" for url in urls if url.transport == "udp")
         return replace(self, servers=(IceServer(tuple(stun)),) if stun else ())
 
+    @property
+    def relay_hosts(self) -> tuple[str, ...]:
+        """The hosts of the TURN servers, each once, in their order."""
+        urls = (parse_ice_url(url) for server in self.servers for url in server.urls)
+        return tuple(dict.fromkeys(url.host for url in urls if url.is_turn))
+
+    def relay_at(self, host: str, *, over_tcp: bool) -> "IceConfiguration":
+        """Return this configuration for relay candidates of `host` alone.
+
+        `over_tcp` says whether over TCP and TLS alone, or over UDP alone; where the host has none of that, over all.
+        Each URL that is left is an allocation.
+        """
+        urls = [(server, text, parse_ice_url(text)) for server in self.servers for text in server.urls]
+        here = [entry for entry in urls if entry[2].is_turn and entry[2].host == host]
+        fitting = [entry for entry in here if (entry[2].transport != "udp") == over_tcp]
+        servers = dict.fromkeys(replace(server, urls=(text,)) for server, text, _ in fitting or here)
+        return replace(self, policy="relay", pool_size=0, servers=tuple(servers))
+
     def server_name(self, url: str) -> str:
         """Return the operator's name for the server at `url`, else the URL's host, else nothing."""
         for server in self.servers:
@@ -173,13 +187,17 @@ class IceConfiguration:
 
     def to_json(self) -> dict[str, Any]:
         """Return the body of `GET /ice`. The extra members (`name`, `expires`) are ignored by a browser."""
-        return self.to_rtc_configuration() | {
-            "iceServers": [
-                server.to_json() | ({"name": server.name} if server.name else {}) for server in self.servers
-            ],
-            "expires": self.expires,
-            "lifetime": self.lifetime,
-        }
+        return (
+            self.to_rtc_configuration()
+            | {
+                "iceServers": [
+                    server.to_json() | ({"name": server.name} if server.name else {}) for server in self.servers
+                ],
+                "expires": self.expires,
+                "lifetime": self.lifetime,
+            }
+            | ({"standby": True} if self.standby else {})
+        )
 
     def to_rtc_configuration(self) -> dict[str, Any]:
         """Return the `RTCConfiguration` dictionary (W3C WebRTC 1.0, section 4.2.1)."""
@@ -204,13 +222,16 @@ def ice_configuration_from_json(value: Any) -> IceConfiguration:
             )
             for entry in value["iceServers"]
         )
-        expires, lifetime = value.get("expires"), value.get("lifetime")
+        expires, lifetime, standby = value.get("expires"), value.get("lifetime"), value.get("standby", False)
+        if not isinstance(standby, bool):
+            raise IceError("standby: must be true or false")
         return IceConfiguration(
             servers=servers,
             policy=str(value.get("iceTransportPolicy", "all")),
             pool_size=int(value.get("iceCandidatePoolSize", 0)),
             expires=None if expires is None else float(expires),
             lifetime=None if lifetime is None else float(lifetime),
+            standby=standby,
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise IceError(f"not an ICE configuration: {error}") from None

@@ -60,6 +60,19 @@ def _check_not_negative(name: str, value: int) -> None:
         raise MessageError(name, "a whole number from 0, below 2^53")
 
 
+def _check_description(kind: str, sdp: str) -> None:
+    if kind not in ("offer", "answer"):
+        raise MessageError("type", "'offer' or 'answer'")
+    if not sdp.startswith("v=0"):
+        raise MessageError("sdp", "starts with 'v=0' (RFC 8866, section 5.1)")
+
+
+def _check_relay(name: str, url: str) -> None:
+    _check_length(name, url, 512)
+    if not url.startswith(("turn:", "turns:")):
+        raise MessageError(name, "starts with 'turn:' or 'turns:' (RFC 7065)")
+
+
 # What one peer tells the other; the server carries it unread.
 
 
@@ -82,10 +95,7 @@ class Description:
 
     def __post_init__(self) -> None:
         """Refuse what no `setRemoteDescription` would take."""
-        if self.type not in ("offer", "answer"):
-            raise MessageError("type", "'offer' or 'answer'")
-        if not self.sdp.startswith("v=0"):
-            raise MessageError("sdp", "starts with 'v=0' (RFC 8866, section 5.1)")
+        _check_description(self.type, self.sdp)
         _check_not_negative("exchange", self.exchange)
         _check_not_negative("generation", self.generation)
 
@@ -122,9 +132,7 @@ class RelaySuspected:
 
     def __post_init__(self) -> None:
         """Refuse what is no URL of a relay."""
-        _check_length("url", self.url, 512)
-        if not self.url.startswith(("turn:", "turns:")):
-            raise MessageError("url", "starts with 'turn:' or 'turns:' (RFC 7065)")
+        _check_relay("url", self.url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +142,31 @@ class RestartWanted:
     kind: ClassVar[str] = "restart-wanted"
 
 
-PeerMessage: TypeAlias = Description | Candidate | RelaySuspected | RestartWanted
+@dataclass(frozen=True, slots=True)
+class StandbyDescription:
+    """An offer or an answer for the standby path (`standby.py`), with all its candidates.
+
+    `attempt` counts the sender's offers from 1; an answer repeats the number of its offer. `avoid` is the URL of the
+    relay that the offerer's path in use goes over, and that the answerer's standby should not; empty in an answer.
+    """
+
+    kind: ClassVar[str] = "standby-description"
+    type: str
+    sdp: str
+    attempt: int
+    avoid: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what no `setRemoteDescription` would take, and what is no URL of a relay."""
+        _check_description(self.type, self.sdp)
+        _check_not_negative("attempt", self.attempt - 1)
+        if self.type == "offer":
+            _check_relay("avoid", self.avoid)
+        elif self.avoid:
+            raise MessageError("avoid", "empty in an answer")
+
+
+PeerMessage: TypeAlias = Description | Candidate | RelaySuspected | RestartWanted | StandbyDescription
 
 
 # Client to server.

@@ -67,6 +67,11 @@ class Doubted:
 
 
 @dataclass(frozen=True, slots=True)
+class Reassured:
+    """The beat that was late has come: the doubt is over."""
+
+
+@dataclass(frozen=True, slots=True)
 class Suspected:
     """The path no longer works, or may not: hold messages, and reach the server anew."""
 
@@ -102,7 +107,7 @@ class Noticed:
     seconds: float
 
 
-Outcome: TypeAlias = Doubted | Suspected | Attempt | Resumed | Recovered | Noticed
+Outcome: TypeAlias = Doubted | Reassured | Suspected | Attempt | Resumed | Recovered | Noticed
 Output: TypeAlias = Command | Outcome
 
 
@@ -179,7 +184,8 @@ class Recovery:
         silence, patience = self.pulse.silence(now), self.pulse.patience()
         self.pulse.heard(beat, now, in_outage=self.state == "suspect")
         self.peer_generation = beat.generation
-        outputs: list[Output] = [self._listen(now)]
+        was_doubted = self._doubted and self.state == "healthy"
+        outputs: list[Output] = [self._listen(now), *([Reassured()] if was_doubted else [])]
         if beat.wants_echo:
             outputs += self._beat(now)
         self._echoed = max(self._echoed, beat.echo)

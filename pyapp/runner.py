@@ -128,6 +128,10 @@ class Runner:
                 | commands.AddMediaSections()
                 | commands.StartMedia()
                 | commands.StopMedia()
+                | commands.OfferStandby()
+                | commands.AnswerStandby()
+                | commands.AcceptStandby()
+                | commands.CloseStandby()
             ):
                 self._peer.perform(command)
             case _:

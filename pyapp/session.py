@@ -6,10 +6,10 @@ share: the phase, the one connection, the conversation. `console.present` turns 
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
-from pyapp import commands, events, head_start, hold_off, negotiation, recovery, rendezvous
+from pyapp import commands, events, head_start, hold_off, negotiation, recovery, rendezvous, standby
 from pyapp.commands import Command
 from pyapp.conversation import TIMER as CONVERSATION
 from pyapp.conversation import Conversation, MessageRefusedError
@@ -20,19 +20,22 @@ from pyapp.head_start import HeadStart
 from pyapp.hold_off import HoldOff
 from pyapp.ice import IceConfiguration, IceError, parse_ice_url
 from pyapp.messages import (
+    Candidate,
     Description,
     Journaled,
     MessageError,
     PeerMessage,
     RelaySuspected,
     RestartWanted,
+    StandbyDescription,
     check_session_name,
 )
 from pyapp.messages import Journal as JournalMessage
 from pyapp.negotiation import BegunAnew, Ignored, Negotiation, ToPeer
 from pyapp.reach import Reach
-from pyapp.recovery import Attempt, Doubted, Noticed, Recovered, Recovery, Resumed, Suspected
+from pyapp.recovery import Attempt, Doubted, Noticed, Reassured, Recovered, Recovery, Resumed, Suspected
 from pyapp.rendezvous import Joined, PeerArrived, PeerAway, PeerGone, PeerSaid, Refused, Rendezvous
+from pyapp.standby import Over, Ready, Standby, Surroundings
 from pyapp.verdicts import REFUSALS, Failure, media_refusal, no_path, refusal
 
 Phase: TypeAlias = Literal["ready", "active", "failed", "closed"]
@@ -100,6 +103,7 @@ CONNECTION_TIMERS = (
     RESTART,
     head_start.TIMER,
     hold_off.TIMER,
+    standby.TIMER,
     *recovery.TIMERS,
 )
 
@@ -110,6 +114,7 @@ class Connection:
 
     negotiation: Negotiation
     recovery: Recovery
+    standby: Standby
     state: str = "new"
     channel_open: bool = False
     established: bool = False
@@ -351,11 +356,8 @@ class Session:
             result += self._rendezvous_did(self.place.leave())
             self._epoch, self._sockets = self.place.epoch + 1, self.place.sockets
             self.place = None
-        if self.connection is not None:
-            self.connection = None
-            result.append(commands.ClosePeer())
+        result += self._close_connection()
         self._early.clear()
-        self.conversation.channel_is(is_open=False)
         return result
 
     def _want_restart(self, why: str) -> list[Command]:
@@ -372,6 +374,14 @@ class Session:
             return [commands.StartTimer(RESTART, STATS_AGAIN)]
         why, self.connection.restart_wanted = self.connection.restart_wanted, ""
         return self._restart(why)
+
+    def _close_connection(self) -> list[Command]:
+        self.conversation.channel_is(is_open=False)
+        if self.connection is None:
+            return []
+        result = self._standby_did(self.connection.standby.close("the connection is over"))
+        self.connection = None
+        return [*result, commands.ClosePeer()]
 
     def _restart(self, why: str, *, replace_offer: bool = False) -> list[Command]:
         if self.connection is None:
@@ -432,13 +442,7 @@ class Session:
             if self._prepared:
                 self._prepared.configuration, self._prepared.configured_at = configuration, self._now
             return []
-        self.configuration = IceConfiguration(
-            servers=configuration.servers,
-            policy="relay" if self.policy == "relay" else configuration.policy,
-            pool_size=configuration.pool_size,
-            expires=configuration.expires,
-            lifetime=configuration.lifetime,
-        )
+        self.configuration = replace(configuration, policy="relay") if self.policy == "relay" else configuration
         urls = [url for server in configuration.servers for url in server.urls]
         self._note("<", "ice-configuration", f"{len(urls)} ICE servers", urls=" ".join(urls), policy=self.policy)
         result: list[Command] = []
@@ -450,6 +454,8 @@ class Session:
         result += self._set_configuration()
         report, health = self.connection.report, self.connection.recovery
         is_renewal, self._is_renewing = self._is_renewing, False
+        if is_renewal and health.state == "healthy":
+            result += self._standby_did(self.connection.standby.close("the relays' credentials were renewed"))
         if is_renewal and report and report.local.type == "relay" and health.state == "healthy":
             # Some servers cut an allocation soon after its credentials expire: move to the new ones while it works.
             result += self._want_restart("the relay's credentials were renewed")
@@ -517,6 +523,7 @@ class Session:
         if self.connection is None:
             return []
         self.connection.negotiation.polite = self.connection.recovery.polite = polite
+        self.connection.standby.polite = polite
         if alone:
             return self._negotiation_did(self.connection.negotiation.take_initiative())
         if self.connection.established:
@@ -527,10 +534,7 @@ class Session:
         self._direct_after = FIRST_DIRECT_AFTER
         result: list[Command] = [commands.CancelTimer(name) for name in CONNECTION_TIMERS]
         self._early.clear()
-        self.conversation.channel_is(is_open=False)
-        if self.connection is not None:
-            self.connection = None
-            result.append(commands.ClosePeer())
+        result += self._close_connection()
         return result + self._new_connection(initiator=True)
 
     def _peer_away(self) -> list[Command]:
@@ -554,6 +558,9 @@ class Session:
             return self._suspect_relay(message.url)
         if isinstance(message, RestartWanted):
             return [*self._with_relays(), *self._want_restart("asked for by the other side")]
+        if isinstance(message, StandbyDescription):
+            around = self._surroundings(self.connection)
+            return self._standby_did(self.connection.standby.said(message, around)) if around else []
         data = candidate_data(message)
         self._note("<", "candidate-remote", candidate_words(data), **data)
         self.connection.reach.heard(message)
@@ -584,7 +591,7 @@ class Session:
         place = self.place
         polite = place.polite is not False
         health = Recovery(polite=polite, is_hidden=self._is_hidden)
-        self.connection = Connection(Negotiation(polite=polite, initiator=False), health)
+        self.connection = Connection(Negotiation(polite=polite, initiator=False), health, Standby(polite=polite))
         result: list[Command] = [commands.CreatePeer(self._ranked(self.configuration))]
         if place.state == "present" and place.polite is not None:
             result += self._joined(polite=place.polite, alone=initiator or place.was_first)
@@ -643,21 +650,7 @@ class Session:
                 self._note("!", "operation-failed", f"{operation}: {error}", operation=operation, error=error)
                 return self._negotiation_did(agreed.operation_failed(operation))
             case events.LocalCandidate(candidate, url):
-                data = candidate_data(candidate, url)
-                connection.gathering.candidate(data)
-                connection.reach.told(candidate)
-                if data.get("type") == "relay" and url and self._suspected:
-                    self._relay_answered(url)
-                self._note(">", "candidate-local", candidate_words(data), **data)
-                if connection.head_start.holds(candidate, data, connection.report):
-                    after = head_start.HEAD_START + (connection.recovery.pulse.round_trip.smoothed or 0.0)
-                    return [commands.StartTimer(head_start.TIMER, after, only_if_idle=True)]
-                result = self._negotiation_did(agreed.local_candidate(candidate))
-                if connection.hold_off.ends_with(candidate, str(data.get("type"))):
-                    # Both sides then check at the same time.
-                    trip = (connection.recovery.pulse.round_trip.smoothed or 0.0) / 2
-                    result.append(commands.StartTimer(hold_off.TIMER, trip))
-                return result
+                return self._local_candidate(connection, candidate, url)
             case events.LocalCandidatesEnded():
                 self._note(">", "candidate-local", "end of candidates", end=True)
                 if connection.head_start.holds_end():
@@ -676,6 +669,16 @@ class Session:
                 return self._recovery(lambda health: health.muted())
             case events.ChannelReceived("heartbeat", text):
                 return self._heard(text)
+            case events.StandbyDescribed(number, description):
+                return self._standby_did(connection.standby.described(number, description, self._now))
+            case events.StandbyFailed(number, why):
+                return self._standby_did(connection.standby.failed(number, why, self._now))
+            case events.ChannelOpened("standby"):
+                return self._standby_did(connection.standby.opened(self._now))
+            case events.ChannelClosed("standby"):
+                return self._standby_did(connection.standby.closed(self._now))
+            case events.ChannelReceived("standby") if connection.standby.state != "open":
+                return []  # it waited in the inbox while the standby was closed, and is sent again
             case events.ChannelOpened():
                 connection.channel_open = True
                 self._note("=", "channel", f"channel {event.label} open", label=event.label)
@@ -686,7 +689,7 @@ class Session:
                 self._note("=", "channel", f"channel {event.label} closed", label=event.label)
                 return self._recovery(lambda health: health.channel_closed(self._now))
             case events.ChannelReceived():
-                return self._channel_received(event.text)
+                return self._channel_received(event)
             case events.PairChanged():
                 # Chromium's controlled side follows the data: a beat brings it to the better pair, too. And what
                 # was on its way on the old pair may be lost: it is sent again before `getStats()` says what is new.
@@ -698,6 +701,24 @@ class Session:
             case events.StatsSampled(entries):
                 return self._sampled(connection, path_report(entries))
         return []
+
+    def _local_candidate(self, connection: Connection, candidate: Candidate, url: str) -> list[Command]:
+        agreed = connection.negotiation
+        data = candidate_data(candidate, url)
+        connection.gathering.candidate(data)
+        connection.reach.told(candidate)
+        if data.get("type") == "relay" and url and self._suspected:
+            self._relay_answered(url)
+        self._note(">", "candidate-local", candidate_words(data), **data)
+        if connection.head_start.holds(candidate, data, connection.report):
+            after = head_start.HEAD_START + (connection.recovery.pulse.round_trip.smoothed or 0.0)
+            return [commands.StartTimer(head_start.TIMER, after, only_if_idle=True)]
+        result = self._negotiation_did(agreed.local_candidate(candidate))
+        if connection.hold_off.ends_with(candidate, str(data.get("type"))):
+            # Both sides then check at the same time.
+            trip = (connection.recovery.pulse.round_trip.smoothed or 0.0) / 2
+            result.append(commands.StartTimer(hold_off.TIMER, trip))
+        return result
 
     def _head_start_over(self) -> list[Command]:
         result: list[Command] = []
@@ -782,11 +803,11 @@ class Session:
                 # One side alone adds them, and once: two cameras switched on at the same moment then need no
                 # negotiation, whose crossing offers leave Chromium with a track that never shows a picture.
                 result.append(commands.AddMediaSections())
-        return result
+        return result + self._review_standby(connection, report)
 
-    def _channel_received(self, text: str) -> list[Command]:
+    def _channel_received(self, event: events.ChannelReceived) -> list[Command]:
         try:
-            return self.conversation.received(text, self._now)
+            return self.conversation.received(event.text, self._now, event.label)
         except MessageError as error:
             self._note("!", "message", f"the other side sent what is no message: {error}")
             return []
@@ -802,6 +823,9 @@ class Session:
             match output:
                 case Doubted():
                     result += self._rendezvous_did(self.place.doubt(self._now)) if self.place else []
+                    result += self.conversation.doubt(self._now)
+                case Reassured():
+                    self.conversation.reassured()
                 case Suspected(evidence):
                     result += self._suspect(self.connection, evidence)
                 case Attempt(rung, number):
@@ -813,6 +837,7 @@ class Session:
                     self._note("=", "recovered", text, seconds=round(seconds, 3), attempts=attempts)
                     self.connection.has_made_up = False
                     result += self.conversation.path_changed(self._now)
+                    result += self._standby_after(self.connection.standby, seconds)
                 case Noticed(what_it_was, seconds):
                     self._note("=", "no-alarm", what_it_was, seconds=round(seconds, 3))
                 case _:
@@ -849,7 +874,10 @@ class Session:
             patience_ms=round(pulse.patience() * 1000),
             loss=round(pulse.loss, 4),
         )
-        result = self.conversation.hold() + self._reach_server(is_certain=evidence == "network-changed")
+        result = self.conversation.hold(self._now) + self._reach_server(is_certain=evidence == "network-changed")
+        if connection.standby.state == "open":
+            host = connection.standby.host
+            self._note("=", "standby-used", f"messages go over the standby path over {host}", host=host)
         report = connection.report
         if report and report.local.type == "relay" and report.local.url and evidence != "network-changed":
             result += self._suspect_relay(report.local.url)
@@ -967,10 +995,67 @@ class Session:
             return []
         agreed = connection.negotiation
         is_quiet = connection.recovery.state == "healthy" and agreed.state == "stable" and self._signaling_is_there
-        if not is_quiet or self.configuration is None or not self.configuration.has_relays:
+        if not is_quiet or self.configuration is None or not self.configuration.relay_hosts:
             return []
         agreed.gathers_relays = False
         return [*self._set_configuration(), *self._restart("the relays are not needed")]
+
+    # The standby.
+
+    def _standby_did(self, outputs: Sequence[standby.Output]) -> list[Command]:
+        result: list[Command] = []
+        for output in outputs:
+            match output:
+                case standby.ToPeer(message):
+                    result += self._send_to_peer(message)
+                case Ready(host):
+                    self._note("=", "standby", f"a standby path over {host} is ready", open=True, host=host)
+                    result += self.conversation.standby_is(self._now, is_open=True)
+                case Over(host, why):
+                    self._note("=", "standby", f"no standby path over {host}: {why}", open=False, host=host, reason=why)
+                    result += self.conversation.standby_is(self._now, is_open=False)
+                case _:
+                    result.append(output)
+        return result
+
+    def _surroundings(self, connection: Connection) -> Surroundings | None:
+        """Return what a standby depends on, or None if there is to be none."""
+        configuration, report = self.configuration, connection.report
+        if configuration is None or not configuration.standby or report is None or self.place is None:
+            return None
+        local, is_relay = report.local, report.local.type == "relay"
+        peer_is_there = bool(self.place.peer) and not self.place.peer_is_away
+        return Surroundings(
+            self._ranked(configuration),
+            relay=local.url if is_relay else "",
+            over_tcp=is_relay and local.relay_protocol not in ("", "udp"),
+            offers=is_relay
+            and bool(local.url)
+            and (report.remote.type != "relay" or not connection.negotiation.polite)
+            and connection.established
+            and connection.recovery.state == "healthy"
+            and self._signaling_is_there
+            and peer_is_there,
+        )
+
+    def _review_standby(self, connection: Connection, report: PathReport) -> list[Command]:
+        around = self._surroundings(connection)
+        if connection.recovery.state != "healthy":
+            return []
+        if around is None or report.path == "direct":
+            return self._standby_did(connection.standby.close("no relay is in use any more"))
+        return self._standby_did(connection.standby.review(around))
+
+    def _standby_due(self) -> list[Command]:
+        if self.connection is None:
+            return []
+        return self._standby_did(self.connection.standby.due(self._surroundings(self.connection), self._now))
+
+    def _standby_after(self, spare: Standby, seconds: float) -> list[Command]:
+        """Begin anew with one that was silent in an outage of so many seconds: what broke the one path broke both."""
+        if spare.state != "open" or self.conversation.heard_aside(self._now - seconds):
+            return []
+        return self._standby_did(spare.close("it was silent in the outage"))
 
     # Timers and the journal.
 
@@ -995,6 +1080,7 @@ class Session:
             RENEW: self._renew_again,
             RELEASE: self._release_relays,
             RESTART: self._restart_if_settled,
+            standby.TIMER: self._standby_due,
             ICE_CONFIGURATION: self._fetch_configuration,
             recovery.BEAT: lambda: self._recovery(lambda health: health.beat(self._now)),
             recovery.SILENCE: lambda: self._recovery(lambda health: health.silent(self._now)),

@@ -9,6 +9,7 @@ from pyodide.ffi import JsException, jsnull, to_js
 
 from pyapp import commands
 from pyapp.browser.ffi import Listeners, OnError, jsobj, when_settled
+from pyapp.browser.standby import StandbyPeer
 from pyapp.commands import PeerCommand
 from pyapp.events import (
     CandidateError,
@@ -76,6 +77,7 @@ class Peer:
         self._emit = emit
         self._on_error = on_error
         self._media = LocalMedia(emit, on_error, show=show_local, changed=self._send_media)
+        self._standby = StandbyPeer(emit, on_error)
         self._show_remote = show_remote
         self._pc: Any = None
         self._listeners: Listeners | None = None
@@ -113,6 +115,8 @@ class Peer:
                 self._call(command, self._pc.addIceCandidate(_candidate_init(candidate)), lambda: None)
             case commands.RestartIce():
                 self._pc.restartIce()
+            case commands.SendOnChannel("standby", text):
+                self._standby.send(text)
             case commands.SendOnChannel(label, text):
                 self._channels[label].send(text)
             case commands.SampleStats():
@@ -123,6 +127,10 @@ class Peer:
                 self._media.start(kind)
             case commands.StopMedia(kind):
                 self._media.stop(kind)
+            case (
+                commands.OfferStandby() | commands.AnswerStandby() | commands.AcceptStandby() | commands.CloseStandby()
+            ):
+                self._standby.perform(command)
 
     def _create(self, configuration: IceConfiguration) -> None:
         pc = self._pc = RTCPeerConnection.new(jsobj(configuration.to_rtc_configuration()))

@@ -264,11 +264,11 @@ class TurnServer:
     def log(self) -> str:
         return "".join(self.lines)
 
-    def url(self, protocol: str) -> str:
-        """Return the URI under which it relays over `udp`, `tcp` or `tls`."""
+    def url(self, protocol: str, host: str = "127.0.0.1") -> str:
+        """Return the URI under which it relays over `udp`, `tcp` or `tls`; it is also on 127.0.0.2."""
         if protocol == "tls":
-            return f"turns:127.0.0.1:{self.tls_port}?transport=tcp"
-        return f"turn:127.0.0.1:{self.port}?transport={protocol}"
+            return f"turns:{host}:{self.tls_port}?transport=tcp"
+        return f"turn:{host}:{self.port}?transport={protocol}"
 
     def configuration(
         self, folder: Path, *, protocol: str = "udp", secret: str | None = None, ttl: int | None = None
@@ -301,6 +301,7 @@ def turn_server(certificate: Certificate) -> Iterator[TurnServer]:
     command = [
         *(program("turnserver"), "-n", "--no-cli", "--use-auth-secret", f"--static-auth-secret={server.secret}"),
         *("--realm=example.org", "--fingerprint", "--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1"),
+        "--listening-ip=127.0.0.2",  # as if there were two
         *(f"--listening-port={server.port}", f"--tls-listening-port={server.tls_port}", "--allow-loopback-peers"),
         *(f"--cert={certificate.certificate}", f"--pkey={certificate.key}", "--log-file=stdout", "--simple-log", "-v"),
         *("--no-dtls", "--pidfile=", "--userdb="),

@@ -25,7 +25,7 @@
   };
 
   function watch(pc) {
-    const one = { pc, events: [], candidates: [], opened: false };
+    const one = { pc, events: [], candidates: [], opened: false, standby: false };
     connections.push(one);
     note(pc, "connection made");
     pc.addEventListener("icecandidate", ({ candidate }) => {
@@ -42,6 +42,8 @@
   }
 
   function watchChannel(pc, channel) {
+    // The console's second path is a connection of its own, and not one of those that are measured.
+    if (channel.label === "standby") entry(pc).standby = true;
     channel.addEventListener("open", () => {
       entry(pc).opened = true;
       note(pc, "channel open", channel.label);
@@ -66,8 +68,10 @@
     entry(pc)?.events.push({ at: now(), what, text });
   }
 
+  const primaries = () => connections.filter(({ standby }) => !standby);
+
   // The connection in use: of several, the newest that lives.
-  const current = () => connections.findLast(({ pc }) => pc.connectionState !== "closed") ?? connections.at(-1);
+  const current = () => primaries().findLast(({ pc }) => pc.connectionState !== "closed") ?? primaries().at(-1);
 
   async function path(pc) {
     const stats = await pc.getStats();
@@ -120,6 +124,9 @@
     opened: (patience) => until(() =>
       Boolean(current()?.opened) || document.body.dataset.state === "failed", patience),
 
+    // Standbys that could carry something now.
+    standbys: () => connections.filter(({ standby, opened, pc }) => standby && opened && pc.connectionState === "connected").length,
+
     // Until the path is as good as `best`: 0 host, 1 direct, 2 one relay, 3 two.
     settled: (best, patience) => until(async () => {
       const found = current() && await path(current().pc);
@@ -145,9 +152,9 @@
         clicked,
         state: document.body.dataset.state,
         said: one?.said ?? { ...document.body.dataset },
-        connections: connections.length,
+        connections: primaries().length,
         opened: Boolean(one?.opened),
-        events: connections.flatMap(({ events }) => events).sort((a, b) => a.at - b.at),
+        events: primaries().flatMap(({ events }) => events).sort((a, b) => a.at - b.at),
         candidates: one?.candidates ?? [],
         settled: one?.settled ?? null,
         path: one ? one.path ?? await path(one.pc) : null,

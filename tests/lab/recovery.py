@@ -19,7 +19,7 @@ from playwright.sync_api import sync_playwright
 from tests.lab import recovery_report, recovery_rows, servers
 from tests.lab.delay import Delay
 from tests.lab.lab import Lab
-from tests.lab.recovery_server import ConsoleServer
+from tests.lab.recovery_server import STANDBY_PORT, ConsoleServer
 from tests.lab.recovery_stage import RecoveryStage, Run
 from tests.lab.topology import missing
 
@@ -48,13 +48,15 @@ def main() -> int:
         lab = stack.enter_context(Lab())
         config = stack.enter_context(servers.configuration(lab))
         server = stack.enter_context(ConsoleServer(lab, config))
+        with_standby = stack.enter_context(servers.configuration(lab, standby=True))
+        standby = stack.enter_context(ConsoleServer(lab, with_standby, port=STANDBY_PORT))
         beside = stack.enter_context(servers.yardstick(lab, config)) if options.yardstick_runs else None
         stage = stack.enter_context(RecoveryStage(lab, chromium, server))
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with contextlib.suppress(KeyboardInterrupt):  # what is measured by then is reported
             for ms in options.delay:
                 stage.shape(Delay(ms=ms))
-                for row, served, number in _plan(chosen, server.served, beside, options):
+                for row, served, number in _plan(chosen, server.served, standby.served, beside, options):
                     run = stage.play(row, served, number=number)
                     runs.append(run)
                     clock = f"{time.monotonic() - begin:5.0f} s, load {os.getloadavg()[0]:.0f}"
@@ -67,14 +69,14 @@ def main() -> int:
 
 
 def _plan(
-    rows: Sequence[Row], console: Served, yardstick: Served | None, options: argparse.Namespace
+    rows: Sequence[Row], console: Served, standby: Served, yardstick: Served | None, options: argparse.Namespace
 ) -> Iterator[tuple[Row, Served, int]]:
     """Say what is run, one row after the other: of ten runs each row is measured at ten different times."""
     for number in range(max(options.runs, options.yardstick_runs)):
         for row in rows:
             is_event = row.name in _EVENTS
             if number < (options.runs if is_event else 1):
-                yield row, console, number
+                yield row, standby if row.standby else console, number
             if yardstick and row.of_yardstick and number < options.yardstick_runs:
                 yield row, yardstick, number
 

@@ -83,6 +83,8 @@ def complaints(row: Row, run: Run) -> list[str]:
             found.append(f"{end.connections} connections")
         if end.handshakes != 1:
             found.append(f"{end.handshakes} DTLS handshakes")
+        if end.standbys != int(row.standby):
+            found.append(f"{end.standbys} standbys")
         if end.state != "connected":
             found.append(f"{end.state} at the end")
         if row.restarts != (end.generation > 0):

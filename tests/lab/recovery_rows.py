@@ -97,6 +97,7 @@ class Row:
     places: tuple[str, str] = (HOME, FAR)
     targets: Mapping[float, Target] = field(default_factory=dict)  # by the delay, one way at each site, in ms
     most: float | None = None  # seconds of silence, for what is no statistics
+    standby: bool = False  # whether it is played to pages that keep a second path ready, and begins when they have one
     restarts: bool = True  # whether an ICE restart is needed for it; if not, none may happen
     problems: tuple[str, ...] = NOT_REACHED  # what the browser may say on its console
     seconds: float = 0.0  # how long the event itself lasts
@@ -211,6 +212,7 @@ def events(*, away: float = 20.0) -> list[Row]:
     """Return the rows of the table in which something happens; `away` is how long an uplink is gone."""
     silent = _targets((0.7, 0.9), (0.9, 1.2))
     relay = _targets((0.9, 1.2), (1.1, 1.4))
+    spare = _targets((0.4, 0.5), (0.6, 0.8))
     return [
         Row(
             name="address",
@@ -270,6 +272,24 @@ def events(*, away: float = 20.0) -> list[Row]:
             act=_swallow_relay,
             places=(HARD_HOME, HARD_FAR),
             targets=relay,
+        ),
+        Row(
+            name="turn-killed-standby",
+            title="TURN server in use killed, standby path",
+            act=_kill_relay,
+            places=(HARD_HOME, HARD_FAR),
+            targets=spare,
+            standby=True,
+            of_yardstick=False,
+        ),
+        Row(
+            name="turn-swallowed-standby",
+            title="TURN server in use black-holed, standby path",
+            act=_swallow_relay,
+            places=(HARD_HOME, HARD_FAR),
+            targets=spare,
+            standby=True,
+            of_yardstick=False,
         ),
         Row(
             name="server",

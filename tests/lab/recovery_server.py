@@ -16,24 +16,26 @@ if TYPE_CHECKING:
 
     from tests.lab.lab import Lab
 
+STANDBY_PORT = 8443  # of a second one, whose pages keep a standby path
+
 _PATIENCE = 60.0  # seconds until it has said that it is ready, on a busy machine
 
 
 class ConsoleServer:
-    """`server.py` in the inner internet: a context manager."""
+    """`server.py` in the inner internet: a context manager. On another port than 443 it is out of reach for some."""
 
-    def __init__(self, lab: Lab, config: Path) -> None:
+    def __init__(self, lab: Lab, config: Path, *, port: int = 443) -> None:
         self._lab = lab
-        self._log = lab.network.directory / "recovery-server.log"
-        journal = lab.network.directory / "recovery-journal"
+        self._log = lab.network.directory / f"recovery-server-{port}.log"
+        journal = lab.network.directory / f"recovery-journal-{port}"
         files = lab.certificates
         self._argv = [
             *("env", "PYTHONUNBUFFERED=1", sys.executable, str(ROOT / "server.py"), "--open", "--turn", "off"),
-            *("--config", str(config), "--journal", str(journal), "--host", NAMES[SERVER], "--port", "443"),
+            *("--config", str(config), "--journal", str(journal), "--host", NAMES[SERVER], "--port", str(port)),
             *("--tls-cert", str(files.certificate), "--tls-key", str(files.key)),
         ]
         self.served = Served(
-            subject="console", address=f"https://{NAMES[SERVER]}/", offered=frozenset(), journal=journal
+            subject="console", address=f"https://{NAMES[SERVER]}:{port}/", offered=frozenset(), journal=journal
         )
         self._process: subprocess.Popen[str] | None = None
 

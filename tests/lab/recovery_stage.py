@@ -44,6 +44,7 @@ _JOURNALED = frozenset(
         *("suspect", "attempt", "recovered", "no-alarm", "restart", "network", "relay-suspected", "relay-well"),
         *("description", "ignored", "operation-failed", "refused", "failed", "fault", "signaling", "peer", "pair"),
         *("channel", "state", "message", "ice-configuration", "stats", "candidate-local", "candidate-remote"),
+        *("standby", "standby-used"),
     }
 )
 """What is kept of the console's journal: all that recovery decides, and what it decides on."""
@@ -63,8 +64,9 @@ class Seen:
     silence: float  # the longest
     silent_from: float
     stall: float  # by which its timers were late at most: the machine is to blame for it
-    connections: int  # of RTCPeerConnection, in this session
-    handshakes: int  # of DTLS
+    connections: int  # of RTCPeerConnection, in this session, but for standbys
+    handshakes: int  # of DTLS, of those
+    standbys: int = 0  # that were ready to take over when the event began
     generation: int  # data-ice-generation at the end
     state: str  # data-state at the end
     states: list[tuple[float, str]]  # since the event
@@ -179,6 +181,9 @@ class RecoveryStage:
         for who, end in zip("ab", ends, strict=True):
             end.page.evaluate(f"pump.start('{who}', {EVERY})")
         _expect_messages(ends, time.time() + _WARM, _MEETING / 1000)
+        if row.standby:
+            wait_until(lambda: all(end.ask("standbys") for end in ends), _MEETING / 1000)
+        standbys = [end.ask("standbys") for end in ends]
         scene = Scene(lab=self._lab, server=self._server, ends=ends, delay=self._delay)
         try:
             begun = time.time()
@@ -202,6 +207,8 @@ class RecoveryStage:
             _seen(end, pump, report, journal, count, begun=begun, counted=counted, over=over, back=run.back)
             for end, pump, report, journal, count in zip(ends, pumps, reports, journals, reversed(sent), strict=True)
         )
+        for seen, count in zip(run.ends, standbys, strict=True):
+            seen.standbys = count
 
 
 def _meet(ends: tuple[End, End], session: str) -> None:

@@ -57,14 +57,15 @@ class Served:
 
 @contextlib.contextmanager
 def configuration(
-    lab: Lab, *, turn: Sequence[str] = (TURN1, TURN2), ways: Sequence[str] = TRANSPORTS
+    lab: Lab, *, turn: Sequence[str] = (TURN1, TURN2), ways: Sequence[str] = TRANSPORTS, standby: bool = False
 ) -> Iterator[Path]:
     """Write an ICE configuration as an operator would: STUN, and TURN servers by these ways, with their secret."""
-    lines = ["[[server]]", f'urls = ["stun:{NAMES[STUN]}:3478"]']
+    lines = ["standby = true"] if standby else []
+    lines += ["[[server]]", f'urls = ["stun:{NAMES[STUN]}:3478"]']
     for node in turn:
         urls = [way.format(NAMES[node]) for way in ways]
         lines += ["", "[[server]]", f'name = "{node}"', f"urls = {json.dumps(urls)}", f'secret = "{lab.turn1.secret}"']
-    path = lab.network.directory / f"ice-{'-'.join(turn)}-{len(ways)}.toml"
+    path = lab.network.directory / f"ice-{'-'.join(turn)}-{len(ways)}{'-standby' if standby else ''}.toml"
     path.touch(0o600)
     path.write_text("\n".join(lines) + "\n")
     yield path
@@ -98,7 +99,7 @@ def tls_context(certificate: Path, key: Path) -> ssl.SSLContext:
 
 def _offered(config: Path) -> frozenset[Leg]:
     """Return the transports by which the console's policy lets TURN servers be reached: it cuts long lists."""
-    urls = [url for server in variety_first(read_ice_servers(config)) if server.is_turn for url in server.urls]
+    urls = [url for server in variety_first(read_ice_servers(config).servers) if server.is_turn for url in server.urls]
     return frozenset(Leg[parse_ice_url(url).transport.upper()] for url in urls)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab import recovery_rows, servers
 from tests.lab.recovery_report import complaints, line
-from tests.lab.recovery_server import ConsoleServer
+from tests.lab.recovery_server import STANDBY_PORT, ConsoleServer
 from tests.lab.recovery_stage import RecoveryStage
 
 if TYPE_CHECKING:
@@ -36,6 +36,12 @@ def server(lab: Lab, config: Path) -> Iterator[ConsoleServer]:
 
 
 @pytest.fixture(scope="module")
+def standby(lab: Lab) -> Iterator[ConsoleServer]:
+    with servers.configuration(lab, standby=True) as file, ConsoleServer(lab, file, port=STANDBY_PORT) as standing:
+        yield standing
+
+
+@pytest.fixture(scope="module")
 def stage(lab: Lab, server: ConsoleServer, playwright: Playwright) -> Iterator[RecoveryStage]:
     if not shutil.which("chromium"):
         pytest.fail("chromium is not installed: run 'make setup-test'")
@@ -44,8 +50,8 @@ def stage(lab: Lab, server: ConsoleServer, playwright: Playwright) -> Iterator[R
 
 
 @pytest.mark.parametrize("row", recovery_rows.events(away=AWAY), ids=lambda row: row.name)
-def test_the_session_survives(row: Row, stage: RecoveryStage, server: ConsoleServer) -> None:
-    run = stage.play(row, server.served)
+def test_the_session_survives(row: Row, stage: RecoveryStage, server: ConsoleServer, standby: ConsoleServer) -> None:
+    run = stage.play(row, (standby if row.standby else server).served)
     assert complaints(row, run) == [], line(run)
 
 

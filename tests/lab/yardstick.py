@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--tls-key", type=Path, required=True)
     args = parser.parse_args()
     app = web.Application()
-    app[_SERVERS] = read_ice_servers(args.config)
+    app[_SERVERS] = read_ice_servers(args.config).servers
     app[_ROOMS] = {}
     app.add_routes(
         [

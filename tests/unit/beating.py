@@ -9,7 +9,18 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from pyapp import commands, recovery
-from pyapp.recovery import Attempt, Doubted, Noticed, Outcome, Output, Recovered, Recovery, Resumed, Suspected
+from pyapp.recovery import (
+    Attempt,
+    Doubted,
+    Noticed,
+    Outcome,
+    Output,
+    Reassured,
+    Recovered,
+    Recovery,
+    Resumed,
+    Suspected,
+)
 
 Timing = Callable[[float], float]
 """When a timer that is due at a time does fire."""
@@ -63,6 +74,7 @@ class Duo:
     a: End = field(default_factory=lambda: End(Recovery(polite=False)))
     b: End = field(default_factory=lambda: End(Recovery(polite=True)))
     doubts: int = 0
+    reassured: int = 0
     deaf: set[str] = field(default_factory=set)
     """Ends that hear nothing: `a`, `b`."""
     _agenda: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
@@ -114,6 +126,8 @@ class Duo:
                     self.after(0.001, lambda: self._sampled(end))
                 case Doubted():
                     self.doubts += 1
+                case Reassured():
+                    self.reassured += 1
                 case Suspected() | Attempt() | Resumed() | Recovered() | Noticed():
                     end.said.append((self.now, output))
                     if isinstance(output, Attempt) and self.mends_after is not None:

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from backend.ice_servers import ConfiguredServer, read_ice_servers
+from backend.ice_servers import ConfiguredIce, ConfiguredServer, read_ice_servers
 from backend.settings import StartError
 
 SECRET = "a-secret-that-must-not-show"
 
 
-def read(folder: Path, text: str, environ: dict[str, str] | None = None) -> tuple[ConfiguredServer, ...]:
+def read(folder: Path, text: str, environ: dict[str, str] | None = None) -> ConfiguredIce:
     path = folder / "ice.toml"
     path.write_text(text, encoding="utf-8")
     return read_ice_servers(path, environ=environ or {})
@@ -18,9 +18,11 @@ def read(folder: Path, text: str, environ: dict[str, str] | None = None) -> tupl
 
 def test_the_example_of_the_design(tmp_path: Path) -> None:
     (tmp_path / "turn.secret").write_text(f"{SECRET}\n", encoding="utf-8")
-    servers = read(
+    ice = read(
         tmp_path,
         """
+standby = true
+
 [[server]]
 urls = ["stun:stun.example.org:3478"]
 
@@ -41,6 +43,8 @@ secret_env = "TURN_SECRET"
 """,
         {"TURN_SECRET": "from-the-environment"},
     )
+    servers = ice.servers
+    assert ice.standby
     assert servers == (
         ConfiguredServer(urls=("stun:stun.example.org:3478",)),
         ConfiguredServer(
@@ -53,12 +57,12 @@ secret_env = "TURN_SECRET"
         ConfiguredServer(urls=("turn:turn3.example.org:3478",), secret="from-the-environment", ttl=3600),
     )
     assert [server.is_turn for server in servers] == [False, True, True, True]
-    assert SECRET not in repr(servers)
-    assert "word" not in repr(servers)
+    assert SECRET not in repr(ice)
+    assert "word" not in repr(ice)
 
 
-def test_an_empty_file_has_no_servers(tmp_path: Path) -> None:
-    assert read(tmp_path, "") == ()
+def test_an_empty_file_has_no_servers_and_no_standby(tmp_path: Path) -> None:
+    assert read(tmp_path, "") == ConfiguredIce(servers=(), standby=False)
 
 
 TURN = 'urls = ["turn:t.example:3478"]\n'
@@ -75,6 +79,7 @@ FIXED = f'username = "u"\ncredential = "{SECRET}"\n'
         ("urls = []", "urls: is empty"),
         ("", "urls: is missing"),
         (STUN + 'nmae = "x"', "unknown key 'nmae'"),
+        (STUN + "standby = true", "standby: must stand before the first [[server]]"),
         (STUN + "name = 1", "name: must be text"),
         ('urls = ["http://s.example"]', "is not a stun:, turn: or turns: URI"),
         ('urls = ["stun:"]', "is not a stun:, turn: or turns: URI"),
@@ -139,6 +144,9 @@ def test_a_url_stands_in_one_entry_only(tmp_path: Path) -> None:
     [
         ("[[server]\n", "is not TOML"),
         ("servers = []", "unknown key 'servers'"),
+        ("standby = 1", "standby: must be true or false"),
+        ('standby = "yes"', "standby: must be true or false"),
+        ("standby = []", "standby: must be true or false"),
         ("server = 5", "must be written as [[server]]"),
         ("server = [5]", "must be written as [[server]]"),
         ('[server]\nurls = ["stun:s.example"]', "must be written as [[server]]"),

@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 
 from pyapp import commands
 from pyapp.commands import Command
-from pyapp.conversation import TIMER, Conversation, Message, MessageRefusedError
+from pyapp.conversation import ASIDE_AGAIN_AFTER, ASIDE_FOR, TIMER, Conversation, Message, MessageRefusedError
 from pyapp.delivery import MAX_TEXT_BYTES, Frame, MediaShared, decode_frame, encode_frame
+from pyapp.events import ChannelLabel
 from pyapp.messages import MessageError
 
 
-def frames(outputs: Iterable[Command]) -> list[Frame]:
-    return [decode_frame(output.text) for output in outputs if isinstance(output, commands.SendOnChannel)]
+def frames(outputs: Iterable[Command], label: ChannelLabel = "messages") -> list[Frame]:
+    sent = [output for output in outputs if isinstance(output, commands.SendOnChannel)]
+    return [decode_frame(output.text) for output in sent if output.label == label]
 
 
 def timer(outputs: list[Command]) -> float | None:
@@ -47,7 +49,7 @@ def said(conversation: Conversation, *, mine: bool) -> list[str]:
 @dataclass
 class Person:
     conversation: Conversation = field(default_factory=opened)
-    inbound: list[tuple[float, str]] = field(default_factory=list)
+    inbound: list[tuple[float, str, ChannelLabel]] = field(default_factory=list)
     due: float | None = None
     sent: list[str] = field(default_factory=list)
 
@@ -67,10 +69,10 @@ class Line:
         other = self.b if person is self.a else self.a
         for output in outputs:
             match output:
-                case commands.SendOnChannel("messages", text):
+                case commands.SendOnChannel(label, text):
                     self.carried += 1
                     for _ in range(self.choose.choice([0, 0, 1, 1, 1, 2]) if self.bad else 1):
-                        other.inbound.append((self.now + (self.choose.random() if self.bad else 0.05), text))
+                        other.inbound.append((self.now + (self.choose.random() if self.bad else 0.05), text, label))
                 case commands.StartTimer(_, after):
                     person.due = self.now + after
                 case commands.CancelTimer():
@@ -85,8 +87,8 @@ class Line:
         for person in (self.a, self.b):
             ready = sorted(entry for entry in person.inbound if entry[0] <= self.now)
             person.inbound = [entry for entry in person.inbound if entry[0] > self.now]
-            for _, text in ready:
-                self.did(person, person.conversation.received(text, self.now))
+            for _, text, label in ready:
+                self.did(person, person.conversation.received(text, self.now, label))
             if person.due is not None and person.due <= self.now:
                 person.due = None
                 self.did(person, person.conversation.transmit(self.now))
@@ -100,22 +102,36 @@ class Line:
         raise AssertionError("the two never come to rest")
 
 
-@given(st.integers(0, 2**32), st.lists(st.tuples(st.booleans(), st.sampled_from(["", "path", "channel"])), max_size=25))
-@settings(max_examples=60, deadline=None)
+HAPPENS = ["", "path", "channel", "doubt", "reassured", "hold", "standby", "no-standby"]
+
+
+@given(st.integers(0, 2**32), st.lists(st.tuples(st.booleans(), st.sampled_from(HAPPENS)), max_size=25))
+@settings(max_examples=100, deadline=None)
 def test_two_people_read_what_was_said_once_and_in_order(seed: int, said_by: list[tuple[bool, str]]) -> None:
     line = Line(random.Random(seed))
     for number, (by_a, happens) in enumerate(said_by):
         person = line.a if by_a else line.b
         line.say(person, f"message {number}")
-        if happens == "path":
-            line.did(person, person.conversation.path_changed(line.now))
-        if happens == "channel":
-            person.conversation.channel_is(is_open=False)
-            line.tick()
-            person.conversation.channel_is(is_open=True)
-            line.did(person, person.conversation.transmit(line.now))
+        match happens:
+            case "path":
+                line.did(person, person.conversation.path_changed(line.now))
+            case "channel":
+                person.conversation.channel_is(is_open=False)
+                line.tick()
+                person.conversation.channel_is(is_open=True)
+                line.did(person, person.conversation.transmit(line.now))
+            case "doubt":
+                line.did(person, person.conversation.doubt(line.now))
+            case "reassured":
+                person.conversation.reassured()
+            case "hold":
+                line.did(person, person.conversation.hold(line.now))
+            case "standby" | "no-standby":
+                line.did(person, person.conversation.standby_is(line.now, is_open=happens == "standby"))
         for _ in range(line.choose.randrange(6)):
             line.tick()
+    for person in (line.a, line.b):
+        line.did(person, person.conversation.path_changed(line.now))
     line.rest()
     for one, other in ((line.a, line.b), (line.b, line.a)):
         assert said(one.conversation, mine=True) == one.sent
@@ -239,6 +255,122 @@ class TestAFrameOfTheOtherSide:
         with pytest.raises(MessageError):
             conversation.received('{"a":1,"n":"x"}', 0.0)
         assert not conversation.messages[0].delivered
+
+
+def with_standby() -> Conversation:
+    conversation = opened()
+    assert conversation.standby_is(0.0, is_open=True) == []
+    return conversation
+
+
+class TestTheStandby:
+    def test_carries_nothing_while_all_is_well(self) -> None:
+        conversation = with_standby()
+        assert frames(conversation.submit("hello", 1.0), "standby") == []
+
+    def test_carries_what_waits_and_what_is_new_while_there_is_doubt(self) -> None:
+        conversation = with_standby()
+        conversation.submit("one", 1.0)
+        outputs = conversation.doubt(1.1)
+        assert frames(outputs, "standby") == [Frame(1, "one", 0)]
+        assert frames(outputs) == []  # what is lost there is lost again
+        outputs = conversation.submit("two", 1.2)
+        assert frames(outputs) == frames(outputs, "standby") == [Frame(2, "two", 0)]
+
+    def test_is_told_of_a_doubt_though_nothing_waits(self) -> None:
+        assert frames(with_standby().doubt(1.0), "standby") == [Frame(0, None, 0)]
+
+    def test_is_left_when_the_doubt_has_passed(self) -> None:
+        conversation = with_standby()
+        conversation.doubt(1.0)
+        conversation.reassured()
+        outputs = conversation.submit("hello", 1.1)
+        assert (frames(outputs), frames(outputs, "standby")) == ([Frame(1, "hello", 0)], [])
+
+    def test_carries_everything_alone_while_the_path_is_held(self) -> None:
+        conversation = with_standby()
+        conversation.submit("one", 1.0)
+        conversation.doubt(1.1)
+        assert frames(conversation.hold(1.3), "standby") == []  # sent there already
+        outputs = conversation.submit("two", 1.4)
+        assert (frames(outputs), frames(outputs, "standby")) == ([], [Frame(2, "two", 0)])
+        assert timer(outputs) is not None
+        assert frames(conversation.transmit(9.0), "standby") == [Frame(1, "one", 0), Frame(2, "two", 0)]
+
+    def test_carries_what_waits_when_the_path_is_held_without_a_doubt_before(self) -> None:
+        conversation = with_standby()
+        conversation.submit("one", 1.0)
+        assert frames(conversation.hold(1.1), "standby") == [Frame(1, "one", 0)]
+
+    def test_that_opens_while_the_path_is_held_carries_what_waits(self) -> None:
+        conversation = opened()
+        conversation.submit("one", 1.0)
+        assert conversation.hold(1.1) == [commands.CancelTimer(TIMER)]
+        outputs = conversation.standby_is(1.2, is_open=True)
+        assert frames(outputs, "standby") == [Frame(1, "one", 0)]
+        assert timer(outputs) is not None
+
+    def test_that_closes_while_the_path_is_held_leaves_it_held(self) -> None:
+        conversation = with_standby()
+        conversation.hold(1.0)
+        conversation.submit("one", 1.1)
+        assert timer(conversation.standby_is(1.2, is_open=False)) is None
+        assert frames(conversation.path_changed(2.0)) == [Frame(1, "one", 0)]
+
+    def test_is_left_with_everything_sent_again_when_the_path_works_again(self) -> None:
+        conversation = with_standby()
+        conversation.hold(1.0)
+        conversation.submit("one", 1.1)
+        outputs = conversation.path_changed(2.0)
+        assert (frames(outputs), frames(outputs, "standby")) == ([Frame(1, "one", 0)], [])
+
+    def test_that_is_used_by_the_other_side_is_used_here_for_a_moment(self) -> None:
+        conversation = with_standby()
+        conversation.submit("mine", 1.0)
+        outputs = conversation.received(encode_frame(Frame(1, "theirs", 0)), 1.1, "standby")
+        assert frames(outputs) == [Frame(0, None, 1)]
+        assert frames(outputs, "standby") == [Frame(1, "mine", 1)]
+        for now, both in ((1.0 + ASIDE_FOR, True), (1.2 + ASIDE_FOR, False)):
+            assert bool(frames(conversation.submit("more", now), "standby")) == both
+
+    def test_is_always_answered_over_itself(self) -> None:
+        conversation = with_standby()
+        for number, now in ((1, 1.0), (2, 1.0 + 2 * ASIDE_FOR)):
+            outputs = conversation.received(encode_frame(Frame(number, "theirs", 0)), now, "standby")
+            assert frames(outputs, "standby")[-1].ack == number
+
+    def test_brings_what_came_over_the_other_channel_only_once(self) -> None:
+        conversation = with_standby()
+        conversation.received(encode_frame(Frame(1, "hello", 0)), 1.0)
+        conversation.received(encode_frame(Frame(1, "hello", 0)), 1.0, "standby")
+        assert said(conversation, mine=False) == ["hello"]
+
+    @pytest.mark.parametrize("trip", [0.01, 0.3, 0.7, ASIDE_AGAIN_AFTER / 3])
+    def test_does_not_keep_two_sides_busy_after_a_doubt_that_passed(self, trip: float) -> None:
+        sides = [with_standby(), with_standby()]
+        on_the_way: list[tuple[float, int, str]] = []
+
+        def did(side: int, outputs: list[Command], now: float) -> None:
+            sent = [output for output in outputs if isinstance(output, commands.SendOnChannel)]
+            on_the_way.extend((now + trip, 1 - side, output.text) for output in sent if output.label == "standby")
+
+        did(0, sides[0].doubt(0.0), 0.0)
+        sides[0].reassured()
+        for count in range(1, 200):
+            now = count * 0.1
+            for entry in [each for each in on_the_way if each[0] <= now]:
+                on_the_way.remove(entry)
+                did(entry[1], sides[entry[1]].received(entry[2], now, "standby"), now)
+            for side, conversation in enumerate(sides):
+                did(side, conversation.submit("hello", now), now)
+        assert on_the_way == []
+
+    def test_says_whether_anything_came_over_it(self) -> None:
+        conversation = with_standby()
+        assert not conversation.heard_aside(0.0)
+        conversation.received(encode_frame(Frame(0, None, 0)), 1.0, "standby")
+        assert conversation.heard_aside(0.5)
+        assert not conversation.heard_aside(1.5)
 
 
 class TestANewPeer:

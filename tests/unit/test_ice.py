@@ -110,6 +110,14 @@ class TestUri:
             assert parse_ice_url(text).port > 0
 
 
+STUN, ONE_UDP, ONE_TLS = "stun:one.example", "turn:one.example:3478", "turns:one.example:443?transport=tcp"
+TWO_UDP = "turn:two.example:3478?transport=udp"
+
+
+def configured(*urls: str) -> IceConfiguration:
+    return IceConfiguration(tuple(IceServer((url,), "user", "secret") for url in urls))
+
+
 CONFIGURATIONS = [
     IceConfiguration(),
     IceConfiguration((IceServer(("stun:stun.example.org",)),)),
@@ -122,6 +130,7 @@ CONFIGURATIONS = [
         pool_size=1,
         expires=1_700_000_000.0,
         lifetime=3600.0,
+        standby=True,
     ),
 ]
 
@@ -164,6 +173,9 @@ class TestConfiguration:
             {"iceServers": [], "iceTransportPolicy": None},
             {"iceServers": [], "iceCandidatePoolSize": None},
             {"iceServers": [], "expires": {}},
+            {"iceServers": [], "standby": 1},
+            {"iceServers": [], "standby": "true"},
+            {"iceServers": [], "standby": None},
         ],
     )
     def test_that_is_none_is_refused(self, value: Any) -> None:
@@ -174,6 +186,33 @@ class TestConfiguration:
     def test_with_text_for_a_number_is_refused(self, field: str) -> None:
         with pytest.raises(IceError):
             ice_configuration_from_json({"iceServers": [], field: "soon"})
+
+    def test_says_of_a_standby_only_that_there_is_to_be_one(self) -> None:
+        assert "standby" not in IceConfiguration().to_json()
+        assert IceConfiguration(standby=True).to_json()["standby"] is True
+
+    def test_names_each_host_of_a_relay_once_in_the_order_of_preference(self) -> None:
+        configuration = configured(STUN, ONE_UDP, ONE_TLS, TWO_UDP)
+        assert configuration.relay_hosts == ("one.example", "two.example")
+        assert configuration.preferring(frozenset({"one.example"})).relay_hosts == ("two.example", "one.example")
+
+    @pytest.mark.parametrize(
+        ("host", "over_tcp", "left"),
+        [
+            ("one.example", False, [ONE_UDP]),
+            ("one.example", True, [ONE_TLS]),
+            ("two.example", True, [TWO_UDP]),
+            ("three.example", False, []),
+        ],
+    )
+    def test_at_one_relay_asks_for_as_few_allocations_as_will_do(
+        self, host: str, over_tcp: bool, left: list[str]
+    ) -> None:
+        configuration = configured(STUN, ONE_UDP, ONE_TLS, TWO_UDP).preferring(frozenset({"two.example"}))
+        configuration = configuration.relay_at(host, over_tcp=over_tcp)
+        assert configuration.policy == "relay"
+        assert [url for server in configuration.servers for url in server.urls] == left
+        assert all(server.credential == "secret" for server in configuration.servers)
 
     def test_with_one_url_as_a_string_is_that_url(self) -> None:
         value = {"iceServers": [{"urls": "stun:s.example"}]}
@@ -187,8 +226,8 @@ class TestConfiguration:
             ("turn:a.example:3478", "turn:a.example:3478?transport=tcp", "turns:a.example:443"), "u", "c"
         )
         both = IceConfiguration((relays, IceServer(("stun:b.example",))), lifetime=60.0)
-        assert both.has_relays
-        assert not both.without_relays().has_relays
+        assert both.relay_hosts
+        assert not both.without_relays().relay_hosts
         assert both.without_relays() == replace(
             both, servers=(IceServer(("stun:a.example:3478", "stun:b.example:3478")),)
         )

@@ -13,7 +13,7 @@ LAYERS = (
     {"messages", "ice"},
     {"events", "delivery", "diagnostics"},
     {"commands", "verdicts", "heartbeat", "head_start", "hold_off", "reach"},
-    {"negotiation", "conversation", "rendezvous", "recovery"},
+    {"negotiation", "conversation", "rendezvous", "recovery", "standby"},
     {"session"},
     {"console"},
     {"runner", "browser"},

@@ -29,8 +29,10 @@ from pyapp.messages import (
     Pong,
     Relay,
     Relayed,
+    RelaySuspected,
     Scalar,
     ServerMessage,
+    StandbyDescription,
     Welcome,
     check_session_name,
     decode_client,
@@ -44,6 +46,7 @@ OFFER = Description("offer", "v=0\r\na=ice-ufrag:x\r\n", 1)
 CANDIDATE = Candidate("candidate:1 1 udp 1 192.0.2.1 9 typ host", "0", 0, "x")
 END = Candidate("", None, 0, None)
 ENTRY = JournalEntry(1, 1.5, "state", {"text": "ü", "number": 1, "real": 0.5, "yes": True, "none": None})
+STANDBY = StandbyDescription("offer", "v=0\r\n", 1, "turns:t.example:443?transport=tcp")
 
 CLIENT: list[ClientMessage] = [
     Join("demo", A, B),
@@ -52,6 +55,9 @@ CLIENT: list[ClientMessage] = [
     Relay("", 1, 0, OFFER),
     Relay(A, 2, 7, CANDIDATE),
     Relay(A, 3, 7, END),
+    Relay(A, 4, 7, RelaySuspected("turn:t.example:3478")),
+    Relay(A, 5, 7, STANDBY),
+    Relay(A, 6, 7, StandbyDescription("answer", "v=0\r\n", 1)),
     Relay(A, 0, 2**53 - 1, None),
     Journal((ENTRY,)),
     Journal((ENTRY,) * MAX_JOURNAL_ENTRIES),
@@ -121,6 +127,9 @@ candidate = st.builds(
     st.none() | text,
 )
 description = st.builds(Description, st.sampled_from(["offer", "answer"]), text.map("v=0{}".format), number)
+standby_offer = st.builds(
+    StandbyDescription, st.just("offer"), text.map("v=0{}".format), number.filter(bool), text.map("turn:{}".format)
+)
 scalar = st.none() | st.booleans() | text | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 entry = st.builds(
     JournalEntry,
@@ -131,7 +140,7 @@ entry = st.builds(
 )
 client_message: st.SearchStrategy[ClientMessage] = st.one_of(
     st.builds(Join, st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", fullmatch=True), identifier, identifier, text),
-    st.builds(Relay, st.just("") | identifier, number.filter(bool), number, candidate | description),
+    st.builds(Relay, st.just("") | identifier, number.filter(bool), number, candidate | description | standby_offer),
     st.builds(Journal, st.lists(entry, min_size=1, max_size=3).map(tuple)),
     st.builds(Ping, number),
 )
@@ -280,6 +289,17 @@ WRONG = [
     Change(Relay("", 1, 0, OFFER), "body", to_json(CANDIDATE) | {"sdpMLineIndex": False}, "sdpMLineIndex"),
     Change(Relay("", 1, 0, OFFER), "body", to_json(CANDIDATE) | {"usernameFragment": "x" * 257}, "usernameFragment"),
     Change(Relay("", 1, 0, OFFER), "body", to_json(CANDIDATE) | {"usernameFragment": 1}, "usernameFragment"),
+    Change(Relay("", 1, 0, OFFER), "body", to_json(STANDBY) | {"type": "rollback"}, "type"),
+    Change(Relay("", 1, 0, OFFER), "body", to_json(STANDBY) | {"sdp": "o=-"}, "sdp"),
+    *[
+        Change(Relay("", 1, 0, OFFER), "body", to_json(STANDBY) | {"attempt": value}, "attempt")
+        for value in (0, -1, 1.5, True, None, 2**53 + 1)
+    ],
+    *[
+        Change(Relay("", 1, 0, OFFER), "body", to_json(STANDBY) | {"avoid": value}, "avoid")
+        for value in ("", "stun:t.example", "turn:" + "x" * 512, None)
+    ],
+    Change(Relay("", 1, 0, OFFER), "body", to_json(STANDBY) | {"type": "answer"}, "avoid"),
     Change(Journal((ENTRY,)), "entries", []),
     Change(Journal((ENTRY,)), "entries", {}),
     Change(Journal((ENTRY,)), "entries", [to_json(ENTRY)] * (MAX_JOURNAL_ENTRIES + 1)),

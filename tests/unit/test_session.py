@@ -7,7 +7,7 @@ from unittest.mock import ANY
 
 import pytest
 
-from pyapp import commands, events, hold_off, recovery, rendezvous
+from pyapp import commands, events, hold_off, recovery, rendezvous, standby
 from pyapp.commands import Command
 from pyapp.console import present
 from pyapp.delivery import Frame, MediaShared, decode_frame, encode_frame
@@ -30,6 +30,7 @@ from pyapp.messages import (
     Relayed,
     RestartWanted,
     ServerMessage,
+    StandbyDescription,
     Welcome,
 )
 from pyapp.session import (
@@ -54,6 +55,8 @@ from tests.unit.fakes import sdp, stats_of
 
 A, B, C = "a" * 32, "b" * 32, "c" * 32
 TURN = "turns:turn.example.org:443?transport=tcp"
+OTHER_TURN = "turns:turn2.example.org:443?transport=tcp"
+GATHERED = "v=0\r\na=ice-pwd:the-password\r\na=candidate:1 1 udp 1 192.0.2.1 9 typ relay\r\n"
 CONFIGURATION = IceConfiguration((IceServer((TURN,), "user", "the-credential"),), lifetime=3600.0)
 CANDIDATE = "candidate:1 1 udp 1 192.0.2.1 9 typ host"
 CONNECTED = events.StateChanged("connection", "connected")
@@ -76,6 +79,7 @@ class Core:
     said: list[Command] = field(default_factory=list)
     numbers: int = 0
     has_peer: bool = False
+    has_standby: bool = False
 
     def do(self, *received: Event | ServerMessage) -> list[Command]:
         """Return the commands but for timers, which are in `timers` by name."""
@@ -103,6 +107,13 @@ class Core:
                 self.has_peer = True
             case commands.ClosePeer():
                 self.has_peer = False
+            case commands.OfferStandby() | commands.AnswerStandby():
+                self.has_standby = True
+            case commands.CloseStandby():
+                assert self.has_standby
+                self.has_standby = False
+            case commands.AcceptStandby() | commands.SendOnChannel("standby"):
+                assert self.has_standby, f"{command} without a standby"
             case (
                 commands.SetConfiguration()
                 | commands.SetLocalDescription()
@@ -962,6 +973,136 @@ class TestTheJournal:
         for word in ("the-password", "the-credential", "the-invitation", "the-message", "ice-pwd"):
             assert word not in text
         assert len(core.journal) > 8
+
+
+def relayed(*, setting: bool = True, polite: bool = False, remote: str = "host", **local: str) -> Core:
+    """Return one that is connected over our relay, with the setting for a standby."""
+    core = connected()
+    assert core.session.connection is not None
+    core.session.connection.negotiation.polite = core.session.connection.standby.polite = polite
+    two = replace(CONFIGURATION, servers=(*CONFIGURATION.servers, IceServer((OTHER_TURN,), "user", "the-credential")))
+    core.do(events.IceConfigurationReceived(replace(two, standby=setting)))
+    entries = stats_of(("l1", "r1"), **({"candidateType": "relay", "relayProtocol": "tls", "url": TURN} | local))
+    entries["R"]["candidateType"] = remote
+    core.do(events.StatsSampled(entries))
+    return core
+
+
+def with_standby() -> Core:
+    core = relayed()
+    core.do(events.TimerFired(standby.TIMER), events.StandbyDescribed(1, events.SessionDescription("offer", GATHERED)))
+    core.peer_says(StandbyDescription("answer", GATHERED, 1))
+    core.do(events.ChannelOpened("standby"))
+    return core
+
+
+class TestStandby:
+    def test_is_offered_a_little_after_the_path_turned_out_to_be_relayed(self) -> None:
+        core = relayed()
+        assert core.timers[standby.TIMER] == standby.OPEN_AFTER
+        (offer,) = core.do(events.TimerFired(standby.TIMER))
+        assert isinstance(offer, commands.OfferStandby)
+        assert [server.urls for server in offer.configuration.servers] == [(OTHER_TURN,)]
+        described = core.do(events.StandbyDescribed(1, events.SessionDescription("offer", GATHERED)))
+        assert sent(described) == [StandbyDescription("offer", GATHERED, 1, TURN)]
+        answer = core.peer_says(StandbyDescription("answer", GATHERED, 1))
+        assert answer == [commands.AcceptStandby(events.SessionDescription("answer", GATHERED))]
+
+    @pytest.mark.parametrize(
+        "core",
+        [
+            relayed(setting=False),
+            relayed(candidateType="host"),
+            relayed(url=""),
+            relayed(polite=True, remote="relay"),
+        ],
+        ids=["setting-off", "direct", "unknown-relay", "both-relayed-and-polite"],
+    )
+    def test_is_not_offered(self, core: Core) -> None:
+        assert standby.TIMER not in core.timers
+        assert core.do(events.TimerFired(standby.TIMER)) == []
+
+    def test_is_offered_by_the_impolite_side_if_both_are_relayed(self) -> None:
+        assert standby.TIMER in relayed(remote="relay").timers
+
+    def test_is_not_offered_without_a_way_to_tell_the_other_side(self) -> None:
+        core = relayed()
+        core.do(events.SignalingClosed(1006, ""))
+        assert core.do(events.TimerFired(standby.TIMER)) == []
+
+    def test_is_answered_only_with_the_setting(self) -> None:
+        offer = StandbyDescription("offer", GATHERED, 1, OTHER_TURN)
+        assert relayed(setting=False, polite=True).peer_says(offer) == []
+        (answer,) = relayed(polite=True, candidateType="host").peer_says(offer)
+        assert isinstance(answer, commands.AnswerStandby)
+        assert [server.urls for server in answer.configuration.servers] == [(TURN,)]
+
+    def test_is_no_channel_of_the_path_in_use(self) -> None:
+        core = with_standby()
+        assert core.do(events.ChannelClosed("standby")) == [commands.CloseStandby()]
+        assert core.state == "connected"
+        assert core.session.connection
+        assert core.session.connection.recovery.state == "healthy"
+
+    def test_carries_messages_from_the_first_doubt_and_says_nothing_of_it(self) -> None:
+        core = with_standby()
+        core.do(events.ChannelReceived("heartbeat", Beat(1, 0, 0, 100, 0).encode()))
+        core.do(events.MessageSubmitted("hello"))
+        core.now += core.timers[recovery.SILENCE]
+        noted = len(core.journal)
+        doubted = core.do(events.TimerFired(recovery.SILENCE))
+        assert [output.label for output in doubted if isinstance(output, commands.SendOnChannel)] == ["standby"]
+        assert (core.state, len(core.journal)) == ("connected", noted)
+        core.do(events.ChannelReceived("heartbeat", Beat(2, 0, 0, 100, 0).encode()))
+        again = core.do(events.MessageSubmitted("again"))
+        assert [output.label for output in again if isinstance(output, commands.SendOnChannel)] == ["messages"]
+
+    def test_carries_messages_alone_while_the_path_is_suspect(self) -> None:
+        core = with_standby()
+        core.now += 3.0
+        core.do(DISCONNECTED)
+        told = core.do(events.MessageSubmitted("hello"))
+        assert [output.label for output in told if isinstance(output, commands.SendOnChannel)] == ["standby"]
+        assert ("standby-used", {"host": "turn2.example.org"}) in core.journal
+        core.do(events.TimerFired(recovery.LOST))
+        assert core.state == "recovering"
+
+    def test_brings_messages(self) -> None:
+        core = with_standby()
+        core.do(events.ChannelReceived("standby", encode_frame(Frame(1, "hello", 0))))
+        assert [message.text for message in present(core.session).messages] == ["hello"]
+
+    def test_that_was_closed_brings_nothing_that_was_still_on_its_way_to_us(self) -> None:
+        core = with_standby()
+        core.do(events.StandbyFailed(1, "the connection failed"))
+        assert core.do(events.ChannelReceived("standby", encode_frame(Frame(1, "hello", 0)))) == []
+
+    def test_is_made_anew_with_renewed_credentials(self) -> None:
+        core = with_standby()
+        core.do(events.TimerFired(ICE_CONFIGURATION))
+        assert core.session.configuration
+        assert commands.CloseStandby() in core.do(events.IceConfigurationReceived(core.session.configuration))
+
+    def test_is_kept_when_a_configuration_comes_in_an_outage(self) -> None:
+        core = with_standby()
+        core.now += 3.0
+        core.do(DISCONNECTED)
+        assert core.session.configuration
+        assert commands.CloseStandby() not in core.do(events.IceConfigurationReceived(core.session.configuration))
+
+    @pytest.mark.parametrize("end", [events.HangUpRequested(), events.PageClosing(), PeerLeft(B)], ids=repr)
+    def test_ends_with_the_connection(self, end: Event | ServerMessage) -> None:
+        core = with_standby()
+        assert commands.CloseStandby() in core.do(end)
+        assert standby.TIMER not in core.timers
+
+    def test_leaves_no_secret_in_the_journal(self) -> None:
+        core = with_standby()
+        core.do(events.StandbyFailed(1, "the connection failed"))
+        text = repr(core.journal) + repr(core.session.journal.lines)
+        assert [data["host"] for event, data in core.journal if event == "standby"] == ["turn2.example.org"] * 2
+        for word in ("the-password", "the-credential", "ice-pwd"):
+            assert word not in text
 
 
 class TestMedia:

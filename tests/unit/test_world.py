@@ -13,7 +13,8 @@ from backend.ice_servers import ConfiguredServer
 from pyapp import events
 from pyapp.console import present
 from pyapp.session import DIRECT, FIRST_DIRECT_AFTER, RELEASE_AFTER
-from tests.unit.world import Page, World
+from pyapp.standby import LAST_PAUSE
+from tests.unit.world import FAILED_AFTER, Page, World
 
 LAN, WAN = 0.001, 0.05
 """Seconds one way between the pages: 0 and 25 ms at each site."""
@@ -26,6 +27,19 @@ RELAYS = tuple(
 
 def world(seed: int = 0, delay: float = LAN, *, relayed: bool = False) -> World:
     return World(random.Random(seed), delay=delay, relays=RELAYS if relayed else (), is_direct=not relayed).connected()
+
+
+def with_standby(
+    seed: int = 0, delay: float = LAN, *, relays: tuple[ConfiguredServer, ...] = RELAYS, loss: float = 0.0
+) -> World:
+    current = World(random.Random(seed), delay=delay, relays=relays, is_direct=False, standby=True, loss=loss)
+    current.connected()
+    current.run_until(partial(has_standby, current))
+    return current
+
+
+def has_standby(current: World) -> bool:
+    return all(page.standby.state == "open" for page in current.pages.values())
 
 
 def talk(current: World, seconds: float) -> None:
@@ -169,6 +183,75 @@ class TestEveryRow:
         current.run(8.0)
         current.rest()
         assert [side.gathers_relays for side in agreed] == [True] * 2
+
+
+class TestTheStandby:
+    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize(("delay", "most"), [(LAN, 0.4), (WAN, 0.6)])
+    def test_carries_on_when_the_relay_in_use_dies_and_moves_out_of_the_way(
+        self, seed: int, delay: float, most: float
+    ) -> None:
+        current = with_standby(seed, delay)
+        assert {page.standby.host for page in current.pages.values()} == {"two.example"}
+        assert outage(current, partial(kill_relay, "one")) < most
+        current.run_until(partial(has_standby, current))
+        assert {page.standby.host for page in current.pages.values()} == {"three.example"}
+
+    def test_carries_on_again_when_the_next_relay_dies_too(self) -> None:
+        current = with_standby()
+        outage(current, partial(kill_relay, "one"))
+        current.run_until(partial(has_standby, current))
+        for page in current.pages.values():
+            page.heard_at.clear()
+        assert outage(current, partial(kill_relay, "two")) < 0.4
+
+    def test_is_there_again_when_the_dead_relay_is(self) -> None:
+        current = with_standby(relays=RELAYS[:2])
+        outage(current, partial(kill_relay, "one"))
+        current.run(60.0)
+        assert [page.standby.state for page in current.pages.values()] == ["closed", "closed"]
+        current.dead_relays.clear()
+        current.run_until(partial(has_standby, current), most=120.0)
+
+    def test_does_not_make_an_outage_longer_that_it_cannot_help(self) -> None:
+        assert outage(with_standby(), lambda w: w.reroute("a")) < 0.8
+
+    @pytest.mark.parametrize("name", ["a", "b"])
+    def test_that_the_network_broke_is_made_anew(self, name: str) -> None:
+        current = with_standby()
+        before = [page.spare for page in current.pages.values()]
+        outage(current, lambda w: w.reroute(name))
+        current.run_until(partial(has_standby, current))
+        assert not {page.spare for page in current.pages.values()} & set(before)
+
+    def test_ends_with_the_relayed_path(self) -> None:
+        current = with_standby()
+        current.is_direct = True
+        current.run(FIRST_DIRECT_AFTER + 5.0)
+        current.rest()
+        assert [page.spare for page in current.pages.values()] == [None, None]
+
+    @pytest.mark.parametrize("name", ["a", "b"])
+    def test_ends_with_the_session(self, name: str) -> None:
+        current = with_standby()
+        current.receive(current.pages[name], events.HangUpRequested())
+        assert current.pages[name].spare is None
+        assert current.pages[name].timers == {}
+        current.run(1.0)
+        assert [page.spare for page in current.pages.values()] == [None, None]
+
+    def test_is_none_on_a_direct_path_and_with_one_relay(self) -> None:
+        for relays, is_direct in ((RELAYS, True), (RELAYS[:1], False)):
+            current = World(relays=relays, is_direct=is_direct, standby=True).connected()
+            current.run(60.0)
+            assert [page.spare for page in current.pages.values()] == [None, None]
+
+    def test_writes_nothing_alarming_for_a_doubt(self) -> None:
+        current = with_standby(loss=0.1)
+        talk(current, 20.0)
+        current.run(20.0)
+        for page in current.pages.values():
+            assert [line.text for line in page.session.journal.lines if line.mark == "!"] == []
 
 
 class TestOldPathsThatComeBack:
@@ -347,6 +430,44 @@ def act(current: World, what: str, name: str) -> None:
             current.restart_server(down=current.choose.choice([0.1, 2.0]))
             if what == "server-and-path":
                 current.reroute(name)
+
+
+@given(
+    st.integers(0, 2**32),
+    st.sampled_from([LAN, WAN]),
+    st.lists(
+        st.tuples(
+            st.sampled_from([*STORY, "relay-dies", "relay-comes"]),
+            st.sampled_from("ab"),
+            st.sampled_from([0.0, 0.1, 0.4, 3.0, 8.0]),
+        ),
+        max_size=8,
+    ),
+)
+@settings(max_examples=40, deadline=None)
+def test_two_sessions_with_a_standby_lose_nothing_and_never_keep_half_of_it(
+    seed: int, delay: float, story: list[tuple[str, str, float]]
+) -> None:
+    current = with_standby(seed, delay)
+    for what, name, seconds in story:
+        if what == "relay-dies":
+            assert current.a.pc
+            kill_relay(current.a.pc.relay.removeprefix("turn:").partition(".")[0] or "one", current)
+            current.dead_relays = set(sorted(current.dead_relays)[:2])
+        elif what == "relay-comes":
+            current.dead_relays.clear()
+        else:
+            act(current, what, name)
+        talk(current, seconds)
+        current.run(seconds)
+    current.say("a")
+    current.say("b")
+    current.rest()
+    current.check(connections=1)
+    current.run(FAILED_AFTER + 2.0)
+    assert len({page.standby.state == "open" for page in current.pages.values()}) == 1, current.words()
+    current.dead_relays.clear()
+    current.run_until(partial(has_standby, current), most=2 * LAST_PAUSE)
 
 
 EVENTS = st.lists(

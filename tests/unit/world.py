@@ -15,7 +15,7 @@ from typing import Literal
 
 from backend.choosing import ice_configuration
 from backend.ice_servers import ConfiguredServer
-from pyapp import commands, events, recovery, rendezvous
+from pyapp import commands, events, recovery, rendezvous, standby
 from pyapp.commands import Command, PeerCommand
 from pyapp.console import page_state
 from pyapp.events import ChannelLabel, Event
@@ -27,7 +27,7 @@ A, B, C = "a" * 32, "b" * 32, "c" * 32
 
 CONSTANT_TIMERS = {
     *(STATS, JOURNAL, ICE_CONFIGURATION, DIRECT, RELEASE, RENEW),
-    *(recovery.BEAT, recovery.SILENCE, rendezvous.PING),
+    *(recovery.BEAT, recovery.SILENCE, rendezvous.PING, standby.TIMER),
 }
 """Timers that are armed although nothing is amiss."""
 
@@ -87,6 +87,21 @@ class TimedPeerConnection(ConnectedPeerConnection):
 
 
 @dataclass(eq=False)
+class Spare:
+    """A page's second connection, gathered at `born` over the relay on `host`."""
+
+    number: int
+    host: str
+    born: float
+    name: str
+    remote: str = ""
+    """The name in the other side's description."""
+    peer: "Spare | None" = None
+    is_open: bool = False
+    dead_since: float | None = None
+
+
+@dataclass(eq=False)
 class Page:
     """One page: a session, its browser and its network."""
 
@@ -94,6 +109,7 @@ class Page:
     session: Session
     sockets: Sockets
     pc: TimedPeerConnection | None = None
+    spare: Spare | None = None
     timers: dict[str, float] = field(default_factory=dict)
     connections: int = 0
     is_online: bool = True
@@ -122,6 +138,11 @@ class Page:
     def state(self) -> str:
         return page_state(self.session)
 
+    @property
+    def standby(self) -> standby.Standby:
+        assert self.session.connection is not None
+        return self.session.connection.standby
+
     def notes(self, words: str) -> list[str]:
         """Return the lines of the log that contain `words`, the oldest first."""
         return [line.text for line in reversed(self.session.journal.lines) if words in line.text]
@@ -136,6 +157,7 @@ class World:
     jitter: float = 0.0
     loss: float = 0.0
     relays: tuple[ConfiguredServer, ...] = ()
+    standby: bool = False
     is_direct: bool = True
     """Whether the two can reach each other without a relay."""
     now: float = 0.0
@@ -368,7 +390,7 @@ class World:
     def _fetch(self, page: Page, avoid: tuple[str, ...]) -> None:
         self.asked.append(avoid)
         if page.is_online and self.server_is_up:
-            answer = ice_configuration(self.relays, name="demo", now=self.now, avoid=avoid)
+            answer = ice_configuration(self.relays, name="demo", now=self.now, avoid=avoid, standby=self.standby)
             self.after(2 * self.trip() + 0.005, lambda: self.receive(page, events.IceConfigurationReceived(answer)))
         else:
             self.after(2.0, lambda: self.receive(page, events.IceConfigurationFailed("", "Failed to fetch")))
@@ -414,8 +436,20 @@ class World:
                 page.pc.start()
             case commands.ClosePeer():
                 self._close_peer(page)
+            case commands.SendOnChannel("standby", text):
+                self._send_aside(page, text)
             case commands.SendOnChannel(label, text):
                 self._send(page, label, text)
+            case commands.OfferStandby(number, configuration):
+                self._make_spare(page, number, configuration, "offer")
+            case commands.AnswerStandby(number, configuration, offer):
+                self._make_spare(page, number, configuration, "answer", _spare_of(offer))
+            case commands.AcceptStandby(description):
+                assert page.spare
+                page.spare.remote = _spare_of(description)
+                self.after(4 * self.trip() + self.moment(), partial(self._join_spares, page, page.spare))
+            case commands.CloseStandby():
+                self._close_spare(page)
             case commands.StartMedia() | commands.StopMedia():
                 raise AssertionError(command)
             case _:
@@ -488,6 +522,72 @@ class World:
                 self.receive(other, events.ChannelReceived(label, text))
 
         self.after(self.trip(), arrive)
+
+    def _make_spare(
+        self, page: Page, number: int, configuration: IceConfiguration, kind: str, remote: str = ""
+    ) -> None:
+        if page.spare:
+            self._close_spare(page)
+        (host,) = configuration.relay_hosts
+        spare = page.spare = Spare(number, host, self.now, f"{page.name}{next(self._numbers)}", remote)
+
+        def gathered() -> None:
+            if page.spare is spare:
+                found = page.is_online and host not in self.dead_relays
+                lines = ["v=0", *(["a=candidate:1 1 udp 1 192.0.2.1 9 typ relay"] if found else []), spare.name, ""]
+                description = events.SessionDescription(kind, "\r\n".join(lines))
+                self.receive(page, events.StandbyDescribed(number, description))
+
+        self.after(4 * self.trip() + self.moment(), gathered)
+
+    def _join_spares(self, page: Page, spare: Spare) -> None:
+        other = self.other(page)
+        theirs = other.spare
+        if page.spare is not spare or theirs is None or (theirs.name, spare.name) != (spare.remote, theirs.remote):
+            return
+        spare.peer, theirs.peer = theirs, spare
+        if self._is_aside_alive(page) and self._is_aside_alive(other):
+            for each, its in ((page, spare), (other, theirs)):
+                self.after(self.choose.choice([1, 2]) * self.trip() + 0.002, partial(self._spare_opened, each, its))
+
+    def _spare_opened(self, page: Page, spare: Spare) -> None:
+        if page.spare is spare:
+            spare.is_open = True
+            self.receive(page, events.ChannelOpened("standby"))
+
+    def _close_spare(self, page: Page) -> None:
+        assert page.spare, "no standby to close"
+        other, spare = self.other(page), page.spare
+        if spare.peer and self._is_aside_alive(page):
+            self.after(self.trip(), partial(self._spare_closed, other, spare.peer))
+        page.spare = None
+
+    def _spare_closed(self, page: Page, spare: Spare) -> None:
+        if page.spare is spare:
+            spare.is_open = False
+            self.receive(page, events.ChannelClosed("standby"))
+
+    def _send_aside(self, page: Page, text: str) -> None:
+        spare, other = page.spare, self.other(page)
+        assert spare, "there is no standby"
+        # Between a channel's end and its event what is sent is lost: its event may be waiting in the inbox.
+        if self.choose.random() < self.loss or not self._is_aside_alive(page):
+            return
+
+        def arrive() -> None:
+            if other.spare is spare.peer and spare.peer and spare.peer.is_open and other.is_online:
+                self.receive(other, events.ChannelReceived("standby", text))
+
+        self.after(self.trip(), arrive)
+
+    def _is_aside_alive(self, page: Page) -> bool:
+        """Return whether what `page` sends over its standby arrives."""
+        spare, other = page.spare, self.other(page)
+        peer = spare and spare.peer
+        if spare is None or peer is None or other.spare is not peer:
+            return False
+        is_there = page.is_online and other.is_online and spare.born > page.moved_at and peer.born > other.moved_at
+        return is_there and spare.born > page.muted_at and not {spare.host, peer.host} & self.dead_relays
 
     def is_alive(self, page: Page, pc: TimedPeerConnection, path: Path) -> bool:
         """Return whether what `page` sends over `path` arrives."""
@@ -605,10 +705,22 @@ class World:
                 elif silence > DISCONNECTED_AFTER and pc.connection_state == "connected":
                     pc.is_now("disconnected")
             self._drive(page)
+            self._watch_spare(page)
         self.server.now = self.now
         self.server.pass_time(0.0)
         self._pump()
         self.after(0.5, self._monitor)
+
+    def _watch_spare(self, page: Page) -> None:
+        spare = page.spare
+        if spare is None or not spare.is_open:
+            return
+        if self._is_aside_alive(page) and self._is_aside_alive(self.other(page)):
+            spare.dead_since = None
+        elif self.now - (spare.dead_since or self.now) > FAILED_AFTER:
+            self.receive(page, events.StandbyFailed(spare.number, "the connection failed"))
+        else:
+            spare.dead_since = spare.dead_since or self.now
 
     # The end.
 
@@ -658,3 +770,8 @@ class World:
             if page.session.connection
         }
         assert len(generations) == 1, self.words()
+
+
+def _spare_of(description: events.SessionDescription) -> str:
+    """Return the name of the one that a description is of."""
+    return description.sdp.split("\r\n")[-2]

@@ -1,0 +1,29 @@
+"""The standby in real Chromium: it opens beside a relayed connection, and ends with it. Its worth is for the lab."""
+
+from pathlib import Path
+
+from tests.browser.conftest import OpenPage, StartConsole, TurnServer, wait_until
+
+
+def test_is_ready_at_both_ends_and_ends_with_the_session(
+    start_console: StartConsole, open_page: OpenPage, turn_server: TurnServer, tmp_path: Path
+) -> None:
+    config = tmp_path / "ice.toml"
+    urls = [turn_server.url("udp", host) for host in ("127.0.0.1", "127.0.0.2")]
+    entries = [f'[[server]]\nurls = ["{url}"]\nsecret = "{turn_server.secret}"' for url in urls]
+    config.write_text("\n".join(["standby = true", *entries, ""]))
+    console = start_console("--config", str(config))
+    first, second = (open_page(f"{console.address}?session=standby&policy=relay") for _ in range(2))
+    for operator, state in ((first, "waiting"), (second, "connected")):
+        operator.connect()
+        operator.expect_state(state)
+
+    def hosts(*, is_open: bool) -> list[str]:
+        noted = [entry["data"] for entry in console.entries("standby") if entry["event"] == "standby"]
+        return [data["host"] for data in noted if data["open"] == is_open]
+
+    wait_until(lambda: len(hosts(is_open=True)) == 2, "both ends have a standby")
+    assert len(set(hosts(is_open=True))) == 1
+    first.page.locator("#hangup").click()
+    second.expect_state("waiting")
+    wait_until(lambda: bool(hosts(is_open=False)), "the other end has closed its own")
