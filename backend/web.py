@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractAccessLogger
 
-from backend.access import host_name, is_local, is_loopback, is_own_origin
+from backend.access import is_local, is_own_origin
 from backend.assets import Assets
 from backend.choosing import ice_configuration
 from backend.coturn import HOW_TO_INSTALL, Coturn, coturn_configuration, find_coturn
@@ -49,8 +49,6 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _HSTS = "max-age=31536000"
-_OPENER_POLICY = "same-origin"
-"""`Cross-Origin-Opener-Policy`; where an origin is not trustworthy, browsers ignore it and say so in their console."""
 
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 """Where a server that listens on every address is reached from this machine, without an invitation."""
@@ -271,13 +269,6 @@ async def _add_security_headers(request: web.Request, response: web.StreamRespon
     response.headers.update(SECURITY_HEADERS)
     if request.app[SETTINGS].tls:
         response.headers["Strict-Transport-Security"] = _HSTS
-    if _is_trustworthy(request):
-        response.headers["Cross-Origin-Opener-Policy"] = _OPENER_POLICY
-
-
-def _is_trustworthy(request: web.Request) -> bool:
-    """Whether a browser takes the page's origin for a trustworthy one (W3C Secure Contexts, section 3.1)."""
-    return "https" in (request.scheme, request.headers.get("X-Forwarded-Proto")) or is_loopback(host_name(request.host))
 
 
 async def _close_signaling(app: web.Application) -> None:

@@ -211,6 +211,12 @@ class Rendezvous:
         self._is_unanswered = True
         return [commands.SendSignaling(Ping(0)), commands.StartTimer(PING, DOUBT_FOR + 1.5 * self._round_trip)]
 
+    def reassured(self) -> list[Output]:
+        """Give the server its usual time to answer: what led to the doubt is over."""
+        if self.state != "present" or self.is_opening or not self._is_unanswered:
+            return []
+        return [commands.StartTimer(PING, PING_EVERY)]
+
     def is_answering(self, now: float) -> bool:
         """Return whether the server has dispelled a doubt of a moment ago."""
         is_recent = now - self._asked_at < DISPELLED_FOR

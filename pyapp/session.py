@@ -826,6 +826,7 @@ class Session:
                     result += self.conversation.doubt(self._now)
                 case Reassured():
                     self.conversation.reassured()
+                    result += self._rendezvous_did(self.place.reassured()) if self.place else []
                 case Suspected(evidence):
                     result += self._suspect(self.connection, evidence)
                 case Attempt(rung, number):

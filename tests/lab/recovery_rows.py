@@ -41,6 +41,10 @@ NOT_REACHED = (
 """What Chromium says on its console when the server is out of reach, whatever a page does."""
 
 
+GIVEN_UP = (r"WebSocket is closed before the connection is established",)
+"""The same of a socket that was opened in doubt, lost a packet or a moment of the machine's, and was given up."""
+
+
 @dataclass(kw_only=True)
 class Scene:
     """What a row may touch: the network, the two ends where they are now, and the server."""
@@ -317,7 +321,7 @@ def false_alarms(seconds: float) -> list[Row]:
             title=f"{title}, {seconds:.0f} s",
             act=act(seconds),
             restarts=False,
-            problems=(),
+            problems=GIVEN_UP,
             seconds=seconds,
             of_yardstick=False,
         )

@@ -363,6 +363,13 @@ class TestANewSocketBesideTheOld:
         assert commands.OpenSignaling() in place.check()
         assert place.is_opening
 
+    def test_has_its_usual_time_to_answer_once_the_doubt_has_passed(self) -> None:
+        place = present(peer=B)
+        place.doubt(9.0)
+        assert place.reassured() == [commands.StartTimer(PING, PING_EVERY)]
+        place.received(Pong(0), 9.1)
+        assert place.reassured() == []
+
     def test_is_given_up_for_another_when_it_is_late_and_each_gets_more_time(self) -> None:
         place = present(peer=B)
         patience = []
