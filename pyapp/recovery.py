@@ -26,6 +26,10 @@ FIRST_DEADLINE, LAST_DEADLINE = 0.6, 8.0
 POLITE_EXTRA = 0.3
 """Seconds that the polite side waits longer, so that two sides do not start their second attempts together."""
 
+CONCEDED = 0.1
+"""Seconds, beside one round trip, that the polite side leaves to the other's first offer when both have heard nothing:
+offers that cross cost a rollback, and candidates that are gathered twice."""
+
 DOUBT_AFTER = 0.4
 """The part of the patience after which there is doubt."""
 
@@ -302,6 +306,8 @@ class Recovery:
             # The old path works again, and the restart did not get through: it was not needed.
             self.pulse.paused(self._resumed_at - self._silent_since)
             return self._recovered(now)
+        if self.attempts == 0 and self._attempted_at is None:
+            return self._attempt(now)  # the other side has made no offer
         # A beat came through, and then no more: the person has not been told yet.
         told: list[Output] = [commands.StartTimer(LOST, LOST_AFTER)] if self._resumed else []
         self._resumed = self._is_heard = False
@@ -358,6 +364,8 @@ class Recovery:
         """
         answered_at, patience = self._negotiated_at, 2 * self._deadline()
         if answered_at is None or self.evidence == "network-changed" or now - answered_at > patience:
+            if self.polite and self.evidence in ("silence", "not-heard"):
+                return [commands.StartTimer(ATTEMPT, CONCEDED + (self.pulse.round_trip.smoothed or 0.0))]
             return self._attempt(now)
         self.attempts = 1
         self._attempted_at = answered_at

@@ -581,6 +581,8 @@ class Session:
         if connection.established and agreed.state == "answering" and message.generation > agreed.ice_generation:
             connection.hold_off.begin(old)
             result.append(commands.StartTimer(hold_off.TIMER, hold_off.MOST))
+            # Begun is as good as agreed: an offer of our own, now, would only be another restart after this one.
+            result += self._recovery(lambda health: health.negotiated(message.generation, self._now))
         return result
 
     # The RTCPeerConnection.

@@ -13,6 +13,7 @@ from pyapp.ice import IceConfiguration, IceServer
 from pyapp.messages import Description, Error, PeerLeft, RelaySuspected, Welcome
 from pyapp.recovery import (
     ATTEMPT,
+    CONCEDED,
     FIRST_DEADLINE,
     LADDER,
     LOST,
@@ -294,6 +295,30 @@ class TestTheLadder:
         both.cut()
         both.run(2.0)
         assert [rung for _, rung in both.a.attempts()][:2] == ["restart", "new-connection"]
+
+    def test_is_begun_by_the_impolite_side_if_both_have_heard_nothing(self) -> None:
+        both = duo()
+        both.cut()
+        both.run(2.0)
+        (silent_at, evidence), *_ = both.b.suspicions()
+        assert evidence == "silence"
+        assert both.a.attempts()[0][0] == pytest.approx(both.a.suspicions()[0][0])
+        assert both.b.attempts()[0][0] == pytest.approx(silent_at + CONCEDED, abs=0.01)
+
+    def test_is_not_begun_by_the_polite_side_if_the_other_has_begun(self) -> None:
+        both = duo()
+        both.cut()
+        both.run(0.35)
+        assert both.b.suspicions()
+        both.did(both.b, both.b.health.negotiated(1, both.now))
+        both.run(FIRST_DEADLINE)
+        assert both.b.attempts() == []
+
+    def test_is_begun_by_the_polite_side_at_once_if_its_own_network_changed(self) -> None:
+        both = duo()
+        both.did(both.b, both.b.health.network_changed(both.now, certain=True))
+        both.run(2 * SETTLE_AFTER)
+        assert len(both.b.attempts()) == 1
 
     def test_waits_for_a_restart_that_was_just_answered(self) -> None:
         both = duo()

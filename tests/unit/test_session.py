@@ -690,6 +690,17 @@ class TestTheOtherSidesRestart:
         assert core.timers[hold_off.TIMER] < hold_off.MOST
         assert core.do(events.TimerFired(hold_off.TIMER)) == [commands.AddIceCandidate(self.THEIRS)]
 
+    def test_is_not_followed_by_one_of_ours_for_a_silence_of_the_same_outage(self) -> None:
+        core = self.restarted()
+        assert core.session.connection
+        core.do(events.ChannelReceived("heartbeat", Pulse().next_beat(core.now, due=0.1, generation=0).encode()))
+        outputs: list[Command] = []
+        for _ in ("a doubt", "a suspicion"):
+            core.now += core.timers[recovery.SILENCE]
+            outputs += core.do(events.TimerFired(recovery.SILENCE))
+        assert core.session.connection.recovery.state == "suspect"
+        assert commands.RestartIce() not in outputs
+
     def test_does_not_wait_long(self) -> None:
         core = self.restarted()
         assert core.do(events.TimerFired(hold_off.TIMER)) == [commands.AddIceCandidate(self.THEIRS)]
