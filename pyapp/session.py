@@ -575,7 +575,12 @@ class Session:
     def _peer_described(self, connection: Connection, message: Description) -> list[Command]:
         agreed = connection.negotiation
         had_relays, old = agreed.gathers_relays, agreed.fragments[0]
-        result = self._negotiation_did(agreed.remote_description(message)) + self._answer_anew(message)
+        result: list[Command] = []
+        if message.type == "offer" and self._is_quiet(connection):
+            # The old socket may still receive, and no longer send; and what we gather now is for this outage.
+            result += self._rendezvous_did(self.place.reopen()) if self.place else []
+            result += self._blame_relay(connection)
+        result += self._negotiation_did(agreed.remote_description(message))
         if agreed.gathers_relays != had_relays:
             result = [*self._set_configuration(), *result]
         if connection.established and agreed.state == "answering" and message.generation > agreed.ice_generation:
@@ -881,11 +886,14 @@ class Session:
         if connection.standby.state == "open":
             host = connection.standby.host
             self._note("=", "standby-used", f"messages go over the standby path over {host}", host=host)
+        return result if evidence == "network-changed" else result + self._blame_relay(connection)
+
+    def _blame_relay(self, connection: Connection) -> list[Command]:
+        """Set our relay in use aside at both sides: whatever is silent may be silent for it."""
         report = connection.report
-        if report and report.local.type == "relay" and report.local.url and evidence != "network-changed":
-            result += self._suspect_relay(report.local.url)
-            result += self._send_to_peer(RelaySuspected(report.local.url))
-        return result
+        if report is None or report.local.type != "relay" or not report.local.url:
+            return []
+        return [*self._suspect_relay(report.local.url), *self._send_to_peer(RelaySuspected(report.local.url))]
 
     def _reach_server(self, *, is_certain: bool) -> list[Command]:
         """Reach the server anew before anything is sent there: the socket dies with the network, and nobody is told.
@@ -965,16 +973,11 @@ class Session:
             return [commands.StartTimer(RENEW, RENEW_AFTER, spread=2.0)]
         return self._renew()
 
-    def _answer_anew(self, message: Description) -> list[Command]:
-        """Reach the server anew if the other side restarts and we have not heard it for a moment either."""
-        if self.connection is None or self.place is None or message.type != "offer":
-            return []
-        health = self.connection.recovery
-        if health.state != "healthy" or health.pulse.silence(self._now) < max(
-            ANSWER_AFTER, health.pulse.patience() / 2
-        ):
-            return []
-        return self._rendezvous_did(self.place.reopen())
+    def _is_quiet(self, connection: Connection) -> bool:
+        """Return whether we have not heard the other side for a moment, and it may be right to restart."""
+        health = connection.recovery
+        patience = max(ANSWER_AFTER, health.pulse.patience() / 2)
+        return health.state == "healthy" and health.pulse.silence(self._now) >= patience
 
     def _look_again_for_direct_path(self) -> list[Command]:
         result = self._look_for_direct_path()

@@ -8,7 +8,7 @@ import pytest
 from pyapp import commands, events, recovery, rendezvous
 from pyapp.commands import Command
 from pyapp.console import present
-from pyapp.heartbeat import HIDDEN_INTERVAL, LEAST_PATIENCE, Beat
+from pyapp.heartbeat import HIDDEN_INTERVAL, LEAST_PATIENCE, Beat, Pulse
 from pyapp.ice import IceConfiguration, IceServer
 from pyapp.messages import Description, Error, PeerLeft, RelaySuspected, Welcome
 from pyapp.recovery import (
@@ -533,6 +533,19 @@ class TestASessionWhoseRelayDied:
         (configured,) = (output for output in outputs if isinstance(output, commands.SetConfiguration))
         assert urls(configured.configuration) == [STUN, TURN_ONE, TURN_ONE, TURN_TWO]
         assert commands.RestartIce() not in outputs
+
+    @pytest.mark.parametrize(("silence", "is_blamed"), [(0.4, True), (0.05, False)])
+    def test_sets_it_aside_before_it_answers_the_other_side_that_noticed_first(
+        self, silence: float, *, is_blamed: bool
+    ) -> None:
+        core = relayed()
+        core.do(events.ChannelReceived("heartbeat", Pulse().next_beat(core.now, due=0.1, generation=0).encode()))
+        core.now += silence
+        outputs = core.peer_says(Description("offer", sdp("r2"), 1, 1))
+        before = itertools.takewhile(lambda output: not isinstance(output, commands.SetRemoteDescription), outputs)
+        ranked = [urls(output.configuration) for output in before if isinstance(output, commands.SetConfiguration)]
+        assert ranked == [[STUN, TURN_TWO, TURN_TWO, TURN_ONE]] * is_blamed
+        assert (RelaySuspected(TURN_ONE) in sent(outputs)) is is_blamed
 
     def test_does_not_blame_it_for_a_change_of_its_own_network(self) -> None:
         core = relayed()
