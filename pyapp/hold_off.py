@@ -7,6 +7,7 @@ the path waits for the fourth.
 """
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from pyapp.messages import Candidate
 
@@ -21,31 +22,31 @@ class HoldOff:
     """The candidates of the other side that wait, in the order in which they came."""
 
     waiting: list[Candidate] = field(default_factory=list)
-    _is_on: bool = False
-    _is_awaited: bool = False
+    _state: Literal["off", "awaiting ours", "ours is told"] = "off"
     _old: frozenset[str] = frozenset()
 
     def begin(self, old: frozenset[str]) -> None:
         """Hold off from an offer of a new ICE generation on. `old` are the `ice-ufrag` values of ours before it."""
-        self._is_on, self._is_awaited, self._old = True, True, old
+        self._state, self._old = "awaiting ours", old
         self.waiting.clear()
 
     def holds(self, candidate: Candidate, kind: str) -> bool:
         """Take a candidate of the other side if it leads through a NAT. What is on our own network never waits."""
-        is_held = self._is_on and kind != "host"
+        is_held = self._state != "off" and kind != "host"
         if is_held:
             self.waiting.append(candidate)
         return is_held
 
     def ends_with(self, candidate: Candidate, kind: str) -> bool:
         """Return whether `candidate` of ours, which goes to the other side now, is the one that was waited for."""
-        is_first = self._is_awaited and kind != "host" and candidate.username_fragment not in self._old
+        is_ours = kind != "host" and candidate.username_fragment not in self._old
+        is_first = self._state == "awaiting ours" and is_ours
         if is_first:
-            self._is_awaited = False
+            self._state = "ours is told"
         return is_first
 
     def over(self) -> list[Candidate]:
         """Return what waited, and hold nothing any more."""
-        self._is_on = self._is_awaited = False
+        self._state = "off"
         waiting, self.waiting = self.waiting, []
         return waiting

@@ -379,10 +379,12 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
     assert not problems, "\n".join(problems)
 
 
-def pair(console: Console, open_page: OpenPage, *, session: str, query: str = "") -> tuple[Operator, Operator]:
-    """Connect two operators in one session."""
+def pair(
+    console: Console, open_page: OpenPage, *, session: str, query: str = "", first_by: Browser | None = None
+) -> tuple[Operator, Operator]:
+    """Connect two operators in one session. The first makes the first offer, in the browser `first_by` if given."""
     address = f"{console.address}?session={session}{query}"
-    first = open_page(address)
+    first = open_page(address, by=first_by)
     first.connect()
     first.expect_state("waiting")
     second = open_page(address)

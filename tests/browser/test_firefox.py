@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Playwright, expect
 
-from tests.browser.conftest import Console, OpenPage, program, wait_until
+from tests.browser.conftest import Console, OpenPage, pair, program, wait_until
 
 
 @pytest.fixture(scope="session")
@@ -25,14 +25,7 @@ def firefox(playwright: Playwright) -> Iterator[Browser]:
 def test_both_restart_ice_after_firefox_made_the_first_offer(
     console: Console, open_page: OpenPage, firefox: Browser
 ) -> None:
-    address = f"{console.address}?session=firefox"
-    first = open_page(address, by=firefox)
-    first.connect()
-    first.expect_state("waiting")
-    second = open_page(address)
-    second.connect()
-    for operator in (first, second):
-        operator.expect_state("connected")
+    first, second = pair(console, open_page, session="firefox", first_by=firefox)
     for generation, restarting in enumerate((first, second, first, second), start=1):
         restarting.page.locator("#restart-ice").click()
         for operator in (first, second):
@@ -48,14 +41,7 @@ def test_both_restart_ice_after_firefox_made_the_first_offer(
 
 
 def test_a_lost_connection_is_replaced(console: Console, open_page: OpenPage, firefox: Browser) -> None:
-    address = f"{console.address}?session=replaced"
-    first = open_page(address, by=firefox)
-    first.connect()
-    first.expect_state("waiting")
-    second = open_page(address)
-    second.connect()
-    for operator in (first, second):
-        operator.expect_state("connected")
+    first, second = pair(console, open_page, session="replaced", first_by=firefox)
     agreed = "peerConnections[0].getTransceivers().length == 2 && peerConnections[0].signalingState == 'stable'"
     wait_until(lambda: second.page.evaluate(agreed), "the media sections are agreed")
     second.page.evaluate("peerConnections[0].close()")  # which its own page is not told of
