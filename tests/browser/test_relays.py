@@ -56,9 +56,10 @@ def test_a_direct_connection_gives_its_relays_up(
     )
     first.send("and yet it works")
     second.expect_received(["and yet it works"])
-    assert turn_server.allocations().made == turn_server.allocations().ended
+    made = turn_server.allocations().made
+    assert made == turn_server.allocations().ended
     # What is lost later is looked for with relays again.
     second.page.locator("#restart-ice").click()
-    wait_until(lambda: (found := turn_server.allocations()).made > found.ended, "coturn has given relays again")
+    wait_until(lambda: turn_server.allocations().made > made, "coturn has given relays again")
     for operator in (first, second):
         operator.expect_generation(2)
