@@ -45,6 +45,10 @@ GIVEN_UP = (r"WebSocket is closed before the connection is established",)
 """The same of a socket that was opened in doubt, lost a packet or a moment of the machine's, and was given up."""
 
 
+_UNPLUGGED = 0.02
+"""Seconds that a cable is out: a browser that reads of both in one go sees no change."""
+
+
 @dataclass(kw_only=True)
 class Scene:
     """What a row may touch: the network, the two ends where they are now, and the server."""
@@ -112,7 +116,7 @@ def _new_address(scene: Scene, side: int = 0) -> None:
     """Take the link down and up, and give another address: of the address alone the browser would not be told."""
     network, host = scene.lab.network, scene.hosts[side]
     network.set_link(host, up=False)
-    network.run(host.node, ["ip", "link", "set", host.interface, "up"])
+    _last(_UNPLUGGED)
     network.readdress(host)
 
 

@@ -95,7 +95,8 @@ def test_different_nats_connect_by_reflexive_candidates_with_no_relay(play: Play
 def test_symmetric_nats_connect_by_one_relay_over_udp(play: Play) -> None:
     left, right, cell = play(Case(left=kinds.SYMMETRIC, right=kinds.SYMMETRIC))
     assert left.relays == right.relays == 1
-    assert {left.leg, right.leg} == {Leg.UDP, None}
+    # Either end brings the relay, or each for what it sends: equally good pairs, and each end selects for itself.
+    assert Leg.UDP in {left.leg, right.leg} <= {Leg.UDP, None}
     assert sum(cell.relays_made.values()) > 0
 
 

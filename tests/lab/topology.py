@@ -391,10 +391,12 @@ class Network:
         self._batch(host.node, [f"link set {host.interface} up", *_host_addresses(host), *_host_routes(host)])
 
     def readdress(self, host: Host) -> None:
-        """Give a host another address on its LAN, as a DHCP server does that lost its memory."""
-        self._batch(host.node, [f"addr flush dev {host.interface} scope global"])
+        """Give a host another address on its LAN, as a DHCP server does that lost its memory. A link that is down comes
+        up with it.
+        """
         host.ipv4, host.ipv6 = _free_addresses(host.place)
-        self._batch(host.node, [*_host_addresses(host), *_host_routes(host)])
+        flush, up = f"addr flush dev {host.interface} scope global", f"link set {host.interface} up"
+        self._batch(host.node, [flush, up, *_host_addresses(host), *_host_routes(host)])
 
     def move(self, host: Host, to: Place) -> None:
         """Move a host to another site's LAN by another interface, as from Wi-Fi to LTE: the old one goes away."""
