@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from pyapp.connection import Connection
 from pyapp.conversation import Message
 from pyapp.diagnostics import LogLine, PathReport
 from pyapp.ice import IceConfiguration
-from pyapp.session import Connection, Session
+from pyapp.session import Session
 
 __all__ = ["Fact", "LogLine", "MediaControl", "Message", "View", "present"]
 
@@ -99,7 +100,7 @@ def present(session: Session) -> View:
         can_hang_up=session.phase == "active",
         can_restart=connection is not None and connection.established,
         can_send=state in ("connected", "recovering"),
-        facts=_facts(connection, report, session.configuration) if connection and report else (),
+        facts=_facts(connection, report, session.relays.configuration) if connection and report else (),
         media=tuple(
             MediaControl(kind, _MEDIA_LABELS[kind], on=value == "on", busy=value == "starting")
             for kind, value in session.media.items()
@@ -144,8 +145,8 @@ def _words(session: Session, state: PageState, report: PathReport | None) -> tup
                 detail = f"{place.refusal or 'The server does not answer.'} Trying again."
             return "busy", "Reaching the server", detail, cause
         case "connecting":
-            verdicts = connection.gathering.verdicts() if connection else []
-            causes = connection.gathering.causes() if connection else []
+            verdicts = connection.candidates.gathering.verdicts() if connection else []
+            causes = connection.candidates.gathering.causes() if connection else []
             detail = " ".join(["Looking for the best path to the other side.", *verdicts])
             return "busy", "Connecting", detail, "\n".join(causes)
         case "recovering":
@@ -186,7 +187,7 @@ _CANDIDATE_WORDS = {
 _TLS_VERSIONS = {"FEFD": "DTLS 1.2", "FEFC": "DTLS 1.3"}
 
 
-def _facts(connection: Connection, report: PathReport, configuration: IceConfiguration | None) -> tuple[Fact, ...]:
+def _facts(connection: Connection, report: PathReport, configuration: IceConfiguration) -> tuple[Fact, ...]:
     facts = [
         Fact("path", "Path", "Relay" if report.path == "relay" else "Direct"),
         Fact("local-candidate", "This side", _CANDIDATE_WORDS.get(report.local.type, report.local.type)),
@@ -196,8 +197,7 @@ def _facts(connection: Connection, report: PathReport, configuration: IceConfigu
     if report.local.relay_protocol:
         facts.append(Fact("relay-protocol", "To the relay", report.local.relay_protocol.upper()))
     if report.local.type == "relay" and report.local.url:
-        name = configuration.server_name(report.local.url) if configuration else report.local.url
-        facts.append(Fact("server", "Relay server", name))
+        facts.append(Fact("server", "Relay server", configuration.server_name(report.local.url)))
     trip = "not measured" if report.round_trip is None else f"{report.round_trip * 1000:.0f} ms"
     facts += [
         Fact("round-trip", "Round trip", trip),

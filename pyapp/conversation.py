@@ -68,11 +68,11 @@ class Conversation:
     """Another tuple whenever one is new or changed, so that who shows them sees at once whether there is anything."""
     shared: MediaShared = NOTHING_SHARED
     """What the other side shares."""
+    aside_at: float = -math.inf
+    """When a frame came over the standby last, if it is the one that is there now."""
     _path: Literal["closed", "well", "doubted", "held"] = "closed"
     """That of the channel `messages`."""
     _has_standby: bool = False
-    _aside_at: float = -math.inf
-    """When a frame came over the standby last."""
     _aside_until: float = -math.inf
     _partner: str = ""
     _threads: dict[str, _Thread] = field(default_factory=lambda: {"": _Thread()})
@@ -132,9 +132,9 @@ class Conversation:
                     self._add(body, mine=False)
         before = self._channels(now)
         if label == "standby":
-            if now - self._aside_at > ASIDE_AGAIN_AFTER:
+            if now - self.aside_at > ASIDE_AGAIN_AFTER:
                 self._aside_until = now + ASIDE_FOR
-            self._aside_at = now
+            self.aside_at = now
         frames = self._due(now) + self._over_standby(before, now)
         if frame.number and self._path != "closed":
             # Over the one it came by as well, which is known to work in one direction.
@@ -154,12 +154,8 @@ class Conversation:
         """Use the standby from now on, if it is needed, or no more."""
         before = self._channels(now)
         self._has_standby = is_open
-        self._aside_at = self._aside_until = -math.inf
+        self.aside_at = self._aside_until = -math.inf
         return [*self._over_standby(before, now), *self._timer(now)] if self._path != "well" else []
-
-    def heard_aside(self, since: float) -> bool:
-        """Return whether a frame has come over the standby since then."""
-        return self._aside_at >= since
 
     def doubt(self, now: float) -> list[Command]:
         """Send over the standby as well, until the path is held or the doubt has passed."""

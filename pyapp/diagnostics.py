@@ -31,6 +31,21 @@ class LogLine:
     detail: str
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """An output of a part of the core beside its commands: an entry for the journal, as in `Journal.note`."""
+
+    mark: Mark
+    event: str
+    text: str
+    data: Mapping[str, Scalar]
+
+
+def note(mark: Mark, event: str, text: str, **data: Scalar) -> Note:
+    """Return a note."""
+    return Note(mark, event, text, data)
+
+
 @dataclass(slots=True)
 class Journal:
     """The diagnostics of one page load: shown newest first, streamed to the server until it confirms them.
@@ -255,6 +270,11 @@ class Gathering:
     def error(self, url: str, code: int, text: str) -> None:
         """Count an `icecandidateerror`."""
         self.errors.setdefault(url, {})[code] = text
+
+    @property
+    def found_nothing(self) -> bool:
+        """Whether there were errors, and no candidate."""
+        return bool(self.errors) and not self.candidates
 
     def verdicts(self) -> list[str]:
         """Return a plain sentence for each server that is known to be of no use.

@@ -7,6 +7,7 @@ import pytest
 
 from pyapp import commands, events, recovery, rendezvous
 from pyapp.commands import Command
+from pyapp.connection import RENEW
 from pyapp.console import present
 from pyapp.heartbeat import HIDDEN_INTERVAL, LEAST_PATIENCE, Beat, Pulse
 from pyapp.ice import IceConfiguration, IceServer
@@ -30,7 +31,8 @@ from pyapp.recovery import (
     Recovery,
     Resumed,
 )
-from pyapp.session import DIRECT, FIRST_DIRECT_AFTER, ICE_CONFIGURATION, RENEW
+from pyapp.relays import DIRECT, FIRST_DIRECT_AFTER
+from pyapp.session import ICE_CONFIGURATION
 from tests.unit.beating import Duo
 from tests.unit.fakes import sdp, stats_of
 from tests.unit.test_session import (

@@ -9,6 +9,17 @@ import pytest
 
 from pyapp import commands, events, hold_off, recovery, rendezvous, standby
 from pyapp.commands import Command
+from pyapp.connection import (
+    CUT_SHORT,
+    CUT_SHORT_AFTER,
+    FIRST_OFFER,
+    FIRST_OFFER_AFTER,
+    RESTART,
+    SETTLES_WITHIN,
+    STATS,
+    STATS_EVERY,
+    STATS_SETTLED,
+)
 from pyapp.console import present
 from pyapp.delivery import Frame, MediaShared, decode_frame, encode_frame
 from pyapp.events import Event
@@ -33,24 +44,8 @@ from pyapp.messages import (
     StandbyDescription,
     Welcome,
 )
-from pyapp.session import (
-    CONFIGURATION_MARGIN,
-    CONNECTION_TIMERS,
-    CUT_SHORT,
-    CUT_SHORT_AFTER,
-    FIRST_OFFER,
-    FIRST_OFFER_AFTER,
-    ICE_CONFIGURATION,
-    JOURNAL,
-    RELEASE,
-    RELEASE_AFTER,
-    RESTART,
-    SETTLES_WITHIN,
-    STATS,
-    STATS_EVERY,
-    STATS_SETTLED,
-    Session,
-)
+from pyapp.relays import RELEASE, RELEASE_AFTER
+from pyapp.session import CONFIGURATION_MARGIN, ICE_CONFIGURATION, JOURNAL, PEER_TIMERS, Session
 from tests.unit.fakes import sdp, stats_of
 
 A, B, C = "a" * 32, "b" * 32, "c" * 32
@@ -818,7 +813,7 @@ class TestHangingUp:
             events.SignalingOpened(),
             events.SignalingClosed(1006, ""),
             events.SignalingReceived(PeerJoined(B)),
-            *(events.TimerFired(name) for name in (JOURNAL, ICE_CONFIGURATION, *CONNECTION_TIMERS, *rendezvous.TIMERS)),
+            *(events.TimerFired(name) for name in (JOURNAL, ICE_CONFIGURATION, *PEER_TIMERS, *rendezvous.TIMERS)),
             events.HangUpRequested(),
             events.RestartRequested(),
         ]
@@ -1091,15 +1086,15 @@ class TestStandby:
     def test_is_made_anew_with_renewed_credentials(self) -> None:
         core = with_standby()
         core.do(events.TimerFired(ICE_CONFIGURATION))
-        assert core.session.configuration
-        assert commands.CloseStandby() in core.do(events.IceConfigurationReceived(core.session.configuration))
+        assert commands.CloseStandby() in core.do(events.IceConfigurationReceived(core.session.relays.configuration))
 
     def test_is_kept_when_a_configuration_comes_in_an_outage(self) -> None:
         core = with_standby()
         core.now += 3.0
         core.do(DISCONNECTED)
-        assert core.session.configuration
-        assert commands.CloseStandby() not in core.do(events.IceConfigurationReceived(core.session.configuration))
+        assert commands.CloseStandby() not in core.do(
+            events.IceConfigurationReceived(core.session.relays.configuration)
+        )
 
     @pytest.mark.parametrize("end", [events.HangUpRequested(), events.PageClosing(), PeerLeft(B)], ids=repr)
     def test_ends_with_the_connection(self, end: Event | ServerMessage) -> None:

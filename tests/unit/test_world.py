@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from backend.ice_servers import ConfiguredServer
 from pyapp import events
 from pyapp.console import present
-from pyapp.session import DIRECT, FIRST_DIRECT_AFTER, RELEASE_AFTER
+from pyapp.relays import DIRECT, FIRST_DIRECT_AFTER, RELEASE_AFTER
 from pyapp.standby import LAST_PAUSE
 from tests.unit.world import FAILED_AFTER, Page, World
 

@@ -17,10 +17,12 @@ from backend.choosing import ice_configuration
 from backend.ice_servers import ConfiguredServer
 from pyapp import commands, events, recovery, rendezvous, standby
 from pyapp.commands import Command, PeerCommand
+from pyapp.connection import RENEW, STATS
 from pyapp.console import page_state
 from pyapp.events import ChannelLabel, Event
 from pyapp.ice import IceConfiguration, parse_ice_url, username_fragments
-from pyapp.session import DIRECT, ICE_CONFIGURATION, JOURNAL, RELEASE, RENEW, STATS, Session
+from pyapp.relays import DIRECT, RELEASE
+from pyapp.session import ICE_CONFIGURATION, JOURNAL, Session
 from tests.unit.fakes import ConnectedPeerConnection, FakeServer, Line, Sockets, stats_of
 
 A, B, C = "a" * 32, "b" * 32, "c" * 32
