@@ -8,7 +8,7 @@ from js import JSON, Array, MediaStream, RTCPeerConnection, navigator
 from pyodide.ffi import JsException, jsnull, to_js
 
 from pyapp import commands
-from pyapp.browser.ffi import Listeners, OnError, jsobj, when_settled
+from pyapp.browser.ffi import Listeners, OnError, jsobj, when_settled, when_settled_unless_closed
 from pyapp.browser.standby import StandbyPeer
 from pyapp.commands import PeerCommand
 from pyapp.events import (
@@ -179,18 +179,12 @@ class Peer:
         self._show_remote(None)
 
     def _call(self, command: PeerCommand, promise: Any, done: Callable[[], None]) -> None:
-        """Emit what comes of a promise of this connection; what comes after it was closed concerns nobody."""
-        pc = self._pc
-
-        def settled(_: Any) -> None:
-            if pc is self._pc:
-                done()
+        """Emit what comes of a promise of this connection."""
 
         def refused(error: Any) -> None:
-            if pc is self._pc:
-                self._failed(_operation(command), error)
+            self._failed(_operation(command), error)
 
-        when_settled(promise, settled, refused, self._on_error)
+        when_settled_unless_closed(lambda: self._pc, promise, done, refused, self._on_error)
 
     def _failed(self, operation: str, error: Any) -> None:
         self._emit(PeerOperationFailed(operation, f"{error.name}: {error.message}"))

@@ -7,7 +7,7 @@ from js import RTCPeerConnection
 from pyodide.ffi import JsException
 
 from pyapp import commands
-from pyapp.browser.ffi import Listeners, OnError, jsobj, when_settled
+from pyapp.browser.ffi import Listeners, OnError, jsobj, when_settled_unless_closed
 from pyapp.commands import StandbyCommand
 from pyapp.events import (
     ChannelClosed,
@@ -83,18 +83,8 @@ class StandbyPeer:
             self._emit(StandbyFailed(self._number, "the connection failed"))
 
     def _call(self, promise: Any, done: Callable[[], None]) -> None:
-        """Do what follows a promise of this connection; what comes after it was closed concerns nobody."""
-        pc = self._pc
-
-        def settled(_: Any) -> None:
-            if pc is self._pc:
-                done()
-
-        def refused(error: Any) -> None:
-            if pc is self._pc:
-                self._failed(error)
-
-        when_settled(promise, settled, refused, self._on_error)
+        """Do what follows a promise of this connection."""
+        when_settled_unless_closed(lambda: self._pc, promise, done, self._failed, self._on_error)
 
     def _failed(self, error: Any) -> None:
         self._emit(StandbyFailed(self._number, f"{error.name}: {error.message}"))
