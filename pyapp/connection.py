@@ -1,15 +1,15 @@
 """The one `RTCPeerConnection`: what the browser, the other side and time say of it, and what is to be done about it.
 
-It gives what comes to the part that it belongs to (negotiation, candidates, recovery, relays, standby), and does what
-one part asks of another. What it needs of the server and the conversation is in `Outside`; what is to be done there are
-its outputs.
+It gives what comes to the part that it belongs to (negotiation, candidates, recovery, restarts, relays, standby), and
+does what one part asks of another. What it needs of the server and the conversation is in `Outside`; what is to be done
+there are its outputs.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import InitVar, dataclass, field
 from typing import TypeAlias
 
-from pyapp import candidates, commands, events, head_start, hold_off, recovery, relays, standby
+from pyapp import candidates, commands, events, head_start, hold_off, recovery, relays, restarts, standby
 from pyapp.candidates import Candidates
 from pyapp.candidates import Output as NegotiationOutput
 from pyapp.commands import Command
@@ -39,19 +39,20 @@ from pyapp.recovery import (
 )
 from pyapp.recovery import Output as RecoveryOutput
 from pyapp.relays import Relays
+from pyapp.restarts import Restarts
 from pyapp.standby import Output as StandbyOutput
 from pyapp.standby import Over, Ready, Standby, Surroundings
 from pyapp.verdicts import Failure, no_path
 
 STATS, STATS_SETTLED, FIRST_OFFER = "stats", "stats-settled", "first-offer"
-CUT_SHORT, RENEW, RESTART = "cut-short", "renew", "restart"
+CUT_SHORT, RENEW = "cut-short", "renew"
 TIMERS = (
     STATS,
     STATS_SETTLED,
     FIRST_OFFER,
     CUT_SHORT,
     RENEW,
-    RESTART,
+    restarts.TIMER,
     *relays.TIMERS,
     *candidates.TIMERS,
     standby.TIMER,
@@ -66,10 +67,6 @@ STATS_SETTLED_AFTER = 0.1
 
 STATS_EVERY = 2.0
 """Seconds between two samples of `getStats()` while connected."""
-
-SETTLES_WITHIN = 5.0
-"""Seconds that an ICE generation has to be at work at both ends before a restart that can wait replaces it. During a
-restart Firefox sends on the generation before: if that one has no pair its DTLS fails, and the connection with it."""
 
 FIRST_OFFER_AFTER = 3.0
 """Seconds to wait for the other side's first offer before making it here."""
@@ -197,6 +194,7 @@ class Connection:
     negotiation: Negotiation = field(init=False)
     candidates: Candidates = field(init=False)
     recovery: Recovery = field(init=False)
+    restarts: Restarts = field(init=False)
     standby: Standby = field(init=False)
     state: str = "new"
     channel_open: bool = False
@@ -205,10 +203,6 @@ class Connection:
     replaces: bool = False
     """Whether it takes the place of one that was lost: the person waits for it, and it is tried until it works."""
     report: PathReport | None = None
-    _agreed_at: float = 0.0
-    """When the ICE generation of the last exchange was agreed."""
-    _restart_wanted: str = ""
-    """Why ICE is to be restarted once the last restart has settled, or nothing."""
     _has_made_up: bool = False
     """Whether a gathering that was cut short was made up for since the last outage."""
     _noted_at: float = 0.0
@@ -221,6 +215,7 @@ class Connection:
         self.negotiation = Negotiation(polite=polite, initiator=False)
         self.candidates = Candidates(self.negotiation)
         self.recovery = Recovery(polite=polite, is_hidden=is_hidden)
+        self.restarts = Restarts(self.negotiation, self.recovery)
         self.standby = Standby(polite=polite)
 
     @property
@@ -290,7 +285,7 @@ class Connection:
         generation = self.negotiation.ice_generation
         result = self._route(event)
         if (agreed := self.negotiation.ice_generation) > generation:
-            self._agreed_at, self._restart_wanted = now, ""
+            self.restarts.negotiated(now)
             result.append(commands.StartTimer(STATS, STATS_AGAIN))
             result += self._recovery_did(self.recovery.negotiated(agreed, now))
         return result
@@ -350,7 +345,7 @@ class Connection:
             STATS: lambda: [commands.SampleStats()],
             STATS_SETTLED: lambda: [commands.SampleStats()],
             FIRST_OFFER: lambda: self._negotiation_did(self.negotiation.take_initiative()),
-            RESTART: self._restart_if_settled,
+            restarts.TIMER: lambda: self._negotiation_did(self.restarts.begin_if_settled(now)),
             RENEW: self._renew_again,
             CUT_SHORT: self._look_for_direct_path,
             relays.DIRECT: self._look_again_for_direct_path,
@@ -506,7 +501,7 @@ class Connection:
         if agreed.state == "stable" and report.local.username_fragment in agreed.fragments[0]:
             result += self._recovery_did(self.recovery.proven(agreed.ice_generation, now))
         # Not every browser tells of the new pair.
-        result.append(commands.StartTimer(STATS, STATS_AGAIN if self._is_settling else STATS_EVERY))
+        result.append(commands.StartTimer(STATS, STATS_AGAIN if self.restarts.is_settling(now) else STATS_EVERY))
         if agreed.leads_restarts:
             result += self.relays.review(report, gathered=agreed.gathers_relays)
         were_cut_short = self.candidates.were_cut_short(report)
@@ -521,37 +516,8 @@ class Connection:
                 result.append(commands.AddMediaSections())
         return result + self._review_standby(report)
 
-    # Restarts.
-
-    @property
-    def _is_proven(self) -> bool:
-        """Whether the ICE generation of the last exchange has been seen at work at both ends."""
-        return self.negotiation.ice_generation <= min(self.recovery.generation, self.recovery.peer_generation)
-
-    @property
-    def _is_settling(self) -> bool:
-        """Whether an exchange is under way, or what it agreed has still time to come to work."""
-        is_recent = self._now - self._agreed_at < SETTLES_WITHIN
-        return self.negotiation.state != "stable" or (is_recent and not self._is_proven)
-
     def _want_restart(self, why: str) -> list[Output]:
-        """Restart ICE as soon as the last restart has settled, unless another one is agreed by then."""
-        self._restart_wanted = why
-        return self._restart_if_settled()
-
-    def _restart_if_settled(self) -> list[Output]:
-        if not self._restart_wanted:
-            return []
-        if self._is_settling:
-            return [commands.StartTimer(RESTART, STATS_AGAIN)]
-        why, self._restart_wanted = self._restart_wanted, ""
-        return self._restart(why)
-
-    def _restart(self, why: str, *, replace_offer: bool = False) -> list[Output]:
-        begun = note("=", "restart", f"ICE restart, {why}", reason=why)
-        if self.negotiation.leaves_restarts:
-            return [begun, ToPeer(RestartWanted())]
-        return [begun, *self._negotiation_did(self.negotiation.restart(replace_offer=replace_offer))]
+        return self._negotiation_did(self.restarts.want(why, self._now))
 
     # Recovery.
 
@@ -609,8 +575,8 @@ class Connection:
                 configuration = configuration.relay_only()
             case "tcp-only":
                 configuration = configuration.relay_only(over_tcp=True)
-        restart = self._restart(f"attempt {number}", replace_offer=True)
-        return [tried, commands.SetConfiguration(configuration), *restart]
+        restart = self.restarts.begin(f"attempt {number}", replace_offer=True)
+        return [tried, commands.SetConfiguration(configuration), *self._negotiation_did(restart)]
 
     def _renew_again(self) -> list[Output]:
         if self.established:
@@ -662,7 +628,8 @@ class Connection:
         if not is_quiet or not self._outside.signaling_is_there:
             return []
         self.negotiation.gathers_relays = False
-        return [*self._set_configuration(), *self._restart("the relays are not needed")]
+        restart = self.restarts.begin("the relays are not needed")
+        return [*self._set_configuration(), *self._negotiation_did(restart)]
 
     # The standby.
 

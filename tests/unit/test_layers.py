@@ -14,7 +14,7 @@ LAYERS = (
     {"events", "delivery", "diagnostics"},
     {"commands", "verdicts", "heartbeat", "head_start", "hold_off", "reach"},
     {"negotiation", "conversation", "rendezvous", "recovery", "relays", "standby"},
-    {"candidates"},
+    {"candidates", "restarts"},
     {"connection"},
     {"session"},
     {"console"},

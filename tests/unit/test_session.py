@@ -7,15 +7,13 @@ from unittest.mock import ANY
 
 import pytest
 
-from pyapp import commands, events, hold_off, recovery, rendezvous, standby
+from pyapp import commands, events, hold_off, recovery, rendezvous, restarts, standby
 from pyapp.commands import Command
 from pyapp.connection import (
     CUT_SHORT,
     CUT_SHORT_AFTER,
     FIRST_OFFER,
     FIRST_OFFER_AFTER,
-    RESTART,
-    SETTLES_WITHIN,
     STATS,
     STATS_EVERY,
     STATS_SETTLED,
@@ -45,6 +43,7 @@ from pyapp.messages import (
     Welcome,
 )
 from pyapp.relays import RELEASE, RELEASE_AFTER
+from pyapp.restarts import SETTLES_WITHIN
 from pyapp.session import CONFIGURATION_MARGIN, ICE_CONFIGURATION, JOURNAL, PEER_TIMERS, Session
 from tests.unit.fakes import sdp, stats_of
 
@@ -404,14 +403,14 @@ class TestConnected:
         """Firefox sends on the generation before the latest one: without a pair of it, its DTLS fails."""
         core = self.restarted()
         assert core.do(events.RestartRequested()) == []
-        assert RESTART in core.timers
+        assert restarts.TIMER in core.timers
         assert core.session.connection is not None
         health = core.session.connection.recovery
         health.generation = 1
-        assert core.do(events.TimerFired(RESTART)) == []
+        assert core.do(events.TimerFired(restarts.TIMER)) == []
         health.peer_generation = 1
-        assert core.do(events.TimerFired(RESTART)) == [commands.RestartIce()]
-        assert core.do(events.TimerFired(RESTART)) == []
+        assert core.do(events.TimerFired(restarts.TIMER)) == [commands.RestartIce()]
+        assert core.do(events.TimerFired(restarts.TIMER)) == []
 
     def test_does_not_wait_for_ever_to_restart_again(self) -> None:
         core = self.restarted()
@@ -427,7 +426,7 @@ class TestConnected:
         assert isinstance(answer, commands.SetLocalDescription)
         core.do(events.LocalDescriptionSet(answer.attempt, events.SessionDescription("answer", sdp("l3"))))
         core.now += SETTLES_WITHIN
-        assert core.do(events.TimerFired(RESTART)) == []
+        assert core.do(events.TimerFired(restarts.TIMER)) == []
 
     def test_leaves_restarts_to_the_other_side_whose_browser_differs(self) -> None:
         core = connecting()
