@@ -374,10 +374,8 @@ class Connection:
                 case Ignored(what, why):
                     result.append(note("=", "ignored", f"{what} left aside: {why}", what=what, why=why))
                 case BegunAnew():
-                    result.append(
-                        note("=", "crossed", "the first offers crossed: a new connection for the other side's")
-                    )
-                    result.append(commands.CreatePeer(self.relays.ranked))
+                    text = "the first offers crossed: a new connection for the other side's"
+                    result += [note("=", "crossed", text), commands.CreatePeer(self.relays.ranked)]
                 case _:
                     result.append(output)
         return result

@@ -1,0 +1,82 @@
+"""Which relays a gathering uses, and for how long; with a connection around it in test_connection.py."""
+
+from typing import Literal
+
+import pytest
+
+from pyapp import commands
+from pyapp.diagnostics import CandidateFacts, PathReport
+from pyapp.ice import IceConfiguration, IceServer
+from pyapp.relays import DIRECT, FIRST_DIRECT_AFTER, LAST_DIRECT_AFTER, RELEASE, RELEASE_AFTER, Relays
+
+ONE, TWO = "turn:one.example:3478", "turn:two.example:3478"
+CONFIGURATION = IceConfiguration((IceServer((ONE,), "u", "c"), IceServer((TWO,), "u", "c")))
+
+
+def relays(policy: Literal["all", "relay"] = "all") -> Relays:
+    known = Relays(policy)
+    known.configured(CONFIGURATION)
+    return known
+
+
+def report(kind: str) -> PathReport:
+    return PathReport("pair", CandidateFacts(kind, "udp"), CandidateFacts("host", "udp"))
+
+
+def first(configuration: IceConfiguration) -> str:
+    return configuration.servers[0].urls[0]
+
+
+class TestARelayThatWentSilent:
+    def test_comes_last_until_it_is_seen_well_again(self) -> None:
+        known = relays()
+        assert known.set_aside(ONE)
+        assert first(known.ranked) == TWO
+        assert known.answered(TWO) == ""
+        assert known.answered(ONE) == "one.example"
+        assert known.ranked == CONFIGURATION
+
+    def test_comes_last_in_a_later_configuration_too(self) -> None:
+        known = relays()
+        known.set_aside(ONE)
+        known.configured(CONFIGURATION)
+        assert first(known.usual(gathered=True)) == TWO
+
+    @pytest.mark.parametrize("url", ["", "turn:not a host"])
+    def test_is_not_what_has_no_such_name(self, url: str) -> None:
+        known = relays()
+        assert not known.set_aside(url)
+        assert known.ranked == CONFIGURATION
+
+
+class TestRelaysThatWereGivenUp:
+    def test_are_not_asked(self) -> None:
+        assert relays().usual(gathered=False).relay_hosts == ()
+
+    def test_were_not_needed_for_a_while(self) -> None:
+        wait = commands.StartTimer(RELEASE, RELEASE_AFTER, only_if_idle=True)
+        assert relays().review(report("host"), gathered=True) == [wait]
+        assert relays().review(report("host"), gathered=False) == []
+
+
+class TestADirectPath:
+    def test_is_looked_for_with_growing_pauses_until_something_changes(self) -> None:
+        known = relays()
+        for pause in (FIRST_DIRECT_AFTER, 2 * FIRST_DIRECT_AFTER, 4 * FIRST_DIRECT_AFTER):
+            assert known.review(report("relay"), gathered=True) == [
+                commands.StartTimer(DIRECT, pause, only_if_idle=True)
+            ]
+            known.looked_for_direct_path()
+        for _ in range(9):
+            known.looked_for_direct_path()
+        (last,) = known.review(report("relay"), gathered=True)
+        assert last == commands.StartTimer(DIRECT, LAST_DIRECT_AFTER, only_if_idle=True)
+        known.surroundings_changed()
+        (again,) = known.review(report("relay"), gathered=True)
+        assert again == commands.StartTimer(DIRECT, FIRST_DIRECT_AFTER, only_if_idle=True)
+
+    @pytest.mark.parametrize("kind", ["relay", "host"])
+    def test_is_not_looked_for_where_only_relays_are_wanted(self, kind: str) -> None:
+        known = relays("relay")
+        assert known.ranked.policy == "relay"
+        assert known.review(report(kind), gathered=True) == []
