@@ -1,21 +1,18 @@
 """The candidates of both sides on their way through this page: noted, counted, and some of them held for a moment.
 
-`head_start` says which of ours wait, `hold_off` which of the other side's; `reach` remembers what each side was told.
+`head_start` says which of ours wait; `reach` remembers what each side was told.
 `negotiation` has the last word: it sends and applies a candidate only with the description that it belongs to.
 """
 
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from pyapp import commands, head_start, hold_off, negotiation
+from pyapp import commands, head_start, negotiation
 from pyapp.diagnostics import Gathering, Note, PathReport, candidate_data, candidate_words, note
 from pyapp.head_start import HeadStart
-from pyapp.hold_off import HoldOff
 from pyapp.messages import Candidate
 from pyapp.negotiation import Negotiation
 from pyapp.reach import Reach
-
-TIMERS = (head_start.TIMER, hold_off.TIMER)
 
 Output: TypeAlias = negotiation.Output | Note
 
@@ -27,7 +24,6 @@ class Candidates:
     agreed: Negotiation
     gathering: Gathering = field(default_factory=Gathering)
     _head_start: HeadStart = field(default_factory=HeadStart)
-    _hold_off: HoldOff = field(default_factory=HoldOff)
     _reach: Reach = field(default_factory=Reach)
 
     def gathered(self, candidate: Candidate, url: str, report: PathReport | None, trip: float) -> list[Output]:
@@ -39,11 +35,7 @@ class Candidates:
         if self._head_start.holds(candidate, data, report):
             after = head_start.HEAD_START + trip
             return [*result, commands.StartTimer(head_start.TIMER, after, only_if_idle=True)]
-        result += self.agreed.local_candidate(candidate)
-        if self._hold_off.ends_with(candidate, str(data.get("type"))):
-            # Both sides then check at the same time.
-            result.append(commands.StartTimer(hold_off.TIMER, trip / 2))
-        return result
+        return [*result, *self.agreed.local_candidate(candidate)]
 
     def gathering_failed(self, url: str, code: int, text: str, address: str) -> list[Output]:
         """Take an error of the server at `url`."""
@@ -69,29 +61,11 @@ class Candidates:
         data = candidate_data(candidate)
         self._reach.heard(candidate)
         heard = note("<", "candidate-remote", candidate_words(data), **data)
-        if self._hold_off.holds(candidate, str(data.get("type"))):
-            return [heard]
         return [heard, *self.agreed.remote_candidate(candidate)]
-
-    def is_held(self, candidate: Candidate) -> bool:
-        """Return whether one of the other side's still waits."""
-        return candidate in self._hold_off.waiting
 
     def heard_in(self, sdp: str) -> None:
         """Take those of the other side's that are in its description."""
         self._reach.heard_in(sdp)
-
-    def hold_off(self, old: frozenset[str]) -> list[Output]:
-        """Hold the other side's from now on. `old` are the `ice-ufrag` values of ours before its offer."""
-        self._hold_off.begin(old)
-        return [commands.StartTimer(hold_off.TIMER, hold_off.MOST)]
-
-    def hold_off_over(self) -> list[Output]:
-        """Apply what waited (timer `hold_off.TIMER`)."""
-        result: list[Output] = []
-        for candidate in self._hold_off.over():
-            result += self.agreed.remote_candidate(candidate)
-        return result
 
     def were_cut_short(self, report: PathReport) -> bool:
         """Return whether the relay that `report` tells of is in use only because it was found first."""

@@ -90,6 +90,11 @@ class AddIceCandidate:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepChecking:
+    """Have the browser look for connectivity checks to send without long pauses, in the next ICE generation, too."""
+
+
+@dataclass(frozen=True, slots=True)
 class RestartIce:
     """`restartIce()`; `negotiationneeded` follows."""
 
@@ -190,6 +195,7 @@ PeerCommand: TypeAlias = (
     | SetLocalDescription
     | SetRemoteDescription
     | AddIceCandidate
+    | KeepChecking
     | RestartIce
     | SendOnChannel
     | SampleStats

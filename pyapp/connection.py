@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import InitVar, dataclass, field
 from typing import TypeAlias
 
-from pyapp import candidates, commands, events, head_start, hold_off, recovery, relays, restarts, standby
+from pyapp import commands, events, head_start, recovery, relays, restarts, standby
 from pyapp.candidates import Candidates
 from pyapp.candidates import Output as NegotiationOutput
 from pyapp.commands import Command
@@ -54,7 +54,7 @@ TIMERS = (
     RENEW,
     restarts.TIMER,
     *relays.TIMERS,
-    *candidates.TIMERS,
+    head_start.TIMER,
     standby.TIMER,
     *recovery.TIMERS,
 )
@@ -287,6 +287,7 @@ class Connection:
         if (agreed := self.negotiation.ice_generation) > generation:
             self.restarts.negotiated(now)
             result.append(commands.StartTimer(STATS, STATS_AGAIN))
+            result += self._keep_checking()
             result += self._recovery_did(self.recovery.negotiated(agreed, now))
         return result
 
@@ -351,7 +352,6 @@ class Connection:
             relays.DIRECT: self._look_again_for_direct_path,
             relays.RELEASE: self._release_relays,
             head_start.TIMER: lambda: self._negotiation_did(self.candidates.head_start_over()),
-            hold_off.TIMER: lambda: self._negotiation_did(self.candidates.hold_off_over()),
             standby.TIMER: lambda: self._standby_did(self.standby.due(self._surroundings(), now)),
             recovery.BEAT: lambda: self._recovery_did(health.beat(now)),
             recovery.SILENCE: lambda: self._recovery_did(health.silent(now)),
@@ -382,7 +382,7 @@ class Connection:
 
     def _remote_description(self, message: Description) -> list[Output]:
         agreed = self.negotiation
-        had_relays, old = agreed.gathers_relays, agreed.fragments[0]
+        had_relays = agreed.gathers_relays
         result: list[Output] = []
         if message.type == "offer" and self._is_quiet:
             # The old socket may still receive, and no longer send; and what we gather now is for this outage.
@@ -391,7 +391,6 @@ class Connection:
         if agreed.gathers_relays != had_relays:
             result = [*self._set_configuration(), *result]
         if self.established and agreed.state == "answering" and message.generation > agreed.ice_generation:
-            result += self._negotiation_did(self.candidates.hold_off(old))
             # Begun is as good as agreed: an offer of our own, now, would only be another restart after this one.
             result += self._recovery_did(self.recovery.negotiated(message.generation, self._now))
         return result
@@ -404,7 +403,7 @@ class Connection:
 
     def _remote_candidate(self, candidate: Candidate) -> list[Output]:
         result = self._negotiation_did(self.candidates.heard(candidate))
-        if self.report is not None and not self.candidates.is_held(candidate):
+        if self.report is not None:
             # The candidate of the pair in use may become known for what it is, without an event.
             result.append(commands.StartTimer(STATS_SETTLED, STATS_SETTLED_AFTER))
         return result
@@ -416,6 +415,13 @@ class Connection:
             result.append(note("=", "relay-well", f"the relay {host} answers again", host=host))
         trip = self.recovery.pulse.round_trip.smoothed or 0.0
         return result + self._negotiation_did(self.candidates.gathered(candidate, url, self.report, trip))
+
+    def _keep_checking(self) -> list[Output]:
+        """Be ready for the next outage: a path that comes then must not wait for the browser to look at it.
+
+        Not before there is a connection, whose first failure the browser is to tell.
+        """
+        return [commands.KeepChecking()] if self.established else []
 
     def _local_candidates_ended(self) -> list[Output]:
         result = self._negotiation_did(self.candidates.gathering_ended())
@@ -508,6 +514,7 @@ class Connection:
             result.append(commands.StartTimer(CUT_SHORT, CUT_SHORT_AFTER))
         if self.channel_open and not self.established:
             self.established = True
+            result += self._keep_checking()
             if not agreed.polite:
                 # One side alone adds them, and once: two cameras switched on at the same moment then need no
                 # negotiation, whose crossing offers leave Chromium with a track that never shows a picture.

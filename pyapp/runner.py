@@ -122,6 +122,7 @@ class Runner:
                 | commands.SetLocalDescription()
                 | commands.SetRemoteDescription()
                 | commands.AddIceCandidate()
+                | commands.KeepChecking()
                 | commands.RestartIce()
                 | commands.SendOnChannel()
                 | commands.SampleStats()

@@ -52,3 +52,45 @@ def test_restart_loses_nothing_and_keeps_the_connection(
     generations = {operator.attribute("data-ice-generation") for operator in operators.values()}
     assert len(generations) == 1, "both sides count alike"
     assert int(generations.pop()) >= 3
+
+
+CHECKS = """async () => {
+  const plain = [new RTCPeerConnection(), new RTCPeerConnection()];
+  for (const [one, other] of [plain, [...plain].reverse()]) {
+    one.onicecandidate = ({ candidate }) => candidate && other.addIceCandidate(candidate);
+  }
+  const channels = plain.map((one) => one.createDataChannel("plain", { negotiated: true, id: 0 }));
+  const open = new Promise((resolve) => { channels[0].onopen = resolve; });
+  const [offerer, answerer] = plain;
+  await offerer.setLocalDescription();
+  await answerer.setRemoteDescription(offerer.localDescription);
+  await answerer.setLocalDescription();
+  await offerer.setRemoteDescription(answerer.localDescription);
+  await open;
+  const ufrag = (one) => one.remoteDescription.sdp.match(/a=ice-ufrag:(.*)/)[1].trim();
+  const silent = (one) => one.addIceCandidate({
+    candidate: `candidate:7 1 udp 2130706431 198.51.100.77 7777 typ host ufrag ${ufrag(one)}`, sdpMLineIndex: 0,
+  });
+  const checks = async (one) => {
+    const entries = [...(await one.getStats()).values()];
+    const remote = entries.filter(({ type, port }) => type === "remote-candidate" && port === 7777).at(-1);
+    const pairs = entries.filter((entry) => entry.type === "candidate-pair" && entry.remoteCandidateId === remote?.id);
+    return Math.max(0, ...pairs.map((entry) => entry.requestsSent));
+  };
+  await Promise.all([silent(peerConnections[0]), silent(offerer)]);
+  while (await checks(offerer) < 6) await new Promise((resolve) => setTimeout(resolve, 100));
+  const counted = [await checks(peerConnections[0]), await checks(offerer)];
+  for (const one of plain) one.close();
+  return counted;
+}"""
+"""How often a candidate that does not answer was checked, beside a pair that works: by the console, and by itself."""
+
+
+def test_the_browser_keeps_checking_beside_a_path_that_works(console: Console, open_page: OpenPage) -> None:
+    first, second = pair(console, open_page, session="checks")
+    for generation in range(2):
+        for operator in (first, second):
+            operator.expect_generation(generation)
+            console_checks, plain_checks = operator.page.evaluate(CHECKS)
+            assert console_checks >= 2 * plain_checks, "Chromium paces its checks in another way than it did"
+        first.page.locator("#restart-ice").click()

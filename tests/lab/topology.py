@@ -391,9 +391,7 @@ class Network:
         self._batch(host.node, [f"link set {host.interface} up", *_host_addresses(host), *_host_routes(host)])
 
     def readdress(self, host: Host) -> None:
-        """Give a host another address on its LAN, as a DHCP server does that lost its memory. A link that is down comes
-        up with it.
-        """
+        """Give a host another address on its LAN, as a DHCP server does that lost its memory; its link comes up."""
         host.ipv4, host.ipv6 = _free_addresses(host.place)
         flush, up = f"addr flush dev {host.interface} scope global", f"link set {host.interface} up"
         self._batch(host.node, [flush, up, *_host_addresses(host), *_host_routes(host)])

@@ -6,14 +6,14 @@ from unittest.mock import ANY
 
 import pytest
 
-from pyapp import commands, events, hold_off, recovery, standby
+from pyapp import commands, events, recovery, standby
 from pyapp.connection import CUT_SHORT, CUT_SHORT_AFTER
 from pyapp.console import present
 from pyapp.delivery import Frame, encode_frame
 from pyapp.events import Event
 from pyapp.heartbeat import Beat, Pulse
 from pyapp.ice import IceServer
-from pyapp.messages import Candidate, Description, PeerLeft, ServerMessage, StandbyDescription
+from pyapp.messages import Candidate, Description, PeerJoined, PeerLeft, ServerMessage, StandbyDescription
 from pyapp.relays import RELEASE, RELEASE_AFTER
 from pyapp.restarts import SETTLES_WITHIN
 from pyapp.session import ICE_CONFIGURATION
@@ -33,6 +33,7 @@ from tests.unit.test_session import (
     negotiated,
     offer_set,
     sent,
+    waiting,
 )
 
 
@@ -67,32 +68,15 @@ class TestAGatheringThatWasCutShort:
 
 
 class TestTheOtherSidesRestart:
-    """Its candidates are tried when it can try ours, so that neither NAT turns the first checks away."""
+    """Our answer begins a restart of ours, too."""
 
-    THEIRS = Candidate("candidate:2 1 udp 2 203.0.113.1 9 typ srflx raddr 0.0.0.0 rport 0 ufrag r2", "0", 0, "r2")
-    OURS = Candidate("candidate:2 1 udp 2 203.0.113.2 9 typ srflx raddr 0.0.0.0 rport 0 ufrag l2", "0", 0, "l2")
-    NEAR = Candidate("candidate:1 1 udp 3 192.168.1.2 9 typ host", "0", 0, "r2")
-
-    def restarted(self) -> Core:
+    def test_is_not_followed_by_one_of_ours_for_a_silence_of_the_same_outage(self) -> None:
         core = connected()
         apply = core.peer_says(Description("offer", sdp("r2"), 1, 1))[0]
         assert isinstance(apply, commands.SetRemoteDescription)
-        assert core.timers[hold_off.TIMER] == hold_off.MOST
         (set_local,) = core.do(events.RemoteDescriptionSet(apply.description))
         assert isinstance(set_local, commands.SetLocalDescription)
         core.do(events.LocalDescriptionSet(set_local.attempt, events.SessionDescription("answer", sdp("l2"))))
-        assert commands.AddIceCandidate(self.NEAR) in core.peer_says(self.NEAR)
-        assert core.peer_says(self.THEIRS) == []
-        return core
-
-    def test_waits_until_the_other_side_knows_where_we_are(self) -> None:
-        core = self.restarted()
-        core.do(events.LocalCandidate(self.OURS, "stun:s.example:3478"))
-        assert core.timers[hold_off.TIMER] < hold_off.MOST
-        assert core.do(events.TimerFired(hold_off.TIMER)) == [commands.AddIceCandidate(self.THEIRS)]
-
-    def test_is_not_followed_by_one_of_ours_for_a_silence_of_the_same_outage(self) -> None:
-        core = self.restarted()
         assert core.session.connection
         core.do(events.ChannelReceived("heartbeat", Pulse().next_beat(core.now, due=0.1, generation=0).encode()))
         outputs: list[commands.Command] = []
@@ -102,14 +86,28 @@ class TestTheOtherSidesRestart:
         assert core.session.connection.recovery.state == "suspect"
         assert commands.RestartIce() not in outputs
 
-    def test_does_not_wait_long(self) -> None:
-        core = self.restarted()
-        assert core.do(events.TimerFired(hold_off.TIMER)) == [commands.AddIceCandidate(self.THEIRS)]
 
-    def test_waits_for_nothing_while_there_is_no_path_to_look_well(self) -> None:
+class TestTheBrowser:
+    """It keeps checking on a path that works, so that the next one is not found late."""
+
+    def test_is_asked_to_keep_checking_when_there_is_a_connection_and_in_each_ice_generation(self) -> None:
         core = negotiated()
-        core.peer_says(Description("offer", sdp("r2"), 1, 1))
-        assert hold_off.TIMER not in core.timers
+        core.do(events.ChannelOpened("messages"))
+        assert commands.KeepChecking() in core.do(events.StatsSampled(stats_of(("l1", "r1"))))
+        assert commands.KeepChecking() not in core.do(events.StatsSampled(stats_of(("l1", "r1"))))
+        apply = core.peer_says(Description("offer", sdp("r2"), 1, 1))[0]
+        assert isinstance(apply, commands.SetRemoteDescription)
+        (set_local,) = core.do(events.RemoteDescriptionSet(apply.description))
+        assert isinstance(set_local, commands.SetLocalDescription)
+        answer = events.SessionDescription("answer", sdp("l2"))
+        assert commands.KeepChecking() in core.do(events.LocalDescriptionSet(set_local.attempt, answer))
+
+    def test_is_left_to_fail_as_long_as_there_was_none(self) -> None:
+        core = waiting()
+        core.do(PeerJoined(B))
+        (apply,) = core.peer_says(Description("answer", sdp("r1"), 1))
+        assert isinstance(apply, commands.SetRemoteDescription)
+        assert commands.KeepChecking() not in core.do(events.RemoteDescriptionSet(apply.description))
 
 
 class TestTheRelaysOfADirectConnection:

@@ -12,7 +12,7 @@ PYAPP = ROOT / "pyapp"
 LAYERS = (
     {"messages", "ice"},
     {"events", "delivery", "diagnostics"},
-    {"commands", "verdicts", "heartbeat", "head_start", "hold_off", "reach"},
+    {"commands", "verdicts", "heartbeat", "head_start", "reach"},
     {"negotiation", "recovery", "relays", "standby"},
     {"candidates", "restarts"},
     {"connection", "conversation", "rendezvous"},

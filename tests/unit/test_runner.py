@@ -100,6 +100,7 @@ class TestCommands:
         FETCH,
         commands.OpenSignaling(),
         commands.CreatePeer(IceConfiguration()),
+        commands.KeepChecking(),
         commands.RestartIce(),
         commands.SendOnChannel("messages", "x"),
         SAMPLE,

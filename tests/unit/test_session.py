@@ -109,6 +109,7 @@ class Core:
                 | commands.SetLocalDescription()
                 | commands.SetRemoteDescription()
                 | commands.AddIceCandidate()
+                | commands.KeepChecking()
                 | commands.RestartIce()
                 | commands.SendOnChannel()
                 | commands.SampleStats()
