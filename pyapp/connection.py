@@ -45,13 +45,14 @@ from pyapp.standby import Over, Ready, Standby, Surroundings
 from pyapp.verdicts import Failure, no_path
 
 STATS, STATS_SETTLED, FIRST_OFFER = "stats", "stats-settled", "first-offer"
-CUT_SHORT, RENEW = "cut-short", "renew"
+CUT_SHORT, RENEW, KEEP_CHECKING = "cut-short", "renew", "keep-checking"
 TIMERS = (
     STATS,
     STATS_SETTLED,
     FIRST_OFFER,
     CUT_SHORT,
     RENEW,
+    KEEP_CHECKING,
     restarts.TIMER,
     *relays.TIMERS,
     head_start.TIMER,
@@ -80,6 +81,10 @@ ATTEMPTS_WITHOUT_PEER = 3
 ANSWER_AFTER = 0.15
 """Seconds of silence after which the other side's restart is a reason to reach the server anew: the old socket may
 still receive, and no longer send."""
+
+KEEP_CHECKING_AFTER = 1.0
+"""Seconds that an ICE generation has to pair its candidates, before the browser is asked to keep checking: what asks
+for it makes Chromium forget the other side's candidates for those of ours that are still to come."""
 
 RENEW_AFTER = 12.0
 """Seconds that a new `RTCPeerConnection` in place of a lost one has before the next."""
@@ -287,7 +292,7 @@ class Connection:
         if (agreed := self.negotiation.ice_generation) > generation:
             self.restarts.negotiated(now)
             result.append(commands.StartTimer(STATS, STATS_AGAIN))
-            result += self._keep_checking()
+            result += self._keep_checking_soon()
             result += self._recovery_did(self.recovery.negotiated(agreed, now))
         return result
 
@@ -349,6 +354,7 @@ class Connection:
             restarts.TIMER: lambda: self._negotiation_did(self.restarts.begin_if_settled(now)),
             RENEW: self._renew_again,
             CUT_SHORT: self._look_for_direct_path,
+            KEEP_CHECKING: self._keep_checking,
             relays.DIRECT: self._look_again_for_direct_path,
             relays.RELEASE: self._release_relays,
             head_start.TIMER: lambda: self._negotiation_did(self.candidates.head_start_over()),
@@ -416,12 +422,15 @@ class Connection:
         trip = self.recovery.pulse.round_trip.smoothed or 0.0
         return result + self._negotiation_did(self.candidates.gathered(candidate, url, self.report, trip))
 
-    def _keep_checking(self) -> list[Output]:
-        """Be ready for the next outage: a path that comes then must not wait for the browser to look at it.
+    def _keep_checking_soon(self) -> list[Output]:
+        # Not before there is a connection: that there is none is for the browser to say.
+        return [commands.StartTimer(KEEP_CHECKING, KEEP_CHECKING_AFTER)] if self.established else []
 
-        Not before there is a connection, whose first failure the browser is to tell.
-        """
-        return [commands.KeepChecking()] if self.established else []
+    def _keep_checking(self) -> list[Output]:
+        """Be ready for the next outage: a path that comes then must not wait for the browser to look at it."""
+        if self.recovery.state == "suspect" or self.negotiation.state != "stable":
+            return self._keep_checking_soon()
+        return [commands.KeepChecking()]
 
     def _local_candidates_ended(self) -> list[Output]:
         result = self._negotiation_did(self.candidates.gathering_ended())
@@ -514,7 +523,7 @@ class Connection:
             result.append(commands.StartTimer(CUT_SHORT, CUT_SHORT_AFTER))
         if self.channel_open and not self.established:
             self.established = True
-            result += self._keep_checking()
+            result += self._keep_checking_soon()
             if not agreed.polite:
                 # One side alone adds them, and once: two cameras switched on at the same moment then need no
                 # negotiation, whose crossing offers leave Chromium with a track that never shows a picture.

@@ -7,13 +7,13 @@ from unittest.mock import ANY
 import pytest
 
 from pyapp import commands, events, recovery, standby
-from pyapp.connection import CUT_SHORT, CUT_SHORT_AFTER
+from pyapp.connection import CUT_SHORT, CUT_SHORT_AFTER, KEEP_CHECKING, KEEP_CHECKING_AFTER
 from pyapp.console import present
 from pyapp.delivery import Frame, encode_frame
 from pyapp.events import Event
 from pyapp.heartbeat import Beat, Pulse
 from pyapp.ice import IceServer
-from pyapp.messages import Candidate, Description, PeerJoined, PeerLeft, ServerMessage, StandbyDescription
+from pyapp.messages import Candidate, Description, PeerLeft, ServerMessage, StandbyDescription
 from pyapp.relays import RELEASE, RELEASE_AFTER
 from pyapp.restarts import SETTLES_WITHIN
 from pyapp.session import ICE_CONFIGURATION
@@ -33,7 +33,6 @@ from tests.unit.test_session import (
     negotiated,
     offer_set,
     sent,
-    waiting,
 )
 
 
@@ -72,11 +71,7 @@ class TestTheOtherSidesRestart:
 
     def test_is_not_followed_by_one_of_ours_for_a_silence_of_the_same_outage(self) -> None:
         core = connected()
-        apply = core.peer_says(Description("offer", sdp("r2"), 1, 1))[0]
-        assert isinstance(apply, commands.SetRemoteDescription)
-        (set_local,) = core.do(events.RemoteDescriptionSet(apply.description))
-        assert isinstance(set_local, commands.SetLocalDescription)
-        core.do(events.LocalDescriptionSet(set_local.attempt, events.SessionDescription("answer", sdp("l2"))))
+        core.peer_restarts()
         assert core.session.connection
         core.do(events.ChannelReceived("heartbeat", Pulse().next_beat(core.now, due=0.1, generation=0).encode()))
         outputs: list[commands.Command] = []
@@ -90,24 +85,24 @@ class TestTheOtherSidesRestart:
 class TestTheBrowser:
     """It keeps checking on a path that works, so that the next one is not found late."""
 
-    def test_is_asked_to_keep_checking_when_there_is_a_connection_and_in_each_ice_generation(self) -> None:
-        core = negotiated()
-        core.do(events.ChannelOpened("messages"))
-        assert commands.KeepChecking() in core.do(events.StatsSampled(stats_of(("l1", "r1"))))
-        assert commands.KeepChecking() not in core.do(events.StatsSampled(stats_of(("l1", "r1"))))
-        apply = core.peer_says(Description("offer", sdp("r2"), 1, 1))[0]
-        assert isinstance(apply, commands.SetRemoteDescription)
-        (set_local,) = core.do(events.RemoteDescriptionSet(apply.description))
-        assert isinstance(set_local, commands.SetLocalDescription)
-        answer = events.SessionDescription("answer", sdp("l2"))
-        assert commands.KeepChecking() in core.do(events.LocalDescriptionSet(set_local.attempt, answer))
+    def test_is_asked_to_keep_checking_when_a_generation_has_paired_its_candidates(self) -> None:
+        core = connected()
+        assert core.timers.pop(KEEP_CHECKING) == KEEP_CHECKING_AFTER
+        assert core.do(events.TimerFired(KEEP_CHECKING)) == [commands.KeepChecking()]
+        core.peer_restarts()
+        assert core.timers[KEEP_CHECKING] == KEEP_CHECKING_AFTER
 
-    def test_is_left_to_fail_as_long_as_there_was_none(self) -> None:
-        core = waiting()
-        core.do(PeerJoined(B))
-        (apply,) = core.peer_says(Description("answer", sdp("r1"), 1))
-        assert isinstance(apply, commands.SetRemoteDescription)
-        assert commands.KeepChecking() not in core.do(events.RemoteDescriptionSet(apply.description))
+    def test_is_not_asked_during_an_outage_or_an_exchange(self) -> None:
+        core = lost()
+        assert commands.KeepChecking() not in core.do(events.TimerFired(KEEP_CHECKING))
+        assert core.timers[KEEP_CHECKING] == KEEP_CHECKING_AFTER
+        core = connected()
+        core.do(events.NegotiationNeeded())
+        assert commands.KeepChecking() not in core.do(events.TimerFired(KEEP_CHECKING))
+        assert core.timers[KEEP_CHECKING] == KEEP_CHECKING_AFTER
+
+    def test_is_left_to_fail_as_long_as_there_was_no_connection(self) -> None:
+        assert KEEP_CHECKING not in negotiated().timers
 
 
 class TestTheRelaysOfADirectConnection:

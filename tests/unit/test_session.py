@@ -120,6 +120,15 @@ class Core:
         self.numbers += 1
         return self.do(Relayed(sender, self.numbers, 0, body))
 
+    def peer_restarts(self) -> list[Command]:
+        """Take its first ICE restart, and answer."""
+        (apply,) = self.peer_says(Description("offer", sdp("r2"), 1, 1))
+        assert isinstance(apply, commands.SetRemoteDescription)
+        (answer,) = self.do(events.RemoteDescriptionSet(apply.description))
+        assert isinstance(answer, commands.SetLocalDescription)
+        described = events.SessionDescription("answer", sdp("l2"))
+        return self.do(events.LocalDescriptionSet(answer.attempt, described))
+
     @property
     def state(self) -> str:
         return present(self.session).state
@@ -443,12 +452,7 @@ class TestConnected:
 
     def test_restarts_when_the_other_side_does(self) -> None:
         core = connected()
-        (apply,) = core.peer_says(Description("offer", sdp("r2"), 1, generation=1))
-        assert isinstance(apply, commands.SetRemoteDescription)
-        (answer,) = core.do(events.RemoteDescriptionSet(apply.description))
-        assert isinstance(answer, commands.SetLocalDescription)
-        description = events.SessionDescription("answer", sdp("l2"))
-        assert sent(core.do(events.LocalDescriptionSet(answer.attempt, description)))
+        assert sent(core.peer_restarts())
         assert present(core.session).ice_generation == 1
 
     def test_stays_connected_while_the_server_restarts(self) -> None:
