@@ -53,8 +53,9 @@ FIRST_PATIENCE, LAST_PATIENCE = 0.25, 4.0
 ADOPTED_PATIENCE = 1.0
 """Seconds that a socket has which was opened in advance."""
 
-DOUBT_FOR = 0.08
-"""Seconds beside one and a half round trips that the server has for an answer while the path is in doubt."""
+DOUBT_FOR = 0.05
+"""Seconds that the server has for an answer while the path is in doubt, beside the round trip of the join, which is a
+long one."""
 
 DISPELLED_FOR = 2.0
 """Seconds for which the server's answer means that the socket works."""
@@ -209,7 +210,7 @@ class Rendezvous:
             return []
         self._asked_at = now
         self._is_unanswered = True
-        return [commands.SendSignaling(Ping(0)), commands.StartTimer(PING, DOUBT_FOR + 1.5 * self._round_trip)]
+        return [commands.SendSignaling(Ping(0)), commands.StartTimer(PING, DOUBT_FOR + self._round_trip)]
 
     def reassured(self) -> list[Output]:
         """Give the server its usual time to answer: what led to the doubt is over."""
