@@ -6,6 +6,10 @@
 const { runtime } = JSON.parse(document.querySelector('script[type="py"]').getAttribute("config"));
 const at = (group, file) => new URL(`/assets/${runtime.groups[group]}/${file}`, location.href).href;
 
+// Python stays on the stack that the browser gave: nothing here waits synchronously, and Chromium's heap profiler, which is
+// on for some of its users, reads past the end of the stacks that suspending needs, and the page crashes.
+delete WebAssembly.Suspending;
+
 const pyodide = await import(at("pyodide", "pyodide.mjs"));
 
 const output = { stdout: console.log, stderr: console.error }; // until PyScript brings its own

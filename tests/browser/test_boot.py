@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Request, Route, expect
+from playwright.sync_api import Playwright, Request, Route, expect
 
-from tests.browser.conftest import ROOT, Console, OpenPage, StartConsole, pair, wait_until
+from tests.browser.conftest import CHROMIUM_ARGS, ROOT, Console, OpenPage, StartConsole, pair, program, wait_until
 
 LATE = "it was fetched late"
 RUN = """async (code) => {
@@ -222,3 +222,21 @@ def test_a_change_under_pyapp_is_there_at_the_next_reload(
         ".map(async ({ name }) => (await fetch(name, { cache: 'no-store' })).status))"
     )
     assert set(found) == {200}
+
+
+def test_a_browser_whose_heap_is_profiled_does_not_crash(
+    console: Console, open_page: OpenPage, playwright: Playwright
+) -> None:
+    """Chromium profiles that of some of its users; on stacks that it does not know it reads too far."""
+    profiled = "HeapProfilerReporting:stable-probability/1/nonstable-probability/1/sampling-rate/5000"
+    chromium = playwright.chromium.launch(
+        executable_path=program("chromium"), args=[*CHROMIUM_ARGS, f"--enable-features={profiled}"]
+    )
+    try:
+        operator = open_page(console.address, by=chromium)
+        assert not operator.page.evaluate(RUN, "from pyodide.ffi import can_run_sync; can_run_sync()")
+        for _ in range(12):
+            operator.page.reload()
+            operator.expect_state("ready")
+    finally:
+        chromium.close()
