@@ -49,8 +49,8 @@ UNCHECKED = tuple(
 On a path that works, Chromium looks for checks to send every 250 ms, and checks a new pair three times and then once in
 480 ms; as long as a pair has had fewer than three checks, it looks every 48 ms, and all new pairs have their turn. No
 check can be sent to a candidate whose `ice-ufrag` belongs to no description yet, for want of the password: so its pair
-stays at none, without a packet. Chromium counts the candidate to the next generation, in which its pair is gone with
-the one after.
+stays at none, without a packet to it (a TURN server is asked for a permission, and may refuse it). Chromium counts the
+candidate to the next generation; with the one after, its pair is gone.
 """
 
 STATS_FIELDS = [
