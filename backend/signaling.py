@@ -91,7 +91,10 @@ class Signaling:
         socket = web.WebSocketResponse(
             max_msg_size=HARD_FRAME_BYTES, heartbeat=self._limits.heartbeat, compress=False, timeout=1.0
         )
-        await socket.prepare(request)
+        try:
+            await socket.prepare(request)
+        except ConnectionResetError:  # the page has gone before it was answered; this reaches nobody either
+            return web.Response(status=400)
         bucket = TokenBucket.full(
             rate=self._limits.messages_per_second,
             burst=self._limits.message_burst,

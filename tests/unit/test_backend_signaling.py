@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
+import aiohttp.web
 import pytest
 
 from backend.limits import Limits
@@ -376,3 +377,17 @@ async def test_a_restart_of_the_service_is_told(start: Start, connect: Connect) 
     closing = asyncio.create_task(server.app[SIGNALING].close())
     assert await client.closed() == 1012
     await closing
+
+
+async def test_a_page_that_goes_before_it_is_answered_is_no_error_of_ours(
+    start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def gone(_: object, __: object) -> None:
+        raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
+
+    monkeypatch.setattr(aiohttp.web.WebSocketResponse, "prepare", gone)
+    server = await start()
+    async with aiohttp.ClientSession() as http:
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await http.ws_connect(server.address + "ws")
+    assert [record for record in caplog.records if record.exc_info] == []
