@@ -182,7 +182,7 @@ class Peer:
         listeners.add(channel, "message", lambda event: self._emit(ChannelReceived(label, str(event.data))))
 
     def _keep_checking(self) -> None:
-        # Firefox refuses them, and needs none: its checks do not slow down.
+        # A browser may refuse what belongs to no description (W3C WebRTC 1.0, addIceCandidate): then it is as before.
         for candidate in UNCHECKED:
             added = self._pc.addIceCandidate(_candidate_init(candidate))
             when_settled(added, lambda _: None, lambda _: None, self._on_error)
