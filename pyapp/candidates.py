@@ -67,6 +67,6 @@ class Candidates:
         """Take those of the other side's that are in its description."""
         self._reach.heard_in(sdp)
 
-    def were_cut_short(self, report: PathReport) -> bool:
-        """Return whether the relay that `report` tells of is in use only because it was found first."""
-        return self._reach.was_cut_short(report, self.agreed.fragments[1])
+    def may_be_direct(self, report: PathReport) -> bool:
+        """Return whether the relay that `report` tells of may not be needed."""
+        return self._reach.may_be_direct(report, self.agreed.fragments[1])

@@ -45,12 +45,12 @@ from pyapp.standby import Over, Ready, Standby, Surroundings
 from pyapp.verdicts import Failure, no_path
 
 STATS, STATS_SETTLED, FIRST_OFFER = "stats", "stats-settled", "first-offer"
-CUT_SHORT, RENEW, KEEP_CHECKING = "cut-short", "renew", "keep-checking"
+NEEDLESS_RELAY, RENEW, KEEP_CHECKING = "needless-relay", "renew", "keep-checking"
 TIMERS = (
     STATS,
     STATS_SETTLED,
     FIRST_OFFER,
-    CUT_SHORT,
+    NEEDLESS_RELAY,
     RENEW,
     KEEP_CHECKING,
     restarts.TIMER,
@@ -72,8 +72,8 @@ STATS_EVERY = 2.0
 FIRST_OFFER_AFTER = 3.0
 """Seconds to wait for the other side's first offer before making it here."""
 
-CUT_SHORT_AFTER = 1.5
-"""Seconds on a relay before a gathering that was cut short is made up for."""
+NEEDLESS_RELAY_AFTER = 1.5
+"""Seconds on a relay that may not be needed before a direct path is looked for."""
 
 ATTEMPTS_WITHOUT_PEER = 3
 """After so many without a sign of a peer that has left the server, too, it is gone."""
@@ -208,8 +208,8 @@ class Connection:
     replaces: bool = False
     """Whether it takes the place of one that was lost: the person waits for it, and it is tried until it works."""
     report: PathReport | None = None
-    _has_made_up: bool = False
-    """Whether a gathering that was cut short was made up for since the last outage."""
+    _has_looked_again: bool = False
+    """Whether a direct path was looked for since the last outage, since the relay might not be needed."""
     _noted_at: float = 0.0
     """When the journal had the last sample."""
     _outside: Outside = field(default_factory=Outside)
@@ -353,7 +353,7 @@ class Connection:
             FIRST_OFFER: lambda: self._negotiation_did(self.negotiation.take_initiative()),
             restarts.TIMER: lambda: self._negotiation_did(self.restarts.begin_if_settled(now)),
             RENEW: self._renew_again,
-            CUT_SHORT: self._look_for_direct_path,
+            NEEDLESS_RELAY: self._look_for_direct_path,
             KEEP_CHECKING: self._keep_checking,
             relays.DIRECT: self._look_again_for_direct_path,
             relays.RELEASE: self._release_relays,
@@ -517,10 +517,10 @@ class Connection:
         result.append(commands.StartTimer(STATS, STATS_AGAIN if self.restarts.is_settling(now) else STATS_EVERY))
         if agreed.leads_restarts:
             result += self.relays.review(report, gathered=agreed.gathers_relays)
-        were_cut_short = self.candidates.were_cut_short(report)
-        if were_cut_short and self.relays.policy == "all" and not self._has_made_up:
-            self._has_made_up = True
-            result.append(commands.StartTimer(CUT_SHORT, CUT_SHORT_AFTER))
+        may_be_direct = self.candidates.may_be_direct(report)
+        if may_be_direct and self.relays.policy == "all" and not self._has_looked_again:
+            self._has_looked_again = True
+            result.append(commands.StartTimer(NEEDLESS_RELAY, NEEDLESS_RELAY_AFTER))
         if self.channel_open and not self.established:
             self.established = True
             result += self._keep_checking_soon()
@@ -548,7 +548,7 @@ class Connection:
                 case Recovered(seconds, attempts):
                     text = f"the path works again after {seconds:.2f} s"
                     result.append(note("=", "recovered", text, seconds=round(seconds, 3), attempts=attempts))
-                    self._has_made_up = False
+                    self._has_looked_again = False
                     result.append(PathChanged())
                     result += self._standby_after(seconds)
                 case Noticed(what_it_was, seconds):

@@ -1,7 +1,9 @@
-"""Whether a relay is in use only because it was found first. Pure.
+"""Whether a relay is in use that may not be needed. Pure.
 
 Chromium stops gathering when the first pair works. If that pair had a relay, on a busy machine for one, the other side
-may never hear of the address by which we could be reached directly, though UDP gets through.
+may never hear of the address by which we could be reached directly, though UDP gets through. And Chromium may leave a
+direct path for one over a relay that works, too: a check from a relay whose candidate is still on its way makes a
+peer-reflexive pair, which looks better than it is and is nominated.
 """
 
 import re
@@ -19,10 +21,11 @@ _CANDIDATE = re.compile(r"^a=(candidate:.*)$", re.MULTILINE)
 
 @dataclass(slots=True)
 class Reach:
-    """By ICE generation (`ufrag`), the address families in which each side can be reached from outside."""
+    """By ICE generation (`ufrag`), the families in which each side can be reached, and if there was a direct path."""
 
     _ours: dict[str, set[Family]] = field(default_factory=dict)
     _theirs: dict[str, set[Family]] = field(default_factory=dict)
+    _were_direct: set[str] = field(default_factory=set)
 
     def told(self, candidate: Candidate) -> None:
         """Take a candidate of ours."""
@@ -38,11 +41,16 @@ class Reach:
             for text in _CANDIDATE.findall(sdp):
                 _add(self._theirs, fragment, text)
 
-    def was_cut_short(self, report: PathReport, remote_fragments: frozenset[str]) -> bool:
-        """Return whether the relay that `report` tells of may not be needed, and a new gathering would show it.
+    def may_be_direct(self, report: PathReport, remote_fragments: frozenset[str]) -> bool:
+        """Take the path in use; return whether its relay may not be needed, and a new gathering would show it."""
+        fragment = report.local.username_fragment
+        if report.path == "direct":
+            self._were_direct.add(fragment)
+            return False
+        return fragment in self._were_direct or self._was_cut_short(report, remote_fragments)
 
-        UDP must get through to a relay: where it is blocked, there is nothing more to tell.
-        """
+    def _was_cut_short(self, report: PathReport, remote_fragments: frozenset[str]) -> bool:
+        # UDP must get through to a relay: where it is blocked, there is nothing more to tell.
         if report.kind != "relay over UDP" or report.local.username_fragment not in self._ours:
             return False
         ours = self._ours[report.local.username_fragment]

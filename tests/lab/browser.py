@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 from dataclasses import dataclass, field
@@ -81,9 +82,9 @@ class End:
         """Return what the page says."""
         return self.page.locator("body").get_attribute("data-state") or ""
 
-    def ask(self, what: str, *arguments: float) -> Any:
+    def ask(self, what: str, *arguments: float | Sequence[str]) -> Any:
         """Call a function of the instrument (`instrument.js`)."""
-        return self.page.evaluate(f"lab.{what}({', '.join(map(str, arguments))})")
+        return self.page.evaluate(f"lab.{what}({', '.join(map(json.dumps, arguments))})")
 
     def take_problems(self) -> list[str]:
         """Return what the browser complained of, and forget it."""

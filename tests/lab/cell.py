@@ -76,7 +76,6 @@ class Cell:
     relays_held: int = 0  # while connected, at both servers
     relays_left: int = 0  # after both had hung up, and the patience for it
     problems: list[str] = field(default_factory=list)
-    reason: str = ""  # why it may be worse than expected
     seconds: float = 0.0  # of the whole cell
 
     @property
@@ -100,9 +99,7 @@ class Cell:
     @property
     def good(self) -> bool:
         """Whether a run may end well with it."""
-        return not self.problems and (
-            self.verdict is Verdict.OK or (self.verdict is Verdict.WORSE and self.reason != "")
-        )
+        return not self.problems and self.verdict is Verdict.OK
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it."""
@@ -138,8 +135,8 @@ def measure(
     clicked = reports[1]["clicked"]
     journals = _journals(served, session)
     stories = [
-        _story(end, report, clicked, journal, complaints)
-        for end, report, journal, complaints in zip(ends, reports, journals, problems, strict=True)
+        _story(end, report, clicked, journal, near=_near(end, other), problems=complaints)
+        for end, other, report, journal, complaints in zip(ends, ends[::-1], reports, journals, problems, strict=True)
     ]
     cell.ends = (stories[0], stories[1])
     usable = all(report["opened"] for report in reports)
@@ -176,9 +173,9 @@ def _meet(first: End, second: End, session: str, expected: Best, *, camera: bool
     opened = [end.ask("opened", _OPENING) for end in ends]
     if all(opened):
         deadline = time.monotonic() + _SETTLING / 1000
-        for end in ends:
+        for end, other in (ends, ends[::-1]):
             left = deadline - time.monotonic()
-            end.ask("settled", rank(expected), max(100.0, left * 1000))
+            end.ask("settled", rank(expected), max(100.0, left * 1000), _near(end, other))
         for end in ends:
             end.ask("gathered", _GATHERING)
             end.ask("told", _TELLING)
@@ -215,8 +212,20 @@ def _journals(served: Served, session: str) -> list[list[dict[str, Any]]]:
     return [*journals, [], []][:2]
 
 
+def _near(end: End, other: End) -> list[str]:
+    """Return the addresses of the other end's host, if both are on one LAN."""
+    host = other.host
+    return [str(address) for address in (host.ipv4, host.ipv6) if address] if host.place is end.host.place else []
+
+
 def _story(
-    end: End, report: dict[str, Any], clicked: float | None, journal: Sequence[dict[str, Any]], problems: list[str]
+    end: End,
+    report: dict[str, Any],
+    clicked: float | None,
+    journal: Sequence[dict[str, Any]],
+    *,
+    near: list[str],
+    problems: list[str],
 ) -> Story:
     zero = clicked or 0.0
     events = [(round(event["at"] - zero, 1), event["what"], event["text"]) for event in report["events"]]
@@ -236,7 +245,7 @@ def _story(
     settled = report["settled"]
     return Story(
         host=end.host.node,
-        path=found(report["path"]),
+        path=found(report["path"], near),
         first_candidate=when("candidate"),
         connected=when("iceConnectionState", "connected", "completed"),
         opened=when("channel open"),

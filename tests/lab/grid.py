@@ -140,7 +140,6 @@ class Stage:
             path=expected.path.name.lower(),
             verdict=Verdict.FAILED,
             is_special=case != Case(left=case.left, right=case.right),
-            reason=_excuse(case),
         )
         first, second = (
             self._fleet.end(host, served, camera=camera, snap=knows)
@@ -213,22 +212,6 @@ class Stage:
                 self._fleet.close(host.node)
             self._lab.detach(place)
             self._places.remove(place)
-
-
-def _excuse(case: Case) -> str:
-    """Say why a case may come out worse than the networks allow, where the reason is known and not the console's."""
-    if case.relation is not Relation.SAME_LAN or case.camera or case.left.nat:
-        return ""
-    # Whatever it is called, the packets stay on the LAN: nothing translates, so a reflexive address is a host's own.
-    if case.left.ipv4:
-        return (
-            "A host's reflexive address is its own here, and Chromium makes one pair of both candidates: it is called"
-            " by the one that came first, and the mDNS name has to be resolved before it counts as come."
-        )
-    return (
-        "Chromium on Linux makes no host candidate with a hidden address where there is no IPv4: it binds its IPv6 mDNS"
-        " socket to ff02::fb without a scope, which Linux refuses (EINVAL), and so has no responder for the names."
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

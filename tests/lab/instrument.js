@@ -94,9 +94,11 @@
     };
   }
 
-  const rank = ({ local, remote }) => {
+  // As tests/lab/judge.py does: `near` are the other host's addresses on the same LAN.
+  const rank = ({ local, remote, remoteAddress }, near) => {
     const relays = (local === "relay") + (remote === "relay");
-    return relays ? 1 + relays : local === "host" && remote === "host" ? 0 : 1;
+    if (relays) return 1 + relays;
+    return near.includes(remoteAddress) || (local === "host" && remote === "host") ? 0 : 1;
   };
 
   // Waits until `holds` does or patience (ms) ends; says which.
@@ -128,9 +130,9 @@
     standbys: () => connections.filter(({ standby, opened, pc }) => standby && opened && pc.connectionState === "connected").length,
 
     // Until the path is as good as `best`: 0 host, 1 direct, 2 one relay, 3 two.
-    settled: (best, patience) => until(async () => {
+    settled: (best, patience, near) => until(async () => {
       const found = current() && await path(current().pc);
-      if (!found || rank(found) > best) return false;
+      if (!found || rank(found, near) > best) return false;
       current().settled ??= now();
       return true;
     }, patience),

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tests.lab.expect import Best, Leg, Path
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 
 class Verdict(enum.Enum):
@@ -18,12 +22,19 @@ class Verdict(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The selected pair as one end's `getStats` has it. `leg` is how this end talks to its own relay."""
+    """The selected pair as one end's `getStats` has it.
+
+    `leg` is how this end talks to its own relay. `is_near` is whether the remote address is the other host's own, on
+    the same LAN, whatever its candidate is called: of a host candidate and a reflexive one with one address Chromium
+    makes one pair, named by the one that came first; and it hides no IPv6 address where there is no IPv4 (it binds its
+    mDNS socket to ff02::fb without a scope, which Linux refuses), so that a host tells it as a reflexive one alone.
+    """
 
     local: str
     remote: str
     protocol: str = "udp"
     leg: Leg | None = None
+    is_near: bool = False
 
     @property
     def relays(self) -> int:
@@ -35,7 +46,7 @@ class Found:
         """Where the packets go."""
         if self.relays:
             return Path.RELAY
-        return Path.HOST if self.local == self.remote == "host" else Path.DIRECT
+        return Path.HOST if self.is_near or self.local == self.remote == "host" else Path.DIRECT
 
     def line(self) -> str:
         """One greppable line."""
@@ -67,8 +78,8 @@ def _expected_cost(expected: Best) -> int:
     return _cost(expected.left, expected.right)
 
 
-def found(stats: dict[str, str] | None) -> Found | None:
-    """Read what `instrument.js` picked from `getStats`."""
+def found(stats: dict[str, str] | None, near: Collection[str] = ()) -> Found | None:
+    """Read what `instrument.js` picked from `getStats`. `near` are the other host's addresses on the same LAN."""
     if not stats:
         return None
     relay_protocol = stats["relayProtocol"]
@@ -77,6 +88,7 @@ def found(stats: dict[str, str] | None) -> Found | None:
         remote=stats["remote"],
         protocol=stats["protocol"],
         leg=Leg[relay_protocol.upper()] if relay_protocol and stats["local"] == "relay" else None,
+        is_near=stats["remoteAddress"] in near,
     )
 
 

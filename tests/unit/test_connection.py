@@ -7,7 +7,7 @@ from unittest.mock import ANY
 import pytest
 
 from pyapp import commands, events, recovery, standby
-from pyapp.connection import CUT_SHORT, CUT_SHORT_AFTER, KEEP_CHECKING, KEEP_CHECKING_AFTER
+from pyapp.connection import KEEP_CHECKING, KEEP_CHECKING_AFTER, NEEDLESS_RELAY, NEEDLESS_RELAY_AFTER
 from pyapp.console import present
 from pyapp.delivery import Frame, encode_frame
 from pyapp.events import Event
@@ -36,34 +36,39 @@ from tests.unit.test_session import (
 )
 
 
-class TestAGatheringThatWasCutShort:
-    """Chromium ends it with the first pair that works, even if that is a relay's."""
+class TestARelayThatMayNotBeNeeded:
+    """Chromium ends a gathering with the first pair that works, even if that is a relay's."""
 
-    RELAY = Candidate("candidate:1 1 udp 1 203.0.113.9 9 typ relay raddr 0.0.0.0 rport 0 ufrag l1", "0", 0, "l1")
-    REFLEXIVE = Candidate("candidate:2 1 udp 2 203.0.113.1 9 typ srflx raddr 0.0.0.0 rport 0 ufrag l1", "0", 0, "l1")
+    RELAY = Candidate("candidate:1 1 udp 1 203.0.113.9 9 typ relay raddr 0.0.0.0 rport 0 ufrag l2", "0", 0, "l2")
+    REFLEXIVE = Candidate("candidate:2 1 udp 2 203.0.113.1 9 typ srflx raddr 0.0.0.0 rport 0 ufrag l2", "0", 0, "l2")
 
     def relayed(self, *told: Candidate, over: str = "udp", **changes: Any) -> Core:
         core = connected(**changes)
         core.do(*(events.LocalCandidate(candidate, TURN) for candidate in told))
-        core.do(events.StatsSampled(stats_of(("l1", "r1"), candidateType="relay", relayProtocol=over, url=TURN)))
+        core.do(events.StatsSampled(stats_of(("l2", "r1"), candidateType="relay", relayProtocol=over, url=TURN)))
         return core
 
-    def test_is_made_up_for_soon_and_once(self) -> None:
+    def test_is_done_without_soon_and_once(self) -> None:
         core = self.relayed(self.RELAY)
-        assert core.timers[CUT_SHORT] == CUT_SHORT_AFTER
-        assert commands.RestartIce() in core.do(events.TimerFired(CUT_SHORT))
+        assert core.timers[NEEDLESS_RELAY] == NEEDLESS_RELAY_AFTER
+        assert commands.RestartIce() in core.do(events.TimerFired(NEEDLESS_RELAY))
+        core.do(events.StatsSampled(stats_of(("l2", "r1"), candidateType="relay", relayProtocol="udp", url=TURN)))
+        assert NEEDLESS_RELAY not in core.timers
+
+    def test_is_done_without_if_a_direct_path_was_left_for_it(self) -> None:
+        core = connected()
         core.do(events.StatsSampled(stats_of(("l1", "r1"), candidateType="relay", relayProtocol="udp", url=TURN)))
-        assert CUT_SHORT not in core.timers
+        assert core.timers[NEEDLESS_RELAY] == NEEDLESS_RELAY_AFTER
 
     @pytest.mark.parametrize("over", ["tcp", "tls"])
-    def test_is_normal_where_udp_may_be_blocked(self, over: str) -> None:
-        assert CUT_SHORT not in self.relayed(self.RELAY, over=over).timers
+    def test_is_needed_where_udp_may_be_blocked(self, over: str) -> None:
+        assert NEEDLESS_RELAY not in self.relayed(self.RELAY, over=over).timers
 
-    def test_is_none_if_the_other_side_was_told_where_to_reach_us(self) -> None:
-        assert CUT_SHORT not in self.relayed(self.RELAY, self.REFLEXIVE).timers
+    def test_is_needed_if_the_other_side_was_told_where_to_reach_us(self) -> None:
+        assert NEEDLESS_RELAY not in self.relayed(self.RELAY, self.REFLEXIVE).timers
 
-    def test_is_none_where_only_relays_are_wanted(self) -> None:
-        assert CUT_SHORT not in self.relayed(self.RELAY, policy="relay").timers
+    def test_is_what_was_asked_for_where_only_relays_are_wanted(self) -> None:
+        assert NEEDLESS_RELAY not in self.relayed(self.RELAY, policy="relay").timers
 
 
 class TestTheOtherSidesRestart:

@@ -48,7 +48,29 @@ def test_the_page_ranks_paths_as_the_expectation_does() -> None:
 
 
 def test_a_relay_protocol_is_read_only_where_the_relay_is_ones_own() -> None:
-    stats = {"local": "relay", "remote": "srflx", "protocol": "udp", "relayProtocol": "tls"}
+    stats = {
+        "local": "relay",
+        "remote": "srflx",
+        "protocol": "udp",
+        "relayProtocol": "tls",
+        "remoteAddress": "203.0.113.9",
+    }
     assert found(stats) == Found(local="relay", remote="srflx", leg=Leg.TLS)
     assert found(stats | {"local": "prflx"}) == Found(local="prflx", remote="srflx")
     assert found(None) is None
+
+
+@pytest.mark.parametrize(
+    ("local", "near", "path"),
+    [
+        ("host", ["192.0.2.7", "203.0.113.9"], Path.HOST),
+        ("host", ["192.0.2.7"], Path.DIRECT),
+        ("host", [], Path.DIRECT),
+        ("relay", ["203.0.113.9"], Path.RELAY),
+    ],
+)
+def test_a_path_on_the_lan_is_one_by_its_addresses(local: str, near: list[str], path: Path) -> None:
+    stats = {"local": local, "remote": "srflx", "protocol": "udp", "relayProtocol": "", "remoteAddress": "203.0.113.9"}
+    result = found(stats, near)
+    assert result
+    assert result.path is path

@@ -1,4 +1,4 @@
-"""Whether a relay is in use only because it was found first."""
+"""Whether a relay is in use that may not be needed."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def report(*, local: str = "relay", over: str = "udp", fragment: str = "ours") -
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs", "cut_short"),
+    ("ours", "theirs", "expected"),
     [
         ([HOST, RELAY], [HOST, V4], True),
         ([RELAY, TCP], [], True),
@@ -45,27 +45,27 @@ def report(*, local: str = "relay", over: str = "udp", fragment: str = "ours") -
         ([HOST, V4], [], False),
     ],
 )
-def test_is_so_if_the_two_were_told_no_family_in_common(ours: list[str], theirs: list[str], *, cut_short: bool) -> None:
+def test_may_be_direct_if_no_family_was_told_by_both(ours: list[str], theirs: list[str], *, expected: bool) -> None:
     reach = Reach()
     for text in ours:
         reach.told(candidate(text, "ours"))
     for text in theirs:
         reach.heard(candidate(text, "theirs"))
-    assert reach.was_cut_short(report(), frozenset({"theirs"})) is cut_short
+    assert reach.may_be_direct(report(), frozenset({"theirs"})) is expected
 
 
 def test_counts_what_is_in_a_description() -> None:
     reach = Reach()
     reach.told(candidate(V4, "ours"))
     reach.heard_in(f"v=0\r\na=ice-ufrag:theirs\r\na={V6}\r\na={RELAY}\r\n")
-    assert reach.was_cut_short(report(), frozenset({"theirs"}))
+    assert reach.may_be_direct(report(), frozenset({"theirs"}))
 
 
 def test_counts_nothing_of_an_older_generation() -> None:
     reach = Reach()
     reach.told(candidate(V4, "older"))
     reach.told(candidate(RELAY, "ours"))
-    assert reach.was_cut_short(report(), frozenset())
+    assert reach.may_be_direct(report(), frozenset())
 
 
 @pytest.mark.parametrize(
@@ -74,4 +74,16 @@ def test_counts_nothing_of_an_older_generation() -> None:
 def test_is_not_so_of_a_path_that_has_its_reason(path: PathReport) -> None:
     reach = Reach()
     reach.told(candidate(RELAY, "ours"))
-    assert not reach.was_cut_short(path, frozenset())
+    assert not reach.may_be_direct(path, frozenset())
+
+
+def test_may_be_direct_again_if_it_was_in_this_generation() -> None:
+    reach = Reach()
+    for text in (V4, RELAY):
+        reach.told(candidate(text, "ours"))
+        reach.heard(candidate(text, "theirs"))
+    theirs = frozenset({"theirs"})
+    assert not reach.may_be_direct(report(), theirs)
+    assert not reach.may_be_direct(report(local="srflx"), theirs)
+    assert reach.may_be_direct(report(), theirs)
+    assert not reach.may_be_direct(report(fragment="newer"), theirs)
