@@ -251,7 +251,7 @@ class Conversation:
 
     def _timer(self, now: float) -> list[Command]:
         is_sending = bool(self._channels(now))
-        due = self._delivery.next_due(resend_after=self._delivery.round_trip.timeout()) if is_sending else None
+        due = self._delivery.next_due if is_sending else None
         return [commands.CancelTimer(TIMER) if due is None else commands.StartTimer(TIMER, max(due - now, 0.02))]
 
     def _frame(self, number: int, body: Body | None, label: ChannelLabel = "messages") -> commands.SendOnChannel:

@@ -6,7 +6,10 @@ over an unordered channel without retransmissions of its own, because SCTP's dou
 seconds after the path is whole again). It outlives both: a new socket, an ICE restart, a new `RTCPeerConnection`.
 """
 
+import heapq
+import itertools
 import json
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Generic, TypeAlias, TypeVar
@@ -28,10 +31,25 @@ class _Outgoing(Generic[T]):
     body: T
     size: int
     transmitted_at: float | None = None
+    late_at: float | None = None
     transmissions: int = 0
-    """On this path."""
+    """On this path, as the two before."""
     is_measurable: bool = True
     """Sent once at most, on whatever path: its acknowledgement can be of nothing else."""
+
+    def transmitted(self, now: float, resend_after: float) -> float:
+        """Count it as transmitted; return when it is late: after `resend_after`, twice that the next time, up to 8."""
+        self.is_measurable = self.is_measurable and self.transmissions == 0
+        self.transmitted_at = now
+        self.late_at = now + resend_after * (1 << min(self.transmissions, 3))
+        self.transmissions += 1
+        return self.late_at
+
+    def forget(self) -> None:
+        """Take it as new to the path, which is another one."""
+        self.is_measurable = self.is_measurable and self.transmissions == 0
+        self.transmitted_at = self.late_at = None
+        self.transmissions = 0
 
 
 @dataclass(slots=True)
@@ -66,8 +84,18 @@ class Delivery(Generic[T]):
     keep: int = 1 << 20
     window: int = 1 << 16
     round_trip: RoundTrip = field(default_factory=RoundTrip)
+    waiting_bytes: int = field(default=0, init=False)
+    """Size of what the other side has not acknowledged."""
     _next_number: int = 1
+    # After an outage hundreds of messages wait, and each is one event and more: no event may cost what they all do.
     _outgoing: dict[int, _Outgoing[T]] = field(default_factory=dict)
+    """By number, in order."""
+    _new: deque[int] = field(default_factory=deque)
+    """Those that were never transmitted on this path, in order."""
+    _late: list[tuple[float, int]] = field(default_factory=list)
+    """A heap of the times at which the others are late; of what is acknowledged, too."""
+    _on_the_way: int = 0
+    """Size of the others."""
     _accepted: int = 0
     _early: dict[int, T] = field(default_factory=dict)
 
@@ -87,9 +115,11 @@ class Delivery(Generic[T]):
         return tuple(item.body for item in self._outgoing.values())
 
     @property
-    def waiting_bytes(self) -> int:
-        """Size of what the other side has not acknowledged."""
-        return sum(item.size for item in self._outgoing.values())
+    def next_due(self) -> float | None:
+        """The time at which `due` has something again if nothing is acknowledged, or None."""
+        while self._late and not self._is_valid(*self._late[0]):
+            heapq.heappop(self._late)
+        return self._late[0][0] if self._late else None
 
     def submit(self, body: T, *, size: int) -> int:
         """Take `body` for the other side and return its number. Raises `DeliveryFullError`, and then takes nothing."""
@@ -98,52 +128,55 @@ class Delivery(Generic[T]):
         number = self._next_number
         self._next_number += 1
         self._outgoing[number] = _Outgoing(body, size)
+        self._new.append(number)
+        self.waiting_bytes += size
         return number
 
     def due(self, now: float, *, resend_after: float, window: int | None = None) -> list[tuple[int, T]]:
-        """Return what is to be transmitted now, in order: the new, and what is late; and count it as transmitted.
+        """Return what is to be transmitted now, in order: what is late, and the new; and count it as transmitted.
 
-        A message that was sent again waits twice as long each time, up to eight times. `window` is a smaller one.
+        It is late `resend_after` from now, and each time that it was sent again twice as long after that, up to eight
+        times. `window` is a smaller one.
         """
+        numbers = []
+        while (late_at := self.next_due) is not None and late_at <= now:
+            numbers.append(heapq.heappop(self._late)[1])
+        numbers.sort()
+        while self._new:
+            if item := self._outgoing.get(self._new[0]):
+                on_the_way = self._on_the_way + item.size
+                if on_the_way > (self.window if window is None else window) and self._on_the_way:
+                    break
+                self._on_the_way = on_the_way
+                numbers.append(self._new[0])
+            self._new.popleft()
         result = []
-        on_the_way = 0
-        for number, item in self._outgoing.items():
-            if on_the_way + item.size > (self.window if window is None else window) and on_the_way:
-                break
-            on_the_way += item.size
-            if item.transmitted_at is None or now - item.transmitted_at >= self._patience(item, resend_after):
-                item.is_measurable = item.is_measurable and item.transmissions == 0
-                item.transmitted_at = now
-                item.transmissions += 1
-                result.append((number, item.body))
+        for number in numbers:
+            item = self._outgoing[number]
+            heapq.heappush(self._late, (item.transmitted(now, resend_after), number))
+            result.append((number, item.body))
         return result
-
-    def next_due(self, *, resend_after: float) -> float | None:
-        """Return the time at which `due` has something again if nothing is acknowledged, or None."""
-        return min(
-            (
-                item.transmitted_at + self._patience(item, resend_after)
-                for item in self._outgoing.values()
-                if item.transmitted_at is not None
-            ),
-            default=None,
-        )
 
     def path_changed(self) -> None:
         """Forget what was transmitted: all that waits is due at once, whatever was tried on the old path."""
         for item in self._outgoing.values():
-            item.is_measurable = item.is_measurable and item.transmissions == 0
-            item.transmitted_at = None
-            item.transmissions = 0
+            item.forget()
+        self._new = deque(self._outgoing)
+        self._late.clear()
+        self._on_the_way = 0
 
     def acknowledged(self, ack: int, held: Iterable[int] = (), *, now: float | None = None) -> list[int]:
         """Take the other side's acknowledgement: return the numbers that are delivered by it."""
-        done = [number for number in self._outgoing if number <= ack]
+        done = list(itertools.takewhile(lambda number: number <= ack, self._outgoing))
         done += [number for number in held if number in self._outgoing and number > ack]
         for number in done:
             item = self._outgoing.pop(number)
+            self.waiting_bytes -= item.size
+            if item.transmitted_at is None:
+                continue
+            self._on_the_way -= item.size
             # Karn's rule (RFC 6298, section 3): what was sent twice measures nothing.
-            if now is not None and item.transmitted_at is not None and item.is_measurable:
+            if now is not None and item.is_measurable:
                 self.round_trip.measured(now - item.transmitted_at)
         return done
 
@@ -158,10 +191,9 @@ class Delivery(Generic[T]):
             ready.append(self._early.pop(self._accepted))
         return ready
 
-    @staticmethod
-    def _patience(item: _Outgoing[T], resend_after: float) -> float:
-        doublings = min(max(item.transmissions - 1, 0), 3)
-        return resend_after * float(1 << doublings)
+    def _is_valid(self, late_at: float, number: int) -> bool:
+        item = self._outgoing.get(number)
+        return item is not None and item.late_at == late_at
 
 
 MAX_TEXT_BYTES = 32 * 1024

@@ -7,10 +7,12 @@ style sheet.
 
 import asyncio
 import contextlib
+import operator
 import os
 import re
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 from js import (
@@ -334,19 +336,14 @@ class Page:
 
     def _show_messages(self, before: Sequence[Message], messages: Sequence[Message]) -> None:
         """Show what is new: the conversation of a page load only grows."""
-        self._settle(messages)
+        self._settle(before, messages)
         if new := messages[len(before) :]:
             self._append_messages(new)
 
-    def _settle(self, messages: Sequence[Message]) -> None:
-        """Say of one's own messages how far they got."""
-        missing = len(self._unsettled)
-        for line in reversed(messages):
-            if not missing:
-                return
-            if line.mine and line.number in self._unsettled:
-                missing -= 1
-                self._show_message_status(self._unsettled[line.number], line)
+    def _settle(self, before: Sequence[Message], messages: Sequence[Message]) -> None:
+        """Say of one's own messages how far they got, of those that changed: many may wait, and each is an event."""
+        for line in compress(messages, map(operator.is_not, messages, before)):
+            self._show_message_status(self._unsettled[line.number], line)
 
     def _append_messages(self, lines: Sequence[Message]) -> None:
         for line in lines:
@@ -363,9 +360,8 @@ class Page:
 
     def _show_message_status(self, bubble: Any, line: Message) -> None:
         status = "delivered" if line.delivered else "sending"
-        if bubble.getAttribute("data-status") != status:
-            bubble.setAttribute("data-status", status)
-            bubble.lastChild.textContent = _MESSAGE_STATUS[status]
+        bubble.setAttribute("data-status", status)
+        bubble.lastChild.textContent = _MESSAGE_STATUS[status]
         if line.delivered:
             self._unsettled.pop(line.number, None)
         else:

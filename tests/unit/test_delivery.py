@@ -96,7 +96,7 @@ def test_exactly_once_and_in_order_over_any_wire(
         assert other.received == one.submitted
         assert one.delivery.waiting == ()
         assert one.delivery.waiting_bytes == 0
-        assert one.delivery.next_due(resend_after=RESEND) is None
+        assert one.delivery.next_due is None
         assert one.delivery.held == ()
 
 
@@ -122,7 +122,7 @@ class TestWhatIsDue:
         at = [0.0]
         one.due(0.0, resend_after=1.0)
         while len(at) < 7:
-            following = one.next_due(resend_after=1.0)
+            following = one.next_due
             assert following is not None
             assert one.due(following - 0.001, resend_after=1.0) == []
             assert numbers(one.due(following, resend_after=1.0)) == [1]
@@ -147,10 +147,10 @@ class TestWhatIsDue:
         for at in (0.0, 1.0, 3.0):
             assert numbers(one.due(at, resend_after=1.0)) == [1, 2]
         one.path_changed()
-        assert one.next_due(resend_after=1.0) is None
+        assert one.next_due is None
         assert numbers(one.due(3.01, resend_after=1.0)) == [1, 2]
         # Patience starts anew: the new path is not to blame.
-        assert one.next_due(resend_after=1.0) == pytest.approx(4.01)
+        assert one.next_due == pytest.approx(4.01)
 
     def test_is_never_late_without_a_limit(self) -> None:
         one = delivery(10)
