@@ -5,6 +5,7 @@ and while it is held over the standby alone; the numbers remove what comes twice
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -31,6 +32,9 @@ has shrunk to after the first loss."""
 ASIDE_FOR, ASIDE_AGAIN_AFTER = 0.5, 5.0
 """Seconds for which frames go over the standby as well once one has come over it, since the other side has its doubts;
 and seconds without any until the next is taken for such a doubt, and not for the echo of ours."""
+
+ACKNOWLEDGED_EVERY = 0.02
+"""Seconds between two frames that only acknowledge: hundreds come at once after an outage, and to send is slow."""
 
 NOTHING_SHARED = MediaShared(audio=False, video=False)
 
@@ -73,6 +77,9 @@ class Conversation:
     _path: Literal["closed", "well", "doubted", "held"] = "closed"
     """That of the channel `messages`."""
     _has_standby: bool = False
+    _owed: dict[ChannelLabel, None] = field(default_factory=dict)
+    """The channels over which an acknowledgement is due."""
+    _acknowledged_at: float = -math.inf
     _aside_until: float = -math.inf
     _partner: str = ""
     _threads: dict[str, _Thread] = field(default_factory=lambda: {"": _Thread()})
@@ -138,22 +145,22 @@ class Conversation:
         frames = self._due(now) + self._over_standby(before, now)
         if frame.number and self._path != "closed":
             # Over the one it came by as well, which is known to work in one direction.
-            answered = {sent.label for sent in frames}
-            wanted = dict.fromkeys((label, *self._channels(now)))
-            frames += [self._frame(0, None, each) for each in wanted if each not in answered]
-        return [*frames, *self._timer(now)]
+            self._owed |= dict.fromkeys((label, *self._channels(now)))
+        return [*frames, *self._acknowledge(frames, now), *self._timer(now)]
 
     def channel_is(self, *, is_open: bool) -> None:
         """Hold everything while the channel is closed, and send what waits when it is open."""
         self._path = "well" if is_open else "closed"
         if not is_open:
             self.shared = NOTHING_SHARED
+            self._owed.clear()
         self._delivery.path_changed()
 
     def standby_is(self, now: float, *, is_open: bool) -> list[Command]:
         """Use the standby from now on, if it is needed, or no more."""
         before = self._channels(now)
         self._has_standby = is_open
+        self._owed.pop("standby", None)
         self.aside_at = self._aside_until = -math.inf
         return [*self._over_standby(before, now), *self._timer(now)] if self._path != "well" else []
 
@@ -193,8 +200,9 @@ class Conversation:
         return self.transmit(now)
 
     def transmit(self, now: float) -> list[Command]:
-        """Send what is new, and again what is late."""
-        return [*self._due(now), *self._timer(now)]
+        """Send what is new, again what is late, and the acknowledgement that is due (timer `TIMER`)."""
+        frames = self._due(now)
+        return [*frames, *self._acknowledge(frames, now), *self._timer(now)]
 
     def is_with(self, participant: str) -> bool:
         """Return whether the conversation goes on with `participant`, rather than begins."""
@@ -249,10 +257,21 @@ class Conversation:
         due = self._delivery.due(now, resend_after=self._delivery.round_trip.timeout())
         return [self._frame(number, body, "standby") for number, body in due] or [self._frame(0, None, "standby")]
 
+    def _acknowledge(self, frames: Iterable[commands.SendOnChannel], now: float) -> list[commands.SendOnChannel]:
+        """Acknowledge over the channels that `frames`, which do so too, do not go over; or do so a little later."""
+        for frame in frames:
+            self._owed.pop(frame.label, None)
+        if not self._owed or now - self._acknowledged_at < ACKNOWLEDGED_EVERY:
+            return []
+        self._acknowledged_at = now
+        owed, self._owed = self._owed, {}
+        return [self._frame(0, None, label) for label in owed]
+
     def _timer(self, now: float) -> list[Command]:
-        is_sending = bool(self._channels(now))
-        due = self._delivery.next_due if is_sending else None
-        return [commands.CancelTimer(TIMER) if due is None else commands.StartTimer(TIMER, max(due - now, 0.02))]
+        times = [self._acknowledged_at + ACKNOWLEDGED_EVERY] if self._owed else []
+        if self._channels(now) and (due := self._delivery.next_due) is not None:
+            times.append(due)
+        return [commands.StartTimer(TIMER, max(min(times) - now, 0.02)) if times else commands.CancelTimer(TIMER)]
 
     def _frame(self, number: int, body: Body | None, label: ChannelLabel = "messages") -> commands.SendOnChannel:
         frame = Frame(number, body, self._delivery.ack, self._delivery.held)

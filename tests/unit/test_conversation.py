@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from pyapp import commands
 from pyapp.commands import Command
-from pyapp.conversation import ASIDE_AGAIN_AFTER, ASIDE_FOR, TIMER, Conversation, Message, MessageRefusedError
+from pyapp.conversation import (
+    ACKNOWLEDGED_EVERY,
+    ASIDE_AGAIN_AFTER,
+    ASIDE_FOR,
+    TIMER,
+    Conversation,
+    Message,
+    MessageRefusedError,
+)
 from pyapp.delivery import MAX_TEXT_BYTES, Frame, MediaShared, decode_frame, encode_frame
 from pyapp.events import ChannelLabel
 from pyapp.messages import MessageError
@@ -223,16 +231,27 @@ class TestAFrameOfTheOtherSide:
 
     def test_that_came_twice_is_acknowledged_again_and_shown_once(self) -> None:
         conversation = opened()
-        for _ in range(2):
-            assert frames(conversation.received(encode_frame(Frame(1, "hello", 0)), 0.0)) == [Frame(0, None, 1)]
+        for now in (0.0, 0.1):
+            assert frames(conversation.received(encode_frame(Frame(1, "hello", 0)), now)) == [Frame(0, None, 1)]
         assert len(conversation.messages) == 1
 
     def test_that_came_early_is_named_in_the_acknowledgement(self) -> None:
         conversation = opened()
         assert frames(conversation.received(encode_frame(Frame(2, "two", 0)), 0.0)) == [Frame(0, None, 0, (2,))]
         assert conversation.messages == ()
-        assert frames(conversation.received(encode_frame(Frame(1, "one", 0)), 0.0)) == [Frame(0, None, 2)]
+        assert frames(conversation.received(encode_frame(Frame(1, "one", 0)), 0.1)) == [Frame(0, None, 2)]
         assert said(conversation, mine=False) == ["one", "two"]
+
+    def test_among_many_at_once_is_acknowledged_with_the_others(self) -> None:
+        conversation = opened()
+        conversation.received(encode_frame(Frame(1, "one", 0)), 0.0)
+        for number in (2, 3):
+            outputs = conversation.received(encode_frame(Frame(number, "more", 0)), 0.001 * number)
+            assert frames(outputs) == []
+            assert timer(outputs) == pytest.approx(ACKNOWLEDGED_EVERY)
+        outputs = conversation.transmit(ACKNOWLEDGED_EVERY)
+        assert frames(outputs) == [Frame(0, None, 3)]
+        assert timer(outputs) is None
 
     def test_without_a_message_is_never_acknowledged(self) -> None:
         assert frames(opened().received(encode_frame(Frame(0, None, 0)), 0.0)) == []
