@@ -520,7 +520,9 @@ class Connection:
         may_be_direct = self.candidates.may_be_direct(report)
         if may_be_direct and self.relays.policy == "all" and not self._has_looked_again:
             self._has_looked_again = True
-            result.append(commands.StartTimer(NEEDLESS_RELAY, NEEDLESS_RELAY_AFTER))
+            # Both sides may see it: the polite one leaves the restart to the other.
+            after = NEEDLESS_RELAY_AFTER * (2 if agreed.polite else 1)
+            result.append(commands.StartTimer(NEEDLESS_RELAY, after))
         if self.channel_open and not self.established:
             self.established = True
             result += self._keep_checking_soon()

@@ -222,7 +222,7 @@ class Conversation:
         for place in last.waiting.values():
             message = self.messages[place]
             if place not in known and not message.delivered:
-                thread.waiting[thread.delivery.submit(message.text, size=len(message.text.encode()))] = place
+                thread.waiting[thread.delivery.keep(message.text, size=len(message.text.encode()))] = place
         self._threads.pop("", None)
 
     def _add(self, text: str, *, mine: bool) -> int:
@@ -231,7 +231,10 @@ class Conversation:
         return len(self.messages) - 1
 
     def _delivered(self, place: int) -> None:
-        message = replace(self.messages[place], delivered=True)
+        message = self.messages[place]
+        if message.delivered:
+            return  # by another partner before this one: it is kept for both
+        message = replace(message, delivered=True)
         self.messages = (*self.messages[:place], message, *self.messages[place + 1 :])
 
     def _channels(self, now: float) -> tuple[ChannelLabel, ...]:

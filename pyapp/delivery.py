@@ -22,6 +22,10 @@ MAX_HELD = 64
 """Numbers of messages that came early, listed in one acknowledgement."""
 
 
+MAX_EARLY = 1 << 16
+"""By how much a number may be ahead of what came: no honest sender has more on the way, and what is early is kept."""
+
+
 class DeliveryFullError(Exception):
     """What is kept for the other side has reached its limit, which the message names."""
 
@@ -78,10 +82,10 @@ class RoundTrip:
 class Delivery(Generic[T]):
     """One end of a numbered conversation. Times are seconds; sizes are bytes.
 
-    `keep` bounds what may wait for an acknowledgement; `window` bounds what is on its way at once.
+    `most` bounds what may wait for an acknowledgement; `window` bounds what is on its way at once.
     """
 
-    keep: int = 1 << 20
+    most: int = 1 << 20
     window: int = 1 << 16
     round_trip: RoundTrip = field(default_factory=RoundTrip)
     waiting_bytes: int = field(default=0, init=False)
@@ -123,8 +127,12 @@ class Delivery(Generic[T]):
 
     def submit(self, body: T, *, size: int) -> int:
         """Take `body` for the other side and return its number. Raises `DeliveryFullError`, and then takes nothing."""
-        if self.waiting_bytes + size > self.keep:
-            raise DeliveryFullError(f"more than {self.keep} bytes would wait for the other side")
+        if self.waiting_bytes + size > self.most:
+            raise DeliveryFullError(f"more than {self.most} bytes would wait for the other side")
+        return self.keep(body, size=size)
+
+    def keep(self, body: T, *, size: int) -> int:
+        """Do as `submit` does, whatever waits: what was taken once is not lost when it has to go to somebody else."""
         number = self._next_number
         self._next_number += 1
         self._outgoing[number] = _Outgoing(body, size)
@@ -168,7 +176,7 @@ class Delivery(Generic[T]):
     def acknowledged(self, ack: int, held: Iterable[int] = (), *, now: float | None = None) -> list[int]:
         """Take the other side's acknowledgement: return the numbers that are delivered by it."""
         done = list(itertools.takewhile(lambda number: number <= ack, self._outgoing))
-        done += [number for number in held if number in self._outgoing and number > ack]
+        done += [number for number in dict.fromkeys(held) if number in self._outgoing and number > ack]
         for number in done:
             item = self._outgoing.pop(number)
             self.waiting_bytes -= item.size
@@ -182,7 +190,7 @@ class Delivery(Generic[T]):
 
     def accept(self, number: int, body: T) -> list[T]:
         """Take a numbered message in: return what may be handed on now, in order; what came twice is dropped."""
-        if number <= self._accepted or number in self._early:
+        if number <= self._accepted or number in self._early or number > self._accepted + MAX_EARLY:
             return []
         self._early[number] = body
         ready = []

@@ -27,6 +27,9 @@ FIRST_PATIENCE = 2.0
 FALSE_ALARM = 1e-6
 """The probability that so many beats in a row are lost by chance which is taken for impossible."""
 
+LEAST_LOSS = 1e-6
+"""What no path is better than: a day without a lost beat proves nothing, and halves away to nothing."""
+
 PAUSE_FADES, LONGEST_PAUSE = 0.985, 0.5
 """What is left of the longest pause at each beat (half of it after five seconds), and what is taken for one, in s."""
 
@@ -137,7 +140,7 @@ class Pulse:
     @property
     def loss(self) -> float:
         """The part of the beats that was lost; a little more than was seen, while little was seen."""
-        return self._lost / self._counted
+        return max(self._lost / self._counted, LEAST_LOSS)
 
     def patience(self) -> float:
         """Return the seconds of silence that are still normal on this path."""

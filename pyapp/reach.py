@@ -45,7 +45,8 @@ class Reach:
         """Take the path in use; return whether its relay may not be needed, and a new gathering would show it."""
         fragment = report.local.username_fragment
         if report.path == "direct":
-            self._were_direct.add(fragment)
+            if report.remote.type != "prflx":  # that may be a relay whose candidate is still on its way
+                self._were_direct.add(fragment)
             return False
         return fragment in self._were_direct or self._was_cut_short(report, remote_fragments)
 

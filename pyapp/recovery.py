@@ -239,7 +239,8 @@ class Recovery:
         self.evidence = "network-changed"
         self.attempts = 0
         self._attempted_at = None
-        return [Suspected("network-changed"), *self._attempt(now)]
+        self._nothing_heard()
+        return [commands.StartTimer(LOST, LOST_AFTER), Suspected("network-changed"), *self._attempt(now)]
 
     def suspect(self, evidence: Evidence, now: float) -> list[Output]:
         """Become suspicious, if that is news.
@@ -251,8 +252,7 @@ class Recovery:
         self.state = "suspect"
         self.evidence = evidence
         self.attempts = 0
-        self._resumed = self._is_heard = False
-        self._suspected_number = self.pulse.number
+        self._nothing_heard()
         self._attempted_at = None
         self._suspected_at = now
         self._silent_since = now if self.pulse.heard_at is None else self.pulse.heard_at
@@ -308,10 +308,14 @@ class Recovery:
             return self._recovered(now)
         if self.attempts == 0 and self._attempted_at is None:
             return self._attempt(now)  # the other side has made no offer
-        # A beat came through, and then no more: the person has not been told yet.
-        told: list[Output] = [commands.StartTimer(LOST, LOST_AFTER)] if self._resumed else []
-        self._resumed = self._is_heard = False
-        self._suspected_number = self.pulse.number
+        told: list[Output] = []
+        if self._resumed:
+            # A beat came through, and then no more: the person has not been told yet.
+            told.append(commands.StartTimer(LOST, LOST_AFTER))
+        if self._is_heard:
+            # And messages went on.
+            told.append(Suspected(self.evidence))
+        self._nothing_heard()
         if server_heard < self._suspected_at:
             return [*told, commands.StartTimer(ATTEMPT, self._deadline())]
         return told + self._attempt(now, peer_is_there=peer_heard > self._suspected_at)
@@ -347,6 +351,10 @@ class Recovery:
             self._sampled_at = now
             outputs.append(commands.SampleStats())
         return outputs
+
+    def _nothing_heard(self) -> None:
+        self._resumed = self._is_heard = False
+        self._suspected_number = self.pulse.number
 
     def _recovered(self, now: float) -> list[Output]:
         self.state = "healthy"
@@ -390,7 +398,7 @@ class Recovery:
         trip = self.pulse.round_trip.smoothed or 0.0
         first = FIRST_DEADLINE + 2 * trip + (POLITE_EXTRA if self.polite else 0.0)
         # The second soon, since the first checks are often lost before the other side's NAT opens; then slower.
-        return min(first * 1.6 ** max(self.attempts - 1, 0), LAST_DEADLINE)
+        return min(first * 1.6 ** min(max(self.attempts - 1, 0), 10), LAST_DEADLINE)
 
     def _beat(self, now: float, *, wants_echo: bool = False) -> list[Output]:
         if not self._is_open:

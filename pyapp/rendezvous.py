@@ -118,7 +118,7 @@ Output: TypeAlias = Command | Occurrence
 
 def _numbered() -> Delivery[PeerMessage]:
     # What a TCP connection carries needs no window of ours, and is sent again only on another connection.
-    return Delivery(keep=1 << 20, window=1 << 20)
+    return Delivery(most=1 << 20, window=1 << 20)
 
 
 @dataclass(slots=True)

@@ -353,6 +353,7 @@ class Session:
             match output:
                 case Joined(polite, alone):
                     self._note("=", "signaling", "joined the session", polite=polite, alone=alone)
+                    self.refusal = None
                     self.journal.stream_again()
                     result += self._joined(polite=polite, alone=alone)
                 case PeerArrived():

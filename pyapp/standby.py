@@ -106,7 +106,7 @@ class Standby:
         if self.state != "closed" and self.host not in around.hosts("" if around.offers else self._avoid):
             outputs += self.close("its server carries the path in use, or is not configured any more")
         if self.state == "closed" and around.offers and around.hosts(""):
-            pause = min(FIRST_PAUSE * 2 ** (self._failures - 1), LAST_PAUSE) if self._failures else OPEN_AFTER
+            pause = min(FIRST_PAUSE * 2 ** min(self._failures - 1, 10), LAST_PAUSE) if self._failures else OPEN_AFTER
             outputs.append(commands.StartTimer(TIMER, pause, spread=pause / 2, only_if_idle=True))
         return outputs
 

@@ -407,6 +407,34 @@ class TestANewPeer:
         assert all(message.delivered for message in conversation.messages if message.mine)
         assert [message.number for message in conversation.messages] == [1, 2, 3, 1]
 
+    def test_that_is_an_old_one_again_confirms_late_what_somebody_else_has_read(self) -> None:
+        conversation = opened()
+        conversation.with_partner("b")
+        conversation.submit("hello", 0.0)
+        conversation.with_partner("c")
+        conversation.received(encode_frame(Frame(0, None, 1)), 1.0)
+        read = conversation.messages
+        assert read[0].delivered
+        conversation.with_partner("b")
+        conversation.received(encode_frame(Frame(0, None, 1)), 2.0)
+        assert conversation.messages is read
+
+    def test_gets_what_was_taken_for_others_however_much_that_is(self) -> None:
+        conversation = opened()
+        conversation.with_partner("b")
+        text = "x" * MAX_TEXT_BYTES
+        for _ in range(20):
+            conversation.submit(text, 0.0)
+        conversation.with_partner("c")
+        conversation.received(encode_frame(Frame(0, None, 20)), 1.0)
+        for _ in range(20):
+            conversation.submit(text, 1.0)
+        conversation.with_partner("b")
+        with pytest.raises(MessageRefusedError):
+            conversation.submit("more", 2.0)
+        conversation.received(encode_frame(Frame(0, None, 40)), 3.0)
+        assert all(message.delivered for message in conversation.messages)
+
     def test_that_is_an_old_one_again_goes_on_with_the_numbers_of_then(self) -> None:
         a, b = opened(), opened()
         a.with_partner("b")

@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pyapp.delivery import (
+    MAX_EARLY,
     MAX_HELD,
     Body,
     Delivery,
@@ -100,8 +101,8 @@ def test_exactly_once_and_in_order_over_any_wire(
         assert one.delivery.held == ()
 
 
-def delivery(*sizes: int, keep: int = 1000, window: int = 100) -> Delivery[str]:
-    result: Delivery[str] = Delivery(keep=keep, window=window)
+def delivery(*sizes: int, most: int = 1000, window: int = 100) -> Delivery[str]:
+    result: Delivery[str] = Delivery(most=most, window=window)
     for number, size in enumerate(sizes, start=1):
         assert result.submit(f"m{number}", size=size) == number
     return result
@@ -183,11 +184,21 @@ class TestAcknowledgements:
         assert numbers(one.due(0.0, resend_after=1.0)) == [2]
         assert one.acknowledged(4) == [2]
 
+    def test_that_name_a_number_twice_confirm_it_once(self) -> None:
+        one = delivery(1, 1)
+        assert one.acknowledged(0, (2, 2)) == [2]
+        assert one.waiting == ("m1",)
+
     def test_of_what_was_never_sent_confirm_nothing_more(self) -> None:
         one = delivery(1)
         assert one.acknowledged(99, (1, 7, -3)) == [1]
         assert one.submit("m2", size=1) == 2
         assert one.waiting == ("m2",)
+
+    def test_of_what_no_honest_sender_has_on_the_way_are_not_kept(self) -> None:
+        one = delivery()
+        assert one.accept(MAX_EARLY + 1, "far") == []
+        assert one.held == ()
 
     def test_list_what_came_early(self) -> None:
         one = delivery()

@@ -68,6 +68,11 @@ class TestPatience:
         heard(pulse, range(1, 1000))
         assert pulse.patience() == pytest.approx(LEAST_PATIENCE, abs=0.01)
 
+    def test_has_a_limit_also_after_days_without_a_lost_beat(self) -> None:
+        pulse = Pulse()
+        heard(pulse, range(1, 700_000))
+        assert 0 < pulse.patience() <= LEAST_PATIENCE + 0.01
+
     def test_before_and_after_the_first_beat(self) -> None:
         pulse = Pulse()
         pulse.listen(0.0)

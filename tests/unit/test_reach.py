@@ -1,5 +1,7 @@
 """Whether a relay is in use that may not be needed."""
 
+from dataclasses import replace
+
 import pytest
 
 from pyapp.diagnostics import CandidateFacts, PathReport
@@ -87,3 +89,14 @@ def test_may_be_direct_again_if_it_was_in_this_generation() -> None:
     assert not reach.may_be_direct(report(local="srflx"), theirs)
     assert reach.may_be_direct(report(), theirs)
     assert not reach.may_be_direct(report(fragment="newer"), theirs)
+
+
+def test_is_no_direct_path_while_the_remote_candidate_may_be_a_relays_that_is_still_on_its_way() -> None:
+    reach = Reach()
+    unknown = report(local="srflx")
+    unknown = replace(unknown, remote=replace(unknown.remote, type="prflx"))
+    for text in (V4, RELAY):
+        reach.told(candidate(text, "ours"))
+        reach.heard(candidate(text, "theirs"))
+    assert not reach.may_be_direct(unknown, frozenset({"theirs"}))
+    assert not reach.may_be_direct(report(), frozenset({"theirs"}))

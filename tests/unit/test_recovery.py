@@ -574,6 +574,39 @@ class TestASessionWhoseRelayDied:
         assert set(urls(configured[-1].configuration)) == {STUN, TURN_ONE, TURN_TWO}
 
 
+class TestAPathThatDiesAgain:
+    """In the middle of an outage, after a beat of ours had come back."""
+
+    def resumed(self) -> Core:
+        core = connected()
+        core.do(events.ChannelReceived("heartbeat", Beat(1, 1, 0, 100, 0).encode()))
+        suspicious(core)
+        core.now += 0.1
+        assert core.session.connection
+        self.hear(core, 2)
+        assert frames(core.do(events.MessageSubmitted("on its way")))
+        return core
+
+    def hear(self, core: Core, number: int) -> list[Command]:
+        core.do(events.TimerFired(BEAT))
+        assert core.session.connection
+        echo = core.session.connection.recovery.pulse.number
+        return core.do(events.ChannelReceived("heartbeat", Beat(number, echo, 0, 100, 0).encode()))
+
+    def test_holds_messages_again(self) -> None:
+        core = self.resumed()
+        core.now += 3.0
+        core.do(events.TimerFired(ATTEMPT))
+        assert frames(core.do(events.MessageSubmitted("kept"))) == []
+        assert [frame.body for frame in frames(self.hear(core, 3))] == ["on its way", "kept"]
+
+    def test_by_a_change_of_the_network_holds_messages_until_a_beat_comes_back_after_it(self) -> None:
+        core = self.resumed()
+        core.do(CERTAIN, events.TimerFired(SETTLE))
+        assert frames(core.do(events.MessageSubmitted("kept"))) == []
+        assert [frame.body for frame in frames(self.hear(core, 3))] == ["on its way", "kept"]
+
+
 class TestCredentials:
     def test_that_were_renewed_while_relayed_are_moved_to(self) -> None:
         core = relayed()
@@ -642,6 +675,11 @@ class TestAnInvitationThatExpired:
         core = relayed()
         core.do(events.TimerFired(ICE_CONFIGURATION), events.IceConfigurationFailed("invitation-expired", "expired"))
         assert core.state == "connected"
+
+    def test_is_forgotten_when_the_server_takes_us_again(self) -> None:
+        core = connected()
+        core.do(Error("invitation-expired", "expired"), Welcome(polite=False, peer=B), DISCONNECTED)
+        assert core.state != "failed"
 
     def test_does_not_end_an_outage_that_the_server_can_still_help_with(self) -> None:
         core = relayed()
