@@ -14,6 +14,7 @@ from pyapp.ice import IceConfiguration, IceServer
 from pyapp.messages import Description, Error, PeerLeft, RelaySuspected, Welcome
 from pyapp.recovery import (
     ATTEMPT,
+    BEAT,
     CONCEDED,
     FIRST_DEADLINE,
     LADDER,
