@@ -86,8 +86,11 @@ KEEP_CHECKING_AFTER = 1.0
 """Seconds that an ICE generation has to pair its candidates, before the browser is asked to keep checking: what asks
 for it makes Chromium forget the other side's candidates for those of ours that are still to come."""
 
-RENEW_AFTER = 12.0
-"""Seconds that a new `RTCPeerConnection` in place of a lost one has before the next."""
+RENEW_AFTER, LAST_RENEW_AFTER = 12.0, 60.0
+"""Seconds that a new `RTCPeerConnection` in place of a lost one has before the next: the first one, and at most."""
+
+RENEW_SOON = 0.3
+"""The same after a change of the network, or once the server is back: what was gathered before is worth nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +208,17 @@ class Connection:
     channel_open: bool = False
     established: bool = False
     """Connected at least once."""
+    lost_at: float = 0.0
+    """When the connection before this one was heard last."""
     replaces: bool = False
     """Whether it takes the place of one that was lost: the person waits for it, and it is tried until it works."""
     report: PathReport | None = None
+    _credentials_wait: bool = False
+    """Whether credentials were renewed in an outage, after the last attempt began."""
+    _tried_with_expired: bool = False
+    """Whether that attempt had only some that had expired."""
+    _renews_when_joined: bool = False
+    """Whether the next one waits for the server."""
     _has_looked_again: bool = False
     """Whether a direct path was looked for since the last outage, since the relay might not be needed."""
     _noted_at: float = 0.0
@@ -238,6 +249,9 @@ class Connection:
         """Take it that we have a place at the server; if `alone` in the session, the first offer is ours."""
         self._outside, self._now = outside, now
         self.negotiation.polite = self.recovery.polite = self.standby.polite = polite
+        if self._renews_when_joined:
+            self._renews_when_joined = False
+            return self.replace_soon()
         if alone:
             return self._negotiation_did(self.negotiation.take_initiative())
         if self.established:
@@ -267,18 +281,31 @@ class Connection:
         """Take it that `relays` has a new configuration; a renewal is one whose predecessor is about to expire."""
         self._now = now
         result = self._set_configuration()
-        if not is_renewal or self.recovery.state != "healthy":
+        if self.recovery.state == "suspect":
+            if self._tried_with_expired:
+                self._tried_with_expired = False
+                restart = self.restarts.begin("the relays' credentials had expired", replace_offer=True)
+                return result + self._negotiation_did(restart)
+            self._credentials_wait |= is_renewal
             return result
-        result += self._standby_did(self.standby.close("the relays' credentials were renewed"))
+        return result + self._move_to_new_credentials() if is_renewal else result
+
+    def _move_to_new_credentials(self) -> list[Output]:
+        """Leave a relay while it works: some servers cut an allocation soon after its credentials expire."""
+        result = self._standby_did(self.standby.close("the relays' credentials were renewed"))
         if self.report and self.report.local.type == "relay":
-            # Some servers cut an allocation soon after its credentials expire: move to the new ones while it works.
             result += self._want_restart("the relay's credentials were renewed")
         return result
 
-    def replace(self) -> list[Output]:
-        """Take the place of one that was lost, for so long before the next one is tried."""
+    def replace(self, number: int) -> list[Output]:
+        """Take the place of one that was lost, the `number`-th in a row, for so long before the next is tried."""
         self.replaces = True
-        return [commands.StartTimer(RENEW, RENEW_AFTER, spread=2.0)]
+        after = min(RENEW_AFTER * 1.5 ** min(number - 1, 10), LAST_RENEW_AFTER)
+        return [commands.StartTimer(RENEW, after, spread=after / 6)]
+
+    def replace_soon(self) -> list[Output]:
+        """Cut the pause before the next one short: the network has changed."""
+        return [commands.StartTimer(RENEW, RENEW_SOON)] if self.replaces and not self.established else []
 
     def close(self) -> list[Output]:
         """End it."""
@@ -325,7 +352,7 @@ class Connection:
                 return self._negotiation_did(self.candidates.gathering_failed(url, code, text, address))
             case events.StateChanged(name, value):
                 changed = note("=", "state", f"{name} {value}", state=name, value=value)
-                return [changed, *(self._is_now(value) if name == "connection" else [])]
+                return [changed, *self._changed_to(name, value)]
             case events.ChannelOpened() | events.ChannelClosed() | events.ChannelReceived():
                 return self._channel(event)
             case events.StandbyDescribed(number, description):
@@ -442,6 +469,14 @@ class Connection:
 
     # The path.
 
+    def _changed_to(self, name: events.StateName, value: str) -> list[Output]:
+        if name == "connection":
+            return self._is_now(value)
+        if name == "ice-connection" and value == "disconnected" and self.established:
+            # It is said a moment sooner here, where ICE and DTLS are not summed up.
+            return self._recovery_did(self.recovery.bad_news("disconnected", self._now))
+        return []
+
     def _is_now(self, state: str) -> list[Output]:
         """Take the `connectionState`."""
         self.state = state
@@ -526,6 +561,10 @@ class Connection:
         if self.channel_open and not self.established:
             self.established = True
             result += self._keep_checking_soon()
+            if self.replaces:
+                seconds = self.recovery.last_outage = now - self.lost_at
+                text = f"a new connection works after {seconds:.2f} s"
+                result.append(note("=", "recovered", text, seconds=round(seconds, 3), attempts=0))
             if not agreed.polite:
                 # One side alone adds them, and once: two cameras switched on at the same moment then need no
                 # negotiation, whose crossing offers leave Chromium with a track that never shows a picture.
@@ -553,6 +592,9 @@ class Connection:
                     self._has_looked_again = False
                     result.append(PathChanged())
                     result += self._standby_after(seconds)
+                    if self._credentials_wait:
+                        self._credentials_wait = False
+                        result += self._move_to_new_credentials()
                 case Noticed(what_it_was, seconds):
                     result.append(note("=", "no-alarm", what_it_was, seconds=round(seconds, 3)))
                 case _:
@@ -583,6 +625,12 @@ class Connection:
             return [PeerLost()]
         tried = note("=", "attempt", f"attempt {number}: {rung}", rung=rung, number=number)
         self.negotiation.gathers_relays = True
+        self._credentials_wait = False
+        if self.relays.have_expired(self._now):
+            self._tried_with_expired = True
+            fresh: list[Output] = [SparesWanted()]
+        else:
+            fresh = []
         configuration = self.relays.ranked
         match rung:
             case "new-connection":
@@ -590,15 +638,16 @@ class Connection:
             case "relay-only":
                 configuration = configuration.relay_only()
             case "tcp-only":
-                configuration = configuration.relay_only(over_tcp=True)
+                configuration = configuration.relay_only(over_tcp=True, without=self.relays.suspected)
         restart = self.restarts.begin(f"attempt {number}", replace_offer=True)
-        return [tried, commands.SetConfiguration(configuration), *self._negotiation_did(restart)]
+        return [tried, *fresh, commands.SetConfiguration(configuration), *self._negotiation_did(restart)]
 
     def _renew_again(self) -> list[Output]:
         if self.established:
             return []
         if not self._outside.signaling_is_there:
-            return [commands.StartTimer(RENEW, RENEW_AFTER, spread=2.0)]
+            self._renews_when_joined = True
+            return []
         return [ReplacementWanted()]
 
     # Relays.

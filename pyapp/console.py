@@ -6,7 +6,6 @@ from typing import Literal, TypeAlias
 from pyapp.connection import Connection
 from pyapp.conversation import Message
 from pyapp.diagnostics import LogLine, PathReport
-from pyapp.ice import IceConfiguration
 from pyapp.session import Session
 
 __all__ = ["Fact", "LogLine", "MediaControl", "Message", "View", "present"]
@@ -89,7 +88,7 @@ def present(session: Session) -> View:
         remote_candidate=report.remote.type if report else "",
         protocol=report.local.protocol if report else "",
         relay_protocol=report.local.relay_protocol if report else "",
-        ice_generation=connection.negotiation.ice_generation if connection else 0,
+        ice_generation=session.ice_restarts,
         session=session.name,
         session_problem=session.name_problem,
         level=level,
@@ -100,7 +99,7 @@ def present(session: Session) -> View:
         can_hang_up=session.phase == "active",
         can_restart=connection is not None and connection.established,
         can_send=state in ("connected", "recovering"),
-        facts=_facts(connection, report, session.relays.configuration) if connection and report else (),
+        facts=_facts(session, connection, report) if connection and report else (),
         media=tuple(
             MediaControl(kind, _MEDIA_LABELS[kind], on=value == "on", busy=value == "starting")
             for kind, value in session.media.items()
@@ -150,7 +149,12 @@ def _words(session: Session, state: PageState, report: PathReport | None) -> tup
             detail = " ".join(["Looking for the best path to the other side.", *verdicts])
             return "busy", "Connecting", detail, "\n".join(causes)
         case "recovering":
-            detail = "The connection was interrupted. What you write is kept, and sent when it is back."
+            detail = "The connection was interrupted."
+            if away:
+                detail += " The server does not answer either; trying to reach it."
+            elif connection is not None:
+                detail += _attempt_words(connection)
+            detail += " What you write is kept, and sent when it is back."
             if connection is not None:
                 cause = "\n".join(filter(None, [f"connectionState {connection.state}", cause]))
             return "busy", "Reconnecting…", detail, cause
@@ -162,6 +166,19 @@ def _words(session: Session, state: PageState, report: PathReport | None) -> tup
         case "closed":
             return "neutral", "Disconnected", "You hung up. You can connect again at any time.", ""
     return "neutral", "Ready to connect", "Give the other side the link, then press Connect.", ""
+
+
+def _attempt_words(connection: Connection) -> str:
+    if not connection.established:
+        return " It could not be mended, so a new one is being made."
+    words = {
+        None: "",
+        "restart": " Looking for another path",
+        "relay-only": " Trying relays alone",
+        "tcp-only": " Trying relays over TCP and TLS alone",
+        "new-connection": " Making a new connection",
+    }[connection.recovery.rung]
+    return f"{words}, attempt {connection.recovery.attempts}." if words else ""
 
 
 def _path_words(session: Session, report: PathReport) -> tuple[str, str]:
@@ -187,7 +204,7 @@ _CANDIDATE_WORDS = {
 _TLS_VERSIONS = {"FEFD": "DTLS 1.2", "FEFC": "DTLS 1.3"}
 
 
-def _facts(connection: Connection, report: PathReport, configuration: IceConfiguration) -> tuple[Fact, ...]:
+def _facts(session: Session, connection: Connection, report: PathReport) -> tuple[Fact, ...]:
     facts = [
         Fact("path", "Path", "Relay" if report.path == "relay" else "Direct"),
         Fact("local-candidate", "This side", _CANDIDATE_WORDS.get(report.local.type, report.local.type)),
@@ -197,15 +214,17 @@ def _facts(connection: Connection, report: PathReport, configuration: IceConfigu
     if report.local.relay_protocol:
         facts.append(Fact("relay-protocol", "To the relay", report.local.relay_protocol.upper()))
     if report.local.type == "relay" and report.local.url:
-        facts.append(Fact("server", "Relay server", configuration.server_name(report.local.url)))
+        facts.append(Fact("server", "Relay server", session.relays.configuration.server_name(report.local.url)))
     trip = "not measured" if report.round_trip is None else f"{report.round_trip * 1000:.0f} ms"
     facts += [
         Fact("round-trip", "Round trip", trip),
         Fact("sent", "Sent", _amount(report.bytes_sent)),
         Fact("received", "Received", _amount(report.bytes_received)),
         Fact("encryption", "Encryption", _TLS_VERSIONS.get(report.tls_version, "DTLS")),
-        Fact("restarts", "ICE restarts", str(connection.negotiation.ice_generation)),
+        Fact("restarts", "ICE restarts", str(session.ice_restarts)),
     ]
+    if (seconds := connection.recovery.last_outage) is not None:
+        facts.append(Fact("interruption", "Last interruption", f"{seconds:.1f} s"))
     return tuple(facts)
 
 

@@ -76,6 +76,8 @@ class Conversation:
     """When a frame came over the standby last, if it is the one that is there now."""
     _path: Literal["closed", "well", "doubted", "held"] = "closed"
     """That of the channel `messages`."""
+    _is_full: bool = False
+    """Whether the browser has not sent yet what went over that channel: more would only wait there, and twice."""
     _has_standby: bool = False
     _owed: dict[ChannelLabel, None] = field(default_factory=dict)
     """The channels over which an acknowledgement is due."""
@@ -151,10 +153,20 @@ class Conversation:
     def channel_is(self, *, is_open: bool) -> None:
         """Hold everything while the channel is closed, and send what waits when it is open."""
         self._path = "well" if is_open else "closed"
+        self._is_full = False
         if not is_open:
             self.shared = NOTHING_SHARED
             self._owed.clear()
         self._delivery.path_changed()
+
+    def channel_filled(self) -> None:
+        """Keep what is to be sent until the channel has drained."""
+        self._is_full = True
+
+    def channel_drained(self, now: float) -> list[Command]:
+        """Go on."""
+        self._is_full = False
+        return self.transmit(now)
 
     def standby_is(self, now: float, *, is_open: bool) -> list[Command]:
         """Use the standby from now on, if it is needed, or no more."""
@@ -187,7 +199,7 @@ class Conversation:
     def probe(self, now: float) -> list[Command]:
         """Send the oldest of what waits, and hold the rest still: the path is new, and may not work."""
         self._delivery.path_changed()
-        if self._path == "closed":
+        if self._path == "closed" or self._is_full:
             return []
         due = self._delivery.due(now, resend_after=self._delivery.round_trip.timeout(), window=PROBE_BYTES)
         return [self._frame(number, body) for number, body in due]
@@ -241,10 +253,9 @@ class Conversation:
         """Return the channels that carry frames now."""
         if self._path == "closed":
             return ()
-        if self._path == "held":
-            return ("standby",) if self._has_standby else ()
-        is_doubtful = self._path == "doubted" or now < self._aside_until
-        return ("messages", "standby") if self._has_standby and is_doubtful else ("messages",)
+        is_aside = self._has_standby and (self._path != "well" or now < self._aside_until)
+        is_held = self._path == "held" or self._is_full
+        return (*(() if is_held else ("messages",)), *(("standby",) if is_aside else ()))
 
     def _due(self, now: float) -> list[commands.SendOnChannel]:
         if not (channels := self._channels(now)):

@@ -193,6 +193,16 @@ class ChannelClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class ChannelFilled:
+    """The browser keeps much that is to go over the channel of the messages (`bufferedAmount`): send no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelDrained:
+    """It has sent nearly all of it (`bufferedamountlow`)."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelReceived:
     """A message on a data channel."""
 
@@ -314,6 +324,8 @@ Event: TypeAlias = (
     | StateChanged
     | ChannelOpened
     | ChannelClosed
+    | ChannelFilled
+    | ChannelDrained
     | ChannelReceived
     | StandbyDescribed
     | StandbyFailed

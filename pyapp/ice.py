@@ -137,8 +137,11 @@ class IceConfiguration:
         relays = tuple(server for server in first if any(url.startswith("turn") for url in server.urls))
         return replace(self, servers=(*first, *relays, *last))
 
-    def relay_only(self, *, over_tcp: bool = False) -> "IceConfiguration":
-        """Return this configuration for relay candidates alone, `over_tcp` with the relays over TCP and TLS alone."""
+    def relay_only(self, *, over_tcp: bool = False, without: frozenset[str] = frozenset()) -> "IceConfiguration":
+        """Return this configuration for relay candidates alone, `over_tcp` with the relays over TCP and TLS alone.
+
+        Then those on the hosts `without` are left out, too, unless there are no others.
+        """
         if not over_tcp:
             return replace(self, policy="relay")
         servers = tuple(
@@ -146,7 +149,8 @@ class IceConfiguration:
             for server in self.servers
             if (urls := tuple(url for url in server.urls if parse_ice_url(url).transport != "udp"))
         )
-        return replace(self, policy="relay", servers=servers or self.servers)
+        well = tuple(server for server in servers if not server.is_on(without))
+        return replace(self, policy="relay", servers=well or servers or self.servers)
 
     def without_relays(self) -> "IceConfiguration":
         """Return this configuration with no relays, and their servers asked for reflexive addresses alone.

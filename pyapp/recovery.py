@@ -125,6 +125,8 @@ class Recovery:
     """Whether the suspicion has lasted so long that the person must know."""
     is_hidden: bool = False
     attempts: int = 0
+    rung: Rung | None = None
+    """What is being tried, in an outage."""
     evidence: Evidence = "silence"
     last_outage: float | None = None
     """Seconds that the last outage took."""
@@ -133,7 +135,8 @@ class Recovery:
     """The ICE generation that was seen at work here."""
     peer_generation: int = 0
     """The same at the other side, by its beats."""
-    _silent_since: float = 0.0
+    silent_since: float = 0.0
+    """When something was heard last before the outage that is, or was."""
     _suspected_at: float = 0.0
     _resumed: bool = False
     """Whether something was heard since the suspicion."""
@@ -199,7 +202,7 @@ class Recovery:
         if beat.echo and expected < beat.held / 1000 < now - self._healthy_since:
             # A path that is deaf one way only is known at both ends at once.
             return outputs + self.suspect("not-heard", now)
-        if 0.6 * patience < silence < LOST_AFTER and self.state == "healthy":
+        if (was_doubted or silence > 0.6 * patience) and silence < LOST_AFTER and self.state == "healthy":
             outputs.append(Noticed("a late heartbeat, not late enough", silence))
         return outputs
 
@@ -215,10 +218,13 @@ class Recovery:
         asked_at, self._asked_at = self._asked_at, None
         if asked_at is not None and (self.pulse.heard_at or 0.0) < asked_at:
             return self.suspect("no-echo", now)
+        outputs: list[Output] = []
+        if asked_at is not None:
+            outputs.append(Noticed("the network may have changed, and yet the other side answers", now - asked_at))
         if (left := self.pulse.patience() - self.pulse.silence(now)) > 0:
             self._silence_due = now + left
             doubted, self._doubted = self._doubted, True
-            return [commands.StartTimer(SILENCE, left), *([] if doubted else [Doubted()])]
+            return [*outputs, commands.StartTimer(SILENCE, left), *([] if doubted else [Doubted()])]
         return self.suspect("silence", now)
 
     def network_changed(self, now: float, *, certain: bool) -> list[Output]:
@@ -255,7 +261,7 @@ class Recovery:
         self._nothing_heard()
         self._attempted_at = None
         self._suspected_at = now
-        self._silent_since = now if self.pulse.heard_at is None else self.pulse.heard_at
+        self.silent_since = now if self.pulse.heard_at is None else self.pulse.heard_at
         self._restarted_from = self.generation
         return [
             commands.StartTimer(LOST, LOST_AFTER),
@@ -304,7 +310,7 @@ class Recovery:
             return []
         if self._resumed and self.pulse.silence(now) < self.pulse.patience():
             # The old path works again, and the restart did not get through: it was not needed.
-            self.pulse.paused(self._resumed_at - self._silent_since)
+            self.pulse.paused(self._resumed_at - self.silent_since)
             return self._recovered(now)
         if self.attempts == 0 and self._attempted_at is None:
             return self._attempt(now)  # the other side has made no offer
@@ -360,9 +366,10 @@ class Recovery:
         self.state = "healthy"
         self.is_lost = False
         self._healthy_since = now
-        self.last_outage = (self.pulse.heard_at or now) - self._silent_since
+        self.last_outage = (self.pulse.heard_at or now) - self.silent_since
         recovered = Recovered(self.last_outage, self.attempts)
         self.attempts = 0
+        self.rung = None
         return [commands.CancelTimer(ATTEMPT), commands.CancelTimer(LOST), recovered, self._listen(now)]
 
     def _first_attempt(self, now: float) -> list[Output]:
@@ -387,6 +394,7 @@ class Recovery:
         if rung == "new-connection" and (not peer_is_there or (self.polite and self.attempts < len(LADDER))):
             rung = "restart"
         self.attempts += 1
+        self.rung = rung
         self._attempted_at = now
         self._restarted_from = self.generation
         return [

@@ -7,6 +7,7 @@
 It lasts as long as the page: what was learned of a relay is true of the next connection, too.
 """
 
+import math
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -36,6 +37,7 @@ class Relays:
     suspected: frozenset[str] = frozenset()
     """Hosts of relays that went silent, until they are seen well again."""
     _direct_after: float = FIRST_DIRECT_AFTER
+    _expire_at: float = math.inf
 
     @property
     def ranked(self) -> IceConfiguration:
@@ -46,9 +48,14 @@ class Relays:
         """Return the configuration of a gathering without an outage: with relays, or without if they were given up."""
         return self.ranked if gathered else self.configuration.without_relays()
 
-    def configured(self, configuration: IceConfiguration) -> None:
-        """Take a new configuration."""
+    def configured(self, configuration: IceConfiguration, now: float) -> None:
+        """Take a new configuration, whose lifetime begins at `now`."""
+        self._expire_at = now + (math.inf if configuration.lifetime is None else configuration.lifetime)
         self.configuration = replace(configuration, policy="relay") if self.policy == "relay" else configuration
+
+    def have_expired(self, now: float) -> bool:
+        """Return whether the credentials that we have are worth nothing any more: the machine may have slept."""
+        return now >= self._expire_at
 
     def set_aside(self, url: str) -> bool:
         """Suspect a relay in what is gathered from now on; return whether `url` names one."""
@@ -79,6 +86,7 @@ class Relays:
         """Wait longer before the next time."""
         self._direct_after = min(self._direct_after * 2, LAST_DIRECT_AFTER)
 
-    def surroundings_changed(self) -> None:
+    def surroundings_changed(self) -> list[Command]:
         """Look for a direct path soon again: our network, or the other side, is another one."""
         self._direct_after = FIRST_DIRECT_AFTER
+        return [commands.CancelTimer(DIRECT)]  # the next look at the path begins it anew

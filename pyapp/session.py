@@ -99,12 +99,19 @@ class Session:
     journal: Journal = field(init=False)
     _prepared: Prepared | None = None
     _early: list[PeerMessage] = field(default_factory=list)
+    _restarts_before: int = 0
+    """ICE restarts of the connections before this one, in the same session with the same other side."""
+    _lost_at: float = 0.0
+    """When the last connection that had worked was heard last."""
+    _replacements: int = 0
+    """Connections in a row that took the place of one another, and of one that was lost."""
     _epoch: int = 1
     _sockets: int = 0
     _is_configured: bool = False
     """Whether the ICE configuration came that was asked for at Connect, or before."""
     _is_renewing: bool = False
     """Whether the configuration was asked for because the old one expires."""
+    _renewal_due: float = math.inf
     _is_hidden: bool = False
     _now: float = 0.0
 
@@ -121,6 +128,11 @@ class Session:
         if self.journal.number > noted and self._signaling_is_there:
             result.append(commands.StartTimer(JOURNAL, JOURNAL_AFTER, only_if_idle=True))
         return result
+
+    @property
+    def ice_restarts(self) -> int:
+        """How many there were so far."""
+        return self._restarts_before + (self.connection.negotiation.ice_generation if self.connection else 0)
 
     @property
     def _signaling_is_there(self) -> bool:
@@ -153,6 +165,11 @@ class Session:
                 return self._timer(event.name)
             case events.MediaStarted() | events.MediaStopped() | events.MediaFailed():
                 return self._media_event(event)
+            case events.ChannelFilled():
+                self.conversation.channel_filled()
+                return []
+            case events.ChannelDrained():
+                return self.conversation.channel_drained(self._now)
             case events.Fault():
                 self.faults += 1
                 self.journal.note(
@@ -203,6 +220,7 @@ class Session:
             self.name_problem = f"A session name has {error.rule}."
             return []
         self.phase, self.name, self.name_problem, self.failure, self.refusal = "active", name, "", None, None
+        self._restarts_before = 0
         self._note("=", "session", f"connecting to session {name}", session=name, policy=self.policy)
         place = self.place = Rendezvous(name, self.participant, self.key, self.invitation, self._epoch, self._sockets)
         self._is_configured = False
@@ -263,6 +281,10 @@ class Session:
         if self.connection is None:
             return []
         outputs = self.connection.close()
+        self._restarts_before = self.ice_restarts
+        if self.connection.established:
+            health = self.connection.recovery
+            self._lost_at = health.silent_since if health.state == "suspect" else self._now
         self.connection = None
         return self._connection_did(outputs)
 
@@ -318,16 +340,18 @@ class Session:
                 self._prepared.configuration, self._prepared.configured_at = configuration, self._now
             return []
         self._is_configured = True
-        self.relays.configured(configuration)
+        self.relays.configured(configuration, self._now - age)
         urls = [url for server in configuration.servers for url in server.urls]
         self._note("<", "ice-configuration", f"{len(urls)} ICE servers", urls=" ".join(urls), policy=self.policy)
         result: list[Command] = []
+        is_renewal, self._is_renewing = self._is_renewing, False
         if configuration.lifetime is not None:
-            after = configuration.lifetime * CONFIGURATION_MARGIN - age
-            result.append(commands.StartTimer(ICE_CONFIGURATION, after))
+            due = self._now + configuration.lifetime * CONFIGURATION_MARGIN - age
+            # The relay in use may still have the credentials of the one before, which came sooner.
+            self._renewal_due = due if is_renewal or self.connection is None else min(due, self._renewal_due)
+            result.append(commands.StartTimer(ICE_CONFIGURATION, max(self._renewal_due - self._now, 0.0)))
         if self.connection is None:
             return result + self._new_connection()
-        is_renewal, self._is_renewing = self._is_renewing, False
         return result + self._connection_did(self.connection.configured(self._now, is_renewal=is_renewal))
 
     def _not_configured(self, event: events.IceConfigurationFailed) -> list[Command]:
@@ -359,8 +383,10 @@ class Session:
                 case PeerArrived():
                     self._note("<", "peer", "the other side is here")
                     peer = self.place.peer if self.place else ""
+                    is_the_same = self.conversation.is_with(peer)
                     if self.connection is not None and not self.connection.established:
-                        self.connection.replaces = self.conversation.is_with(peer)
+                        self.connection.replaces = is_the_same
+                        self._restarts_before *= is_the_same
                     self.conversation.with_partner(peer)
                     result += self._stream_journal()
                 case PeerGone():
@@ -395,7 +421,7 @@ class Session:
         return self._connection_did(self.connection.joined(self._outside, self._now, polite=polite, alone=alone))
 
     def _peer_gone(self) -> list[Command]:
-        self.relays.surroundings_changed()
+        self.relays.surroundings_changed()  # its timer is one of those
         result: list[Command] = [commands.CancelTimer(name) for name in PEER_TIMERS]
         self._early.clear()
         result += self._close_connection()
@@ -437,11 +463,17 @@ class Session:
         if event.kind == "offline":
             # Nothing can be tried yet, and the silence will say soon enough whether it is true.
             return []
-        self.relays.surroundings_changed()
+        changed = self.relays.surroundings_changed()
+        return changed + self._on_another_network(event)
+
+    def _on_another_network(self, event: events.NetworkChanged) -> list[Command]:
         if self._prepared and event.certain:
             return self._prepare(self._prepared.session)
         if self.connection is None or self.connection.recovery.state == "idle":
-            return self._reach_server(is_certain=True) if event.certain else []
+            if not event.certain:
+                return []
+            again = self._connection_did(self.connection.replace_soon()) if self.connection else []
+            return [*self._reach_server(is_certain=True), *again]
         return self._to_connection(event)
 
     # The RTCPeerConnection.
@@ -451,7 +483,7 @@ class Session:
             return []
         place = self.place
         polite = place.polite is not False
-        self.connection = Connection(self.relays, polite=polite, is_hidden=self._is_hidden)
+        self.connection = Connection(self.relays, polite=polite, is_hidden=self._is_hidden, lost_at=self._lost_at)
         result = self._connection_did(self.connection.begin())
         if place.state == "present" and place.polite is not None:
             result += self._joined(polite=place.polite, alone=initiator or place.was_first)
@@ -464,9 +496,11 @@ class Session:
         """Put a new `RTCPeerConnection` in the place of one that cannot be mended."""
         if self.place is None:
             return []
+        was_established = self.connection is not None and self.connection.established
+        self._replacements = 1 if was_established else self._replacements + 1
         result = self._rendezvous_did(self.place.renew())
         if self.connection is not None:
-            result += self._connection_did(self.connection.replace())
+            result += self._connection_did(self.connection.replace(self._replacements))
         return result
 
     @property

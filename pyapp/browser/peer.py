@@ -14,6 +14,8 @@ from pyapp.commands import PeerCommand
 from pyapp.events import (
     CandidateError,
     ChannelClosed,
+    ChannelDrained,
+    ChannelFilled,
     ChannelLabel,
     ChannelOpened,
     ChannelReceived,
@@ -38,6 +40,9 @@ from pyapp.messages import Candidate
 
 CHANNELS: dict[ChannelLabel, int] = {"messages": 0, "heartbeat": 1}
 """Data channels by label: their ids. Both ends make them (`negotiated`), which saves the DCEP exchange (RFC 8832)."""
+
+BUFFERED_MOST, BUFFERED_LEAST = 1 << 15, 1 << 13
+"""Bytes of messages that wait in the browser (`bufferedAmount`): above the first no more are sent until the second."""
 
 _UNKNOWN = "keep-checking"
 UNCHECKED = tuple(
@@ -99,6 +104,7 @@ class Peer:
         self._transceivers: list[Any] = []
         self._remote_stream: Any = None
         self._watched_transport = False
+        self._is_full = False
 
     def perform(self, command: PeerCommand) -> None:
         """Begin what `command` says; a call that the browser refuses at once is an event too."""
@@ -135,6 +141,9 @@ class Peer:
                 self._standby.send(text)
             case commands.SendOnChannel(label, text):
                 self._channels[label].send(text)
+                if label == "messages" and not self._is_full and self._channels[label].bufferedAmount > BUFFERED_MOST:
+                    self._is_full = True
+                    self._emit(ChannelFilled())
             case commands.SampleStats():
                 self._sample_stats()
             case commands.AddMediaSections():
@@ -177,9 +186,17 @@ class Peer:
     def _add_channel(self, listeners: Listeners, label: ChannelLabel, identifier: int) -> None:
         options = jsobj({"negotiated": True, "id": identifier, "ordered": False, "maxRetransmits": 0})
         channel = self._channels[label] = self._pc.createDataChannel(label, options)
+        if label == "messages":
+            channel.bufferedAmountLowThreshold = BUFFERED_LEAST
+            listeners.add(channel, "bufferedamountlow", lambda _: self._drained())
         listeners.add(channel, "open", lambda _: self._emit(ChannelOpened(label)))
         listeners.add(channel, "close", lambda _: self._emit(ChannelClosed(label)))
         listeners.add(channel, "message", lambda event: self._emit(ChannelReceived(label, str(event.data))))
+
+    def _drained(self) -> None:
+        if self._is_full:
+            self._is_full = False
+            self._emit(ChannelDrained())
 
     def _keep_checking(self) -> None:
         # A browser may refuse what belongs to no description (W3C WebRTC 1.0, addIceCandidate): then it is as before.
@@ -198,6 +215,7 @@ class Peer:
         self._transceivers.clear()
         self._remote_stream = None
         self._watched_transport = False
+        self._is_full = False
         self._show_remote(None)
 
     def _call(self, command: PeerCommand, promise: Any, done: Callable[[], None]) -> None:

@@ -32,6 +32,43 @@ def test_messages_arrive_in_order_and_are_shown_as_delivered(console: Console, o
     expect(first.page.get_by_text("Sending…")).to_have_count(0)
 
 
+BUFFER = """
+const { send } = RTCDataChannel.prototype, { createDataChannel } = RTCPeerConnection.prototype;
+window.mostBuffered = window.drained = 0;
+RTCDataChannel.prototype.send = function (data) {
+  send.call(this, data);
+  if (this.label === "messages") mostBuffered = Math.max(mostBuffered, this.bufferedAmount);
+};
+RTCPeerConnection.prototype.createDataChannel = function (...options) {
+  const channel = createDataChannel.apply(this, options);
+  channel.addEventListener("bufferedamountlow", () => { drained += 1; });
+  return channel;
+};"""
+"""Notes how much of the messages waits in the browser, and how often it has sent nearly all of it."""
+
+
+def test_what_is_written_faster_than_it_can_be_sent_waits_in_the_page(console: Console, open_page: OpenPage) -> None:
+    first, second = (open_page(f"{console.address}?session=fast") for _ in range(2))
+    first.page.add_init_script(BUFFER)
+    first.page.reload()
+    for operator in (first, second):
+        operator.connect()
+    for operator in (first, second):
+        operator.expect_state("connected")
+    texts = [f"{number} {'x' * 30_000}" for number in range(30)]
+    first.page.evaluate(
+        """(texts) => {
+          const field = document.querySelector("#message");
+          for (field.value of texts) field.form.requestSubmit();
+        }""",
+        texts,
+    )
+    second.expect_received(texts)
+    assert 1 << 15 < first.page.evaluate("mostBuffered") < 1 << 17
+    assert first.page.evaluate("drained") > 5
+    expect(first.page.get_by_text("Sending…")).to_have_count(0)
+
+
 def test_relay_only_works_out_of_the_box(console: Console, open_page: OpenPage) -> None:
     for operator in pair(console, open_page, session="local-relay", query="&policy=relay"):
         operator.expect_attribute("data-path", "relay")

@@ -9,6 +9,7 @@ from pyapp import events
 from pyapp.console import Fact, Message, View, present
 from pyapp.delivery import Frame, MediaShared, encode_frame
 from pyapp.messages import Error, PeerJoined, Welcome
+from pyapp.recovery import Rung
 from tests.unit.fakes import stats_of
 from tests.unit.test_session import (
     CONFIGURATION,
@@ -149,6 +150,29 @@ class TestThePath:
         view = present(lost().session)
         assert (view.path, view.local_candidate) == ("direct", "host")
         assert view.cause == "connectionState disconnected"
+
+    @pytest.mark.parametrize(
+        ("rung", "words"),
+        [
+            ("restart", "Looking for another path, attempt 2."),
+            ("relay-only", "Trying relays alone, attempt 2."),
+            ("tcp-only", "Trying relays over TCP and TLS alone, attempt 2."),
+        ],
+    )
+    def test_that_is_lost_says_what_is_tried(self, rung: Rung, words: str) -> None:
+        core = lost()
+        assert core.session.connection
+        core.session.connection.recovery.rung = rung
+        core.session.connection.recovery.attempts = 2
+        assert words in present(core.session).detail
+        core.do(events.SignalingClosed(1006, ""))
+        assert "The server does not answer either" in present(core.session).detail
+
+    def test_that_was_interrupted_says_for_how_long(self) -> None:
+        core = connected()
+        assert core.session.connection
+        core.session.connection.recovery.last_outage = 0.64
+        assert Fact("interruption", "Last interruption", "0.6 s") in present(core.session).facts
 
     def test_has_facts_with_stable_names(self) -> None:
         core = connected()

@@ -276,6 +276,31 @@ class TestAFrameOfTheOtherSide:
         assert not conversation.messages[0].delivered
 
 
+class TestAChannelThatIsFull:
+    """What is sent then waits in the browser, and once more when it is late."""
+
+    def test_is_given_nothing_until_it_has_drained(self) -> None:
+        conversation = opened()
+        conversation.submit("on its way", 0.0)
+        conversation.channel_filled()
+        assert frames(conversation.submit("kept", 0.1)) == []
+        assert frames(conversation.transmit(5.0)) == []
+        assert frames(conversation.path_changed(5.1)) == frames(conversation.probe(5.1)) == []
+        assert [frame.body for frame in frames(conversation.channel_drained(6.0))] == ["on its way", "kept"]
+
+    def test_does_not_keep_acknowledgements_back(self) -> None:
+        conversation = opened()
+        conversation.channel_filled()
+        assert frames(conversation.received(encode_frame(Frame(1, "hello", 0)), 0.0)) == [Frame(0, None, 1)]
+
+    def test_is_another_one_on_a_new_connection(self) -> None:
+        conversation = opened()
+        conversation.channel_filled()
+        conversation.channel_is(is_open=False)
+        conversation.channel_is(is_open=True)
+        assert frames(conversation.submit("sent", 0.0)) != []
+
+
 def with_standby() -> Conversation:
     conversation = opened()
     assert conversation.standby_is(0.0, is_open=True) == []

@@ -112,6 +112,7 @@ class TestUri:
 
 STUN, ONE_UDP, ONE_TLS = "stun:one.example", "turn:one.example:3478", "turns:one.example:443?transport=tcp"
 TWO_UDP = "turn:two.example:3478?transport=udp"
+TWO_TLS = "turns:two.example:443?transport=tcp"
 
 
 def configured(*urls: str) -> IceConfiguration:
@@ -195,6 +196,20 @@ class TestConfiguration:
         configuration = configured(STUN, ONE_UDP, ONE_TLS, TWO_UDP)
         assert configuration.relay_hosts == ("one.example", "two.example")
         assert configuration.preferring(frozenset({"one.example"})).relay_hosts == ("two.example", "one.example")
+
+    @pytest.mark.parametrize(
+        ("without", "left"),
+        [
+            (frozenset(), [ONE_TLS, TWO_TLS]),
+            (frozenset({"one.example"}), [TWO_TLS]),
+            (frozenset({"one.example", "two.example"}), [ONE_TLS, TWO_TLS]),
+        ],
+    )
+    def test_over_tcp_alone_leaves_out_relays_that_went_silent_if_there_are_others(
+        self, without: frozenset[str], left: list[str]
+    ) -> None:
+        configuration = configured(STUN, ONE_UDP, ONE_TLS, TWO_UDP, TWO_TLS).relay_only(over_tcp=True, without=without)
+        assert [url for server in configuration.servers for url in server.urls] == left
 
     @pytest.mark.parametrize(
         ("host", "over_tcp", "left"),

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from pyapp import commands, events, recovery, rendezvous
+from pyapp import commands, events, recovery, rendezvous, restarts
 from pyapp.commands import Command
-from pyapp.connection import RENEW
+from pyapp.connection import RENEW, RENEW_SOON
 from pyapp.console import present
 from pyapp.heartbeat import HIDDEN_INTERVAL, LEAST_PATIENCE, Beat, Pulse
 from pyapp.ice import IceConfiguration, IceServer
@@ -619,6 +619,34 @@ class TestCredentials:
         core = connected()
         assert core.do(events.IceConfigurationReceived(TWO_RELAYS)) == [commands.SetConfiguration(TWO_RELAYS)]
 
+    def test_that_come_with_spares_do_not_put_off_those_of_the_relay_in_use(self) -> None:
+        core = relayed()
+        assert core.timers[ICE_CONFIGURATION] == 450.0
+        core.now += 400.0
+        core.peer_says(RelaySuspected(TURN_TWO))
+        core.do(events.IceConfigurationReceived(TWO_RELAYS))
+        assert core.timers[ICE_CONFIGURATION] == pytest.approx(50.0)
+
+    def test_that_were_renewed_in_an_outage_are_moved_to_after_it(self) -> None:
+        core = relayed()
+        core.do(events.ChannelReceived("heartbeat", Beat(1, 1, 0, 100, 0).encode()))
+        suspicious(core)
+        core.do(events.TimerFired(ICE_CONFIGURATION), events.IceConfigurationReceived(TWO_RELAYS))
+        core.do(events.ChannelReceived("heartbeat", Beat(2, 9, 0, 100, 0).encode()))
+        outputs = core.do(events.TimerFired(ATTEMPT))
+        assert core.session.connection
+        assert core.session.connection.recovery.state == "healthy"
+        assert commands.RestartIce() in outputs + core.do(events.TimerFired(restarts.TIMER))
+
+    def test_that_expired_while_the_machine_slept_are_asked_for_and_tried_at_once(self) -> None:
+        core = connected()
+        core.now += 4000.0
+        outputs = suspicious(core)
+        assert commands.FetchIceConfiguration("demo", ()) in outputs
+        outputs = core.do(events.IceConfigurationReceived(TWO_RELAYS))
+        assert [type(output) for output in outputs] == [commands.SetConfiguration, commands.RestartIce]
+        assert commands.RestartIce() not in core.do(events.IceConfigurationReceived(TWO_RELAYS))
+
     def test_that_come_with_the_spares_of_a_dead_relay_make_no_second_restart(self) -> None:
         core = relayed()
         suspicious(core)
@@ -724,6 +752,56 @@ class TestANewConnection:
         assert core.do(events.StateChanged("connection", "failed")) == []
         assert core.state == "recovering"
         assert any(isinstance(output, commands.CreatePeer) for output in core.do(events.TimerFired(RENEW)))
+
+    def replaced(self) -> Core:
+        core = connected()
+        core.peer_restarts()
+        core.do(events.ChannelClosed("messages"))
+        self.next(core, ATTEMPT)
+        return core
+
+    def next(self, core: Core, timer: str) -> list[Command]:
+        assert core.session.place is not None
+        core.now += 1.0
+        core.session.place.heard_at = core.session.place.peer_heard_at = core.now
+        return core.do(events.TimerFired(timer))
+
+    def test_goes_on_with_the_count_of_restarts(self) -> None:
+        core = connected()
+        core.peer_restarts()
+        assert present(core.session).ice_generation == 1
+        core.do(events.ChannelClosed("messages"))
+        self.next(core, ATTEMPT)
+        assert present(core.session).ice_generation == 1
+
+    def test_says_what_it_is_and_how_long_it_took(self) -> None:
+        core = self.replaced()
+        assert "a new one is being made" in present(core.session).detail
+        core.do(offer_set("l5"), CONNECTED, events.ChannelOpened("messages"))
+        core.do(events.StatsSampled(stats_of(("l5", "r5"))))
+        assert core.state == "connected"
+        assert {fact.id: fact.value for fact in present(core.session).facts}["interruption"] == "1.0 s"
+
+    def test_has_growing_time_before_the_next(self) -> None:
+        core = self.replaced()
+        pauses = []
+        for _ in range(6):
+            pauses.append(core.timers[RENEW])
+            self.next(core, RENEW)
+        assert pauses == [12.0, 18.0, 27.0, 40.5, 60.0, 60.0]
+
+    def test_is_replaced_soon_after_a_change_of_the_network(self) -> None:
+        core = self.replaced()
+        core.do(CERTAIN)
+        assert core.timers[RENEW] == RENEW_SOON
+
+    def test_is_replaced_once_the_server_is_back(self) -> None:
+        core = self.replaced()
+        core.do(events.SignalingClosed(1006, ""))
+        assert not any(isinstance(output, commands.CreatePeer) for output in self.next(core, RENEW))
+        assert RENEW not in core.timers
+        core.do(events.TimerFired(rendezvous.RETRY), events.SignalingOpened(), Welcome(polite=False, peer=B))
+        assert core.timers[RENEW] == RENEW_SOON
 
     def test_is_begun_when_the_channel_closes_in_the_middle_of_an_outage(self) -> None:
         core = connected()

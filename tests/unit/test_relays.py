@@ -1,5 +1,6 @@
 """Which relays a gathering uses, and for how long; with a connection around it in test_connection.py."""
 
+from dataclasses import replace
 from typing import Literal
 
 import pytest
@@ -15,7 +16,7 @@ CONFIGURATION = IceConfiguration((IceServer((ONE,), "u", "c"), IceServer((TWO,),
 
 def relays(policy: Literal["all", "relay"] = "all") -> Relays:
     known = Relays(policy)
-    known.configured(CONFIGURATION)
+    known.configured(CONFIGURATION, 0.0)
     return known
 
 
@@ -39,7 +40,7 @@ class TestARelayThatWentSilent:
     def test_comes_last_in_a_later_configuration_too(self) -> None:
         known = relays()
         known.set_aside(ONE)
-        known.configured(CONFIGURATION)
+        known.configured(CONFIGURATION, 0.0)
         assert first(known.usual(gathered=True)) == TWO
 
     @pytest.mark.parametrize("url", ["", "turn:not a host"])
@@ -47,6 +48,14 @@ class TestARelayThatWentSilent:
         known = relays()
         assert not known.set_aside(url)
         assert known.ranked == CONFIGURATION
+
+
+class TestCredentials:
+    def test_expire_with_the_lifetime_of_the_configuration(self) -> None:
+        known = relays()
+        assert not known.have_expired(1e9)
+        known.configured(replace(CONFIGURATION, lifetime=600.0), 1000.0)
+        assert [known.have_expired(now) for now in (1599.0, 1600.0)] == [False, True]
 
 
 class TestRelaysThatWereGivenUp:
@@ -71,7 +80,7 @@ class TestADirectPath:
             known.looked_for_direct_path()
         (last,) = known.review(report("relay"), gathered=True)
         assert last == commands.StartTimer(DIRECT, LAST_DIRECT_AFTER, only_if_idle=True)
-        known.surroundings_changed()
+        assert known.surroundings_changed() == [commands.CancelTimer(DIRECT)]
         (again,) = known.review(report("relay"), gathered=True)
         assert again == commands.StartTimer(DIRECT, FIRST_DIRECT_AFTER, only_if_idle=True)
 
