@@ -12,11 +12,13 @@ from typing import Any, NoReturn
 
 from backend.settings import StartError
 from pyapp.ice import IceError, parse_ice_url
+from pyapp.messages import LONGEST_HOLD
 
 DEFAULT_TTL = 3600
 """Seconds that ephemeral credentials are good for."""
 
 _SECRETS = ("secret", "secret_env", "secret_file")
+_TOP_KEYS = ("standby", "hold")
 _KEYS = ("name", "urls", *_SECRETS, "ttl", "username", "credential")
 
 
@@ -42,10 +44,14 @@ class ConfiguredServer:
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredIce:
-    """The file: its servers in their order, and whether pages keep a standby path (`pyapp/standby.py`)."""
+    """The file: its servers in their order, and whether pages keep a standby path (`pyapp/standby.py`).
+
+    `hold` is how long, in seconds, a place is kept for who has lost the server; None if the file does not say.
+    """
 
     servers: tuple[ConfiguredServer, ...] = ()
     standby: bool = False
+    hold: float | None = None
 
 
 def read_ice_servers(path: Path, *, environ: Mapping[str, str] = os.environ) -> ConfiguredIce:
@@ -60,11 +66,14 @@ def read_ice_servers(path: Path, *, environ: Mapping[str, str] = os.environ) -> 
         # The parser quotes at most one character of the file, never a value.
         raise StartError(f"{path}: is not TOML: {error}") from None
     for key in document:
-        if key not in ("server", "standby"):
-            raise StartError(f"{path}: unknown key {key!r}; the file holds 'standby' and [[server]] entries only")
+        if key not in ("server", *_TOP_KEYS):
+            raise StartError(f"{path}: unknown key {key!r}; the file has {', '.join(_TOP_KEYS)} and [[server]] entries")
     standby = document.get("standby", False)
     if not isinstance(standby, bool):
         raise StartError(f"{path}: standby: must be true or false")
+    hold = document.get("hold")
+    if hold is not None and (type(hold) not in (int, float) or not 1 <= hold <= LONGEST_HOLD):
+        raise StartError(f"{path}: hold: must be seconds, from 1 to {LONGEST_HOLD:.0f}")
     tables = document.get("server", [])
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise StartError(f"{path}: 'server' must be written as [[server]]")
@@ -80,7 +89,7 @@ def read_ice_servers(path: Path, *, environ: Mapping[str, str] = os.environ) -> 
                 reader.fail(f"urls: {url!r} stands in {seen[url]} already")
             seen[url] = entry
         servers.append(server)
-    return ConfiguredIce(tuple(servers), standby)
+    return ConfiguredIce(tuple(servers), standby, hold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +106,8 @@ class _Entry:
 
     def read(self) -> ConfiguredServer:
         for key in self.table:
-            if key == "standby":  # to TOML, what stands below [[server]] is a key of it
-                self.fail("standby: must stand before the first [[server]]")
+            if key in _TOP_KEYS:  # to TOML, what stands below [[server]] is a key of it
+                self.fail(f"{key}: must stand before the first [[server]]")
             if key not in _KEYS:
                 self.fail(f"unknown key {key!r}; known are {', '.join(_KEYS)}")
         name = self._text("name")

@@ -184,7 +184,7 @@ class Rooms:
         other = room.other(place)
         place.socket, place.expires, place.latest = socket, None, join.socket
         self._joined[socket] = (room, place)
-        outputs: list[Output] = [Send(socket, Welcome(place.polite, other.participant, self.server))]
+        outputs: list[Output] = [Send(socket, Welcome(place.polite, other.participant, self.server, self.hold))]
         outputs += [Send(socket, relayed) for relayed, _ in place.kept]
         place.kept.clear()
         if other.socket is not None:

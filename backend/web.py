@@ -81,7 +81,8 @@ def create_app(settings: Settings) -> web.Application:
     app[ASSETS] = assets
     app[ICE] = read_ice_servers(settings.config) if settings.config else ConfiguredIce()
     app[JOURNAL] = Journal(settings.journal, limits=settings.limits)
-    app[SIGNALING] = Signaling(hold=settings.hold, limits=settings.limits, journal=app[JOURNAL])
+    hold = app[ICE].hold or settings.hold
+    app[SIGNALING] = Signaling(hold=hold, limits=settings.limits, journal=app[JOURNAL])
     app.add_routes(
         [
             web.get("/", _page),

@@ -18,6 +18,9 @@ from typing import Any, ClassVar, TypeAlias, TypeVar, get_args, get_origin, get_
 MAX_FRAME_BYTES = 64 * 1024
 """The longest frame that the server reads. An offer with audio, video and screen is about 12 kB."""
 
+LONGEST_HOLD = 3600.0
+"""Seconds that a server may keep a place for who has lost it."""
+
 MAX_JOURNAL_ENTRIES = 100
 """Entries in one `Journal` frame."""
 
@@ -292,13 +295,15 @@ class Leave:
 class Welcome:
     """The place is taken. `polite` is this side's role (W3C WebRTC 1.0, section 10.7); `peer` is empty when alone.
 
-    `server` names this run of the server: one that was restarted does not know yet who is still there.
+    `server` names this run of the server: one that was restarted does not know yet who is still there. `hold` is how
+    long, in seconds, it keeps a place for who has lost it.
     """
 
     kind: ClassVar[str] = "welcome"
     polite: bool
     peer: str
     server: str = ""
+    hold: float = 30.0
 
     def __post_init__(self) -> None:
         """Refuse what is no participant, and no server."""
@@ -306,6 +311,8 @@ class Welcome:
             _check_identifier("peer", self.peer)
         if self.server:
             _check_identifier("server", self.server)
+        if not 0 < self.hold <= LONGEST_HOLD:
+            raise MessageError("hold", f"seconds, at most {LONGEST_HOLD}")
 
 
 @dataclass(frozen=True, slots=True)

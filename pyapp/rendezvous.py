@@ -41,9 +41,6 @@ AWAITED = "signaling-peer-awaited"
 LATE = "signaling-late"
 TIMERS = (RETRY, ACKNOWLEDGE, SEND_AGAIN, OPENING, PING, AWAITED, LATE)
 
-AWAITED_FOR = 30.0
-"""Seconds that the other side has to come back to a server that was restarted: as long as places are held."""
-
 PING_EVERY = 5.0
 """Seconds between two signs of life of the server: a dead socket is replaced after two of them at most."""
 
@@ -364,7 +361,8 @@ class Rendezvous:
         if is_same_server and not self._is_awaiting:  # it said goodbye while we were away, or its time was up
             return outputs + self.awaited()
         self._is_awaiting = True
-        return [*outputs, commands.StartTimer(AWAITED, AWAITED_FOR, only_if_idle=True)]
+        # It has as long to come back to a server that was restarted as it would have had to one that was not.
+        return [*outputs, commands.StartTimer(AWAITED, message.hold, only_if_idle=True)]
 
     def _relayed(self, message: Relayed) -> list[Output]:
         if message.peer_epoch not in (0, self.epoch) or message.epoch < self._peer_epoch:

@@ -22,6 +22,7 @@ def test_the_example_of_the_design(tmp_path: Path) -> None:
         tmp_path,
         """
 standby = true
+hold = 45
 
 [[server]]
 urls = ["stun:stun.example.org:3478"]
@@ -45,6 +46,7 @@ secret_env = "TURN_SECRET"
     )
     servers = ice.servers
     assert ice.standby
+    assert ice.hold == 45
     assert servers == (
         ConfiguredServer(urls=("stun:stun.example.org:3478",)),
         ConfiguredServer(
@@ -62,7 +64,7 @@ secret_env = "TURN_SECRET"
 
 
 def test_an_empty_file_has_no_servers_and_no_standby(tmp_path: Path) -> None:
-    assert read(tmp_path, "") == ConfiguredIce(servers=(), standby=False)
+    assert read(tmp_path, "") == ConfiguredIce(servers=(), standby=False, hold=None)
 
 
 TURN = 'urls = ["turn:t.example:3478"]\n'
@@ -80,6 +82,7 @@ FIXED = f'username = "u"\ncredential = "{SECRET}"\n'
         ("", "urls: is missing"),
         (STUN + 'nmae = "x"', "unknown key 'nmae'"),
         (STUN + "standby = true", "standby: must stand before the first [[server]]"),
+        (STUN + "hold = 5", "hold: must stand before the first [[server]]"),
         (STUN + "name = 1", "name: must be text"),
         ('urls = ["http://s.example"]', "is not a stun:, turn: or turns: URI"),
         ('urls = ["stun:"]', "is not a stun:, turn: or turns: URI"),
@@ -147,6 +150,10 @@ def test_a_url_stands_in_one_entry_only(tmp_path: Path) -> None:
         ("standby = 1", "standby: must be true or false"),
         ('standby = "yes"', "standby: must be true or false"),
         ("standby = []", "standby: must be true or false"),
+        ("hold = true", "hold: must be seconds, from 1 to 3600"),
+        ("hold = 0", "hold: must be seconds, from 1 to 3600"),
+        ("hold = 3601", "hold: must be seconds, from 1 to 3600"),
+        ("hold = nan", "hold: must be seconds, from 1 to 3600"),
         ("server = 5", "must be written as [[server]]"),
         ("server = [5]", "must be written as [[server]]"),
         ('[server]\nurls = ["stun:s.example"]', "must be written as [[server]]"),

@@ -50,9 +50,9 @@ class Client:
         await self.socket.send_str(encode(message))
 
     async def receive(self) -> ServerMessage:
-        """Return the next message; of a welcome, without the name of this run of the server."""
+        """Return the next message; of a welcome, without what this run of the server says of itself."""
         message = decode_server(await self.socket.receive_str(timeout=5))
-        return replace(message, server="") if isinstance(message, Welcome) else message
+        return replace(message, server="", hold=30.0) if isinstance(message, Welcome) else message
 
     async def expect(self, *messages: ServerMessage) -> None:
         assert [await self.receive() for _ in messages] == list(messages)
@@ -180,6 +180,15 @@ async def test_a_place_is_held_only_so_long(start: Start, connect: Connect) -> N
     first, second = await pair(await start(hold=0.05), connect)
     await second.drop()
     await first.expect(PeerLeft(B, lost=True))
+
+
+async def test_how_long_a_place_is_held_is_configured_and_said(start: Start, connect: Connect, tmp_path: Path) -> None:
+    file = tmp_path / "ice.toml"
+    file.write_text("hold = 45\n", encoding="utf-8")
+    client = await connect(await start(config=file), A)
+    welcome = decode_server(await client.socket.receive_str(timeout=5))
+    assert isinstance(welcome, Welcome)
+    assert welcome.hold == 45
 
 
 async def test_a_newer_socket_supersedes_the_older(start: Start, connect: Connect) -> None:

@@ -32,7 +32,6 @@ from pyapp.rendezvous import (
     ACKNOWLEDGE_AFTER,
     AT_ONCE,
     AWAITED,
-    AWAITED_FOR,
     DISPELLED_FOR,
     DOUBT_FOR,
     FIRST_PATIENCE,
@@ -292,9 +291,9 @@ class TestASocketThatClosed:
     def test_because_the_server_restarted_does_not_make_us_alone(self) -> None:
         place = present(peer=B)
         place.closed(1012, "")
-        outputs = place.received(Welcome(polite=False, peer="", server=C), 0.0)
+        outputs = place.received(Welcome(polite=False, peer="", server=C, hold=45.0), 0.0)
         assert Joined(polite=False, alone=False) in outputs
-        assert outputs[-1] == commands.StartTimer(AWAITED, AWAITED_FOR, only_if_idle=True)
+        assert outputs[-1] == commands.StartTimer(AWAITED, 45.0, only_if_idle=True)
         assert place.received(PeerJoined(B), 0.0) == [commands.CancelTimer(AWAITED)]
 
     def test_because_the_server_restarted_waits_for_the_other_side_only_so_long(self) -> None:
