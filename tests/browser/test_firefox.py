@@ -1,4 +1,4 @@
-"""Firefox and Chromium connect, and both can restart ICE, though Firefox made the first offer (its role traps)."""
+"""Firefox and Chromium connect, and both can restart ICE, whoever made the first offer (Firefox's role traps)."""
 
 from collections.abc import Iterator
 
@@ -22,18 +22,26 @@ def firefox(playwright: Playwright) -> Iterator[Browser]:
     browser.close()
 
 
-def test_both_restart_ice_after_firefox_made_the_first_offer(
-    console: Console, open_page: OpenPage, firefox: Browser
+@pytest.mark.parametrize("is_first", [True, False], ids=["Firefox offers", "Chromium offers"])
+def test_both_restart_ice_one_after_the_other_and_at_once(
+    is_first: bool, console: Console, open_page: OpenPage, firefox: Browser
 ) -> None:
-    first, second = pair(console, open_page, session="firefox", first_by=firefox)
+    by = {True: None, False: None} | {is_first: firefox}
+    first, second = pair(console, open_page, session="firefox", first_by=by[True], second_by=by[False])
     for generation, restarting in enumerate((first, second, first, second), start=1):
         restarting.page.locator("#restart-ice").click()
         for operator in (first, second):
             operator.expect_generation(generation)
             operator.expect_state("connected")
         restarting.send(f"generation {generation}")
-    first.expect_received(["generation 2", "generation 4"])
-    second.expect_received(["generation 1", "generation 3"])
+    for operator in (first, second):
+        operator.page.locator("#restart-ice").click()
+    for operator in (first, second):
+        operator.expect_generation(5)
+        operator.expect_state("connected")
+        operator.send("both at once")
+    first.expect_received(["generation 2", "generation 4", "both at once"])
+    second.expect_received(["generation 1", "generation 3", "both at once"])
     for operator in (first, second):
         assert operator.page.evaluate("peerConnections.length") == 1
     first.page.locator("#camera").click()
