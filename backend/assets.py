@@ -54,6 +54,7 @@ class Assets:
         self._root = root
         self._folder = root / FOLDER
         self._digests: dict[str, tuple[object, str]] = {}
+        self._made: tuple[object, Document] | None = None
         if not (self._folder / "manifest.json").is_file():
             raise StartError(f"{FOLDER}/manifest.json is missing: run 'make build' first")
 
@@ -65,10 +66,18 @@ class Assets:
         return file if file.is_file() and not file.is_symlink() else None
 
     def document(self) -> Document:
-        """Return the page, with the names of what it is made of now."""
-        manifest: dict[str, Any] = json.loads((self._folder / "manifest.json").read_bytes())
+        """Return the page, with the names of what it is made of now. It is only made again if something of that changed."""
+        manifest = (self._folder / "manifest.json").read_bytes()
+        template = (self._root / "index.html").read_bytes()
+        sources = {"page": self._page_files(), "console": self._app_files()}
+        inputs = (manifest, template, [self._digest_of(name, files) for name, files in sources.items()])
+        if not self._made or self._made[0] != inputs:
+            self._made = (inputs, self._make(json.loads(manifest), template.decode(), sources))
+        return self._made[1]
+
+    def _make(self, manifest: dict[str, Any], text: str, sources: dict[str, dict[str, Path]]) -> Document:
         groups: dict[str, str] = manifest["groups"]
-        for name, files in (("page", self._page_files()), ("console", self._app_files())):
+        for name, files in sources.items():
             if self._digest_of(name, files) != manifest["sources"][name]:
                 groups[name] = self._live_group(name, files)
         configuration = {
@@ -76,7 +85,6 @@ class Assets:
             "plugins": _PLUGINS_OFF,
             "runtime": {"groups": groups} | {name: manifest[name] for name in ("bytes", "lock", "preload")},
         }
-        text = (self._root / "index.html").read_text(encoding="utf-8")
         for name, value in groups.items():
             text = text.replace(f"/assets/{name}/", f"/assets/{value}/")
         text = text.replace("<!-- plugins off -->", _NO_PLUGINS)

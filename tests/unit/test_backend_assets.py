@@ -93,6 +93,18 @@ def test_a_new_build_is_taken_without_a_restart(server_root: Path) -> None:
     assert "library-fedcba9876543210" in assets.document().body.decode()
 
 
+def test_the_page_is_made_once_for_what_it_is_made_of(server_root: Path) -> None:
+    assets = Assets(server_root)
+    first = assets.document()
+    assert assets.document() is first
+    for changed in ("index.html", "static/boot.mjs", "pyapp/main.py", "build/assets/manifest.json"):
+        before = assets.document()
+        with (server_root / changed).open("a") as file:
+            file.write(" ")
+        assert assets.document() is not before
+        assert assets.document() is assets.document()
+
+
 def test_a_link_out_of_the_folder_is_not_followed(server_root: Path) -> None:
     (server_root / f"build/assets/{GROUPS['page']}/link.css").symlink_to("/etc/hostname")
     assert Assets(server_root).file(f"{GROUPS['page']}/link.css") is None
