@@ -16,6 +16,7 @@ import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ from typing import Any
 from backend.settings import StartError
 
 FOLDER = "build/assets"
+_COMPRESSED = {"br": ".brotli", "gzip": ".gzip"}
+"""How a file's compressed copies end, the better first. Not .br and .gz: aiohttp sends those in spite of `q=0`."""
+_ACCEPTED = re.compile(r"([\w*-]+)[ \t]*(?:;[ \t]*q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?))?", re.ASCII)
 _PATH = re.compile(r"[a-z]+-[0-9a-f]{16}/[\w-][\w.-]*", re.ASCII)
 _PAGE_FILE = re.compile(r"\.(css|ico|mjs|png|svg|webp|woff2)$")
 _APP_FILE = re.compile(r"\.py$")
@@ -40,10 +44,10 @@ _Files = dict[str, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The page as it is sent, plain and compressed. `tag` changes with it."""
+    """The page as it is sent, plain and, by content encoding, compressed. `tag` changes with it."""
 
     body: bytes
-    compressed: bytes
+    compressed: dict[str, bytes]
     tag: str
 
 
@@ -65,8 +69,13 @@ class Assets:
         file = self._folder / path
         return file if file.is_file() and not file.is_symlink() else None
 
+    def compressed(self, file: Path) -> dict[str, Path]:
+        """Return the compressed copies of a file, by content encoding."""
+        copies = {encoding: file.with_name(file.name + ending) for encoding, ending in _COMPRESSED.items()}
+        return {encoding: copy for encoding, copy in copies.items() if copy.is_file()}
+
     def document(self) -> Document:
-        """Return the page, with the names of what it is made of now. It is only made again if something of that changed."""
+        """Return the page, with the names of what it is made of now: made once, until something of that changes."""
         manifest = (self._folder / "manifest.json").read_bytes()
         template = (self._root / "index.html").read_bytes()
         sources = {"page": self._page_files(), "console": self._app_files()}
@@ -90,7 +99,7 @@ class Assets:
         text = text.replace("<!-- plugins off -->", _NO_PLUGINS)
         text = text.replace('config=""', f'config="{html.escape(json.dumps(configuration))}"')
         body = text.encode()
-        return Document(body, gzip.compress(body, mtime=0), hashlib.sha256(body).hexdigest()[:16])
+        return Document(body, {"gzip": gzip.compress(body, mtime=0)}, hashlib.sha256(body).hexdigest()[:16])
 
     def _page_files(self) -> dict[str, Path]:
         return _listed(self._root / "static", _PAGE_FILE)
@@ -122,6 +131,16 @@ class Assets:
             except OSError:  # another server was quicker
                 shutil.rmtree(unfinished)
         return group
+
+
+def choose_encoding(accepted: str, offered: Iterable[str]) -> str | None:
+    """Return which of the encodings, the better first, an `Accept-Encoding` asks for, or None (RFC 9110, 12.5.3)."""
+    found = (_ACCEPTED.fullmatch(part.strip()) for part in accepted.lower().split(","))
+    weights = {match[1]: float(match[2] or 1) for match in found if match}
+    others = weights.get("*", 0.0)
+    best = max(offered, key=lambda encoding: weights.get(encoding, others), default="")
+    weight = weights.get(best, others)
+    return best if best and weight > 0 and weight >= weights.get("identity", 0) else None
 
 
 def _listed(folder: Path, pattern: re.Pattern[str]) -> dict[str, Path]:

@@ -44,7 +44,8 @@ const gzip = promisify(zlib.gzip);
 
 /** Write a group into a folder of its own, if it is not there already, and return the folder's name. */
 async function group(name, entries, { compress = true } = {}) {
-  const folder = `${name}-${digest(entries)}`;
+  // The same content, compressed in another way or under other names, has another folder.
+  const folder = `${name}-${digest([...entries, ...(compress ? [["compressed", "brotli, gzip"]] : [])])}`;
   const target = path.join(ASSETS, folder);
   if (fs.existsSync(target)) {
     fs.utimesSync(target, new Date(), new Date()); // in use, so not to be tidied away
@@ -56,8 +57,9 @@ async function group(name, entries, { compress = true } = {}) {
     fs.writeFileSync(path.join(unfinished, file), content);
     if (!compress || content.length < TOO_SMALL_TO_COMPRESS || file.endsWith(".png")) return;
     const params = { [zlib.constants.BROTLI_PARAM_LGWIN]: 24, [zlib.constants.BROTLI_PARAM_SIZE_HINT]: content.length };
-    fs.writeFileSync(path.join(unfinished, `${file}.br`), await brotli(content, { params }));
-    fs.writeFileSync(path.join(unfinished, `${file}.gz`), await gzip(content, { level: 9 }));
+    // backend/assets.py chooses among these; under .br and .gz, aiohttp would, and send them to who does not want them.
+    fs.writeFileSync(path.join(unfinished, `${file}.brotli`), await brotli(content, { params }));
+    fs.writeFileSync(path.join(unfinished, `${file}.gzip`), await gzip(content, { level: 9 }));
   };
   await Promise.all(entries.map(([file, content]) => write(file, content)));
   fs.chmodSync(unfinished, 0o755);
@@ -149,7 +151,7 @@ async function build() {
     modules: await group("modules", compiled.modules, { compress: false }),
   };
   const downloaded = Object.entries(groups).filter(([name]) => name !== "modules").map(([, folder]) => folder);
-  const bytes = downloaded.flatMap((folder) => files(path.join(ASSETS, folder), /\.br$/)).reduce((sum, [, { length }]) => sum + length, 0);
+  const bytes = downloaded.flatMap((folder) => files(path.join(ASSETS, folder), /\.brotli$/)).reduce((sum, [, { length }]) => sum + length, 0);
   const core = files(PYSCRIPT, /^(core|error)-.*\.js$/).map(([name]) => ["pyscript", name]);
   const preload = [
     ["page", "interpreter.mjs"],
