@@ -9,7 +9,6 @@ put into a group of their own, uncompiled and uncompressed.
 
 import gzip
 import hashlib
-import html
 import json
 import marshal
 import os
@@ -21,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backend.document import render
 from backend.settings import StartError
 
 FOLDER = "build/assets"
@@ -30,11 +30,6 @@ _ACCEPTED = re.compile(r"([\w*-]+)[ \t]*(?:;[ \t]*q=(0(?:\.\d{0,3})?|1(?:\.0{0,3
 _PATH = re.compile(r"[a-z]+-[0-9a-f]{16}/[\w-][\w.-]*", re.ASCII)
 _PAGE_FILE = re.compile(r"\.(css|ico|mjs|png|svg|webp|woff2)$")
 _APP_FILE = re.compile(r"\.py$")
-
-# PyScript's own extras: none is used, and each would be fetched.
-_PLUGINS_OFF = ["!codemirror", "!deprecations-manager", "!donkey", "!error", "!py-editor", "!py-game", "!py-terminal"]
-_NO_PLUGINS = f"<mpy-config hidden>{html.escape(json.dumps({'plugins': _PLUGINS_OFF}), quote=False)}</mpy-config>"
-"""PyScript loads them for its other interpreter as well, although no script on the page is for that one."""
 
 _MARSHAL_VERSION = 4
 """Understood by Pyodide's Python, whichever runs the server."""
@@ -84,22 +79,18 @@ class Assets:
             self._made = (inputs, self._make(json.loads(manifest), template.decode(), sources))
         return self._made[1]
 
-    def _make(self, manifest: dict[str, Any], text: str, sources: dict[str, dict[str, Path]]) -> Document:
+    def _make(self, manifest: dict[str, Any], template: str, sources: dict[str, dict[str, Path]]) -> Document:
         groups: dict[str, str] = manifest["groups"]
         for name, files in sources.items():
             if self._digest_of(name, files) != manifest["sources"][name]:
                 groups[name] = self._live_group(name, files)
-        configuration = {
-            "interpreter": f"/assets/{groups['page']}/interpreter.mjs",
-            "plugins": _PLUGINS_OFF,
-            "runtime": {"groups": groups} | {name: manifest[name] for name in ("bytes", "lock", "preload")},
-        }
-        for name, value in groups.items():
-            text = text.replace(f"/assets/{name}/", f"/assets/{value}/")
-        text = text.replace("<!-- plugins off -->", _NO_PLUGINS)
-        text = text.replace('config=""', f'config="{html.escape(json.dumps(configuration))}"')
-        body = text.encode()
-        return Document(body, {"gzip": gzip.compress(body, mtime=0)}, hashlib.sha256(body).hexdigest()[:16])
+        body = render(template, manifest)
+        compressed = {"gzip": gzip.compress(body, mtime=0)}
+        prepared = self._folder / manifest["document"]
+        # What the build compressed is of use if nothing has changed since.
+        if (prepared / "page").is_file() and (prepared / "page").read_bytes() == body:
+            compressed["br"] = (prepared / "page.brotli").read_bytes()
+        return Document(body, compressed, hashlib.sha256(body).hexdigest()[:16])
 
     def _page_files(self) -> dict[str, Path]:
         return _listed(self._root / "static", _PAGE_FILE)

@@ -1,6 +1,6 @@
 // Prepares the runtime that the page loads: `node .ci/runtime/build.mjs`, or `make build`. docs/boot.md says what and why.
 //
-// In: Pyodide and PyScript as installed, `static/`, `pyapp/`. Out, in build/assets: groups of files, each in a folder
+// In: Pyodide and PyScript as installed, `static/`, `pyapp/`, `index.html`. Out, in build/assets: groups of files, each in a folder
 // that is named after the group and a hash of its content, compressed beforehand; and manifest.json, which says which
 // groups belong together. Folders of earlier builds stay for a week: a page loaded before a deploy may still ask for them.
 
@@ -15,6 +15,7 @@ const ROOT = path.join(path.dirname(fileURLToPath(import.meta.url)), "..", "..")
 const ASSETS = path.join(ROOT, "build", "assets");
 const RUNTIME = path.join(ROOT, ".ci", "runtime");
 const APP = path.join(ROOT, "pyapp");
+const DOCUMENT = path.join("..", "..", "backend", "document.py"); // from RUNTIME
 const PYODIDE = path.join(ROOT, "node_modules", "pyodide");
 const PYSCRIPT = path.join(ROOT, "node_modules", "@pyscript", "core", "dist");
 const KEPT_FOR = 7 * 24 * 3600 * 1000;
@@ -116,6 +117,13 @@ async function compile() {
 /** Have Chromium compile a whole script in the background, while it arrives, and not each function when it is first called. */
 const compiledAhead = (script) => Buffer.concat([Buffer.from("//# allFunctionsCalledOnLoad\n"), script]);
 
+/** The page as backend/assets.py will make it, while no source is newer. */
+async function document(template, manifest) {
+  const { call } = await python(DOCUMENT);
+  const made = await call("render", template.toString(), manifest);
+  return group("document", [["page", Buffer.from(made.toJs())]]);
+}
+
 function tidy(groups) {
   for (const name of fs.readdirSync(ASSETS)) {
     const entry = path.join(ASSETS, name);
@@ -129,12 +137,20 @@ async function build() {
   const own = files(RUNTIME, /\.(py|mjs)$/);
   const page = files(path.join(ROOT, "static"), /\.(css|ico|mjs|png|svg|webp|woff2)$/);
   const app = files(APP, /\.py$/);
+  const template = read(ROOT, "index.html");
   const sources = { page: digest(page), console: digest(app) };
-  const inputs = digest([["package-lock.json", installed], ...own, ["page", sources.page], ["console", sources.console]]);
+  const inputs = digest([
+    ["package-lock.json", installed],
+    ...own,
+    ["page", sources.page],
+    ["console", sources.console],
+    ["index.html", template],
+    ["document.py", read(RUNTIME, DOCUMENT)],
+  ]);
   const manifestFile = path.join(ASSETS, "manifest.json");
   if (fs.existsSync(manifestFile)) {
     const manifest = JSON.parse(fs.readFileSync(manifestFile));
-    const complete = Object.values(manifest.groups).every((name) => fs.existsSync(path.join(ASSETS, name)));
+    const complete = [...Object.values(manifest.groups), manifest.document].every((name) => fs.existsSync(path.join(ASSETS, name)));
     if (manifest.inputs === inputs && complete) return console.log("The prepared runtime is up to date.");
   }
   console.log("Preparing the runtime (the first time takes a minute, most of it compressing)…");
@@ -161,10 +177,12 @@ async function build() {
     ...core,
   ];
   const lock = { info: JSON.parse(read(PYODIDE, "pyodide-lock.json")).info, packages: {} }; // no packages: 119 kB less
+  const manifest = { inputs, sources, groups, bytes, preload, lock };
+  manifest.document = await document(template, manifest);
   const unfinished = `${manifestFile}.${process.pid}`;
-  fs.writeFileSync(unfinished, JSON.stringify({ inputs, sources, groups, bytes, preload, lock }, null, 2));
+  fs.writeFileSync(unfinished, JSON.stringify(manifest, null, 2));
   fs.renameSync(unfinished, manifestFile);
-  tidy(Object.values(groups));
+  tidy([...Object.values(groups), manifest.document]);
   console.log(`The prepared runtime is in ${path.relative(process.cwd(), ASSETS)}.`);
 }
 

@@ -14,7 +14,7 @@ import pytest
 
 from backend.assets import Assets, _digest, choose_encoding
 from backend.web import Serving
-from tests.unit.conftest import GROUPS
+from tests.unit.conftest import DOCUMENT, GROUPS
 
 Start = Callable[..., Awaitable[Serving]]
 WASM = f"assets/{GROUPS['pyodide']}/pyodide.asm.wasm"
@@ -104,6 +104,19 @@ def test_the_page_is_made_once_for_what_it_is_made_of(server_root: Path) -> None
             file.write(" ")
         assert assets.document() is not before
         assert assets.document() is assets.document()
+
+
+def test_the_page_is_sent_with_brotli_as_long_as_it_is_the_one_that_was_built(server_root: Path) -> None:
+    assets = Assets(server_root)
+    body = assets.document().body
+    assert set(assets.document().compressed) == {"gzip"}
+    prepared = server_root / "build/assets" / DOCUMENT
+    prepared.mkdir()
+    (prepared / "page").write_bytes(body)
+    (prepared / "page.brotli").write_bytes(b"brotli")
+    assert Assets(server_root).document().compressed["br"] == b"brotli"
+    (server_root / "index.html").write_text("<!doctype html>new")
+    assert set(Assets(server_root).document().compressed) == {"gzip"}
 
 
 def test_a_link_out_of_the_folder_is_not_followed(server_root: Path) -> None:
