@@ -10,6 +10,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import zlib from "node:zlib";
+import { tidy } from "./tidy.mjs";
 
 const ROOT = path.join(path.dirname(fileURLToPath(import.meta.url)), "..", "..");
 const ASSETS = path.join(ROOT, "build", "assets");
@@ -18,7 +19,6 @@ const APP = path.join(ROOT, "pyapp");
 const DOCUMENT = path.join("..", "..", "backend", "document.py"); // from RUNTIME
 const PYODIDE = path.join(ROOT, "node_modules", "pyodide");
 const PYSCRIPT = path.join(ROOT, "node_modules", "@pyscript", "core", "dist");
-const KEPT_FOR = 7 * 24 * 3600 * 1000;
 const TOO_SMALL_TO_COMPRESS = 256;
 
 const read = (...parts) => fs.readFileSync(path.join(...parts));
@@ -124,14 +124,6 @@ async function document(template, manifest) {
   return group("document", [["page", Buffer.from(made.toJs())]]);
 }
 
-function tidy(groups) {
-  for (const name of fs.readdirSync(ASSETS)) {
-    const entry = path.join(ASSETS, name);
-    const old = Date.now() - fs.statSync(entry).mtimeMs > KEPT_FOR;
-    if (old && !groups.includes(name) && name !== "manifest.json") fs.rmSync(entry, { recursive: true });
-  }
-}
-
 async function build() {
   const installed = read(ROOT, "package-lock.json");
   const own = files(RUNTIME, /\.(py|mjs)$/);
@@ -182,7 +174,7 @@ async function build() {
   const unfinished = `${manifestFile}.${process.pid}`;
   fs.writeFileSync(unfinished, JSON.stringify(manifest, null, 2));
   fs.renameSync(unfinished, manifestFile);
-  tidy([...Object.values(groups), manifest.document]);
+  tidy(ASSETS, [...Object.values(groups), manifest.document, "manifest.json"]);
   console.log(`The prepared runtime is in ${path.relative(process.cwd(), ASSETS)}.`);
 }
 
