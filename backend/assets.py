@@ -86,8 +86,8 @@ class Assets:
                 groups[name] = self._live_group(name, files)
         body = render(template, manifest)
         compressed = {"gzip": gzip.compress(body, mtime=0)}
-        prepared = self._folder / manifest["document"]
-        # What the build compressed is of use if nothing has changed since.
+        # What the build compressed is of use if nothing has changed since. An older build has compressed none.
+        prepared = self._folder / manifest.get("document", "")
         if (prepared / "page").is_file() and (prepared / "page").read_bytes() == body:
             compressed["br"] = (prepared / "page.brotli").read_bytes()
         return Document(body, compressed, hashlib.sha256(body).hexdigest()[:16])
