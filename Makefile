@@ -66,9 +66,10 @@ browser: setup-test build  ## real Chromium, real coturn, on a network of their 
 lab: setup-test build  ## every NAT kind against every other
 	$(PY) -m tests.lab $(ARGS)
 
-bench: bench-boot bench-recovery  ## every benchmark, one after the other
+bench:  ## every benchmark, one after the other, whatever the first one finds
+	@$(MAKE) --no-print-directory --keep-going bench-boot bench-recovery
 
-bench-boot: setup-test build  ## how fast the page starts, against a stock PyScript page
+bench-boot: setup-test build  ## how fast the page starts, against a stock PyScript page; fails if a target is missed
 	.ci/isolated $(PY) -m tests.bench.boot $(ARGS)
 
 bench-recovery: setup-test build  ## how long a session is silent when its network changes, against a plain page

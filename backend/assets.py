@@ -9,28 +9,27 @@ put into a group of their own, uncompiled and uncompressed.
 
 import gzip
 import hashlib
-import html
 import json
 import marshal
 import os
 import re
 import shutil
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backend.document import render
 from backend.settings import StartError
 
 FOLDER = "build/assets"
+_COMPRESSED = {"br": ".brotli", "gzip": ".gzip"}
+"""How a file's compressed copies end, the better first. Not .br and .gz: aiohttp sends those in spite of `q=0`."""
+_ACCEPTED = re.compile(r"([\w*-]+)[ \t]*(?:;[ \t]*q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?))?", re.ASCII)
 _PATH = re.compile(r"[a-z]+-[0-9a-f]{16}/[\w-][\w.-]*", re.ASCII)
 _PAGE_FILE = re.compile(r"\.(css|ico|mjs|png|svg|webp|woff2)$")
 _APP_FILE = re.compile(r"\.py$")
-
-# PyScript's own extras: none is used, and each would be fetched.
-_PLUGINS_OFF = ["!codemirror", "!deprecations-manager", "!donkey", "!error", "!py-editor", "!py-game", "!py-terminal"]
-_NO_PLUGINS = f"<mpy-config hidden>{html.escape(json.dumps({'plugins': _PLUGINS_OFF}), quote=False)}</mpy-config>"
-"""PyScript loads them for its other interpreter as well, although no script on the page is for that one."""
 
 _MARSHAL_VERSION = 4
 """Understood by Pyodide's Python, whichever runs the server."""
@@ -40,10 +39,10 @@ _Files = dict[str, bytes]
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The page as it is sent, plain and compressed. `tag` changes with it."""
+    """The page as it is sent, plain and, by content encoding, compressed. `tag` changes with it."""
 
     body: bytes
-    compressed: bytes
+    compressed: dict[str, bytes]
     tag: str
 
 
@@ -54,6 +53,7 @@ class Assets:
         self._root = root
         self._folder = root / FOLDER
         self._digests: dict[str, tuple[object, str]] = {}
+        self._made: tuple[object, Document] | None = None
         if not (self._folder / "manifest.json").is_file():
             raise StartError(f"{FOLDER}/manifest.json is missing: run 'make build' first")
 
@@ -64,25 +64,33 @@ class Assets:
         file = self._folder / path
         return file if file.is_file() and not file.is_symlink() else None
 
+    def compressed(self, file: Path) -> dict[str, Path]:
+        """Return the compressed copies of a file, by content encoding."""
+        copies = {encoding: file.with_name(file.name + ending) for encoding, ending in _COMPRESSED.items()}
+        return {encoding: copy for encoding, copy in copies.items() if copy.is_file()}
+
     def document(self) -> Document:
-        """Return the page, with the names of what it is made of now."""
-        manifest: dict[str, Any] = json.loads((self._folder / "manifest.json").read_bytes())
+        """Return the page, with the names of what it is made of now: made once, until something of that changes."""
+        manifest = (self._folder / "manifest.json").read_bytes()
+        template = (self._root / "index.html").read_bytes()
+        sources = {"page": self._page_files(), "console": self._app_files()}
+        inputs = (manifest, template, [self._digest_of(name, files) for name, files in sources.items()])
+        if not self._made or self._made[0] != inputs:
+            self._made = (inputs, self._make(json.loads(manifest), template.decode(), sources))
+        return self._made[1]
+
+    def _make(self, manifest: dict[str, Any], template: str, sources: dict[str, dict[str, Path]]) -> Document:
         groups: dict[str, str] = manifest["groups"]
-        for name, files in (("page", self._page_files()), ("console", self._app_files())):
+        for name, files in sources.items():
             if self._digest_of(name, files) != manifest["sources"][name]:
                 groups[name] = self._live_group(name, files)
-        configuration = {
-            "interpreter": f"/assets/{groups['page']}/interpreter.mjs",
-            "plugins": _PLUGINS_OFF,
-            "runtime": {"groups": groups} | {name: manifest[name] for name in ("bytes", "lock", "preload")},
-        }
-        text = (self._root / "index.html").read_text(encoding="utf-8")
-        for name, value in groups.items():
-            text = text.replace(f"/assets/{name}/", f"/assets/{value}/")
-        text = text.replace("<!-- plugins off -->", _NO_PLUGINS)
-        text = text.replace('config=""', f'config="{html.escape(json.dumps(configuration))}"')
-        body = text.encode()
-        return Document(body, gzip.compress(body, mtime=0), hashlib.sha256(body).hexdigest()[:16])
+        body = render(template, manifest)
+        compressed = {"gzip": gzip.compress(body, mtime=0)}
+        # What the build compressed is of use if nothing has changed since. An older build has compressed none.
+        prepared = self._folder / manifest.get("document", "")
+        if (prepared / "page").is_file() and (prepared / "page").read_bytes() == body:
+            compressed["br"] = (prepared / "page.brotli").read_bytes()
+        return Document(body, compressed, hashlib.sha256(body).hexdigest()[:16])
 
     def _page_files(self) -> dict[str, Path]:
         return _listed(self._root / "static", _PAGE_FILE)
@@ -114,6 +122,16 @@ class Assets:
             except OSError:  # another server was quicker
                 shutil.rmtree(unfinished)
         return group
+
+
+def choose_encoding(accepted: str, offered: Iterable[str]) -> str | None:
+    """Return which of the encodings, the better first, an `Accept-Encoding` asks for, or None (RFC 9110, 12.5.3)."""
+    found = (_ACCEPTED.fullmatch(part.strip()) for part in accepted.lower().split(","))
+    weights = {match[1]: float(match[2] or 1) for match in found if match}
+    others = weights.get("*", 0.0)
+    best = max(offered, key=lambda encoding: weights.get(encoding, others), default="")
+    weight = weights.get(best, others)
+    return best if best and weight > 0 and weight >= weights.get("identity", 0) else None
 
 
 def _listed(folder: Path, pattern: re.Pattern[str]) -> dict[str, Path]:

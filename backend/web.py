@@ -12,7 +12,7 @@ from aiohttp import hdrs, web
 from aiohttp.abc import AbstractAccessLogger
 
 from backend.access import is_local, is_own_origin
-from backend.assets import Assets
+from backend.assets import Assets, choose_encoding
 from backend.choosing import ice_configuration
 from backend.coturn import HOW_TO_INSTALL, Coturn, coturn_configuration, find_coturn
 from backend.ice_servers import ConfiguredIce, read_ice_servers
@@ -168,30 +168,36 @@ async def _page(request: web.Request) -> web.StreamResponse:
     headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
     if tokens := request.app[SETTINGS].origin_trials:
         headers["Origin-Trial"] = ", ".join(tokens)
-    compress = "gzip" in request.headers.get(hdrs.ACCEPT_ENCODING, "")
-    etag = f"{document.tag}-gzip" if compress else document.tag
+    encoding = choose_encoding(_accepted(request), document.compressed)
+    etag = f"{document.tag}-{encoding}" if encoding else document.tag
     if any(known.value in (etag, "*") for known in request.if_none_match or ()):
         response = web.Response(status=304, headers=headers)
-    elif compress:
-        encoding = {"Content-Encoding": "gzip", "Content-Type": _CONTENT_TYPES[".html"]}
-        response = web.Response(body=document.compressed, headers=headers | encoding)
     else:
-        response = web.Response(body=document.body, headers=headers | {"Content-Type": _CONTENT_TYPES[".html"]})
+        headers |= {"Content-Type": _CONTENT_TYPES[".html"]} | ({"Content-Encoding": encoding} if encoding else {})
+        response = web.Response(body=document.compressed[encoding] if encoding else document.body, headers=headers)
     response.etag = etag
     return response
 
 
 async def _asset(request: web.Request) -> web.StreamResponse:
-    path = request.app[ASSETS].file(request.match_info["path"])
+    assets = request.app[ASSETS]
+    path = assets.file(request.match_info["path"])
     if path is None or path.suffix not in _CONTENT_TYPES:
         raise web.HTTPNotFound
-    # aiohttp picks the file's .br or .gz by Accept-Encoding, and answers conditional and partial requests.
     headers = {
         "Content-Type": _CONTENT_TYPES[path.suffix],
         "Cache-Control": "public, max-age=31536000, immutable",
         "Vary": "Accept-Encoding",
     }
-    return web.FileResponse(path, headers=headers)
+    compressed = assets.compressed(path)
+    if encoding := choose_encoding(_accepted(request), compressed):
+        path = compressed[encoding]
+        headers["Content-Encoding"] = encoding
+    return web.FileResponse(path, headers=headers)  # it answers conditional and partial requests
+
+
+def _accepted(request: web.Request) -> str:
+    return ",".join(request.headers.getall(hdrs.ACCEPT_ENCODING, ()))
 
 
 async def _health(_request: web.Request) -> web.Response:

@@ -1,6 +1,6 @@
 // Prepares the runtime that the page loads: `node .ci/runtime/build.mjs`, or `make build`. docs/boot.md says what and why.
 //
-// In: Pyodide and PyScript as installed, `static/`, `pyapp/`. Out, in build/assets: groups of files, each in a folder
+// In: Pyodide and PyScript as installed, `static/`, `pyapp/`, `index.html`. Out, in build/assets: groups of files, each in a folder
 // that is named after the group and a hash of its content, compressed beforehand; and manifest.json, which says which
 // groups belong together. Folders of earlier builds stay for a week: a page loaded before a deploy may still ask for them.
 
@@ -10,14 +10,15 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import zlib from "node:zlib";
+import { tidy } from "./tidy.mjs";
 
 const ROOT = path.join(path.dirname(fileURLToPath(import.meta.url)), "..", "..");
 const ASSETS = path.join(ROOT, "build", "assets");
 const RUNTIME = path.join(ROOT, ".ci", "runtime");
 const APP = path.join(ROOT, "pyapp");
+const DOCUMENT = path.join("..", "..", "backend", "document.py"); // from RUNTIME
 const PYODIDE = path.join(ROOT, "node_modules", "pyodide");
 const PYSCRIPT = path.join(ROOT, "node_modules", "@pyscript", "core", "dist");
-const KEPT_FOR = 7 * 24 * 3600 * 1000;
 const TOO_SMALL_TO_COMPRESS = 256;
 
 const read = (...parts) => fs.readFileSync(path.join(...parts));
@@ -44,7 +45,8 @@ const gzip = promisify(zlib.gzip);
 
 /** Write a group into a folder of its own, if it is not there already, and return the folder's name. */
 async function group(name, entries, { compress = true } = {}) {
-  const folder = `${name}-${digest(entries)}`;
+  // The same content, compressed in another way or under other names, has another folder.
+  const folder = `${name}-${digest([...entries, ...(compress ? [["compressed", "brotli, gzip"]] : [])])}`;
   const target = path.join(ASSETS, folder);
   if (fs.existsSync(target)) {
     fs.utimesSync(target, new Date(), new Date()); // in use, so not to be tidied away
@@ -56,8 +58,9 @@ async function group(name, entries, { compress = true } = {}) {
     fs.writeFileSync(path.join(unfinished, file), content);
     if (!compress || content.length < TOO_SMALL_TO_COMPRESS || file.endsWith(".png")) return;
     const params = { [zlib.constants.BROTLI_PARAM_LGWIN]: 24, [zlib.constants.BROTLI_PARAM_SIZE_HINT]: content.length };
-    fs.writeFileSync(path.join(unfinished, `${file}.br`), await brotli(content, { params }));
-    fs.writeFileSync(path.join(unfinished, `${file}.gz`), await gzip(content, { level: 9 }));
+    // backend/assets.py chooses among these; under .br and .gz, aiohttp would, and send them to who does not want them.
+    fs.writeFileSync(path.join(unfinished, `${file}.brotli`), await brotli(content, { params }));
+    fs.writeFileSync(path.join(unfinished, `${file}.gzip`), await gzip(content, { level: 9 }));
   };
   await Promise.all(entries.map(([file, content]) => write(file, content)));
   fs.chmodSync(unfinished, 0o755);
@@ -114,12 +117,11 @@ async function compile() {
 /** Have Chromium compile a whole script in the background, while it arrives, and not each function when it is first called. */
 const compiledAhead = (script) => Buffer.concat([Buffer.from("//# allFunctionsCalledOnLoad\n"), script]);
 
-function tidy(groups) {
-  for (const name of fs.readdirSync(ASSETS)) {
-    const entry = path.join(ASSETS, name);
-    const old = Date.now() - fs.statSync(entry).mtimeMs > KEPT_FOR;
-    if (old && !groups.includes(name) && name !== "manifest.json") fs.rmSync(entry, { recursive: true });
-  }
+/** The page as backend/assets.py will make it, while no source is newer. */
+async function document(template, manifest) {
+  const { call } = await python(DOCUMENT);
+  const made = await call("render", template.toString(), manifest);
+  return group("document", [["page", Buffer.from(made.toJs())]]);
 }
 
 async function build() {
@@ -127,12 +129,20 @@ async function build() {
   const own = files(RUNTIME, /\.(py|mjs)$/);
   const page = files(path.join(ROOT, "static"), /\.(css|ico|mjs|png|svg|webp|woff2)$/);
   const app = files(APP, /\.py$/);
+  const template = read(ROOT, "index.html");
   const sources = { page: digest(page), console: digest(app) };
-  const inputs = digest([["package-lock.json", installed], ...own, ["page", sources.page], ["console", sources.console]]);
+  const inputs = digest([
+    ["package-lock.json", installed],
+    ...own,
+    ["page", sources.page],
+    ["console", sources.console],
+    ["index.html", template],
+    ["document.py", read(RUNTIME, DOCUMENT)],
+  ]);
   const manifestFile = path.join(ASSETS, "manifest.json");
   if (fs.existsSync(manifestFile)) {
     const manifest = JSON.parse(fs.readFileSync(manifestFile));
-    const complete = Object.values(manifest.groups).every((name) => fs.existsSync(path.join(ASSETS, name)));
+    const complete = [...Object.values(manifest.groups), manifest.document].every((name) => fs.existsSync(path.join(ASSETS, name)));
     if (manifest.inputs === inputs && complete) return console.log("The prepared runtime is up to date.");
   }
   console.log("Preparing the runtime (the first time takes a minute, most of it compressing)…");
@@ -149,7 +159,7 @@ async function build() {
     modules: await group("modules", compiled.modules, { compress: false }),
   };
   const downloaded = Object.entries(groups).filter(([name]) => name !== "modules").map(([, folder]) => folder);
-  const bytes = downloaded.flatMap((folder) => files(path.join(ASSETS, folder), /\.br$/)).reduce((sum, [, { length }]) => sum + length, 0);
+  const bytes = downloaded.flatMap((folder) => files(path.join(ASSETS, folder), /\.brotli$/)).reduce((sum, [, { length }]) => sum + length, 0);
   const core = files(PYSCRIPT, /^(core|error)-.*\.js$/).map(([name]) => ["pyscript", name]);
   const preload = [
     ["page", "interpreter.mjs"],
@@ -159,10 +169,12 @@ async function build() {
     ...core,
   ];
   const lock = { info: JSON.parse(read(PYODIDE, "pyodide-lock.json")).info, packages: {} }; // no packages: 119 kB less
+  const manifest = { inputs, sources, groups, bytes, preload, lock };
+  manifest.document = await document(template, manifest);
   const unfinished = `${manifestFile}.${process.pid}`;
-  fs.writeFileSync(unfinished, JSON.stringify({ inputs, sources, groups, bytes, preload, lock }, null, 2));
+  fs.writeFileSync(unfinished, JSON.stringify(manifest, null, 2));
   fs.renameSync(unfinished, manifestFile);
-  tidy(Object.values(groups));
+  tidy(ASSETS, [...Object.values(groups), manifest.document, "manifest.json"]);
   console.log(`The prepared runtime is in ${path.relative(process.cwd(), ASSETS)}.`);
 }
 

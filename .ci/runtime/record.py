@@ -6,12 +6,14 @@ what it keeps from being imported is not imported here either.
 """
 
 import collections
-import re
 import sys
 from types import SimpleNamespace
-from typing import Any
 
 import package_loader
+
+TYPE_CHECKING = False  # `typing` imports what is to be noted; this Python evaluates no annotations (PEP 649)
+if TYPE_CHECKING:
+    from typing import Any
 
 functions: dict[str, str] = {}
 """Source text, and whether it is for `exec` or `eval`."""
@@ -49,7 +51,11 @@ def _compile(pattern: Any, flags: int = 0) -> Any:
     return compile_pattern(pattern, flags)
 
 
+# As early as in `sitecustomize.py`, or what is imported in between is not noted.
 collections.eval = _eval  # type: ignore[attr-defined]
+
+import re  # noqa: E402
+
 compiler: Any = re._compiler  # type: ignore[attr-defined]  # noqa: SLF001
 sre, compile_pattern = compiler._sre, compiler.compile  # noqa: SLF001
 compiler.compile = _compile

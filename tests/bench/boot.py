@@ -14,8 +14,9 @@ import os
 import shutil
 import statistics
 import subprocess
+import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,7 +44,8 @@ TARGETS = {
     ("warm", "wall"): 0.40,
     ("20 Mbit/s", "wall"): 0.55,
 }
-BYTES = {"cold": 4_600_000, "warm": 50_000}
+BYTES = {"cold": 4_600.0, "warm": 50.0}
+"""kB."""
 FIRST_PAINT = 1.3
 
 MARKS = """
@@ -272,33 +274,53 @@ def _span(marks: list[dict[str, float]], begin: str, end: str) -> str:
     return f"{last - first:.0f} ({first:.0f}, {last:.0f})"
 
 
-def report(found: dict[tuple[str, str], list[Visit]]) -> str:
-    """Return the table."""
+@dataclass(frozen=True)
+class Row:
+    """A line of the table: the pages' medians, and what of them (`judged`) may not be more than `limit`."""
 
-    def median(page: str, kind: str, what: str) -> float:
-        values: list[float] = [getattr(entry, what) for entry in found[page, kind]]
-        return statistics.median(values)
+    kind: str
+    label: str
+    medians: tuple[float, ...]
+    ratio: float
+    judged: float
+    limit: float | None
 
-    def size(page: str, kind: str) -> float:
-        return statistics.median(sum(entry.received.values()) for entry in found[page, kind])
+    @property
+    def missed(self) -> bool:
+        """Whether the console is worse than it should be."""
+        return self.limit is not None and self.judged > self.limit
 
-    lines = ["", f"{'visit':<10} {'':<16} {'console':>9} {'stock':>9} {'plain':>9} {'ratio':>6} {'target':>7}"]
+    def __str__(self) -> str:
+        medians = " ".join(f"{value:>9.0f}" for value in self.medians)
+        limit = "" if self.limit is None else f"{self.limit:g}"
+        return f"{self.kind:<10} {self.label:<16} {medians} {self.ratio:>6.2f} {limit:>7}{' MISSED' * self.missed}"
+
+
+def compare(found: dict[tuple[str, str], list[Visit]]) -> list[Row]:
+    """Return the rows of the table: the console against the stock page, and its first paint against the plain one's."""
+
+    def medians(kind: str, value: Callable[[Visit], float]) -> tuple[float, ...]:
+        return tuple(statistics.median(value(entry) for entry in found[page, kind]) for page in PAGES)
+
+    rows = []
     for kind in VISITS:
-        for what, label, unit in (
-            ("cpu", "main thread, ms", 1000),
-            ("wall", "ready, ms", 1),
-            ("paint", "paint, ms", 1),
+        for label, value, other, limit in (
+            ("main thread, ms", lambda entry: entry.cpu * 1000, "stock", TARGETS.get((kind, "cpu"))),
+            ("ready, ms", lambda entry: entry.wall, "stock", TARGETS.get((kind, "wall"))),
+            ("paint, ms", lambda entry: entry.paint, "plain", FIRST_PAINT),
         ):
-            values = [median(page, kind, what) * unit for page in PAGES]
-            against = values[2] if what == "paint" else values[1]
-            target = FIRST_PAINT if what == "paint" else TARGETS.get((kind, what))
-            shown = f"{target:>7.2f}" if target else f"{'':>7}"
-            row = " ".join(f"{value:>9.0f}" for value in values)
-            lines.append(f"{kind:<10} {label:<16} {row} {values[0] / against:>6.2f} {shown}")
-        sizes = [size(page, kind) / 1000 for page in PAGES]
-        row = " ".join(f"{value:>9.0f}" for value in sizes)
-        limit = f"{BYTES[kind] / 1000:>7.0f}" if kind in BYTES else ""
-        lines.append(f"{kind:<10} {'received, kB':<16} {row} {sizes[0] / sizes[1]:>6.2f} {limit}")
+            values = medians(kind, value)
+            ratio = values[0] / values[PAGES.index(other)]
+            rows.append(Row(kind, label, values, ratio, ratio, limit))
+        sizes = medians(kind, lambda entry: sum(entry.received.values()) / 1000)
+        rows.append(Row(kind, "received, kB", sizes, sizes[0] / sizes[1], sizes[0], BYTES.get(kind)))
+    return rows
+
+
+def report(rows: list[Row], found: dict[tuple[str, str], list[Visit]]) -> str:
+    """Return the table, and how the console's bytes and time divide."""
+    lines = ["", f"{'visit':<10} {'':<16} {'console':>9} {'stock':>9} {'plain':>9} {'ratio':>6} {'target':>7}"]
+    lines += [str(row) for row in rows]
     lines += ["", "Bytes of the console, cold:"]
     for name, count in sorted(found["console", "cold"][-1].received.items(), key=lambda entry: -entry[1]):
         lines.append(f"  {count:>9} {name}")
@@ -312,12 +334,15 @@ def report(found: dict[tuple[str, str], list[Visit]]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Measure and print."""
+def main() -> int:
+    """Measure and print; a target that is missed is an error."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    print(report(asyncio.run(measure(parser.parse_args().rounds))))
+    found = asyncio.run(measure(parser.parse_args().rounds))
+    rows = compare(found)
+    print(report(rows, found))
+    return 1 if any(row.missed for row in rows) else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

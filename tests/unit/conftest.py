@@ -14,6 +14,7 @@ from backend.web import Serving, serving
 GROUPS = {
     name: f"{name}-{'0123456789abcdef'}" for name in ("pyodide", "pyscript", "page", "library", "console", "modules")
 }
+DOCUMENT = "document-0123456789abcdef"
 FILES = {
     "index.html": '<!doctype html><link href="/assets/page/console.css"><script config=""></script>',
     "server.py": "raise SystemExit",
@@ -32,6 +33,7 @@ FILES = {
     "build/assets/manifest.json": json.dumps(
         {
             "groups": GROUPS,
+            "document": DOCUMENT,
             # The hashes of `static` and `pyapp` above, as .ci/runtime/build.mjs makes them.
             "sources": {"page": "3f5a0d1d39c7c4a1", "console": "0"},
             "bytes": 1,

@@ -12,9 +12,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from backend.assets import Assets, _digest
+from backend.assets import Assets, _digest, choose_encoding
 from backend.web import Serving
-from tests.unit.conftest import GROUPS
+from tests.unit.conftest import DOCUMENT, GROUPS
 
 Start = Callable[..., Awaitable[Serving]]
 WASM = f"assets/{GROUPS['pyodide']}/pyodide.asm.wasm"
@@ -80,7 +80,8 @@ def test_what_is_newer_than_the_build_leaves_its_name_to_the_next_build(server_r
     live = groups(server_root)["page"]
     # As `group` of `.ci/runtime/build.mjs` names it: sorted, hashed, and not written if the folder is there already.
     files = sorted(file for file in style.parent.rglob("*.*") if file.suffix in (".css", ".mjs", ".svg"))
-    built = _digest({file.relative_to(style.parent).as_posix(): file.read_bytes() for file in files})
+    content = {file.relative_to(style.parent).as_posix(): file.read_bytes() for file in files}
+    built = _digest(content | {"compressed": b"brotli, gzip"})
     assert live != f"page-{built}"
 
 
@@ -93,21 +94,75 @@ def test_a_new_build_is_taken_without_a_restart(server_root: Path) -> None:
     assert "library-fedcba9876543210" in assets.document().body.decode()
 
 
+def test_the_page_is_made_once_for_what_it_is_made_of(server_root: Path) -> None:
+    assets = Assets(server_root)
+    first = assets.document()
+    assert assets.document() is first
+    for changed in ("index.html", "static/boot.mjs", "pyapp/main.py", "build/assets/manifest.json"):
+        before = assets.document()
+        with (server_root / changed).open("a") as file:
+            file.write(" ")
+        assert assets.document() is not before
+        assert assets.document() is assets.document()
+
+
+def test_the_page_is_sent_with_brotli_as_long_as_it_is_the_one_that_was_built(server_root: Path) -> None:
+    assets = Assets(server_root)
+    body = assets.document().body
+    assert set(assets.document().compressed) == {"gzip"}
+    prepared = server_root / "build/assets" / DOCUMENT
+    prepared.mkdir()
+    (prepared / "page").write_bytes(body)
+    (prepared / "page.brotli").write_bytes(b"brotli")
+    assert Assets(server_root).document().compressed["br"] == b"brotli"
+    (server_root / "index.html").write_text("<!doctype html>new")
+    assert set(Assets(server_root).document().compressed) == {"gzip"}
+
+
 def test_a_link_out_of_the_folder_is_not_followed(server_root: Path) -> None:
     (server_root / f"build/assets/{GROUPS['page']}/link.css").symlink_to("/etc/hostname")
     assert Assets(server_root).file(f"{GROUPS['page']}/link.css") is None
 
 
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [
+        ("", None),
+        ("gzip, deflate, br, zstd", "br"),
+        ("GZIP", "gzip"),
+        ("br;q=0, gzip", "gzip"),
+        ("br;q=0.0,gzip;q=0.000", None),
+        ("br;q=0.5, gzip;q=0.8", "gzip"),
+        ("gzip ; q=1.0 , br ;\tq=1", "br"),
+        ("br;q=0.5, identity", None),
+        ("br;q=0.5, identity;q=0.5", "br"),
+        ("*", "br"),
+        ("br;q=0, *;q=0.1", "gzip"),
+        ("*;q=0, gzip", "gzip"),
+        ("*;q=0", None),
+        ("abr, gzipped", None),
+        ("br;q=2, br;level=9, gzip;q", None),
+    ],
+)
+def test_which_encoding_is_chosen(accepted: str, encoding: str | None) -> None:
+    assert choose_encoding(accepted, ["br", "gzip"]) == encoding
+
+
+def test_only_what_is_there_is_chosen() -> None:
+    assert choose_encoding("br, gzip;q=0.5", ["gzip"]) == "gzip"
+    assert choose_encoding("br, gzip", []) is None
+
+
 async def test_the_page_is_asked_for_each_time_and_not_sent_again(start: Start, server_root: Path) -> None:
     server = await start()
     async with aiohttp.ClientSession(auto_decompress=False) as http:
-        for accepted in ("gzip, br", "identity"):
+        for accepted in ("gzip, br", "gzip;q=0"):
             headers = {"Accept-Encoding": accepted}
             async with http.get(server.address, headers=headers) as response:
                 tag, body = response.headers["ETag"], await response.read()
                 assert response.headers["Cache-Control"] == "no-cache"
                 assert response.headers["Vary"] == "Accept-Encoding"
-                assert (gzip.decompress(body) if accepted != "identity" else body).startswith(b"<!doctype html>")
+                assert (gzip.decompress(body) if accepted == "gzip, br" else body).startswith(b"<!doctype html>")
             async with http.get(server.address, headers=headers | {"If-None-Match": tag}) as response:
                 assert (response.status, response.headers["ETag"]) == (304, tag)
             async with http.head(server.address, headers=headers) as response:
@@ -119,14 +174,15 @@ async def test_the_page_is_asked_for_each_time_and_not_sent_again(start: Start, 
 
 
 @pytest.mark.parametrize(
-    ("accepted", "encoding"), [("gzip, deflate, br", "br"), ("gzip", "gzip"), ("identity", None), ("zstd", None)]
+    ("accepted", "encoding"),
+    [("gzip, deflate, br", "br"), ("gzip", "gzip"), ("identity", None), ("zstd", None), ("br;q=0, gzip;q=0", None)],
 )
 async def test_a_file_comes_compressed_as_the_browser_can_take_it(
     start: Start, server_root: Path, accepted: str, encoding: str | None
 ) -> None:
     wasm = server_root / "build" / WASM
-    wasm.with_name("pyodide.asm.wasm.br").write_bytes(b"brotli")
-    wasm.with_name("pyodide.asm.wasm.gz").write_bytes(b"gzip")
+    wasm.with_name("pyodide.asm.wasm.brotli").write_bytes(b"brotli")
+    wasm.with_name("pyodide.asm.wasm.gzip").write_bytes(b"gzip")
     expected = {"br": b"brotli", "gzip": b"gzip", None: b"wasm"}[encoding]
     server = await start()
     headers = {"Accept-Encoding": accepted}
