@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -43,8 +42,6 @@ def standby(lab: Lab) -> Iterator[ConsoleServer]:
 
 @pytest.fixture(scope="module")
 def stage(lab: Lab, server: ConsoleServer, playwright: Playwright) -> Iterator[RecoveryStage]:
-    if not shutil.which("chromium"):
-        pytest.fail("chromium is not installed: run 'make setup-test'")
     with RecoveryStage(lab, playwright.chromium, server) as stage:
         yield stage
 

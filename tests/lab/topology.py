@@ -666,7 +666,7 @@ def sweep() -> list[str]:
 
 
 def missing() -> list[str]:
-    """Say what this machine lacks to put up a lab: nothing, if the list is empty."""
+    """Say what this machine lacks to put up a lab and to play in it: nothing, if the list is empty."""
     lacks = [
         f"the program {program} (Debian: {package})"
         for program, package in (
@@ -677,6 +677,7 @@ def missing() -> list[str]:
             ("turnserver", "coturn"),
             ("tinyproxy", "tinyproxy-bin"),
             ("tayga", "tayga"),
+            ("chromium", "chromium"),
         )
         if not shutil.which(program)
     ]
