@@ -214,9 +214,12 @@ class Stage:
             self._places.remove(place)
 
 
+_SLOW = 1.05  # times the yardstick's: what is less is what two runs differ by
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ratio:
-    """Console beside yardstick: the medians of the cells of one class, in ms, and of the cells' own ratios."""
+    """Console beside yardstick: the medians of the cells of one class, in ms."""
 
     path: str
     cells: int
@@ -227,6 +230,11 @@ class Ratio:
     def ratio(self) -> float:
         """Above 1: the console is slower."""
         return self.console / self.yardstick
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether a run may not end well with it."""
+        return self.ratio > _SLOW
 
 
 def ratios(cells: Sequence[Cell]) -> list[Ratio]:

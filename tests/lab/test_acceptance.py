@@ -167,9 +167,7 @@ def test_the_yardstick_plays_the_same_cells(lab: Lab, config: File, stage: Stage
         cells = [*stage.play(Case(left=kinds.FULL_CONE, right=kinds.RESTRICTED), [served])]
         cells += stage.play(Case(left=kinds.SYMMETRIC, right=kinds.TLS_443_ONLY), [served])
     for cell in cells:
-        # How good its paths are is not the question.
-        assert cell.verdict is not Verdict.FAILED, report.timelines(cell)
-        assert cell.problems == []
+        assert cell.good, report.timelines(cell)
         assert cell.channel_ms
 
 
