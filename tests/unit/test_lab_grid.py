@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from typing import Any
+
 import pytest
 
 from tests.lab import kinds, report
 from tests.lab.cell import Cell, Story
 from tests.lab.expect import Leg, best
-from tests.lab.grid import Case, half, ratios, relays, specials, square
+from tests.lab.grid import Case, Stage, half, ratios, relays, specials, square
 from tests.lab.judge import Found, Verdict
 
 
@@ -58,6 +61,20 @@ def test_special_cases_have_names_of_their_own() -> None:
     assert "symmetric x symmetric, first TURN server dead" in names
     assert specials((kinds.PUBLIC,)) == [
         Case(left=kinds.PUBLIC, right=kinds.PUBLIC, relation=specials(kinds.ALL)[0].relation)
+    ]
+
+
+def test_the_two_pages_take_turns_in_going_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Stage, "_hosts", lambda _, case: contextlib.nullcontext(case))
+    monkeypatch.setattr(Stage, "_cell", lambda _, case, served, *__, **___: _cell(served, case.name, 90.0))
+    none: Any = None
+    servers: Any = ["console", "yardstick"]
+    stage = Stage(none, none, ms=0)
+    cases = half((kinds.PUBLIC, kinds.FULL_CONE))
+    assert [[cell.subject for cell in stage.play(case, servers)] for case in cases] == [
+        ["console", "yardstick"],
+        ["yardstick", "console"],
+        ["console", "yardstick"],
     ]
 
 
