@@ -1,4 +1,7 @@
-"""Each row of the recovery table once: nothing is lost, whatever happens to the network. How fast is for the bench."""
+"""Each row of the recovery table once: nothing is lost, and no timeout of the browser is waited for.
+
+How fast it is, is for the bench.
+"""
 
 from __future__ import annotations
 
