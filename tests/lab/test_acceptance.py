@@ -151,7 +151,7 @@ def test_the_best_path_is_found(play: Play, case: Case) -> None:
     play(case)
 
 
-def test_a_direct_connection_leaves_no_relay_behind(play: Play) -> None:
+def test_a_direct_connection_leaves_no_relay_behind_when_both_have_hung_up(play: Play) -> None:
     cell = play(Case(left=kinds.FULL_CONE, right=kinds.RESTRICTED))[2]
     assert cell.relays_left == 0
 
