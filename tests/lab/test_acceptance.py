@@ -156,10 +156,11 @@ def test_a_direct_connection_leaves_no_relay_behind_when_both_have_hung_up(play:
     assert cell.relays_left == 0
 
 
-def test_sctp_parameters_in_sdp_do_no_harm_where_the_other_end_does_not_know_them(play: Play) -> None:
-    _, _, cell = play(Case(left=kinds.FULL_CONE, right=kinds.RESTRICTED), snap=Snap.ONE)
+@pytest.mark.parametrize("snap", [Snap.ONE, Snap.BOTH], ids=lambda snap: snap.value)
+def test_sctp_parameters_in_sdp_do_no_harm_whether_the_other_end_knows_them_or_not(play: Play, snap: Snap) -> None:
+    _, _, cell = play(Case(left=kinds.FULL_CONE, right=kinds.RESTRICTED), snap=snap)
     assert cell.ends
-    assert [end.snap for end in cell.ends] == [True, False]
+    assert [end.snap for end in cell.ends] == [True, snap is Snap.BOTH]
 
 
 def test_the_yardstick_plays_the_same_cells(lab: Lab, config: File, stage: Stage) -> None:
