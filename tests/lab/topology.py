@@ -1,4 +1,7 @@
-"""An internet in network namespaces, from small values. The only file that runs `ip`, `nft`, `conntrack` and `sysctl`.
+"""An internet in network namespaces, from small values.
+
+The only file of the lab that changes anything by `ip`, `nft`, `conntrack` and `sysctl`. The tests ask the same programs
+what came of it: a check that went through this file would believe it.
 
 ::
 
