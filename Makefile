@@ -42,7 +42,7 @@ test: setup-test build  ## every test: lint, types, unit, browser, lab
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	.ci/isolated $(PY) -m pytest
+	.ci/tests $(PY)
 
 check: $(VENV)/.dev lint types unit  ## lint, types and unit tests: under a minute
 

@@ -98,8 +98,9 @@ class Cell:
 
     @property
     def good(self) -> bool:
-        """Whether a run may end well with it."""
-        return not self.problems and self.verdict is Verdict.OK
+        """Whether a run may end well with it. How good the yardstick's paths are is not the question."""
+        worst = (Verdict.WORSE,) if self.subject == "yardstick" else ()
+        return not self.problems and self.verdict in (Verdict.OK, *worst)
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it."""
@@ -269,8 +270,10 @@ def _words(data: dict[str, Any]) -> str:
 
 
 def _lies(story: Story) -> list[str]:
-    """Compare what the console says of its path, by its contract, with what `getStats` says."""
-    if not story.path or story.said.get("state") != "connected":
+    """Compare what the console says of itself and its path, by its contract, with what the browser says."""
+    if (state := story.said.get("state")) != "connected":
+        return [] if story.opened is None else [f"{story.host}: its channel was open, and the page said {state!r}"]
+    if not story.path:
         return []
     path = story.path
     truth = {

@@ -105,6 +105,7 @@ class Stage:
         self._fleet = Fleet(chromium, lab)
         self._places: list[Place] = []
         self._stack = contextlib.ExitStack()
+        self._cases = 0
         self._numbers = 0
         self._run = secrets.token_hex(3)
 
@@ -120,10 +121,11 @@ class Stage:
     def play(
         self, case: Case, servers: Sequence[Served], *, camera: bool = False, snap: Snap = Snap.OFF
     ) -> Iterator[Cell]:
-        """Measure a case with each subject in turn, the console first."""
+        """Measure a case with each subject. Who goes first changes with each case: the other finds warm caches."""
+        self._cases += 1
         camera = camera or case.camera
         with self._hosts(case) as hosts, self._dead_turn(case):
-            for served in servers:
+            for served in servers if self._cases % 2 else servers[::-1]:
                 yield self._cell(case, served, hosts, camera=camera, snap=snap)
 
     def _cell(self, case: Case, served: Served, hosts: tuple[Host, Host], *, camera: bool, snap: Snap) -> Cell:
@@ -214,9 +216,12 @@ class Stage:
             self._places.remove(place)
 
 
+_SLOW = 1.05  # times the yardstick's: what is less is what two runs differ by
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ratio:
-    """Console beside yardstick: the medians of the cells of one class, in ms, and of the cells' own ratios."""
+    """Console beside yardstick: the medians of the cells of one class, in ms."""
 
     path: str
     cells: int
@@ -227,6 +232,11 @@ class Ratio:
     def ratio(self) -> float:
         """Above 1: the console is slower."""
         return self.console / self.yardstick
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether a run may not end well with it."""
+        return self.ratio > _SLOW
 
 
 def ratios(cells: Sequence[Cell]) -> list[Ratio]:

@@ -137,15 +137,16 @@
       return true;
     }, patience),
 
-    // Until the page says of its path what getStats says of it, if it says anything. Both are kept, as they were at one
-    // moment. Asked seldom, for a browser answers with what it found up to 50 ms before, and the page is to find news.
+    // Until the page says that it is connected, and of its path what getStats says of it, if it says anything of one. Both
+    // are kept, as they were at one moment. Asked seldom, for a browser answers with what it found up to 50 ms before, and
+    // the page is to find news.
     told: (patience) => until(async () => {
       const one = current();
       one.path = await path(one.pc);
       one.said = { ...document.body.dataset };
       const { localCandidate, remoteCandidate, state } = one.said;
-      if (localCandidate === undefined || state !== "connected") return true;
-      return one.path?.local === localCandidate && one.path?.remote === remoteCandidate;
+      if (localCandidate === undefined) return true;
+      return state === "connected" && one.path?.local === localCandidate && one.path?.remote === remoteCandidate;
     }, patience, 200),
 
     async report() {

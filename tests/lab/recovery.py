@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING
 from playwright.sync_api import sync_playwright
 
 from tests.lab import recovery_report, recovery_rows, servers
+from tests.lab.command import add_arguments, say, why_not
 from tests.lab.delay import Delay
 from tests.lab.lab import Lab
 from tests.lab.recovery_server import STANDBY_PORT, ConsoleServer
 from tests.lab.recovery_stage import RecoveryStage, Run
-from tests.lab.topology import missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -36,9 +36,8 @@ _FALSE_ALARMS = [row.name for row in recovery_rows.false_alarms(0)]
 def main() -> int:
     """Measure; return 0 if all targets are met and nothing was lost."""
     options = _options()
-    if lacks := missing():
-        _say("No network lab here, missing: " + "; ".join(lacks))
-        return 2
+    if code := why_not(options):
+        return code
     begin = time.monotonic()
     rows = _EVENTS | {row.name: row for row in recovery_rows.false_alarms(options.healthy)}
     chosen = [rows[name] for name in options.rows]
@@ -60,11 +59,11 @@ def main() -> int:
                     run = stage.play(row, served, number=number)
                     runs.append(run)
                     clock = f"{time.monotonic() - begin:5.0f} s, load {os.getloadavg()[0]:.0f}"
-                    _say(f"[{clock}] {recovery_report.line(run)}")
+                    say(f"[{clock}] {recovery_report.line(run)}")
         results = recovery_report.results(chosen, runs)
         file = recovery_report.write(results, runs, options.json)
-        _say(recovery_report.table(results))
-        _say(f"{len(runs)} runs in {time.monotonic() - begin:.0f} s. All of it: {file}")
+        say(recovery_report.table(results))
+        say(f"{len(runs)} runs in {time.monotonic() - begin:.0f} s. All of it: {file}")
     return 0 if all(result.good for result in results) else 1
 
 
@@ -87,9 +86,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--yardstick-runs", type=int, default=2, metavar="N", help="of the hand-written page (default: %(default)s)"
     )
-    parser.add_argument(
-        "--delay", type=_delays, default=[0.0, 25.0], metavar="MS,MS", help="one way, at each site (default: 0,25)"
-    )
+    add_arguments(parser)
     parser.add_argument(
         "--rows",
         type=_rows,
@@ -106,20 +103,11 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _delays(text: str) -> list[float]:
-    return [float(ms) for ms in text.split(",")]
-
-
 def _rows(text: str) -> list[str]:
     names = text.split(",")
     if unknown := set(names) - {*_EVENTS, *_FALSE_ALARMS}:
         raise argparse.ArgumentTypeError(f"there is no row {', '.join(sorted(unknown))}")
     return names
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ class Result:
 
     @property
     def complaints(self) -> list[str]:
-        """What is wrong with it, apart from how long it took."""
+        """What is wrong with it, apart from how fast it was."""
         counted = Counter(complaint for run in self.runs for complaint in complaints(self.row, run))
         return [f"{what} ({times} of {len(self.runs)})" for what, times in counted.items()]
 
@@ -69,12 +69,14 @@ class Result:
 
 
 def complaints(row: Row, run: Run) -> list[str]:
-    """Say what is wrong with a run, apart from how long it took."""
+    """Say what is wrong with a run, apart from how fast it was: only a silence beyond the row's bound is wrong."""
     if run.failure:
         return [f"not measured: {run.failure.splitlines()[0]}"]
     found = []
     if not run.back:
         found.append("never came back")
+    elif run.gap > row.bound:
+        found.append(f"silent for more than {row.bound:g} s")
     for end in run.ends:
         found += [f"{what}" for what, count in (("lost", end.lost), ("doubled", end.doubled)) if count]
         if end.disordered:

@@ -105,6 +105,7 @@ class Row:
     places: tuple[str, str] = (HOME, FAR)
     targets: Mapping[float, Target] = field(default_factory=dict)  # by the delay, one way at each site, in ms
     most: float | None = None  # seconds of silence, for what is no statistics
+    bound: float = 5.0  # seconds of silence, generously: a longer one was ended by a timeout of the browser's
     standby: bool = False  # whether it is played to pages that keep a second path ready, and begins when they have one
     restarts: bool = True  # whether an ICE restart is needed for it; if not, none may happen
     problems: tuple[str, ...] = NOT_REACHED  # what the browser may say on its console
@@ -312,6 +313,7 @@ def events(*, away: float = 20.0) -> list[Row]:
             title=f"uplink gone for {away:.0f} s (counted after it is back)",
             act=_uplink_gone(away),
             targets=_targets((0.8, 1.5), (1.2, 2.0)),
+            bound=10.0,  # while it is away, each new attempt waits for longer
             seconds=away,
         ),
     ]

@@ -99,8 +99,21 @@ def timelines(cell: Cell) -> str:
     return "\n".join(lines)
 
 
-def text(cells: Sequence[Cell], chosen: Sequence[Kind]) -> str:
-    """Return the grids as text: who waits downwards, who comes across; then what is not as expected."""
+def objections(cells: Sequence[Cell], planned: int) -> list[str]:
+    """Say what keeps a run of so many planned cells from ending well: nothing, if the list is empty."""
+    found = [line(cell) for cell in cells if not cell.good]
+    if len(cells) < planned:
+        found.append(f"Only {len(cells)} of {planned} cells were played.")
+    return found + [
+        f"{ms:g} ms, {ratio.path}: the console takes {100 * (ratio.ratio - 1):.1f} % longer than the hand-written page."
+        for ms in delays(cells)
+        for ratio in ratios([cell for cell in cells if cell.ms == ms])
+        if ratio.is_slow
+    ]
+
+
+def text(cells: Sequence[Cell], chosen: Sequence[Kind], against: Sequence[str]) -> str:
+    """Return the grids as text: who waits downwards, who comes across; then what is to be said against the run."""
     parts = []
     for ms in delays(cells):
         for subject in sorted({cell.subject for cell in cells}):
@@ -121,8 +134,7 @@ def text(cells: Sequence[Cell], chosen: Sequence[Kind]) -> str:
         ]
     others = [cell for cell in cells if cell.is_special]
     parts += ["Special cases", *map(line, others)] if others else []
-    bad = [cell for cell in cells if cell.verdict is not Verdict.OK or cell.problems]
-    parts += ["Not as expected", *map(line, bad)] if bad else ["Everything as expected."]
+    parts += ["Not as expected", *against] if against else ["Everything as expected."]
     return "\n".join(parts)
 
 

@@ -41,8 +41,6 @@ def console(lab: Lab, config: File) -> Iterator[Served]:
 
 @pytest.fixture(scope="module")
 def stage(lab: Lab, playwright: Playwright) -> Iterator[Stage]:
-    if not shutil.which("chromium"):
-        pytest.fail("chromium is not installed: run 'make setup-test'")
     with Stage(lab, playwright.chromium, ms=0) as stage:
         yield stage
 
@@ -153,15 +151,16 @@ def test_the_best_path_is_found(play: Play, case: Case) -> None:
     play(case)
 
 
-def test_a_direct_connection_leaves_no_relay_behind(play: Play) -> None:
+def test_a_direct_connection_leaves_no_relay_behind_when_both_have_hung_up(play: Play) -> None:
     cell = play(Case(left=kinds.FULL_CONE, right=kinds.RESTRICTED))[2]
     assert cell.relays_left == 0
 
 
-def test_sctp_parameters_in_sdp_do_no_harm_where_the_other_end_does_not_know_them(play: Play) -> None:
-    _, _, cell = play(Case(left=kinds.FULL_CONE, right=kinds.RESTRICTED), snap=Snap.ONE)
+@pytest.mark.parametrize("snap", [Snap.ONE, Snap.BOTH], ids=lambda snap: snap.value)
+def test_sctp_parameters_in_sdp_do_no_harm_whether_the_other_end_knows_them_or_not(play: Play, snap: Snap) -> None:
+    _, _, cell = play(Case(left=kinds.FULL_CONE, right=kinds.RESTRICTED), snap=snap)
     assert cell.ends
-    assert [end.snap for end in cell.ends] == [True, False]
+    assert [end.snap for end in cell.ends] == [True, snap is Snap.BOTH]
 
 
 def test_the_yardstick_plays_the_same_cells(lab: Lab, config: File, stage: Stage) -> None:
@@ -169,9 +168,7 @@ def test_the_yardstick_plays_the_same_cells(lab: Lab, config: File, stage: Stage
         cells = [*stage.play(Case(left=kinds.FULL_CONE, right=kinds.RESTRICTED), [served])]
         cells += stage.play(Case(left=kinds.SYMMETRIC, right=kinds.TLS_443_ONLY), [served])
     for cell in cells:
-        # How good its paths are is not the question.
-        assert cell.verdict is not Verdict.FAILED, report.timelines(cell)
-        assert cell.problems == []
+        assert cell.good, report.timelines(cell)
         assert cell.channel_ms
 
 

@@ -77,6 +77,11 @@ def measured(lab: Lab, twins: dict[Kind, tuple[Place, Place]]) -> dict[Kind, Mea
         return dict(zip(kinds.ALL, pool.map(measure, kinds.ALL), strict=True))
 
 
+def test_the_lab_is_measured_before_anything_else_is_tested_in_it(request: pytest.FixtureRequest) -> None:
+    paths = [item.path for item in request.session.items if item.path.parent == request.path.parent]
+    assert paths == sorted(paths, key=lambda path: path != request.path)
+
+
 @every_kind
 def test_mapping_and_filtering_are_those_of_the_kind(
     twins: dict[Kind, tuple[Place, Place]], measured: dict[Kind, Measured], kind: Kind

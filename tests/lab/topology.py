@@ -1,4 +1,7 @@
-"""An internet in network namespaces, from small values. The only file that runs `ip`, `nft`, `conntrack` and `sysctl`.
+"""An internet in network namespaces, from small values.
+
+The only file of the lab that changes anything by `ip`, `nft`, `conntrack` and `sysctl`. The tests ask the same programs
+what came of it: a check that went through this file would believe it.
 
 ::
 
@@ -666,7 +669,7 @@ def sweep() -> list[str]:
 
 
 def missing() -> list[str]:
-    """Say what this machine lacks to put up a lab: nothing, if the list is empty."""
+    """Say what this machine lacks to put up a lab and to play in it: nothing, if the list is empty."""
     lacks = [
         f"the program {program} (Debian: {package})"
         for program, package in (
@@ -677,6 +680,7 @@ def missing() -> list[str]:
             ("turnserver", "coturn"),
             ("tinyproxy", "tinyproxy-bin"),
             ("tayga", "tayga"),
+            ("chromium", "chromium"),
         )
         if not shutil.which(program)
     ]

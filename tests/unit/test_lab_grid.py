@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from typing import Any
+
 import pytest
 
 from tests.lab import kinds, report
 from tests.lab.cell import Cell, Story
 from tests.lab.expect import Leg, best
-from tests.lab.grid import Case, half, ratios, relays, specials, square
+from tests.lab.grid import Case, Stage, half, ratios, relays, specials, square
 from tests.lab.judge import Found, Verdict
 
 
@@ -61,6 +64,20 @@ def test_special_cases_have_names_of_their_own() -> None:
     ]
 
 
+def test_the_two_pages_take_turns_in_going_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Stage, "_hosts", lambda _, case: contextlib.nullcontext(case))
+    monkeypatch.setattr(Stage, "_cell", lambda _, case, served, *__, **___: _cell(served, case.name, 90.0))
+    none: Any = None
+    servers: Any = ["console", "yardstick"]
+    stage = Stage(none, none, ms=0)
+    cases = half((kinds.PUBLIC, kinds.FULL_CONE))
+    assert [[cell.subject for cell in stage.play(case, servers)] for case in cases] == [
+        ["console", "yardstick"],
+        ["yardstick", "console"],
+        ["console", "yardstick"],
+    ]
+
+
 def test_times_are_compared_within_a_class_and_where_both_connected() -> None:
     cells = [
         _cell("console", "a", 110.0),
@@ -90,21 +107,52 @@ def test_relays_are_counted_by_class_and_subject_where_it_connected() -> None:
     assert (yardstick.subject, yardstick.made, yardstick.left) == ("yardstick", 8, 0)
 
 
+def test_a_run_in_which_all_is_as_expected_has_nothing_against_it() -> None:
+    cells = [_cell("console", "public x full-cone", 90.0), _cell("yardstick", "public x full-cone", 90.0)]
+    assert report.objections(cells, 2) == []
+    assert "Everything as expected." in report.text(cells, (kinds.PUBLIC, kinds.FULL_CONE), [])
+
+
 def test_the_text_says_what_is_not_as_expected() -> None:
-    chosen = (kinds.PUBLIC, kinds.FULL_CONE)
-    text = report.text([_cell("console", "public x full-cone", None)], chosen)
-    assert "failed console   25ms public x full-cone: expected direct, got none" in text
-    assert "Everything as expected." in report.text([_cell("console", "public x full-cone", 90.0)], chosen)
+    cells = [_cell("console", "public x full-cone", None)]
+    against = report.objections(cells, 1)
+    assert against == [report.line(cells[0])]
+    text = report.text(cells, (kinds.PUBLIC, kinds.FULL_CONE), against)
+    assert "Not as expected\nfailed console   25ms public x full-cone: expected direct, got none" in text
 
 
-def test_a_cell_is_good_if_it_is_as_expected_and_nobody_complained() -> None:
-    cell = _cell("console", "a", 90.0)
+def test_a_run_that_was_stopped_does_not_end_well() -> None:
+    assert report.objections([_cell("console", "a", 90.0)], 3) == ["Only 1 of 3 cells were played."]
+
+
+@pytest.mark.parametrize(
+    ("took", "against"),
+    [
+        (105.0, []),
+        (106.0, ["25 ms, relay: the console takes 6.0 % longer than the hand-written page."]),
+    ],
+)
+def test_a_console_that_is_slower_in_a_class_of_path_does_not_end_well(took: float, against: list[str]) -> None:
+    cells = [
+        _cell("console", "a", 50.0),
+        _cell("yardstick", "a", 100.0),
+        _cell("console", "b", took, path="relay"),
+        _cell("yardstick", "b", 100.0, path="relay"),
+    ]
+    assert report.objections(cells, 4) == against
+
+
+@pytest.mark.parametrize(("subject", "may_be_worse"), [("console", False), ("yardstick", True)])
+def test_a_cell_is_good_if_it_is_as_expected_and_nobody_complained(subject: str, *, may_be_worse: bool) -> None:
+    cell = _cell(subject, "a", 90.0)
     assert cell.good
+    cell.verdict = Verdict.WORSE
+    assert cell.good is may_be_worse
+    cell.verdict = Verdict.FAILED
+    assert not cell.good
+    cell.verdict = Verdict.OK
     cell.problems.append("console error")
     assert not cell.good
-    worse = _cell("console", "a", 90.0)
-    worse.verdict = Verdict.WORSE
-    assert not worse.good
 
 
 def test_only_offered_ways_to_a_relay_are_expected() -> None:

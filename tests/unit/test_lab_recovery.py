@@ -1,0 +1,166 @@
+"""What the recovery bench makes of what it saw: without a lab."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from tests.lab import recovery_rows
+from tests.lab.recovery_report import Result, complaints, percentile
+from tests.lab.recovery_rows import Row, Target
+from tests.lab.recovery_stage import Run, Seen, _longest_silence
+
+_ROW = Row(name="event", title="something happens", act=lambda _: None)
+_WELL = replace(_ROW, restarts=False)
+
+
+def _seen(*, silence: float = 0.5, **changes: Any) -> Seen:
+    given: dict[str, Any] = {
+        "arrivals": [],
+        "sent": 100,
+        "lost": 0,
+        "doubled": 0,
+        "disordered": 0,
+        "refused": 0,
+        "silent_from": 0.0,
+        "stall": 0.0,
+        "connections": 1,
+        "handshakes": 1,
+        "generation": 1,
+        "state": "connected",
+        "states": [],
+        "timeline": [],
+        "suspicions": ["silence"],
+        "attempts": ["restart"],
+        "outages": [],
+        "problems": [],
+    }
+    return Seen(host="rec-home-0", silence=silence, **given | changes)
+
+
+def _run(*ends: Seen, back: bool = True) -> Run:
+    return Run(row="event", subject="console", ms=0.0, number=0, back=back, ends=ends)
+
+
+@pytest.mark.parametrize(
+    ("values", "percent", "value"),
+    [
+        ([], 50, math.inf),
+        ([3.0], 50, 3.0),
+        ([3.0], 0, 3.0),
+        ([10.0, 1, 9, 2, 8, 3, 7, 4, 6, 5], 50, 5.0),
+        ([10.0, 1, 9, 2, 8, 3, 7, 4, 6, 5], 90, 9.0),
+        ([10.0, 1, 9, 2, 8, 3, 7, 4, 6, 5], 95, 10.0),
+        ([1.0, math.inf], 50, 1.0),
+        ([1.0, math.inf], 95, math.inf),
+    ],
+)
+def test_a_percentile_is_a_value_that_was_seen(values: list[float], percent: float, value: float) -> None:
+    assert percentile(values, percent) == value
+
+
+def test_nothing_is_wrong_with_a_session_that_restarted_and_lost_nothing() -> None:
+    assert complaints(_ROW, _run(_seen(), _seen())) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"lost": 2}, "lost"),
+        ({"doubled": 1}, "doubled"),
+        ({"disordered": 1}, "out of order"),
+        ({"connections": 2}, "2 connections"),
+        ({"handshakes": 2}, "2 DTLS handshakes"),
+        ({"standbys": 1}, "1 standbys"),
+        ({"state": "recovering"}, "recovering at the end"),
+        ({"generation": 0}, "generation 0"),
+        ({"problems": ["page error: TypeError"]}, "page error: TypeError"),
+        ({"silence": 5.1}, "silent for more than 5 s"),
+    ],
+)
+def test_what_is_wrong_with_an_end_is_said_once(changes: dict[str, Any], complaint: str) -> None:
+    end = _seen(**changes)
+    assert complaints(_ROW, _run(end, _seen())) == [complaint]
+    assert complaints(_ROW, _run(end, end)) == [complaint]
+
+
+def test_what_the_browser_says_of_a_server_out_of_reach_is_no_complaint() -> None:
+    end = _seen(problems=["console error: WebSocket connection to 'wss://server.lab/ws' failed: "])
+    assert complaints(_ROW, _run(end)) == []
+    assert complaints(replace(_ROW, problems=()), _run(end)) == end.problems
+
+
+def test_where_nothing_happens_nothing_may_be_suspected_or_restarted() -> None:
+    assert complaints(_WELL, _run(_seen(generation=0, suspicions=[]))) == []
+    assert complaints(_WELL, _run(_seen())) == ["generation 1", "suspected for silence"]
+
+
+def test_a_standby_is_missed_where_there_should_be_one() -> None:
+    row = replace(_ROW, standby=True)
+    assert complaints(row, _run(_seen(standbys=1))) == []
+    assert complaints(row, _run(_seen())) == ["0 standbys"]
+
+
+def test_a_run_that_was_not_measured_or_never_came_back_says_so() -> None:
+    failed = replace(_run(back=False), failure="Timeout 30000ms exceeded.\nCall log:")
+    assert complaints(_ROW, failed) == ["not measured: Timeout 30000ms exceeded."]
+    assert complaints(_ROW, _run(_seen(silence=45.0), back=False)) == ["never came back"]
+
+
+def test_every_row_has_a_bound_that_a_browsers_timeout_breaks() -> None:
+    rows = recovery_rows.events() + recovery_rows.false_alarms(8)
+    assert {row.name for row in rows if row.bound > 5} == {"uplink"}
+    # Chromium says `failed`, on which a plain page restarts, after some 15 s.
+    assert all(row.bound < 15 for row in rows)
+    assert all(row.bound > target.p95 for row in rows for target in row.targets.values())
+
+
+@pytest.mark.parametrize(
+    ("gaps", "is_fast"),
+    [
+        ([0.3, 0.5, 0.9], True),
+        ([0.3, 0.6, 0.9], False),
+        ([0.3, 0.5, 1.1], False),
+        ([], False),
+    ],
+)
+def test_a_row_is_fast_if_both_of_its_percentiles_are(gaps: list[float], *, is_fast: bool) -> None:
+    row = replace(_ROW, targets={0.0: Target(p50=0.5, p95=1.0)})
+    runs = [_run(_seen(silence=gap)) for gap in gaps]
+    assert Result(row=row, ms=0.0, runs=runs, beside=[]).is_fast is is_fast
+    assert Result(row=row, ms=10.0, runs=runs, beside=[]).is_fast  # nothing is asked of this delay
+
+
+def test_a_row_with_a_most_is_fast_if_that_is_not_exceeded() -> None:
+    row = replace(_ROW, most=0.3)
+    assert Result(row=row, ms=0.0, runs=[_run(_seen(silence=0.3))], beside=[]).is_fast
+    assert not Result(row=row, ms=0.0, runs=[_run(_seen(silence=0.4))], beside=[]).is_fast
+    assert not Result(row=row, ms=0.0, runs=[_run(_seen(silence=0.1), back=False)], beside=[]).is_fast
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "counted", "ended", "silence"),
+    [
+        # From the last message before the event, if that is not said otherwise.
+        ([-0.1, 0.7, 0.8], None, None, (0.8, -0.1)),
+        # What was silent before the event is not its doing.
+        ([-5.0, -0.1, 0.2], None, None, (0.3, -0.1)),
+        # The longest need not be the first.
+        ([-0.1, 0.1, 2.0, 2.1], None, None, (1.9, 0.1)),
+        # Counted from when the uplink is back: what came before that is no end of the silence, nor its begin.
+        ([-0.1, 3.0, 20.5, 20.6], 20.0, None, (0.5, 20.0)),
+        # Never again: until patience ended.
+        ([-0.1], None, 45.0, (45.1, -0.1)),
+        ([-0.1, 0.1], None, 45.0, (44.9, 0.1)),
+        ([], None, 45.0, (45.0, 0.0)),
+        # Nothing to be between.
+        ([], None, None, (0.0, 0.0)),
+    ],
+)
+def test_the_longest_silence_is_that_since_the_event(
+    arrivals: list[float], counted: float | None, ended: float | None, silence: tuple[float, float]
+) -> None:
+    assert _longest_silence(arrivals, counted, ended) == pytest.approx(silence)
