@@ -89,6 +89,8 @@ def complaints(row: Row, run: Run) -> list[str]:
             found.append(f"{end.standbys} standbys")
         if end.state != "connected":
             found.append(f"{end.state} at the end")
+        if row.path and end.path != row.path:
+            found.append(f"{end.path or 'no'} path at the end")
         if row.restarts != (end.generation > 0):
             found.append(f"generation {end.generation}")
         if not row.restarts and end.suspicions:

@@ -107,6 +107,7 @@ class Row:
     most: float | None = None  # seconds of silence, for what is no statistics
     bound: float = 5.0  # seconds of silence, generously: a longer one was ended by a timeout of the browser's
     standby: bool = False  # whether it is played to pages that keep a second path ready, and begins when they have one
+    path: str = ""  # data-path at both ends afterwards, if it must be this one
     restarts: bool = True  # whether an ICE restart is needed for it; if not, none may happen
     problems: tuple[str, ...] = NOT_REACHED  # what the browser may say on its console
     seconds: float = 0.0  # how long the event itself lasts
@@ -239,6 +240,14 @@ def events(*, away: float = 20.0) -> list[Row]:
             name="handover",
             title="Wi-Fi to LTE",
             act=_handover,
+            targets=_targets((0.45, 0.6), (1.0, 1.2)),
+        ),
+        Row(
+            name="direct-again",
+            title="Wi-Fi that needs a relay to LTE that does not",
+            act=_handover,
+            places=(HARD_HOME, FAR),
+            path="direct",
             targets=_targets((0.45, 0.6), (1.0, 1.2)),
         ),
         Row(name="renumber", title="public address changes, no browser event", act=_renumber, targets=silent),

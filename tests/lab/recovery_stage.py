@@ -69,6 +69,7 @@ class Seen:
     standbys: int = 0  # that were ready to take over when the event began
     generation: int  # data-ice-generation at the end
     state: str  # data-state at the end
+    path: str = ""  # data-path at the end
     states: list[tuple[float, str]]  # since the event
     timeline: list[tuple[float, str, str]]  # what the browser and the journal say, from a little before the event
     suspicions: list[str]  # the evidence of each
@@ -292,6 +293,7 @@ def _seen(
         handshakes=sum((event["what"], event["text"]) == ("dtls", "connected") for event in report["events"]),
         generation=int(report["said"].get("iceGeneration", 0)),
         state=report["state"],
+        path=report["said"].get("path", ""),
         states=[(round(at / 1000 - begun, 3), state) for at, state in pump["states"] if at / 1000 >= begun],
         timeline=sorted((event for event in timeline if event[0] > -_WARM), key=lambda event: event[0]),
         suspicions=[entry["data"]["evidence"] for entry in after if entry["event"] == "suspect"],

@@ -98,6 +98,12 @@ def test_where_nothing_happens_nothing_may_be_suspected_or_restarted() -> None:
     assert complaints(_WELL, _run(_seen())) == ["generation 1", "suspected for silence"]
 
 
+def test_a_row_may_ask_for_the_path_at_the_end() -> None:
+    row = replace(_ROW, path="direct")
+    assert complaints(row, _run(_seen(path="direct"))) == []
+    assert complaints(row, _run(_seen(path="relay"))) == ["relay path at the end"]
+
+
 def test_a_standby_is_missed_where_there_should_be_one() -> None:
     row = replace(_ROW, standby=True)
     assert complaints(row, _run(_seen(standbys=1))) == []
