@@ -142,7 +142,7 @@ async function build() {
   const manifestFile = path.join(ASSETS, "manifest.json");
   if (fs.existsSync(manifestFile)) {
     const manifest = JSON.parse(fs.readFileSync(manifestFile));
-    const complete = [...Object.values(manifest.groups), manifest.document].every((name) => fs.existsSync(path.join(ASSETS, name)));
+    const complete = [...Object.values(manifest.groups), manifest.document].every((name) => name && fs.existsSync(path.join(ASSETS, name)));
     if (manifest.inputs === inputs && complete) return console.log("The prepared runtime is up to date.");
   }
   console.log("Preparing the runtime (the first time takes a minute, most of it compressing)…");

@@ -53,6 +53,7 @@ _PREFIX = "icelab"
 _GATEWAY = "192.0.2.1"
 _GATEWAY6 = "fe80::1"
 _CARRIER_GATEWAY = "100.64.0.1"
+_FORWARDING, _FORWARDING_WITHIN = "3", 5.0  # a bridge port's state (linux/if_bridge.h), and seconds to come to it
 _MOST_SITES = 38  # as many LANs of public addresses are there
 NAT64_DEVICE = "nat64"  # where tayga sits
 NAT64_POOL = IPv4Network("10.64.0.0/16")  # behind the NAT64: never seen outside, translated once more
@@ -131,6 +132,7 @@ class Host:
     place: Place
     index: int
     interface: str = "eth0"
+    port: str = ""  # of the LAN's bridge, in the router
     ipv4: IPv4Address | None = None
     ipv6: IPv6Address | None = None
 
@@ -391,13 +393,13 @@ class Network:
         if not up:
             self._batch(host.node, [f"link set {host.interface} down"])
             return
-        self._batch(host.node, [f"link set {host.interface} up", *_host_addresses(host), *_host_routes(host)])
+        self._come_up(host)
 
     def readdress(self, host: Host) -> None:
         """Give a host another address on its LAN, as a DHCP server does that lost its memory; its link comes up."""
         host.ipv4, host.ipv6 = _free_addresses(host.place)
-        flush, up = f"addr flush dev {host.interface} scope global", f"link set {host.interface} up"
-        self._batch(host.node, [flush, up, *_host_addresses(host), *_host_routes(host)])
+        self._batch(host.node, [f"addr flush dev {host.interface} scope global"])
+        self._come_up(host)
 
     def move(self, host: Host, to: Place) -> None:
         """Move a host to another site's LAN by another interface, as from Wi-Fi to LTE: the old one goes away."""
@@ -562,7 +564,7 @@ class Network:
     def _plug_in(self, host: Host) -> None:
         """Connect a host to its place's LAN."""
         place = host.place
-        port = f"lan{secrets.token_hex(3)}"
+        port = host.port = f"lan{secrets.token_hex(3)}"
         self._batch(
             place.router,
             [
@@ -571,10 +573,20 @@ class Network:
             ],
         )
         host.ipv4, host.ipv6 = _free_addresses(place)
-        self._batch(
-            host.node,
-            [f"link set {host.interface} up", *_host_addresses(host), *_host_routes(host)],
-        )
+        self._come_up(host)
+
+    def _come_up(self, host: Host) -> None:
+        """Bring a host's link up, and give it its addresses when the link passes packets, as a DHCP server would.
+
+        Before, the bridge may drop the first packet: each seventh time, and its sender tries again after a second.
+        """
+        self._batch(host.node, [f"link set {host.interface} up"])
+        state = ["cat", f"/sys/class/net/{host.port}/brport/state"]
+        deadline = time.monotonic() + _FORWARDING_WITHIN
+        while self.run(host.place.router, state).strip() != _FORWARDING:
+            if time.monotonic() > deadline:
+                raise LabError(f"{host.node}: its link does not come up")
+        self._batch(host.node, [*_host_addresses(host), *_host_routes(host)])
 
     def _ports(self, host: Host) -> None:
         """Give hosts behind one translator different ports: then one that keeps ports never has to change one."""
