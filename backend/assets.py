@@ -15,7 +15,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -124,12 +124,13 @@ class Assets:
         return group
 
 
-def choose_encoding(accepted: str, offered: Iterable[str]) -> str | None:
-    """Return which of the encodings, the better first, an `Accept-Encoding` asks for, or None (RFC 9110, 12.5.3)."""
+def choose_encoding(accepted: str, offered: Container[str]) -> str | None:
+    """Return which of the encodings that we have an `Accept-Encoding` asks for, or None (RFC 9110, section 12.5.3)."""
     found = (_ACCEPTED.fullmatch(part.strip()) for part in accepted.lower().split(","))
     weights = {match[1]: float(match[2] or 1) for match in found if match}
     others = weights.get("*", 0.0)
-    best = max(offered, key=lambda encoding: weights.get(encoding, others), default="")
+    ours = [encoding for encoding in _COMPRESSED if encoding in offered]
+    best = max(ours, key=lambda encoding: weights.get(encoding, others), default="")
     weight = weights.get(best, others)
     return best if best and weight > 0 and weight >= weights.get("identity", 0) else None
 

@@ -145,7 +145,7 @@ def test_a_link_out_of_the_folder_is_not_followed(server_root: Path) -> None:
     ],
 )
 def test_which_encoding_is_chosen(accepted: str, encoding: str | None) -> None:
-    assert choose_encoding(accepted, ["br", "gzip"]) == encoding
+    assert choose_encoding(accepted, ["gzip", "br"]) == encoding
 
 
 def test_only_what_is_there_is_chosen() -> None:
