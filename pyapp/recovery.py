@@ -308,8 +308,8 @@ class Recovery:
         """
         if self.state != "suspect":
             return []
-        if self._resumed and self.pulse.silence(now) < self.pulse.patience():
-            # The old path works again, and the restart did not get through: it was not needed.
+        if self._is_heard and self.pulse.silence(now) < self.pulse.patience():
+            # The old path works again both ways, and the restart did not get through: it was not needed.
             self.pulse.paused(self._resumed_at - self.silent_since)
             return self._recovered(now)
         if self.attempts == 0 and self._attempted_at is None:

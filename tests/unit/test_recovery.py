@@ -213,6 +213,14 @@ class TestTheProof:
                 "Recovered",
             ]
 
+    def test_is_none_while_one_side_is_deaf_however_well_the_other_hears(self) -> None:
+        both = duo(0.025)
+        both.deaf = {"b"}
+        both.run(5.0)
+        for end in (both.a, both.b):
+            assert end.outcomes(Recovered) == []
+            assert len(end.attempts()) > 2
+
     def test_lets_messages_go_before_it_is_complete(self) -> None:
         both = duo()
         both.cut()
