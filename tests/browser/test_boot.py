@@ -1,6 +1,8 @@
 """How the page starts: nothing comes late, a missing module works all the same, and what is said when it cannot."""
 
+import json
 import re
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,44 @@ RUN = """async (code) => {
   return interpreter.runPython(code);
 }"""
 """Runs Python in the page, and returns what it is worth."""
+
+PROBE = """
+import _sre, sys
+
+compiled, prepared = [], []
+compile_pattern = _sre.compile
+
+def note_pattern(pattern, *rest):
+    caller = sys._getframe(1).f_code.co_filename
+    (prepared if caller.endswith("sitecustomize.py") else compiled).append(f"pattern {pattern}")
+    return compile_pattern(pattern, *rest)
+
+def note_source(event, given):
+    # Syntax trees and "<exec>" are Pyodide's own way to run what JavaScript hands over.
+    if event == "compile" and isinstance(given[0], bytes) and given[1] not in ("<exec>", "<unknown>"):
+        compiled.append(f"source {given[0].decode()}")
+
+sys.addaudithook(note_source)
+_sre.compile = note_pattern
+sys.path.remove("/first")
+del sys.modules["sitecustomize"]
+import sitecustomize
+"""
+"""Runs before the page's own `sitecustomize`, and notes what Python compiles, below whatever that replaces."""
+
+NOTICED = """
+import json, probe
+json.dumps({"compiled": probe.compiled, "prepared": len(probe.prepared)})
+"""
+
+NEVER_SEEN = """
+import collections, dataclasses, re
+collections.namedtuple("New", "new")
+re.compile("new")
+@dataclasses.dataclass
+class New:
+    new: int
+"""
 
 CLOSE_FIRST = """{
   const { WebSocket } = window;
@@ -81,6 +121,30 @@ def test_pyscripts_own_python_package_is_not_made(console: Console, open_page: O
     assert not [name for name in modules.split() if name.startswith("pyscript")]
 
 
+def test_what_the_build_has_compiled_is_not_compiled_again(console: Console, open_page: OpenPage) -> None:
+    """`.ci/runtime/sitecustomize.py` puts itself into private places: fails if a new Python compiles in another way."""
+    operator = open_page("about:blank", wait_for=None)
+
+    def watch(route: Route) -> None:
+        script = route.fetch().text()
+        files = {"sitecustomize.py": "import probe", "probe.py": PROBE}
+        write = "".join(f"FS.writeFile('/first/{name}', {json.dumps(text)});" for name, text in files.items())
+        script = script.replace("async fsInit(FS) {", f"async fsInit(FS) {{ FS.mkdirTree('/first'); {write}")
+        script = script.replace("indexURL:", "env: { PYTHONPATH: '/first' }, indexURL:")
+        route.fulfill(body=script, content_type="text/javascript")
+
+    operator.page.route("**/interpreter.mjs", watch)
+    operator.page.goto(console.address)
+    operator.expect_state("ready")
+    before = json.loads(operator.page.evaluate(RUN, NOTICED))
+    assert before["prepared"] > 10
+    # `re` compiles the empty pattern before anything could be put into it.
+    assert [it for it in before["compiled"] if it != "pattern "] == ["source import _pyodide_core"]
+    after = json.loads(operator.page.evaluate(RUN, NEVER_SEEN + NOTICED))
+    noticed = [it.split()[:2] for it in after["compiled"][len(before["compiled"]) :]]
+    assert noticed == [["source", "lambda"], ["pattern", "new"], ["source", "def"]], "the probe works"
+
+
 def test_the_second_visit_asks_only_for_the_page(console: Console, open_page: OpenPage) -> None:
     operator = open_page(console.address)
     operator.page.reload()
@@ -90,6 +154,13 @@ def test_the_second_visit_asks_only_for_the_page(console: Console, open_page: Op
     )
     assert len(sizes) > 8
     assert [name for name, size in sizes if size and "/assets/" in name] == []
+
+
+def test_the_page_comes_with_brotli(console: Console) -> None:
+    """The build compressed the very text that the server makes."""
+    request = urllib.request.Request(console.address, headers={"Accept-Encoding": "gzip, br"})  # noqa: S310 - ours
+    with urllib.request.urlopen(request) as answer:  # noqa: S310 - ours
+        assert answer.headers["Content-Encoding"] == "br"
 
 
 @pytest.mark.parametrize("part", ["pyodide.asm.wasm", "pyodide.asm.mjs", "library.zip", "console.marshal", "core.js"])
