@@ -3,6 +3,7 @@
 import json
 import re
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,12 @@ del sys.modules["sitecustomize"]
 import sitecustomize
 """
 """Runs before the page's own `sitecustomize`, and notes what Python compiles, below whatever that replaces."""
+
+HURRY = """{
+  const { setTimeout } = window;
+  window.setTimeout = (call, ms, ...rest) => setTimeout(call, ms > 10_000 ? 50 : ms, ...rest);
+}"""
+"""Has the page's patience end at once."""
 
 NOTICED = """
 import json, probe
@@ -163,12 +170,10 @@ def test_the_page_comes_with_brotli(console: Console) -> None:
         assert answer.headers["Content-Encoding"] == "br"
 
 
-@pytest.mark.parametrize("part", ["pyodide.asm.wasm", "pyodide.asm.mjs", "library.zip", "console.marshal", "core.js"])
-@pytest.mark.parametrize("how", ["missing", "blocked", "replaced"])
-def test_a_part_that_does_not_arrive_is_named(part: str, how: str, console: Console, open_page: OpenPage) -> None:
-    operator = open_page("about:blank", wait_for=None)
+def spoil(how: str) -> Callable[[Route], None]:
+    """Return what happens to the request for a part that does not arrive."""
 
-    def spoil(route: Route) -> None:
+    def handle(route: Route) -> None:
         if how == "missing":
             route.fulfill(status=404, body="gone")
         elif how == "blocked":
@@ -176,22 +181,73 @@ def test_a_part_that_does_not_arrive_is_named(part: str, how: str, console: Cons
         else:
             route.fulfill(status=200, content_type="text/html", body="<p>Please log in to the hotel's network</p>")
 
-    operator.page.route(f"**/{part}", spoil)
+    return handle
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        *("pyodide.asm.wasm", "pyodide.asm.mjs", "library.zip", "console.marshal", "core.js"),
+        *("interpreter.mjs", "pyodide.mjs"),
+    ],
+)
+@pytest.mark.parametrize("how", ["missing", "blocked", "replaced"])
+def test_a_part_that_does_not_arrive_is_named(part: str, how: str, console: Console, open_page: OpenPage) -> None:
+    operator = open_page("about:blank", wait_for=None)
+    operator.page.route(f"**/{part}", spoil(how))
     operator.page.goto(console.address)
     operator.expect_state("failed")
     expect(operator.page.locator("#headline")).to_have_text("The page could not load")
     expect(operator.page.locator("#detail")).to_contain_text("Reload")
     expect(operator.page.locator("#reload")).to_be_visible()
-    assert operator.page.locator("#cause").text_content()
+    expect(operator.page.locator("#cause")).to_contain_text(part)
     operator.take_problems(".")
 
 
-def test_a_browser_that_refuses_webassembly_is_told(console: Console, open_page: OpenPage) -> None:
+@pytest.mark.parametrize("how", ["missing", "blocked", "replaced", "silent"])
+def test_the_script_that_starts_the_page_is_named_if_it_does_not_arrive(
+    how: str, console: Console, open_page: OpenPage
+) -> None:
+    """The style sheet says so, after some seconds, which the test does not wait for."""
+    page = (operator := open_page("about:blank", wait_for=None)).page
+    held: list[Route] = []
+    hold = lambda route: held.append(route)  # noqa: E731, PLW0108 - it must be a function
+    page.route("**/boot.mjs", hold if how == "silent" else spoil(how))
+    page.goto(console.address, wait_until="commit")
+    finish = (
+        "document.getAnimations().filter(({ animationName }) => animationName === 'late')"
+        ".map((animation) => animation.finish()).length"
+    )
+    wait_until(lambda: page.evaluate(finish) == 1, "the style sheet counts the seconds")
+    expect(page.locator(".late").filter(visible=True)).to_have_text(re.compile(r"boot\.mjs.* Reload"))
+    for route in held:
+        route.abort()
+    operator.take_problems(".")
+
+
+def test_what_is_still_missing_is_named_when_nothing_arrives(console: Console, open_page: OpenPage) -> None:
     operator = open_page("about:blank", wait_for=None)
-    operator.page.add_init_script("WebAssembly.Module = function () { throw new Error('refused'); }")
-    operator.page.goto(console.address)
-    operator.expect_state("failed")
-    expect(operator.page.locator("#headline")).to_contain_text("WebAssembly")
+    operator.page.add_init_script(HURRY)
+    held: list[Route] = []
+    operator.page.route("**/pyodide.asm.wasm", lambda route: held.append(route))  # noqa: PLW0108 - it must be a function
+    operator.page.goto(console.address, wait_until="domcontentloaded")
+    expect(operator.page.locator("#detail")).to_have_text("Still waiting for pyodide.asm.wasm")
+    held[0].continue_()
+    operator.expect_state("ready")
+
+
+def test_a_browser_that_refuses_webassembly_is_told(
+    console: Console, open_page: OpenPage, playwright: Playwright
+) -> None:
+    """Chromium has none if its JavaScript may not be compiled; `--noexpose-wasm` takes nothing from it."""
+    chromium = playwright.chromium.launch(
+        executable_path=program("chromium"), args=[*CHROMIUM_ARGS, "--js-flags=--jitless"]
+    )
+    try:
+        operator = open_page(console.address, wait_for="failed", by=chromium)
+        expect(operator.page.locator("#headline")).to_have_text("This browser blocks WebAssembly")
+    finally:
+        chromium.close()
 
 
 def test_a_browser_that_refuses_webrtc_is_told(console: Console, open_page: OpenPage) -> None:
