@@ -15,9 +15,11 @@ const { interpreter, runtime } = JSON.parse(document.querySelector('script[type=
 const DOWNLOADED = 0.8;
 const PAINTED_BY = 1000; // ms
 const FRESH_FOR = 10_000; // ms
+const STALLED_AFTER = 20_000; // ms
 const isReady = () => performance.getEntriesByName("console-ready").length > 0;
 
 let settled = false; // ready, or failed for good
+body.dataset.boot = "loading"; // without it, the style sheet says after a while that this script has not arrived
 
 function showProgress(part, text) {
   byId("boot-progress").value = part;
@@ -117,12 +119,32 @@ addEventListener(
   whileLoading(({ violatedDirective, blockedURI }) => failedToLoad(`${violatedDirective} blocked ${blockedURI}`)),
 );
 
+// What must arrive before Python runs, and has not yet.
+const LARGE = [["pyodide", "pyodide.asm.wasm"], ["library", "library.zip"], ["console", "console.marshal"]];
+const awaited = new Set([...runtime.preload, ...LARGE].map(([group, file]) => `/assets/${runtime.groups[group]}/${file}`));
+
+/** Name what is still missing. The bytes of a file on its way are not seen, so it may only be slow: loading goes on. */
+function nameTheMissing() {
+  const names = [...awaited].map((path) => path.split("/").at(-1));
+  if (!settled && names.length) byId("detail").textContent = `Still waiting for ${names.join(", ")}`;
+}
+
+let patience = setTimeout(nameTheMissing, STALLED_AFTER);
+
+function hasArrived(path) {
+  awaited.delete(path);
+  clearTimeout(patience);
+  patience = setTimeout(nameTheMissing, STALLED_AFTER);
+}
+
 // What has arrived moves the bar. Pyodide waits forever for a part that came as an error, as the log-in page of a hotel's
 // network, or not at all.
 new PerformanceObserver((list, observer) => {
   if (settled) observer.disconnect();
   for (const { name, responseStatus, contentType, encodedBodySize } of list.getEntries()) {
-    if (settled || !new URL(name).pathname.startsWith("/assets/")) continue;
+    const path = new URL(name).pathname;
+    if (settled || !path.startsWith("/assets/")) continue;
+    hasArrived(path);
     const missing = responseStatus >= 400 || (responseStatus === 0 && encodedBodySize === 0);
     if (!missing && contentType !== "text/html") showDownload(encodedBodySize);
     else failedToLoad(`${name}: ${responseStatus ? `HTTP status ${responseStatus}, ${contentType || "no type"}` : "no answer"}`);

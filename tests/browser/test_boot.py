@@ -1,6 +1,9 @@
 """How the page starts: nothing comes late, a missing module works all the same, and what is said when it cannot."""
 
+import json
 import re
+import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,50 @@ RUN = """async (code) => {
   return interpreter.runPython(code);
 }"""
 """Runs Python in the page, and returns what it is worth."""
+
+PROBE = """
+import _sre, sys
+
+compiled, prepared = [], []
+compile_pattern = _sre.compile
+
+def note_pattern(pattern, *rest):
+    caller = sys._getframe(1).f_code.co_filename
+    (prepared if caller.endswith("sitecustomize.py") else compiled).append(f"pattern {pattern}")
+    return compile_pattern(pattern, *rest)
+
+def note_source(event, given):
+    # Syntax trees and "<exec>" are Pyodide's own way to run what JavaScript hands over.
+    if event == "compile" and isinstance(given[0], bytes) and given[1] not in ("<exec>", "<unknown>"):
+        compiled.append(f"source {given[0].decode()}")
+
+sys.addaudithook(note_source)
+_sre.compile = note_pattern
+sys.path.remove("/first")
+del sys.modules["sitecustomize"]
+import sitecustomize
+"""
+"""Runs before the page's own `sitecustomize`, and notes what Python compiles, below whatever that replaces."""
+
+HURRY = """{
+  const { setTimeout } = window;
+  window.setTimeout = (call, ms, ...rest) => setTimeout(call, ms > 10_000 ? 50 : ms, ...rest);
+}"""
+"""Has the page's patience end at once."""
+
+NOTICED = """
+import json, probe
+json.dumps({"compiled": probe.compiled, "prepared": len(probe.prepared)})
+"""
+
+NEVER_SEEN = """
+import collections, dataclasses, re
+collections.namedtuple("New", "new")
+re.compile("new")
+@dataclasses.dataclass
+class New:
+    new: int
+"""
 
 CLOSE_FIRST = """{
   const { WebSocket } = window;
@@ -81,6 +128,30 @@ def test_pyscripts_own_python_package_is_not_made(console: Console, open_page: O
     assert not [name for name in modules.split() if name.startswith("pyscript")]
 
 
+def test_what_the_build_has_compiled_is_not_compiled_again(console: Console, open_page: OpenPage) -> None:
+    """`.ci/runtime/sitecustomize.py` puts itself into private places: fails if a new Python compiles in another way."""
+    operator = open_page("about:blank", wait_for=None)
+
+    def watch(route: Route) -> None:
+        script = route.fetch().text()
+        files = {"sitecustomize.py": "import probe", "probe.py": PROBE}
+        write = "".join(f"FS.writeFile('/first/{name}', {json.dumps(text)});" for name, text in files.items())
+        script = script.replace("async fsInit(FS) {", f"async fsInit(FS) {{ FS.mkdirTree('/first'); {write}")
+        script = script.replace("indexURL:", "env: { PYTHONPATH: '/first' }, indexURL:")
+        route.fulfill(body=script, content_type="text/javascript")
+
+    operator.page.route("**/interpreter.mjs", watch)
+    operator.page.goto(console.address)
+    operator.expect_state("ready")
+    before = json.loads(operator.page.evaluate(RUN, NOTICED))
+    assert before["prepared"] > 10
+    # `re` compiles the empty pattern before anything could be put into it.
+    assert [it for it in before["compiled"] if it != "pattern "] == ["source import _pyodide_core"]
+    after = json.loads(operator.page.evaluate(RUN, NEVER_SEEN + NOTICED))
+    noticed = [it.split()[:2] for it in after["compiled"][len(before["compiled"]) :]]
+    assert noticed == [["source", "lambda"], ["pattern", "new"], ["source", "def"]], "the probe works"
+
+
 def test_the_second_visit_asks_only_for_the_page(console: Console, open_page: OpenPage) -> None:
     operator = open_page(console.address)
     operator.page.reload()
@@ -92,12 +163,17 @@ def test_the_second_visit_asks_only_for_the_page(console: Console, open_page: Op
     assert [name for name, size in sizes if size and "/assets/" in name] == []
 
 
-@pytest.mark.parametrize("part", ["pyodide.asm.wasm", "pyodide.asm.mjs", "library.zip", "console.marshal", "core.js"])
-@pytest.mark.parametrize("how", ["missing", "blocked", "replaced"])
-def test_a_part_that_does_not_arrive_is_named(part: str, how: str, console: Console, open_page: OpenPage) -> None:
-    operator = open_page("about:blank", wait_for=None)
+def test_the_page_comes_with_brotli(console: Console) -> None:
+    """The build compressed the very text that the server makes."""
+    request = urllib.request.Request(console.address, headers={"Accept-Encoding": "gzip, br"})  # noqa: S310 - ours
+    with urllib.request.urlopen(request) as answer:  # noqa: S310 - ours
+        assert answer.headers["Content-Encoding"] == "br"
 
-    def spoil(route: Route) -> None:
+
+def spoil(how: str) -> Callable[[Route], None]:
+    """Return what happens to the request for a part that does not arrive."""
+
+    def handle(route: Route) -> None:
         if how == "missing":
             route.fulfill(status=404, body="gone")
         elif how == "blocked":
@@ -105,22 +181,73 @@ def test_a_part_that_does_not_arrive_is_named(part: str, how: str, console: Cons
         else:
             route.fulfill(status=200, content_type="text/html", body="<p>Please log in to the hotel's network</p>")
 
-    operator.page.route(f"**/{part}", spoil)
+    return handle
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        *("pyodide.asm.wasm", "pyodide.asm.mjs", "library.zip", "console.marshal", "core.js"),
+        *("interpreter.mjs", "pyodide.mjs"),
+    ],
+)
+@pytest.mark.parametrize("how", ["missing", "blocked", "replaced"])
+def test_a_part_that_does_not_arrive_is_named(part: str, how: str, console: Console, open_page: OpenPage) -> None:
+    operator = open_page("about:blank", wait_for=None)
+    operator.page.route(f"**/{part}", spoil(how))
     operator.page.goto(console.address)
     operator.expect_state("failed")
     expect(operator.page.locator("#headline")).to_have_text("The page could not load")
     expect(operator.page.locator("#detail")).to_contain_text("Reload")
     expect(operator.page.locator("#reload")).to_be_visible()
-    assert operator.page.locator("#cause").text_content()
+    expect(operator.page.locator("#cause")).to_contain_text(part)
     operator.take_problems(".")
 
 
-def test_a_browser_that_refuses_webassembly_is_told(console: Console, open_page: OpenPage) -> None:
+@pytest.mark.parametrize("how", ["missing", "blocked", "replaced", "silent"])
+def test_the_script_that_starts_the_page_is_named_if_it_does_not_arrive(
+    how: str, console: Console, open_page: OpenPage
+) -> None:
+    """The style sheet says so, after some seconds, which the test does not wait for."""
+    page = (operator := open_page("about:blank", wait_for=None)).page
+    held: list[Route] = []
+    hold = lambda route: held.append(route)  # noqa: E731, PLW0108 - it must be a function
+    page.route("**/boot.mjs", hold if how == "silent" else spoil(how))
+    page.goto(console.address, wait_until="commit")
+    finish = (
+        "document.getAnimations().filter(({ animationName }) => animationName === 'late')"
+        ".map((animation) => animation.finish()).length"
+    )
+    wait_until(lambda: page.evaluate(finish) == 1, "the style sheet counts the seconds")
+    expect(page.locator(".late").filter(visible=True)).to_have_text(re.compile(r"boot\.mjs.* Reload"))
+    for route in held:
+        route.abort()
+    operator.take_problems(".")
+
+
+def test_what_is_still_missing_is_named_when_nothing_arrives(console: Console, open_page: OpenPage) -> None:
     operator = open_page("about:blank", wait_for=None)
-    operator.page.add_init_script("WebAssembly.Module = function () { throw new Error('refused'); }")
-    operator.page.goto(console.address)
-    operator.expect_state("failed")
-    expect(operator.page.locator("#headline")).to_contain_text("WebAssembly")
+    operator.page.add_init_script(HURRY)
+    held: list[Route] = []
+    operator.page.route("**/pyodide.asm.wasm", lambda route: held.append(route))  # noqa: PLW0108 - it must be a function
+    operator.page.goto(console.address, wait_until="domcontentloaded")
+    expect(operator.page.locator("#detail")).to_have_text("Still waiting for pyodide.asm.wasm")
+    held[0].continue_()
+    operator.expect_state("ready")
+
+
+def test_a_browser_that_refuses_webassembly_is_told(
+    console: Console, open_page: OpenPage, playwright: Playwright
+) -> None:
+    """Chromium has none if its JavaScript may not be compiled; `--noexpose-wasm` takes nothing from it."""
+    chromium = playwright.chromium.launch(
+        executable_path=program("chromium"), args=[*CHROMIUM_ARGS, "--js-flags=--jitless"]
+    )
+    try:
+        operator = open_page(console.address, wait_for="failed", by=chromium)
+        expect(operator.page.locator("#headline")).to_have_text("This browser blocks WebAssembly")
+    finally:
+        chromium.close()
 
 
 def test_a_browser_that_refuses_webrtc_is_told(console: Console, open_page: OpenPage) -> None:
