@@ -247,8 +247,9 @@ class Network:
         stdout: int | IO[str] | None = subprocess.DEVNULL,
     ) -> subprocess.Popen[str]:
         """Start a program in a node's namespace; it ends with the lab at the latest."""
+        # In a group of its own: Ctrl-C goes to all of the terminal's, and what runs here is ended by the lab, in order.
         process = subprocess.Popen(
-            self.command(node, argv), stdin=stdin, stdout=stdout, stderr=subprocess.STDOUT, text=True
+            self.command(node, argv), stdin=stdin, stdout=stdout, stderr=subprocess.STDOUT, text=True, process_group=0
         )
         self._processes.append(process)
         return process
