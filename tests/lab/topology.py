@@ -53,7 +53,6 @@ _PREFIX = "icelab"
 _GATEWAY = "192.0.2.1"
 _GATEWAY6 = "fe80::1"
 _CARRIER_GATEWAY = "100.64.0.1"
-_FORWARDING, _FORWARDING_WITHIN = "3", 5.0  # a bridge port's state (linux/if_bridge.h), and seconds to come to it
 _MOST_SITES = 38  # as many LANs of public addresses are there
 NAT64_DEVICE = "nat64"  # where tayga sits
 NAT64_POOL = IPv4Network("10.64.0.0/16")  # behind the NAT64: never seen outside, translated once more
@@ -88,6 +87,13 @@ NAMES: Mapping[str, str] = {node: f"{node}.lab" for node in PUBLIC_ADDRESSES}
 # Each program gets a table of names of its own, and where it runs a resolver (`names.py`) it asks that one. `ip netns
 # exec` has already made it a mount namespace, so this is seen by that program alone.
 _WITH_NAMES = 'mount --bind "$0" /etc/hosts && mount --bind "$1" /etc/resolv.conf && shift && exec "$@"'
+
+# In one process, lest a browser sees the link long before the addresses. 3 is BR_STATE_FORWARDING (linux/if_bridge.h).
+_WHEN_FORWARDING = (
+    'ip -n "$0" link set "$1" up && '
+    'until read -r state <"$2" && [ "$state" = 3 ]; do :; done && '
+    'exec ip -n "$0" -batch -'
+)
 
 
 class LabError(Exception):
@@ -581,13 +587,13 @@ class Network:
 
         Before, the bridge may drop the first packet: each seventh time, and its sender tries again after a second.
         """
-        self._batch(host.node, [f"link set {host.interface} up"])
-        state = ["cat", f"/sys/class/net/{host.port}/brport/state"]
-        deadline = time.monotonic() + _FORWARDING_WITHIN
-        while self.run(host.place.router, state).strip() != _FORWARDING:
-            if time.monotonic() > deadline:
-                raise LabError(f"{host.node}: its link does not come up")
-        self._batch(host.node, [*_host_addresses(host), *_host_routes(host)])
+        router = ["ip", "netns", "exec", self.namespace(host.place.router)]
+        state = f"/sys/class/net/{host.port}/brport/state"
+        _run(
+            [*router, "sh", "-c", _WHEN_FORWARDING, self.namespace(host.node), host.interface, state],
+            stdin="".join(f"{line}\n" for line in (*_host_addresses(host), *_host_routes(host))),
+            timeout=5,
+        )
 
     def _ports(self, host: Host) -> None:
         """Give hosts behind one translator different ports: then one that keeps ports never has to change one."""
