@@ -626,11 +626,8 @@ class Connection:
         tried = note("=", "attempt", f"attempt {number}: {rung}", rung=rung, number=number)
         self.negotiation.gathers_relays = True
         self._credentials_wait = False
-        if self.relays.have_expired(self._now):
-            self._tried_with_expired = True
-            fresh: list[Output] = [SparesWanted()]
-        else:
-            fresh = []
+        self._tried_with_expired = self.relays.have_expired(self._now)
+        fresh = [SparesWanted()] if self._tried_with_expired else []
         configuration = self.relays.ranked
         match rung:
             case "new-connection":

@@ -386,7 +386,8 @@ class Session:
                     is_the_same = self.conversation.is_with(peer)
                     if self.connection is not None and not self.connection.established:
                         self.connection.replaces = is_the_same
-                        self._restarts_before *= is_the_same
+                        if not is_the_same:
+                            self._restarts_before = 0
                     self.conversation.with_partner(peer)
                     result += self._stream_journal()
                 case PeerGone():
