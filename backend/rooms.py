@@ -9,15 +9,11 @@ A place has a role that stays with it: the first is impolite, the second polite 
 A session exists as long as one of its places is not free.
 """
 
-from collections import deque
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from backend.limits import Limits
 from pyapp.messages import Error, Join, PeerJoined, PeerLeft, Relay, Relayed, ServerMessage, Welcome
-
-MOST_PASSED = 32
-"""Frames that are sent again on a newer socket: an offer with its candidates, and more."""
 
 Socket: TypeAlias = int
 """Whatever number the shell gave the socket."""
@@ -53,8 +49,6 @@ class Place:
     socket: Socket | None = None
     expires: float | None = None
     kept: list[tuple[Relayed, int]] = field(default_factory=list)
-    passed: deque[Relayed] = field(default_factory=lambda: deque(maxlen=MOST_PASSED))
-    """What was sent here and is not known to have come: a socket dies with its network, and nobody is told."""
 
     @property
     def is_free(self) -> bool:
@@ -67,7 +61,6 @@ class Place:
         self.socket = self.expires = None
         self.latest = 0
         self.kept.clear()
-        self.passed.clear()
 
 
 @dataclass(slots=True)
@@ -139,10 +132,7 @@ class Rooms:
         if relay.to not in ("", other.participant):
             return []  # meant for somebody who is gone: nobody else may get it
         relayed = Relayed(place.participant, relay.number, relay.ack, relay.body, relay.epoch, relay.peer_epoch)
-        while place.passed and place.passed[0].number <= relay.ack:
-            place.passed.popleft()
         if other.socket is not None:
-            other.passed.append(relayed)
             return [Send(other.socket, relayed)]
         if len(other.kept) >= self.limits.kept_frames:
             rule = f"At most {self.limits.kept_frames} frames are kept for who is not there."
@@ -195,10 +185,7 @@ class Rooms:
         place.socket, place.expires, place.latest = socket, None, join.socket
         self._joined[socket] = (room, place)
         outputs: list[Output] = [Send(socket, Welcome(place.polite, other.participant, self.server, self.hold))]
-        kept = [relayed for relayed, _ in place.kept]
-        # On the last socket it may have been lost: what comes twice is known by its number.
-        outputs += [Send(socket, relayed) for relayed in (*place.passed, *kept)]
-        place.passed.extend(kept)
+        outputs += [Send(socket, relayed) for relayed, _ in place.kept]
         place.kept.clear()
         if other.socket is not None:
             outputs.append(Send(other.socket, PeerJoined(place.participant)))
@@ -222,8 +209,7 @@ class Rooms:
     def _free(self, room: Room, place: Place, *, lost: bool = False) -> list[Output]:
         participant, other = place.participant, room.other(place)
         place.free()
-        for theirs in (other.kept, other.passed):
-            theirs.clear()  # it came from who is gone now: an offer of a ghost
+        other.kept.clear()  # it came from who is gone now: an offer of a ghost
         if other.is_free:
             del self._rooms[room.name]
         return [Send(other.socket, PeerLeft(participant, lost))] if other.socket is not None else []
