@@ -1,5 +1,6 @@
 """The presenter: what the page shows, as plain strings and levels. `browser/page.py` puts a `View` on the screen."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -68,7 +69,10 @@ class View:
     local_video: bool = False
     remote_video: bool = False
     remote_audio: bool = False
-    messages: tuple[Message, ...] = ()
+    messages: Sequence[Message] = ()
+    """The conversation itself, not a copy of it: it may be long, and there is a view after each event."""
+    delivered_count: int = 0
+    """Of one's own messages."""
     message_problem: str = ""
     """Why the last message was not taken, or empty."""
     log: tuple[LogLine, ...] = ()
@@ -109,6 +113,7 @@ def present(session: Session) -> View:
         remote_video=session.conversation.shared.video,
         remote_audio=session.conversation.shared.audio,
         messages=session.conversation.messages,
+        delivered_count=session.conversation.delivered_count,
         message_problem=session.message_problem,
         log=session.journal.lines,
     )

@@ -68,8 +68,10 @@ class _Thread:
 class Conversation:
     """Messages in the order in which this side sent and received them. Times are seconds."""
 
-    messages: tuple[Message, ...] = ()
-    """Another tuple whenever one is new or changed, so that who shows them sees at once whether there is anything."""
+    messages: list[Message] = field(default_factory=list)
+    """It only grows, and one of ours is replaced once, when it is delivered: who shows it need not read all of it."""
+    delivered_count: int = 0
+    """Of ours."""
     shared: MediaShared = NOTHING_SHARED
     """What the other side shares."""
     aside_at: float = -math.inf
@@ -239,15 +241,15 @@ class Conversation:
 
     def _add(self, text: str, *, mine: bool) -> int:
         self._counts[mine] += 1
-        self.messages = (*self.messages, Message(self._counts[mine], mine, text))
+        self.messages.append(Message(self._counts[mine], mine, text))
         return len(self.messages) - 1
 
     def _delivered(self, place: int) -> None:
         message = self.messages[place]
         if message.delivered:
             return  # by another partner before this one: it is kept for both
-        message = replace(message, delivered=True)
-        self.messages = (*self.messages[:place], message, *self.messages[place + 1 :])
+        self.messages[place] = replace(message, delivered=True)
+        self.delivered_count += 1
 
     def _channels(self, now: float) -> tuple[ChannelLabel, ...]:
         """Return the channels that carry frames now."""

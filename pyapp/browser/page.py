@@ -7,12 +7,10 @@ style sheet.
 
 import asyncio
 import contextlib
-import operator
 import os
 import re
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from itertools import compress
 from typing import Any
 
 from js import (
@@ -44,6 +42,10 @@ from pyapp.events import (
 )
 
 MAX_LOG_LINES = 500
+SHOWN_MESSAGES = 200
+"""The newest, which each message lays out anew. The earlier ones stay in the document, and are a button away."""
+NEAR_THE_END = 8.0
+"""CSS pixels from the newest message, within which the person reads the newest."""
 _TAB_KEY = "ice-console-tab"
 COPIED_FOR = 2.0
 """Seconds for which a copy button says how it went."""
@@ -87,8 +89,13 @@ class Page:
         self._elements: dict[str, Any] = {"body": document.body, "document": document}
         self._written: dict[tuple[str, str], str | bool] = {}
         self._facts: tuple[str, ...] = ()
-        self._bubble_count = 0
-        self._unsettled: dict[int, Any] = {}
+        self._bubbles: list[Any] = []
+        """Of the conversation, in its order."""
+        self._undelivered: set[int] = set()
+        """Places in the conversation of one's own messages that are not delivered."""
+        self._earlier = 0
+        """How many bubbles are not shown."""
+        self._reads_newest = True
         self._newest_log_line = 0
         self._problem_read = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -169,8 +176,8 @@ class Page:
             self._show_facts(view.facts)
         if view.media != before.media:
             self._show_media(view.media)
-        if view.messages is not before.messages:
-            self._show_messages(before.messages, view.messages)
+        if len(view.messages) > len(self._bubbles) or view.delivered_count != before.delivered_count:
+            self._show_messages(view.messages)
         if view.log is not before.log:
             self._show_log(view.log)
         if controls_changed:
@@ -202,6 +209,8 @@ class Page:
         on("message-form", "submit", lambda _: self._submit_message())
         on("message", "keydown", self._message_key)
         on("message", "input", lambda _: self._fit_message())
+        on("thread", "scroll", lambda _: self._thread_scrolled())
+        on("earlier", "click", lambda _: self._show_earlier())
         on("copy-diagnostics", "click", lambda _: self._copy("copy-diagnostics", self._diagnostics()))
         on("play", "click", lambda _: self._run("play", self._play()))
         self._listeners.add(window, "pagehide", lambda _: self._emit(PageClosing()))
@@ -231,7 +240,7 @@ class Page:
         field.focus()
         if not self._view.message_problem:  # what was refused stays, to be changed
             field.value = ""
-            self._fit_message()
+            field.style.height = ""
 
     def _message_key(self, event: Any) -> None:
         """Enter sends; with Shift, or while an input method composes, it is an ordinary key."""
@@ -334,38 +343,61 @@ class Page:
             if control:
                 self._write(f"{kind}-label", "textContent", control.label)
 
-    def _show_messages(self, before: Sequence[Message], messages: Sequence[Message]) -> None:
+    def _show_messages(self, messages: Sequence[Message]) -> None:
         """Show what is new: the conversation of a page load only grows."""
-        self._settle(before, messages)
-        if new := messages[len(before) :]:
-            self._append_messages(new)
+        for place in [place for place in self._undelivered if messages[place].delivered]:
+            self._show_message_status(place, is_delivered=True)
+        if new := messages[len(self._bubbles) :]:
+            for message in new:
+                self._append_message(message)
+            if new[-1].mine:
+                self._go_to_newest()
+            self._hide_earlier()
 
-    def _settle(self, before: Sequence[Message], messages: Sequence[Message]) -> None:
-        """Say of one's own messages how far they got, of those that changed: many may wait, and each is an event."""
-        for line in compress(messages, map(operator.is_not, messages, before)):
-            self._show_message_status(self._unsettled[line.number], line)
+    def _append_message(self, message: Message) -> None:
+        place = len(self._bubbles)
+        bubble = document.createElement("li")
+        bubble.textContent = message.text
+        bubble.style.order = str(place)
+        self._bubbles.append(bubble)
+        if message.mine:
+            bubble.append(document.createElement("span"))
+            self._show_message_status(place, is_delivered=message.delivered)
+        self._element("sent" if message.mine else "messages").append(bubble)
+        self._write("thread-empty", "hidden", True)
 
-    def _append_messages(self, lines: Sequence[Message]) -> None:
-        for line in lines:
-            bubble = document.createElement("li")
-            bubble.textContent = line.text
-            bubble.style.order = str(self._bubble_count)
-            self._bubble_count += 1
-            if line.mine:
-                bubble.append(document.createElement("span"))
-                self._show_message_status(bubble, line)
-            self._element("sent" if line.mine else "messages").append(bubble)
-        if lines[-1].mine:
-            self._element("thread").scrollTop = 0  # the newest: the list is laid out from its end
-
-    def _show_message_status(self, bubble: Any, line: Message) -> None:
-        status = "delivered" if line.delivered else "sending"
+    def _show_message_status(self, place: int, *, is_delivered: bool) -> None:
+        status = "delivered" if is_delivered else "sending"
+        bubble = self._bubbles[place]
         bubble.setAttribute("data-status", status)
         bubble.lastChild.textContent = _MESSAGE_STATUS[status]
-        if line.delivered:
-            self._unsettled.pop(line.number, None)
-        else:
-            self._unsettled[line.number] = bubble
+        (self._undelivered.discard if is_delivered else self._undelivered.add)(place)
+
+    def _thread_scrolled(self) -> None:
+        # The thread is laid out from its end: there it is 0, and above it is less.
+        self._reads_newest = self._element("thread").scrollTop > -NEAR_THE_END
+
+    def _go_to_newest(self) -> None:
+        if not self._reads_newest:
+            self._element("thread").scrollTop = 0
+            self._reads_newest = True
+
+    def _hide_earlier(self) -> None:
+        """Show only the newest messages, unless the person reads earlier ones now."""
+        if self._reads_newest:
+            self._show_from(max(len(self._bubbles) - SHOWN_MESSAGES, self._earlier))
+
+    def _show_earlier(self) -> None:
+        self._reads_newest = False  # and not before the person has gone back there
+        self._show_from(max(self._earlier - SHOWN_MESSAGES, 0))
+        if not self._earlier:
+            self._element("thread").focus()  # the button, which had it, is gone
+
+    def _show_from(self, first: int) -> None:
+        for place in range(*sorted((first, self._earlier))):
+            self._bubbles[place].hidden = place < first
+        self._earlier = first
+        self._write("earlier", "hidden", not first)
 
     def _show_log(self, log: Sequence[LogLine]) -> None:
         if not log or log[0].number < self._newest_log_line:

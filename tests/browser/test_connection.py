@@ -32,6 +32,48 @@ def test_messages_arrive_in_order_and_are_shown_as_delivered(console: Console, o
     expect(first.page.get_by_text("Sending…")).to_have_count(0)
 
 
+SAY = """(texts) => {
+  const field = document.querySelector("#message");
+  for (const text of texts) { field.value = text; field.form.requestSubmit(); }
+}"""
+IS_IN_VIEW = """(bubble) => {
+  const [{ top, bottom }, thread] = [bubble, document.querySelector("#thread")].map((it) => it.getBoundingClientRect());
+  return bubble.checkVisibility() && top >= thread.top && bottom <= thread.bottom;
+}"""
+
+
+def test_of_a_long_conversation_the_newest_is_shown_and_the_rest_is_a_button_away(
+    console: Console, open_page: OpenPage
+) -> None:
+    first, second = pair(console, open_page, session="long")
+    theirs, ours = [f"theirs {number}" for number in range(230)], [f"ours {number}" for number in range(30)]
+    first.page.evaluate(SAY, theirs)
+    second.expect_received(theirs)
+    second.page.evaluate(SAY, ours)
+    first.expect_received(ours)
+    page = second.page
+    expect(page.locator("#sent > [data-status=delivered]")).to_have_count(30)
+    earlier = page.get_by_role("button", name="Show earlier messages")
+    shown = page.locator("#messages > :visible, #sent > :visible")
+    expect(shown).to_have_count(200)
+    expect(page.locator("#messages > :visible").first).to_have_text("theirs 60")
+    assert page.locator("#sent > *").last.evaluate(IS_IN_VIEW)
+    # With the keyboard, and read while more comes.
+    earlier.press("Enter")
+    expect(shown).to_have_count(260)
+    expect(earlier).to_be_hidden()
+    expect(page.locator("#thread")).to_be_focused()
+    page.locator("#messages > *").first.scroll_into_view_if_needed()
+    first.send("one more")
+    second.expect_received([*theirs, "one more"])
+    expect(shown).to_have_count(261)
+    assert page.locator("#messages > *").first.evaluate(IS_IN_VIEW)
+    # Who writes is at the end again.
+    second.send("and the last")
+    expect(shown).to_have_count(200)
+    assert page.locator("#sent > *").last.evaluate(IS_IN_VIEW)
+
+
 BUFFER = """
 const { send } = RTCDataChannel.prototype, { createDataChannel } = RTCPeerConnection.prototype;
 window.mostBuffered = window.drained = 0;

@@ -238,11 +238,13 @@ class TestTheConversation:
         core = connected()
         core.do(events.MessageSubmitted("one"), events.ChannelReceived("messages", encode_frame(Frame(1, "hi", 1))))
         core.do(events.MessageSubmitted("two"))
-        assert present(core.session).messages == (
+        view = present(core.session)
+        assert view.messages == [
             Message(1, mine=True, text="one", delivered=True),
             Message(1, mine=False, text="hi"),
             Message(2, mine=True, text="two"),
-        )
+        ]
+        assert view.delivered_count == 1
 
     def test_is_still_there_after_hanging_up(self) -> None:
         core = connected()
