@@ -238,7 +238,7 @@ class Rendezvous:
         self._is_early = bool(self.peer)
         self.sockets += 1
         join = Join(self.session, self.participant, self.key, self.invitation, self.polite, self.sockets)
-        # The welcome to an older socket may have ended the deadline that this one had.
+        # That of the opening goes on. What was opened in advance has none yet.
         deadline = commands.StartTimer(OPENING, self._patience, only_if_idle=True)
         # What was on its way on the old socket may be lost. A restart offer does not wait for the welcome: the server
         # takes the join first.
@@ -344,11 +344,9 @@ class Rendezvous:
         alone = not message.peer and not self.peer
         self.was_first = self.was_first or alone
         is_same_server, self._server = bool(message.server) and message.server == self._server, message.server
-        outputs: list[Output] = [
-            commands.CancelTimer(OPENING),
-            commands.StartTimer(PING, PING_EVERY),
-            Joined(message.polite, alone),
-        ]
+        outputs: list[Output] = [commands.StartTimer(PING, PING_EVERY), Joined(message.polite, alone)]
+        if not self.is_opening:  # a newer socket keeps its deadline
+            outputs.insert(0, commands.CancelTimer(OPENING))
         if not self._is_early or message.peer != self.peer:
             # A restarted server has passed nothing on to who has not joined it yet.
             self._delivery.path_changed()

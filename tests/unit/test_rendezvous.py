@@ -393,7 +393,7 @@ class TestANewSocketBesideTheOld:
         place.open()
         place.opened(0.0)
         place.open()
-        assert commands.CancelTimer(OPENING) in place.received(Welcome(polite=False, peer=B), 1.0)
+        assert commands.CancelTimer(OPENING) not in place.received(Welcome(polite=False, peer=B), 1.0)
         (deadline,) = (output for output in place.opened(2.0) if isinstance(output, commands.StartTimer))
         assert (deadline.name, deadline.only_if_idle) == (OPENING, True)
 
