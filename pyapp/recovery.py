@@ -4,6 +4,7 @@
     healthy  --silence, a change of the network, bad news-->       suspect: a new socket, an ICE restart, messages held
     suspect  --a beat arrives-->                                   suspect, messages go on
     suspect  --and the selected pair is of the new generation-->   healthy
+    suspect  --and that pair falls silent before-->                suspect, from the first rung
     suspect  --an attempt's deadline passes-->                     suspect, the next rung of the ladder
 
 An attempt counts only while the server can be reached: without it an offer would reach nobody, and climbing the ladder
@@ -142,6 +143,8 @@ class Recovery:
     """Whether something was heard since the suspicion."""
     _is_heard: bool = False
     """Whether something that was said since then came back."""
+    _came_up: bool = False
+    """Whether something was heard with a pair of the attempt's generation."""
     _suspected_number: int = 0
     """The number of the last beat before it."""
     _resumed_at: float = 0.0
@@ -197,6 +200,7 @@ class Recovery:
             outputs += self._beat(now)
         self._echoed = max(self._echoed, beat.echo)
         if self.state == "suspect":
+            self._came_up = self._came_up or self.generation > self._restarted_from
             return outputs + self._sign_of_life(now)
         expected = max(self.pulse.patience(), 3 * HIDDEN_INTERVAL if self.is_hidden else 0.0)
         if beat.echo and expected < beat.held / 1000 < now - self._healthy_since:
@@ -208,13 +212,15 @@ class Recovery:
 
     def silent(self, now: float) -> list[Output]:
         """Judge the silence (timer `SILENCE`)."""
-        if self.state != "healthy":
+        if self.state != "healthy" and not self._came_up:
             return []
         if now - self._silence_due > STALL and not self._stalled:
             self._stalled = True  # once: the timers of a hidden page are always late
             # We were not running ourselves: what came meanwhile is still waiting to be read.
             self._silence_due = now + STALL
             return [Noticed("this page stalled", now - self._silence_due + STALL), commands.StartTimer(SILENCE, STALL)]
+        if self.state == "suspect":
+            return self._silent_again(now)
         asked_at, self._asked_at = self._asked_at, None
         if asked_at is not None and (self.pulse.heard_at or 0.0) < asked_at:
             return self.suspect("no-echo", now)
@@ -314,14 +320,7 @@ class Recovery:
             return self._recovered(now)
         if self.attempts == 0 and self._attempted_at is None:
             return self._attempt(now)  # the other side has made no offer
-        told: list[Output] = []
-        if self._resumed:
-            # A beat came through, and then no more: the person has not been told yet.
-            told.append(commands.StartTimer(LOST, LOST_AFTER))
-        if self._is_heard:
-            # And messages went on.
-            told.append(Suspected(self.evidence))
-        self._nothing_heard()
+        told = self._interrupted()
         if server_heard < self._suspected_at:
             return [*told, commands.StartTimer(ATTEMPT, self._deadline())]
         return told + self._attempt(now, peer_is_there=peer_heard > self._suspected_at)
@@ -358,8 +357,30 @@ class Recovery:
             outputs.append(commands.SampleStats())
         return outputs
 
+    def _silent_again(self, now: float) -> list[Output]:
+        """Begin from the first rung: the pair of this attempt did work, so the network has changed once more."""
+        if (left := self.pulse.patience() - self.pulse.silence(now)) > 0:
+            self._silence_due = now + left
+            return [commands.StartTimer(SILENCE, left)]
+        self.attempts = 0
+        self._attempted_at = None
+        concession = CONCEDED + (self.pulse.round_trip.smoothed or 0.0) if self.polite else 0.0
+        return [*self._interrupted(), commands.StartTimer(ATTEMPT, concession)]
+
+    def _interrupted(self) -> list[Output]:
+        """Take back that it goes on again."""
+        outputs: list[Output] = []
+        if self._resumed:
+            # A beat came through, and then no more: the person has not been told yet.
+            outputs.append(commands.StartTimer(LOST, LOST_AFTER))
+        if self._is_heard:
+            # And messages went on.
+            outputs.append(Suspected(self.evidence))
+        self._nothing_heard()
+        return outputs
+
     def _nothing_heard(self) -> None:
-        self._resumed = self._is_heard = False
+        self._resumed = self._is_heard = self._came_up = False
         self._suspected_number = self.pulse.number
 
     def _recovered(self, now: float) -> list[Output]:
@@ -397,6 +418,7 @@ class Recovery:
         self.rung = rung
         self._attempted_at = now
         self._restarted_from = self.generation
+        self._came_up = False
         return [
             Attempt(rung, self.attempts),
             commands.StartTimer(ATTEMPT, self._deadline(), spread=0.1 * self.attempts),

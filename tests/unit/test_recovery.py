@@ -615,6 +615,45 @@ class TestAPathThatDiesAgain:
         assert frames(core.do(events.MessageSubmitted("kept"))) == []
         assert [frame.body for frame in frames(self.hear(core, 3))] == ["on its way", "kept"]
 
+    def silent_again(self, *, polite: bool) -> tuple[Recovery, list[Output], float]:
+        """Return what a third attempt does about a silence, after a beat had come over its pair; and when that is."""
+        health = Recovery(polite=polite)
+        health.channel_opened(0.0)
+        health.heard(Beat(1, 1, 0, 100, 0).encode(), 0.1)
+        health.suspect("silence", 1.0)
+        for now in (2.0, 4.0):
+            health.attempt_over(now, server_heard=now, peer_heard=now)
+        health.proven(health.generation + 1, 4.1)
+        health.beat(4.15)
+        health.heard(Beat(2, health.pulse.number, 0, 100, 0).encode(), 4.2)
+        patience = health.pulse.patience()
+        [timer] = health.silent(4.2 + recovery.DOUBT_AFTER * patience)
+        assert isinstance(timer, commands.StartTimer)
+        assert timer.name == SILENCE
+        assert timer.after == pytest.approx((1 - recovery.DOUBT_AFTER) * patience)
+        now = 4.201 + patience
+        return health, health.silent(now), now
+
+    @pytest.mark.parametrize("polite", [True, False])
+    def test_begins_from_the_first_rung_if_the_new_pair_had_worked(self, polite: bool) -> None:
+        health, outputs, now = self.silent_again(polite=polite)
+        assert kinds(outputs) == ["Suspected"]
+        assert commands.StartTimer(LOST, LOST_AFTER) in outputs
+        (concession,) = (output for output in outputs if getattr(output, "name", "") == ATTEMPT)
+        assert isinstance(concession, commands.StartTimer)
+        assert concession.after >= CONCEDED if polite else concession.after == 0.0
+        attempted = health.attempt_over(now, server_heard=now, peer_heard=now)
+        assert recovery.Attempt("restart", 1) in attempted
+        assert health.silent(now + 9.0) == []
+
+    def test_waits_for_its_deadline_if_the_new_pair_brought_nothing(self) -> None:
+        health = Recovery(polite=False)
+        health.channel_opened(0.0)
+        health.suspect("silence", 1.0)
+        health.heard(Beat(2, 1, 0, 100, 0).encode(), 1.1)
+        health.proven(1, 1.2)
+        assert health.silent(9.0) == []
+
 
 class TestCredentials:
     def test_that_were_renewed_while_relayed_are_moved_to(self) -> None:
