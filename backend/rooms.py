@@ -9,11 +9,15 @@ A place has a role that stays with it: the first is impolite, the second polite 
 A session exists as long as one of its places is not free.
 """
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from backend.limits import Limits
 from pyapp.messages import Error, Join, PeerJoined, PeerLeft, Relay, Relayed, ServerMessage, Welcome
+
+MOST_PASSED = 32
+"""Frames that are sent again on a newer socket: an offer with its candidates, and more."""
 
 Socket: TypeAlias = int
 """Whatever number the shell gave the socket."""
@@ -49,6 +53,9 @@ class Place:
     socket: Socket | None = None
     expires: float | None = None
     kept: list[tuple[Relayed, int]] = field(default_factory=list)
+    """Frames that came while there was no socket, with their sizes."""
+    passed: deque[Relayed] = field(default_factory=lambda: deque(maxlen=MOST_PASSED))
+    """Those that were sent here, and are not known to have come: a socket dies with its network, and nobody is told."""
 
     @property
     def is_free(self) -> bool:
@@ -61,6 +68,27 @@ class Place:
         self.socket = self.expires = None
         self.latest = 0
         self.kept.clear()
+        self.passed.clear()
+
+    def said(self, relay: Relay) -> None:
+        """Forget what was passed here and has come, by the acknowledgement in `relay`; or is of no use any more."""
+        self.passed = deque(
+            (
+                frame
+                for frame in self.passed
+                if relay.peer_epoch <= frame.epoch  # of what the other side has given up
+                and (relay.peer_epoch < frame.epoch or relay.ack < frame.number)
+                and frame.peer_epoch in (0, relay.epoch)  # for what this side has given up
+            ),
+            MOST_PASSED,
+        )
+
+    def was_told(self, frame: Relayed) -> None:
+        """Remember `frame`, which was sent here, and nothing that its sender would say differently now."""
+        if self.passed and (self.passed[0].epoch, self.passed[0].peer_epoch) != (frame.epoch, frame.peer_epoch):
+            self.passed.clear()
+        if frame.number:  # the others only acknowledge
+            self.passed.append(frame)
 
 
 @dataclass(slots=True)
@@ -132,7 +160,9 @@ class Rooms:
         if relay.to not in ("", other.participant):
             return []  # meant for somebody who is gone: nobody else may get it
         relayed = Relayed(place.participant, relay.number, relay.ack, relay.body, relay.epoch, relay.peer_epoch)
+        place.said(relay)
         if other.socket is not None:
+            other.was_told(relayed)
             return [Send(other.socket, relayed)]
         if len(other.kept) >= self.limits.kept_frames:
             rule = f"At most {self.limits.kept_frames} frames are kept for who is not there."
@@ -185,7 +215,11 @@ class Rooms:
         place.socket, place.expires, place.latest = socket, None, join.socket
         self._joined[socket] = (room, place)
         outputs: list[Output] = [Send(socket, Welcome(place.polite, other.participant, self.server, self.hold))]
-        outputs += [Send(socket, relayed) for relayed, _ in place.kept]
+        # What was passed on to the last socket may be lost with it. What comes twice is known by its number.
+        outputs += [Send(socket, relayed) for relayed in place.passed]
+        for relayed, _ in place.kept:
+            place.was_told(relayed)
+            outputs.append(Send(socket, relayed))
         place.kept.clear()
         if other.socket is not None:
             outputs.append(Send(other.socket, PeerJoined(place.participant)))
@@ -209,7 +243,8 @@ class Rooms:
     def _free(self, room: Room, place: Place, *, lost: bool = False) -> list[Output]:
         participant, other = place.participant, room.other(place)
         place.free()
-        other.kept.clear()  # it came from who is gone now: an offer of a ghost
+        for theirs in (other.kept, other.passed):
+            theirs.clear()  # it came from who is gone now: an offer of a ghost
         if other.is_free:
             del self._rooms[room.name]
         return [Send(other.socket, PeerLeft(participant, lost))] if other.socket is not None else []

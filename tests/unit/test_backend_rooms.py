@@ -1,9 +1,11 @@
 """Sessions and their places: who gets in, who gets what."""
 
+from dataclasses import replace
+
 import pytest
 
 from backend.limits import Limits
-from backend.rooms import Close, Output, Rooms, Send
+from backend.rooms import MOST_PASSED, Close, Output, Rooms, Send
 from pyapp.messages import Candidate, Error, Join, PeerJoined, PeerLeft, Relay, Relayed, ServerMessage, Welcome
 
 A, B, C = "a" * 32, "b" * 32, "c" * 32
@@ -62,6 +64,61 @@ def test_the_latest_socket_has_the_place_though_an_older_one_comes_in_last() -> 
     assert error_code(outputs, 4) == "superseded"
     assert Close(4) in outputs
     assert world.rooms.is_joined(3)
+
+
+class TestANewerSocket:
+    """The older one may have been dead for a while: what was sent on it may never have come."""
+
+    def test_is_sent_again_what_is_not_acknowledged(self) -> None:
+        world = World()
+        for number in (1, 2, 3):
+            world.relay(1, number)
+        world.rooms.relay(2, replace(frame(1), ack=1, peer_epoch=1), size=SIZE)
+        outputs = world.rooms.join(3, join_as(B, socket=3), address="x")
+        assert sent(outputs, 3) == [Welcome(polite=True, peer=A), relayed(A, 2), relayed(A, 3)]
+        world.rooms.relay(3, replace(frame(2), ack=3, peer_epoch=1), size=SIZE)
+        assert sent(world.rooms.join(4, join_as(B, socket=4), address="x"), 4) == [Welcome(polite=True, peer=A)]
+
+    def test_is_not_sent_what_its_sender_would_say_differently_now(self) -> None:
+        for later in (replace(frame(2), peer_epoch=1), replace(frame(2), epoch=2)):
+            world = World()
+            world.relay(1, 1)
+            world.rooms.relay(1, later, size=SIZE)
+            [_, *again] = sent(world.rooms.join(3, join_as(B, socket=3), address="x"), 3)
+            assert [frame.number for frame in again if isinstance(frame, Relayed)] == [2]
+
+    def test_is_not_sent_what_was_meant_for_an_epoch_that_is_over(self) -> None:
+        for later in (replace(frame(1), epoch=2), replace(frame(1), peer_epoch=2)):
+            world = World()
+            world.rooms.relay(1, replace(frame(1), peer_epoch=1), size=SIZE)
+            world.rooms.relay(2, later, size=SIZE)
+            assert len(sent(world.rooms.join(3, join_as(B, socket=3), address="x"), 3)) == 1
+
+    def test_is_not_sent_what_only_acknowledged(self) -> None:
+        world = World()
+        world.rooms.relay(1, Relay("", 0, 0, None), size=SIZE)
+        assert len(sent(world.rooms.join(3, join_as(B, socket=3), address="x"), 3)) == 1
+
+    def test_is_sent_it_before_what_was_kept_while_there_was_none(self) -> None:
+        world = World()
+        world.relay(1, 1)
+        world.rooms.lose(2, now=0.0)
+        for number in range(2, 2 * MOST_PASSED):
+            world.relay(1, number)
+        outputs = world.rooms.join(3, join_as(B, socket=3), address="x")
+        assert sent(outputs, 3)[1:] == [relayed(A, number) for number in range(1, 2 * MOST_PASSED)]
+
+    def test_of_somebody_else_is_sent_none_of_it(self) -> None:
+        world = World()
+        world.relay(1, 1)
+        world.rooms.leave(2)
+        assert sent(world.join(3, C), 3) == [Welcome(polite=True, peer=A)]
+
+    def test_is_sent_nothing_of_who_is_gone(self) -> None:
+        world = World()
+        world.relay(1, 1)
+        world.rooms.leave(1)
+        assert sent(world.rooms.join(3, join_as(B, socket=3), address="x"), 3) == [Welcome(polite=True, peer="")]
 
 
 def test_a_reloaded_tab_takes_its_own_place_though_the_goodbye_was_lost() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from backend.ice_servers import ConfiguredServer
@@ -476,6 +476,34 @@ EVENTS = st.lists(
 )
 
 
+# In the first a newer socket is sent what the last one lost, and the new pair dies again before it is proven; in the
+# second the uplink goes while a socket is opened beside one that is just welcomed.
+@example(
+    122,
+    0.05,
+    0.0,
+    [
+        ("move-silently", "a", 1.0),
+        *[("reroute", "b", 3.0)] * 2,
+        ("move-silently", "b", 1.0),
+        ("say", "a", 3.0),
+        ("move-silently", "a", 0.0),
+    ],
+)
+@example(
+    18096299,
+    0.02,
+    0.0,
+    [
+        ("reroute", "a", 0.01),
+        ("socket-dead", "a", 3.0),
+        ("reroute", "a", 0.4),
+        ("say", "b", 0.01),
+        *[("blink", "a", 3.0)] * 2,
+        ("reroute", "b", 0.4),
+        ("reroute", "a", 0.01),
+    ],
+)
 @given(st.integers(0, 2**32), st.sampled_from([LAN, 0.02, WAN]), st.sampled_from([0.0, 0.03]), EVENTS)
 @settings(max_examples=60, deadline=None)
 def test_two_sessions_stay_connected_whatever_happens_to_the_networks(
