@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from playwright.sync_api import Error as BrowserError
 
 from tests.lab.browser import hang_up
-from tests.lab.judge import Found, Verdict, found, judge, rank
+from tests.lab.judge import Found, Verdict, found, judge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.lab.servers import Served
 
 _OPENING = 25_000  # ms: Chromium gives up after some 15 s
-_SETTLING = 6_000  # ms that a better path may take to be chosen
+_SETTLING = 6.0  # s that a better path may take to be chosen
 _GATHERING = 1_000  # ms: where a server never answers, gathering takes ten seconds
 _TELLING = 5_000  # ms: the console looks at its path every two seconds
 _RELEASING = 5.0  # s for relays to be given up, and for the journal's last lines: on a busy machine
@@ -173,10 +173,14 @@ def _meet(first: End, second: End, session: str, expected: Best, *, camera: bool
     ends = (first, second)
     opened = [end.ask("opened", _OPENING) for end in ends]
     if all(opened):
-        deadline = time.monotonic() + _SETTLING / 1000
-        for end, other in (ends, ends[::-1]):
-            left = deadline - time.monotonic()
-            end.ask("settled", rank(expected), max(100.0, left * 1000), _near(end, other))
+
+        def is_best() -> bool:
+            paths = [found(end.ask("path"), _near(end, other)) for end, other in (ends, ends[::-1])]
+            return judge(expected, *paths) is Verdict.OK
+
+        if wait_until(is_best, _SETTLING):
+            for end in ends:
+                end.ask("settled")
         for end in ends:
             end.ask("gathered", _GATHERING)
             end.ask("told", _TELLING)

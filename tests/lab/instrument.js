@@ -94,13 +94,6 @@
     };
   }
 
-  // As tests/lab/judge.py does: `near` are the other host's addresses on the same LAN.
-  const rank = ({ local, remote, remoteAddress }, near) => {
-    const relays = (local === "relay") + (remote === "relay");
-    if (relays) return 1 + relays;
-    return near.includes(remoteAddress) || (local === "host" && remote === "host") ? 0 : 1;
-  };
-
   // Waits until `holds` does or patience (ms) ends; says which.
   async function until(holds, patience, pause = 20) {
     const end = performance.now() + patience;
@@ -129,13 +122,12 @@
     // Standbys that could carry something now.
     standbys: () => connections.filter(({ standby, opened, pc }) => standby && opened && pc.connectionState === "connected").length,
 
-    // Until the path is as good as `best`: 0 host, 1 direct, 2 one relay, 3 two.
-    settled: (best, patience, near) => until(async () => {
-      const found = current() && await path(current().pc);
-      if (!found || rank(found, near) > best) return false;
-      current().settled ??= now();
-      return true;
-    }, patience),
+    path: async () => current() && path(current().pc),
+
+    // It is at both ends as good as can be.
+    settled() {
+      current().settled = now();
+    },
 
     // Until the page says that it is connected, and of its path what getStats says of it, if it says anything of one. Both
     // are kept, as they were at one moment. Asked seldom, for a browser answers with what it found up to 50 ms before, and
@@ -144,9 +136,10 @@
       const one = current();
       one.path = await path(one.pc);
       one.said = { ...document.body.dataset };
-      const { localCandidate, remoteCandidate, state } = one.said;
-      if (localCandidate === undefined) return true;
-      return state === "connected" && one.path?.local === localCandidate && one.path?.remote === remoteCandidate;
+      const { localCandidate: local, remoteCandidate: remote, protocol, relayProtocol, state } = one.said;
+      if (local === undefined) return true;
+      const said = { local, remote, protocol, relayProtocol };
+      return state === "connected" && Object.keys(said).every((name) => one.path?.[name] === said[name]);
     }, patience, 200),
 
     async report() {

@@ -90,8 +90,3 @@ def found(stats: dict[str, str] | None, near: Collection[str] = ()) -> Found | N
         leg=Leg[relay_protocol.upper()] if relay_protocol and stats["local"] == "relay" else None,
         is_near=stats["remoteAddress"] in near,
     )
-
-
-def rank(expected: Best) -> int:
-    """Return the expectation as `instrument.js` ranks paths: 0 host, 1 direct, 2 one relay, 3 two."""
-    return {Path.HOST: 0, Path.DIRECT: 1, Path.RELAY: 1 + expected.relays}[expected.path]

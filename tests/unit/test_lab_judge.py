@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.lab.expect import Best, Leg, Path
-from tests.lab.judge import Found, Verdict, found, judge, rank
+from tests.lab.judge import Found, Verdict, found, judge
 
 _HOST = Found(local="host", remote="host")
 _DIRECT = Found(local="srflx", remote="prflx")
@@ -41,10 +41,6 @@ _EXPECT_TWO = Best(path=Path.RELAY, left=Leg.TLS, right=Leg.TLS)
 )
 def test_the_worse_end_decides(expected: Best, left: Found | None, right: Found | None, verdict: Verdict) -> None:
     assert judge(expected, left, right) is verdict
-
-
-def test_the_page_ranks_paths_as_the_expectation_does() -> None:
-    assert [rank(best) for best in (_EXPECT_HOST, _EXPECT_DIRECT, _EXPECT_ONE, _EXPECT_TWO)] == [0, 1, 2, 3]
 
 
 def test_a_relay_protocol_is_read_only_where_the_relay_is_ones_own() -> None:
