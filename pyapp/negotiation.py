@@ -15,12 +15,12 @@ generation is known by its `ice-ufrag`; what belongs to an older one is dropped.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from pyapp import commands, events
 from pyapp.commands import Command
-from pyapp.ice import username_fragments
+from pyapp.ice import below_peer_reflexive, username_fragments
 from pyapp.messages import Candidate, Description, PeerMessage
 
 NegotiationState: TypeAlias = Literal["stable", "making-offer", "have-local-offer", "applying-answer", "answering"]
@@ -85,8 +85,9 @@ class Negotiation:
     _dtls_role: str = ""
     _has_answered_first: bool = False
     """Whether the first offer was the other side's."""
-    _origins: frozenset[str] = frozenset()
-    """Whom the descriptions name as their origin (`o=`): Firefox is "mozilla…", Chromium "-"."""
+    _origin: str = ""
+    """What our descriptions name as their origin (`o=`): Firefox is "mozilla…", Chromium "-"."""
+    _remote_origin: str = ""
     _unsent: list[Candidate] = field(default_factory=list)
     _unapplied: list[Candidate] = field(default_factory=list)
 
@@ -103,12 +104,16 @@ class Negotiation:
         a restart, their roles conflict: Chromium does not check the new pair, and stays with an old one that Firefox
         leaves.
         """
-        return self._has_answered_first and len(self._origins) > 1
+        return self._has_answered_first and self._is_between_browsers
 
     @property
     def leads_restarts(self) -> bool:
         """Whether this side begins what restart either side could begin, so that only one does."""
-        return not self._has_answered_first if len(self._origins) > 1 else not self.polite
+        return not self._has_answered_first if self._is_between_browsers else not self.polite
+
+    @property
+    def _is_between_browsers(self) -> bool:
+        return bool(self._remote_origin) and self._origin != self._remote_origin
 
     def needed(self) -> list[Output]:
         """`negotiationneeded`: make an offer now, or when the exchange under way is over."""
@@ -158,7 +163,8 @@ class Negotiation:
 
     def remote_description(self, message: Description) -> list[Output]:
         """Take an offer or an answer of the other side."""
-        description = events.SessionDescription(message.type, message.sdp)
+        sdp = self._from_firefox(message.sdp) if _origin(message.sdp).startswith(_FIREFOX) else message.sdp
+        description = events.SessionDescription(message.type, sdp)
         if message.type == "answer":
             if self.state != "have-local-offer" or message.exchange != self._exchange:
                 return [Ignored("remote answer", f"to offer {message.exchange}, which no longer stands")]
@@ -208,7 +214,7 @@ class Negotiation:
         """Take a candidate: apply it, keep it for its description, or drop it with its generation."""
         fragment = candidate.username_fragment
         if fragment in self._remote_fragments or (fragment is None and self._remote_fragments):
-            return [commands.AddIceCandidate(candidate)]
+            return [self._add(candidate)]
         if fragment in self._retired_fragments:
             return [Ignored("remote candidate", f"of an older ICE generation, {fragment}")]
         self._unapplied.append(candidate)
@@ -241,7 +247,7 @@ class Negotiation:
 
     def _send(self, description: events.SessionDescription, exchange: int) -> list[Output]:
         self._local_fragments = username_fragments(description.sdp)
-        self._origins |= _origin(description.sdp)
+        self._origin = _origin(description.sdp)
         ready = [entry for entry in self._unsent if entry.username_fragment in self._local_fragments]
         # What is left belonged to an offer that was rolled back: nobody will ever ask for it.
         self._unsent.clear()
@@ -264,7 +270,7 @@ class Negotiation:
 
     def _remote_generation(self, description: events.SessionDescription) -> list[Output]:
         fragments = username_fragments(description.sdp)
-        self._origins |= _origin(description.sdp)
+        self._remote_origin = _origin(description.sdp)
         self._retired_fragments = (self._retired_fragments | self._remote_fragments) - fragments
         self._remote_fragments = fragments
         ready = [
@@ -273,7 +279,21 @@ class Negotiation:
             if entry.username_fragment in fragments or entry.username_fragment is None
         ]
         self._unapplied = [entry for entry in self._unapplied if entry not in ready]
-        return [commands.AddIceCandidate(candidate) for candidate in ready]
+        return [self._add(candidate) for candidate in ready]
+
+    def _add(self, candidate: Candidate) -> Command:
+        if self._remote_origin.startswith(_FIREFOX):
+            candidate = replace(candidate, candidate=self._from_firefox(candidate.candidate))
+        return commands.AddIceCandidate(candidate)
+
+    def _from_firefox(self, text: str) -> str:
+        """Return candidates of Firefox as Chromium is to take them: as worth less than peer-reflexive ones.
+
+        In a restart Chromium pairs its new candidates with Firefox's old ones, too, and Firefox still answers there. If
+        Firefox checks before its answer is here, Chromium takes what it checks from for peer-reflexive. Were that worth
+        less than the old one, Chromium would drop its pair for good, and stay with one that Firefox is about to leave.
+        """
+        return text if self._origin.startswith(_FIREFOX) else below_peer_reflexive(text)
 
     def _stable(self) -> list[Output]:
         self.state = "stable"
@@ -285,13 +305,15 @@ class Negotiation:
         self.ice_generation = self._generation
 
 
+_FIREFOX = "mozilla"
 _ORIGIN = re.compile(r"^o=(\S+)", re.MULTILINE)
 _SETUP = re.compile(r"^a=setup:(\w+)", re.MULTILINE)
 
 
-def _origin(sdp: str) -> frozenset[str]:
-    """Return the user name of a description's origin (RFC 8866, section 5.2), if it has one."""
-    return frozenset(_ORIGIN.findall(sdp))
+def _origin(sdp: str) -> str:
+    """Return the user name of a description's origin (RFC 8866, section 5.2), or nothing."""
+    match = _ORIGIN.search(sdp)
+    return match[1] if match else ""
 
 
 def _setup(sdp: str) -> str:

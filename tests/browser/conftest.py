@@ -386,13 +386,14 @@ def pair(
     session: str,
     query: str = "",
     first_by: Browser | None = None,
+    second_by: Browser | None = None,
 ) -> tuple[Operator, Operator]:
-    """Connect two operators in one session. The first makes the first offer, in the browser `first_by` if given."""
+    """Connect two operators in one session, in other browsers if given. The first makes the first offer."""
     address = f"{console.address}?session={session}{query}"
     first = open_page(address, by=first_by)
     first.connect()
     first.expect_state("waiting")
-    second = open_page(address)
+    second = open_page(address, by=second_by)
     second.connect()
     for operator in (first, second):
         operator.expect_state("connected")

@@ -1,4 +1,4 @@
-"""Firefox and Chromium connect, and both can restart ICE, though Firefox made the first offer (its role traps)."""
+"""Firefox and Chromium connect, and both can restart ICE, whichever of them made the first offer (its role traps)."""
 
 from collections.abc import Iterator
 
@@ -22,10 +22,12 @@ def firefox(playwright: Playwright) -> Iterator[Browser]:
     browser.close()
 
 
-def test_both_restart_ice_after_firefox_made_the_first_offer(
-    console: Console, open_page: OpenPage, firefox: Browser
+@pytest.mark.parametrize("is_first", [True, False])
+def test_both_restart_ice_whoever_made_the_first_offer(
+    console: Console, open_page: OpenPage, firefox: Browser, *, is_first: bool
 ) -> None:
-    first, second = pair(console, open_page, session="firefox", first_by=firefox)
+    browsers = (firefox, None) if is_first else (None, firefox)
+    first, second = pair(console, open_page, session="firefox", first_by=browsers[0], second_by=browsers[1])
     for generation, restarting in enumerate((first, second, first, second), start=1):
         restarting.page.locator("#restart-ice").click()
         for operator in (first, second):

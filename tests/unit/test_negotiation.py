@@ -462,6 +462,43 @@ class TestTheIceRole:
         assert not self.exchanged(origin, origin, answers=True).leaves_restarts
 
 
+class TestCandidatesOfFirefox:
+    """Chromium must not take one of an older generation for better than what Firefox checks it from."""
+
+    CHROMIUM, FIREFOX = TestTheIceRole.CHROMIUM, TestTheIceRole.FIREFOX
+    HOST, LOWERED = (
+        "candidate:1 1 udp 2122252543 192.0.2.7 9 typ host",
+        "candidate:1 1 udp 1837039871 192.0.2.7 9 typ host",
+    )
+
+    def taken(self, local: str, remote: str, *, answers: bool) -> tuple[str, str]:
+        """Return what the browser is given for `HOST`: in a description, and alone."""
+        described = f"{remote}\r\na={self.HOST}"
+        agreed = TestTheIceRole().exchanged(local, remote, answers=answers)
+        if answers:
+            (apply,) = agreed.remote_description(Description("offer", f"{sdp('r2')}{described}\r\n", 2))
+        else:
+            agreed.remote_description_set(events.SessionDescription("answer", f"{sdp('r1')}{remote}\r\n"))
+            agreed.needed()
+            offer = events.SessionDescription("offer", f"{sdp('l2')}{local}\r\n")
+            agreed.local_description_set(agreed._attempt, offer)
+            (apply,) = agreed.remote_description(Description("answer", f"{sdp('r2')}{described}\r\n", 2))
+        assert isinstance(apply, commands.SetRemoteDescription)
+        agreed.remote_description_set(apply.description)
+        (add,) = agreed.remote_candidate(Candidate(self.HOST, "0", 0, "r2"))
+        assert isinstance(add, commands.AddIceCandidate)
+        return apply.description.sdp.rpartition("a=")[2].strip(), add.candidate.candidate
+
+    @pytest.mark.parametrize("answers", [True, False])
+    def test_are_worth_less_than_peer_reflexive_ones_to_chromium(self, *, answers: bool) -> None:
+        assert self.taken(self.CHROMIUM, self.FIREFOX, answers=answers) == (self.LOWERED, self.LOWERED)
+
+    @pytest.mark.parametrize("answers", [True, False])
+    @pytest.mark.parametrize("made_by", [(CHROMIUM, CHROMIUM), (FIREFOX, FIREFOX), (FIREFOX, CHROMIUM)])
+    def test_are_the_only_ones(self, made_by: tuple[str, str], *, answers: bool) -> None:
+        assert self.taken(*made_by, answers=answers) == (self.HOST, self.HOST)
+
+
 class TestTheDtlsRole:
     """Firefox answers a later offer with `active` although it is passive, if it made the first one."""
 
