@@ -425,6 +425,7 @@ class Page:
             text, detail = text.children
             detail.textContent = line.detail
         row.setAttribute("data-mark", line.mark)
+        row.className = "" if line.number % 2 else "even"
         mark.textContent = line.mark
         mark.title = _MARKS[line.mark]
         time.textContent = _clock(line.at)
