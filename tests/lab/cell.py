@@ -175,15 +175,16 @@ def _meet(first: End, second: End, session: str, expected: Best, *, camera: bool
     if all(opened):
 
         def is_best() -> bool:
+            for end in ends:
+                end.ask("told", _TELLING)
             paths = [found(end.ask("path"), _near(end, other)) for end, other in (ends, ends[::-1])]
             return judge(expected, *paths) is Verdict.OK
 
+        for end in ends:
+            end.ask("gathered", _GATHERING)
         if wait_until(is_best, _SETTLING):
             for end in ends:
                 end.ask("settled")
-        for end in ends:
-            end.ask("gathered", _GATHERING)
-            end.ask("told", _TELLING)
         for end, other in (ends, ends[::-1]):
             text = f"{session} from {end.host.node}"
             end.say(text)

@@ -122,7 +122,8 @@
     // Standbys that could carry something now.
     standbys: () => connections.filter(({ standby, opened, pc }) => standby && opened && pc.connectionState === "connected").length,
 
-    path: async () => current() && path(current().pc),
+    // As it was when the page had told it.
+    path: () => current()?.path ?? null,
 
     // It is at both ends as good as can be.
     settled() {

@@ -28,6 +28,7 @@ class Found:
     the same LAN, whatever its candidate is called: of a host candidate and a reflexive one with one address Chromium
     makes one pair, named by the one that came first; and it hides no IPv6 address where there is no IPv4 (it binds its
     mDNS socket to ff02::fb without a scope, which Linux refuses), so that a host tells it as a reflexive one alone.
+    `is_hidden` is whether a page may not read the remote address: that of a peer-reflexive candidate.
     """
 
     local: str
@@ -35,6 +36,7 @@ class Found:
     protocol: str = "udp"
     leg: Leg | None = None
     is_near: bool = False
+    is_hidden: bool = False
 
     @property
     def relays(self) -> int:
@@ -57,7 +59,7 @@ def judge(expected: Best, left: Found | None, right: Found | None) -> Verdict:
     """Compare. Each end speaks for what it sends: the two may differ, and the worse one counts."""
     if not left or not right:
         return Verdict.FAILED
-    path = max(left.path, right.path)
+    path = max(_path(left, right), _path(right, left))
     if path is not expected.path:
         return Verdict.OK if path < expected.path else Verdict.WORSE
     if path is not Path.RELAY:
@@ -66,6 +68,12 @@ def judge(expected: Best, left: Found | None, right: Found | None) -> Verdict:
     if relays != expected.relays:
         return Verdict.OK if relays < expected.relays else Verdict.WORSE
     return Verdict.OK if _cost(left.leg, right.leg) <= _expected_cost(expected) else Verdict.WORSE
+
+
+def _path(end: Found, other: Found) -> Path:
+    """Return where the packets of `end` go: where its remote address is hidden, `other` knows whether it is near."""
+    is_near = end.is_hidden and end.path is Path.DIRECT and other.path is Path.HOST
+    return Path.HOST if is_near else end.path
 
 
 def _cost(*legs: Leg | None) -> int:
@@ -89,4 +97,5 @@ def found(stats: dict[str, str] | None, near: Collection[str] = ()) -> Found | N
         protocol=stats["protocol"],
         leg=Leg[relay_protocol.upper()] if relay_protocol and stats["local"] == "relay" else None,
         is_near=stats["remoteAddress"] in near,
+        is_hidden=not stats["remoteAddress"],
     )

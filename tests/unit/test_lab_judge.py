@@ -70,3 +70,11 @@ def test_a_path_on_the_lan_is_one_by_its_addresses(local: str, near: list[str], 
     result = found(stats, near)
     assert result
     assert result.path is path
+
+
+def test_where_one_end_may_not_read_the_address_the_other_knows_whether_it_is_near() -> None:
+    hidden = Found(local="srflx", remote="prflx", is_hidden=True)
+    near, far = Found(local="prflx", remote="srflx", is_near=True), Found(local="prflx", remote="srflx")
+    assert judge(_EXPECT_HOST, hidden, near) is judge(_EXPECT_HOST, near, hidden) is Verdict.OK
+    assert judge(_EXPECT_HOST, hidden, far) is judge(_EXPECT_HOST, hidden, hidden) is Verdict.WORSE
+    assert judge(_EXPECT_HOST, Found(local="relay", remote="prflx", is_hidden=True), near) is Verdict.WORSE
