@@ -25,6 +25,13 @@ class ConnectExpected:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionEdited:
+    """Another name stands in the field, and may not be all of it yet."""
+
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConnectRequested:
     """Connect was pressed, or the address said `autoconnect`."""
 
@@ -302,6 +309,7 @@ class Fault:
 
 Event: TypeAlias = (
     ConnectExpected
+    | SessionEdited
     | ConnectRequested
     | HangUpRequested
     | RestartRequested

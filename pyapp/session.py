@@ -42,7 +42,7 @@ from pyapp.verdicts import REFUSALS, Failure, media_refusal, refusal
 Phase: TypeAlias = Literal["ready", "active", "failed", "closed"]
 MediaState: TypeAlias = Literal["off", "starting", "on"]
 
-JOURNAL, ICE_CONFIGURATION = "journal", "ice-configuration"
+JOURNAL, ICE_CONFIGURATION, PREPARE = "journal", "ice-configuration", "prepare"
 
 JOURNAL_AFTER = 1.0
 """Seconds that an entry waits for others before it is streamed."""
@@ -52,6 +52,9 @@ CONFIGURATION_RETRY_AFTER = 2.0
 
 CONFIGURATION_MARGIN = 0.75
 """The part of its lifetime after which an ICE configuration is replaced."""
+
+PREPARE_AFTER = 0.3
+"""Seconds after a keystroke in the field for the session's name: no other is likely to follow."""
 
 PEER_TIMERS = (*connection.TIMERS, conversation.TIMER)
 """They end with the other side."""
@@ -98,6 +101,8 @@ class Session:
     faults: int = 0
     journal: Journal = field(init=False)
     _prepared: Prepared | None = None
+    _expected: str = ""
+    """The session for which Connect may be pressed next."""
     _early: list[PeerMessage] = field(default_factory=list)
     _restarts_before: int = 0
     """ICE restarts of the connections before this one, in the same session with the same other side."""
@@ -142,6 +147,9 @@ class Session:
         match event:
             case events.ConnectExpected():
                 return self._prepare(event.session)
+            case events.SessionEdited():
+                self._expected = event.session
+                return [] if self.phase == "active" else [commands.StartTimer(PREPARE, PREPARE_AFTER)]
             case events.ConnectRequested():
                 return self._connect(event.session)
             case events.HangUpRequested():
@@ -209,6 +217,17 @@ class Session:
             return []
         self._prepared = Prepared(name)
         return [commands.FetchIceConfiguration(name), commands.OpenSignaling()]
+
+    def _prepare_for_expected(self) -> list[Command]:
+        """Prepare for the name that was typed (timer `PREPARE`); a socket that is there is good for any session."""
+        before = self._prepared
+        if before and before.session == self._expected and before.is_asked:
+            return []
+        result = self._prepare(self._expected)
+        if result and before and self._prepared and before.signaling != "closed":
+            self._prepared.signaling = before.signaling
+            result.remove(commands.OpenSignaling())
+        return result
 
     def _connect(self, name: str) -> list[Command]:
         if self.phase == "active":
@@ -588,6 +607,8 @@ class Session:
             return self._stream_journal()
         if name == ICE_CONFIGURATION:
             return self._fetch_configuration()
+        if name == PREPARE:
+            return self._prepare_for_expected()
         if name == conversation.TIMER:
             return self.conversation.transmit(self._now)
         if name in connection.TIMERS:

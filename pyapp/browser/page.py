@@ -39,6 +39,7 @@ from pyapp.events import (
     MessageSubmitted,
     PageClosing,
     RestartRequested,
+    SessionEdited,
 )
 
 MAX_LOG_LINES = 500
@@ -227,7 +228,9 @@ class Page:
 
     def _session_edited(self) -> None:
         """Keep the address and the link in step with the field; a problem with the old name says nothing of the new."""
-        self._keep_in_address(self._element("session").value.strip())
+        name = self._element("session").value.strip()
+        self._keep_in_address(name)
+        self._emit(SessionEdited(name))
         self._problem_read = True
         self._show_session(self._view)
 

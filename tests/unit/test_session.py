@@ -40,7 +40,7 @@ from pyapp.messages import (
     Welcome,
 )
 from pyapp.restarts import SETTLES_WITHIN
-from pyapp.session import CONFIGURATION_MARGIN, ICE_CONFIGURATION, JOURNAL, PEER_TIMERS, Session
+from pyapp.session import CONFIGURATION_MARGIN, ICE_CONFIGURATION, JOURNAL, PEER_TIMERS, PREPARE, PREPARE_AFTER, Session
 from tests.unit.fakes import sdp, stats_of
 
 A, B, C = "a" * 32, "b" * 32, "c" * 32
@@ -622,6 +622,34 @@ class TestBeforeConnectIsPressed:
 
     def test_a_change_of_the_network_asks_anew(self, core: Core) -> None:
         assert core.do(events.NetworkChanged("online", certain=True)) == list(self.PREPARES)
+
+    def test_another_name_is_prepared_for_once_it_is_typed(self, core: Core) -> None:
+        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened())
+        for name in ("o", "ot", "other"):
+            assert core.do(events.SessionEdited(name)) == []
+        assert core.timers[PREPARE] == core.now + PREPARE_AFTER
+        assert core.do(events.TimerFired(PREPARE)) == [commands.FetchIceConfiguration("other")]
+        core.do(events.IceConfigurationReceived(CONFIGURATION))
+        join = commands.SendSignaling(Join("other", A, A))
+        assert core.do(events.ConnectRequested("other")) == [commands.CreatePeer(CONFIGURATION), join]
+
+    def test_the_same_name_again_asks_for_nothing(self, core: Core) -> None:
+        assert core.do(events.SessionEdited("demo"), events.TimerFired(PREPARE)) == []
+
+    def test_what_was_refused_for_another_name_is_prepared_for_this_one(self, core: Core) -> None:
+        core.do(events.IceConfigurationFailed("invitation-required", "no"), events.SignalingClosed(1006, ""))
+        assert core.do(events.SessionEdited("demo"), events.TimerFired(PREPARE)) == list(self.PREPARES)
+
+    def test_after_a_session_the_next_name_is_prepared_for(self) -> None:
+        core = connected()
+        assert core.do(events.SessionEdited("demo")) == []
+        core.do(events.HangUpRequested(), events.SessionEdited("demo"))
+        assert core.do(events.TimerFired(PREPARE)) == list(self.PREPARES)
+
+    def test_a_name_that_is_typed_just_before_the_click_is_asked_for_once(self, core: Core) -> None:
+        core.do(events.SessionEdited("other"))
+        assert commands.FetchIceConfiguration("other") in core.do(events.ConnectRequested("other"))
+        assert core.do(events.TimerFired(PREPARE)) == []
 
     def test_nothing_is_asked_for_a_name_that_cannot_be(self) -> None:
         assert Core().do(events.ConnectExpected("no name")) == []
