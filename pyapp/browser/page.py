@@ -43,6 +43,8 @@ from pyapp.events import (
 )
 
 MAX_LOG_LINES = 500
+LOG_AFTER = 1.0
+"""Seconds after which the log is drawn that nobody has opened: connecting is many lines, and must not wait for them."""
 SHOWN_MESSAGES = 200
 """The newest, which each message lays out anew. The earlier ones stay in the document, and are a button away."""
 NEAR_THE_END = 8.0
@@ -98,6 +100,7 @@ class Page:
         """How many bubbles are not shown."""
         self._reads_newest = True
         self._newest_log_line = 0
+        self._log_drawing: asyncio.Task[None] | None = None
         self._problem_read = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._copying: dict[str, asyncio.Task[None]] = {}
@@ -180,7 +183,7 @@ class Page:
         if len(view.messages) > len(self._bubbles) or view.delivered_count != before.delivered_count:
             self._show_messages(view.messages)
         if view.log is not before.log:
-            self._show_log(view.log)
+            self._show_log_soon()
         if controls_changed:
             self._keep_focus(focused)
 
@@ -210,6 +213,7 @@ class Page:
         on("message-form", "submit", lambda _: self._submit_message())
         on("message", "keydown", self._message_key)
         on("message", "input", lambda _: self._fit_message())
+        on("diagnostics", "toggle", lambda _: self._show_log_soon())
         on("thread", "scroll", lambda _: self._thread_scrolled())
         on("earlier", "click", lambda _: self._show_earlier())
         on("copy-diagnostics", "click", lambda _: self._copy("copy-diagnostics", self._diagnostics()))
@@ -401,6 +405,17 @@ class Page:
             self._bubbles[place].hidden = place < first
         self._earlier = first
         self._write("earlier", "hidden", not first)
+
+    def _show_log_soon(self) -> None:
+        if self._element("diagnostics").open:
+            self._show_log(self._view.log)
+        elif self._log_drawing is None:
+            self._log_drawing = self._run("log", self._show_log_later())
+
+    async def _show_log_later(self) -> None:
+        await asyncio.sleep(LOG_AFTER)
+        self._log_drawing = None
+        self._show_log(self._view.log)
 
     def _show_log(self, log: Sequence[LogLine]) -> None:
         if not log or log[0].number < self._newest_log_line:

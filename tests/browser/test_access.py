@@ -41,6 +41,8 @@ def test_two_with_an_invitation_connect_and_no_log_has_it(lan_console: Console, 
     for operator in (first, second):
         operator.expect_state("connected")
         assert token in operator.page.locator("#link").input_value(), "the other side may use the same"
+        operator.page.locator("#diagnostics > summary").click()
+        expect(operator.page.locator("#log")).to_contain_text("joined the session")
         assert token not in (operator.page.locator("#log").text_content() or "")
     wait_until(lambda: bool(lan_console.entries("private")), "the journal is written")
     assert token not in lan_console.log

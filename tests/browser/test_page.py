@@ -114,10 +114,13 @@ def test_the_diagnostics_show_and_keep_every_step_and_no_credential(
     assert relayed["data"]["server"] == turn_server.url("udp")
     assert relayed["data"]["protocol"] == "udp"
     assert len(credentials) == 2
+    first.page.locator("#diagnostics > summary").click()
+    expect(first.page.locator("#log > *").last).to_be_attached()
     text = json.dumps(entries) + console.log + "".join(first.page.locator("#log").all_text_contents())
     for secret in (*credentials, turn_server.secret, "ice-pwd"):
         assert secret not in text
     times = first.page.locator("#log time").all_text_contents()
+    assert len(times) > 20
     assert times == sorted(times, reverse=True), "newest first"
 
 
