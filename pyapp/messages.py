@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import Any, ClassVar, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
 MAX_FRAME_BYTES = 64 * 1024
@@ -431,7 +431,7 @@ def encode(message: Message) -> str:
 def to_json(message: Message) -> dict[str, Any]:
     """Return `message` as the object that stands in the frame."""
     return {"kind": message.kind} | {
-        _wire_name(item.name): _value_to_json(getattr(message, item.name)) for item in fields(message)
+        name: _value_to_json(getattr(message, item.name)) for name, (item, _) in _members(type(message)).items()
     }
 
 
@@ -475,6 +475,17 @@ def _parse(text: str) -> Any:
     return value
 
 
+_members_by_class: dict[type, dict[str, tuple[Field[Any], Any]]] = {}
+
+
+def _members(cls: type) -> dict[str, tuple[Field[Any], Any]]:
+    """Return the fields of a message by their wire names, with their types. To find them out takes long: only once."""
+    if cls not in _members_by_class:
+        hints = get_type_hints(cls)
+        _members_by_class[cls] = {_wire_name(item.name): (item, hints[item.name]) for item in fields(cls)}
+    return _members_by_class[cls]
+
+
 _T = TypeVar("_T")
 
 
@@ -489,15 +500,14 @@ def _from_json(value: Any, types: tuple[type[_T], ...], where: str) -> _T:
 
 
 def _build(cls: type[_T], value: dict[str, Any]) -> _T:
-    hints = get_type_hints(cls)
-    known = {_wire_name(item.name): item for item in fields(cls)}  # type: ignore[arg-type]  # every cls is a dataclass
+    known = _members(cls)
     for name in value:
         if name not in known and name != "kind":
             raise MessageError(name[:64], f"no such field in '{getattr(cls, 'kind', '')}'")
     arguments: dict[str, Any] = {}
-    for name, item in known.items():
+    for name, (item, hint) in known.items():
         if name in value:
-            arguments[item.name] = _read(value[name], hints[item.name], name)
+            arguments[item.name] = _read(value[name], hint, name)
         elif item.default is MISSING:
             raise MessageError(name, "missing")
     return cls(**arguments)
