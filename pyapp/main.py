@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from js import Math, console, performance, window
 
+from pyapp import rehearsal
 from pyapp.browser.ffi import Listeners
 from pyapp.browser.network import Network
 from pyapp.browser.page import Page
@@ -39,6 +40,7 @@ def main() -> None:
     runner.attach(server=server, peer=peer, screen=page)
     Network(runner.emit, runner.fault)
     page.mark_ready()
+    runner.rehearse(view for _ in range(rehearsal.TIMES) for view in rehearsal.rehearse())
     # The runtime switched the collector off for the start. What is there by now stays: never look through it again.
     gc.freeze()
     gc.enable()

@@ -7,7 +7,7 @@ touches the session.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar, assert_never
 
 from pyapp import commands
@@ -15,6 +15,9 @@ from pyapp.commands import Command, PeerCommand, ServerCommand
 from pyapp.console import View, present
 from pyapp.events import Event, Fault, TimerFired
 from pyapp.session import Session
+
+REHEARSED_AFTER = 0.3
+"""Seconds after the start, in which the browser paints the first screen and the person may press Connect at once."""
 
 C_contra = TypeVar("C_contra", contravariant=True)
 
@@ -76,9 +79,17 @@ class Runner:
             finally:
                 self._busy = False
 
+    def rehearse(self, steps: Iterator[object]) -> None:
+        """Take one of `steps` at each turn of the loop from soon on, between events, until Connect is pressed."""
+        asyncio.get_running_loop().call_later(REHEARSED_AFTER, self._rehearse, steps)
+
     def fault(self, where: str, error: BaseException) -> None:
         """Take an exception that nothing handled: report it, and journal it."""
         self.emit(self._fault(where, error))
+
+    def _rehearse(self, steps: Iterator[object]) -> None:
+        if self._session.phase == "ready" and next(steps, None) is not None:
+            asyncio.get_running_loop().call_soon(self._rehearse, steps)
 
     def _consume(self, event: Event) -> None:
         for command in self._receive(event):

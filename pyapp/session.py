@@ -216,7 +216,7 @@ class Session:
         if self.phase == "active":
             return []
         self._prepared = Prepared(name)
-        return [commands.FetchIceConfiguration(name), commands.OpenSignaling()]
+        return [commands.OpenSignaling(), commands.FetchIceConfiguration(name)]
 
     def _prepare_for_expected(self) -> list[Command]:
         """Prepare for the name that was typed (timer `PREPARE`); a socket that is there is good for any session."""
@@ -244,7 +244,14 @@ class Session:
         place = self.place = Rendezvous(name, self.participant, self.key, self.invitation, self._epoch, self._sockets)
         self._is_configured = False
         prepared, self._prepared = self._prepared or Prepared(name, "closed", is_asked=False), None
-        result: list[Command] = []
+        # The other side first: the server's answer takes a round trip, in which there is time for the rest.
+        match prepared.signaling:
+            case "open":
+                result = self._rendezvous_did(place.adopt(self._now))
+            case "opening":
+                result = self._rendezvous_did(place.opening())
+            case "closed":
+                result = self._rendezvous_did(place.open())
         if prepared.session != name or not prepared.is_asked:
             result.append(commands.FetchIceConfiguration(name))
         elif prepared.configuration is not None:
@@ -253,12 +260,7 @@ class Session:
                 result += self._configured(prepared.configuration, age=age)
             else:
                 result.append(commands.FetchIceConfiguration(name))
-        match prepared.signaling:
-            case "open":
-                return result + self._rendezvous_did(place.adopt(self._now))
-            case "opening":
-                return result + self._rendezvous_did(place.opening())
-        return result + self._rendezvous_did(place.open())
+        return result
 
     def _hang_up(self) -> list[Command]:
         if self.phase != "active":

@@ -18,6 +18,7 @@ LAYERS = (
     {"connection", "conversation", "rendezvous"},
     {"session"},
     {"console"},
+    {"rehearsal"},
     {"runner", "browser"},
     {"main"},
 )

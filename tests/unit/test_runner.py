@@ -6,10 +6,18 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from pyapp import commands
+from pyapp import commands, runner
 from pyapp.commands import Command, PeerCommand, ServerCommand
 from pyapp.console import View
-from pyapp.events import ConnectRequested, Event, Fault, HangUpRequested, PageClosing, RestartRequested, TimerFired
+from pyapp.events import (
+    ConnectRequested,
+    Event,
+    Fault,
+    HangUpRequested,
+    PageClosing,
+    RestartRequested,
+    TimerFired,
+)
 from pyapp.ice import IceConfiguration
 from pyapp.runner import Runner
 from pyapp.session import Session
@@ -275,6 +283,46 @@ class TestTimers:
         assert bench.timers() == {"one": 5.0}
 
 
+class TestTheRehearsal:
+    @staticmethod
+    async def turns(count: int) -> None:
+        for _ in range(count):
+            await asyncio.sleep(0)
+
+    @pytest.fixture(autouse=True)
+    def at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(runner, "REHEARSED_AFTER", 0.0)
+
+    async def test_goes_on_between_events_and_shows_nothing(self, build: Build) -> None:
+        bench = build({})
+        taken: list[str] = []
+
+        def steps() -> Iterator[str]:
+            for name in ("a", "b", "c"):
+                taken.append(name)
+                yield name
+
+        bench.runner.rehearse(steps())
+        await self.turns(3)
+        bench.runner.emit(RestartRequested())
+        await self.turns(3)
+        assert taken == ["a", "b", "c"]
+        assert bench.session.order == [RestartRequested()]
+        assert len(bench.shell.views) == 2
+
+    async def test_is_over_once_connect_is_pressed(self, build: Build) -> None:
+        bench = build({})
+        steps = iter(range(1, 100))
+        bench.runner.rehearse(steps)
+        await self.turns(3)
+        bench.session.phase = "active"
+        await self.turns(3)
+        taken = next(steps) - 1
+        assert 0 < taken < 10
+        await self.turns(3)
+        assert next(steps) == taken + 2
+
+
 async def test_a_real_session_is_shown_from_the_first_view_on() -> None:
     shell = Shell()
     runner = Runner(
@@ -287,4 +335,4 @@ async def test_a_real_session_is_shown_from_the_first_view_on() -> None:
     assert [view.state for view in shell.views] == ["ready"]
     runner.emit(ConnectRequested("demo"))
     assert [view.state for view in shell.views] == ["ready", "connecting"]
-    assert shell.did == [FETCH, commands.OpenSignaling()]
+    assert shell.did == [commands.OpenSignaling(), FETCH]

@@ -220,8 +220,8 @@ class TestConnecting:
     def test_asks_for_the_configuration_and_opens_the_socket(self) -> None:
         core = Core()
         assert core.do(events.ConnectRequested(" demo ")) == [
-            commands.FetchIceConfiguration("demo"),
             commands.OpenSignaling(),
+            commands.FetchIceConfiguration("demo"),
         ]
         assert core.state == "connecting"
         assert core.do(events.ConnectRequested("other")) == []
@@ -567,7 +567,7 @@ class TestTheOtherSide:
 
 
 class TestBeforeConnectIsPressed:
-    PREPARES = (commands.FetchIceConfiguration("demo"), commands.OpenSignaling())
+    PREPARES = (commands.OpenSignaling(), commands.FetchIceConfiguration("demo"))
     JOIN = commands.SendSignaling(Join("demo", A, A))
 
     @pytest.fixture
@@ -579,7 +579,7 @@ class TestBeforeConnectIsPressed:
     def test_everything_is_fetched_so_that_the_click_only_joins(self, core: Core) -> None:
         assert core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened()) == []
         assert core.state == "ready"
-        assert core.do(events.ConnectRequested("demo")) == [commands.CreatePeer(CONFIGURATION), self.JOIN]
+        assert core.do(events.ConnectRequested("demo")) == [self.JOIN, commands.CreatePeer(CONFIGURATION)]
 
     def test_what_is_still_on_its_way_is_not_asked_for_twice(self, core: Core) -> None:
         assert core.do(events.ConnectRequested("demo")) == []
@@ -631,7 +631,7 @@ class TestBeforeConnectIsPressed:
         assert core.do(events.TimerFired(PREPARE)) == [commands.FetchIceConfiguration("other")]
         core.do(events.IceConfigurationReceived(CONFIGURATION))
         join = commands.SendSignaling(Join("other", A, A))
-        assert core.do(events.ConnectRequested("other")) == [commands.CreatePeer(CONFIGURATION), join]
+        assert core.do(events.ConnectRequested("other")) == [join, commands.CreatePeer(CONFIGURATION)]
 
     def test_the_same_name_again_asks_for_nothing(self, core: Core) -> None:
         assert core.do(events.SessionEdited("demo"), events.TimerFired(PREPARE)) == []
