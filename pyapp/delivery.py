@@ -9,6 +9,7 @@ seconds after the path is whole again). It outlives both: a new socket, an ICE r
 import heapq
 import itertools
 import json
+import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -70,6 +71,11 @@ class RoundTrip:
             return
         self.variation += (abs(seconds - self.smoothed) - self.variation) / 4
         self.smoothed += (seconds - self.smoothed) / 8
+
+    @property
+    def reordering(self) -> float:
+        """Seconds by which a later message may overtake an earlier one (RFC 8985, section 6.2)."""
+        return max((self.smoothed or 0.0) / 4, self.variation)
 
     def timeout(self, *, first: float = 0.5, least: float = 0.15, most: float = 2.0) -> float:
         """Return the seconds to wait for an acknowledgement; `first` before anything was measured."""
@@ -174,9 +180,13 @@ class Delivery(Generic[T]):
         self._on_the_way = 0
 
     def acknowledged(self, ack: int, held: Iterable[int] = (), *, now: float | None = None) -> list[int]:
-        """Take the other side's acknowledgement: return the numbers that are delivered by it."""
+        """Take the other side's acknowledgement: return the numbers that are delivered by it.
+
+        With `now`, the path may lose messages: what should have come before one of these is late at once.
+        """
         done = list(itertools.takewhile(lambda number: number <= ack, self._outgoing))
         done += [number for number in dict.fromkeys(held) if number in self._outgoing and number > ack]
+        newest = -math.inf
         for number in done:
             item = self._outgoing.pop(number)
             self.waiting_bytes -= item.size
@@ -186,6 +196,9 @@ class Delivery(Generic[T]):
             # Karn's rule (RFC 6298, section 3): what was sent twice measures nothing.
             if now is not None and item.is_measurable:
                 self.round_trip.measured(now - item.transmitted_at)
+                newest = max(newest, item.transmitted_at)
+        if now is not None and done:
+            self._overtaken(max(done), newest - self.round_trip.reordering, now)
         return done
 
     def accept(self, number: int, body: T) -> list[T]:
@@ -198,6 +211,17 @@ class Delivery(Generic[T]):
             self._accepted += 1
             ready.append(self._early.pop(self._accepted))
         return ready
+
+    def _overtaken(self, number: int, sent_before: float, now: float) -> None:
+        """Take messages below `number` that were `sent_before` for lost: what was sent later has come.
+
+        In a conversation the next message tells sooner than the timer, which doubles each time (RFC 8985, section 3).
+        """
+        for earlier in itertools.takewhile(lambda each: each < number, self._outgoing):
+            item = self._outgoing[earlier]
+            if item.transmitted_at is not None and item.transmitted_at < sent_before:
+                item.late_at = now
+                heapq.heappush(self._late, (now, earlier))
 
     def _is_valid(self, late_at: float, number: int) -> bool:
         item = self._outgoing.get(number)

@@ -159,6 +159,51 @@ class TestWhatIsDue:
         assert one.due(1e9, resend_after=float("inf")) == []
 
 
+class TestWhatWasOvertaken:
+    """A later message came, so an earlier one that did not is lost: no timer is waited for."""
+
+    def sent(self, *times: float) -> Delivery[str]:
+        """Return one that sent a message at each of these times, with a round trip of 0.1 s."""
+        delivery: Delivery[str] = Delivery()
+        for _ in range(30):
+            delivery.round_trip.measured(0.1)
+        for number, now in enumerate(times, 1):
+            delivery.submit(f"{number}", size=1)
+            assert delivery.due(now, resend_after=RESEND) == [(number, f"{number}")]
+        return delivery
+
+    def test_is_late_at_once(self) -> None:
+        delivery = self.sent(0.0, 0.05, 0.1)
+        assert delivery.acknowledged(0, [2], now=0.15) == [2]
+        assert delivery.due(0.15, resend_after=RESEND) == [(1, "1")]
+        assert delivery.due(0.15, resend_after=RESEND) == []
+
+    def test_is_late_at_once_when_it_was_lost_again(self) -> None:
+        delivery = self.sent(0.0, 0.05)
+        delivery.acknowledged(0, [2], now=0.15)
+        delivery.due(0.15, resend_after=RESEND)
+        delivery.submit("3", size=1)
+        delivery.due(0.2, resend_after=RESEND)
+        delivery.acknowledged(0, [2, 3], now=0.3)
+        assert delivery.due(0.3, resend_after=RESEND) == [(1, "1")]
+
+    def test_is_not_late_by_what_was_sent_almost_together_with_it(self) -> None:
+        delivery = self.sent(0.0, 0.02)
+        delivery.acknowledged(0, [2], now=0.12)
+        assert delivery.due(0.12, resend_after=RESEND) == []
+
+    def test_is_not_late_by_what_may_have_come_at_an_earlier_attempt(self) -> None:
+        delivery = self.sent(0.0, 0.05)
+        assert [number for number, _ in delivery.due(0.4, resend_after=RESEND)] == [1, 2]
+        delivery.acknowledged(0, [2], now=0.41)
+        assert delivery.due(0.41, resend_after=RESEND) == []
+
+    def test_is_not_late_on_a_path_that_loses_nothing(self) -> None:
+        delivery = self.sent(0.0, 0.05)
+        delivery.acknowledged(0, [2])
+        assert delivery.due(0.15, resend_after=RESEND) == []
+
+
 class TestWhatIsKept:
     def test_is_bounded_and_an_error_takes_nothing(self) -> None:
         one = delivery(600, 400)
