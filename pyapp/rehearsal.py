@@ -2,7 +2,7 @@
 
 A browser compiles a WebAssembly function quickly when it is called first, and well, on other threads, once it has run
 often. Nearly all that Python needs to connect would come to this in the middle of connecting: on two cores the first
-connection of a page took 240 ms where the second took 100, with no network between (docs/boot.md). So the core
+connection of a page took 218 ms where the second took 98, with no network between (docs/boot.md). So the core
 goes through one by itself while the person still reads. Nothing of it leaves this module, and nobody sees it.
 """
 
