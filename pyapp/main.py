@@ -8,12 +8,12 @@ from typing import Any, Literal
 
 from js import Math, console, performance, window
 
-from pyapp import rehearsal
 from pyapp.browser.ffi import Listeners
 from pyapp.browser.network import Network
 from pyapp.browser.page import Page
 from pyapp.browser.peer import Peer
 from pyapp.browser.signaling import Server
+from pyapp.rehearsal import rehearse
 from pyapp.runner import Runner
 from pyapp.session import Session
 
@@ -40,7 +40,7 @@ def main() -> None:
     runner.attach(server=server, peer=peer, screen=page)
     Network(runner.emit, runner.fault)
     page.mark_ready()
-    runner.rehearse(view for _ in range(rehearsal.TIMES) for view in rehearsal.rehearse())
+    runner.rehearse(rehearse())
     # The runtime switched the collector off for the start. What is there by now stays: never look through it again.
     gc.freeze()
     gc.enable()

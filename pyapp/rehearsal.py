@@ -52,8 +52,13 @@ _STATS = """{"T": {"type": "transport", "selectedCandidatePairId": "P", "bytesSe
 "R": {"type": "remote-candidate", "candidateType": "host", "protocol": "udp", "address": "192.0.2.1", "port": 50000}}"""
 
 
-def rehearse() -> Iterator[View]:
+def rehearse(times: int = TIMES) -> Iterator[View]:
     """Go through a first connection, a step of about a millisecond at a time, and yield what the page would show."""
+    for _ in range(times):
+        yield from _rehearse_once()
+
+
+def _rehearse_once() -> Iterator[View]:
     session = Session(_US, _US, 0.0)
     for number, event in enumerate(_story()):
         for command in session.receive(event, number / 100):

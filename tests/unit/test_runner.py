@@ -9,15 +9,7 @@ import pytest
 from pyapp import commands, runner
 from pyapp.commands import Command, PeerCommand, ServerCommand
 from pyapp.console import View
-from pyapp.events import (
-    ConnectRequested,
-    Event,
-    Fault,
-    HangUpRequested,
-    PageClosing,
-    RestartRequested,
-    TimerFired,
-)
+from pyapp.events import ConnectRequested, Event, Fault, HangUpRequested, PageClosing, RestartRequested, TimerFired
 from pyapp.ice import IceConfiguration
 from pyapp.runner import Runner
 from pyapp.session import Session
