@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 HOME, FAR, MOBILE = "rec-home", "rec-far", "rec-mobile"
 HARD_HOME, HARD_FAR, EASY_FAR = "rec-hard-home", "rec-hard-far", "rec-easy-far"
+NO_UDP, TLS_ONLY = "rec-no-udp", "rec-tls-only"
 PLACES: Mapping[str, Kind] = {
     HOME: kinds.PORT_RESTRICTED,
     FAR: kinds.PORT_RESTRICTED,
@@ -31,6 +32,8 @@ PLACES: Mapping[str, Kind] = {
     HARD_HOME: kinds.SYMMETRIC,
     HARD_FAR: kinds.SYMMETRIC,
     EASY_FAR: kinds.RESTRICTED,
+    NO_UDP: kinds.UDP_BLOCKED,
+    TLS_ONLY: kinds.TLS_443_ONLY,
 }
 """Where the two ends can be, and what kind of network it is."""
 
@@ -126,10 +129,15 @@ def _other_address(scene: Scene) -> None:
     scene.lab.network.readdress(scene.hosts[0])
 
 
-def _handover(scene: Scene) -> None:
-    host, home = scene.hosts[0], scene.places[0]
-    scene.lab.network.move(host, scene.place(MOBILE))
-    scene.undo.append(lambda: scene.lab.network.move(host, home))
+def _to(place: str) -> Callable[[Scene], None]:
+    """Move the first to another place, by another interface: the old one is gone."""
+
+    def moved(scene: Scene) -> None:
+        host, home = scene.hosts[0], scene.places[0]
+        scene.lab.network.move(host, scene.place(place))
+        scene.undo.append(lambda: scene.lab.network.move(host, home))
+
+    return moved
 
 
 def _renumber(scene: Scene) -> None:
@@ -223,6 +231,7 @@ def events(*, away: float = 20.0) -> list[Row]:
     silent = _targets((0.7, 0.9), (0.9, 1.2))
     relay = _targets((0.9, 1.2), (1.1, 1.4))
     spare = _targets((0.4, 0.5), (0.6, 0.8))
+    narrow = _targets((0.9, 1.2), (1.5, 1.9))
     return [
         Row(
             name="address",
@@ -239,16 +248,38 @@ def events(*, away: float = 20.0) -> list[Row]:
         Row(
             name="handover",
             title="Wi-Fi to LTE",
-            act=_handover,
+            act=_to(MOBILE),
             targets=_targets((0.45, 0.6), (1.0, 1.2)),
         ),
         Row(
             name="direct-again",
             title="Wi-Fi that needs a relay to LTE that does not",
-            act=_handover,
+            act=_to(MOBILE),
             places=(HARD_HOME, FAR),
             path="direct",
             targets=_targets((0.45, 0.6), (1.0, 1.2)),
+        ),
+        # The far end's port-restricted NAT and each of these have no direct path between them (`expect.py`).
+        Row(
+            name="to-symmetric",
+            title="Wi-Fi to a symmetric NAT, which needs a relay",
+            act=_to(HARD_HOME),
+            path="relay",
+            targets=_targets((0.7, 0.9), (1.2, 1.5)),
+        ),
+        Row(
+            name="to-udp-blocked",
+            title="Wi-Fi to a network that blocks UDP",
+            act=_to(NO_UDP),
+            path="relay",
+            targets=narrow,
+        ),
+        Row(
+            name="to-tls-only",
+            title="Wi-Fi to a network with TLS on 443 alone",
+            act=_to(TLS_ONLY),
+            path="relay",
+            targets=narrow,
         ),
         Row(name="renumber", title="public address changes, no browser event", act=_renumber, targets=silent),
         Row(
