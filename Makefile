@@ -33,7 +33,7 @@ node_modules/.package-lock.json: package.json package-lock.json .npmrc
 	@touch $@
 
 build: node_modules/.package-lock.json  ## prepare the runtime that the page loads, if its inputs changed
-	@node .ci/runtime/build.mjs
+	@node runtime/build/build.mjs
 
 run: setup build  ## serve the console; ARGS="--port 9000" go to server.py
 	$(PY) server.py $(ARGS)

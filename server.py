@@ -11,9 +11,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from backend.invitations import DEFAULT_TTL, issue_invitation, key_made_if_missing
+from backend.access.invitations import DEFAULT_TTL, issue_invitation, key_made_if_missing
 from backend.settings import Settings, StartError, TlsFiles
-from backend.web import serving
+from backend.web.server import serving
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from backend.limits import Limits
+from backend.access.limits import Limits
 
 ROOT = Path(__file__).resolve().parent.parent
 """The folder of the repository: the page, `pyapp`, `static` and `node_modules` are in it."""

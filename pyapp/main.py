@@ -13,9 +13,9 @@ from pyapp.browser.network import Network
 from pyapp.browser.page import Page
 from pyapp.browser.peer import Peer
 from pyapp.browser.signaling import Server
-from pyapp.rehearsal import rehearse
-from pyapp.runner import Runner
-from pyapp.session import Session
+from pyapp.core.session import Session
+from pyapp.shell.rehearsal import rehearse
+from pyapp.shell.runner import Runner
 
 
 def main() -> None:

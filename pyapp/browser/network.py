@@ -6,7 +6,7 @@ from typing import Any, Literal
 from js import document, navigator, window
 
 from pyapp.browser.ffi import Listeners, OnError
-from pyapp.events import Event, NetworkChanged, VisibilityChanged
+from pyapp.core.events import Event, NetworkChanged, VisibilityChanged
 
 
 class Network:

@@ -28,8 +28,7 @@ from js import (
 from pyodide.ffi import JsException
 
 from pyapp.browser.ffi import Listeners, OnError, plain
-from pyapp.console import Fact, LogLine, MediaControl, Message, View
-from pyapp.events import (
+from pyapp.core.events import (
     ConnectExpected,
     ConnectRequested,
     Event,
@@ -41,6 +40,7 @@ from pyapp.events import (
     RestartRequested,
     SessionEdited,
 )
+from pyapp.view.console import Fact, LogLine, MediaControl, Message, View
 
 MAX_LOG_LINES = 500
 LOG_AFTER = 1.0
@@ -159,7 +159,7 @@ class Page:
     def mark_ready(self) -> None:
         """Say that the page takes clicks, and hand on the request that came first: a kept click, or `autoconnect`."""
         self._on("join", "submit", lambda _: self._submit_session())
-        performance.mark("console-ready")  # until here static/boot.mjs keeps the click
+        performance.mark("console-ready")  # until here runtime/page/boot.mjs keeps the click
         root = document.documentElement
         clicked = root.hasAttribute("data-pending-connect")
         root.removeAttribute("data-pending-connect")

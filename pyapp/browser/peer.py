@@ -7,11 +7,11 @@ from typing import Any
 from js import JSON, Array, MediaStream, RTCPeerConnection, navigator
 from pyodide.ffi import JsException, jsnull, to_js
 
-from pyapp import commands
 from pyapp.browser.ffi import Listeners, OnError, jsobj, when_settled, when_settled_unless_closed
 from pyapp.browser.standby import StandbyPeer
-from pyapp.commands import PeerCommand
-from pyapp.events import (
+from pyapp.core import commands
+from pyapp.core.commands import PeerCommand
+from pyapp.core.events import (
     CandidateError,
     ChannelClosed,
     ChannelDrained,
@@ -35,8 +35,8 @@ from pyapp.events import (
     StateChanged,
     StatsSampled,
 )
-from pyapp.ice import IceConfiguration
-from pyapp.messages import Candidate
+from pyapp.protocol.ice import IceConfiguration
+from pyapp.protocol.messages import Candidate
 
 CHANNELS: dict[ChannelLabel, int] = {"messages": 0, "heartbeat": 1}
 """Data channels by label: their ids. Both ends make them (`negotiated`), which saves the DCEP exchange (RFC 8832)."""

@@ -5,10 +5,10 @@ from typing import Any
 
 from js import WebSocket, encodeURIComponent, fetch, location, window
 
-from pyapp import commands
 from pyapp.browser.ffi import Listeners, OnError, jsobj, plain, when_settled
-from pyapp.commands import ServerCommand
-from pyapp.events import (
+from pyapp.core import commands
+from pyapp.core.commands import ServerCommand
+from pyapp.core.events import (
     Event,
     IceConfigurationFailed,
     IceConfigurationReceived,
@@ -17,8 +17,8 @@ from pyapp.events import (
     SignalingOpened,
     SignalingReceived,
 )
-from pyapp.ice import IceError, ice_configuration_from_json
-from pyapp.messages import MessageError, decode_server, encode
+from pyapp.protocol.ice import IceError, ice_configuration_from_json
+from pyapp.protocol.messages import MessageError, decode_server, encode
 
 
 class Server:
@@ -30,7 +30,7 @@ class Server:
         self._invitation = invitation
         self._socket: Socket | None = None
         self._opening: Socket | None = None
-        # What static/boot.mjs asked for while Python was loading.
+        # What runtime/page/boot.mjs asked for while Python was loading.
         self._early: Any = getattr(window, "early", None)
 
     def perform(self, command: ServerCommand) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 from js import RTCPeerConnection
 from pyodide.ffi import JsException
 
-from pyapp import commands
 from pyapp.browser.ffi import Listeners, OnError, jsobj, when_settled_unless_closed
-from pyapp.commands import StandbyCommand
-from pyapp.events import (
+from pyapp.core import commands
+from pyapp.core.commands import StandbyCommand
+from pyapp.core.events import (
     ChannelClosed,
     ChannelOpened,
     ChannelReceived,
@@ -18,7 +18,7 @@ from pyapp.events import (
     StandbyDescribed,
     StandbyFailed,
 )
-from pyapp.ice import IceConfiguration
+from pyapp.protocol.ice import IceConfiguration
 
 
 class StandbyPeer:

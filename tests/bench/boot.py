@@ -26,7 +26,7 @@ from aiohttp import web
 from playwright.async_api import BrowserContext, Error, Playwright, async_playwright
 
 from backend.settings import Settings
-from backend.web import serving
+from backend.web.server import serving
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -122,7 +122,8 @@ class Stock:
         files = {f"pyodide/{name}": pyodide / name for name in names}
         files |= {f"pyscript/{path.name}": path for path in pyscript.iterdir() if path.suffix in (".js", ".css")}
         files |= {path.relative_to(ROOT).as_posix(): path for path in (ROOT / "pyapp").rglob("*.py")}
-        files |= {f"static/{path.name}": path for path in (ROOT / "static").iterdir()}
+        for folder in ("static", "runtime/page"):
+            files |= {f"static/{path.name}": path for path in (ROOT / folder).iterdir()}
         files["plain.js"] = HERE / "plain.js"
         for name, source in files.items():
             target = self.folder / name

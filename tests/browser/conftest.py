@@ -67,7 +67,7 @@ def program(name: str) -> str:
 @pytest.fixture(scope="session", autouse=True)
 def _prepared_runtime() -> None:
     """Test what would be shipped: the prepared runtime for the sources as they are now."""
-    subprocess.run([program("node"), ".ci/runtime/build.mjs"], cwd=ROOT, check=True)
+    subprocess.run([program("node"), "runtime/build/build.mjs"], cwd=ROOT, check=True)
 
 
 @dataclass
@@ -197,7 +197,7 @@ def browser(browser_type: BrowserType) -> Iterator[Browser]:
 def checkout(tmp_path: Path) -> Path:
     """Return a copy of the sources, which a test may change, with the runtime that is prepared."""
     root = tmp_path / "checkout"
-    for folder in ("backend", "pyapp", "static"):
+    for folder in ("backend", "pyapp", "runtime", "static"):
         shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for file in ("index.html", "server.py", "build/assets/manifest.json"):
         (root / file).parent.mkdir(parents=True, exist_ok=True)

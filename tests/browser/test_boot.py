@@ -124,12 +124,12 @@ def test_pyscripts_own_python_package_is_not_made(console: Console, open_page: O
     """It would be compiled at every load. Fails if a new PyScript hands it over in another way."""
     operator = open_page(console.address)
     modules = operator.page.evaluate(RUN, "import sys; ' '.join(sys.modules)")
-    assert "pyapp.session" in modules.split()
+    assert "pyapp.core.session" in modules.split()
     assert not [name for name in modules.split() if name.startswith("pyscript")]
 
 
 def test_what_the_build_has_compiled_is_not_compiled_again(console: Console, open_page: OpenPage) -> None:
-    """`.ci/runtime/sitecustomize.py` puts itself into private places: fails if a new Python compiles in another way."""
+    """`runtime/build/sitecustomize.py` reaches into private places: fails if a new Python compiles in another way."""
     operator = open_page("about:blank", wait_for=None)
 
     def watch(route: Route) -> None:
@@ -289,7 +289,7 @@ def test_a_traceback_names_the_files_and_lines_of_the_sources(console: Console, 
 
 
 def test_the_server_is_asked_before_python_runs(console: Console, open_page: OpenPage) -> None:
-    """A page asks once and opens one socket: Python takes over what `static/boot.mjs` began."""
+    """A page asks once and opens one socket: Python takes over what `runtime/page/boot.mjs` began."""
     operators = [open_page("about:blank", wait_for=None) for _ in range(2)]
     asked: list[str] = []
     for operator in operators:

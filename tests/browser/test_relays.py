@@ -48,7 +48,7 @@ def test_a_relayed_session_moves_to_new_credentials_before_the_old_ones_expire(
 def test_a_direct_connection_gives_its_relays_up(
     start_console: StartConsole, open_page: OpenPage, turn_server: TurnServer, tmp_path: Path, checkout: Path
 ) -> None:
-    source = checkout / "pyapp/relays.py"
+    source = checkout / "pyapp/core/path/relays.py"
     changed, count = re.subn(r"^RELEASE_AFTER = .*$", "RELEASE_AFTER = 1.0", source.read_text(), flags=re.MULTILINE)
     assert count == 1
     source.write_text(changed)

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backend.choosing import variety_first
-from backend.ice_servers import read_ice_servers
-from pyapp.ice import parse_ice_url
+from backend.ice.choosing import variety_first
+from backend.ice.ice_servers import read_ice_servers
+from pyapp.protocol.ice import parse_ice_url
 from tests.lab.expect import Leg
 from tests.lab.topology import NAMES, SERVER, STUN, TURN1, TURN2, LabError
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import WSMsgType, web
 
-from backend.choosing import ice_configuration
-from backend.ice_servers import ConfiguredServer, read_ice_servers
+from backend.ice.choosing import ice_configuration
+from backend.ice.ice_servers import ConfiguredServer, read_ice_servers
 from tests.lab.servers import tls_context
 
 if TYPE_CHECKING:

@@ -30,14 +30,15 @@ SHARED_WITH_THE_SERVER = {"messages", "ice"}
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Yield the dotted names that `path` imports; `from pyapp import events` is `pyapp.events`."""
+    """Yield the dotted names that `path` imports; `from pyapp import events` is `pyapp.core.events`."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: a relative import"
             module = node.module or ""
-            yield from (f"pyapp.{alias.name}" for alias in node.names) if module == "pyapp" else (module,)
+            is_package = (ROOT / module.replace(".", "/") / "__init__.py").is_file()
+            yield from (f"{module}.{alias.name}" for alias in node.names) if is_package else (module,)
 
 
 def layer(name: str) -> int:
@@ -45,8 +46,13 @@ def layer(name: str) -> int:
 
 
 def own(path: Path) -> str:
-    """Return the module of `pyapp` that `path` is, or is part of."""
-    return path.relative_to(PYAPP).parts[0].removesuffix(".py")
+    """Return the name of the module of `pyapp` that `path` is, or `browser` for what is part of it."""
+    return "browser" if path.is_relative_to(PYAPP / "browser") else path.stem
+
+
+def used(name: str) -> str:
+    """Return the name of the module of `pyapp` that is imported as `name`."""
+    return "browser" if name.startswith("pyapp.browser") else name.rpartition(".")[2]
 
 
 SOURCES = [path for path in sorted(PYAPP.rglob("*.py")) if path.name != "__init__.py"]
@@ -69,24 +75,23 @@ def test_the_core_reads_no_clock_and_waits_for_nothing(path: Path) -> None:
 
 
 def test_the_runner_has_the_only_loop() -> None:
-    assert {name.partition(".")[0] for name in imports(PYAPP / "runner.py")} & IMPURE == {"asyncio"}
+    assert {name.partition(".")[0] for name in imports(PYAPP / "shell/runner.py")} & IMPURE == {"asyncio"}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=named)
 def test_imports_point_one_way(path: Path) -> None:
-    used = {name.split(".")[1] for name in imports(path) if name.startswith("pyapp.")}
+    names = {used(name) for name in imports(path) if name.startswith("pyapp.")}
     if own(path) == "browser":
-        used.discard("browser")
-    for name in used:
+        names.discard("browser")
+    for name in names:
         assert layer(name) < layer(own(path)), f"{own(path)} must not import {name}"
 
 
-@pytest.mark.parametrize("path", [*sorted((ROOT / "backend").glob("*.py")), ROOT / "server.py"], ids=named)
+@pytest.mark.parametrize("path", [*sorted((ROOT / "backend").rglob("*.py")), ROOT / "server.py"], ids=named)
 def test_the_server_uses_of_the_page_only_the_vocabulary_and_ice(path: Path) -> None:
-    used = {name.split(".")[1] for name in imports(path) if name.startswith("pyapp")}
-    assert used <= SHARED_WITH_THE_SERVER
+    assert {used(name) for name in imports(path) if name.startswith("pyapp")} <= SHARED_WITH_THE_SERVER
 
 
 @pytest.mark.parametrize("name", sorted(SHARED_WITH_THE_SERVER))
 def test_what_both_use_needs_nothing_of_either(name: str) -> None:
-    assert not {used for used in imports(PYAPP / f"{name}.py") if used.startswith(("pyapp", "backend"))}
+    assert not {other for other in imports(PYAPP / f"protocol/{name}.py") if other.startswith(("pyapp", "backend"))}

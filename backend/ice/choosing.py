@@ -1,0 +1,105 @@
+"""Which of the configured servers one caller gets, and with which credentials. Pure."""
+
+from collections.abc import Collection, Sequence
+
+from backend.ice.credentials import turn_credentials
+from backend.ice.ice_servers import ConfiguredServer
+from pyapp.protocol.ice import IceConfiguration, IceServer, parse_ice_url
+
+MAX_URLS = 4
+"""Firefox calls five "STUN/TURN servers" slow in its console, and counts URLs (`_reviewIceServers` of its
+`PeerConnection.sys.mjs`); every URL costs each interface a round of gathering."""
+
+POOL_SIZE = 0
+"""`iceCandidatePoolSize`. Who waits in a session has offered, and so has gathered; who answers never uses its pool
+(Chromium 156), which only doubled the TURN allocations; and after `setConfiguration()` a pool is filled anew, so that a
+restart after a change of the network began with candidates of the network that was gone."""
+
+_VARIETY = {"udp": 0, "tls": 1, "tcp": 2}
+
+
+def variety_first(servers: Sequence[ConfiguredServer]) -> tuple[ConfiguredServer, ...]:
+    """Return `servers` with at most `MAX_URLS` URLs left, chosen by the policy "variety first".
+
+    Each slot buys what the ones before it do not give, in this order:
+
+    1. one STUN URL: the cheapest way to a direct path. Not yet if two TURN servers speak UDP, for browsers learn their
+       reflexive address from those as well (Firefox: the "piggyback srflx candidate"), whichever of them is alive;
+    2. the first TURN server over UDP, the relay that costs the least delay;
+    3. the second TURN server, over UDP if it can: a relay that dies is survived only if another was gathered;
+    4. the first TURN server over TLS, else TCP: a network that blocks UDP;
+    5. the second one over TLS, else TCP: such a network on the day that the first server is dead;
+    6. the STUN URL that had to wait;
+    7. more transports of the first and the second TURN server, in turn; then further TURN servers;
+    8. more STUN URLs: two tell which kind of mapping a NAT does.
+
+    "First" and "second" are the order of the file: it is the operator's preference. What is left keeps that order.
+    """
+    stun = [url for server in servers if not server.is_turn for url in server.urls]
+    turn = [_by_variety(server.urls) for server in servers if server.is_turn]
+    leading, others = turn[:2], turn[2:]
+    by_rank = [urls[rank : rank + 1] for rank in range(max(map(len, leading), default=0)) for urls in leading]
+    variety = by_rank[: 2 * len(leading)]
+    speak_udp = sum(parse_ice_url(urls[0]).transport == "udp" for urls in leading)
+    slots = [*variety, stun[:1]] if speak_udp == 2 else [stun[:1], *variety]
+    slots += [*by_rank, *(urls[:1] for urls in others), stun]
+    ranked = dict.fromkeys(url for slot in slots for url in slot)
+    chosen = list(ranked)[:MAX_URLS]
+    return tuple(
+        ConfiguredServer(
+            name=server.name,
+            urls=urls,
+            secret=server.secret,
+            ttl=server.ttl,
+            username=server.username,
+            credential=server.credential,
+        )
+        for server in servers
+        if (urls := tuple(url for url in server.urls if url in chosen))
+    )
+
+
+def ice_configuration(
+    servers: Sequence[ConfiguredServer],
+    *,
+    name: str,
+    now: float,
+    avoid: Collection[str] = (),
+    standby: bool = False,
+) -> IceConfiguration:
+    """Return what `GET /ice` answers at `now` (Unix time, seconds) to a caller whose TURN user is called `name`.
+
+    TURN servers on the hosts `avoid` went silent for the caller: spares take their places, as far as there are any.
+    `expires` and `lifetime` are those of the ephemeral credentials that expire first, or None if there are none.
+    """
+    chosen = variety_first(sorted(servers, key=lambda server: _is_on(server, avoid)))
+    expiries = [int(now) + server.ttl for server in chosen if server.secret]
+    return IceConfiguration(
+        servers=tuple(_with_credentials(server, name=name, now=now) for server in chosen),
+        pool_size=POOL_SIZE,
+        expires=float(min(expiries)) if expiries else None,
+        lifetime=min(expiries) - now if expiries else None,
+        standby=standby,
+    )
+
+
+def _is_on(server: ConfiguredServer, hosts: Collection[str]) -> bool:
+    return server.is_turn and all(parse_ice_url(url).host in hosts for url in server.urls)
+
+
+def _by_variety(urls: Sequence[str]) -> list[str]:
+    """Return `urls` so that each transport comes once before any comes twice: UDP, TLS, TCP, then the rest."""
+    seen: dict[str, int] = {}
+    keys = {}
+    for url in urls:
+        transport = parse_ice_url(url).transport
+        seen[transport] = seen.get(transport, 0) + 1
+        keys[url] = (seen[transport], _VARIETY[transport])
+    return sorted(urls, key=keys.__getitem__)
+
+
+def _with_credentials(server: ConfiguredServer, *, name: str, now: float) -> IceServer:
+    if not server.secret:
+        return IceServer(server.urls, server.username, server.credential, server.name)
+    credentials = turn_credentials(server.secret, name=name, expires=int(now) + server.ttl)
+    return IceServer(server.urls, credentials.username, credentials.credential, server.name)

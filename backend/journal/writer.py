@@ -1,0 +1,161 @@
+"""The journal: what happened in a session, one JSON object a line, one file a session.
+
+Written by one task in a thread, in batches, so that a slow disk delays neither signaling nor other sessions. No
+credential and no invitation is ever written.
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import re
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from backend.access.limits import Limits
+from backend.settings import StartError
+from pyapp.protocol.messages import JournalEntry, Scalar
+
+_log = logging.getLogger("ice_console.journal")
+
+_REDACTED = "[redacted]"
+_MAX_PARTICIPANTS = 4096  # whose highest entry number is remembered
+_SENSITIVE = re.compile(r"credential|password|secret|invit|token|authori[sz]ation|(^|[^a-z])(key|pwd)$", re.IGNORECASE)
+# A JWT (RFC 7519; its header starts with '{"', which is 'eyJ'), and an ICE password in SDP (RFC 8839, section 5.4).
+_SECRET_TEXT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*|(?<=ice-pwd:)[\w+/]+|(?<=invite=)[^\s&]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Entries of one participant, to be appended to the file of `session`. `at` is the server's Unix time, seconds.
+
+    `done` is called on the event loop with the highest number that is kept now, or None if writing failed.
+    """
+
+    session: str
+    participant: str
+    at: float
+    entries: tuple[JournalEntry, ...]
+    done: Callable[[int | None], None]
+    invitation: str = field(default="", repr=False)
+
+
+class Journal:
+    """All journal files under one folder. Use as `async with Journal(...).running()`."""
+
+    def __init__(self, folder: Path, *, limits: Limits) -> None:
+        """Make the folder. Raises `StartError` if that cannot be done."""
+        self._folder = folder
+        self._limits = limits
+        self._queue: asyncio.Queue[Record | None] = asyncio.Queue(limits.journal_queue)
+        self._kept: dict[tuple[str, str], int] = {}
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StartError(f"--journal {folder}: cannot be made: {error.strerror}") from None
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise StartError(f"--journal {folder}: cannot be written to")
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator["Journal"]:
+        """Write in the background; on the way out, write what is still queued."""
+        task = asyncio.create_task(self._write_all())
+        try:
+            yield self
+        finally:
+            await self._queue.put(None)
+            await task
+
+    def append(self, record: Record) -> bool:
+        """Queue `record`; False if the disk is so far behind that nothing more is taken."""
+        try:
+            self._queue.put_nowait(record)
+        except asyncio.QueueFull:
+            return False
+        return True
+
+    async def _write_all(self) -> None:
+        ended = False
+        while not ended:
+            batch = [await self._queue.get()]
+            while not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            ended = None in batch
+            for record in batch:
+                if record is not None:
+                    await self._write(record)
+
+    async def _write(self, record: Record) -> None:
+        participant = (record.session, record.participant)
+        kept = self._kept.get(participant, 0)
+        # The page sends again what was not confirmed; the server's own entries have number 0.
+        fresh = [entry for entry in record.entries if entry.number == 0 or entry.number > kept]
+        lines = b"".join(to_line(record, entry) for entry in fresh)
+        try:
+            if lines:
+                await asyncio.to_thread(self._append, record.session, lines)
+        except OSError as error:
+            _log.error("! journal of %s cannot be written: %s", record.session, error.strerror)
+            record.done(None)
+            return
+        highest = max([kept, *(entry.number for entry in fresh)])
+        if highest:
+            self._kept.pop(participant, None)  # to the end: those silent for longest are forgotten first
+            self._kept[participant] = highest
+            if len(self._kept) > _MAX_PARTICIPANTS:
+                del self._kept[next(iter(self._kept))]
+        record.done(highest)
+
+    def _append(self, session: str, lines: bytes) -> None:
+        path = self._folder / f"{session}.jsonl"  # a session name is safe as a file name: messages.check_session_name
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_size + len(lines) > self._limits.journal_file_bytes:
+                path.replace(path.with_name(path.name + ".1"))
+        if not path.exists():
+            self._make_room()
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "ab") as file:
+            file.write(lines)
+
+    def _make_room(self) -> None:
+        files = sorted(self._folder.glob("*.jsonl*"), key=lambda path: path.stat().st_mtime)
+        for path in files[: max(0, len(files) - self._limits.journal_files + 1)]:
+            path.unlink(missing_ok=True)
+
+
+def to_line(record: Record, entry: JournalEntry) -> bytes:
+    """Return the line for `entry`, without secrets."""
+    value = {
+        "time": round(record.at, 3),
+        "participant": record.participant,
+        "number": entry.number,
+        "at": entry.at,
+        "event": entry.event,
+        "data": redact(entry.data, invitation=record.invitation),
+    }
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+
+
+def redact(data: Mapping[str, Scalar], *, invitation: str = "") -> dict[str, Scalar]:
+    """Return `data` without credentials, keys and invitations, whether by the name of a field or inside a text."""
+    return {
+        _redact_text(name, invitation): _REDACTED
+        if _SENSITIVE.search(name) and value
+        else _redact_text(value, invitation)
+        if isinstance(value, str)
+        else value
+        for name, value in data.items()
+    }
+
+
+def _redact_text(text: str, invitation: str) -> str:
+    if invitation:
+        text = text.replace(invitation, _REDACTED)
+    return _SECRET_TEXT.sub(_REDACTED, text)
+
+
+def server_entry(event: str, data: Mapping[str, Scalar], *, at: float) -> JournalEntry:
+    """Return an entry that the server itself writes, at `at` (Unix time, seconds)."""
+    return JournalEntry(0, at * 1000, event, data)

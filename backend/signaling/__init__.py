@@ -1,0 +1,1 @@
+"""Sessions, and the frames that two pages exchange through the server."""

@@ -1,0 +1,326 @@
+"""`GET /ws`: a thin shell that carries frames between aiohttp's WebSockets and `rooms`.
+
+One task reads a socket, one writes it, so that order is kept and a slow reader delays nobody else.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import secrets
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
+
+from backend.access.invitations import InvitationError
+from backend.access.limits import Limits, TokenBucket
+from backend.journal.writer import Journal, Record, server_entry
+from backend.signaling.rooms import Close, Output, Rooms
+from pyapp.protocol.messages import (
+    FATAL_CODES,
+    MAX_FRAME_BYTES,
+    ClientMessage,
+    Error,
+    Join,
+    Journaled,
+    JournalEntry,
+    Leave,
+    MessageError,
+    Ping,
+    Pong,
+    Relay,
+    Scalar,
+    ServerMessage,
+    decode_client,
+    encode,
+)
+from pyapp.protocol.messages import Journal as JournalMessage
+
+_log = logging.getLogger("ice_console.signaling")
+
+HARD_FRAME_BYTES = 12 * 1024 * 1024
+"""A frame longer than `MAX_FRAME_BYTES` is read, to be answered with an error that names the limit; one longer than
+this is not: the socket is closed with 1009 (RFC 6455, section 7.4.1). Times `Limits.sockets`, it bounds the memory."""
+
+_CLEAN = (WSCloseCode.OK, WSCloseCode.GOING_AWAY)
+
+CheckJoin = Callable[[Join], None]
+"""Raises `InvitationError` if this socket may not join so."""
+
+
+@dataclass(slots=True, eq=False)
+class Connection:
+    """One socket, with the frames that wait to be written; None ends it."""
+
+    number: int
+    address: str
+    socket: web.WebSocketResponse
+    request: web.Request
+    bucket: TokenBucket
+    queue: asyncio.Queue[ServerMessage | None]
+    join: Join | None = None
+    is_warned: bool = False
+    is_joined: bool = False
+    is_closing: bool = False
+    close_code: int = WSCloseCode.POLICY_VIOLATION
+
+
+class Signaling:
+    """Every socket of the server."""
+
+    def __init__(self, *, hold: float, limits: Limits, journal: Journal) -> None:
+        self._limits = limits
+        self._journal = journal
+        self._rooms = Rooms(hold, limits, server=secrets.token_hex(16))
+        self._connections: dict[int, Connection] = {}
+        self._numbers = itertools.count(1)
+        self._per_address: Counter[str] = Counter()
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def serve(self, request: web.Request, *, check_join: CheckJoin) -> web.StreamResponse:
+        """Serve one socket from its upgrade to its end."""
+        address = request.remote or ""
+        if refusal := self._refusal(address):
+            return web.Response(
+                status=503, headers={"Retry-After": "5"}, text=encode(refusal), content_type="application/json"
+            )
+        # No compression: a few bytes could unpack to a frame of any length.
+        socket = web.WebSocketResponse(
+            max_msg_size=HARD_FRAME_BYTES, heartbeat=self._limits.heartbeat, compress=False, timeout=1.0
+        )
+        try:
+            await socket.prepare(request)
+        except ConnectionResetError:  # the page has gone before it was answered; this reaches nobody either
+            return web.Response(status=400)
+        bucket = TokenBucket.full(
+            rate=self._limits.messages_per_second,
+            burst=self._limits.message_burst,
+            now=self._now(),
+        )
+        queue: asyncio.Queue[ServerMessage | None] = asyncio.Queue(self._limits.send_queue)
+        connection = Connection(next(self._numbers), address, socket, request, bucket, queue)
+        self._connections[connection.number] = connection
+        self._per_address[address] += 1
+        writer = asyncio.create_task(self._write(connection))
+        deadline = asyncio.get_running_loop().call_later(self._limits.join_deadline, self._miss_deadline, connection)
+        try:
+            async for message in socket:
+                self._receive(connection, message, check_join)
+        finally:
+            deadline.cancel()
+            self._end(connection)
+            self._put(connection, None)
+            with contextlib.suppress(asyncio.CancelledError):
+                await writer
+        return socket
+
+    async def close(self) -> None:
+        """Tell every page that the service restarts (1012), so that it comes back."""
+        if self._timer:
+            self._timer.cancel()
+        connections = list(self._connections.values())
+        await asyncio.gather(
+            *(connection.socket.close(code=WSCloseCode.SERVICE_RESTART) for connection in connections),
+            return_exceptions=True,  # a socket that is dead already must not keep the others from their close
+        )
+
+    def _refusal(self, address: str) -> Error | None:
+        if self._per_address[address] >= self._limits.sockets_per_address:
+            rule = f"At most {self._limits.sockets_per_address} sockets from one address."
+            return Error("limit", rule, "sockets-per-address")
+        if len(self._connections) >= self._limits.sockets:
+            return Error("limit", f"At most {self._limits.sockets} sockets.", "sockets")
+        return None
+
+    # Reading.
+
+    def _receive(self, connection: Connection, message: WSMessage, check_join: CheckJoin) -> None:
+        if connection.is_closing:
+            return
+        if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+            return  # aiohttp says here that the socket is about to end
+        size = len(message.data)
+        # A long frame costs as much as the many short ones that would carry as much.
+        if not connection.bucket.take(1 + size // MAX_FRAME_BYTES, now=self._now()):
+            if not connection.is_warned:
+                rule = f"At most {self._limits.messages_per_second:g} messages a second; what is above is dropped."
+                self._complain(connection, Error("limit", rule, "messages-per-second"))
+            connection.is_warned = True  # once: answering a flood in kind would double it
+            return
+        connection.is_warned = False
+        if message.type is not WSMsgType.TEXT:
+            self._complain(connection, Error("malformed", "frame: must be text"))
+            return
+        if size > MAX_FRAME_BYTES or (size := len(message.data.encode())) > MAX_FRAME_BYTES:
+            rule = f"frame: at most {MAX_FRAME_BYTES} bytes"
+            self._complain(connection, Error("limit", rule, "frame-bytes"))
+            return
+        try:
+            decoded = decode_client(message.data)
+        except MessageError as error:
+            self._complain(connection, Error("malformed", str(error)))
+            return
+        self._dispatch(connection, decoded, check_join, size=size)
+
+    def _dispatch(self, connection: Connection, message: ClientMessage, check_join: CheckJoin, *, size: int) -> None:
+        match message:
+            case Join() if connection.join:
+                self._complain(connection, Error("malformed", "kind: 'join' once on a socket"))
+            case Join():
+                self._join(connection, message, check_join)
+            case Ping(number):
+                self._put(connection, Pong(number))
+            case _ if not connection.join:
+                self._refuse(connection, Error("not-joined", "The first frame must be 'join'."))
+            case Relay():
+                self._perform(self._rooms.relay(connection.number, message, size=size))
+            case JournalMessage():
+                self._keep(connection, message)
+            case Leave():
+                self._leave(connection)
+
+    def _join(self, connection: Connection, join: Join, check_join: CheckJoin) -> None:
+        try:
+            if not self._rooms.knows(join):  # an invitation lets in; it need not be fresh for who never left
+                check_join(join)
+        except InvitationError as error:
+            self._refuse(connection, Error(error.code, error.message))
+            return
+        connection.join = join
+        outputs = self._rooms.join(connection.number, join, address=connection.address)
+        if self._rooms.is_joined(connection.number):
+            connection.is_joined = True
+            _log.info("= %s: %s joined", join.session, join.participant[:8])
+            self._note(connection, "joined", {"address": connection.address})
+        self._perform(outputs)
+
+    def _keep(self, connection: Connection, message: JournalMessage) -> None:
+        def done(number: int | None) -> None:
+            if number is None:
+                self._put(connection, Error("unavailable", "The journal cannot be written."))
+            else:
+                self._put(connection, Journaled(number))
+
+        if not self._append(connection, message.entries, done):
+            self._complain(connection, Error("limit", "The journal is busy; send it again.", "journal-queue"))
+
+    def _leave(self, connection: Connection) -> None:
+        self._note(connection, "left", {})
+        _log.info("= %s left", _who(connection))
+        self._perform(self._rooms.leave(connection.number))
+        connection.close_code = WSCloseCode.OK
+        self._finish(connection)
+
+    def _miss_deadline(self, connection: Connection) -> None:
+        if not connection.join:
+            rule = f"The first frame, 'join', must come within {self._limits.join_deadline:g} seconds."
+            self._refuse(connection, Error("not-joined", rule, "join-deadline"))
+
+    def _end(self, connection: Connection) -> None:
+        """Take leave of a socket that has ended, one way or another."""
+        del self._connections[connection.number]
+        self._per_address[connection.address] -= 1
+        if not self._per_address[connection.address]:
+            del self._per_address[connection.address]
+        if not self._rooms.is_joined(connection.number):
+            return  # refused, superseded, or left already
+        code = connection.socket.close_code
+        if code in _CLEAN:
+            self._note(connection, "left", {"code": code})
+            _log.info("= %s left (close code %s)", _who(connection), code)
+            self._perform(self._rooms.leave(connection.number))
+        else:
+            self._note(connection, "lost", {"code": code})
+            _log.info("! %s lost (close code %s)", _who(connection), code)
+            self._perform(self._rooms.lose(connection.number, now=self._now()))
+        self._schedule()
+
+    # Writing.
+
+    def _perform(self, outputs: Sequence[Output]) -> None:
+        for output in outputs:
+            connection = self._connections.get(output.socket)
+            if connection is None:
+                continue
+            if isinstance(output, Close):
+                self._finish(connection)
+            elif isinstance(output.message, Error):
+                self._complain(connection, output.message)
+            else:
+                self._put(connection, output.message)
+        self._schedule()
+
+    def _complain(self, connection: Connection, error: Error) -> None:
+        _log.info("! %s: %s %s", _who(connection), error.code, error.limit or error.message)
+        self._note(connection, "error", {"code": error.code, "message": error.message, "limit": error.limit})
+        self._put(connection, error)
+
+    def _refuse(self, connection: Connection, error: Error) -> None:
+        self._complain(connection, error)
+        if error.code in FATAL_CODES:
+            self._finish(connection)
+
+    def _finish(self, connection: Connection) -> None:
+        """Close the socket once everything that is queued for it is written."""
+        self._put(connection, None)
+        connection.is_closing = True
+
+    def _put(self, connection: Connection, message: ServerMessage | None) -> None:
+        if connection.is_closing:
+            return
+        try:
+            connection.queue.put_nowait(message)
+        except asyncio.QueueFull:
+            # It does not read. Nothing that is queued may be skipped, so the socket ends; the page comes back.
+            _log.warning("! %s reads too slowly", _who(connection))
+            connection.is_closing = True
+            if connection.request.transport:
+                connection.request.transport.abort()
+
+    async def _write(self, connection: Connection) -> None:
+        with contextlib.suppress(ConnectionError):  # the reader notices too, and ends the socket
+            while (message := await connection.queue.get()) is not None:
+                await connection.socket.send_str(encode(message))
+            await connection.socket.close(code=connection.close_code)
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+    def _schedule(self) -> None:
+        at = self._rooms.next_expiry()
+        if self._timer and self._timer.when() == at:
+            return  # setting it anew for each frame would put off for ever what is due under a flood
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if at is not None:
+            self._timer = asyncio.get_running_loop().call_at(at, self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        self._perform(self._rooms.expire(now=self._now()))
+
+    # The journal.
+
+    def _note(self, connection: Connection, event: str, data: dict[str, Scalar]) -> None:
+        if connection.is_joined:
+            entry = server_entry(f"server-{event}", data, at=time.time())
+            self._append(connection, (entry,), lambda _number: None)
+
+    def _append(
+        self, connection: Connection, entries: tuple[JournalEntry, ...], done: Callable[[int | None], None]
+    ) -> bool:
+        join = connection.join
+        if join is None:
+            return False
+        return self._journal.append(Record(join.session, join.participant, time.time(), entries, done, join.invitation))
+
+
+def _who(connection: Connection) -> str:
+    if not connection.join:
+        return connection.address
+    return f"{connection.join.session}: {connection.join.participant[:8]}"

@@ -1,0 +1,1 @@
+"""HTTP: the page, what it is made of, and the routes."""

@@ -1,0 +1,304 @@
+"""HTTP: the page and what it is made of, `GET /ice`, `GET /ws`, `GET /healthz`."""
+
+import asyncio
+import contextlib
+import logging
+import ssl
+import time
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+from aiohttp import hdrs, web
+from aiohttp.abc import AbstractAccessLogger
+
+from backend.access.callers import is_local, is_own_origin
+from backend.access.invitations import InvitationError, check_invitation, existing_key
+from backend.ice.choosing import ice_configuration
+from backend.ice.coturn import HOW_TO_INSTALL, Coturn, coturn_configuration, find_coturn
+from backend.ice.ice_servers import ConfiguredIce, read_ice_servers
+from backend.ice.interfaces import own_addresses, primary_addresses, relay_network, resolve
+from backend.journal.writer import Journal
+from backend.settings import Settings, StartError
+from backend.signaling.endpoint import Signaling
+from backend.web.assets import Assets, choose_encoding
+from pyapp.protocol.messages import Error, Join, MessageError, check_session_name, encode
+
+_log = logging.getLogger("ice_console.http")
+
+SETTINGS = web.AppKey("SETTINGS", Settings)
+ASSETS = web.AppKey("ASSETS", Assets)
+ICE = web.AppKey("ICE", ConfiguredIce)
+JOURNAL = web.AppKey("JOURNAL", Journal)
+SIGNALING = web.AppKey("SIGNALING", Signaling)
+COTURN = web.AppKey("COTURN", Coturn)
+"""Only there while a local coturn is supervised."""
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; style-src 'self';"
+    " img-src 'self' data:; font-src 'self'; media-src 'self' blob: mediastream:;"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(self), microphone=(self), display-capture=(self), autoplay=(self),"
+    " clipboard-write=(self), fullscreen=(self), screen-wake-lock=(self), geolocation=(), payment=(), usb=(),"
+    " serial=(), hid=(), midi=(), browsing-topics=()",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_HSTS = "max-age=31536000"
+
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+"""Where a server that listens on every address is reached from this machine, without an invitation."""
+
+# Not left to the system's MIME tables: browsers refuse modules and WebAssembly of any other type.
+_CONTENT_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".ico": "image/x-icon",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".marshal": "application/octet-stream",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".wasm": "application/wasm",
+    ".webmanifest": "application/manifest+json",
+    ".webp": "image/webp",
+    ".woff2": "font/woff2",
+    ".zip": "application/zip",
+}
+
+
+def create_app(settings: Settings) -> web.Application:
+    """Return the application. Raises `StartError` if the settings cannot be served."""
+    assets = Assets(settings.root)
+    existing_key()  # a key that is too short stops the start, not the first guest
+    app = web.Application()
+    app[SETTINGS] = settings
+    app[ASSETS] = assets
+    app[ICE] = read_ice_servers(settings.config) if settings.config else ConfiguredIce()
+    app[JOURNAL] = Journal(settings.journal, limits=settings.limits)
+    hold = app[ICE].hold or settings.hold
+    app[SIGNALING] = Signaling(hold=hold, limits=settings.limits, journal=app[JOURNAL])
+    app.add_routes(
+        [
+            web.get("/", _page),
+            web.get("/assets/{path:.+}", _asset),
+            web.get("/ice", _ice),
+            web.get("/ws", _signaling),
+            web.get("/healthz", _health),
+        ]
+    )
+    app.on_response_prepare.append(_add_security_headers)
+    app.on_shutdown.append(_close_signaling)
+    app.cleanup_ctx.append(_run_journal)
+    app.cleanup_ctx.append(_run_coturn)
+    return app
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """A server that takes requests. `address` ends with a slash; `port` is the real one."""
+
+    address: str
+    port: int
+    app: web.Application
+
+
+@contextlib.asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[Serving]:
+    """Serve until the end of the block. Raises `StartError` if that cannot begin."""
+    context = _tls_context(settings)
+    app = create_app(settings)
+    # Sockets are told to close and coturn to stop; whatever else still runs gets two seconds.
+    runner = web.AppRunner(app, access_log_class=AccessLog, shutdown_timeout=2.0)
+    try:
+        await runner.setup()
+        site = web.TCPSite(runner, settings.host, settings.port, ssl_context=context)
+        try:
+            await site.start()
+        except OSError as error:
+            reason = error.strerror or "not possible"
+            raise StartError(f"cannot listen on {settings.host} port {settings.port}: {reason}") from None
+        port: int = runner.addresses[0][1]
+        host = _ANY.get(settings.host, settings.host)
+        host = f"[{host}]" if ":" in host else host
+        yield Serving(f"{'https' if context else 'http'}://{host}:{port}/", port, app)
+    finally:
+        await runner.cleanup()
+
+
+def _tls_context(settings: Settings) -> ssl.SSLContext | None:
+    if not settings.tls:
+        return None
+    for file in (settings.tls.certificate, settings.tls.key):
+        if not file.is_file():
+            raise StartError(f"{file}: no such file")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(settings.tls.certificate, settings.tls.key)
+    except OSError as error:  # ssl.SSLError is one
+        raise StartError(f"{settings.tls.certificate}, {settings.tls.key}: cannot be used: {error.strerror}") from None
+    return context
+
+
+class AccessLog(AbstractAccessLogger):
+    """One short line a request, without the query: `< 200 GET /ice 127.0.0.1 3 ms`."""
+
+    @property
+    def enabled(self) -> bool:
+        """Whether anybody reads it."""
+        return self.logger.isEnabledFor(logging.INFO)
+
+    def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
+        """Write the line; `time` is in seconds."""
+        method, path, peer = request.method, request.rel_url.raw_path, request.remote
+        _log.info("< %s %s %.200s %s %.0f ms", response.status, method, path, peer, time * 1000)
+
+
+# Files.
+
+
+async def _page(request: web.Request) -> web.StreamResponse:
+    document = await asyncio.to_thread(request.app[ASSETS].document)
+    # Never stale: kept by the browser, but asked for each time, and not sent again if it is the same.
+    headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+    if tokens := request.app[SETTINGS].origin_trials:
+        headers["Origin-Trial"] = ", ".join(tokens)
+    encoding = choose_encoding(_accepted(request), document.compressed)
+    etag = f"{document.tag}-{encoding}" if encoding else document.tag
+    if any(known.value in (etag, "*") for known in request.if_none_match or ()):
+        response = web.Response(status=304, headers=headers)
+    else:
+        headers |= {"Content-Type": _CONTENT_TYPES[".html"]} | ({"Content-Encoding": encoding} if encoding else {})
+        response = web.Response(body=document.compressed[encoding] if encoding else document.body, headers=headers)
+    response.etag = etag
+    return response
+
+
+async def _asset(request: web.Request) -> web.StreamResponse:
+    assets = request.app[ASSETS]
+    path = assets.file(request.match_info["path"])
+    if path is None or path.suffix not in _CONTENT_TYPES:
+        raise web.HTTPNotFound
+    headers = {
+        "Content-Type": _CONTENT_TYPES[path.suffix],
+        "Cache-Control": "public, max-age=31536000, immutable",
+        "Vary": "Accept-Encoding",
+    }
+    compressed = assets.compressed(path)
+    if encoding := choose_encoding(_accepted(request), compressed):
+        path = compressed[encoding]
+        headers["Content-Encoding"] = encoding
+    return web.FileResponse(path, headers=headers)  # it answers conditional and partial requests
+
+
+def _accepted(request: web.Request) -> str:
+    return ",".join(request.headers.getall(hdrs.ACCEPT_ENCODING, ()))
+
+
+async def _health(_request: web.Request) -> web.Response:
+    return web.json_response({"status": "ok"}, headers={"Cache-Control": "no-store"})
+
+
+# Who may call.
+
+
+def _check_origin(request: web.Request) -> None:
+    if not is_own_origin(request.headers.get(hdrs.ORIGIN), host=request.host):
+        raise _error(web.HTTPForbidden, Error("foreign-origin", "Only this server's own page may call here."))
+
+
+def _check_access(request: web.Request, token: str, session: str) -> str:
+    """Return the session that the caller may join, empty for any, or raise `InvitationError`."""
+    if request.app[SETTINGS].open_to_all or is_local(request.remote or "", host=request.host, headers=request.headers):
+        return session
+    try:
+        key = existing_key()
+    except StartError as error:
+        _log.error("! %s", error)
+        key = None
+    return check_invitation(token, session=session, key=key, now=time.time())
+
+
+def _error(kind: type[web.HTTPException], error: Error, headers: Mapping[str, str] | None = None) -> web.HTTPException:
+    return kind(
+        text=encode(error), content_type="application/json", headers={"Cache-Control": "no-store"} | dict(headers or {})
+    )
+
+
+# ICE and signaling.
+
+
+async def _ice(request: web.Request) -> web.Response:
+    _check_origin(request)
+    try:
+        session = request.query.get("session", "")
+        if session:
+            check_session_name(session)
+        scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+        session = _check_access(request, token.strip() if scheme.lower() == "bearer" else "", session)
+    except MessageError as error:
+        raise _error(web.HTTPBadRequest, Error("malformed", str(error))) from None
+    except InvitationError as error:
+        challenge = {"WWW-Authenticate": "Bearer"}  # RFC 6750, section 3
+        raise _error(web.HTTPUnauthorized, Error(error.code, error.message), challenge) from None
+    configured = request.app[ICE]
+    servers = configured.servers
+    if coturn := request.app.get(COTURN):
+        servers += coturn.configuration.servers(request.host)
+    configuration = ice_configuration(
+        servers,
+        name=session or "console",
+        now=time.time(),
+        avoid=request.query.getall("avoid", ())[:8],
+        standby=configured.standby,
+    )
+    return web.json_response(configuration.to_json(), headers={"Cache-Control": "no-store"})
+
+
+async def _signaling(request: web.Request) -> web.StreamResponse:
+    _check_origin(request)
+
+    def check_join(join: Join) -> None:
+        _check_access(request, join.invitation, join.session)
+
+    return await request.app[SIGNALING].serve(request, check_join=check_join)
+
+
+# What belongs to the application's life.
+
+
+async def _add_security_headers(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(SECURITY_HEADERS)
+    if request.app[SETTINGS].tls:
+        response.headers["Strict-Transport-Security"] = _HSTS
+
+
+async def _close_signaling(app: web.Application) -> None:
+    await app[SIGNALING].close()
+
+
+async def _run_journal(app: web.Application) -> AsyncIterator[None]:
+    async with app[JOURNAL].running():
+        yield
+
+
+async def _run_coturn(app: web.Application) -> AsyncIterator[None]:
+    settings = app[SETTINGS]
+    if not settings.turn or any(server.is_turn for server in app[ICE].servers):
+        yield
+        return
+    if not (program := find_coturn()):
+        _log.warning("! %s", HOW_TO_INSTALL)
+        yield
+        return
+    address = await asyncio.to_thread(resolve, settings.host)
+    addresses = await asyncio.to_thread(own_addresses)
+    network = relay_network(address, addresses=addresses, primary=primary_addresses())
+    app[COTURN] = Coturn(coturn_configuration(program, network=network, tls=settings.tls))
+    async with app[COTURN].running():
+        yield

@@ -1,0 +1,1 @@
+"""Events in, commands out: no clock, no randomness, no browser, no words for people."""

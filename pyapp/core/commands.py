@@ -1,0 +1,208 @@
+"""What the core wants done: its only output. The runner hands each to the shell that can do it."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from pyapp.core.events import ChannelLabel, MediaKind, SessionDescription
+from pyapp.protocol.ice import IceConfiguration
+from pyapp.protocol.messages import Candidate, ClientMessage
+
+# To the server.
+
+
+@dataclass(frozen=True, slots=True)
+class FetchIceConfiguration:
+    """Ask `GET /ice`; answered by `IceConfigurationReceived` or `IceConfigurationFailed`.
+
+    `avoid` are hosts of relays that went silent: the answer has others instead, as far as there are any.
+    """
+
+    session: str
+    avoid: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSignaling:
+    """Open a WebSocket; answered by `SignalingOpened` or `SignalingClosed`.
+
+    It takes the place of one that is still connecting at once, and of one that is open when it is open itself: until
+    then the old one carries what there is, if it is alive.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class CloseSignaling:
+    """Close the WebSocket; no event follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendSignaling:
+    """Send a message to the server."""
+
+    message: ClientMessage
+
+
+# To the RTCPeerConnection. The browser chains calls on it (W3C WebRTC 1.0, section 4.4.1.2), so their order holds.
+
+
+@dataclass(frozen=True, slots=True)
+class CreatePeer:
+    """Make an `RTCPeerConnection` with its channels, in place of the one that is there."""
+
+    configuration: IceConfiguration
+
+
+@dataclass(frozen=True, slots=True)
+class ClosePeer:
+    """Close it; no event follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetConfiguration:
+    """`setConfiguration()`: for what is gathered from now on."""
+
+    configuration: IceConfiguration
+
+
+@dataclass(frozen=True, slots=True)
+class SetLocalDescription:
+    """`setLocalDescription()` without an argument: the browser makes the offer or answer that fits.
+
+    `attempt` comes back with the result: by then `localDescription` may be another one, because a remote offer that was
+    waiting in the chain has rolled this one back.
+    """
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetRemoteDescription:
+    """`setRemoteDescription()`, which rolls back an own offer that stands in the way."""
+
+    description: SessionDescription
+
+
+@dataclass(frozen=True, slots=True)
+class AddIceCandidate:
+    """`addIceCandidate()`."""
+
+    candidate: Candidate
+
+
+@dataclass(frozen=True, slots=True)
+class KeepChecking:
+    """Have the browser look for connectivity checks to send without long pauses, in the next ICE generation, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestartIce:
+    """`restartIce()`; `negotiationneeded` follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendOnChannel:
+    """Send a text on a data channel."""
+
+    label: ChannelLabel
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SampleStats:
+    """`getStats()`; answered by `StatsSampled`."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddMediaSections:
+    """Add an audio and a video section, idle until something is shared; `negotiationneeded` follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartMedia:
+    """Ask for the camera, microphone or screen and send it; answered by `MediaStarted` or `MediaFailed`."""
+
+    kind: MediaKind
+
+
+@dataclass(frozen=True, slots=True)
+class StopMedia:
+    """Switch it off; answered by `MediaStopped`."""
+
+    kind: MediaKind
+
+
+# To the second RTCPeerConnection, the standby: one channel, nothing trickled. `number` comes back with its events.
+
+
+@dataclass(frozen=True, slots=True)
+class OfferStandby:
+    """Make it, in place of one that is there, and an offer; answered by `StandbyDescribed` or `StandbyFailed`."""
+
+    number: int
+    configuration: IceConfiguration
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerStandby:
+    """Make it, in place of one that is there, and an answer to `offer`; answered in the same way."""
+
+    number: int
+    configuration: IceConfiguration
+    offer: SessionDescription
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptStandby:
+    """`setRemoteDescription()` with the answer; `ChannelOpened` follows, or `StandbyFailed`."""
+
+    answer: SessionDescription
+
+
+@dataclass(frozen=True, slots=True)
+class CloseStandby:
+    """Close it; no event follows."""
+
+
+# To the runner.
+
+
+@dataclass(frozen=True, slots=True)
+class StartTimer:
+    """Emit `TimerFired(name)` after so many seconds, and up to `spread` later at random.
+
+    It replaces one of that name, or with `only_if_idle` leaves it as it is.
+    """
+
+    name: str
+    after: float
+    spread: float = 0.0
+    only_if_idle: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTimer:
+    """Forget the timer of that name, if there is one."""
+
+    name: str
+
+
+ServerCommand: TypeAlias = FetchIceConfiguration | OpenSignaling | CloseSignaling | SendSignaling
+StandbyCommand: TypeAlias = OfferStandby | AnswerStandby | AcceptStandby | CloseStandby
+PeerCommand: TypeAlias = (
+    CreatePeer
+    | ClosePeer
+    | SetConfiguration
+    | SetLocalDescription
+    | SetRemoteDescription
+    | AddIceCandidate
+    | KeepChecking
+    | RestartIce
+    | SendOnChannel
+    | SampleStats
+    | AddMediaSections
+    | StartMedia
+    | StopMedia
+    | StandbyCommand
+)
+TimerCommand: TypeAlias = StartTimer | CancelTimer
+Command: TypeAlias = ServerCommand | PeerCommand | TimerCommand

@@ -1,0 +1,1 @@
+"""What happened, as facts: the journal, the path, statistics."""

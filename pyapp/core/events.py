@@ -1,0 +1,349 @@
+"""What can happen to a session: the only input of the core. Shells build these, the inbox carries them in order.
+
+Times are seconds on the runner's monotonic clock, unless a name says otherwise.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from pyapp.protocol.ice import IceConfiguration
+from pyapp.protocol.messages import Candidate, Scalar, ServerMessage
+
+MediaKind: TypeAlias = Literal["camera", "microphone", "screen"]
+ChannelLabel: TypeAlias = Literal["messages", "heartbeat", "standby"]
+
+
+# The person at the page.
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectExpected:
+    """The page is ready, and Connect will probably be pressed for this session."""
+
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEdited:
+    """Another name stands in the field, and may not be all of it yet."""
+
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectRequested:
+    """Connect was pressed, or the address said `autoconnect`."""
+
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class HangUpRequested:
+    """Hang up was pressed."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestartRequested:
+    """Restart ICE was pressed."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSubmitted:
+    """The person sent a message."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class MediaToggled:
+    """Camera, microphone or screen was switched on or off."""
+
+    kind: MediaKind
+
+
+@dataclass(frozen=True, slots=True)
+class PageClosing:
+    """The page is being left (`pagehide`)."""
+
+
+# The server.
+
+
+@dataclass(frozen=True, slots=True)
+class IceConfigurationReceived:
+    """`GET /ice` answered."""
+
+    configuration: IceConfiguration
+
+
+@dataclass(frozen=True, slots=True)
+class IceConfigurationFailed:
+    """`GET /ice` did not answer, or refused: `code` is that of the server's error, or empty."""
+
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignalingOpened:
+    """The WebSocket is open; nothing was sent on it yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignalingClosed:
+    """The WebSocket closed, or never opened. `code` as in RFC 6455, section 7.4."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SignalingReceived:
+    """A message of the server."""
+
+    message: ServerMessage
+
+
+@dataclass(frozen=True, slots=True)
+class SignalingGarbled:
+    """A frame that is no message of the vocabulary."""
+
+    reason: str
+
+
+# The browser's RTCPeerConnection.
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDescription:
+    """An `RTCSessionDescription`: `type` is `offer` or `answer`."""
+
+    type: str
+    sdp: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NegotiationNeeded:
+    """`negotiationneeded`."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalDescriptionSet:
+    """`setLocalDescription()` is done; this is the `localDescription` by then. `attempt` is that of the command."""
+
+    attempt: int
+    description: SessionDescription
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteDescriptionSet:
+    """`setRemoteDescription()` is done."""
+
+    description: SessionDescription
+
+
+@dataclass(frozen=True, slots=True)
+class PeerOperationFailed:
+    """A call on the `RTCPeerConnection` was refused. `operation` is its W3C name, `error` its `DOMException`."""
+
+    operation: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class LocalCandidate:
+    """`icecandidate`. `url` is the STUN or TURN server it came from, or empty."""
+
+    candidate: Candidate
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class LocalCandidatesEnded:
+    """`icecandidate` with null: gathering is complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateError:
+    """`icecandidateerror` (W3C WebRTC 1.0, section 4.8.3.1)."""
+
+    url: str
+    code: int
+    text: str
+    address: str
+
+
+StateName: TypeAlias = Literal["connection", "ice-connection", "ice-gathering", "signaling", "dtls"]
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    """A state attribute of the `RTCPeerConnection` changed, `dtls` meaning its `RTCDtlsTransport`."""
+
+    name: StateName
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelOpened:
+    """A data channel is open."""
+
+    label: ChannelLabel
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelClosed:
+    """A data channel closed."""
+
+    label: ChannelLabel
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelFilled:
+    """The browser keeps much that is to go over the channel of the messages (`bufferedAmount`): send no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelDrained:
+    """It has sent nearly all of it (`bufferedamountlow`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelReceived:
+    """A message on a data channel."""
+
+    label: ChannelLabel
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StandbyDescribed:
+    """The standby's local description is set and has all its candidates. `number` is that of the command."""
+
+    number: int
+    description: SessionDescription
+
+
+@dataclass(frozen=True, slots=True)
+class StandbyFailed:
+    """The standby is of no use: a call on it was refused, or its `connectionState` is `failed`. `why` says which."""
+
+    number: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class PairChanged:
+    """`selectedcandidatepairchange` of the ICE transport."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatsSampled:
+    """`getStats()`: the entries that the diagnostics need, by id, with W3C names (webrtc-stats)."""
+
+    entries: Mapping[str, Mapping[str, Any]] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MediaStarted:
+    """The browser gave the camera, microphone or screen."""
+
+    kind: MediaKind
+
+
+@dataclass(frozen=True, slots=True)
+class MediaStopped:
+    """It is off, by the person's wish or by the browser's own control."""
+
+    kind: MediaKind
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFailed:
+    """The browser did not give it. `error` is the `DOMException`'s name, such as `NotAllowedError`."""
+
+    kind: MediaKind
+    error: str
+
+
+# The browser's network and window.
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkChanged:
+    """`offline`, `online`, or `change` of `navigator.connection`.
+
+    `certain` is False for a `change` that came with new estimates of speed: those come on a healthy network too.
+    """
+
+    kind: Literal["offline", "online", "change"]
+    certain: bool
+
+
+@dataclass(frozen=True, slots=True)
+class VisibilityChanged:
+    """`visibilitychange`: the timers of a hidden page fire about once a second."""
+
+    hidden: bool
+
+
+# The runner.
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """A timer set by `commands.StartTimer` is due."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """An exception that nothing handled. It is shown and journaled, never swallowed."""
+
+    where: str
+    error: str
+    data: Mapping[str, Scalar] = field(default_factory=dict)
+
+
+Event: TypeAlias = (
+    ConnectExpected
+    | SessionEdited
+    | ConnectRequested
+    | HangUpRequested
+    | RestartRequested
+    | MessageSubmitted
+    | MediaToggled
+    | PageClosing
+    | IceConfigurationReceived
+    | IceConfigurationFailed
+    | SignalingOpened
+    | SignalingClosed
+    | SignalingReceived
+    | SignalingGarbled
+    | NegotiationNeeded
+    | LocalDescriptionSet
+    | RemoteDescriptionSet
+    | PeerOperationFailed
+    | LocalCandidate
+    | LocalCandidatesEnded
+    | CandidateError
+    | StateChanged
+    | ChannelOpened
+    | ChannelClosed
+    | ChannelFilled
+    | ChannelDrained
+    | ChannelReceived
+    | StandbyDescribed
+    | StandbyFailed
+    | PairChanged
+    | StatsSampled
+    | MediaStarted
+    | MediaStopped
+    | MediaFailed
+    | NetworkChanged
+    | VisibilityChanged
+    | TimerFired
+    | Fault
+)

@@ -1,0 +1,73 @@
+"""The candidates of both sides on their way through this page: noted, counted, and some of them held for a moment.
+
+`head_start` says which of ours wait; `reach` remembers what each side was told.
+`negotiation` has the last word: it sends and applies a candidate only with the description that it belongs to.
+"""
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from pyapp.core import commands
+from pyapp.core.diagnostics.diagnostics import Gathering, Note, PathReport, candidate_data, candidate_words, note
+from pyapp.core.negotiation import head_start, negotiation
+from pyapp.core.negotiation.head_start import HeadStart
+from pyapp.core.negotiation.negotiation import Negotiation
+from pyapp.core.path.reach import Reach
+from pyapp.protocol.messages import Candidate
+
+Output: TypeAlias = negotiation.Output | Note
+
+
+@dataclass(slots=True)
+class Candidates:
+    """Those of one connection, whose descriptions `agreed` knows. `trip` is a round trip in seconds."""
+
+    agreed: Negotiation
+    gathering: Gathering = field(default_factory=Gathering)
+    _head_start: HeadStart = field(default_factory=HeadStart)
+    _reach: Reach = field(default_factory=Reach)
+
+    def gathered(self, candidate: Candidate, url: str, report: PathReport | None, trip: float) -> list[Output]:
+        """Take one of ours, which the server at `url` gave, while the path is the one of `report`."""
+        data = candidate_data(candidate, url)
+        self.gathering.candidate(data)
+        self._reach.told(candidate)
+        result: list[Output] = [note(">", "candidate-local", candidate_words(data), **data)]
+        if self._head_start.holds(candidate, data, report):
+            after = head_start.HEAD_START + trip
+            return [*result, commands.StartTimer(head_start.TIMER, after, only_if_idle=True)]
+        return [*result, *self.agreed.local_candidate(candidate)]
+
+    def gathering_failed(self, url: str, code: int, text: str, address: str) -> list[Output]:
+        """Take an error of the server at `url`."""
+        self.gathering.error(url, code, text)
+        return [note("!", "candidate-error", f"{code} {text}", url=url, code=code, address=address)]
+
+    def gathering_ended(self) -> list[Output]:
+        """Take it that there are no more of ours, for the moment."""
+        ended = note(">", "candidate-local", "end of candidates", end=True)
+        return [ended] if self._head_start.holds_end() else [ended, *self.agreed.local_candidates_ended()]
+
+    def head_start_over(self) -> list[Output]:
+        """Tell the other side what waited (timer `head_start.TIMER`)."""
+        result: list[Output] = []
+        for candidate in self._head_start.over():
+            result += (
+                self.agreed.local_candidates_ended() if candidate is None else self.agreed.local_candidate(candidate)
+            )
+        return result
+
+    def heard(self, candidate: Candidate) -> list[Output]:
+        """Take one of the other side's."""
+        data = candidate_data(candidate)
+        self._reach.heard(candidate)
+        heard = note("<", "candidate-remote", candidate_words(data), **data)
+        return [heard, *self.agreed.remote_candidate(candidate)]
+
+    def heard_in(self, sdp: str) -> None:
+        """Take those of the other side's that are in its description."""
+        self._reach.heard_in(sdp)
+
+    def may_be_direct(self, report: PathReport) -> bool:
+        """Return whether the relay that `report` tells of may not be needed."""
+        return self._reach.may_be_direct(report, self.agreed.fragments[1])

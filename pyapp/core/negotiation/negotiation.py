@@ -1,0 +1,322 @@
+"""Perfect negotiation (W3C WebRTC 1.0, section 10.7) as a state machine without a browser.
+
+The specification's three flags are one state here:
+
+    stable            -> making-offer        `setLocalDescription()` was called       ("makingOffer")
+    making-offer      -> have-local-offer    the offer is set, and sent
+    have-local-offer  -> applying-answer     `setRemoteDescription(answer)` was called ("isSettingRemoteAnswerPending")
+    applying-answer   -> stable
+    any but answering -> answering           an offer came; an own offer is rolled back if this side is polite,
+                                             an own first offer with its `RTCPeerConnection`
+    answering         -> stable              the answer is set, and sent
+
+Two rules for candidates: ours leave after the description that they belong to, theirs are applied after it. An ICE
+generation is known by its `ice-ufrag`; what belongs to an older one is dropped.
+"""
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias
+
+from pyapp.core import commands, events
+from pyapp.core.commands import Command
+from pyapp.protocol.ice import below_peer_reflexive, username_fragments
+from pyapp.protocol.messages import Candidate, Description, PeerMessage
+
+NegotiationState: TypeAlias = Literal["stable", "making-offer", "have-local-offer", "applying-answer", "answering"]
+
+MAX_HELD_CANDIDATES = 256
+"""Candidates kept for a description that did not come yet; a generation of a well-connected machine has about 40."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToPeer:
+    """An output of the negotiation beside its commands: a message for the other side."""
+
+    message: PeerMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Something that came was left aside, and why: for the journal."""
+
+    what: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class BegunAnew:
+    """Our first offer crossed the other side's: put a new `RTCPeerConnection` in the place of the one that made it.
+
+    Chromium may gather nothing any more after a first offer was rolled back while its gathering began. Nothing is lost
+    with a connection that nothing was agreed for.
+    """
+
+
+Output: TypeAlias = Command | ToPeer | Ignored | BegunAnew
+
+
+@dataclass(slots=True)
+class Negotiation:
+    """Offers and answers of one `RTCPeerConnection`. `polite` yields when two offers cross.
+
+    A side that is not `initiator` leaves the first offer to the other, so that the two do not cross at the start.
+    """
+
+    polite: bool
+    initiator: bool
+    state: NegotiationState = "stable"
+    ice_generation: int = 0
+    """The ICE generation of the last exchange: how many restarts were offered until then, by either side."""
+    gathers_relays: bool = True
+    """Whether relay candidates are gathered, at both sides: the last offer says so."""
+    _needed: bool = False
+    _attempt: int = 0
+    _exchange: int = 0
+    _remote_exchange: int = 0
+    _generation: int = 0
+    """That of the exchange under way."""
+    _latest_generation: int = 0
+    """The highest that either side has offered."""
+    _to_answer: events.SessionDescription | None = None
+    _local_fragments: frozenset[str] = frozenset()
+    _remote_fragments: frozenset[str] = frozenset()
+    _retired_fragments: frozenset[str] = frozenset()
+    _dtls_role: str = ""
+    _has_answered_first: bool = False
+    """Whether the first offer was the other side's."""
+    _origin: str = ""
+    """What our descriptions name as their origin (`o=`): Firefox is "mozilla…", Chromium "-"."""
+    _remote_origin: str = ""
+    _unsent: list[Candidate] = field(default_factory=list)
+    _unapplied: list[Candidate] = field(default_factory=list)
+
+    @property
+    def fragments(self) -> tuple[frozenset[str], frozenset[str]]:
+        """The `ice-ufrag` values of the latest local and remote descriptions: the ICE generation in use."""
+        return self._local_fragments, self._remote_fragments
+
+    @property
+    def leaves_restarts(self) -> bool:
+        """Whether the offers of ICE restarts are the other side's, too, since the first offer was.
+
+        Chromium's ICE role follows the restart's offer, Firefox's stays that of the first. If the other one offers
+        a restart, their roles conflict: Chromium does not check the new pair, and stays with an old one that Firefox
+        leaves.
+        """
+        return self._has_answered_first and self._is_between_browsers
+
+    @property
+    def leads_restarts(self) -> bool:
+        """Whether this side begins what restart either side could begin, so that only one does."""
+        return not self._has_answered_first if self._is_between_browsers else not self.polite
+
+    @property
+    def _is_between_browsers(self) -> bool:
+        return bool(self._remote_origin) and self._origin != self._remote_origin
+
+    def needed(self) -> list[Output]:
+        """`negotiationneeded`: make an offer now, or when the exchange under way is over."""
+        if not self.initiator:
+            # The browser asks again after the first answer if the other side's offer did not cover it.
+            return []
+        if self.state != "stable":
+            self._needed = True
+            return []
+        self._needed = False
+        self.state = "making-offer"
+        return [self._set_local_description()]
+
+    def restart(self, *, replace_offer: bool) -> list[Output]:
+        """Begin a new ICE generation; with `replace_offer` also while an offer of ours is still without an answer.
+
+        The browser says `negotiationneeded` in a stable state only. An offer that is lost, or whose candidates are of a
+        network that is gone, must be replaced; the answer to it will be left aside.
+        """
+        if replace_offer and self.state in ("making-offer", "have-local-offer"):
+            self.state = "making-offer"
+            return [commands.RestartIce(), self._set_local_description()]
+        return [commands.RestartIce()]
+
+    def take_initiative(self) -> list[Output]:
+        """Make the first offer after all: the other side, whose turn it was, did not."""
+        if self.initiator:
+            return []
+        self.initiator = True
+        return self.needed()
+
+    def local_description_set(self, attempt: int, description: events.SessionDescription) -> list[Output]:
+        """`setLocalDescription()` is done: send what it set, if it still stands."""
+        if attempt != self._attempt:
+            return [Ignored("local description", "a remote offer took its place")]
+        match self.state, description.type:
+            case "making-offer", "offer":
+                self.state = "have-local-offer"
+                self._exchange += 1
+                self._count_generation(description)
+                return self._send(description, self._exchange)
+            case "answering", "answer":
+                self.initiator = True
+                outputs = self._send(description, self._remote_exchange)
+                return outputs + self._stable()
+        return [Ignored(f"local {description.type}", f"not awaited while {self.state}")]
+
+    def remote_description(self, message: Description) -> list[Output]:
+        """Take an offer or an answer of the other side."""
+        sdp = self._from_firefox(message.sdp) if _origin(message.sdp).startswith(_FIREFOX) else message.sdp
+        description = events.SessionDescription(message.type, sdp)
+        if message.type == "answer":
+            if self.state != "have-local-offer" or message.exchange != self._exchange:
+                return [Ignored("remote answer", f"to offer {message.exchange}, which no longer stands")]
+            self.state = "applying-answer"
+            self._dtls_role = {"active": "passive", "passive": "active"}.get(_setup(message.sdp), "")
+            return [commands.SetRemoteDescription(description), *self._remote_generation(description)]
+        has_crossed = self.state in ("making-offer", "have-local-offer")
+        if has_crossed and not self.polite:
+            return [Ignored("remote offer", "it crossed an own offer, and this is the impolite side")]
+        is_first = not self._remote_fragments
+        self._has_answered_first |= is_first
+        begun_anew = self._begin_anew() if has_crossed and is_first else []
+        self.state = "answering"
+        self._attempt += 1  # what is still being set will have been rolled back by the time it is reported
+        self._remote_exchange = message.exchange
+        self._generation = message.generation
+        self.gathers_relays = message.relays
+        self._latest_generation = max(self._latest_generation, message.generation)
+        self._to_answer = description
+        return [*begun_anew, commands.SetRemoteDescription(description)]
+
+    def remote_description_set(self, description: events.SessionDescription) -> list[Output]:
+        """`setRemoteDescription()` is done."""
+        match self.state, description.type:
+            case "applying-answer", "answer":
+                return self._stable()
+            case "answering", "answer":
+                # The other side's next offer came while its answer was still being applied.
+                self._settle()
+            case "answering", "offer" if description is self._to_answer:
+                # The answer first: candidates of the other side have time while ours travels.
+                return [self._set_local_description(), *self._remote_generation(description)]
+        return []
+
+    def local_candidate(self, candidate: Candidate) -> list[Output]:
+        """`icecandidate`: send it at once, unless its description was not sent yet (RFC 8838, section 9)."""
+        if candidate.username_fragment in self._local_fragments or candidate.username_fragment is None:
+            return [ToPeer(candidate)]
+        self._unsent.append(candidate)
+        return []
+
+    def local_candidates_ended(self) -> list[Output]:
+        """Gathering is complete: say so for the generation whose description was sent (RFC 8838, section 13)."""
+        return [ToPeer(Candidate("", None, 0, fragment)) for fragment in sorted(self._local_fragments)]
+
+    def remote_candidate(self, candidate: Candidate) -> list[Output]:
+        """Take a candidate: apply it, keep it for its description, or drop it with its generation."""
+        fragment = candidate.username_fragment
+        if fragment in self._remote_fragments or (fragment is None and self._remote_fragments):
+            return [self._add(candidate)]
+        if fragment in self._retired_fragments:
+            return [Ignored("remote candidate", f"of an older ICE generation, {fragment}")]
+        self._unapplied.append(candidate)
+        if len(self._unapplied) > MAX_HELD_CANDIDATES:
+            dropped = self._unapplied.pop(0)
+            return [Ignored("remote candidate", f"no description came for {dropped.username_fragment}")]
+        return []
+
+    def operation_failed(self, operation: str) -> list[Output]:
+        """Settle after a refused call: what was under way is over, and a later exchange starts anew."""
+        if operation in ("setLocalDescription", "setRemoteDescription"):
+            self._generation = self.ice_generation
+            return self._stable()
+        return []
+
+    def _begin_anew(self) -> list[Output]:
+        self.initiator = self._needed = False
+        self._local_fragments = frozenset()
+        return [BegunAnew()]
+
+    def _count_generation(self, offer: events.SessionDescription) -> None:
+        is_first = not self._remote_fragments
+        if not is_first and username_fragments(offer.sdp).isdisjoint(self._local_fragments):
+            self._latest_generation += 1
+        self._generation = self._latest_generation
+
+    def _set_local_description(self) -> Command:
+        self._attempt += 1
+        return commands.SetLocalDescription(self._attempt)
+
+    def _send(self, description: events.SessionDescription, exchange: int) -> list[Output]:
+        self._local_fragments = username_fragments(description.sdp)
+        self._origin = _origin(description.sdp)
+        ready = [entry for entry in self._unsent if entry.username_fragment in self._local_fragments]
+        # What is left belonged to an offer that was rolled back: nobody will ever ask for it.
+        self._unsent.clear()
+        sdp = self._with_settled_role(description)
+        message = Description(description.type, sdp, exchange, self._generation, self.gathers_relays)
+        return [ToPeer(message), *(ToPeer(candidate) for candidate in ready)]
+
+    def _with_settled_role(self, description: events.SessionDescription) -> str:
+        """Return the SDP with the DTLS role that was agreed at first in the place of `actpass` (RFC 8842, section 5.3).
+
+        If Firefox made the first offer it answers a later one with `active` though it is passive, and Chromium then
+        fails with "Failed to set SSL role". An offer that leaves no choice is answered rightly.
+        """
+        if description.type == "answer":
+            self._dtls_role = _setup(description.sdp)
+            return description.sdp
+        if not self._dtls_role:
+            return description.sdp
+        return description.sdp.replace("a=setup:actpass", f"a=setup:{self._dtls_role}")
+
+    def _remote_generation(self, description: events.SessionDescription) -> list[Output]:
+        fragments = username_fragments(description.sdp)
+        self._remote_origin = _origin(description.sdp)
+        self._retired_fragments = (self._retired_fragments | self._remote_fragments) - fragments
+        self._remote_fragments = fragments
+        ready = [
+            entry
+            for entry in self._unapplied
+            if entry.username_fragment in fragments or entry.username_fragment is None
+        ]
+        self._unapplied = [entry for entry in self._unapplied if entry not in ready]
+        return [self._add(candidate) for candidate in ready]
+
+    def _add(self, candidate: Candidate) -> Command:
+        if self._remote_origin.startswith(_FIREFOX):
+            candidate = replace(candidate, candidate=self._from_firefox(candidate.candidate))
+        return commands.AddIceCandidate(candidate)
+
+    def _from_firefox(self, text: str) -> str:
+        """Return candidates of Firefox as Chromium is to take them: as worth less than peer-reflexive ones.
+
+        In a restart Chromium pairs its new candidates with Firefox's old ones, too, and Firefox still answers there. If
+        Firefox checks before its answer is here, Chromium takes what it checks from for peer-reflexive. Were that worth
+        less than the old one, Chromium would drop its pair for good, and stay with one that Firefox is about to leave.
+        """
+        return text if self._origin.startswith(_FIREFOX) else below_peer_reflexive(text)
+
+    def _stable(self) -> list[Output]:
+        self.state = "stable"
+        self._settle()
+        return self.needed() if self._needed else []
+
+    def _settle(self) -> None:
+        """Take over the ICE generation of the exchange that is over."""
+        self.ice_generation = self._generation
+
+
+_FIREFOX = "mozilla"
+_ORIGIN = re.compile(r"^o=(\S+)", re.MULTILINE)
+_SETUP = re.compile(r"^a=setup:(\w+)", re.MULTILINE)
+
+
+def _origin(sdp: str) -> str:
+    """Return the user name of a description's origin (RFC 8866, section 5.2), or nothing."""
+    match = _ORIGIN.search(sdp)
+    return match[1] if match else ""
+
+
+def _setup(sdp: str) -> str:
+    """Return the first `setup` attribute of a description (RFC 8842, section 5.1), or nothing."""
+    match = _SETUP.search(sdp)
+    return match[1] if match else ""

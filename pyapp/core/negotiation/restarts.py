@@ -1,0 +1,71 @@
+"""When ICE is restarted: one restart after the other, as far as it can wait.
+
+    wanted   --the last one is at work at both ends, or has had its time-->   begun
+    wanted   --another one is agreed meanwhile-->                             not wanted any more
+
+An attempt of the recovery does not wait.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from pyapp.core import commands
+from pyapp.core.diagnostics.diagnostics import Note, note
+from pyapp.core.negotiation import negotiation
+from pyapp.core.negotiation.negotiation import Negotiation, ToPeer
+from pyapp.core.path.recovery import Recovery
+from pyapp.protocol.messages import RestartWanted
+
+TIMER = "restart"
+
+SETTLES_WITHIN = 5.0
+"""Seconds that an ICE generation has to be at work at both ends before a restart that can wait replaces it. During a
+restart Firefox sends on the generation before: if that one has no pair its DTLS fails, and the connection with it."""
+
+AGAIN_AFTER = 0.2
+"""Seconds before it is looked again whether it has settled."""
+
+Output: TypeAlias = negotiation.Output | Note
+
+
+@dataclass(slots=True)
+class Restarts:
+    """Those of one connection: `agreed` knows what was negotiated, `health` what of it was seen at work."""
+
+    agreed: Negotiation
+    health: Recovery
+    _agreed_at: float = 0.0
+    """When the ICE generation of the last exchange was agreed."""
+    _wanted: str = ""
+    """Why ICE is to be restarted once the last restart has settled, or nothing."""
+
+    def is_settling(self, now: float) -> bool:
+        """Return whether an exchange is under way, or what it agreed has still time to come to work."""
+        is_recent = now - self._agreed_at < SETTLES_WITHIN
+        is_proven = self.agreed.ice_generation <= min(self.health.generation, self.health.peer_generation)
+        return self.agreed.state != "stable" or (is_recent and not is_proven)
+
+    def negotiated(self, now: float) -> None:
+        """Take it that a new ICE generation is agreed: whatever another one was wanted for, this one serves it."""
+        self._agreed_at, self._wanted = now, ""
+
+    def want(self, why: str, now: float) -> list[Output]:
+        """Begin as soon as the last restart has settled, unless another one is agreed by then."""
+        self._wanted = why
+        return self.begin_if_settled(now)
+
+    def begin_if_settled(self, now: float) -> list[Output]:
+        """Begin what is wanted, or look again in a moment (timer `TIMER`)."""
+        if not self._wanted:
+            return []
+        if self.is_settling(now):
+            return [commands.StartTimer(TIMER, AGAIN_AFTER)]
+        why, self._wanted = self._wanted, ""
+        return self.begin(why)
+
+    def begin(self, why: str, *, replace_offer: bool = False) -> list[Output]:
+        """Restart ICE, or ask the other side to if its browser must; `replace_offer` as in the negotiation."""
+        begun = note("=", "restart", f"ICE restart, {why}", reason=why)
+        if self.agreed.leaves_restarts:
+            return [begun, ToPeer(RestartWanted())]
+        return [begun, *self.agreed.restart(replace_offer=replace_offer)]

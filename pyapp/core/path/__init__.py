@@ -1,0 +1,1 @@
+"""The path between the two pages: found, watched, mended."""

@@ -1,0 +1,746 @@
+"""The one `RTCPeerConnection`: what the browser, the other side and time say of it, and what is to be done about it.
+
+It gives what comes to the part that it belongs to (negotiation, candidates, recovery, restarts, relays, standby), and
+does what one part asks of another. What it needs of the server and the conversation is in `Outside`; what is to be done
+there are its outputs.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import InitVar, dataclass, field
+from typing import TypeAlias
+
+from pyapp.core import commands, events
+from pyapp.core.commands import Command
+from pyapp.core.diagnostics.diagnostics import Note, PathReport, candidate_data, note, path_report
+from pyapp.core.events import ChannelLabel, Event
+from pyapp.core.negotiation import head_start, restarts
+from pyapp.core.negotiation.candidates import Candidates
+from pyapp.core.negotiation.candidates import Output as NegotiationOutput
+from pyapp.core.negotiation.negotiation import BegunAnew, Ignored, Negotiation, ToPeer
+from pyapp.core.negotiation.restarts import Restarts
+from pyapp.core.path import recovery, relays, standby
+from pyapp.core.path.recovery import (
+    Attempt,
+    Doubted,
+    Evidence,
+    Noticed,
+    Reassured,
+    Recovered,
+    Recovery,
+    Resumed,
+    Rung,
+    Suspected,
+)
+from pyapp.core.path.recovery import Output as RecoveryOutput
+from pyapp.core.path.relays import Relays
+from pyapp.core.path.standby import Output as StandbyOutput
+from pyapp.core.path.standby import Over, Ready, Standby, Surroundings
+from pyapp.protocol.messages import (
+    Candidate,
+    Description,
+    MessageError,
+    PeerMessage,
+    RelaySuspected,
+    RestartWanted,
+    StandbyDescription,
+)
+from pyapp.view.verdicts import Failure, no_path
+
+STATS, STATS_SETTLED, FIRST_OFFER = "stats", "stats-settled", "first-offer"
+NEEDLESS_RELAY, RENEW, KEEP_CHECKING = "needless-relay", "renew", "keep-checking"
+TIMERS = (
+    STATS,
+    STATS_SETTLED,
+    FIRST_OFFER,
+    NEEDLESS_RELAY,
+    RENEW,
+    KEEP_CHECKING,
+    restarts.TIMER,
+    *relays.TIMERS,
+    head_start.TIMER,
+    standby.TIMER,
+    *recovery.TIMERS,
+)
+
+STATS_AGAIN = 0.2
+"""Seconds before the path is looked for again while the browser names no selected pair."""
+
+STATS_SETTLED_AFTER = 0.1
+"""Seconds before a second look at a pair that changed: Chromium answers `getStats()` from a cache for 50 ms."""
+
+STATS_EVERY = 2.0
+"""Seconds between two samples of `getStats()` while connected."""
+
+FIRST_OFFER_AFTER = 3.0
+"""Seconds to wait for the other side's first offer before making it here."""
+
+NEEDLESS_RELAY_AFTER = 1.5
+"""Seconds on a relay that may not be needed before a direct path is looked for."""
+
+ATTEMPTS_WITHOUT_PEER = 3
+"""After so many without a sign of a peer that has left the server, too, it is gone."""
+
+ANSWER_AFTER = 0.15
+"""Seconds of silence after which the other side's restart is a reason to reach the server anew: the old socket may
+still receive, and no longer send."""
+
+KEEP_CHECKING_AFTER = 1.0
+"""Seconds that an ICE generation has to pair its candidates, before the browser is asked to keep checking: what asks
+for it makes Chromium forget the other side's candidates for those of ours that are still to come."""
+
+RENEW_AFTER, LAST_RENEW_AFTER = 12.0, 60.0
+"""Seconds that a new `RTCPeerConnection` in place of a lost one has before the next: the first one, and at most."""
+
+RENEW_SOON = 0.3
+"""The same after a change of the network, or once the server is back: what was gathered before is worth nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What a connection cannot know itself, at the moment of an event. Times are seconds on the runner's clock."""
+
+    signaling_is_there: bool = False
+    """Whether we have a place at the server, and it answers."""
+    peer_is_there: bool = False
+    """Whether the other side has a place there, too."""
+    peer_is_away: bool = False
+    """Whether it had one, and the server has given it up."""
+    server_heard: float = -1.0
+    """When the server was heard last, if it is there."""
+    peer_heard: float = -1.0
+    """When the other side was heard last, through the server."""
+    standby_heard: float = -1.0
+    """When a frame came over the standby last."""
+    refusal: Failure | None = None
+    """Why the server will not have us any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelIs:
+    """The channel of the messages is open from now on, or closed."""
+
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StandbyIs:
+    """The same of the channel of the standby."""
+
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FrameReceived:
+    """A frame of the conversation came over the channel `label`."""
+
+    text: str
+    label: ChannelLabel
+
+
+@dataclass(frozen=True, slots=True)
+class PathChanged:
+    """There is a path, and what was on its way may be lost with the one before: send it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class PathUntried:
+    """The pair is new, and may not work: try it with the oldest message alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class SocketDoubted:
+    """Our socket may still receive, and no longer send: reach the server anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class SparesWanted:
+    """A relay was set aside: ask the server for others."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerLost:
+    """The other side has left the server, and gives no sign here: it is gone, without a goodbye."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplacementWanted:
+    """The connection cannot be mended: put a new one in its place, at both sides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """It is the end, since no path can be found, or no server helps to find one."""
+
+    failure: Failure
+
+
+Occurrence: TypeAlias = (
+    Note
+    | ToPeer
+    | Doubted
+    | Reassured
+    | Suspected
+    | ChannelIs
+    | StandbyIs
+    | FrameReceived
+    | PathChanged
+    | PathUntried
+    | SocketDoubted
+    | SparesWanted
+    | PeerLost
+    | ReplacementWanted
+    | Failed
+)
+Output: TypeAlias = Command | Occurrence
+
+
+@dataclass(slots=True)
+class Connection:
+    """What is known of the one `RTCPeerConnection`. `polite` as in the negotiation; `is_hidden` is the page."""
+
+    relays: Relays
+    polite: InitVar[bool] = True
+    is_hidden: InitVar[bool] = False
+    negotiation: Negotiation = field(init=False)
+    candidates: Candidates = field(init=False)
+    recovery: Recovery = field(init=False)
+    restarts: Restarts = field(init=False)
+    standby: Standby = field(init=False)
+    state: str = "new"
+    channel_open: bool = False
+    established: bool = False
+    """Connected at least once."""
+    lost_at: float = 0.0
+    """When the connection before this one was heard last."""
+    replaces: bool = False
+    """Whether it takes the place of one that was lost: the person waits for it, and it is tried until it works."""
+    report: PathReport | None = None
+    _credentials_wait: bool = False
+    """Whether credentials were renewed in an outage, after the last attempt began."""
+    _tried_with_expired: bool = False
+    """Whether that attempt had only some that had expired."""
+    _renews_when_joined: bool = False
+    """Whether the next one waits for the server."""
+    _has_looked_again: bool = False
+    """Whether a direct path was looked for since the last outage, since the relay might not be needed."""
+    _noted_at: float = 0.0
+    """When the journal had the last sample."""
+    _outside: Outside = field(default_factory=Outside)
+    _now: float = 0.0
+
+    def __post_init__(self, polite: bool, is_hidden: bool) -> None:
+        """Begin the parts."""
+        self.negotiation = Negotiation(polite=polite, initiator=False)
+        self.candidates = Candidates(self.negotiation)
+        self.recovery = Recovery(polite=polite, is_hidden=is_hidden)
+        self.restarts = Restarts(self.negotiation, self.recovery)
+        self.standby = Standby(polite=polite)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the person must know that it does not work now."""
+        if not self.established:
+            return self.replaces
+        return self.recovery.is_lost or not self.channel_open
+
+    def begin(self) -> list[Output]:
+        """Make it."""
+        return [commands.CreatePeer(self.relays.ranked)]
+
+    def joined(self, outside: Outside, now: float, *, polite: bool, alone: bool) -> list[Output]:
+        """Take it that we have a place at the server; if `alone` in the session, the first offer is ours."""
+        self._outside, self._now = outside, now
+        self.negotiation.polite = self.recovery.polite = self.standby.polite = polite
+        if self._renews_when_joined:
+            self._renews_when_joined = False
+            return self.replace_soon()
+        if alone:
+            return self._negotiation_did(self.negotiation.take_initiative())
+        if self.established:
+            return self._recovery_did(self.recovery.server_is_back(now))
+        return [] if self.negotiation.initiator else [commands.StartTimer(FIRST_OFFER, FIRST_OFFER_AFTER)]
+
+    def said(self, message: PeerMessage, outside: Outside, now: float) -> list[Output]:
+        """Take a message of the other side."""
+        self._outside, self._now = outside, now
+        match message:
+            case Description():
+                self.candidates.heard_in(message.sdp)
+                described = note("<", "description", message.type, exchange=message.exchange)
+                return [described, *self._remote_description(message)]
+            case RelaySuspected(url):
+                suspected = note("<", "relay-suspected", f"the other side suspects the relay {url}", url=url)
+                return [suspected, *self._suspect_relay(url)]
+            case RestartWanted():
+                return [*self._with_relays(), *self._want_restart("asked for by the other side")]
+            case StandbyDescription():
+                around = self._surroundings()
+                return self._standby_did(self.standby.said(message, around)) if around else []
+            case Candidate():
+                return self._remote_candidate(message)
+
+    def configured(self, now: float, *, is_renewal: bool) -> list[Output]:
+        """Take it that `relays` has a new configuration; a renewal is one whose predecessor is about to expire."""
+        self._now = now
+        result = self._set_configuration()
+        if self.recovery.state == "suspect":
+            if self._tried_with_expired:
+                self._tried_with_expired = False
+                restart = self.restarts.begin("the relays' credentials had expired", replace_offer=True)
+                return result + self._negotiation_did(restart)
+            self._credentials_wait |= is_renewal
+            return result
+        return result + self._move_to_new_credentials() if is_renewal else result
+
+    def _move_to_new_credentials(self) -> list[Output]:
+        """Leave a relay while it works: some servers cut an allocation soon after its credentials expire."""
+        result = self._standby_did(self.standby.close("the relays' credentials were renewed"))
+        if self.report and self.report.local.type == "relay":
+            result += self._want_restart("the relay's credentials were renewed")
+        return result
+
+    def replace(self, number: int) -> list[Output]:
+        """Take the place of one that was lost, the `number`-th in a row, for so long before the next is tried."""
+        self.replaces = True
+        after = min(RENEW_AFTER * 1.5 ** min(number - 1, 10), LAST_RENEW_AFTER)
+        return [commands.StartTimer(RENEW, after, spread=after / 6)]
+
+    def replace_soon(self) -> list[Output]:
+        """Cut the pause before the next one short: the network has changed."""
+        return [commands.StartTimer(RENEW, RENEW_SOON)] if self.replaces and not self.established else []
+
+    def close(self) -> list[Output]:
+        """End it."""
+        return [*self._standby_did(self.standby.close("the connection is over")), commands.ClosePeer()]
+
+    def receive(self, event: Event, outside: Outside, now: float) -> list[Output]:
+        """Take an event of the browser or the person, or a timer of ours."""
+        self._outside, self._now = outside, now
+        generation = self.negotiation.ice_generation
+        result = self._route(event)
+        if (agreed := self.negotiation.ice_generation) > generation:
+            self.restarts.negotiated(now)
+            result.append(commands.StartTimer(STATS, STATS_AGAIN))
+            result += self._keep_checking_soon()
+            result += self._recovery_did(self.recovery.negotiated(agreed, now))
+        return result
+
+    def _route(self, event: Event) -> list[Output]:
+        agreed, health, now = self.negotiation, self.recovery, self._now
+        match event:
+            case events.RestartRequested():
+                return [*self._with_relays(), *self._want_restart("asked for by the person")]
+            case events.NetworkChanged():
+                return self._recovery_did(health.network_changed(now, certain=event.certain))
+            case events.VisibilityChanged(hidden):
+                return self._recovery_did(health.hidden(now, is_hidden=hidden))
+            case events.TimerFired(name):
+                return self._timer(name)
+            case events.NegotiationNeeded():
+                return self._negotiation_did(agreed.needed())
+            case events.LocalDescriptionSet(attempt, description):
+                return self._negotiation_did(agreed.local_description_set(attempt, description))
+            case events.RemoteDescriptionSet(description):
+                cancel = [commands.CancelTimer(FIRST_OFFER)] if description.type == "offer" else []
+                return [*cancel, *self._negotiation_did(agreed.remote_description_set(description))]
+            case events.PeerOperationFailed(operation, error):
+                failed = note("!", "operation-failed", f"{operation}: {error}", operation=operation, error=error)
+                return [failed, *self._negotiation_did(agreed.operation_failed(operation))]
+            case events.LocalCandidate(candidate, url):
+                return self._local_candidate(candidate, url)
+            case events.LocalCandidatesEnded():
+                return self._local_candidates_ended()
+            case events.CandidateError(url, code, text, address):
+                return self._negotiation_did(self.candidates.gathering_failed(url, code, text, address))
+            case events.StateChanged(name, value):
+                changed = note("=", "state", f"{name} {value}", state=name, value=value)
+                return [changed, *self._changed_to(name, value)]
+            case events.ChannelOpened() | events.ChannelClosed() | events.ChannelReceived():
+                return self._channel(event)
+            case events.StandbyDescribed(number, description):
+                return self._standby_did(self.standby.described(number, description, now))
+            case events.StandbyFailed(number, why):
+                return self._standby_did(self.standby.failed(number, why, now))
+            case events.PairChanged():
+                # Chromium's controlled side follows the data: a beat brings it to the better pair, too. And what
+                # was on its way on the old pair may be lost: it is sent again before `getStats()` says what is new.
+                return [
+                    *self._recovery_did(health.beat(now)),
+                    PathUntried() if health.state == "suspect" else PathChanged(),
+                    commands.SampleStats(),
+                    commands.StartTimer(STATS_SETTLED, STATS_SETTLED_AFTER),
+                ]
+            case events.StatsSampled(entries):
+                return self._sampled(path_report(entries))
+        return []
+
+    def _timer(self, name: str) -> list[Output]:
+        health, now = self.recovery, self._now
+        handlers: dict[str, Callable[[], list[Output]]] = {
+            STATS: lambda: [commands.SampleStats()],
+            STATS_SETTLED: lambda: [commands.SampleStats()],
+            FIRST_OFFER: lambda: self._negotiation_did(self.negotiation.take_initiative()),
+            restarts.TIMER: lambda: self._negotiation_did(self.restarts.begin_if_settled(now)),
+            RENEW: self._renew_again,
+            NEEDLESS_RELAY: self._look_for_direct_path,
+            KEEP_CHECKING: self._keep_checking,
+            relays.DIRECT: self._look_again_for_direct_path,
+            relays.RELEASE: self._release_relays,
+            head_start.TIMER: lambda: self._negotiation_did(self.candidates.head_start_over()),
+            standby.TIMER: lambda: self._standby_did(self.standby.due(self._surroundings(), now)),
+            recovery.BEAT: lambda: self._recovery_did(health.beat(now)),
+            recovery.SILENCE: lambda: self._recovery_did(health.silent(now)),
+            recovery.SETTLE: lambda: self._recovery_did(health.network_settled(now)),
+            recovery.LOST: lambda: self._recovery_did(health.lost()),
+            recovery.ATTEMPT: lambda: self._recovery_did(
+                health.attempt_over(now, server_heard=self._outside.server_heard, peer_heard=self._outside.peer_heard)
+            ),
+        }
+        return handlers[name]()
+
+    # Descriptions and candidates.
+
+    def _negotiation_did(self, outputs: Sequence[NegotiationOutput]) -> list[Output]:
+        result: list[Output] = []
+        for output in outputs:
+            match output:
+                case ToPeer(Description(type_, _, exchange)):
+                    result += [note(">", "description", type_, exchange=exchange), output]
+                case Ignored(what, why):
+                    result.append(note("=", "ignored", f"{what} left aside: {why}", what=what, why=why))
+                case BegunAnew():
+                    text = "the first offers crossed: a new connection for the other side's"
+                    result += [note("=", "crossed", text), commands.CreatePeer(self.relays.ranked)]
+                case _:
+                    result.append(output)
+        return result
+
+    def _remote_description(self, message: Description) -> list[Output]:
+        agreed = self.negotiation
+        had_relays = agreed.gathers_relays
+        result: list[Output] = []
+        if message.type == "offer" and self._is_quiet:
+            # The old socket may still receive, and no longer send; and what we gather now is for this outage.
+            result += [SocketDoubted(), *self._blame_relay()]
+        result += self._negotiation_did(agreed.remote_description(message))
+        if agreed.gathers_relays != had_relays:
+            result = [*self._set_configuration(), *result]
+        if self.established and agreed.state == "answering" and message.generation > agreed.ice_generation:
+            # Begun is as good as agreed: an offer of our own, now, would only be another restart after this one.
+            result += self._recovery_did(self.recovery.negotiated(message.generation, self._now))
+        return result
+
+    @property
+    def _is_quiet(self) -> bool:
+        """Whether we have not heard the other side for a moment, and it may be right to restart."""
+        patience = max(ANSWER_AFTER, self.recovery.pulse.patience() / 2)
+        return self.recovery.state == "healthy" and self.recovery.pulse.silence(self._now) >= patience
+
+    def _remote_candidate(self, candidate: Candidate) -> list[Output]:
+        result = self._negotiation_did(self.candidates.heard(candidate))
+        if self.report is not None:
+            # The candidate of the pair in use may become known for what it is, without an event.
+            result.append(commands.StartTimer(STATS_SETTLED, STATS_SETTLED_AFTER))
+        return result
+
+    def _local_candidate(self, candidate: Candidate, url: str) -> list[Output]:
+        result: list[Output] = []
+        is_relay = candidate_data(candidate).get("type") == "relay" and bool(url)
+        if is_relay and self.recovery.state == "healthy" and (host := self.relays.answered(url)):
+            result.append(note("=", "relay-well", f"the relay {host} answers again", host=host))
+        trip = self.recovery.pulse.round_trip.smoothed or 0.0
+        return result + self._negotiation_did(self.candidates.gathered(candidate, url, self.report, trip))
+
+    def _keep_checking_soon(self) -> list[Output]:
+        # Not before there is a connection: that there is none is for the browser to say.
+        return [commands.StartTimer(KEEP_CHECKING, KEEP_CHECKING_AFTER)] if self.established else []
+
+    def _keep_checking(self) -> list[Output]:
+        """Be ready for the next outage: a path that comes then must not wait for the browser to look at it."""
+        if self.recovery.state == "suspect" or self.negotiation.state != "stable":
+            return self._keep_checking_soon()
+        return [commands.KeepChecking()]
+
+    def _local_candidates_ended(self) -> list[Output]:
+        result = self._negotiation_did(self.candidates.gathering_ended())
+        is_first = not (self.established or self.replaces)
+        return [*result, self._no_path()] if is_first and self.candidates.gathering.found_nothing else result
+
+    def _no_path(self) -> Output:
+        return Failed(no_path(self.candidates.gathering, relay_only=self.relays.policy == "relay"))
+
+    # The path.
+
+    def _changed_to(self, name: events.StateName, value: str) -> list[Output]:
+        if name == "connection":
+            return self._is_now(value)
+        if name == "ice-connection" and value == "disconnected" and self.established:
+            # It is said a moment sooner here, where ICE and DTLS are not summed up.
+            return self._recovery_did(self.recovery.bad_news("disconnected", self._now))
+        return []
+
+    def _is_now(self, state: str) -> list[Output]:
+        """Take the `connectionState`."""
+        self.state = state
+        match state:
+            case "connected":
+                return [commands.SampleStats(), PathChanged()]
+            case "disconnected" | "failed" if self._outside.refusal is not None:
+                return [Failed(self._outside.refusal)]
+            case "disconnected" if self.established:
+                return self._recovery_did(self.recovery.bad_news("disconnected", self._now))
+            case "failed" if self.established and self._outside.peer_is_away:
+                return [PeerLost()]
+            case "failed" if self.established:
+                return self._recovery_did(self.recovery.bad_news("failed", self._now))
+            case "failed" if self.replaces:
+                return []  # the timer tries the next one
+            case "failed":
+                return [self._no_path()]
+        return []
+
+    def _channel(self, event: events.ChannelOpened | events.ChannelClosed | events.ChannelReceived) -> list[Output]:
+        health, now = self.recovery, self._now
+        match event:
+            case events.ChannelOpened("heartbeat"):
+                return self._recovery_did(health.channel_opened(now))
+            case events.ChannelClosed("heartbeat"):
+                return self._recovery_did(health.muted())
+            case events.ChannelReceived("heartbeat", text):
+                return self._heard(text)
+            case events.ChannelOpened("standby"):
+                return self._standby_did(self.standby.opened(now))
+            case events.ChannelClosed("standby"):
+                return self._standby_did(self.standby.closed(now))
+            case events.ChannelReceived("standby") if self.standby.state != "open":
+                return []  # it waited in the inbox while the standby was closed, and is sent again
+            case events.ChannelOpened(label):
+                self.channel_open = True
+                opened = note("=", "channel", f"channel {label} open", label=label)
+                return [opened, commands.SampleStats(), ChannelIs(is_open=True)]
+            case events.ChannelClosed(label):
+                self.channel_open = False
+                closed = note("=", "channel", f"channel {label} closed", label=label)
+                return [ChannelIs(is_open=False), closed, *self._recovery_did(health.channel_closed(now))]
+            case events.ChannelReceived(label, text):
+                return [FrameReceived(text, label)]
+
+    def _heard(self, text: str) -> list[Output]:
+        try:
+            return self._recovery_did(self.recovery.heard(text, self._now))
+        except MessageError as error:
+            return [note("!", "message", f"the other side sent what is no heartbeat: {error}")]
+
+    def _sampled(self, report: PathReport | None) -> list[Output]:
+        if report is None:
+            return [commands.StartTimer(STATS, STATS_AGAIN)]
+        previous, self.report = self.report, report
+        agreed, now = self.negotiation, self._now
+        result: list[Output] = []
+        if previous is None or (previous.pair, previous.local, previous.remote) != (
+            report.pair,
+            report.local,
+            report.remote,
+        ):
+            result.append(note("=", "pair", report.line(), **report.data()))
+            if self.recovery.state != "suspect":
+                result.append(PathChanged())
+        elif now - self._noted_at > STATS_EVERY / 2:
+            self._noted_at = now
+            result.append(note("=", "stats", report.line(), **report.data()))
+        if agreed.state == "stable" and report.local.username_fragment in agreed.fragments[0]:
+            result += self._recovery_did(self.recovery.proven(agreed.ice_generation, now))
+        # Not every browser tells of the new pair.
+        result.append(commands.StartTimer(STATS, STATS_AGAIN if self.restarts.is_settling(now) else STATS_EVERY))
+        if agreed.leads_restarts:
+            result += self.relays.review(report, gathered=agreed.gathers_relays)
+        may_be_direct = self.candidates.may_be_direct(report)
+        if may_be_direct and self.relays.policy == "all" and not self._has_looked_again:
+            self._has_looked_again = True
+            # Both sides may see it: the polite one leaves the restart to the other.
+            after = NEEDLESS_RELAY_AFTER * (2 if agreed.polite else 1)
+            result.append(commands.StartTimer(NEEDLESS_RELAY, after))
+        if self.channel_open and not self.established:
+            self.established = True
+            result += self._keep_checking_soon()
+            if self.replaces:
+                seconds = self.recovery.last_outage = now - self.lost_at
+                text = f"a new connection works after {seconds:.2f} s"
+                result.append(note("=", "recovered", text, seconds=round(seconds, 3), attempts=0))
+            if not agreed.polite:
+                # One side alone adds them, and once: two cameras switched on at the same moment then need no
+                # negotiation, whose crossing offers leave Chromium with a track that never shows a picture.
+                result.append(commands.AddMediaSections())
+        return result + self._review_standby(report)
+
+    def _want_restart(self, why: str) -> list[Output]:
+        return self._negotiation_did(self.restarts.want(why, self._now))
+
+    # Recovery.
+
+    def _recovery_did(self, outputs: Sequence[RecoveryOutput]) -> list[Output]:
+        result: list[Output] = []
+        for output in outputs:
+            match output:
+                case Suspected(evidence):
+                    result += self._suspect(evidence)
+                case Attempt(rung, number):
+                    result += self._attempt(rung, number)
+                case Resumed():
+                    result.append(PathChanged())
+                case Recovered(seconds, attempts):
+                    text = f"the path works again after {seconds:.2f} s"
+                    result.append(note("=", "recovered", text, seconds=round(seconds, 3), attempts=attempts))
+                    self._has_looked_again = False
+                    result.append(PathChanged())
+                    result += self._standby_after(seconds)
+                    if self._credentials_wait:
+                        self._credentials_wait = False
+                        result += self._move_to_new_credentials()
+                case Noticed(what_it_was, seconds):
+                    result.append(note("=", "no-alarm", what_it_was, seconds=round(seconds, 3)))
+                case _:
+                    result.append(output)
+        return result
+
+    def _suspect(self, evidence: Evidence) -> list[Output]:
+        pulse = self.recovery.pulse
+        result: list[Output] = [
+            note(
+                "!",
+                "suspect",
+                f"the path is suspect: {evidence}",
+                evidence=evidence,
+                silence_ms=round(pulse.silence(self._now) * 1000),
+                patience_ms=round(pulse.patience() * 1000),
+                loss=round(pulse.loss, 4),
+            ),
+            Suspected(evidence),
+        ]
+        if self.standby.state == "open":
+            host = self.standby.host
+            result.append(note("=", "standby-used", f"messages go over the standby path over {host}", host=host))
+        return result if evidence == "network-changed" else result + self._blame_relay()
+
+    def _attempt(self, rung: Rung, number: int) -> list[Output]:
+        if self._outside.peer_is_away and number > ATTEMPTS_WITHOUT_PEER:
+            return [PeerLost()]
+        tried = note("=", "attempt", f"attempt {number}: {rung}", rung=rung, number=number)
+        self.negotiation.gathers_relays = True
+        self._credentials_wait = False
+        self._tried_with_expired = self.relays.have_expired(self._now)
+        fresh = [SparesWanted()] if self._tried_with_expired else []
+        configuration = self.relays.ranked
+        match rung:
+            case "new-connection":
+                return [tried, ReplacementWanted()]
+            case "relay-only":
+                configuration = configuration.relay_only()
+            case "tcp-only":
+                configuration = configuration.relay_only(over_tcp=True, without=self.relays.suspected)
+        restart = self.restarts.begin(f"attempt {number}", replace_offer=True)
+        return [tried, *fresh, commands.SetConfiguration(configuration), *self._negotiation_did(restart)]
+
+    def _renew_again(self) -> list[Output]:
+        if self.established:
+            return []
+        if not self._outside.signaling_is_there:
+            self._renews_when_joined = True
+            return []
+        return [ReplacementWanted()]
+
+    # Relays.
+
+    def _set_configuration(self) -> list[Output]:
+        """Give the browser the configuration for the next gathering."""
+        return [commands.SetConfiguration(self.relays.usual(gathered=self.negotiation.gathers_relays))]
+
+    def _blame_relay(self) -> list[Output]:
+        """Set our relay in use aside at both sides: whatever is silent may be silent for it."""
+        if self.report is None or self.report.local.type != "relay" or not self.report.local.url:
+            return []
+        url = self.report.local.url
+        return [*self._suspect_relay(url), ToPeer(RelaySuspected(url))]
+
+    def _suspect_relay(self, url: str) -> list[Output]:
+        return [*self._set_configuration(), SparesWanted()] if self.relays.set_aside(url) else []
+
+    def _with_relays(self) -> list[Output]:
+        """Gather relays again, if they were given up."""
+        if self.negotiation.gathers_relays:
+            return []
+        self.negotiation.gathers_relays = True
+        return self._set_configuration()
+
+    def _look_again_for_direct_path(self) -> list[Output]:
+        result = self._look_for_direct_path()
+        if result:
+            self.relays.looked_for_direct_path()
+        return result
+
+    def _look_for_direct_path(self) -> list[Output]:
+        if self.recovery.state != "healthy" or self.report is None or self.report.path == "direct":
+            return []
+        # The last rung that was tried may have left relays alone in the browser's configuration.
+        return [*self._set_configuration(), *self._want_restart("looking for a direct path")]
+
+    def _release_relays(self) -> list[Output]:
+        """Give up the relays of a connection that does not need them, at both sides."""
+        if self.report is None or self.report.path != "direct" or not self.relays.configuration.relay_hosts:
+            return []
+        is_quiet = self.recovery.state == "healthy" and self.negotiation.state == "stable"
+        if not is_quiet or not self._outside.signaling_is_there:
+            return []
+        self.negotiation.gathers_relays = False
+        restart = self.restarts.begin("the relays are not needed")
+        return [*self._set_configuration(), *self._negotiation_did(restart)]
+
+    # The standby.
+
+    def _standby_did(self, outputs: Sequence[StandbyOutput]) -> list[Output]:
+        result: list[Output] = []
+        for output in outputs:
+            match output:
+                case standby.ToPeer(message):
+                    result.append(ToPeer(message))
+                case Ready(host):
+                    ready = note("=", "standby", f"a standby path over {host} is ready", open=True, host=host)
+                    result += [ready, StandbyIs(is_open=True)]
+                case Over(host, why):
+                    text = f"no standby path over {host}: {why}"
+                    result += [note("=", "standby", text, open=False, host=host, reason=why), StandbyIs(is_open=False)]
+                case _:
+                    result.append(output)
+        return result
+
+    def _surroundings(self) -> Surroundings | None:
+        """Return what a standby depends on, or None if there is to be none."""
+        if not self.relays.configuration.standby or self.report is None:
+            return None
+        local, is_relay = self.report.local, self.report.local.type == "relay"
+        return Surroundings(
+            self.relays.ranked,
+            relay=local.url if is_relay else "",
+            over_tcp=is_relay and local.relay_protocol not in ("", "udp"),
+            offers=is_relay
+            and bool(local.url)
+            and (self.report.remote.type != "relay" or not self.negotiation.polite)
+            and self.established
+            and self.recovery.state == "healthy"
+            and self._outside.signaling_is_there
+            and self._outside.peer_is_there,
+        )
+
+    def _review_standby(self, report: PathReport) -> list[Output]:
+        around = self._surroundings()
+        if self.recovery.state != "healthy":
+            return []
+        if around is None or report.path == "direct":
+            return self._standby_did(self.standby.close("no relay is in use any more"))
+        return self._standby_did(self.standby.review(around))
+
+    def _standby_after(self, seconds: float) -> list[Output]:
+        """Begin anew with one that was silent in an outage of so many seconds: what broke the one path broke both."""
+        if self.standby.state != "open" or self._outside.standby_heard >= self._now - seconds:
+            return []
+        return self._standby_did(self.standby.close("it was silent in the outage"))

@@ -1,0 +1,159 @@
+"""Heartbeats between the two pages, and what their absence means.
+
+Detection is the outage: a browser says `disconnected` after 5 to 7 s. A beat of some 25 bytes every 100 ms, on a
+channel of its own, tells within half a second. It carries what the other side needs to judge: how long we have not
+heard it, and when our next beat is due, so that a hidden tab's slow timers raise no alarm.
+"""
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+
+from pyapp.core.delivery import RoundTrip
+from pyapp.protocol.messages import MessageError
+
+INTERVAL = 0.1
+"""Seconds between two beats while the page can be seen."""
+
+HIDDEN_INTERVAL = 1.2
+"""Seconds between two beats of a hidden tab, whose timers fire about once a second."""
+
+LEAST_PATIENCE = 0.3
+"""Seconds of silence that are always normal. A radio pauses for 0.2 to 0.5 s now and then: such pauses are learned."""
+
+FIRST_PATIENCE = 2.0
+"""Seconds before the first beat is missed: the other end of the channel opens a round trip later."""
+
+FALSE_ALARM = 1e-6
+"""The probability that so many beats in a row are lost by chance which is taken for impossible."""
+
+LEAST_LOSS = 1e-6
+"""What no path is better than: a day without a lost beat proves nothing, and halves away to nothing."""
+
+PAUSE_FADES, LONGEST_PAUSE = 0.985, 0.5
+"""What is left of the longest pause at each beat (half of it after five seconds), and what is taken for one, in s."""
+
+FIRST_PAUSE = 0.35
+"""Seconds, as if there had been such a pause: both pages are busy while they begin."""
+
+_REMEMBERED = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """One heartbeat. Times are milliseconds."""
+
+    number: int
+    echo: int
+    """The number of the last beat heard, 0 for none."""
+    held: int
+    """Since that one was heard."""
+    due: int
+    """Until the next beat of the sender."""
+    generation: int
+    """The ICE generation that the sender has seen at work."""
+    wants_echo: bool = False
+    """Whether the sender wants an answer at once, because something may have changed."""
+
+    def encode(self) -> str:
+        """Return the beat as the text of one channel message."""
+        values = (self.number, self.echo, self.held, self.due, self.generation, int(self.wants_echo))
+        return " ".join(map(str, values))
+
+
+def decode_beat(text: str) -> Beat:
+    """Return the beat in `text`, or raise `MessageError`."""
+    words = text.split(" ")
+    if len(words) != 6 or not all(word.isascii() and word.isdigit() and len(word) < 16 for word in words):
+        raise MessageError("beat", "six whole numbers")
+    number, echo, held, due, generation, wants_echo = map(int, words)
+    if number < 1:
+        raise MessageError("beat", "numbered from 1")
+    return Beat(number, echo, held, due, generation, wants_echo=wants_echo == 1)
+
+
+@dataclass(slots=True)
+class Pulse:
+    """What is known of the path from the beats on it. Times are seconds on the runner's clock."""
+
+    round_trip: RoundTrip = field(default_factory=RoundTrip)
+    heard_at: float | None = None
+    """When the last beat came, or when we began to listen."""
+    _number: int = 0
+    _heard: int = 0
+    _due: float = INTERVAL
+    _jitter: float = 0.0
+    _pause: float = FIRST_PAUSE
+    """The longest pause of late that was none of the network's: it fades while there are no more."""
+    _lost: float = 0.5
+    _counted: float = 50.0
+    _sent: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+
+    def listen(self, now: float) -> None:
+        """Begin to expect beats."""
+        self.heard_at = now
+        self._due = INTERVAL
+
+    def next_beat(self, now: float, *, due: float, generation: int, wants_echo: bool = False) -> Beat:
+        """Return the beat to send now; the next one is `due` seconds later."""
+        self._number += 1
+        self._sent.append((self._number, now))
+        held = 0.0 if self.heard_at is None else now - self.heard_at
+        return Beat(self._number, self._heard, _ms(held), _ms(due), generation, wants_echo)
+
+    def heard(self, beat: Beat, now: float, *, in_outage: bool = False) -> None:
+        """Take a beat of the other side: measure the round trip, the jitter, the loss, and the pauses.
+
+        What comes `in_outage` says nothing of how the path is when it works.
+        """
+        if beat.number <= self._heard:
+            return
+        missing = beat.number - self._heard - 1
+        if self._heard and missing < _REMEMBERED:
+            usual = 0 if in_outage else missing
+            self._lost += usual
+            self._counted += usual + 1
+            if self._counted > 1000:
+                self._lost, self._counted = self._lost / 2, self._counted / 2
+        if self.heard_at is not None and self._heard and not missing:
+            late = abs(now - self.heard_at - self._due)
+            self._jitter += (min(late, 0.5) - self._jitter) / 16
+        self._pause *= PAUSE_FADES
+        if self._heard and not in_outage:
+            self.paused(self.silence(now))
+        for number, at in self._sent:
+            if number == beat.echo:
+                self.round_trip.measured(max(now - at - beat.held / 1000, 0.0))
+        self._heard = beat.number
+        self._due = max(beat.due / 1000, 0.02)
+        self.heard_at = now
+
+    def paused(self, seconds: float) -> None:
+        """Remember that a silence of so many seconds meant nothing: a radio, a busy machine, a slow page."""
+        self._pause = max(self._pause, min(seconds, LONGEST_PAUSE) - self._due)
+
+    @property
+    def number(self) -> int:
+        """The number of the last beat sent."""
+        return self._number
+
+    @property
+    def loss(self) -> float:
+        """The part of the beats that was lost; a little more than was seen, while little was seen."""
+        return max(self._lost / self._counted, LEAST_LOSS)
+
+    def patience(self) -> float:
+        """Return the seconds of silence that are still normal on this path."""
+        if not self._heard:
+            return FIRST_PATIENCE
+        beats = math.ceil(math.log(FALSE_ALARM) / math.log(min(self.loss, 0.5)))
+        trip = self.round_trip.smoothed or 0.0
+        return max(LEAST_PATIENCE, beats * self._due, 3 * trip, self._due + 1.3 * self._pause) + 4 * self._jitter
+
+    def silence(self, now: float) -> float:
+        """Return the seconds since something was heard."""
+        return 0.0 if self.heard_at is None else now - self.heard_at
+
+
+def _ms(seconds: float) -> int:
+    return min(max(round(seconds * 1000), 0), 10**9)

@@ -1,0 +1,92 @@
+"""Which ICE servers the next gathering asks: relays that went silent come last, relays that are not needed not at all.
+
+    a relay went silent              it is set aside until it is seen well again, and spares are asked for
+    on a relay                       a direct path is looked for after a minute, and then with doubling pauses
+    on a direct path for a while     the relays that were gathered beside it are given up
+
+It lasts as long as the page: what was learned of a relay is true of the next connection, too.
+"""
+
+import math
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from pyapp.core import commands
+from pyapp.core.commands import Command
+from pyapp.core.diagnostics.diagnostics import PathReport
+from pyapp.protocol.ice import IceConfiguration, IceError, parse_ice_url
+
+DIRECT, RELEASE = "direct-path", "release-relays"
+TIMERS = (DIRECT, RELEASE)
+
+FIRST_DIRECT_AFTER, LAST_DIRECT_AFTER = 60.0, 1800.0
+"""Seconds on a relay before a direct path is looked for again, doubling from the first to the last."""
+
+RELEASE_AFTER = 900.0
+"""Seconds on a direct path after which the relays that were gathered beside it are given up, by an ICE restart without
+them: nothing else makes a browser give them up. By then the network has shown that it stays as it is."""
+
+
+@dataclass(slots=True)
+class Relays:
+    """The ICE servers that we were given, and what is known of the relays among them. `policy` is the page's."""
+
+    policy: Literal["all", "relay"] = "all"
+    configuration: IceConfiguration = field(default_factory=IceConfiguration)
+    """The last one that the server gave; without any servers before the first."""
+    suspected: frozenset[str] = frozenset()
+    """Hosts of relays that went silent, until they are seen well again."""
+    _direct_after: float = FIRST_DIRECT_AFTER
+    _expire_at: float = math.inf
+
+    @property
+    def ranked(self) -> IceConfiguration:
+        """The configuration with the servers in front that are to be tried first."""
+        return self.configuration.preferring(self.suspected)
+
+    def usual(self, *, gathered: bool) -> IceConfiguration:
+        """Return the configuration of a gathering without an outage: with relays, or without if they were given up."""
+        return self.ranked if gathered else self.configuration.without_relays()
+
+    def configured(self, configuration: IceConfiguration, now: float) -> None:
+        """Take a new configuration, whose lifetime begins at `now`."""
+        self._expire_at = now + (math.inf if configuration.lifetime is None else configuration.lifetime)
+        self.configuration = replace(configuration, policy="relay") if self.policy == "relay" else configuration
+
+    def have_expired(self, now: float) -> bool:
+        """Return whether the credentials that we have are worth nothing any more: the machine may have slept."""
+        return now >= self._expire_at
+
+    def set_aside(self, url: str) -> bool:
+        """Suspect a relay in what is gathered from now on; return whether `url` names one."""
+        try:
+            host = parse_ice_url(url).host
+        except IceError:  # the other side says anything; and a browser may not say which relay it uses
+            return False
+        self.suspected |= {host}
+        return True
+
+    def answered(self, url: str) -> str:
+        """Take it that the relay at `url` is well; return its host if it was suspected, or nothing."""
+        host = parse_ice_url(url).host if self.suspected else ""
+        if host not in self.suspected:
+            return ""
+        self.suspected -= {host}
+        return host
+
+    def review(self, report: PathReport, *, gathered: bool) -> list[Command]:
+        """Begin to wait until the path that `report` tells of may do with fewer relays."""
+        if self.policy == "relay":
+            return []
+        if report.path == "relay":
+            return [commands.StartTimer(DIRECT, self._direct_after, only_if_idle=True)]
+        return [commands.StartTimer(RELEASE, RELEASE_AFTER, only_if_idle=True)] if gathered else []
+
+    def looked_for_direct_path(self) -> None:
+        """Wait longer before the next time."""
+        self._direct_after = min(self._direct_after * 2, LAST_DIRECT_AFTER)
+
+    def surroundings_changed(self) -> list[Command]:
+        """Look for a direct path soon again: our network, or the other side, is another one."""
+        self._direct_after = FIRST_DIRECT_AFTER
+        return [commands.CancelTimer(DIRECT)]  # the next look at the path begins it anew

@@ -1,0 +1,646 @@
+"""The core: `Session.receive(event, now) -> list[Command]`. No clock, no sleep, no browser.
+
+It routes an event to the part that it belongs to, and does what one part asks of another: the place at the server
+(rendezvous), the connection, the conversation, the journal. `console.present` turns it into what the page shows.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from pyapp.core import commands, conversation, events
+from pyapp.core.commands import Command
+from pyapp.core.conversation import Conversation, MessageRefusedError
+from pyapp.core.delivery import DeliveryFullError, MediaShared
+from pyapp.core.diagnostics.diagnostics import Journal, Mark, Note
+from pyapp.core.events import ChannelLabel, Event, MediaKind
+from pyapp.core.negotiation.negotiation import ToPeer
+from pyapp.core.path import connection
+from pyapp.core.path.connection import (
+    ChannelIs,
+    Connection,
+    Failed,
+    FrameReceived,
+    Outside,
+    PathChanged,
+    PathUntried,
+    PeerLost,
+    ReplacementWanted,
+    SocketDoubted,
+    SparesWanted,
+    StandbyIs,
+)
+from pyapp.core.path.connection import Output as ConnectionOutput
+from pyapp.core.path.recovery import Doubted, Reassured, Suspected
+from pyapp.core.path.relays import Relays
+from pyapp.core.signaling import rendezvous
+from pyapp.core.signaling.rendezvous import Joined, PeerArrived, PeerAway, PeerGone, PeerSaid, Refused, Rendezvous
+from pyapp.protocol.ice import IceConfiguration
+from pyapp.protocol.messages import Journal as JournalMessage
+from pyapp.protocol.messages import Journaled, MessageError, PeerMessage, check_session_name
+from pyapp.view.verdicts import REFUSALS, Failure, media_refusal, refusal
+
+Phase: TypeAlias = Literal["ready", "active", "failed", "closed"]
+MediaState: TypeAlias = Literal["off", "starting", "on"]
+
+JOURNAL, ICE_CONFIGURATION, PREPARE = "journal", "ice-configuration", "prepare"
+
+JOURNAL_AFTER = 1.0
+"""Seconds that an entry waits for others before it is streamed."""
+
+CONFIGURATION_RETRY_AFTER = 2.0
+"""Seconds before `GET /ice` is asked again after a failure."""
+
+CONFIGURATION_MARGIN = 0.75
+"""The part of its lifetime after which an ICE configuration is replaced."""
+
+PREPARE_AFTER = 0.3
+"""Seconds after a keystroke in the field for the session's name: no other is likely to follow."""
+
+PEER_TIMERS = (*connection.TIMERS, conversation.TIMER)
+"""They end with the other side."""
+
+
+@dataclass(slots=True)
+class Prepared:
+    """What was asked for before Connect was pressed, so that it is there by then. Times are seconds."""
+
+    session: str
+    signaling: Literal["opening", "open", "closed"] = "opening"
+    configuration: IceConfiguration | None = None
+    is_asked: bool = True
+    """Whether the configuration is there, or on its way."""
+    configured_at: float = 0.0
+
+
+@dataclass(slots=True)
+class Session:
+    """One page load. `participant` and `key` are 32 random hexadecimal digits; `time_origin` is Unix time in ms."""
+
+    participant: str
+    key: str = field(repr=False)
+    time_origin: float
+    invitation: str = field(default="", repr=False)
+    policy: Literal["all", "relay"] = "all"
+
+    phase: Phase = "ready"
+    name: str = ""
+    name_problem: str = ""
+    failure: Failure | None = None
+    refusal: Failure | None = None
+    """Why the server will not have us any more, while the connection goes on without it."""
+    place: Rendezvous | None = None
+    """Ours in the session at the server."""
+    connection: Connection | None = None
+    relays: Relays = field(init=False)
+    conversation: Conversation = field(default_factory=Conversation)
+    message_problem: str = ""
+    media: dict[MediaKind, MediaState] = field(
+        default_factory=lambda: {"camera": "off", "microphone": "off", "screen": "off"}
+    )
+    media_problem: str = ""
+    faults: int = 0
+    journal: Journal = field(init=False)
+    _prepared: Prepared | None = None
+    _expected: str = ""
+    """The session for which Connect may be pressed next."""
+    _early: list[PeerMessage] = field(default_factory=list)
+    _restarts_before: int = 0
+    """ICE restarts of the connections before this one, in the same session with the same other side."""
+    _lost_at: float = 0.0
+    """When the last connection that had worked was heard last."""
+    _replacements: int = 0
+    """Connections in a row that took the place of one another, and of one that was lost."""
+    _epoch: int = 1
+    _sockets: int = 0
+    _is_configured: bool = False
+    """Whether the ICE configuration came that was asked for at Connect, or before."""
+    _is_renewing: bool = False
+    """Whether the configuration was asked for because the old one expires."""
+    _renewal_due: float = math.inf
+    _is_hidden: bool = False
+    _now: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Begin what takes its beginning from us."""
+        self.journal = Journal(self.time_origin)
+        self.relays = Relays(self.policy)
+
+    def receive(self, event: Event, now: float) -> list[Command]:
+        """Take one event at `now` (seconds on the runner's clock): return what is to be done, in order."""
+        self._now = now
+        noted = self.journal.number
+        result = self._route(event)
+        if self.journal.number > noted and self._signaling_is_there:
+            result.append(commands.StartTimer(JOURNAL, JOURNAL_AFTER, only_if_idle=True))
+        return result
+
+    @property
+    def ice_restarts(self) -> int:
+        """How many there were so far."""
+        return self._restarts_before + (self.connection.negotiation.ice_generation if self.connection else 0)
+
+    @property
+    def _signaling_is_there(self) -> bool:
+        return self.place is not None and self.place.state == "present"
+
+    def _route(self, event: Event) -> list[Command]:
+        match event:
+            case events.ConnectExpected():
+                return self._prepare(event.session)
+            case events.SessionEdited():
+                self._expected = event.session
+                return [] if self.phase == "active" else [commands.StartTimer(PREPARE, PREPARE_AFTER)]
+            case events.ConnectRequested():
+                return self._connect(event.session)
+            case events.HangUpRequested():
+                return self._hang_up()
+            case events.NetworkChanged():
+                return self._network_changed(event)
+            case events.VisibilityChanged(hidden):
+                self._is_hidden = hidden
+                return self._to_connection(event)
+            case events.MessageSubmitted():
+                return self._submit(event.text)
+            case events.MediaToggled():
+                return self._toggle(event.kind)
+            case events.PageClosing():
+                return self._leave()
+            case events.IceConfigurationReceived():
+                return self._configured(event.configuration)
+            case events.IceConfigurationFailed():
+                return self._not_configured(event)
+            case events.TimerFired():
+                return self._timer(event.name)
+            case events.MediaStarted() | events.MediaStopped() | events.MediaFailed():
+                return self._media_event(event)
+            case events.ChannelFilled():
+                self.conversation.channel_filled()
+                return []
+            case events.ChannelDrained():
+                return self.conversation.channel_drained(self._now)
+            case events.Fault():
+                self.faults += 1
+                self.journal.note(
+                    self._now, "!", "fault", f"{event.where}: {event.error}", where=event.where, error=event.error
+                )
+                return []
+        if self.place is not None:
+            match event:
+                case events.SignalingOpened():
+                    return self._rendezvous_did(self.place.opened(self._now))
+                case events.SignalingClosed():
+                    outputs = self.place.closed(event.code, event.reason)
+                    self._note("!", "signaling", "signaling closed", code=event.code, reason=event.reason)
+                    return self._rendezvous_did(outputs)
+                case events.SignalingReceived():
+                    return self._signaling_received(self.place, event)
+                case events.SignalingGarbled():
+                    self._note("!", "signaling", f"the server sent what is no message: {event.reason}")
+                    return []
+        elif self._prepared is not None:
+            match event:
+                case events.SignalingOpened():
+                    self._prepared.signaling = "open"
+                case events.SignalingClosed():
+                    self._prepared.signaling = "closed"
+        return self._to_connection(event)
+
+    # The person.
+
+    def _prepare(self, name: str) -> list[Command]:
+        """Ask for what Connect will need. What is refused is asked for again then, and told to the person then."""
+        try:
+            check_session_name(name)
+        except MessageError:
+            return []
+        if self.phase == "active":
+            return []
+        self._prepared = Prepared(name)
+        return [commands.OpenSignaling(), commands.FetchIceConfiguration(name)]
+
+    def _prepare_for_expected(self) -> list[Command]:
+        """Prepare for the name that was typed (timer `PREPARE`); a socket that is there is good for any session."""
+        before = self._prepared
+        if before and before.session == self._expected and before.is_asked:
+            return []
+        result = self._prepare(self._expected)
+        if result and before and self._prepared and before.signaling != "closed":
+            self._prepared.signaling = before.signaling
+            result.remove(commands.OpenSignaling())
+        return result
+
+    def _connect(self, name: str) -> list[Command]:
+        if self.phase == "active":
+            return []
+        name = name.strip()
+        try:
+            check_session_name(name)
+        except MessageError as error:
+            self.name_problem = f"A session name has {error.rule}."
+            return []
+        self.phase, self.name, self.name_problem, self.failure, self.refusal = "active", name, "", None, None
+        self._restarts_before = 0
+        self._note("=", "session", f"connecting to session {name}", session=name, policy=self.policy)
+        place = self.place = Rendezvous(name, self.participant, self.key, self.invitation, self._epoch, self._sockets)
+        self._is_configured = False
+        prepared, self._prepared = self._prepared or Prepared(name, "closed", is_asked=False), None
+        # The other side first: the server's answer takes a round trip, in which there is time for the rest.
+        match prepared.signaling:
+            case "open":
+                result = self._rendezvous_did(place.adopt(self._now))
+            case "opening":
+                result = self._rendezvous_did(place.opening())
+            case "closed":
+                result = self._rendezvous_did(place.open())
+        if prepared.session != name or not prepared.is_asked:
+            result.append(commands.FetchIceConfiguration(name))
+        elif prepared.configuration is not None:
+            age = self._now - prepared.configured_at
+            if age < (prepared.configuration.lifetime or math.inf) * CONFIGURATION_MARGIN:
+                result += self._configured(prepared.configuration, age=age)
+            else:
+                result.append(commands.FetchIceConfiguration(name))
+        return result
+
+    def _hang_up(self) -> list[Command]:
+        if self.phase != "active":
+            return []
+        self._note("=", "session", "hung up")
+        self.phase = "closed"
+        result = self._end()
+        for kind, state in self.media.items():
+            if state == "on":
+                result.append(commands.StopMedia(kind))
+            self.media[kind] = "off"
+        return result
+
+    def _leave(self) -> list[Command]:
+        if self.phase != "active":
+            return []
+        self.phase = "closed"
+        return self._end()
+
+    def _fail(self, failure: Failure) -> list[Command]:
+        self._note("!", "failed", failure.headline, detail=failure.detail, cause=failure.cause)
+        self.phase, self.failure = "failed", failure
+        return self._end()
+
+    def _end(self) -> list[Command]:
+        result: list[Command] = [commands.CancelTimer(name) for name in (*PEER_TIMERS, ICE_CONFIGURATION, JOURNAL)]
+        if self.place is not None:
+            if self._signaling_is_there:
+                result += self._stream_journal()
+            result += self._rendezvous_did(self.place.leave())
+            self._epoch, self._sockets = self.place.epoch + 1, self.place.sockets
+            self.place = None
+        result += self._close_connection()
+        self._early.clear()
+        return result
+
+    def _close_connection(self) -> list[Command]:
+        self.conversation.channel_is(is_open=False)
+        if self.connection is None:
+            return []
+        outputs = self.connection.close()
+        self._restarts_before = self.ice_restarts
+        if self.connection.established:
+            health = self.connection.recovery
+            self._lost_at = health.silent_since if health.state == "suspect" else self._now
+        self.connection = None
+        return self._connection_did(outputs)
+
+    def _submit(self, text: str) -> list[Command]:
+        self.message_problem = ""
+        if not text.strip() or self.phase != "active":
+            return []
+        try:
+            return self.conversation.submit(text, self._now)
+        except MessageRefusedError as error:
+            self.message_problem = str(error)
+            self._note("!", "message", self.message_problem)
+            return []
+
+    def _toggle(self, kind: MediaKind) -> list[Command]:
+        self.media_problem = ""
+        match self.media[kind]:
+            case "off":
+                self.media[kind] = "starting"
+                return [commands.StartMedia(kind)]
+            case "on":
+                return [commands.StopMedia(kind)]
+        return []
+
+    def _media_event(self, event: events.MediaStarted | events.MediaStopped | events.MediaFailed) -> list[Command]:
+        match event:
+            case events.MediaStarted(kind) if self.media[kind] != "starting":
+                # The person hung up before the browser gave it.
+                return [commands.StopMedia(kind)]
+            case events.MediaStarted(kind):
+                self.media[kind] = "on"
+                self._note("=", "media", f"{kind} on", kind=kind, on=True)
+            case events.MediaStopped(kind):
+                self.media[kind] = "off"
+                self._note("=", "media", f"{kind} off", kind=kind, on=False)
+            case events.MediaFailed(kind, error):
+                self.media[kind] = "off"
+                self.media_problem = media_refusal(kind, error)
+                self._note("!", "media", f"{kind}: {error}", kind=kind, error=error)
+        return self.conversation.share(self._shared, self._now) if self.connection else []
+
+    @property
+    def _shared(self) -> MediaShared:
+        return MediaShared(
+            audio=self.media["microphone"] == "on", video="on" in (self.media["camera"], self.media["screen"])
+        )
+
+    # The server.
+
+    def _configured(self, configuration: IceConfiguration, *, age: float = 0.0) -> list[Command]:
+        if self.phase != "active":
+            if self._prepared:
+                self._prepared.configuration, self._prepared.configured_at = configuration, self._now
+            return []
+        self._is_configured = True
+        self.relays.configured(configuration, self._now - age)
+        urls = [url for server in configuration.servers for url in server.urls]
+        self._note("<", "ice-configuration", f"{len(urls)} ICE servers", urls=" ".join(urls), policy=self.policy)
+        result: list[Command] = []
+        is_renewal, self._is_renewing = self._is_renewing, False
+        if configuration.lifetime is not None:
+            due = self._now + configuration.lifetime * CONFIGURATION_MARGIN - age
+            # The relay in use may still have the credentials of the one before, which came sooner.
+            self._renewal_due = due if is_renewal or self.connection is None else min(due, self._renewal_due)
+            result.append(commands.StartTimer(ICE_CONFIGURATION, max(self._renewal_due - self._now, 0.0)))
+        if self.connection is None:
+            return result + self._new_connection()
+        return result + self._connection_did(self.connection.configured(self._now, is_renewal=is_renewal))
+
+    def _not_configured(self, event: events.IceConfigurationFailed) -> list[Command]:
+        if self.phase != "active":
+            if self._prepared:
+                self._prepared.is_asked = False
+            return []
+        self._note("!", "ice-configuration", f"no ICE configuration: {event.reason}", code=event.code)
+        if event.code in REFUSALS:
+            # The configuration that is there serves on: a place in the session needs no fresh invitation.
+            return [] if self._is_configured else self._fail(refusal(event.code, event.reason))
+        return [commands.StartTimer(ICE_CONFIGURATION, CONFIGURATION_RETRY_AFTER, spread=1.0)]
+
+    def _signaling_received(self, place: Rendezvous, event: events.SignalingReceived) -> list[Command]:
+        if isinstance(event.message, Journaled):
+            self.journal.confirmed(event.message.number)
+            return self._stream_journal()
+        return self._rendezvous_did(place.received(event.message, self._now))
+
+    def _rendezvous_did(self, outputs: Sequence[rendezvous.Output]) -> list[Command]:
+        result: list[Command] = []
+        for output in outputs:
+            match output:
+                case Joined(polite, alone):
+                    self._note("=", "signaling", "joined the session", polite=polite, alone=alone)
+                    self.refusal = None
+                    self.journal.stream_again()
+                    result += self._joined(polite=polite, alone=alone)
+                case PeerArrived():
+                    self._note("<", "peer", "the other side is here")
+                    peer = self.place.peer if self.place else ""
+                    is_the_same = self.conversation.is_with(peer)
+                    if self.connection is not None and not self.connection.established:
+                        self.connection.replaces = is_the_same
+                        if not is_the_same:
+                            self._restarts_before = 0
+                    self.conversation.with_partner(peer)
+                    result += self._stream_journal()
+                case PeerGone():
+                    self._note("<", "peer", "the other side left")
+                    result += self._peer_gone()
+                case PeerAway():
+                    self._note("<", "peer", "the server has lost the other side")
+                    result += self._peer_away()
+                case PeerSaid(message):
+                    result += self._peer_said(message)
+                case Refused(code, text, fatal):
+                    self._note("!", "refused", f"the server refused: {text}", code=code)
+                    if fatal:
+                        result += self._refused(refusal(code, text))
+                        break
+                    # What it could not keep of the journal is sent again with the next entries.
+                    self.journal.stream_again()
+                case _:
+                    result.append(output)
+        return result
+
+    def _refused(self, failure: Failure) -> list[Command]:
+        """Fail; but not while the peers are connected, who need the server only to get connected again."""
+        if self.connection is not None and self.connection.established and not self.connection.lost:
+            self.refusal = failure
+            return []
+        return self._fail(failure)
+
+    def _joined(self, *, polite: bool, alone: bool) -> list[Command]:
+        if self.connection is None:
+            return []
+        return self._connection_did(self.connection.joined(self._outside, self._now, polite=polite, alone=alone))
+
+    def _peer_gone(self) -> list[Command]:
+        self.relays.surroundings_changed()  # its timer is one of those
+        result: list[Command] = [commands.CancelTimer(name) for name in PEER_TIMERS]
+        self._early.clear()
+        result += self._close_connection()
+        return result + self._new_connection(initiator=True)
+
+    def _peer_away(self) -> list[Command]:
+        """Keep a connection that works without the server; without one, nobody is there."""
+        if self.place is None or (self.connection and self.connection.established and not self.connection.lost):
+            return []
+        return self._rendezvous_did(self.place.forget())
+
+    def _peer_said(self, message: PeerMessage) -> list[Command]:
+        if self.connection is None:
+            # Our ICE configuration is still on its way.
+            self._early.append(message)
+            return []
+        return self._connection_did(self.connection.said(message, self._outside, self._now))
+
+    def _send_to_peer(self, message: PeerMessage) -> list[Command]:
+        if self.place is None:
+            return []
+        try:
+            return self._rendezvous_did(self.place.send(message, self._now))
+        except DeliveryFullError as error:
+            self._note("!", "signaling", f"not sent to the other side: {error}")
+            return []
+
+    def _reach_server(self, *, is_certain: bool) -> list[Command]:
+        """Reach the server anew before anything is sent there: the socket dies with the network, and nobody is told.
+
+        Unless the change `is_certain`, a socket that has just answered, or is just being opened, will do.
+        """
+        if self.place is None or (not is_certain and (self.place.is_opening or self.place.is_answering(self._now))):
+            return []
+        return self._rendezvous_did(self.place.reopen())
+
+    def _network_changed(self, event: events.NetworkChanged) -> list[Command]:
+        self._note("=", "network", f"network {event.kind}", certain=event.certain)
+        if event.kind == "offline":
+            # Nothing can be tried yet, and the silence will say soon enough whether it is true.
+            return []
+        changed = self.relays.surroundings_changed()
+        return changed + self._on_another_network(event)
+
+    def _on_another_network(self, event: events.NetworkChanged) -> list[Command]:
+        if self._prepared and event.certain:
+            return self._prepare(self._prepared.session)
+        if self.connection is None or self.connection.recovery.state == "idle":
+            if not event.certain:
+                return []
+            again = self._connection_did(self.connection.replace_soon()) if self.connection else []
+            return [*self._reach_server(is_certain=True), *again]
+        return self._to_connection(event)
+
+    # The RTCPeerConnection.
+
+    def _new_connection(self, *, initiator: bool = False) -> list[Command]:
+        if not self._is_configured or self.place is None:
+            return []
+        place = self.place
+        polite = place.polite is not False
+        self.connection = Connection(self.relays, polite=polite, is_hidden=self._is_hidden, lost_at=self._lost_at)
+        result = self._connection_did(self.connection.begin())
+        if place.state == "present" and place.polite is not None:
+            result += self._joined(polite=place.polite, alone=initiator or place.was_first)
+        early, self._early = self._early, []
+        for message in early:
+            result += self._peer_said(message)
+        return result
+
+    def _replace_connection(self) -> list[Command]:
+        """Put a new `RTCPeerConnection` in the place of one that cannot be mended."""
+        if self.place is None:
+            return []
+        was_established = self.connection is not None and self.connection.established
+        self._replacements = 1 if was_established else self._replacements + 1
+        result = self._rendezvous_did(self.place.renew())
+        if self.connection is not None:
+            result += self._connection_did(self.connection.replace(self._replacements))
+        return result
+
+    @property
+    def _outside(self) -> Outside:
+        if self.place is None:
+            return Outside()
+        return Outside(
+            signaling_is_there=self._signaling_is_there,
+            peer_is_there=bool(self.place.peer) and not self.place.peer_is_away,
+            peer_is_away=self.place.peer_is_away,
+            server_heard=self.place.heard_at if self._signaling_is_there else -1.0,
+            peer_heard=self.place.peer_heard_at,
+            standby_heard=self.conversation.aside_at,
+            refusal=self.refusal,
+        )
+
+    def _to_connection(self, event: Event) -> list[Command]:
+        if self.connection is None:
+            return []
+        return self._connection_did(self.connection.receive(event, self._outside, self._now))
+
+    def _connection_did(self, outputs: Sequence[ConnectionOutput]) -> list[Command]:
+        result: list[Command] = []
+        for output in outputs:
+            match output:
+                case Note(mark, event, text, data):
+                    self._note(mark, event, text, **data)
+                case ToPeer(message):
+                    result += self._send_to_peer(message)
+                case Doubted():
+                    result += self._rendezvous_did(self.place.doubt(self._now)) if self.place else []
+                    result += self.conversation.doubt(self._now)
+                case Reassured():
+                    self.conversation.reassured()
+                    result += self._rendezvous_did(self.place.reassured()) if self.place else []
+                case Suspected(evidence):
+                    result += self.conversation.hold(self._now)
+                    result += self._reach_server(is_certain=evidence == "network-changed")
+                case SocketDoubted():
+                    result += self._reach_server(is_certain=True)
+                case PathChanged():
+                    result += self.conversation.path_changed(self._now)
+                case PathUntried():
+                    result += self.conversation.probe(self._now)
+                case ChannelIs(is_open):
+                    if is_open:
+                        result += self.conversation.opened(self._shared, self._now)
+                    else:
+                        self.conversation.channel_is(is_open=False)
+                case StandbyIs(is_open):
+                    result += self.conversation.standby_is(self._now, is_open=is_open)
+                case FrameReceived(text, label):
+                    result += self._frame_received(text, label)
+                case SparesWanted():
+                    result.append(self._fetch_command())
+                case PeerLost():
+                    result += self._rendezvous_did(self.place.forget()) if self.place else []
+                case ReplacementWanted():
+                    result += self._replace_connection()
+                case Failed(failure):
+                    result += self._fail(failure)
+                case _:
+                    result.append(output)
+        return result
+
+    def _frame_received(self, text: str, label: ChannelLabel) -> list[Command]:
+        try:
+            return self.conversation.received(text, self._now, label)
+        except MessageError as error:
+            self._note("!", "message", f"the other side sent what is no message: {error}")
+            return []
+
+    # Timers and the journal.
+
+    def _fetch_configuration(self) -> list[Command]:
+        self._is_renewing = self.phase == "active"
+        return [self._fetch_command()] if self._is_renewing else []
+
+    def _fetch_command(self) -> Command:
+        return commands.FetchIceConfiguration(self.name, tuple(sorted(self.relays.suspected)))
+
+    def _timer(self, name: str) -> list[Command]:
+        if name == JOURNAL:
+            return self._stream_journal()
+        if name == ICE_CONFIGURATION:
+            return self._fetch_configuration()
+        if name == PREPARE:
+            return self._prepare_for_expected()
+        if name == conversation.TIMER:
+            return self.conversation.transmit(self._now)
+        if name in connection.TIMERS:
+            return self._to_connection(events.TimerFired(name))
+        if self.place is None:
+            return []
+        if name == rendezvous.RETRY:
+            return self._rendezvous_did(self.place.open())
+        if name == rendezvous.SEND_AGAIN:
+            return self._rendezvous_did(self.place.send_again(self._now))
+        if name == rendezvous.OPENING:
+            return self._rendezvous_did(self.place.open())
+        if name == rendezvous.PING:
+            return self._rendezvous_did(self.place.check())
+        if name == rendezvous.LATE:
+            return self._rendezvous_did(self.place.late())
+        if name == rendezvous.AWAITED:
+            return self._rendezvous_did(self.place.awaited())
+        return self._rendezvous_did(self.place.acknowledge())
+
+    def _stream_journal(self) -> list[Command]:
+        if not self._signaling_is_there:
+            return []
+        batch = self.journal.next_batch()
+        if not batch:
+            return []
+        more = [commands.StartTimer(JOURNAL, JOURNAL_AFTER)] if self.journal.has_more else []
+        return [commands.SendSignaling(JournalMessage(batch)), *more]
+
+    def _note(self, mark: Mark, event: str, text: str, **data: str | float | bool | None) -> None:
+        self.journal.note(self._now, mark, event, text, **data)

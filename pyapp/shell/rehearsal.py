@@ -1,0 +1,131 @@
+"""A first connection, gone through in advance, so that the real one is not the first. Pure.
+
+A browser compiles a WebAssembly function quickly when it is called first, and well, on other threads, once it has run
+often. Nearly all that Python needs to connect would come to this in the middle of connecting: on two cores the first
+connection of a page took 218 ms where the second took 98, with no network between (docs/boot.md). So the core
+goes through one by itself while the person still reads. Nothing of it leaves this module, and nobody sees it.
+"""
+
+import json
+from collections.abc import Iterator
+
+from pyapp.core import commands
+from pyapp.core.events import (
+    ChannelOpened,
+    ChannelReceived,
+    ConnectExpected,
+    ConnectRequested,
+    Event,
+    HangUpRequested,
+    IceConfigurationReceived,
+    LocalCandidate,
+    LocalCandidatesEnded,
+    LocalDescriptionSet,
+    NegotiationNeeded,
+    PairChanged,
+    RemoteDescriptionSet,
+    SessionDescription,
+    SignalingOpened,
+    SignalingReceived,
+    StateChanged,
+    StatsSampled,
+)
+from pyapp.core.path.heartbeat import Pulse
+from pyapp.core.session import Session
+from pyapp.protocol.ice import ice_configuration_from_json
+from pyapp.protocol.messages import (
+    Candidate,
+    Description,
+    PeerMessage,
+    Relayed,
+    ServerMessage,
+    Welcome,
+    decode_server,
+    encode,
+)
+from pyapp.view.console import View, present
+
+TIMES = 10
+"""How often it is gone through: with more, the real one was not quicker."""
+
+_US, _PEER, _NAME = "0" * 32, "1" * 32, "rehearsal"
+_CANDIDATES = 8
+
+_CONFIGURATION = """{"iceServers": [{"urls": ["turn:turn.invalid:3478?transport=udp", "turns:turn.invalid:443"],
+"username": "1:rehearsal", "credential": "none"}, {"urls": ["stun:stun.invalid:3478"]}], "lifetime": 3600}"""
+
+_STATS = """{"T": {"type": "transport", "selectedCandidatePairId": "P", "bytesSent": 1, "bytesReceived": 1,
+"dtlsState": "connected", "tlsVersion": "FEFC", "selectedCandidatePairChanges": 1},
+"P": {"type": "candidate-pair", "localCandidateId": "L", "remoteCandidateId": "R", "currentRoundTripTime": 0.05},
+"L": {"type": "local-candidate", "candidateType": "host", "protocol": "udp", "usernameFragment": "here"},
+"R": {"type": "remote-candidate", "candidateType": "host", "protocol": "udp", "address": "192.0.2.1", "port": 50000}}"""
+
+
+def rehearse(times: int = TIMES) -> Iterator[View]:
+    """Go through a first connection, a step of about a millisecond at a time, and yield what the page would show."""
+    for _ in range(times):
+        yield from _rehearse_once()
+
+
+def _rehearse_once() -> Iterator[View]:
+    session = Session(_US, _US, 0.0)
+    for number, event in enumerate(_story()):
+        for command in session.receive(event, number / 100):
+            if isinstance(command, commands.SendSignaling):
+                encode(command.message)
+        yield present(session)
+
+
+def _story() -> Iterator[Event]:
+    """Yield what this side hears when it joins a session in which the other one waits, with its offer made."""
+    yield ConnectExpected(_NAME)
+    yield IceConfigurationReceived(ice_configuration_from_json(json.loads(_CONFIGURATION)))
+    yield SignalingOpened()
+    yield ConnectRequested(_NAME)
+    yield NegotiationNeeded()
+    yield _received(Welcome(polite=True, peer=_PEER))
+    yield _said(1, Description("offer", _sdp("there", "actpass"), exchange=1))
+    for number in range(_CANDIDATES):
+        yield _said(2 + number, _candidate("there", number))
+    yield StateChanged("signaling", "have-remote-offer")
+    yield RemoteDescriptionSet(SessionDescription("offer", _sdp("there", "actpass")))
+    yield LocalDescriptionSet(1, SessionDescription("answer", _sdp("here", "active")))
+    yield StateChanged("signaling", "stable")
+    yield StateChanged("ice-gathering", "gathering")
+    for number in range(_CANDIDATES):
+        yield LocalCandidate(_candidate("here", number), "stun:stun.invalid:3478")
+    yield StateChanged("ice-connection", "checking")
+    yield LocalCandidatesEnded()
+    yield PairChanged()
+    yield StateChanged("ice-connection", "connected")
+    yield StateChanged("connection", "connected")
+    yield ChannelOpened("messages")
+    yield ChannelOpened("heartbeat")
+    yield StatsSampled(json.loads(_STATS))
+    yield ChannelReceived("heartbeat", Pulse().next_beat(1.0, due=0.1, generation=0).encode())
+    yield HangUpRequested()
+
+
+def _received(message: ServerMessage) -> Event:
+    return SignalingReceived(decode_server(encode(message)))
+
+
+def _said(number: int, message: PeerMessage) -> Event:
+    return _received(Relayed(_PEER, number, 0, message))
+
+
+def _candidate(fragment: str, number: int) -> Candidate:
+    text = (
+        f"candidate:{number} 1 udp {2**31 - number} 192.0.2.1 {50000 + number} typ host generation 0 ufrag {fragment}"
+    )
+    return Candidate(text, "0", 0, fragment)
+
+
+def _sdp(fragment: str, setup: str) -> str:
+    return (
+        "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\na=msid-semantic: WMS\r\n"
+        "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\n"
+        f"a=ice-ufrag:{fragment}\r\na=ice-pwd:{'x' * 24}\r\na=ice-options:trickle\r\n"
+        f"a=fingerprint:sha-256 {':'.join(['00'] * 32)}\r\na=setup:{setup}\r\na=mid:0\r\n"
+        "a=sctp-port:5000\r\na=max-message-size:262144\r\n"
+    )

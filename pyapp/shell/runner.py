@@ -1,0 +1,162 @@
+"""The runner: the only clock and the only timers. One inbox, one consumer; it alone calls the core.
+
+A callback of the browser emits an event and is done. If the consumer is idle it runs at once, on the same turn of the
+browser's loop, so an event costs no trip through a scheduler; if it is busy the event waits its turn. Nothing else
+touches the session.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Protocol, TypeVar, assert_never
+
+from pyapp.core import commands
+from pyapp.core.commands import Command, PeerCommand, ServerCommand
+from pyapp.core.events import Event, Fault, TimerFired
+from pyapp.core.session import Session
+from pyapp.view.console import View, present
+
+REHEARSED_AFTER = 0.3
+"""Seconds after the start, in which the browser paints the first screen and the person may press Connect at once."""
+
+C_contra = TypeVar("C_contra", contravariant=True)
+
+
+class Performer(Protocol[C_contra]):
+    """A shell that performs commands of one kind, and answers with events later."""
+
+    def perform(self, command: C_contra) -> None:
+        """Begin what `command` says; never wait for it."""
+
+
+class Screen(Protocol):
+    """The shell that shows a view."""
+
+    def render(self, view: View) -> None:
+        """Put `view` on the screen."""
+
+
+class Runner:
+    """Connects a session to its shells.
+
+    `clock` gives seconds, `random` gives numbers from 0 up to 1, and `report` shows a developer an exception that
+    nothing handled; the journal has it as well.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        clock: Callable[[], float],
+        random: Callable[[], float],
+        report: Callable[[BaseException], None],
+    ) -> None:
+        self._session = session
+        self._report = report
+        self._clock = clock
+        self._random = random
+        self._inbox: deque[Event] = deque()
+        self._busy = False
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+
+    def attach(self, *, server: Performer[ServerCommand], peer: Performer[PeerCommand], screen: Screen) -> None:
+        """Attach the shells, which need `emit` to be built, and show the first view."""
+        self._server = server
+        self._peer = peer
+        self._screen = screen
+        self._show()
+
+    def emit(self, event: Event) -> None:
+        """Put an event into the inbox; shells call it, from any callback."""
+        self._inbox.append(event)
+        if not self._busy:
+            self._busy = True
+            try:
+                while self._inbox:
+                    while self._inbox:
+                        self._consume(self._inbox.popleft())
+                    self._show()
+            finally:
+                self._busy = False
+
+    def rehearse(self, steps: Iterator[object]) -> None:
+        """Take one of `steps` at each turn of the loop from soon on, between events, until Connect is pressed."""
+        asyncio.get_running_loop().call_later(REHEARSED_AFTER, self._rehearse, steps)
+
+    def fault(self, where: str, error: BaseException) -> None:
+        """Take an exception that nothing handled: report it, and journal it."""
+        self.emit(self._fault(where, error))
+
+    def _rehearse(self, steps: Iterator[object]) -> None:
+        if self._session.phase == "ready" and next(steps, None) is not None:
+            asyncio.get_running_loop().call_soon(self._rehearse, steps)
+
+    def _consume(self, event: Event) -> None:
+        for command in self._receive(event):
+            try:
+                self._perform(command)
+            except Exception as error:  # noqa: BLE001 - one command that failed must not take the others with it
+                self._inbox.append(self._fault(type(command).__name__, error))
+
+    def _receive(self, event: Event) -> list[Command]:
+        try:
+            return self._session.receive(event, self._clock())
+        except Exception as error:
+            if isinstance(event, Fault):
+                raise
+            self._inbox.append(self._fault(type(event).__name__, error))
+            return []
+
+    def _fault(self, where: str, error: BaseException) -> Fault:
+        self._report(error)
+        return Fault(where, f"{type(error).__name__}: {error}")
+
+    def _perform(self, command: Command) -> None:
+        match command:
+            case commands.StartTimer(name, after, spread, only_if_idle):
+                if not (only_if_idle and name in self._timers):
+                    self._start_timer(name, after + spread * self._random())
+            case commands.CancelTimer(name):
+                if name in self._timers:
+                    self._timers.pop(name).cancel()
+            case (
+                commands.FetchIceConfiguration()
+                | commands.OpenSignaling()
+                | commands.CloseSignaling()
+                | commands.SendSignaling()
+            ):
+                self._server.perform(command)
+            case (
+                commands.CreatePeer()
+                | commands.ClosePeer()
+                | commands.SetConfiguration()
+                | commands.SetLocalDescription()
+                | commands.SetRemoteDescription()
+                | commands.AddIceCandidate()
+                | commands.KeepChecking()
+                | commands.RestartIce()
+                | commands.SendOnChannel()
+                | commands.SampleStats()
+                | commands.AddMediaSections()
+                | commands.StartMedia()
+                | commands.StopMedia()
+                | commands.OfferStandby()
+                | commands.AnswerStandby()
+                | commands.AcceptStandby()
+                | commands.CloseStandby()
+            ):
+                self._peer.perform(command)
+            case _:
+                assert_never(command)
+
+    def _start_timer(self, name: str, after: float) -> None:
+        if name in self._timers:
+            self._timers.pop(name).cancel()
+        self._timers[name] = asyncio.get_running_loop().call_later(after, self._timer_fired, name)
+
+    def _timer_fired(self, name: str) -> None:
+        del self._timers[name]
+        self.emit(TimerFired(name))
+
+    def _show(self) -> None:
+        self._screen.render(present(self._session))

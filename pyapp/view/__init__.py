@@ -1,0 +1,1 @@
+"""From the core to plain strings: what the page shows."""

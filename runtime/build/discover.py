@@ -1,0 +1,61 @@
+"""Runs in a fresh Pyodide while the runtime is built: tells which modules of the library the console needs."""
+
+import asyncio
+import contextlib
+import importlib
+import json
+import marshal
+import sys
+import traceback
+from types import ModuleType
+from typing import Any
+
+import sitecustomize  # runtime/build/record.py
+
+
+class Browser(ModuleType):
+    """The module `js`, where there is no page: enough of it to be imported from."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Have every name."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return None
+
+
+def loaded() -> set[str]:
+    """Return the modules that were read from the archive."""
+    modules = [(name, module.__spec__) for name, module in sys.modules.items()]
+    return {name for name, spec in modules if spec is None or spec.origin not in ("frozen", "built-in")}
+
+
+async def exercise() -> None:
+    """Do what makes the library import more of itself when it is first used."""
+    try:
+        json.loads("{")
+    except ValueError as error:
+        traceback.format_exception(error)
+    try:
+        await asyncio.wait_for(asyncio.Event().wait(), 0)
+    except TimeoutError as error:
+        traceback.format_exception(error)
+
+
+async def discover(names: list[str], app: str, own: list[str]) -> bytes:
+    """Import what the console imports, then the console (`own`, under `app`), and return what that took."""
+    record: Any = sitecustomize
+    library = record.take()
+    sys.modules["js"] = Browser("js")
+    sys.path.append(app)
+    for name in own:
+        with contextlib.suppress(AttributeError):  # `pyapp.main` goes on to start the console
+            importlib.import_module(name)
+    console = record.take()
+    at_start = loaded()
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError:  # `from MODULE import name`, and the name is no module
+            importlib.import_module(name.rpartition(".")[0])
+    await exercise()
+    return marshal.dumps({"at_start": at_start, "later": loaded() - at_start, "library": library, "console": console})

@@ -1,0 +1,127 @@
+"""Runs inside Pyodide while the runtime is built: compiles and packs.
+
+Compiled code belongs to the Python that made it, so Pyodide itself makes it. `runtime/build/sitecustomize.py` reads the
+archives that are made here, and says what is in them.
+"""
+
+import ast
+import marshal
+import re
+import zipfile
+from importlib.util import MAGIC_NUMBER
+from pathlib import Path
+from types import CodeType
+from typing import Any, TypeAlias
+
+LIBRARY = "/lib/python3.14/"
+"""Where tracebacks say that it is."""
+APP_OPTIMIZE = 0
+LIBRARY_OPTIMIZE = 2
+"""No docstrings: a tenth of the bytes."""
+BROWSER_ONLY = {"js", "pyodide", "pyodide_js", "pyscript", "console_runtime", "pyapp"}
+BEFORE_OURS = ("encodings", "encodings.aliases", "encodings.utf_8", "sitecustomize")
+"""What Python itself reads from its archive, before it can be told of ours."""
+
+REPLACED = {"pyodide._package_loader": "package_loader.py"}
+"""Modules of the library that a file of this folder stands in for, at every start."""
+
+ENCODING = re.compile(r"[A-Za-z][A-Za-z0-9_-]{2,20}", re.ASCII)
+
+Modules: TypeAlias = dict[str, tuple[bool, str, Any]]
+"""By name: whether it is a package, its file, and its code. The same for the library, whole, and for the console."""
+
+
+def module_name(path: str) -> str:
+    """Return the dotted name of the module at `path`."""
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def compiled(path: str, source: bytes, *, folder: str, optimize: int) -> tuple[bool, str, CodeType]:
+    """Return an entry of an archive."""
+    file = folder + path
+    return path.endswith("/__init__.py"), file, compile(source, file, "exec", dont_inherit=True, optimize=optimize)
+
+
+def compile_library(stock: str) -> Modules:
+    """Compile all modules of Pyodide's own library archive."""
+    with zipfile.ZipFile(stock) as archive:
+        return {
+            module_name(path): compiled(path, archive.read(path), folder=LIBRARY, optimize=LIBRARY_OPTIMIZE)
+            for path in archive.namelist()
+            if path.endswith(".py")
+        }
+
+
+def own_library(runtime: str, path: str) -> tuple[bool, str, CodeType]:
+    """Compile a file of this folder as if it belonged to the library."""
+    return compiled(path, (Path(runtime) / path).read_bytes(), folder=LIBRARY, optimize=LIBRARY_OPTIMIZE)
+
+
+def sources(app: str) -> dict[str, bytes]:
+    """Return the console's own modules, by their path."""
+    root = Path(app)
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*.py"))}
+
+
+def own_modules(app: str) -> list[str]:
+    """Return the names of the console's modules."""
+    return [module_name(path) for path in sources(app)]
+
+
+def library_imports(app: str) -> list[str]:
+    """Return what the console imports of the library, wherever in its code; some names may be no modules."""
+    names: set[str] = set()
+    for source in sources(app).values():
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Import):
+                names.update(alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names.add(node.module)
+                names.update(f"{node.module}.{alias.name}" for alias in node.names)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str) and ENCODING.fullmatch(node.value):
+                names.add(f"encodings.{node.value.replace('-', '_').lower()}")  # `text.encode("utf-16-le")`
+    return sorted(name for name in names if name.partition(".")[0] not in BROWSER_ONLY)
+
+
+def archive(modules: Modules, recorded: dict[str, Any]) -> bytes:
+    """Return an archive, with what `modules` would have Python compile when they are imported."""
+    functions = {
+        text: compile(text, "<string>", mode, dont_inherit=True) for text, mode in recorded["functions"].items()
+    }
+    return marshal.dumps({"modules": modules, "functions": functions, "patterns": recorded["patterns"]})
+
+
+def pyc(code: CodeType) -> bytes:
+    """Return an unchecked `.pyc` file: no source is there to compare it with."""
+    return MAGIC_NUMBER + (0b01).to_bytes(4, "little") + bytes(8) + marshal.dumps(code)
+
+
+def prepare(stock: str, app: str, runtime: str, discovered: str, out: str) -> None:
+    """Make `library.zip`, `console.marshal`, and the whole library as single files, in `out`."""
+    found: dict[str, Any] = marshal.loads(Path(discovered).read_bytes())  # noqa: S302 - our own, of this very build
+    target = Path(out)
+    whole = compile_library(stock)
+    for name, path in REPLACED.items():
+        whole[name] = own_library(runtime, path)
+    (target / "modules").mkdir(parents=True)
+    for name, (_, _, code) in whole.items():
+        (target / "modules" / f"{name}.marshal").write_bytes(marshal.dumps(code))
+
+    def kept(name: str, code: CodeType) -> CodeType | bytes | None:
+        if name in found["at_start"]:
+            return code
+        return marshal.dumps(code) if name in found["later"] else None
+
+    library = {name: (is_package, file, kept(name, code)) for name, (is_package, file, code) in whole.items()}
+    whole["sitecustomize"] = own_library(runtime, "sitecustomize.py")
+    with zipfile.ZipFile(target / "library.zip", "w", zipfile.ZIP_STORED) as packed:  # not deflated: to be read at once
+        for name in BEFORE_OURS:
+            is_package, _, code = whole[name]
+            path = name.replace(".", "/") + ("/__init__.pyc" if is_package else ".pyc")
+            packed.writestr(zipfile.ZipInfo(path), pyc(code))
+        packed.writestr(zipfile.ZipInfo("library.marshal"), archive(library, found["library"]))
+    console = {
+        module_name(path): compiled(path, source, folder="", optimize=APP_OPTIMIZE)
+        for path, source in sources(app).items()
+    }
+    (target / "console.marshal").write_bytes(archive(console, found["console"]))

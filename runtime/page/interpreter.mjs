@@ -1,0 +1,61 @@
+// The interpreter that PyScript is told to use (`config.interpreter`): Pyodide with the prepared runtime.
+//
+// It starts Pyodide when it is evaluated, which is while PyScript itself still loads. The groups of files that belong
+// together are named in the page's configuration; runtime/build/build.mjs made them.
+
+const { runtime } = JSON.parse(document.querySelector('script[type="py"]').getAttribute("config"));
+const at = (group, file) => new URL(`/assets/${runtime.groups[group]}/${file}`, location.href).href;
+
+// Python stays on the stack that the browser gave: nothing here waits synchronously, and Chromium's heap profiler, which is
+// on for some of its users, reads past the end of the stacks that suspending needs, and the page crashes.
+delete WebAssembly.Suspending;
+
+const pyodide = await import(at("pyodide", "pyodide.mjs"));
+
+const output = { stdout: console.log, stderr: console.error }; // until PyScript brings its own
+const consoleArchive = fetch(at("console", "console.marshal"));
+
+const starting = pyodide.loadPyodide({
+  indexURL: at("pyodide", ""),
+  stdLibURL: at("library", "library.zip"),
+  packageBaseUrl: at("pyodide", ""),
+  lockFileContents: runtime.lock,
+  stdout: (...line) => output.stdout(...line),
+  stderr: (...line) => output.stderr(...line),
+  async fsInit(FS) {
+    const answer = await consoleArchive;
+    FS.writeFile("/lib/console.marshal", new Uint8Array(await answer.arrayBuffer()));
+  },
+});
+
+/** Called by runtime/build/sitecustomize.py: a module that the trimmed library lacks, while Python waits. */
+function fetchModule(name) {
+  const request = new XMLHttpRequest();
+  request.open("GET", at("modules", `${name}.marshal`), false);
+  request.overrideMimeType("text/plain; charset=x-user-defined"); // bytes; a synchronous request has no other way
+  request.send();
+  if (request.status !== 200) throw new Error(`${name}: HTTP status ${request.status}`);
+  whenReady(() => reportError(new Error(`The prepared library lacks ${name}; it was fetched late.`)));
+  return Uint8Array.from(request.responseText, (character) => character.charCodeAt(0) & 0xff);
+}
+
+/** Call back once Python listens for errors, so that the journal has it. */
+function whenReady(callback) {
+  new PerformanceObserver((list, observer) => {
+    if (!list.getEntriesByName("console-ready").length) return;
+    observer.disconnect();
+    callback();
+  }).observe({ type: "mark", buffered: true });
+}
+
+export const { version } = pyodide;
+
+/** What PyScript calls. Its own Python package is neither used nor made: it would be compiled at every load. */
+export async function loadPyodide({ stdout, stderr }) {
+  Object.assign(output, { stdout, stderr });
+  const [interpreter, { stdlib }] = await Promise.all([starting, import(at("pyscript", "core.js"))]);
+  const run = interpreter.runPythonAsync;
+  interpreter.runPythonAsync = (code, options) => (code.trim() === stdlib.trim() ? undefined : run(code, options));
+  interpreter.registerJsModule("console_runtime", { fetch_module: fetchModule });
+  return interpreter;
+}

@@ -1,0 +1,102 @@
+"""Which servers a caller gets: the policy "variety first"."""
+
+import pytest
+
+from backend.ice.choosing import ice_configuration, variety_first
+from backend.ice.credentials import turn_credentials
+from backend.ice.ice_servers import ConfiguredServer
+
+
+def stun(*hosts: str) -> ConfiguredServer:
+    return ConfiguredServer(urls=tuple(f"stun:{host}:3478" for host in hosts))
+
+
+def turn(host: str, *transports: str, ttl: int = 600) -> ConfiguredServer:
+    urls = {
+        "udp": f"turn:{host}:3478?transport=udp",
+        "tcp": f"turn:{host}:3478?transport=tcp",
+        "tls": f"turns:{host}:443?transport=tcp",
+    }
+    return ConfiguredServer(
+        name=host, urls=tuple(urls[item] for item in transports), secret="secret-of-" + host, ttl=ttl
+    )
+
+
+def chosen(*servers: ConfiguredServer) -> list[str]:
+    short = []
+    for server in variety_first(servers):
+        for url in server.urls:
+            scheme, host, port = url.split(":")
+            kind = {"stun": "stun", "turns": "tls"}.get(scheme, port.rpartition("=")[2])
+            short.append(f"{host} {kind}")
+    return short
+
+
+ALL = ("udp", "tcp", "tls")
+
+
+@pytest.mark.parametrize(
+    ("servers", "expected"),
+    [
+        ([], []),
+        ([stun("a")], ["a stun"]),
+        ([stun("a", "b"), stun("c", "d", "e")], ["a stun", "b stun", "c stun", "d stun"]),
+        ([turn("t", *ALL)], ["t udp", "t tcp", "t tls"]),
+        ([stun("a"), turn("t", *ALL)], ["a stun", "t udp", "t tcp", "t tls"]),
+        ([stun("a", "b"), turn("t", *ALL)], ["a stun", "t udp", "t tcp", "t tls"]),
+        ([stun("a", "b"), turn("t", "udp")], ["a stun", "b stun", "t udp"]),
+        # Two TURN servers over UDP stand in for STUN: then either may die, and a network without UDP still has a relay.
+        ([stun("a"), turn("t", *ALL), turn("u", *ALL)], ["t udp", "t tls", "u udp", "u tls"]),
+        ([turn("t", *ALL), turn("u", *ALL)], ["t udp", "t tls", "u udp", "u tls"]),
+        ([stun("a"), turn("t", "tcp", "udp"), turn("u", "udp", "tls")], ["t tcp", "t udp", "u udp", "u tls"]),
+        ([stun("a"), turn("t", *ALL), turn("u", *ALL), turn("v", *ALL)], ["t udp", "t tls", "u udp", "u tls"]),
+        ([stun("a", "b"), turn("t", "udp"), turn("u", "udp")], ["a stun", "b stun", "t udp", "u udp"]),
+        ([stun("a"), turn("t", "udp"), turn("u", "udp", "tcp")], ["a stun", "t udp", "u udp", "u tcp"]),
+        (
+            [stun("a"), turn("t", "udp"), turn("u", "udp"), turn("v", "udp"), turn("w", "udp")],
+            ["a stun", "t udp", "u udp", "v udp"],
+        ),
+        # One of them does not: its answer is not a second one, STUN stays.
+        ([stun("a"), turn("t", "udp", "tcp"), turn("u", "tcp")], ["a stun", "t udp", "t tcp", "u tcp"]),
+        ([stun("a"), turn("t", "tls"), turn("u", *ALL)], ["a stun", "t tls", "u udp", "u tls"]),
+        ([turn("u", "udp"), stun("a"), turn("t", *ALL)], ["u udp", "a stun", "t udp", "t tls"]),
+    ],
+)
+def test_variety_first(servers: list[ConfiguredServer], expected: list[str]) -> None:
+    assert chosen(*servers) == expected
+
+
+def test_two_urls_of_one_transport_come_after_one_of_each() -> None:
+    server = ConfiguredServer(
+        urls=("turn:t:3478", "turn:t:3479", "turn:t:3478?transport=tcp", "turns:t:443"), username="u", credential="c"
+    )
+    [kept] = variety_first([stun("a"), server])[1:]
+    assert kept.urls == ("turn:t:3478", "turn:t:3478?transport=tcp", "turns:t:443")
+
+
+def test_credentials_and_expiry() -> None:
+    fixed = ConfiguredServer(urls=("turn:f:3478",), username="user", credential="word")
+    configuration = ice_configuration(
+        [stun("a"), turn("t", "udp", ttl=600), turn("u", "udp", ttl=60), fixed], name="demo", now=1000.75
+    )
+    by_host = {server.urls[0].split(":")[1]: server for server in configuration.servers}
+    assert by_host["a"].username == ""
+    assert by_host["t"].username == "1600:demo"
+    assert by_host["t"].credential == turn_credentials("secret-of-t", name="demo", expires=1600).credential
+    assert by_host["u"].username == "1060:demo"
+    assert (by_host["f"].username, by_host["f"].credential) == ("user", "word")
+    assert configuration.expires == 1060.0
+    assert configuration.lifetime == 59.25
+    assert configuration.pool_size == 0
+
+
+def test_what_does_not_expire_has_no_expiry() -> None:
+    configuration = ice_configuration([stun("a")], name="demo", now=1.0)
+    assert configuration.expires is None
+    assert configuration.lifetime is None
+
+
+def test_no_shared_secret_leaves_the_server() -> None:
+    body = ice_configuration([turn("t", *ALL)], name="demo", now=1.0).to_json()
+    assert "secret-of-t" not in str(body)
+    assert body["iceServers"][0]["name"] == "t"

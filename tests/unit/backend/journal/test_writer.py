@@ -1,0 +1,187 @@
+"""The journal: lines, redaction, limits."""
+
+import asyncio
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.access.limits import Limits
+from backend.journal.writer import Journal, Record, redact
+from backend.settings import StartError
+from pyapp.protocol.messages import JournalEntry, Scalar
+
+A, B = "a" * 32, "b" * 32
+
+
+def entry(number: int, data: dict[str, Scalar] | None = None) -> JournalEntry:
+    return JournalEntry(number, 1000.0 + number, "ice-state", data or {})
+
+
+class Writer:
+    """Appends and waits until it is confirmed."""
+
+    def __init__(self, journal: Journal) -> None:
+        self.journal = journal
+
+    async def append(
+        self, *entries: JournalEntry, session: str = "demo", participant: str = A, invitation: str = ""
+    ) -> int | None:
+        confirmed: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+        record = Record(session, participant, 7.5, entries, confirmed.set_result, invitation)
+        assert self.journal.append(record)
+        return await confirmed
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+async def test_one_line_for_each_entry_in_a_file_for_each_session(tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "journal"
+    async with Journal(folder, limits=Limits()).running() as journal:
+        writer = Writer(journal)
+        assert await writer.append(entry(1, {"state": "checking", "rtt": 0.5, "ok": True, "none": None}), entry(2)) == 2
+        assert await writer.append(entry(1), session="other", participant=B) == 1
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert names(folder) == {"demo.jsonl", "other.jsonl"}
+    assert stat.S_IMODE((folder / "demo.jsonl").stat().st_mode) == 0o600
+    first, second = lines(folder / "demo.jsonl")
+    assert first == {
+        "time": 7.5,
+        "participant": A,
+        "number": 1,
+        "at": 1001.0,
+        "event": "ice-state",
+        "data": {"state": "checking", "rtt": 0.5, "ok": True, "none": None},
+    }
+    assert second["number"] == 2
+
+
+async def test_what_was_sent_again_is_written_once(tmp_path: Path) -> None:
+    async with Journal(tmp_path, limits=Limits()).running() as journal:
+        writer = Writer(journal)
+        assert await writer.append(entry(1), entry(2)) == 2
+        assert await writer.append(entry(1), entry(2), entry(3)) == 3
+        assert await writer.append(entry(2)) == 3
+        assert await writer.append(entry(1), participant=B) == 1
+    assert [(line["participant"], line["number"]) for line in lines(tmp_path / "demo.jsonl")] == [
+        (A, 1),
+        (A, 2),
+        (A, 3),
+        (B, 1),
+    ]
+
+
+async def test_entries_of_the_server_are_all_written(tmp_path: Path) -> None:
+    async with Journal(tmp_path, limits=Limits()).running() as journal:
+        await Writer(journal).append(entry(0))
+        await Writer(journal).append(entry(0))
+    assert len(lines(tmp_path / "demo.jsonl")) == 2
+
+
+async def test_what_is_queued_at_the_end_is_written(tmp_path: Path) -> None:
+    async with Journal(tmp_path, limits=Limits()).running() as journal:
+        for number in range(1, 51):
+            assert journal.append(Record("demo", A, 1.0, (entry(number),), lambda _number: None))
+    assert [line["number"] for line in lines(tmp_path / "demo.jsonl")] == list(range(1, 51))
+
+
+async def test_a_full_queue_says_so(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, limits=Limits(journal_queue=1))
+    record = Record("demo", A, 1.0, (entry(1),), lambda _number: None)
+    assert journal.append(record)
+    assert not journal.append(record)
+
+
+async def test_a_file_is_turned_over_when_it_is_full(tmp_path: Path) -> None:
+    async with Journal(tmp_path, limits=Limits(journal_file_bytes=1000)).running() as journal:
+        for number in range(1, 31):
+            await Writer(journal).append(entry(number, {"text": "x" * 100}))
+    assert names(tmp_path) == {"demo.jsonl", "demo.jsonl.1"}
+    assert all((tmp_path / name).stat().st_size <= 1000 for name in names(tmp_path))
+    assert lines(tmp_path / "demo.jsonl")[-1]["number"] == 30
+
+
+async def test_the_number_of_files_is_bounded(tmp_path: Path) -> None:
+    async with Journal(tmp_path, limits=Limits(journal_files=3)).running() as journal:
+        for number in range(6):
+            await Writer(journal).append(entry(1), session=f"session-{number}")
+    assert len(names(tmp_path)) == 3
+    assert "session-5.jsonl" in names(tmp_path)
+
+
+async def test_a_failure_to_write_is_told_and_the_entries_can_be_sent_again(tmp_path: Path) -> None:
+    (tmp_path / "demo.jsonl").mkdir()
+    async with Journal(tmp_path, limits=Limits()).running() as journal:
+        assert await Writer(journal).append(entry(1)) is None
+        (tmp_path / "demo.jsonl").rmdir()
+        assert await Writer(journal).append(entry(1)) == 1
+
+
+async def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "journal").mkdir()
+    (tmp_path / "journal" / "demo.jsonl").symlink_to(tmp_path / "elsewhere")
+    async with Journal(tmp_path / "journal", limits=Limits()).running() as journal:
+        assert await Writer(journal).append(entry(1)) is None
+    assert not (tmp_path / "elsewhere").exists()
+
+
+async def test_no_invitation_is_written(tmp_path: Path) -> None:
+    async with Journal(tmp_path, limits=Limits()).running() as journal:
+        await Writer(journal).append(entry(1, {"text": "sent abc-def here", "credential": "x"}), invitation="abc-def")
+    text = (tmp_path / "demo.jsonl").read_text(encoding="utf-8")
+    assert "abc-def" not in text
+    assert lines(tmp_path / "demo.jsonl")[0]["data"] == {"text": "sent [redacted] here", "credential": "[redacted]"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "credential",
+        "turnCredential",
+        "password",
+        "secret",
+        "invitation",
+        "invite",
+        "token",
+        "key",
+        "api-key",
+        "authorization",
+        "Authorization",
+        "ice-pwd",
+    ],
+)
+def test_fields_with_these_names_are_redacted(name: str) -> None:
+    assert redact({name: "value"}) == {name: "[redacted]"}
+    assert redact({name: None}) == {name: None}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Bearer eyJhbGciOiJIUzI1NiJ9.eyJhdWQiOiJkZW1vIn0.c2ln-_x end", "Bearer [redacted] end"),
+        ("a=ice-ufrag:abcd\r\na=ice-pwd:se+c/ret\r\n", "a=ice-ufrag:abcd\r\na=ice-pwd:[redacted]\r\n"),
+        ("https://h/?session=a#invite=anything", "https://h/?session=a#invite=[redacted]"),
+        ("candidate:1 1 udp 1 192.0.2.1 9 typ host", "candidate:1 1 udp 1 192.0.2.1 9 typ host"),
+    ],
+)
+def test_secrets_inside_a_text_are_redacted(text: str, expected: str) -> None:
+    assert redact({"text": text}) == {"text": expected}
+
+
+def test_harmless_fields_stay() -> None:
+    data: dict[str, Scalar] = {"keyboard": "x", "url": "turn:t:3478", "username": "1:demo", "code": 401}
+    assert redact(data) == data
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(StartError, match=r"--journal .* cannot be made"):
+        Journal(tmp_path / "file" / "journal", limits=Limits())

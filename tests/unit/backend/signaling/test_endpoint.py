@@ -1,0 +1,402 @@
+"""Signaling over real sockets."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import aiohttp
+import aiohttp.web
+import pytest
+
+from backend.access.limits import Limits
+from backend.web.server import SIGNALING, Serving
+from pyapp.protocol.messages import (
+    MAX_FRAME_BYTES,
+    Candidate,
+    ClientMessage,
+    Description,
+    Error,
+    Join,
+    Journal,
+    Journaled,
+    JournalEntry,
+    Leave,
+    PeerJoined,
+    PeerLeft,
+    Ping,
+    Pong,
+    Relay,
+    Relayed,
+    ServerMessage,
+    Welcome,
+    decode_server,
+    encode,
+)
+
+A, B, C = "a" * 32, "b" * 32, "c" * 32
+OFFER = Description("offer", "v=0\r\n", 1)
+
+
+class Client:
+    """One page, as far as the server can see."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self.socket = socket
+
+    async def send(self, message: ClientMessage) -> None:
+        await self.socket.send_str(encode(message))
+
+    async def receive(self) -> ServerMessage:
+        """Return the next message; of a welcome, without what this run of the server says of itself."""
+        message = decode_server(await self.socket.receive_str(timeout=5))
+        return replace(message, server="", hold=30.0) if isinstance(message, Welcome) else message
+
+    async def expect(self, *messages: ServerMessage) -> None:
+        assert [await self.receive() for _ in messages] == list(messages)
+
+    async def error(self) -> Error:
+        message = await self.receive()
+        assert isinstance(message, Error)
+        return message
+
+    async def closed(self) -> int | None:
+        message = await self.socket.receive(timeout=5)
+        assert message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSING)
+        return self.socket.close_code
+
+    async def alive(self) -> None:
+        """Check that the server still answers, and that nothing else came before."""
+        await self.send(Ping(77))
+        await self.expect(Pong(77))
+
+    async def drop(self) -> None:
+        """Die without a word, as a network does."""
+        self.socket._response.connection.transport.abort()  # type: ignore[union-attr]
+
+
+Connect = Callable[..., Awaitable[Client]]
+Start = Callable[..., Awaitable[Serving]]
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Connect]:
+    async with contextlib.AsyncExitStack() as stack:
+        http = await stack.enter_async_context(aiohttp.ClientSession())
+
+        async def connected(server: Serving, participant: str = "", *, session: str = "demo") -> Client:
+            client = Client(await http.ws_connect(server.address + "ws", max_msg_size=0))
+            stack.push_async_callback(client.socket.close)
+            if participant:
+                await client.send(Join(session, participant, participant))
+            return client
+
+        yield connected
+
+
+async def pair(server: Serving, connect: Connect) -> tuple[Client, Client]:
+    first = await connect(server, A)
+    await first.expect(Welcome(polite=False, peer=""))
+    second = await connect(server, B)
+    await second.expect(Welcome(polite=True, peer=A))
+    await first.expect(PeerJoined(B))
+    return first, second
+
+
+async def test_two_pages_exchange_frames_in_order(start: Start, connect: Connect) -> None:
+    first, second = await pair(await start(), connect)
+    await first.send(Relay("", 1, 0, OFFER))
+    for number in range(2, 50):
+        await first.send(Relay(B, number, 0, Candidate("", "0", 0, None)))
+    await second.expect(Relayed(A, 1, 0, OFFER))
+    await second.expect(*(Relayed(A, number, 0, Candidate("", "0", 0, None)) for number in range(2, 50)))
+    await second.send(Relay(A, 0, 49, None))
+    await first.expect(Relayed(B, 0, 49, None))
+
+
+async def test_what_is_sent_early_arrives_right_after_the_welcome(start: Start, connect: Connect) -> None:
+    server = await start()
+    first = await connect(server, A)
+    await first.send(Relay("", 1, 0, OFFER))
+    await first.expect(Welcome(polite=False, peer=""))
+    await first.alive()
+    second = await connect(server, B)
+    await second.expect(Welcome(polite=True, peer=A), Relayed(A, 1, 0, OFFER))
+
+
+async def test_a_third_page_is_told_and_its_socket_closed(start: Start, connect: Connect) -> None:
+    server = await start()
+    first, second = await pair(server, connect)
+    third = await connect(server, C)
+    assert (await third.error()).code == "session-full"
+    assert await third.closed() == 1008
+    await first.alive()
+    await second.alive()
+
+
+async def test_leaving_is_told_at_once(start: Start, connect: Connect) -> None:
+    first, second = await pair(await start(), connect)
+    await second.send(Leave())
+    await first.expect(PeerLeft(B))
+    assert await second.closed() == 1000
+
+
+@pytest.mark.parametrize("code", [1000, 1001])
+async def test_a_clean_close_is_a_leave(start: Start, connect: Connect, code: int) -> None:
+    first, second = await pair(await start(), connect)
+    await second.socket.close(code=code)
+    await first.expect(PeerLeft(B))
+
+
+async def test_a_lost_socket_keeps_its_place_and_gets_what_came_meanwhile(start: Start, connect: Connect) -> None:
+    server = await start()
+    first, second = await pair(server, connect)
+    await second.drop()
+    await first.send(Relay(B, 1, 0, OFFER))
+    await first.alive()
+    again = await connect(server, B)
+    # The frame may still have gone out on the dead socket: numbers and acknowledgements are the pages' answer to that.
+    await again.expect(Welcome(polite=True, peer=A))
+    await first.expect(PeerJoined(B))
+    await first.send(Relay(B, 2, 0, OFFER))
+    received = await again.receive()
+    assert received in (Relayed(A, 1, 0, OFFER), Relayed(A, 2, 0, OFFER))
+
+
+async def test_a_close_without_a_code_is_a_loss(start: Start, connect: Connect) -> None:
+    server = await start()
+    first, second = await pair(server, connect)
+    # What `socket.close()` sends in a browser: an empty close frame (RFC 6455, section 5.5.1), masked with zeros.
+    second.socket._response.connection.transport.write(b"\x88\x80\x00\x00\x00\x00")  # type: ignore[union-attr]
+    await second.closed()
+    third = await connect(server, C)
+    assert (await third.error()).code == "session-full"
+    await first.alive()
+
+
+async def test_a_place_is_held_only_so_long(start: Start, connect: Connect) -> None:
+    first, second = await pair(await start(hold=0.05), connect)
+    await second.drop()
+    await first.expect(PeerLeft(B, lost=True))
+
+
+async def test_how_long_a_place_is_held_is_configured_and_said(start: Start, connect: Connect, tmp_path: Path) -> None:
+    file = tmp_path / "ice.toml"
+    file.write_text("hold = 45\n", encoding="utf-8")
+    client = await connect(await start(config=file), A)
+    welcome = decode_server(await client.socket.receive_str(timeout=5))
+    assert isinstance(welcome, Welcome)
+    assert welcome.hold == 45
+
+
+async def test_a_newer_socket_supersedes_the_older(start: Start, connect: Connect) -> None:
+    server = await start()
+    first, second = await pair(server, connect)
+    newer = await connect(server, B)
+    await newer.expect(Welcome(polite=True, peer=A))
+    assert (await second.error()).code == "superseded"
+    assert await second.closed() == 1008
+    await first.expect(PeerJoined(B))
+    await first.send(Relay(B, 1, 0, OFFER))
+    await newer.expect(Relayed(A, 1, 0, OFFER))
+
+
+async def test_a_silent_peer_is_noticed(start: Start, connect: Connect) -> None:
+    server = await start(hold=0.05, limits=Limits(heartbeat=0.1))
+    first = await connect(server, A)
+    await first.expect(Welcome(polite=False, peer=""))
+    async with aiohttp.ClientSession() as http:
+        socket = await http.ws_connect(server.address + "ws", autoping=False)
+        await socket.send_str(encode(Join("demo", B, B)))
+        await first.expect(PeerJoined(B), PeerLeft(B, lost=True))
+        await socket.close()
+
+
+MALFORMED = [
+    ("", "frame: not JSON"),
+    ("{", "frame: not JSON"),
+    ("null", "frame: an object"),
+    ("[]", "frame: an object"),
+    ('{"kind":"dance"}', "kind: one of"),
+    ('{"kind":{}}', "kind: one of"),
+    ('{"kind":"welcome","polite":true,"peer":""}', "kind: one of"),
+    ('{"kind":"ping"}', "number: missing"),
+    ('{"kind":"ping","number":"1"}', "number: a whole number"),
+    ('{"kind":"ping","number":true}', "number: a whole number"),
+    ('{"kind":"ping","number":-1}', "number: a whole number from 0"),
+    ('{"kind":"ping","number":1e999}', "frame: 1e999 is too large"),
+    ('{"kind":"ping","number":NaN}', "frame: NaN is not JSON"),
+    ('{"kind":"ping","number":1,"more":1}', "more: no such field"),
+    (
+        '{"kind":"relay","to":"","number":0,"ack":0,"body":{"kind":"candidate","candidate":"\\ud800"}}',
+        "frame: half of a surrogate pair",
+    ),
+    ('{"kind":"relay","to":"x","number":0,"ack":0,"body":null}', "to: 32 hexadecimal digits"),
+    ("[" * 60_000, "frame: nested too deeply"),
+    ('{"kind":' * 7_000, "frame: "),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "rule"), MALFORMED, ids=[rule[:30] + str(i) for i, (_, rule) in enumerate(MALFORMED)])
+async def test_a_malformed_frame_gets_an_error_and_disturbs_nothing(
+    start: Start, connect: Connect, text: str, rule: str
+) -> None:
+    first, second = await pair(await start(), connect)
+    await first.socket.send_str(text)
+    error = await first.error()
+    assert error.code == "malformed"
+    assert error.message.startswith(rule)
+    await first.send(Relay("", 1, 0, OFFER))
+    await second.expect(Relayed(A, 1, 0, OFFER))
+
+
+async def test_binary_gets_an_error(start: Start, connect: Connect) -> None:
+    first, second = await pair(await start(), connect)
+    await first.socket.send_bytes(b"\x00\x01")
+    assert await first.error() == Error("malformed", "frame: must be text")
+    await first.alive()
+    await second.alive()
+
+
+@pytest.mark.parametrize("size", [MAX_FRAME_BYTES + 1, 10_000_000])
+async def test_a_frame_that_is_too_long_gets_an_error_that_names_the_limit(
+    start: Start, connect: Connect, size: int
+) -> None:
+    first, second = await pair(await start(), connect)
+    await first.socket.send_str("x" * size)
+    error = await first.error()
+    assert (error.code, error.limit) == ("limit", "frame-bytes")
+    await first.alive()
+    await second.alive()
+
+
+async def test_the_length_counts_bytes(start: Start, connect: Connect) -> None:
+    client = await connect(await start())
+    await client.socket.send_str("\u20ac" * (MAX_FRAME_BYTES // 2))
+    assert (await client.error()).limit == "frame-bytes"
+
+
+async def test_what_is_far_too_long_closes_its_socket_only(start: Start, connect: Connect) -> None:
+    server = await start()
+    first, second = await pair(server, connect)
+    with contextlib.suppress(ConnectionError):
+        await first.socket.send_str("x" * 13_000_000)
+    assert await first.closed() in (1009, 1006)
+    await second.alive()
+
+
+async def test_a_flood_is_told_once_and_dropped(start: Start, connect: Connect) -> None:
+    server = await start(limits=Limits(messages_per_second=0.001, message_burst=10))
+    client = await connect(server, A)
+    for number in range(30):
+        await client.send(Ping(number))
+    await client.expect(Welcome(polite=False, peer=""), *(Pong(number) for number in range(9)))
+    error = await client.error()
+    assert (error.code, error.limit) == ("limit", "messages-per-second")
+    other = await connect(server, B)
+    await other.expect(Welcome(polite=True, peer=A))
+    await client.expect(PeerJoined(B))
+
+
+async def test_sockets_of_one_address_are_limited(start: Start, connect: Connect) -> None:
+    server = await start(limits=Limits(sockets_per_address=1))
+    first = await connect(server, A)
+    async with aiohttp.ClientSession() as http, http.get(server.address + "ws") as response:
+        assert response.status == 503
+        assert (await response.json())["limit"] == "sockets-per-address"
+    await first.expect(Welcome(polite=False, peer=""))
+
+
+async def test_sessions_of_one_address_are_limited(start: Start, connect: Connect) -> None:
+    server = await start(limits=Limits(sessions_per_address=1))
+    first = await connect(server, A)
+    await first.expect(Welcome(polite=False, peer=""))
+    second = await connect(server, B, session="another")
+    assert (await second.error()).limit == "sessions-per-address"
+    assert await second.closed() == 1008
+
+
+async def test_joining_must_come_first(start: Start, connect: Connect) -> None:
+    client = await connect(await start())
+    await client.alive()
+    await client.send(Relay("", 1, 0, OFFER))
+    assert (await client.error()).code == "not-joined"
+    assert await client.closed() == 1008
+
+
+async def test_joining_must_come_in_time(start: Start, connect: Connect) -> None:
+    client = await connect(await start(limits=Limits(join_deadline=0.05)))
+    error = await client.error()
+    assert (error.code, error.limit) == ("not-joined", "join-deadline")
+    assert await client.closed() == 1008
+
+
+async def test_joining_twice_is_malformed(start: Start, connect: Connect) -> None:
+    client = await connect(await start(), A)
+    await client.expect(Welcome(polite=False, peer=""))
+    await client.send(Join("other", A, A))
+    assert (await client.error()).code == "malformed"
+    await client.alive()
+
+
+async def test_who_does_not_read_is_let_go(start: Start, connect: Connect) -> None:
+    server = await start(hold=0.05, limits=Limits(send_queue=8, message_burst=1e9))
+    first, second = await pair(server, connect)
+    second.socket._response.connection.transport.pause_reading()  # type: ignore[union-attr]
+    body = Description("offer", "v=0" + "x" * 60_000, 1)
+
+    async def flood() -> None:
+        for number in range(1, 10_000):
+            await first.send(Relay(B, number, 0, body))
+
+    sending = asyncio.create_task(flood())
+    while await first.receive() != PeerLeft(B, lost=True):
+        pass  # what came meanwhile was kept for B, as far as there was room
+    sending.cancel()
+    await asyncio.wait([sending])
+    await second.drop()
+
+
+async def test_the_journal_keeps_what_the_page_and_the_server_saw(
+    start: Start, connect: Connect, tmp_path: Path
+) -> None:
+    client = await connect(await start(), A)
+    await client.expect(Welcome(polite=False, peer=""))
+    entries = (
+        JournalEntry(1, 5.0, "ice-state", {"to": "checking"}),
+        JournalEntry(2, 6.0, "ice-state", {"secret": "s"}),
+    )
+    await client.send(Journal(entries))
+    await client.expect(Journaled(2))
+    await client.socket.send_str("nonsense")
+    await client.error()
+    await client.send(Journal(entries))
+    await client.expect(Journaled(2))
+    lines = [json.loads(line) for line in (tmp_path / "journal" / "demo.jsonl").read_text().splitlines()]
+    assert [line["event"] for line in lines] == ["server-joined", "ice-state", "ice-state", "server-error"]
+    assert lines[2]["data"] == {"secret": "[redacted]"}
+
+
+async def test_a_restart_of_the_service_is_told(start: Start, connect: Connect) -> None:
+    server = await start()
+    client = await connect(server, A)
+    await client.expect(Welcome(polite=False, peer=""))
+    closing = asyncio.create_task(server.app[SIGNALING].close())
+    assert await client.closed() == 1012
+    await closing
+
+
+async def test_a_page_that_goes_before_it_is_answered_is_no_error_of_ours(
+    start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def gone(_: object, __: object) -> None:
+        raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
+
+    monkeypatch.setattr(aiohttp.web.WebSocketResponse, "prepare", gone)
+    server = await start()
+    async with aiohttp.ClientSession() as http:
+        with pytest.raises(aiohttp.WSServerHandshakeError):
+            await http.ws_connect(server.address + "ws")
+    assert [record for record in caplog.records if record.exc_info] == []

@@ -1,0 +1,176 @@
+"""Two `Recovery` objects joined by a wire that delays, loses and can be cut, with a simulated clock and timers."""
+
+import heapq
+import itertools
+import math
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+
+from pyapp.core import commands
+from pyapp.core.path import recovery
+from pyapp.core.path.recovery import (
+    Attempt,
+    Doubted,
+    Noticed,
+    Outcome,
+    Output,
+    Reassured,
+    Recovered,
+    Recovery,
+    Resumed,
+    Suspected,
+)
+
+Timing = Callable[[float], float]
+"""When a timer that is due at a time does fire."""
+
+
+def punctual(at: float) -> float:
+    return at
+
+
+def once_a_second(at: float) -> float:
+    """Return when a timer of a hidden tab fires: with the first tick after it is due."""
+    return float(math.ceil(at))
+
+
+@dataclass(eq=False)
+class End:
+    """One side: its recovery, its timers by deadline, and what it said. `works` is the generation of its path."""
+
+    health: Recovery
+    timing: Timing = punctual
+    timers: dict[str, float] = field(default_factory=dict)
+    said: list[tuple[float, Outcome]] = field(default_factory=list)
+    works: int = 0
+    server_is_there: bool = True
+    peer_is_there: bool = True
+    """Whether the other side is heard through the server."""
+
+    def outcomes(self, *kinds: type[Outcome]) -> list[Outcome]:
+        return [outcome for _, outcome in self.said if isinstance(outcome, kinds)]
+
+    def suspicions(self) -> list[tuple[float, str]]:
+        return [(at, outcome.evidence) for at, outcome in self.said if isinstance(outcome, Suspected)]
+
+    def attempts(self) -> list[tuple[float, str]]:
+        return [(at, outcome.rung) for at, outcome in self.said if isinstance(outcome, Attempt)]
+
+
+@dataclass
+class Duo:
+    """`delay` is one way, `jitter` is added to it at random, `loss` is a probability. Everything is in seconds.
+
+    An attempt at either side mends the path after `mends_after`, if that is given.
+    """
+
+    delay: float = 0.0
+    jitter: float = 0.0
+    loss: float = 0.0
+    seed: int = 0
+    mends_after: float | None = None
+    now: float = 0.0
+    a: End = field(default_factory=lambda: End(Recovery(polite=False)))
+    b: End = field(default_factory=lambda: End(Recovery(polite=True)))
+    doubts: int = 0
+    reassured: int = 0
+    deaf: set[str] = field(default_factory=set)
+    """Ends that hear nothing: `a`, `b`."""
+    _agenda: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+    _choose: random.Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._choose = random.Random(self.seed)
+
+    def start(self) -> "Duo":
+        for end in (self.a, self.b):
+            self.did(end, end.health.channel_opened(self.now))
+        return self
+
+    def cut(self) -> None:
+        self.deaf = {"a", "b"}
+
+    def mend(self, generation: int | None = None) -> None:
+        """Let the path work again; with `generation` it is a new one, which both browsers see."""
+        self.deaf = set()
+        if generation is not None:
+            for end in (self.a, self.b):
+                end.works = generation
+                self.did(end, end.health.proven(generation, self.now))
+
+    def after(self, seconds: float, do: Callable[[], None]) -> None:
+        heapq.heappush(self._agenda, (self.now + seconds, next(self._numbers), do))
+
+    def run(self, seconds: float) -> None:
+        """Let so much time pass."""
+        end = self.now + seconds
+        while self._agenda and self._agenda[0][0] <= end:
+            self.now, _, do = heapq.heappop(self._agenda)
+            do()
+        self.now = end
+
+    def did(self, end: End, outputs: list[Output]) -> None:
+        for output in outputs:
+            match output:
+                case commands.StartTimer(name, after, _, only_if_idle):
+                    if not (only_if_idle and name in end.timers):
+                        # Real clocks move on between two events, however little.
+                        self._start(end, name, end.timing(self.now + max(after, 1e-6)))
+                case commands.CancelTimer(name):
+                    end.timers.pop(name, None)
+                case commands.SendOnChannel("heartbeat", text):
+                    self._send(end, text)
+                case commands.SampleStats():
+                    self.after(0.001, lambda: self._sampled(end))
+                case Doubted():
+                    self.doubts += 1
+                case Reassured():
+                    self.reassured += 1
+                case Suspected() | Attempt() | Resumed() | Recovered() | Noticed():
+                    end.said.append((self.now, output))
+                    if isinstance(output, Attempt) and self.mends_after is not None:
+                        self.after(self.mends_after, partial(self.mend, max(self.a.works, self.b.works) + 1))
+                case _:
+                    raise AssertionError(output)
+
+    def _sampled(self, end: End) -> None:
+        self.did(end, end.health.proven(end.works, self.now))
+
+    def _start(self, end: End, name: str, at: float) -> None:
+        end.timers[name] = at
+        heapq.heappush(self._agenda, (at, next(self._numbers), lambda: self._fire(end, name, at)))
+
+    def _fire(self, end: End, name: str, at: float) -> None:
+        if end.timers.get(name) != at:
+            return
+        del end.timers[name]
+        self.did(end, self.fired(end.health, name, end))
+
+    def fired(self, health: Recovery, name: str, end: End) -> list[Output]:
+        match name:
+            case recovery.BEAT:
+                return health.beat(self.now)
+            case recovery.SILENCE:
+                return health.silent(self.now)
+            case recovery.ATTEMPT:
+                server, peer = (self.now if is_there else -1.0 for is_there in (end.server_is_there, end.peer_is_there))
+                return health.attempt_over(self.now, server_heard=server, peer_heard=peer)
+            case recovery.LOST:
+                return health.lost()
+            case recovery.SETTLE:
+                return health.network_settled(self.now)
+        raise AssertionError(name)
+
+    def _send(self, end: End, text: str) -> None:
+        if self._choose.random() < self.loss:
+            return
+        other, name = (self.b, "b") if end is self.a else (self.a, "a")
+        delay = self.delay + self.jitter * self._choose.random()
+        self.after(delay, lambda: None if name in self.deaf else self.did(other, other.health.heard(text, self.now)))
+
+    def hide(self, end: End, *, is_hidden: bool) -> None:
+        end.timing = once_a_second if is_hidden else punctual
+        self.did(end, end.health.hidden(self.now, is_hidden=is_hidden))

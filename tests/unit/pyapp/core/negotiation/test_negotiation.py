@@ -1,0 +1,570 @@
+"""Two negotiations joined by wires that keep order within a side, and none across them: every order must end well."""
+
+import copy
+import random
+from collections import deque
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pyapp.core import commands, events
+from pyapp.core.negotiation.negotiation import MAX_HELD_CANDIDATES, BegunAnew, Ignored, Negotiation, Output, ToPeer
+from pyapp.protocol.ice import username_fragments
+from pyapp.protocol.messages import Candidate, Description, PeerMessage
+from tests.unit.pyapp.fakes import GATHERED, FakePeerConnection, sdp
+
+
+@dataclass
+class Side:
+    negotiation: Negotiation
+    browser: FakePeerConnection
+    inbound: deque[PeerMessage] = field(default_factory=deque)
+    sent: list[PeerMessage] = field(default_factory=list)
+
+    def take(self, outputs: list[Output], other: "Side") -> None:
+        for output in outputs:
+            match output:
+                case ToPeer(message):
+                    self.sent.append(message)
+                    other.inbound.append(message)
+                case Ignored():
+                    pass
+                case BegunAnew():
+                    self.browser = type(self.browser)(f"{self.browser.name}x")
+                    self.browser.start()
+                case (
+                    commands.SetLocalDescription()
+                    | commands.SetRemoteDescription()
+                    | commands.AddIceCandidate()
+                    | commands.RestartIce()
+                ):
+                    self.browser.perform(output)
+                case _:
+                    raise AssertionError(output)
+
+    def deliver_event(self, other: "Side") -> None:
+        event = self.browser.next_event()
+        agreed = self.negotiation
+        match event:
+            case events.NegotiationNeeded():
+                outputs = agreed.needed()
+            case events.LocalDescriptionSet(attempt, description):
+                outputs = agreed.local_description_set(attempt, description)
+            case events.RemoteDescriptionSet(description):
+                outputs = agreed.remote_description_set(description)
+            case events.LocalCandidate(candidate, _):
+                outputs = agreed.local_candidate(candidate)
+            case events.LocalCandidatesEnded():
+                outputs = agreed.local_candidates_ended()
+            case events.PeerOperationFailed(operation, _):
+                outputs = agreed.operation_failed(operation)
+            case _:
+                raise AssertionError(event)
+        self.take(outputs, other)
+
+    def deliver_message(self, other: "Side") -> None:
+        message = self.inbound.popleft()
+        if isinstance(message, Description):
+            self.take(self.negotiation.remote_description(message), other)
+        elif isinstance(message, Candidate):
+            self.take(self.negotiation.remote_candidate(message), other)
+
+
+@dataclass
+class World:
+    a: Side
+    b: Side
+
+    def actions(self) -> list[str]:
+        """Name what can happen next: each queue keeps its order, and the queues are independent of each other."""
+        result = []
+        for name, side in (("a", self.a), ("b", self.b)):
+            if side.browser.chain:
+                result.append(f"{name}.step")
+            if side.browser.emitted:
+                result.append(f"{name}.event")
+            if side.inbound:
+                result.append(f"{name}.message")
+        return result
+
+    def act(self, action: str) -> None:
+        name, what = action.split(".")
+        side, other = (self.a, self.b) if name == "a" else (self.b, self.a)
+        match what:
+            case "step":
+                side.browser.step()
+            case "event":
+                side.deliver_event(other)
+            case "message":
+                side.deliver_message(other)
+            case "restart":
+                side.browser.perform(commands.RestartIce())
+            case "insist":
+                side.take(side.negotiation.restart(replace_offer=True), other)
+            case "media":
+                side.browser.want_media()
+
+    def check(self) -> None:
+        for side, other in ((self.a, self.b), (self.b, self.a)):
+            assert side.browser.failures == []
+            assert side.negotiation.state == "stable"
+            assert side.browser.state == "stable"
+            assert username_fragments(side.browser.current_local) == username_fragments(other.browser.current_remote)
+            assert not side.browser.restart_wanted
+            fragment = next(iter(username_fragments(other.browser.current_local)))
+            for text in GATHERED:
+                assert f"{fragment}/{text}" in side.browser.applied, "a candidate of the final generation was lost"
+        assert self.a.negotiation.ice_generation == self.b.negotiation.ice_generation
+
+    def key(self) -> str:
+        return repr(
+            (self.a.negotiation, self.a.browser, self.a.inbound, self.b.negotiation, self.b.browser, self.b.inbound)
+        )
+
+
+def world(*, both_start: bool = False) -> World:
+    a = Side(Negotiation(polite=False, initiator=True), FakePeerConnection("a"))
+    b = Side(Negotiation(polite=True, initiator=both_start), FakePeerConnection("b"))
+    a.browser.start()
+    b.browser.start()
+    return World(a, b)
+
+
+def run(current: World, choose: random.Random) -> World:
+    for _ in range(2000):
+        actions = current.actions()
+        if not actions:
+            return current
+        current.act(choose.choice(actions))
+    raise AssertionError("the two never come to rest")
+
+
+def connected(*, both_start: bool = False, seed: int = 0) -> World:
+    current = run(world(both_start=both_start), random.Random(seed))
+    current.check()
+    return current
+
+
+class QuietPeerConnection(FakePeerConnection):
+    """Gathers nothing: every order of the descriptions alone is few enough to try them all."""
+
+    def _gather(self, fragment: str) -> None:
+        pass
+
+
+def quiet(current: World) -> World:
+    for side in (current.a, current.b):
+        side.browser.__class__ = QuietPeerConnection
+    return current
+
+
+def check_descriptions(current: World) -> None:
+    for side, other in ((current.a, current.b), (current.b, current.a)):
+        assert side.browser.failures == []
+        assert side.negotiation.state == side.browser.state == "stable"
+        assert username_fragments(side.browser.current_local) == username_fragments(other.browser.current_remote)
+
+
+class TestEveryOrder:
+    @pytest.mark.parametrize("both_start", [False, True])
+    def test_of_a_first_negotiation(self, both_start: bool) -> None:
+        assert self._explore(quiet(world(both_start=both_start))) >= 1
+
+    @pytest.mark.parametrize(
+        "wishes",
+        [
+            ("a.restart",),
+            ("b.restart",),
+            ("a.restart", "b.restart"),
+            ("b.media", "a.restart"),
+            ("a.media", "a.event", "a.insist"),
+            ("b.media", "b.event", "b.insist"),
+            ("a.media", "a.event", "a.step", "a.event", "a.insist", "b.restart"),
+            ("b.media", "b.event", "b.step", "b.event", "b.insist", "a.restart"),
+        ],
+    )
+    def test_of_what_follows(self, wishes: tuple[str, ...]) -> None:
+        current = quiet(connected())
+        for wish in wishes:
+            current.act(wish)
+        assert self._explore(current) >= 1
+
+    @staticmethod
+    def _explore(start: World) -> int:
+        seen: set[str] = set()
+        ends = 0
+        stack = [start]
+        while stack:
+            current = stack.pop()
+            actions = current.actions()
+            if not actions:
+                check_descriptions(current)
+                ends += 1
+            for action in actions:
+                following = copy.deepcopy(current)
+                following.act(action)
+                if (key := following.key()) not in seen:
+                    seen.add(key)
+                    stack.append(following)
+        return ends
+
+
+class TestAnyOrderWithCandidates:
+    @given(st.integers(0, 2**32), st.booleans())
+    @settings(max_examples=200, deadline=None)
+    def test_of_a_first_negotiation(self, seed: int, both_start: bool) -> None:
+        connected(both_start=both_start, seed=seed)
+
+    @given(
+        st.integers(0, 2**32),
+        st.lists(st.sampled_from(["a.restart", "b.restart", "a.media", "b.media"]), min_size=1, max_size=6),
+    )
+    @settings(max_examples=400, deadline=None)
+    def test_of_restarts_and_media_at_any_moment(self, seed: int, wishes: list[str]) -> None:
+        choose = random.Random(seed)
+        current = world(both_start=True)
+        for wish in wishes:
+            for _ in range(choose.randrange(12)):
+                if actions := current.actions():
+                    current.act(choose.choice(actions))
+            current.act(wish)
+        run(current, choose).check()
+
+    @given(
+        st.integers(0, 2**32),
+        st.lists(st.sampled_from(["a.insist", "b.insist", "a.media", "b.media"]), min_size=1, max_size=6),
+    )
+    @settings(max_examples=300, deadline=None)
+    def test_of_restarts_that_replace_an_offer_without_an_answer(self, seed: int, wishes: list[str]) -> None:
+        choose = random.Random(seed)
+        current = connected(seed=seed)
+        for wish in wishes:
+            current.act(wish)
+            for _ in range(choose.randrange(12)):
+                if actions := current.actions():
+                    current.act(choose.choice(actions))
+        run(current, choose).check()
+
+    def test_of_an_offer_that_was_replaced_after_the_other_side_had_it(self) -> None:
+        current = connected()
+        current.act("a.insist")
+        for action in ("a.event", "a.step", "a.event", "b.message", "a.insist"):
+            current.act(action)
+        run(current, random.Random(0)).check()
+
+
+class TestGlare:
+    def test_the_impolite_side_ignores_and_the_polite_side_yields(self) -> None:
+        current = connected()
+        current.act("a.restart")
+        current.act("b.restart")
+        run(current, random.Random(1)).check()
+        # One exchange served both wishes.
+        assert current.a.negotiation.ice_generation == 1
+
+    @pytest.mark.parametrize("is_set", [False, True])
+    def test_of_first_offers_is_no_rollback(self, is_set: bool) -> None:
+        """Chromium may gather nothing any more after it."""
+        agreed = Negotiation(polite=True, initiator=True)
+        agreed.needed()
+        if is_set:
+            agreed.local_description_set(1, events.SessionDescription("offer", sdp("l1")))
+        begun_anew, apply = agreed.remote_description(offer("r1"))
+        assert begun_anew == BegunAnew()
+        assert isinstance(apply, commands.SetRemoteDescription)
+        # What the connection that is gone still tells is of no account, nor does the new one offer beside its answer.
+        assert agreed.local_candidates_ended() == []
+        assert agreed.needed() == []
+
+    def test_restarts_count_alike_on_both_sides(self) -> None:
+        current = connected()
+        for count, wish in enumerate(["a.restart", "b.restart", "b.restart", "a.restart"], start=1):
+            current.act(wish)
+            run(current, random.Random(count)).check()
+            assert current.a.negotiation.ice_generation == count
+
+    def test_media_is_no_restart(self) -> None:
+        current = connected()
+        current.act("b.media")
+        run(current, random.Random(3)).check()
+        assert current.a.negotiation.ice_generation == 0
+
+
+class TestFirstOffer:
+    def test_is_left_to_the_other_side_by_who_is_not_initiator(self) -> None:
+        assert Negotiation(polite=True, initiator=False).needed() == []
+
+    def test_is_made_after_all_on_demand_and_once(self) -> None:
+        agreed = Negotiation(polite=True, initiator=False)
+        assert agreed.take_initiative() == [commands.SetLocalDescription(1)]
+        assert agreed.take_initiative() == []
+
+
+def offer(fragment: str, exchange: int = 1) -> Description:
+    return Description("offer", sdp(fragment), exchange)
+
+
+def candidate(fragment: str | None, number: int = 1) -> Candidate:
+    return Candidate(f"candidate:{number} 1 udp 1 192.0.2.1 9 typ host", "0", 0, fragment)
+
+
+class TestCandidatesOfTheOtherSide:
+    def agreed(self, fragment: str = "r1") -> Negotiation:
+        result = Negotiation(polite=True, initiator=False)
+        self.take_offer(result, fragment)
+        return result
+
+    @staticmethod
+    def take_offer(agreed: Negotiation, fragment: str, exchange: int = 1) -> list[Output]:
+        outputs = agreed.remote_description(offer(fragment, exchange))
+        first = outputs[0]
+        assert isinstance(first, commands.SetRemoteDescription)
+        outputs += agreed.remote_description_set(first.description)
+        attempt = next(output.attempt for output in outputs if isinstance(output, commands.SetLocalDescription))
+        answer = events.SessionDescription("answer", sdp(f"l{exchange}"))
+        return outputs + agreed.local_description_set(attempt, answer)
+
+    def test_that_come_early_wait_for_their_description(self) -> None:
+        agreed = Negotiation(polite=True, initiator=False)
+        assert agreed.remote_candidate(candidate("r1")) == []
+        assert commands.AddIceCandidate(candidate("r1")) in self.take_offer(agreed, "r1")
+
+    def test_that_come_in_time_are_applied(self) -> None:
+        assert self.agreed().remote_candidate(candidate("r1")) == [commands.AddIceCandidate(candidate("r1"))]
+
+    def test_that_come_twice_are_harmless(self) -> None:
+        agreed = self.agreed()
+        assert agreed.remote_candidate(candidate("r1")) == agreed.remote_candidate(candidate("r1"))
+
+    def test_of_an_older_generation_are_dropped(self) -> None:
+        agreed = self.agreed()
+        self.take_offer(agreed, "r2", exchange=2)
+        (output,) = agreed.remote_candidate(candidate("r1"))
+        assert isinstance(output, Ignored)
+
+    def test_of_the_next_generation_wait(self) -> None:
+        agreed = self.agreed()
+        assert agreed.remote_candidate(candidate("r2")) == []
+        assert commands.AddIceCandidate(candidate("r2")) in self.take_offer(agreed, "r2", exchange=2)
+
+    def test_without_a_fragment_belong_to_what_is_there(self) -> None:
+        agreed = Negotiation(polite=True, initiator=False)
+        assert agreed.remote_candidate(candidate(None)) == []
+        assert commands.AddIceCandidate(candidate(None)) in self.take_offer(agreed, "r1")
+        assert agreed.remote_candidate(candidate(None, 2)) == [commands.AddIceCandidate(candidate(None, 2))]
+
+    def test_the_end_of_candidates_is_passed_on(self) -> None:
+        end = Candidate("", None, 0, "r1")
+        assert self.agreed().remote_candidate(end) == [commands.AddIceCandidate(end)]
+
+    def test_for_which_no_description_ever_comes_are_bounded(self) -> None:
+        agreed = self.agreed()
+        for number in range(MAX_HELD_CANDIDATES):
+            assert agreed.remote_candidate(candidate("never", number)) == []
+        (output,) = agreed.remote_candidate(candidate("never", 9999))
+        assert isinstance(output, Ignored)
+
+
+class TestCandidatesOfThisSide:
+    def test_leave_after_their_description_and_not_before(self) -> None:
+        agreed = Negotiation(polite=False, initiator=True)
+        agreed.needed()
+        assert agreed.local_candidate(candidate("l1")) == []
+        outputs = agreed.local_description_set(1, events.SessionDescription("offer", sdp("l1")))
+        assert outputs == [ToPeer(Description("offer", sdp("l1"), 1)), ToPeer(candidate("l1"))]
+        assert agreed.local_candidate(candidate("l1", 2)) == [ToPeer(candidate("l1", 2))]
+
+    def test_of_an_offer_that_was_rolled_back_never_leave(self) -> None:
+        agreed = TestCandidatesOfTheOtherSide().agreed("r1")
+        agreed.needed()
+        agreed.local_candidate(candidate("rolled-back"))
+        outputs = TestCandidatesOfTheOtherSide.take_offer(agreed, "r2", 2)
+        assert ToPeer(candidate("rolled-back")) not in outputs
+
+    def test_end_with_the_fragment_of_their_generation(self) -> None:
+        agreed = Negotiation(polite=False, initiator=True)
+        agreed.needed()
+        agreed.local_description_set(1, events.SessionDescription("offer", sdp("l1")))
+        assert agreed.local_candidates_ended() == [ToPeer(Candidate("", None, 0, "l1"))]
+
+
+class TestAnswers:
+    def test_to_an_older_offer_are_left_aside(self) -> None:
+        agreed = Negotiation(polite=False, initiator=True)
+        agreed.needed()
+        agreed.local_description_set(1, events.SessionDescription("offer", sdp("l1")))
+        (output,) = agreed.remote_description(Description("answer", sdp("r1"), 7))
+        assert isinstance(output, Ignored)
+        assert agreed.state == "have-local-offer"
+
+    def test_without_an_offer_are_left_aside(self) -> None:
+        (output,) = Negotiation(polite=False, initiator=True).remote_description(Description("answer", sdp("r1"), 1))
+        assert isinstance(output, Ignored)
+
+    def test_that_the_browser_refuses_leave_the_way_free_for_the_next_offer(self) -> None:
+        agreed = Negotiation(polite=False, initiator=True)
+        agreed.needed()
+        agreed.local_description_set(1, events.SessionDescription("offer", sdp("l1")))
+        agreed.remote_description(Description("answer", sdp("r1"), 1))
+        assert agreed.operation_failed("setRemoteDescription") == []
+        assert agreed.needed() == [commands.SetLocalDescription(2)]
+
+    def test_that_the_page_hears_of_late_do_not_pass_for_newer_ones(self) -> None:
+        """Chromium reports an offer that was rolled back with the older answer as `localDescription`."""
+        agreed = TestCandidatesOfTheOtherSide().agreed("r1")
+        (making,) = agreed.needed()
+        assert isinstance(making, commands.SetLocalDescription)
+        first = agreed.remote_description(offer("r2", 2))[0]
+        assert isinstance(first, commands.SetRemoteDescription)
+        (ignored,) = agreed.local_description_set(making.attempt, events.SessionDescription("answer", sdp("old")))
+        assert isinstance(ignored, Ignored)
+        (answer, *_) = agreed.remote_description_set(first.description)
+        assert isinstance(answer, commands.SetLocalDescription)
+
+
+class TestNegotiationNeeded:
+    def test_during_an_exchange_is_served_when_it_is_over(self) -> None:
+        agreed = Negotiation(polite=False, initiator=True)
+        agreed.needed()
+        agreed.local_description_set(1, events.SessionDescription("offer", sdp("l1")))
+        assert agreed.needed() == []
+        answer = agreed.remote_description(Description("answer", sdp("r1"), 1))[0]
+        assert isinstance(answer, commands.SetRemoteDescription)
+        assert agreed.remote_description_set(answer.description) == [commands.SetLocalDescription(2)]
+
+
+class TestTheIceRole:
+    CHROMIUM, FIREFOX = "o=- 1 2 IN IP4 127.0.0.1", "o=mozilla...THIS_IS_SDPARTA-99.0 1 0 IN IP4 0.0.0.0"
+
+    def exchanged(self, local: str, remote: str, *, answers: bool) -> Negotiation:
+        agreed = Negotiation(polite=answers, initiator=not answers)
+        ours, theirs = f"{sdp('l1')}{local}\r\n", f"{sdp('r1')}{remote}\r\n"
+        if answers:
+            (apply,) = agreed.remote_description(Description("offer", theirs, 1))
+            assert isinstance(apply, commands.SetRemoteDescription)
+            agreed.remote_description_set(apply.description)
+            agreed.local_description_set(agreed._attempt, events.SessionDescription("answer", ours))
+        else:
+            agreed.needed()
+            agreed.local_description_set(agreed._attempt, events.SessionDescription("offer", ours))
+            agreed.remote_description(Description("answer", theirs, 1))
+        return agreed
+
+    @pytest.mark.parametrize(("local", "remote"), [(CHROMIUM, FIREFOX), (FIREFOX, CHROMIUM)])
+    def test_of_two_makes_stays_with_who_made_the_first_offer(self, local: str, remote: str) -> None:
+        assert self.exchanged(local, remote, answers=True).leaves_restarts
+        assert not self.exchanged(local, remote, answers=False).leaves_restarts
+
+    @pytest.mark.parametrize("origin", [CHROMIUM, FIREFOX])
+    def test_of_two_of_a_kind_is_either_sides(self, origin: str) -> None:
+        assert not self.exchanged(origin, origin, answers=True).leaves_restarts
+
+
+class TestCandidatesOfFirefox:
+    """Chromium must not take one of an older generation for better than what Firefox checks it from."""
+
+    CHROMIUM, FIREFOX = TestTheIceRole.CHROMIUM, TestTheIceRole.FIREFOX
+    HOST, LOWERED = (
+        "candidate:1 1 udp 2122252543 192.0.2.7 9 typ host",
+        "candidate:1 1 udp 1837039871 192.0.2.7 9 typ host",
+    )
+
+    def taken(self, local: str, remote: str, *, answers: bool) -> tuple[str, str]:
+        """Return what the browser is given for `HOST`: in a description, and alone."""
+        described = f"{remote}\r\na={self.HOST}"
+        agreed = TestTheIceRole().exchanged(local, remote, answers=answers)
+        if answers:
+            (apply,) = agreed.remote_description(Description("offer", f"{sdp('r2')}{described}\r\n", 2))
+        else:
+            agreed.remote_description_set(events.SessionDescription("answer", f"{sdp('r1')}{remote}\r\n"))
+            agreed.needed()
+            offer = events.SessionDescription("offer", f"{sdp('l2')}{local}\r\n")
+            agreed.local_description_set(agreed._attempt, offer)
+            (apply,) = agreed.remote_description(Description("answer", f"{sdp('r2')}{described}\r\n", 2))
+        assert isinstance(apply, commands.SetRemoteDescription)
+        agreed.remote_description_set(apply.description)
+        (add,) = agreed.remote_candidate(Candidate(self.HOST, "0", 0, "r2"))
+        assert isinstance(add, commands.AddIceCandidate)
+        return apply.description.sdp.rpartition("a=")[2].strip(), add.candidate.candidate
+
+    @pytest.mark.parametrize("answers", [True, False])
+    def test_are_worth_less_than_peer_reflexive_ones_to_chromium(self, *, answers: bool) -> None:
+        assert self.taken(self.CHROMIUM, self.FIREFOX, answers=answers) == (self.LOWERED, self.LOWERED)
+
+    @pytest.mark.parametrize("answers", [True, False])
+    @pytest.mark.parametrize("made_by", [(CHROMIUM, CHROMIUM), (FIREFOX, FIREFOX), (FIREFOX, CHROMIUM)])
+    def test_are_the_only_ones(self, made_by: tuple[str, str], *, answers: bool) -> None:
+        assert self.taken(*made_by, answers=answers) == (self.HOST, self.HOST)
+
+
+class TestTheDtlsRole:
+    """Firefox answers a later offer with `active` although it is passive, if it made the first one."""
+
+    ACTPASS = sdp("l1") + "a=setup:actpass\r\n"
+
+    @pytest.mark.parametrize(("theirs", "ours"), [("active", "passive"), ("passive", "active")])
+    def test_that_the_other_side_left_to_us_stands_in_later_offers(self, theirs: str, ours: str) -> None:
+        agreed = Negotiation(polite=False, initiator=True)
+        agreed.needed()
+        (first,) = agreed.local_description_set(1, events.SessionDescription("offer", self.ACTPASS))
+        assert first == ToPeer(Description("offer", self.ACTPASS, 1))
+        answer = sdp("r1") + f"a=setup:{theirs}\r\n"
+        applying = agreed.remote_description(Description("answer", answer, 1))[0]
+        assert isinstance(applying, commands.SetRemoteDescription)
+        agreed.remote_description_set(applying.description)
+        agreed.needed()
+        (second,) = agreed.local_description_set(2, events.SessionDescription("offer", self.ACTPASS))
+        assert second == ToPeer(Description("offer", self.ACTPASS.replace("actpass", ours), 2))
+
+    def test_that_we_chose_ourselves_stands_in_later_offers(self) -> None:
+        agreed = Negotiation(polite=True, initiator=False)
+        applying = agreed.remote_description(offer("r1"))[0]
+        assert isinstance(applying, commands.SetRemoteDescription)
+        agreed.remote_description_set(applying.description)
+        agreed.local_description_set(2, events.SessionDescription("answer", sdp("l1") + "a=setup:active\r\n"))
+        agreed.needed()
+        (sent,) = agreed.local_description_set(3, events.SessionDescription("offer", self.ACTPASS))
+        assert isinstance(sent, ToPeer)
+        assert isinstance(sent.message, Description)
+        assert sent.message.sdp == self.ACTPASS.replace("actpass", "active")
+
+    def test_is_changed_in_every_section(self) -> None:
+        agreed = Negotiation(polite=True, initiator=True, _dtls_role="active")
+        agreed.needed()
+        (sent,) = agreed.local_description_set(1, events.SessionDescription("offer", self.ACTPASS * 3))
+        assert isinstance(sent, ToPeer)
+        assert isinstance(sent.message, Description)
+        assert sent.message.sdp.count("a=setup:active") == 3
+
+
+class TestARestart:
+    def test_in_a_stable_state_is_left_to_the_browser(self) -> None:
+        assert Negotiation(polite=True, initiator=True).restart(replace_offer=True) == [commands.RestartIce()]
+
+    def test_replaces_an_offer_without_an_answer_and_leaves_its_answer_aside(self) -> None:
+        agreed = Negotiation(polite=False, initiator=True)
+        agreed.needed()
+        agreed.local_description_set(1, events.SessionDescription("offer", sdp("l1")))
+        assert agreed.restart(replace_offer=True) == [commands.RestartIce(), commands.SetLocalDescription(2)]
+        (ignored,) = agreed.remote_description(Description("answer", sdp("r1"), 1))
+        assert isinstance(ignored, Ignored)
+        agreed.local_description_set(2, events.SessionDescription("offer", sdp("l2")))
+        (ignored,) = agreed.remote_description(Description("answer", sdp("r1"), 1))
+        assert isinstance(ignored, Ignored)
+        (applying,) = agreed.remote_description(Description("answer", sdp("r1"), 2))
+        assert isinstance(applying, commands.SetRemoteDescription)
+
+    def test_by_hand_waits_for_the_answer_that_is_on_its_way(self) -> None:
+        agreed = Negotiation(polite=False, initiator=True)
+        agreed.needed()
+        agreed.local_description_set(1, events.SessionDescription("offer", sdp("l1")))
+        assert agreed.restart(replace_offer=False) == [commands.RestartIce()]
+        assert agreed.state == "have-local-offer"
+
+    def test_while_answering_waits_for_its_end(self) -> None:
+        agreed = Negotiation(polite=True, initiator=True)
+        agreed.remote_description(offer("r1"))
+        assert agreed.restart(replace_offer=True) == [commands.RestartIce()]
+        assert agreed.needed() == []

@@ -1,0 +1,310 @@
+"""The connection as a session has one: its candidates, relays and standby. Its parts have tests of their own."""
+
+from dataclasses import replace
+from typing import Any
+from unittest.mock import ANY
+
+import pytest
+
+from pyapp.core import commands, events
+from pyapp.core.delivery import Frame, encode_frame
+from pyapp.core.events import Event
+from pyapp.core.negotiation.restarts import SETTLES_WITHIN
+from pyapp.core.path import recovery, standby
+from pyapp.core.path.connection import KEEP_CHECKING, KEEP_CHECKING_AFTER, NEEDLESS_RELAY, NEEDLESS_RELAY_AFTER
+from pyapp.core.path.heartbeat import Beat, Pulse
+from pyapp.core.path.relays import RELEASE, RELEASE_AFTER
+from pyapp.core.session import ICE_CONFIGURATION
+from pyapp.protocol.ice import IceServer
+from pyapp.protocol.messages import Candidate, Description, PeerLeft, ServerMessage, StandbyDescription
+from pyapp.view.console import present
+from tests.unit.pyapp.core.test_session import (
+    CONFIGURATION,
+    DISCONNECTED,
+    GATHERED,
+    OTHER_TURN,
+    SAMPLED,
+    TURN,
+    B,
+    Core,
+    beside_beats,
+    connected,
+    lost,
+    negotiated,
+    offer_set,
+    sent,
+)
+from tests.unit.pyapp.fakes import sdp, stats_of
+
+
+class TestARelayThatMayNotBeNeeded:
+    """Chromium ends a gathering with the first pair that works, even if that is a relay's."""
+
+    RELAY = Candidate("candidate:1 1 udp 1 203.0.113.9 9 typ relay raddr 0.0.0.0 rport 0 ufrag l2", "0", 0, "l2")
+    REFLEXIVE = Candidate("candidate:2 1 udp 2 203.0.113.1 9 typ srflx raddr 0.0.0.0 rport 0 ufrag l2", "0", 0, "l2")
+
+    def relayed(self, *told: Candidate, over: str = "udp", **changes: Any) -> Core:
+        core = connected(**changes)
+        core.do(*(events.LocalCandidate(candidate, TURN) for candidate in told))
+        core.do(events.StatsSampled(stats_of(("l2", "r1"), candidateType="relay", relayProtocol=over, url=TURN)))
+        return core
+
+    def test_is_done_without_soon_and_once(self) -> None:
+        core = self.relayed(self.RELAY)
+        assert core.timers[NEEDLESS_RELAY] == NEEDLESS_RELAY_AFTER
+        assert commands.RestartIce() in core.do(events.TimerFired(NEEDLESS_RELAY))
+        core.do(events.StatsSampled(stats_of(("l2", "r1"), candidateType="relay", relayProtocol="udp", url=TURN)))
+        assert NEEDLESS_RELAY not in core.timers
+
+    def test_is_done_without_if_a_direct_path_was_left_for_it(self) -> None:
+        core = connected()
+        core.do(events.StatsSampled(stats_of(("l1", "r1"), candidateType="relay", relayProtocol="udp", url=TURN)))
+        assert core.timers[NEEDLESS_RELAY] == NEEDLESS_RELAY_AFTER
+
+    @pytest.mark.parametrize("over", ["tcp", "tls"])
+    def test_is_needed_where_udp_may_be_blocked(self, over: str) -> None:
+        assert NEEDLESS_RELAY not in self.relayed(self.RELAY, over=over).timers
+
+    def test_is_needed_if_the_other_side_was_told_where_to_reach_us(self) -> None:
+        assert NEEDLESS_RELAY not in self.relayed(self.RELAY, self.REFLEXIVE).timers
+
+    def test_is_what_was_asked_for_where_only_relays_are_wanted(self) -> None:
+        assert NEEDLESS_RELAY not in self.relayed(self.RELAY, policy="relay").timers
+
+
+class TestTheOtherSidesRestart:
+    """Our answer begins a restart of ours, too."""
+
+    def test_is_not_followed_by_one_of_ours_for_a_silence_of_the_same_outage(self) -> None:
+        core = connected()
+        core.peer_restarts()
+        assert core.session.connection
+        core.do(events.ChannelReceived("heartbeat", Pulse().next_beat(core.now, due=0.1, generation=0).encode()))
+        outputs: list[commands.Command] = []
+        for _ in ("a doubt", "a suspicion"):
+            core.now += core.timers[recovery.SILENCE]
+            outputs += core.do(events.TimerFired(recovery.SILENCE))
+        assert core.session.connection.recovery.state == "suspect"
+        assert commands.RestartIce() not in outputs
+
+
+class TestTheBrowser:
+    """It keeps checking on a path that works, so that the next one is not found late."""
+
+    def test_is_asked_to_keep_checking_when_a_generation_has_paired_its_candidates(self) -> None:
+        core = connected()
+        assert core.timers.pop(KEEP_CHECKING) == KEEP_CHECKING_AFTER
+        assert core.do(events.TimerFired(KEEP_CHECKING)) == [commands.KeepChecking()]
+        core.peer_restarts()
+        assert core.timers[KEEP_CHECKING] == KEEP_CHECKING_AFTER
+
+    def test_is_not_asked_during_an_outage_or_an_exchange(self) -> None:
+        core = lost()
+        assert commands.KeepChecking() not in core.do(events.TimerFired(KEEP_CHECKING))
+        assert core.timers[KEEP_CHECKING] == KEEP_CHECKING_AFTER
+        core = connected()
+        core.do(events.NegotiationNeeded())
+        assert commands.KeepChecking() not in core.do(events.TimerFired(KEEP_CHECKING))
+        assert core.timers[KEEP_CHECKING] == KEEP_CHECKING_AFTER
+
+    def test_is_left_to_fail_as_long_as_there_was_no_connection(self) -> None:
+        assert KEEP_CHECKING not in negotiated().timers
+
+
+class TestTheRelaysOfADirectConnection:
+    """Only an ICE restart makes a browser give them up."""
+
+    LEAN = commands.SetConfiguration(CONFIGURATION.without_relays())
+    FULL = commands.SetConfiguration(CONFIGURATION)
+
+    def released(self) -> Core:
+        core = connected()
+        assert core.timers[RELEASE] == RELEASE_AFTER
+        # The heartbeat is there to say that the path is well.
+        core.do(events.ChannelReceived("heartbeat", Pulse().next_beat(core.now, due=0.1, generation=0).encode()))
+        assert beside_beats(core.do(events.TimerFired(RELEASE))) == [self.LEAN, commands.RestartIce()]
+        core.do(events.NegotiationNeeded())
+        (offer,) = sent(core.do(offer_set("l2", 2)))
+        assert isinstance(offer, Description)
+        assert not offer.relays
+        (answer,) = core.peer_says(Description("answer", sdp("r2"), 2, 1, relays=False))
+        assert isinstance(answer, commands.SetRemoteDescription)
+        core.do(events.RemoteDescriptionSet(answer.description))
+        return core
+
+    def test_are_given_up_after_a_while_and_once(self) -> None:
+        core = self.released()
+        core.do(SAMPLED)
+        assert RELEASE not in core.timers
+
+    def test_are_given_up_by_the_other_side_as_well(self) -> None:
+        core = connected()
+        outputs = core.peer_says(Description("offer", sdp("r2"), 1, 1, relays=False))
+        assert outputs[:2] == [self.LEAN, commands.SetRemoteDescription(ANY)]
+        assert isinstance(outputs[1], commands.SetRemoteDescription)
+        (set_local,) = core.do(events.RemoteDescriptionSet(outputs[1].description))
+        assert isinstance(set_local, commands.SetLocalDescription)
+        described = events.SessionDescription("answer", sdp("l2"))
+        (answer,) = sent(core.do(events.LocalDescriptionSet(set_local.attempt, described)))
+        assert isinstance(answer, Description)
+        assert not answer.relays
+
+    def test_are_back_with_the_first_offer_of_the_other_side_that_asks_for_them(self) -> None:
+        core = self.released()
+        outputs = core.peer_says(Description("offer", sdp("r3"), 1, 2))
+        assert outputs[:2] == [self.FULL, commands.SetRemoteDescription(ANY)]
+
+    @pytest.mark.parametrize("event", [DISCONNECTED, events.RestartRequested()])
+    def test_are_back_with_the_first_restart_that_has_another_reason(self, event: Event) -> None:
+        core = self.released()
+        core.now += SETTLES_WITHIN  # without a beat: the browser's bad news is believed
+        outputs = core.do(event)
+        assert outputs.index(self.FULL) < outputs.index(commands.RestartIce())
+        core.do(events.NegotiationNeeded())
+        (offer,) = sent(core.do(offer_set("l3", 3)))
+        assert isinstance(offer, Description)
+        assert offer.relays
+
+    def test_stay_while_anything_else_goes_on(self) -> None:
+        core = lost()
+        assert core.do(events.TimerFired(RELEASE)) == []
+
+    def test_stay_if_they_are_in_use(self) -> None:
+        core = connected()
+        core.do(events.StatsSampled(stats_of(("l1", "r1"), candidateType="relay", relayProtocol="udp", url=TURN)))
+        assert core.do(events.TimerFired(RELEASE)) == []
+
+    def test_are_none_where_no_server_relays(self) -> None:
+        core = connected()
+        core.do(events.IceConfigurationReceived(replace(CONFIGURATION, servers=())))
+        assert core.do(events.TimerFired(RELEASE)) == []
+
+
+def relayed(*, setting: bool = True, polite: bool = False, remote: str = "host", **local: str) -> Core:
+    """Return one that is connected over our relay, with the setting for a standby."""
+    core = connected()
+    assert core.session.connection is not None
+    core.session.connection.negotiation.polite = core.session.connection.standby.polite = polite
+    two = replace(CONFIGURATION, servers=(*CONFIGURATION.servers, IceServer((OTHER_TURN,), "user", "the-credential")))
+    core.do(events.IceConfigurationReceived(replace(two, standby=setting)))
+    entries = stats_of(("l1", "r1"), **({"candidateType": "relay", "relayProtocol": "tls", "url": TURN} | local))
+    entries["R"]["candidateType"] = remote
+    core.do(events.StatsSampled(entries))
+    return core
+
+
+def with_standby() -> Core:
+    core = relayed()
+    core.do(events.TimerFired(standby.TIMER), events.StandbyDescribed(1, events.SessionDescription("offer", GATHERED)))
+    core.peer_says(StandbyDescription("answer", GATHERED, 1))
+    core.do(events.ChannelOpened("standby"))
+    return core
+
+
+class TestStandby:
+    def test_is_offered_a_little_after_the_path_turned_out_to_be_relayed(self) -> None:
+        core = relayed()
+        assert core.timers[standby.TIMER] == standby.OPEN_AFTER
+        (offer,) = core.do(events.TimerFired(standby.TIMER))
+        assert isinstance(offer, commands.OfferStandby)
+        assert [server.urls for server in offer.configuration.servers] == [(OTHER_TURN,)]
+        described = core.do(events.StandbyDescribed(1, events.SessionDescription("offer", GATHERED)))
+        assert sent(described) == [StandbyDescription("offer", GATHERED, 1, TURN)]
+        answer = core.peer_says(StandbyDescription("answer", GATHERED, 1))
+        assert answer == [commands.AcceptStandby(events.SessionDescription("answer", GATHERED))]
+
+    @pytest.mark.parametrize(
+        "core",
+        [
+            relayed(setting=False),
+            relayed(candidateType="host"),
+            relayed(url=""),
+            relayed(polite=True, remote="relay"),
+        ],
+        ids=["setting-off", "direct", "unknown-relay", "both-relayed-and-polite"],
+    )
+    def test_is_not_offered(self, core: Core) -> None:
+        assert standby.TIMER not in core.timers
+        assert core.do(events.TimerFired(standby.TIMER)) == []
+
+    def test_is_offered_by_the_impolite_side_if_both_are_relayed(self) -> None:
+        assert standby.TIMER in relayed(remote="relay").timers
+
+    def test_is_not_offered_without_a_way_to_tell_the_other_side(self) -> None:
+        core = relayed()
+        core.do(events.SignalingClosed(1006, ""))
+        assert core.do(events.TimerFired(standby.TIMER)) == []
+
+    def test_is_answered_only_with_the_setting(self) -> None:
+        offer = StandbyDescription("offer", GATHERED, 1, OTHER_TURN)
+        assert relayed(setting=False, polite=True).peer_says(offer) == []
+        (answer,) = relayed(polite=True, candidateType="host").peer_says(offer)
+        assert isinstance(answer, commands.AnswerStandby)
+        assert [server.urls for server in answer.configuration.servers] == [(TURN,)]
+
+    def test_is_no_channel_of_the_path_in_use(self) -> None:
+        core = with_standby()
+        assert core.do(events.ChannelClosed("standby")) == [commands.CloseStandby()]
+        assert core.state == "connected"
+        assert core.session.connection
+        assert core.session.connection.recovery.state == "healthy"
+
+    def test_carries_messages_from_the_first_doubt_and_says_nothing_of_it(self) -> None:
+        core = with_standby()
+        core.do(events.ChannelReceived("heartbeat", Beat(1, 0, 0, 100, 0).encode()))
+        core.do(events.MessageSubmitted("hello"))
+        core.now += core.timers[recovery.SILENCE]
+        noted = len(core.journal)
+        doubted = core.do(events.TimerFired(recovery.SILENCE))
+        assert [output.label for output in doubted if isinstance(output, commands.SendOnChannel)] == ["standby"]
+        assert (core.state, len(core.journal)) == ("connected", noted)
+        core.do(events.ChannelReceived("heartbeat", Beat(2, 0, 0, 100, 0).encode()))
+        again = core.do(events.MessageSubmitted("again"))
+        assert [output.label for output in again if isinstance(output, commands.SendOnChannel)] == ["messages"]
+
+    def test_carries_messages_alone_while_the_path_is_suspect(self) -> None:
+        core = with_standby()
+        core.now += 3.0
+        core.do(DISCONNECTED)
+        told = core.do(events.MessageSubmitted("hello"))
+        assert [output.label for output in told if isinstance(output, commands.SendOnChannel)] == ["standby"]
+        assert ("standby-used", {"host": "turn2.example.org"}) in core.journal
+        core.do(events.TimerFired(recovery.LOST))
+        assert core.state == "recovering"
+
+    def test_brings_messages(self) -> None:
+        core = with_standby()
+        core.do(events.ChannelReceived("standby", encode_frame(Frame(1, "hello", 0))))
+        assert [message.text for message in present(core.session).messages] == ["hello"]
+
+    def test_that_was_closed_brings_nothing_that_was_still_on_its_way_to_us(self) -> None:
+        core = with_standby()
+        core.do(events.StandbyFailed(1, "the connection failed"))
+        assert core.do(events.ChannelReceived("standby", encode_frame(Frame(1, "hello", 0)))) == []
+
+    def test_is_made_anew_with_renewed_credentials(self) -> None:
+        core = with_standby()
+        core.do(events.TimerFired(ICE_CONFIGURATION))
+        assert commands.CloseStandby() in core.do(events.IceConfigurationReceived(core.session.relays.configuration))
+
+    def test_is_kept_when_a_configuration_comes_in_an_outage(self) -> None:
+        core = with_standby()
+        core.now += 3.0
+        core.do(DISCONNECTED)
+        assert commands.CloseStandby() not in core.do(
+            events.IceConfigurationReceived(core.session.relays.configuration)
+        )
+
+    @pytest.mark.parametrize("end", [events.HangUpRequested(), events.PageClosing(), PeerLeft(B)], ids=repr)
+    def test_ends_with_the_connection(self, end: Event | ServerMessage) -> None:
+        core = with_standby()
+        assert commands.CloseStandby() in core.do(end)
+        assert standby.TIMER not in core.timers
+
+    def test_leaves_no_secret_in_the_journal(self) -> None:
+        core = with_standby()
+        core.do(events.StandbyFailed(1, "the connection failed"))
+        text = repr(core.journal) + repr(core.session.journal.lines)
+        assert [data["host"] for event, data in core.journal if event == "standby"] == ["turn2.example.org"] * 2
+        for word in ("the-password", "the-credential", "ice-pwd"):
+            assert word not in text

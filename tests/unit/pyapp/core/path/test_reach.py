@@ -1,0 +1,102 @@
+"""Whether a relay is in use that may not be needed."""
+
+from dataclasses import replace
+
+import pytest
+
+from pyapp.core.diagnostics.diagnostics import CandidateFacts, PathReport
+from pyapp.core.path.reach import Reach
+from pyapp.protocol.messages import Candidate
+
+HOST = "candidate:1 1 udp 9 4a1b2c3d-0000-4000-8000-0123456789ab.local 9 typ host"
+V4 = "candidate:2 1 udp 8 203.0.113.1 9 typ srflx raddr 0.0.0.0 rport 0"
+V6 = "candidate:3 1 udp 7 2001:db8::1 9 typ srflx raddr :: rport 0"
+RELAY = "candidate:4 1 udp 1 198.51.100.1 9 typ relay raddr 0.0.0.0 rport 0"
+TCP = "candidate:5 1 tcp 1 203.0.113.1 9 typ host tcptype active"
+
+
+def candidate(text: str, fragment: str) -> Candidate:
+    return Candidate(text, "0", 0, fragment)
+
+
+def report(*, local: str = "relay", over: str = "udp", fragment: str = "ours") -> PathReport:
+    ours = CandidateFacts(
+        type=local,
+        protocol="udp",
+        address="",
+        port=0,
+        relay_protocol=over if local == "relay" else "",
+        url="",
+        username_fragment=fragment,
+    )
+    theirs = CandidateFacts(
+        type="srflx", protocol="udp", address="", port=0, relay_protocol="", url="", username_fragment="theirs"
+    )
+    return PathReport(pair="P", local=ours, remote=theirs)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "expected"),
+    [
+        ([HOST, RELAY], [HOST, V4], True),
+        ([RELAY, TCP], [], True),
+        ([HOST, V4], [HOST, V4], False),
+        ([HOST, V4], [HOST, V6], True),
+        ([HOST, V4, V6], [HOST, V6], False),
+        ([HOST, V4], [HOST, RELAY], False),
+        ([HOST, V4], [], False),
+    ],
+)
+def test_may_be_direct_if_no_family_was_told_by_both(ours: list[str], theirs: list[str], *, expected: bool) -> None:
+    reach = Reach()
+    for text in ours:
+        reach.told(candidate(text, "ours"))
+    for text in theirs:
+        reach.heard(candidate(text, "theirs"))
+    assert reach.may_be_direct(report(), frozenset({"theirs"})) is expected
+
+
+def test_counts_what_is_in_a_description() -> None:
+    reach = Reach()
+    reach.told(candidate(V4, "ours"))
+    reach.heard_in(f"v=0\r\na=ice-ufrag:theirs\r\na={V6}\r\na={RELAY}\r\n")
+    assert reach.may_be_direct(report(), frozenset({"theirs"}))
+
+
+def test_counts_nothing_of_an_older_generation() -> None:
+    reach = Reach()
+    reach.told(candidate(V4, "older"))
+    reach.told(candidate(RELAY, "ours"))
+    assert reach.may_be_direct(report(), frozenset())
+
+
+@pytest.mark.parametrize(
+    "path", [report(over="tls"), report(over="tcp"), report(local="srflx"), report(fragment="unknown")]
+)
+def test_is_not_so_of_a_path_that_has_its_reason(path: PathReport) -> None:
+    reach = Reach()
+    reach.told(candidate(RELAY, "ours"))
+    assert not reach.may_be_direct(path, frozenset())
+
+
+def test_may_be_direct_again_if_it_was_in_this_generation() -> None:
+    reach = Reach()
+    for text in (V4, RELAY):
+        reach.told(candidate(text, "ours"))
+        reach.heard(candidate(text, "theirs"))
+    theirs = frozenset({"theirs"})
+    assert not reach.may_be_direct(report(), theirs)
+    assert not reach.may_be_direct(report(local="srflx"), theirs)
+    assert reach.may_be_direct(report(), theirs)
+    assert not reach.may_be_direct(report(fragment="newer"), theirs)
+
+
+def test_is_no_direct_path_while_the_remote_candidate_may_be_a_relays_that_is_still_on_its_way() -> None:
+    reach = Reach()
+    unknown = report(local="srflx")
+    unknown = replace(unknown, remote=replace(unknown.remote, type="prflx"))
+    for text in (V4, RELAY):
+        reach.told(candidate(text, "ours"))
+        reach.heard(candidate(text, "theirs"))
+    assert not reach.may_be_direct(unknown, frozenset({"theirs"}))
+    assert not reach.may_be_direct(report(), frozenset({"theirs"}))

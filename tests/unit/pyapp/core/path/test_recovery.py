@@ -1,0 +1,863 @@
+"""Recovery as event lists in milliseconds: alone, joined with another by a wire, and what the session makes of it."""
+
+import itertools
+from typing import Any
+
+import pytest
+
+from pyapp.core import commands, events
+from pyapp.core.commands import Command
+from pyapp.core.negotiation import restarts
+from pyapp.core.path import recovery
+from pyapp.core.path.connection import RENEW, RENEW_SOON
+from pyapp.core.path.heartbeat import HIDDEN_INTERVAL, LEAST_PATIENCE, Beat, Pulse
+from pyapp.core.path.recovery import (
+    ATTEMPT,
+    BEAT,
+    CONCEDED,
+    FIRST_DEADLINE,
+    LADDER,
+    LOST,
+    LOST_AFTER,
+    POLITE_EXTRA,
+    SETTLE,
+    SETTLE_AFTER,
+    SILENCE,
+    STALL,
+    TIMERS,
+    Noticed,
+    Output,
+    Recovered,
+    Recovery,
+    Resumed,
+)
+from pyapp.core.path.relays import DIRECT, FIRST_DIRECT_AFTER
+from pyapp.core.session import ICE_CONFIGURATION
+from pyapp.core.signaling import rendezvous
+from pyapp.protocol.ice import IceConfiguration, IceServer
+from pyapp.protocol.messages import Description, Error, PeerLeft, RelaySuspected, Welcome
+from pyapp.view.console import present
+from tests.unit.pyapp.beating import Duo
+from tests.unit.pyapp.core.test_session import (
+    CONNECTED,
+    SAMPLED,
+    B,
+    Core,
+    beats,
+    beside_beats,
+    connected,
+    connecting,
+    frames,
+    offer_set,
+    sent,
+)
+from tests.unit.pyapp.fakes import sdp, stats_of
+
+
+def kinds(outputs: list[Output]) -> list[str]:
+    return [type(output).__name__ for output in outputs if not isinstance(output, Command)]
+
+
+def duo(delay: float = 0.0, **changes: Any) -> Duo:
+    result = Duo(delay=delay, **changes).start()
+    result.run(5.05)
+    return result
+
+
+class TestTheEvidence:
+    def test_of_a_change_of_the_network_is_acted_on_at_once_and_once(self) -> None:
+        both = duo(mends_after=0.1)
+        both.cut()
+        for after in (0.0, 0.004, 0.004):
+            both.run(after)
+            both.did(both.a, both.a.health.network_changed(both.now, certain=True))
+        both.run(1.0)
+        ((suspected, evidence),) = both.a.suspicions()
+        ((attempted, rung),) = both.a.attempts()
+        assert (evidence, rung) == ("network-changed", "restart")
+        assert suspected == attempted == pytest.approx(5.05 + SETTLE_AFTER)
+        assert both.b.suspicions() == []
+
+    def test_of_a_change_that_may_be_none_only_asks(self) -> None:
+        both = duo(0.02)
+        both.did(both.a, both.a.health.network_changed(both.now, certain=False))
+        both.run(2.0)
+        assert both.a.suspicions() == []
+
+    def test_of_a_change_that_nobody_answers_to_is_believed_sooner_than_a_silence(self) -> None:
+        both = duo()
+        both.cut()
+        both.did(both.a, both.a.health.network_changed(both.now, certain=False))
+        both.run(2.0)
+        (at, evidence), *_ = both.a.suspicions()
+        assert evidence == "no-echo"
+        assert at - 5.05 < LEAST_PATIENCE - 0.1
+
+    def test_of_a_second_change_while_suspect_begins_anew(self) -> None:
+        both = duo()
+        both.cut()
+        both.run(2.0)
+        assert len(both.a.attempts()) > 1
+        before = len(both.a.attempts())
+        both.did(both.a, both.a.health.network_changed(both.now, certain=True))
+        both.run(0.1)
+        at, evidence = both.a.suspicions()[-1]
+        assert evidence == "network-changed"
+        assert at == pytest.approx(7.05 + SETTLE_AFTER)
+        assert len(both.a.attempts()) == before + 1
+        assert both.a.health.attempts == 1
+
+    def test_of_one_way_deafness_is_known_at_both_ends_at_once(self) -> None:
+        both = duo(0.025)
+        both.deaf = {"b"}
+        both.run(1.0)
+        (b_at, b_why), (a_at, a_why) = both.b.suspicions()[0], both.a.suspicions()[0]
+        assert (b_why, a_why) == ("silence", "not-heard")
+        assert a_at - b_at < 0.2
+
+    def test_of_the_browser_is_not_believed_while_the_other_side_is_heard(self) -> None:
+        both = duo()
+        both.did(both.a, both.a.health.bad_news("failed", both.now))
+        both.run(0.05)
+        assert both.a.suspicions() == []
+        assert both.a.outcomes(Noticed)
+
+    def test_of_the_browser_shortens_a_silence(self) -> None:
+        both = duo()
+        both.cut()
+        both.run(0.25)
+        both.did(both.a, both.a.health.bad_news("disconnected", both.now))
+        assert both.a.suspicions() == [(5.3, "disconnected")]
+
+    def test_of_our_own_stall_is_not_the_other_sides_silence(self) -> None:
+        both = duo()
+        health = both.a.health
+        both.now += 1.0  # a second in which this page did nothing; what came is still in its inbox
+        outputs = health.silent(both.now)
+        assert kinds(outputs) == ["Noticed"]
+        assert commands.StartTimer(SILENCE, STALL) in outputs
+        health.heard(Beat(60, 50, 0, 100, 0).encode(), both.now + 0.001)
+        assert "Suspected" not in kinds(health.silent(both.now + STALL))
+
+    def test_of_a_stall_is_given_the_benefit_of_the_doubt_once(self) -> None:
+        both = duo()
+        health = both.a.health
+        health.silent(both.now + 1.0)
+        assert "Suspected" in kinds(health.silent(both.now + 3.0))
+
+    def test_is_told_with_the_first_beat_and_one_more(self) -> None:
+        both = duo()
+        outputs = both.a.health.suspect("silence", both.now)
+        assert kinds(outputs) == ["Suspected", "Attempt"]
+        assert outputs[0] == commands.StartTimer(LOST, LOST_AFTER)
+        assert any(isinstance(output, commands.SendOnChannel) for output in outputs)
+
+    def test_of_the_browser_counts_though_no_beat_was_ever_heard(self) -> None:
+        assert kinds(Recovery().bad_news("failed", 1.0)) == ["Suspected", "Attempt"]
+
+    def test_before_the_channel_was_ever_open_is_no_other(self) -> None:
+        health = Recovery()
+        assert health.network_changed(1.0, certain=True) == []
+        assert health.beat(1.0) == []
+
+
+class TestTheProof:
+    def suspect(self) -> Recovery:
+        health = Recovery(polite=False)
+        health.channel_opened(0.0)
+        health.heard(Beat(1, 1, 0, 100, 0).encode(), 0.1)
+        health.suspect("silence", 1.0)
+        return health
+
+    def beat(self, health: Recovery, number: int, *, echo: int, generation: int, now: float) -> list[str]:
+        return kinds(health.heard(Beat(number, echo, 0, 100, generation).encode(), now))
+
+    def test_is_both_generations_and_an_echo_over_the_new_pair(self) -> None:
+        health = self.suspect()
+        assert self.beat(health, 2, echo=1, generation=0, now=1.2) == []
+        assert kinds(health.proven(1, 1.21)) == []
+        health.beat(1.25)
+        last = health.pulse.number
+        assert self.beat(health, 3, echo=last - 1, generation=1, now=1.3) == ["Resumed"]
+        assert self.beat(health, 4, echo=last, generation=0, now=1.35) == []
+        outputs = health.heard(Beat(5, last, 0, 100, 1).encode(), 1.4)
+        assert kinds(outputs) == ["Recovered"]
+        assert {commands.CancelTimer(name) for name in (ATTEMPT, LOST)} <= {*outputs}
+        assert health.state == "healthy"
+        assert health.last_outage == pytest.approx(1.3)
+
+    def test_asks_for_the_pair_while_it_waits(self) -> None:
+        health = self.suspect()
+        outputs = health.heard(Beat(2, 1, 0, 100, 0).encode(), 1.2)
+        assert commands.SampleStats() in outputs
+
+    def test_cancels_what_was_armed(self) -> None:
+        both = duo(mends_after=0.05)
+        both.cut()
+        both.run(2.0)
+        for end in (both.a, both.b):
+            assert end.health.state == "healthy"
+            assert end.timers.keys() == {recovery.BEAT, SILENCE}
+            assert end.outcomes(Recovered)
+
+    def test_is_not_needed_when_the_old_path_comes_back(self) -> None:
+        both = duo()
+        both.cut()
+        both.run(0.6)
+        both.mend()
+        both.run(2.0)
+        for end in (both.a, both.b):
+            assert end.health.state == "healthy"
+            assert [rung for _, rung in end.attempts()] == ["restart"]
+            assert kinds([outcome for _, outcome in end.said if not isinstance(outcome, Noticed)]) == [
+                "Suspected",
+                "Attempt",
+                "Resumed",
+                "Recovered",
+            ]
+
+    def test_is_none_while_one_side_is_deaf_however_well_the_other_hears(self) -> None:
+        both = duo(0.025)
+        both.deaf = {"b"}
+        both.run(5.0)
+        for end in (both.a, both.b):
+            assert end.outcomes(Recovered) == []
+            assert len(end.attempts()) > 2
+
+    def test_lets_messages_go_before_it_is_complete(self) -> None:
+        both = duo()
+        both.cut()
+        both.run(0.6)
+        both.mend()
+        both.run(0.21)
+        assert both.a.outcomes(Resumed)
+        assert both.a.outcomes(Recovered) == []
+
+
+class TestTheLadder:
+    def climbed(self, *, polite: bool, seconds: float = 60.0) -> list[tuple[float, str]]:
+        both = duo()
+        both.cut()
+        both.run(seconds)
+        return (both.b if polite else both.a).attempts()
+
+    def test_has_three_restarts_then_relays_then_tcp_then_a_new_connection(self) -> None:
+        rungs = [rung for _, rung in self.climbed(polite=False)]
+        assert tuple(rungs[: len(LADDER)]) == LADDER
+        assert rungs[len(LADDER)] == "restart"
+
+    def test_has_a_new_connection_of_one_side_at_a_time(self) -> None:
+        assert "new-connection" not in [rung for _, rung in self.climbed(polite=True)][: len(LADDER)]
+
+    @pytest.mark.parametrize(("polite", "first"), [(False, FIRST_DEADLINE), (True, FIRST_DEADLINE + POLITE_EXTRA)])
+    def test_gives_the_polite_side_more_time_and_each_attempt_more_than_the_last(
+        self, polite: bool, first: float
+    ) -> None:
+        times = [at for at, _ in self.climbed(polite=polite)][:5]
+        pauses = [after - before for before, after in itertools.pairwise(times)]
+        assert pauses[0] == pytest.approx(first, abs=0.01)
+        assert pauses == sorted(pauses)
+        assert pauses[3] > 2 * pauses[0]
+
+    def test_has_pauses_that_grow_to_a_limit(self) -> None:
+        times = [at for at, _ in self.climbed(polite=False, seconds=120.0)]
+        pauses = [after - before for before, after in itertools.pairwise(times)]
+        assert max(pauses) <= recovery.LAST_DEADLINE + 0.01
+        assert pauses[-1] == pytest.approx(recovery.LAST_DEADLINE, abs=0.01)
+
+    def test_is_spread_more_and_more(self) -> None:
+        health = TestTheProof().suspect()
+        spreads = []
+        for number in range(3):
+            outputs = health.attempt_over(2.0 + number, server_heard=9.0, peer_heard=9.0)
+            spreads += [output.spread for output in outputs if isinstance(output, commands.StartTimer)]
+        assert spreads == sorted(spreads)
+        assert spreads[0] > 0
+
+    def test_is_not_climbed_while_the_server_is_away(self) -> None:
+        both = duo()
+        for end in (both.a, both.b):
+            end.server_is_there = False
+        both.cut()
+        both.run(30.0)
+        for end in (both.a, both.b):
+            assert len(end.attempts()) == 1
+            assert ATTEMPT in end.timers
+
+    def test_goes_on_at_once_when_the_server_is_back(self) -> None:
+        both = duo()
+        both.a.server_is_there = False
+        both.cut()
+        both.run(30.0)
+        both.did(both.a, both.a.health.server_is_back(both.now))
+        assert both.a.attempts()[-1][0] == both.now
+
+    def test_does_not_go_on_when_the_server_is_back_before_the_deadline(self) -> None:
+        health = TestTheProof().suspect()
+        assert health.server_is_back(1.3) == []
+
+    def test_has_no_new_connection_without_the_other_side(self) -> None:
+        both = duo()
+        both.a.peer_is_there = False
+        both.cut()
+        both.run(60.0)
+        assert "new-connection" not in [rung for _, rung in both.a.attempts()]
+
+    def test_is_short_when_the_channel_is_gone(self) -> None:
+        both = duo()
+        both.did(both.a, both.a.health.channel_closed(both.now))
+        both.cut()
+        both.run(2.0)
+        assert [rung for _, rung in both.a.attempts()][:2] == ["restart", "new-connection"]
+
+    def test_is_begun_by_the_impolite_side_if_both_have_heard_nothing(self) -> None:
+        both = duo()
+        both.cut()
+        both.run(2.0)
+        (silent_at, evidence), *_ = both.b.suspicions()
+        assert evidence == "silence"
+        assert both.a.attempts()[0][0] == pytest.approx(both.a.suspicions()[0][0])
+        assert both.b.attempts()[0][0] == pytest.approx(silent_at + CONCEDED, abs=0.01)
+
+    def test_is_not_begun_by_the_polite_side_if_the_other_has_begun(self) -> None:
+        both = duo()
+        both.cut()
+        both.run(0.35)
+        assert both.b.suspicions()
+        both.did(both.b, both.b.health.negotiated(1, both.now))
+        both.run(FIRST_DEADLINE)
+        assert both.b.attempts() == []
+
+    def test_is_begun_by_the_polite_side_at_once_if_its_own_network_changed(self) -> None:
+        both = duo()
+        both.did(both.b, both.b.health.network_changed(both.now, certain=True))
+        both.run(2 * SETTLE_AFTER)
+        assert len(both.b.attempts()) == 1
+
+    def test_waits_for_a_restart_that_was_just_answered(self) -> None:
+        both = duo()
+        both.a.health.negotiated(1, both.now)
+        both.cut()
+        both.run(0.5)
+        assert both.a.suspicions()
+        assert both.a.attempts() == []
+        both.run(2 * FIRST_DEADLINE)
+        assert both.a.attempts()
+
+
+class TestLateTimers:
+    @pytest.mark.parametrize("name", TIMERS)
+    def test_fall_through_while_idle(self, name: str) -> None:
+        both = Duo()
+        assert [output for output in both.fired(Recovery(), name, both.a) if name != SETTLE] == []
+
+    @pytest.mark.parametrize("name", [ATTEMPT, LOST])
+    def test_of_an_outage_that_is_over_mean_nothing(self, name: str) -> None:
+        both = duo(mends_after=0.05)
+        both.cut()
+        both.run(2.0)
+        assert both.fired(both.a.health, name, both.a) == []
+        assert not both.a.health.is_lost
+
+
+class TestThePerson:
+    def test_is_told_after_a_second_and_told_when_it_is_over(self) -> None:
+        both = duo()
+        both.cut()
+        both.run(1.2)
+        assert not both.a.health.is_lost
+        both.run(0.5)
+        assert both.a.health.is_lost
+        both.mend()
+        both.run(0.3)
+        assert not both.a.health.is_lost
+
+    def test_is_told_also_when_one_beat_came_through_in_between(self) -> None:
+        both = duo()
+        both.cut()
+        both.run(1.2)
+        both.mend()
+        both.run(0.12)
+        both.cut()
+        both.run(6.0)
+        assert both.a.health.is_lost
+
+
+class TestHiddenPages:
+    def test_say_at_once_that_the_next_beat_is_due_later(self) -> None:
+        both = duo()
+        outputs = both.a.health.hidden(both.now, is_hidden=True)
+        assert commands.StartTimer(recovery.BEAT, HIDDEN_INTERVAL) in outputs
+
+
+# The session.
+
+TURN_ONE, TURN_TWO = "turn:one.example:3478", "turn:two.example:3478"
+STUN = "stun:stun.example"
+TWO_RELAYS = IceConfiguration(
+    (IceServer((STUN,)), IceServer((TURN_ONE,), "u", "c"), IceServer((TURN_TWO,), "u", "c")), lifetime=600.0
+)
+RELAYED = events.StatsSampled(stats_of(("l1", "r1"), candidateType="relay", relayProtocol="udp", url=TURN_ONE))
+DISCONNECTED = events.StateChanged("connection", "disconnected")
+CERTAIN = events.NetworkChanged("change", certain=True)
+
+
+def relayed() -> Core:
+    core = connected()
+    core.do(events.IceConfigurationReceived(TWO_RELAYS), RELAYED)
+    core.said.clear()
+    return core
+
+
+def suspicious(core: Core) -> list[Command]:
+    """Let the path go silent; return what the session says to that."""
+    core.now += 5.0
+    core.session.receive(events.TimerFired(SILENCE), core.now)
+    core.now += STALL
+    return beside_beats(core.do(events.TimerFired(SILENCE)))
+
+
+def urls(configuration: IceConfiguration) -> list[str]:
+    return [url for server in configuration.servers for url in server.urls]
+
+
+class TestASessionThatLostItsNetwork:
+    def test_opens_a_socket_and_restarts_once_for_a_pair_of_events(self) -> None:
+        core = connected()
+        core.do(events.NetworkChanged("offline", certain=True), events.NetworkChanged("online", certain=True), CERTAIN)
+        assert core.timers[SETTLE] == SETTLE_AFTER
+        outputs = beside_beats(core.do(events.TimerFired(SETTLE)))
+        assert [type(output) for output in outputs] == [
+            commands.OpenSignaling,
+            commands.SetConfiguration,
+            commands.RestartIce,
+        ]
+        assert core.state == "connected"
+
+    def test_opens_a_socket_also_while_it_waits_for_the_other_side(self) -> None:
+        core = connecting()
+        core.do(events.SignalingOpened(), Welcome(polite=False, peer=""))
+        assert core.do(CERTAIN) == [commands.OpenSignaling()]
+
+    def test_does_nothing_for_what_only_says_that_it_is_offline(self) -> None:
+        core = connected()
+        assert beside_beats(core.do(events.NetworkChanged("offline", certain=True))) == []
+        assert SETTLE not in core.timers
+
+    def test_holds_messages_until_one_of_its_beats_comes_back(self) -> None:
+        core = connected()
+        core.do(events.ChannelReceived("heartbeat", Beat(1, 1, 0, 100, 0).encode()))
+        suspicious(core)
+        assert frames(core.do(events.MessageSubmitted("one"))) == []
+        assert frames(core.do(events.ChannelReceived("heartbeat", Beat(2, 1, 0, 100, 0).encode()))) == []
+        outputs = core.do(events.ChannelReceived("heartbeat", Beat(3, 2, 0, 100, 0).encode()))
+        assert [frame.body for frame in frames(outputs)] == ["one"]
+
+    def test_tries_a_pair_that_is_new_with_the_oldest_message_alone(self) -> None:
+        core = connected()
+        suspicious(core)
+        for text in ("x" * 200, "y" * 200, "z" * 200):
+            core.do(events.MessageSubmitted(text))
+        assert [frame.body for frame in frames(core.do(events.PairChanged()))] == ["x" * 200]
+
+    def test_sends_again_at_once_on_another_pair_though_it_suspected_nothing(self) -> None:
+        core = connected()
+        core.do(events.MessageSubmitted("one"))
+        outputs = core.do(events.StatsSampled(stats_of(("l1", "r2"))))
+        assert [frame.body for frame in frames(outputs)] == ["one"]
+        assert frames(core.do(events.StatsSampled(stats_of(("l1", "r2"))))) == []
+
+    def test_says_on_what_evidence_and_how_it_ended(self) -> None:
+        core = connected()
+        core.do(events.ChannelReceived("heartbeat", Beat(1, 1, 0, 100, 0).encode()))
+        suspicious(core)
+        data = dict(core.journal)["suspect"]
+        assert data["evidence"] == "silence"
+        assert {"silence_ms", "patience_ms", "loss"} <= data.keys()
+        assert ("attempt", {"rung": "restart", "number": 1}) in core.journal
+
+    def test_and_hangs_up_in_the_middle_leaves_no_timer(self) -> None:
+        core = relayed()
+        suspicious(core)
+        core.do(events.TimerFired(ATTEMPT), events.SignalingClosed(1006, ""))
+        core.do(events.HangUpRequested())
+        assert core.timers == {}
+        for name in (*TIMERS, *rendezvous.TIMERS, RENEW, DIRECT):
+            assert core.do(events.TimerFired(name)) == []
+        assert core.timers == {}
+
+    def test_sends_nothing_on_a_heartbeat_channel_that_closed_first(self) -> None:
+        core = connected()
+        core.do(events.ChannelClosed("heartbeat"))
+        assert recovery.BEAT not in core.timers
+        for event in (events.TimerFired(recovery.BEAT), events.ChannelClosed("messages"), CERTAIN):
+            assert beats(core.do(event)) == []
+
+    def test_takes_no_harm_from_what_is_no_heartbeat(self) -> None:
+        core = connected()
+        assert core.do(events.ChannelReceived("heartbeat", "x")) == []
+        assert core.session.faults == 0
+
+    def test_reaches_the_server_anew_when_the_other_side_restarts_after_a_silence(self) -> None:
+        core = connected()
+        core.do(events.ChannelReceived("heartbeat", Beat(1, 1, 0, 100, 0).encode()))
+        core.now += 0.3
+        assert commands.OpenSignaling() in core.peer_says(Description("offer", sdp("r2"), 1))
+
+    def test_keeps_its_socket_when_the_other_side_restarts_though_all_is_well(self) -> None:
+        core = connected()
+        core.do(events.ChannelReceived("heartbeat", Beat(1, 1, 0, 100, 0).encode()))
+        core.now += 0.05
+        assert commands.OpenSignaling() not in core.peer_says(Description("offer", sdp("r2"), 1))
+
+    def test_while_the_server_gave_the_other_side_up_waits_for_it(self) -> None:
+        core = connected()
+        core.do(PeerLeft(B, lost=True))
+        assert core.state == "connected"
+        suspicious(core)
+        core.do(events.TimerFired(LOST))
+        assert core.state == "recovering"
+
+    def test_is_hidden_also_on_a_connection_that_is_made_later(self) -> None:
+        core = connecting()
+        core.do(events.VisibilityChanged(hidden=True))
+        core.do(events.IceConfigurationReceived(TWO_RELAYS), events.SignalingOpened())
+        core.do(Welcome(polite=False, peer=""), offer_set("l1"))
+        (beat,) = beats(core.do(CONNECTED, events.ChannelOpened("heartbeat")))
+        assert beat.due == HIDDEN_INTERVAL * 1000
+
+
+class TestASessionWhoseRelayDied:
+    def test_ranks_it_last_and_the_others_twice_and_asks_for_spares(self) -> None:
+        core = relayed()
+        outputs = suspicious(core)
+        (fetch,) = (output for output in outputs if isinstance(output, commands.FetchIceConfiguration))
+        assert fetch.avoid == ("one.example",)
+        for output in outputs:
+            if isinstance(output, commands.SetConfiguration):
+                assert urls(output.configuration) == [STUN, TURN_TWO, TURN_TWO, TURN_ONE]
+        assert commands.RestartIce() in outputs
+
+    def test_tells_the_other_side_which(self) -> None:
+        assert RelaySuspected(TURN_ONE) in sent(suspicious(relayed()))
+
+    def test_does_so_too_when_the_other_side_says_so(self) -> None:
+        core = relayed()
+        outputs = core.peer_says(RelaySuspected(TURN_TWO))
+        (configured,) = (output for output in outputs if isinstance(output, commands.SetConfiguration))
+        assert urls(configured.configuration) == [STUN, TURN_ONE, TURN_ONE, TURN_TWO]
+        assert commands.RestartIce() not in outputs
+
+    @pytest.mark.parametrize(("silence", "is_blamed"), [(0.4, True), (0.05, False)])
+    def test_sets_it_aside_before_it_answers_the_other_side_that_noticed_first(
+        self, silence: float, *, is_blamed: bool
+    ) -> None:
+        core = relayed()
+        core.do(events.ChannelReceived("heartbeat", Pulse().next_beat(core.now, due=0.1, generation=0).encode()))
+        core.now += silence
+        outputs = core.peer_says(Description("offer", sdp("r2"), 1, 1))
+        before = itertools.takewhile(lambda output: not isinstance(output, commands.SetRemoteDescription), outputs)
+        ranked = [urls(output.configuration) for output in before if isinstance(output, commands.SetConfiguration)]
+        assert ranked == [[STUN, TURN_TWO, TURN_TWO, TURN_ONE]] * is_blamed
+        assert (RelaySuspected(TURN_ONE) in sent(outputs)) is is_blamed
+
+    def test_does_not_blame_it_for_a_change_of_its_own_network(self) -> None:
+        core = relayed()
+        core.do(CERTAIN)
+        outputs = core.do(events.TimerFired(SETTLE))
+        assert not any(isinstance(output, commands.FetchIceConfiguration) for output in outputs)
+        assert sent(outputs) == []
+
+    def test_of_which_the_browser_does_not_say_the_url_restarts_all_the_same(self) -> None:
+        core = relayed()
+        core.do(events.StatsSampled(stats_of(("l1", "r1"), candidateType="relay", relayProtocol="udp")))
+        assert commands.RestartIce() in suspicious(core)
+
+    def test_takes_no_harm_from_what_is_no_relay(self) -> None:
+        core = relayed()
+        core.peer_says(RelaySuspected("turn:not a host"))
+        assert core.state == "connected"
+
+    def test_gets_over_all_of_them_dying(self) -> None:
+        core = relayed()
+        core.peer_says(RelaySuspected(TURN_TWO))
+        outputs = suspicious(core)
+        configured = [output for output in outputs if isinstance(output, commands.SetConfiguration)]
+        assert set(urls(configured[-1].configuration)) == {STUN, TURN_ONE, TURN_TWO}
+
+
+class TestAPathThatDiesAgain:
+    """In the middle of an outage, after a beat of ours had come back."""
+
+    def resumed(self) -> Core:
+        core = connected()
+        core.do(events.ChannelReceived("heartbeat", Beat(1, 1, 0, 100, 0).encode()))
+        suspicious(core)
+        core.now += 0.1
+        assert core.session.connection
+        self.hear(core, 2)
+        assert frames(core.do(events.MessageSubmitted("on its way")))
+        return core
+
+    def hear(self, core: Core, number: int) -> list[Command]:
+        core.do(events.TimerFired(BEAT))
+        assert core.session.connection
+        echo = core.session.connection.recovery.pulse.number
+        return core.do(events.ChannelReceived("heartbeat", Beat(number, echo, 0, 100, 0).encode()))
+
+    def test_holds_messages_again(self) -> None:
+        core = self.resumed()
+        core.now += 3.0
+        core.do(events.TimerFired(ATTEMPT))
+        assert frames(core.do(events.MessageSubmitted("kept"))) == []
+        assert [frame.body for frame in frames(self.hear(core, 3))] == ["on its way", "kept"]
+
+    def test_by_a_change_of_the_network_holds_messages_until_a_beat_comes_back_after_it(self) -> None:
+        core = self.resumed()
+        core.do(CERTAIN, events.TimerFired(SETTLE))
+        assert frames(core.do(events.MessageSubmitted("kept"))) == []
+        assert [frame.body for frame in frames(self.hear(core, 3))] == ["on its way", "kept"]
+
+    def silent_again(self, *, polite: bool) -> tuple[Recovery, list[Output], float]:
+        """Return what a third attempt does about a silence, after a beat had come over its pair; and when that is."""
+        health = Recovery(polite=polite)
+        health.channel_opened(0.0)
+        health.heard(Beat(1, 1, 0, 100, 0).encode(), 0.1)
+        health.suspect("silence", 1.0)
+        for now in (2.0, 4.0):
+            health.attempt_over(now, server_heard=now, peer_heard=now)
+        health.proven(health.generation + 1, 4.1)
+        health.beat(4.15)
+        health.heard(Beat(2, health.pulse.number, 0, 100, 0).encode(), 4.2)
+        patience = health.pulse.patience()
+        [timer] = health.silent(4.2 + recovery.DOUBT_AFTER * patience)
+        assert isinstance(timer, commands.StartTimer)
+        assert timer.name == SILENCE
+        assert timer.after == pytest.approx((1 - recovery.DOUBT_AFTER) * patience)
+        now = 4.201 + patience
+        return health, health.silent(now), now
+
+    @pytest.mark.parametrize("polite", [True, False])
+    def test_begins_from_the_first_rung_if_the_new_pair_had_worked(self, polite: bool) -> None:
+        health, outputs, now = self.silent_again(polite=polite)
+        assert kinds(outputs) == ["Suspected"]
+        assert commands.StartTimer(LOST, LOST_AFTER) in outputs
+        (concession,) = (output for output in outputs if getattr(output, "name", "") == ATTEMPT)
+        assert isinstance(concession, commands.StartTimer)
+        assert concession.after >= CONCEDED if polite else concession.after == 0.0
+        attempted = health.attempt_over(now, server_heard=now, peer_heard=now)
+        assert recovery.Attempt("restart", 1) in attempted
+        assert health.silent(now + 9.0) == []
+
+    def test_waits_for_its_deadline_if_the_new_pair_brought_nothing(self) -> None:
+        health = Recovery(polite=False)
+        health.channel_opened(0.0)
+        health.suspect("silence", 1.0)
+        health.heard(Beat(2, 1, 0, 100, 0).encode(), 1.1)
+        health.proven(1, 1.2)
+        assert health.silent(9.0) == []
+
+
+class TestCredentials:
+    def test_that_were_renewed_while_relayed_are_moved_to(self) -> None:
+        core = relayed()
+        assert core.do(events.TimerFired(ICE_CONFIGURATION)) == [commands.FetchIceConfiguration("demo", ())]
+        outputs = core.do(events.IceConfigurationReceived(TWO_RELAYS))
+        assert [type(output) for output in outputs] == [commands.SetConfiguration, commands.RestartIce]
+
+    def test_that_were_renewed_while_direct_need_no_restart(self) -> None:
+        core = connected()
+        assert core.do(events.IceConfigurationReceived(TWO_RELAYS)) == [commands.SetConfiguration(TWO_RELAYS)]
+
+    def test_that_come_with_spares_do_not_put_off_those_of_the_relay_in_use(self) -> None:
+        core = relayed()
+        assert core.timers[ICE_CONFIGURATION] == 450.0
+        core.now += 400.0
+        core.peer_says(RelaySuspected(TURN_TWO))
+        core.do(events.IceConfigurationReceived(TWO_RELAYS))
+        assert core.timers[ICE_CONFIGURATION] == pytest.approx(50.0)
+
+    def test_that_were_renewed_in_an_outage_are_moved_to_after_it(self) -> None:
+        core = relayed()
+        core.do(events.ChannelReceived("heartbeat", Beat(1, 1, 0, 100, 0).encode()))
+        suspicious(core)
+        core.do(events.TimerFired(ICE_CONFIGURATION), events.IceConfigurationReceived(TWO_RELAYS))
+        core.do(events.ChannelReceived("heartbeat", Beat(2, 9, 0, 100, 0).encode()))
+        outputs = core.do(events.TimerFired(ATTEMPT))
+        assert core.session.connection
+        assert core.session.connection.recovery.state == "healthy"
+        assert commands.RestartIce() in outputs + core.do(events.TimerFired(restarts.TIMER))
+
+    def test_that_expired_while_the_machine_slept_are_asked_for_and_tried_at_once(self) -> None:
+        core = connected()
+        core.now += 4000.0
+        outputs = suspicious(core)
+        assert commands.FetchIceConfiguration("demo", ()) in outputs
+        outputs = core.do(events.IceConfigurationReceived(TWO_RELAYS))
+        assert [type(output) for output in outputs] == [commands.SetConfiguration, commands.RestartIce]
+        assert commands.RestartIce() not in core.do(events.IceConfigurationReceived(TWO_RELAYS))
+
+    def test_that_come_with_the_spares_of_a_dead_relay_make_no_second_restart(self) -> None:
+        core = relayed()
+        suspicious(core)
+        assert commands.RestartIce() not in core.do(events.IceConfigurationReceived(TWO_RELAYS))
+
+    def test_are_moved_to_also_after_another_relay_died(self) -> None:
+        core = relayed()
+        core.peer_says(RelaySuspected(TURN_TWO))
+        core.do(events.IceConfigurationReceived(TWO_RELAYS))
+        core.do(events.TimerFired(ICE_CONFIGURATION))
+        assert commands.RestartIce() in core.do(events.IceConfigurationReceived(TWO_RELAYS))
+
+
+class TestBackToADirectPath:
+    def test_is_tried_after_a_while_with_doubling_pauses(self) -> None:
+        core = relayed()
+        pauses = []
+        for _ in range(7):
+            pauses.append(core.timers[DIRECT])
+            assert commands.RestartIce() in core.do(events.TimerFired(DIRECT))
+            core.do(RELAYED)
+        assert pauses == [60.0, 120.0, 240.0, 480.0, 960.0, 1800.0, 1800.0]
+        assert pauses[0] == FIRST_DIRECT_AFTER
+
+    def test_is_tried_soon_again_after_a_change_of_the_network(self) -> None:
+        core = relayed()
+        for _ in range(3):
+            core.do(events.TimerFired(DIRECT), RELAYED)
+        core.do(events.NetworkChanged("change", certain=False), events.TimerFired(DIRECT), RELAYED)
+        assert core.timers[DIRECT] == 2 * FIRST_DIRECT_AFTER
+
+    def test_is_not_tried_when_it_is_there(self) -> None:
+        core = relayed()
+        core.do(SAMPLED)
+        assert commands.RestartIce() not in core.do(events.TimerFired(DIRECT))
+
+    def test_is_looked_for_with_all_kinds_of_candidates_although_relays_alone_were_tried_last(self) -> None:
+        core = relayed()
+        suspicious(core)
+        assert core.session.connection
+        core.session.connection.recovery.attempts = LADDER.index("relay-only")
+        assert core.session.place
+        core.session.place.heard_at = core.session.place.peer_heard_at = core.now
+        outputs = core.do(events.TimerFired(ATTEMPT))
+        (configured,) = (output for output in outputs if isinstance(output, commands.SetConfiguration))
+        assert configured.configuration.policy == "relay"
+        core.session.connection.recovery.state = "healthy"
+        outputs = core.do(events.TimerFired(DIRECT))
+        policies = [output.configuration.policy for output in outputs if isinstance(output, commands.SetConfiguration)]
+        assert policies == ["all"]
+
+
+class TestAnInvitationThatExpired:
+    def test_during_a_call_does_not_end_it(self) -> None:
+        core = relayed()
+        core.do(events.TimerFired(ICE_CONFIGURATION), events.IceConfigurationFailed("invitation-expired", "expired"))
+        assert core.state == "connected"
+
+    def test_is_forgotten_when_the_server_takes_us_again(self) -> None:
+        core = connected()
+        core.do(Error("invitation-expired", "expired"), Welcome(polite=False, peer=B), DISCONNECTED)
+        assert core.state != "failed"
+
+    def test_does_not_end_an_outage_that_the_server_can_still_help_with(self) -> None:
+        core = relayed()
+        core.do(events.TimerFired(ICE_CONFIGURATION), events.IceConfigurationFailed("invitation-expired", "expired"))
+        core.do(DISCONNECTED)
+        assert core.state != "failed"
+
+    def test_is_the_end_when_the_server_does_not_take_us_back_while_the_path_is_lost(self) -> None:
+        core = connected()
+        suspicious(core)
+        core.do(events.TimerFired(LOST), events.SignalingOpened(), Error("invitation-expired", "expired"))
+        assert core.state == "failed"
+        assert present(core.session).cause
+
+
+class TestANewConnection:
+    def test_takes_the_place_of_one_that_cannot_be_mended_with_what_was_not_delivered(self) -> None:
+        core = connected()
+        core.do(events.MessageSubmitted("kept"), events.ChannelClosed("messages"))
+        assert core.session.place is not None
+        core.now += 1.0
+        core.session.place.heard_at = core.session.place.peer_heard_at = core.now
+        outputs = core.do(events.TimerFired(ATTEMPT))
+        assert [type(output) for output in outputs if not isinstance(output, commands.SendSignaling)][:2] == [
+            commands.ClosePeer,
+            commands.CreatePeer,
+        ]
+        assert core.state == "recovering"
+        assert RENEW in core.timers
+        core.do(offer_set("l5"))
+        core.do(CONNECTED)
+        assert [frame.body for frame in frames(core.do(events.ChannelOpened("messages")))] == ["kept"]
+
+    def test_is_replaced_by_another_until_one_works(self) -> None:
+        core = connected()
+        core.do(events.ChannelClosed("messages"))
+        assert core.session.place is not None
+        core.now += 1.0
+        core.session.place.heard_at = core.session.place.peer_heard_at = core.now
+        core.do(events.TimerFired(ATTEMPT), offer_set("l5"))
+        assert core.do(events.StateChanged("connection", "failed")) == []
+        assert core.state == "recovering"
+        assert any(isinstance(output, commands.CreatePeer) for output in core.do(events.TimerFired(RENEW)))
+
+    def replaced(self) -> Core:
+        core = connected()
+        core.peer_restarts()
+        core.do(events.ChannelClosed("messages"))
+        self.next(core, ATTEMPT)
+        return core
+
+    def next(self, core: Core, timer: str) -> list[Command]:
+        assert core.session.place is not None
+        core.now += 1.0
+        core.session.place.heard_at = core.session.place.peer_heard_at = core.now
+        return core.do(events.TimerFired(timer))
+
+    def test_goes_on_with_the_count_of_restarts(self) -> None:
+        core = connected()
+        core.peer_restarts()
+        assert present(core.session).ice_generation == 1
+        core.do(events.ChannelClosed("messages"))
+        self.next(core, ATTEMPT)
+        assert present(core.session).ice_generation == 1
+
+    def test_says_what_it_is_and_how_long_it_took(self) -> None:
+        core = self.replaced()
+        assert "a new one is being made" in present(core.session).detail
+        core.do(offer_set("l5"), CONNECTED, events.ChannelOpened("messages"))
+        core.do(events.StatsSampled(stats_of(("l5", "r5"))))
+        assert core.state == "connected"
+        assert {fact.id: fact.value for fact in present(core.session).facts}["interruption"] == "1.0 s"
+
+    def test_has_growing_time_before_the_next(self) -> None:
+        core = self.replaced()
+        pauses = []
+        for _ in range(6):
+            pauses.append(core.timers[RENEW])
+            self.next(core, RENEW)
+        assert pauses == [12.0, 18.0, 27.0, 40.5, 60.0, 60.0]
+
+    def test_is_replaced_soon_after_a_change_of_the_network(self) -> None:
+        core = self.replaced()
+        core.do(CERTAIN)
+        assert core.timers[RENEW] == RENEW_SOON
+
+    def test_is_replaced_once_the_server_is_back(self) -> None:
+        core = self.replaced()
+        core.do(events.SignalingClosed(1006, ""))
+        assert not any(isinstance(output, commands.CreatePeer) for output in self.next(core, RENEW))
+        assert RENEW not in core.timers
+        core.do(events.TimerFired(rendezvous.RETRY), events.SignalingOpened(), Welcome(polite=False, peer=B))
+        assert core.timers[RENEW] == RENEW_SOON
+
+    def test_is_begun_when_the_channel_closes_in_the_middle_of_an_outage(self) -> None:
+        core = connected()
+        suspicious(core)
+        core.do(events.ChannelClosed("messages"))
+        assert core.session.place is not None
+        core.now += 1.0
+        core.session.place.heard_at = core.session.place.peer_heard_at = core.now
+        assert any(isinstance(output, commands.CreatePeer) for output in core.do(events.TimerFired(ATTEMPT)))

@@ -1,0 +1,91 @@
+"""Which relays a gathering uses, and for how long; with a connection around it in test_connection.py."""
+
+from dataclasses import replace
+from typing import Literal
+
+import pytest
+
+from pyapp.core import commands
+from pyapp.core.diagnostics.diagnostics import CandidateFacts, PathReport
+from pyapp.core.path.relays import DIRECT, FIRST_DIRECT_AFTER, LAST_DIRECT_AFTER, RELEASE, RELEASE_AFTER, Relays
+from pyapp.protocol.ice import IceConfiguration, IceServer
+
+ONE, TWO = "turn:one.example:3478", "turn:two.example:3478"
+CONFIGURATION = IceConfiguration((IceServer((ONE,), "u", "c"), IceServer((TWO,), "u", "c")))
+
+
+def relays(policy: Literal["all", "relay"] = "all") -> Relays:
+    known = Relays(policy)
+    known.configured(CONFIGURATION, 0.0)
+    return known
+
+
+def report(kind: str) -> PathReport:
+    return PathReport("pair", CandidateFacts(kind, "udp"), CandidateFacts("host", "udp"))
+
+
+def first(configuration: IceConfiguration) -> str:
+    return configuration.servers[0].urls[0]
+
+
+class TestARelayThatWentSilent:
+    def test_comes_last_until_it_is_seen_well_again(self) -> None:
+        known = relays()
+        assert known.set_aside(ONE)
+        assert first(known.ranked) == TWO
+        assert known.answered(TWO) == ""
+        assert known.answered(ONE) == "one.example"
+        assert known.ranked == CONFIGURATION
+
+    def test_comes_last_in_a_later_configuration_too(self) -> None:
+        known = relays()
+        known.set_aside(ONE)
+        known.configured(CONFIGURATION, 0.0)
+        assert first(known.usual(gathered=True)) == TWO
+
+    @pytest.mark.parametrize("url", ["", "turn:not a host"])
+    def test_is_not_what_has_no_such_name(self, url: str) -> None:
+        known = relays()
+        assert not known.set_aside(url)
+        assert known.ranked == CONFIGURATION
+
+
+class TestCredentials:
+    def test_expire_with_the_lifetime_of_the_configuration(self) -> None:
+        known = relays()
+        assert not known.have_expired(1e9)
+        known.configured(replace(CONFIGURATION, lifetime=600.0), 1000.0)
+        assert [known.have_expired(now) for now in (1599.0, 1600.0)] == [False, True]
+
+
+class TestRelaysThatWereGivenUp:
+    def test_are_not_asked(self) -> None:
+        assert relays().usual(gathered=False).relay_hosts == ()
+
+    def test_were_not_needed_for_a_while(self) -> None:
+        wait = commands.StartTimer(RELEASE, RELEASE_AFTER, only_if_idle=True)
+        assert relays().review(report("host"), gathered=True) == [wait]
+        assert relays().review(report("host"), gathered=False) == []
+
+
+class TestADirectPath:
+    def test_is_looked_for_with_growing_pauses_until_something_changes(self) -> None:
+        known = relays()
+        for pause in (FIRST_DIRECT_AFTER, 2 * FIRST_DIRECT_AFTER, 4 * FIRST_DIRECT_AFTER):
+            assert known.review(report("relay"), gathered=True) == [
+                commands.StartTimer(DIRECT, pause, only_if_idle=True)
+            ]
+            known.looked_for_direct_path()
+        for _ in range(9):
+            known.looked_for_direct_path()
+        (last,) = known.review(report("relay"), gathered=True)
+        assert last == commands.StartTimer(DIRECT, LAST_DIRECT_AFTER, only_if_idle=True)
+        assert known.surroundings_changed() == [commands.CancelTimer(DIRECT)]
+        (again,) = known.review(report("relay"), gathered=True)
+        assert again == commands.StartTimer(DIRECT, FIRST_DIRECT_AFTER, only_if_idle=True)
+
+    @pytest.mark.parametrize("kind", ["relay", "host"])
+    def test_is_not_looked_for_where_only_relays_are_wanted(self, kind: str) -> None:
+        known = relays("relay")
+        assert known.ranked.policy == "relay"
+        assert known.review(report(kind), gathered=True) == []

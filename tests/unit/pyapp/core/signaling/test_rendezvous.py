@@ -1,0 +1,731 @@
+"""A place in a session: two of them joined by the server's own rooms, with sockets that drop at any moment."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pyapp.core import commands
+from pyapp.core.delivery import DeliveryFullError
+from pyapp.core.signaling import rendezvous as rules
+from pyapp.core.signaling.rendezvous import (
+    ACKNOWLEDGE,
+    ACKNOWLEDGE_AFTER,
+    AT_ONCE,
+    AWAITED,
+    DISPELLED_FOR,
+    DOUBT_FOR,
+    FIRST_PATIENCE,
+    FIRST_RETRY,
+    LAST_PATIENCE,
+    LAST_RETRY,
+    LATE,
+    OPENING,
+    PING,
+    PING_EVERY,
+    RETRY,
+    SEND_AGAIN,
+    SEND_AGAIN_AFTER,
+    TIMERS,
+    Joined,
+    Output,
+    PeerArrived,
+    PeerAway,
+    PeerGone,
+    PeerSaid,
+    Refused,
+    Rendezvous,
+)
+from pyapp.protocol.messages import (
+    FATAL_CODES,
+    Candidate,
+    Description,
+    Error,
+    Join,
+    Leave,
+    PeerJoined,
+    PeerLeft,
+    PeerMessage,
+    Ping,
+    Pong,
+    Relay,
+    Relayed,
+    Welcome,
+)
+from tests.unit.pyapp.fakes import FakeServer, Sockets
+
+A, B, C = "a" * 32, "b" * 32, "c" * 32
+
+
+FORGOTTEN = [commands.CancelTimer(name) for name in (ACKNOWLEDGE, AWAITED, LATE)]
+"""What becomes of the timers when the other side is forgotten."""
+
+SETTLED = [commands.CancelTimer(OPENING), commands.StartTimer(PING, PING_EVERY)]
+"""What the server's welcome always means for the timers."""
+
+
+def candidate(number: int) -> Candidate:
+    return Candidate(f"candidate:{number} 1 udp 1 192.0.2.1 9 typ host", "0", 0, "u")
+
+
+def rendezvous(participant: str = A, *, epoch: int = 1) -> Rendezvous:
+    return Rendezvous("demo", participant, participant, "token", epoch)
+
+
+def present(*, peer: str = "", polite: bool = False) -> Rendezvous:
+    place = rendezvous()
+    place.open()
+    place.opened(0.0)
+    place.received(Welcome(polite, peer), 0.0)
+    return place
+
+
+def relays(outputs: Sequence[Output]) -> list[Relay]:
+    return [
+        output.message
+        for output in outputs
+        if isinstance(output, commands.SendSignaling) and isinstance(output.message, Relay)
+    ]
+
+
+def heard(outputs: Sequence[Output]) -> list[PeerMessage]:
+    return [output.message for output in outputs if isinstance(output, PeerSaid)]
+
+
+class TestJoining:
+    def test_opens_a_socket_and_then_says_who_we_are(self) -> None:
+        place = rendezvous()
+        assert place.open() == [
+            commands.CancelTimer(RETRY),
+            commands.OpenSignaling(),
+            commands.StartTimer(OPENING, LAST_PATIENCE),
+        ]
+        assert commands.SendSignaling(Join("demo", A, A, "token")) in place.opened(0.0)
+        assert place.state == "joining"
+
+    def test_alone_makes_the_first_offer_ours(self) -> None:
+        place = rendezvous()
+        assert place.received(Welcome(polite=False, peer=""), 0.0) == [*SETTLED, Joined(polite=False, alone=True)]
+        assert (place.state, place.polite, place.peer) == ("present", False, "")
+
+    def test_second_finds_the_other_side_there(self) -> None:
+        place = rendezvous()
+        assert place.received(Welcome(polite=True, peer=B), 0.0) == [
+            *SETTLED,
+            Joined(polite=True, alone=False),
+            PeerArrived(),
+        ]
+        assert (place.polite, place.peer) == (True, B)
+
+    def test_sends_nothing_before_the_server_says_welcome(self) -> None:
+        place = rendezvous()
+        for step in (place.open, lambda: place.opened(0.0), list):
+            step()
+            assert place.send(candidate(1), 0.0) == []
+        outputs = place.received(Welcome(polite=False, peer=""), 0.0)
+        assert [relay.number for relay in relays(outputs)] == [1, 2, 3]
+
+    def test_does_not_show_secrets_in_its_repr(self) -> None:
+        place = Rendezvous("demo", A, "the-key", "the-token")
+        assert "the-key" not in repr(place)
+        assert "the-token" not in repr(place)
+
+
+class TestTheOtherSide:
+    def test_that_comes_later_is_announced_once(self) -> None:
+        place = present()
+        assert place.received(PeerJoined(B), 0.0) == [PeerArrived()]
+        assert place.received(PeerJoined(B), 0.0) == [commands.CancelTimer(AWAITED)]
+
+    def test_hears_by_name_what_was_said_after_it_came(self) -> None:
+        place = present()
+        assert relays(place.send(candidate(1), 0.0)) == [Relay("", 1, 0, candidate(1))]
+        assert relays(place.received(PeerJoined(B), 0.0)) == []
+        assert relays(place.send(candidate(2), 0.0)) == [Relay(B, 2, 0, candidate(2))]
+
+    def test_that_has_a_new_socket_gets_again_what_it_did_not_acknowledge(self) -> None:
+        place = present(peer=B)
+        for number in (1, 2, 3):
+            place.send(candidate(number), 0.0)
+        place.received(Relayed(B, 0, 1, None), 0.0)
+        assert [relay.number for relay in relays(place.received(PeerJoined(B), 0.0))] == [2, 3]
+
+    def test_that_left_is_forgotten_with_all_that_was_for_it(self) -> None:
+        place = present(peer=B)
+        place.send(candidate(1), 0.0)
+        assert place.received(PeerLeft(B), 0.0) == [*FORGOTTEN, PeerGone()]
+        assert place.peer == ""
+        assert place.received(PeerJoined(C), 0.0) == [PeerArrived()]
+        assert relays(place.send(candidate(2), 0.0)) == [Relay(C, 1, 0, candidate(2), epoch=2)]
+
+    def test_that_is_somebody_new_means_that_the_old_one_is_gone(self) -> None:
+        place = present(peer=B)
+        place.send(candidate(1), 0.0)
+        place.received(Relayed(B, 1, 0, candidate(7)), 0.0)
+        outputs = place.received(PeerJoined(C), 0.0)
+        assert outputs == [*FORGOTTEN, PeerGone(), PeerArrived()]
+        assert heard(place.received(Relayed(C, 1, 0, candidate(8)), 0.0)) == [candidate(8)]
+
+    def test_that_is_somebody_new_after_our_socket_came_back_too(self) -> None:
+        place = present(peer=B)
+        place.send(candidate(1), 0.0)
+        place.closed(1006, "")
+        outputs = place.received(Welcome(polite=True, peer=C), 0.0)
+        assert outputs == [
+            *SETTLED,
+            Joined(polite=True, alone=False),
+            *FORGOTTEN,
+            PeerGone(),
+            PeerArrived(),
+        ]
+
+    @pytest.mark.parametrize("message", [PeerLeft(C), Relayed(C, 1, 0, candidate(1)), Pong(1)])
+    def test_is_not_somebody_else(self, message: PeerLeft | Relayed | Pong) -> None:
+        place = present(peer=B)
+        assert place.received(message, 0.0) == []
+        assert place.peer == B
+
+
+class TestWhatItSays:
+    def test_is_heard_in_order_and_once_and_acknowledged_later(self) -> None:
+        place = present(peer=B)
+        timer = commands.StartTimer(ACKNOWLEDGE, ACKNOWLEDGE_AFTER)
+        calm = commands.CancelTimer(LATE)
+        assert place.received(Relayed(B, 2, 0, candidate(2)), 0.0) == [calm, timer]
+        assert place.received(Relayed(B, 1, 0, candidate(1)), 0.0) == [
+            calm,
+            timer,
+            PeerSaid(candidate(1)),
+            PeerSaid(candidate(2)),
+        ]
+        assert place.received(Relayed(B, 1, 0, candidate(1)), 0.0) == [calm, timer]
+        assert place.acknowledge() == [commands.SendSignaling(Relay(B, 0, 2, None, peer_epoch=1))]
+
+    def test_is_acknowledged_by_what_we_say(self) -> None:
+        place = present(peer=B)
+        place.received(Relayed(B, 1, 0, candidate(1)), 0.0)
+        assert relays(place.send(candidate(2), 0.0)) == [Relay(B, 1, 1, candidate(2), peer_epoch=1)]
+
+    def test_is_not_acknowledged_to_nobody(self) -> None:
+        assert present().acknowledge() == []
+        place = present(peer=B)
+        place.closed(1006, "")
+        assert place.acknowledge() == []
+
+    def test_is_a_bare_acknowledgement_that_nobody_acknowledges(self) -> None:
+        place = present(peer=B)
+        place.send(candidate(1), 0.0)
+        assert place.received(Relayed(B, 0, 1, None), 0.0) == [commands.CancelTimer(LATE)]
+        assert relays(place.received(PeerJoined(B), 0.0)) == []
+
+    def test_that_nobody_acknowledges_makes_us_ask_whether_our_socket_still_sends(self) -> None:
+        place = present(peer=B)
+        expected = ACKNOWLEDGE_AFTER + FIRST_PATIENCE
+        assert place.send(candidate(1), 0.0)[-1] == commands.StartTimer(LATE, expected, only_if_idle=True)
+        assert place.late() == [commands.SendSignaling(Ping(0)), commands.StartTimer(PING, FIRST_PATIENCE)]
+        assert commands.OpenSignaling() in place.check()
+
+    def test_that_nobody_acknowledges_costs_nothing_more_if_our_socket_does_send(self) -> None:
+        place = present(peer=B)
+        place.send(candidate(1), 0.0)
+        place.late()
+        assert place.received(Pong(0), 0.1) == [commands.StartTimer(PING, PING_EVERY)]
+        assert commands.OpenSignaling() not in place.check()
+
+    def test_that_was_acknowledged_is_not_late(self) -> None:
+        place = present(peer=B)
+        place.send(candidate(1), 0.0)
+        place.received(Relayed(B, 0, 1, None), 0.0)
+        assert place.late() == []
+
+
+class TestASocketThatClosed:
+    def test_is_tried_again_after_a_pause_that_doubles_up_to_a_limit(self) -> None:
+        place = present(peer=B)
+        pauses = []
+        for _ in range(8):
+            *cancelled, output = place.closed(1006, "")
+            assert cancelled == [commands.CancelTimer(OPENING), commands.CancelTimer(PING)]
+            assert isinstance(output, commands.StartTimer)
+            assert (output.name, output.spread) == (RETRY, output.after / 2)
+            pauses.append(output.after)
+            place.open()
+        assert pauses == [0.02, 0.15, 0.3, 0.6, 1.2, 2.4, 4.8, 8.0]
+        assert (pauses[0], pauses[1], pauses[-1]) == (AT_ONCE, FIRST_RETRY, LAST_RETRY)
+
+    def test_because_the_service_restarts_is_not_tried_at_once(self) -> None:
+        assert present().closed(1012, "")[-1] == commands.StartTimer(RETRY, FIRST_RETRY, spread=FIRST_RETRY / 2)
+
+    def test_is_tried_soon_once_the_server_has_answered(self) -> None:
+        place = present(peer=B)
+        for _ in range(5):
+            place.closed(1006, "")
+        place.opened(0.0)
+        assert place.closed(1006, "")[-1] == commands.StartTimer(RETRY, 2.4, spread=1.2)
+        place.received(Welcome(polite=False, peer=B), 0.0)
+        assert place.closed(1006, "")[-1] == commands.StartTimer(RETRY, AT_ONCE, spread=AT_ONCE / 2)
+
+    def test_says_why_until_it_is_back(self) -> None:
+        place = present()
+        place.closed(1012, "restart")
+        assert (place.state, place.problem) == ("away", "WebSocket closed with 1012: restart")
+        place.closed(1006, "")
+        assert place.problem == "WebSocket closed with 1006"
+        place.received(Welcome(polite=False, peer=""), 0.0)
+        assert place.problem == ""
+
+    def test_forgets_neither_the_other_side_nor_what_is_for_it(self) -> None:
+        place = present(peer=B)
+        place.send(candidate(1), 0.0)
+        place.closed(1006, "")
+        assert place.peer == B
+        assert place.send(candidate(2), 0.0) == []
+        outputs = place.received(Welcome(polite=False, peer=B), 0.0)
+        assert Joined(polite=False, alone=False) in outputs
+        assert PeerArrived() not in outputs
+        assert [relay.number for relay in relays(outputs)] == [1, 2]
+
+    def test_because_the_server_restarted_does_not_make_us_alone(self) -> None:
+        place = present(peer=B)
+        place.closed(1012, "")
+        outputs = place.received(Welcome(polite=False, peer="", server=C, hold=45.0), 0.0)
+        assert Joined(polite=False, alone=False) in outputs
+        assert outputs[-1] == commands.StartTimer(AWAITED, 45.0, only_if_idle=True)
+        assert place.received(PeerJoined(B), 0.0) == [commands.CancelTimer(AWAITED)]
+
+    def test_because_the_server_restarted_waits_for_the_other_side_only_so_long(self) -> None:
+        place = present(peer=B)
+        place.received(Welcome(polite=False, peer="", server=C), 0.0)
+        assert place.awaited() == [PeerAway()]
+
+    def test_shows_at_the_same_server_that_the_other_side_left_meanwhile(self) -> None:
+        place = rendezvous()
+        place.received(Welcome(polite=False, peer=B, server=C), 0.0)
+        place.closed(1006, "")
+        assert place.received(Welcome(polite=False, peer="", server=C), 0.0)[-1] == PeerAway()
+        assert place.peer_is_away
+
+    def test_while_we_were_alone_costs_the_one_who_came_meanwhile_nothing(self) -> None:
+        place = present()
+        place.send(candidate(1), 0.0)
+        place.closed(1012, "")
+        outputs = place.received(Welcome(polite=True, peer=B), 0.0)
+        assert PeerArrived() in outputs
+        assert relays(outputs) == [Relay(B, 1, 0, candidate(1))]
+
+
+class TestANewSocketBesideTheOld:
+    def test_is_opened_without_giving_up_the_one_that_may_be_alive(self) -> None:
+        place = present(peer=B)
+        assert commands.OpenSignaling() in place.reopen()
+        assert place.state == "present"
+        assert relays(place.send(candidate(1), 0.0)) == [Relay(B, 1, 0, candidate(1))]
+
+    def test_repeats_what_was_said_on_the_old_one(self) -> None:
+        place = present(peer=B)
+        place.send(candidate(1), 0.0)
+        place.reopen()
+        place.send(candidate(2), 0.0)
+        assert [relay.number for relay in relays(place.opened(1.0))] == [1, 2]
+        assert [relay.number for relay in relays(place.send(candidate(3), 1.0))] == [3]
+        assert relays(place.received(Welcome(polite=False, peer=B), 1.1)) == []
+
+    def test_repeats_it_once_more_if_the_server_had_nobody_to_pass_it_on_to(self) -> None:
+        place = present(peer=B)
+        place.send(candidate(1), 0.0)
+        place.opened(1.0)
+        assert [relay.number for relay in relays(place.received(Welcome(polite=False, peer=""), 1.1))] == [1]
+
+    def test_is_not_needed_if_the_old_one_has_just_answered(self) -> None:
+        place = present(peer=B)
+        assert not place.is_answering(9.0)
+        assert place.doubt(9.0)[0] == commands.SendSignaling(Ping(0))
+        assert not place.is_answering(9.1)
+        place.received(Pong(0), 9.1)
+        assert place.is_answering(9.2)
+        assert not place.is_answering(9.0 + DISPELLED_FOR)
+
+    def test_is_not_given_up_for_another_because_the_old_one_is_in_doubt(self) -> None:
+        place = present(peer=B)
+        place.doubt(9.0)
+        place.reopen()
+        assert commands.OpenSignaling() not in place.check()
+        assert place.doubt(9.1) == []
+
+    def test_is_opened_early_if_the_old_one_answers_no_doubt(self) -> None:
+        place = present(peer=B)
+        timer = place.doubt(9.0)[1]
+        assert timer == commands.StartTimer(PING, DOUBT_FOR)
+        assert commands.OpenSignaling() in place.check()
+        assert place.is_opening
+
+    def test_has_its_usual_time_to_answer_once_the_doubt_has_passed(self) -> None:
+        place = present(peer=B)
+        place.doubt(9.0)
+        assert place.reassured() == [commands.StartTimer(PING, PING_EVERY)]
+        place.received(Pong(0), 9.1)
+        assert place.reassured() == []
+
+    def test_is_given_up_for_another_when_it_is_late_and_each_gets_more_time(self) -> None:
+        place = present(peer=B)
+        patience = []
+        for _ in range(12):
+            timer = place.open()[-1]
+            assert isinstance(timer, commands.StartTimer)
+            assert timer.name == OPENING
+            patience.append(timer.after)
+        assert patience[:3] == pytest.approx([FIRST_PATIENCE, FIRST_PATIENCE * 1.5, FIRST_PATIENCE * 1.5**2])
+        assert patience[-1] == LAST_PATIENCE
+
+    def test_gets_the_time_that_the_last_one_took_four_times(self) -> None:
+        place = present(peer=B)
+        place.opened(10.0)
+        place.received(Welcome(polite=False, peer=B), 10.2)
+        timer = place.open()[-1]
+        assert isinstance(timer, commands.StartTimer)
+        assert timer.after == pytest.approx(FIRST_PATIENCE + 0.8)
+
+    def test_has_a_deadline_also_if_the_welcome_to_the_older_one_came_meanwhile(self) -> None:
+        place = rendezvous()
+        place.open()
+        place.opened(0.0)
+        place.open()
+        assert commands.CancelTimer(OPENING) not in place.received(Welcome(polite=False, peer=B), 1.0)
+        (deadline,) = (output for output in place.opened(2.0) if isinstance(output, commands.StartTimer))
+        assert (deadline.name, deadline.only_if_idle) == (OPENING, True)
+
+    def test_ends_the_pauses_that_grew_before(self) -> None:
+        place = present(peer=B)
+        for _ in range(5):
+            place.closed(1006, "")
+        place.reopen()
+        assert place.closed(1006, "")[-1] == commands.StartTimer(RETRY, FIRST_RETRY, spread=FIRST_RETRY / 2)
+
+
+class TestTheServersSignsOfLife:
+    def test_are_asked_for_while_present_alone(self) -> None:
+        place = present(peer=B)
+        assert place.check() == [commands.SendSignaling(Ping(0)), commands.StartTimer(PING, PING_EVERY)]
+        place.opened(1.0)
+        assert place.check() == []
+
+    def test_that_come_mean_that_the_socket_is_kept(self) -> None:
+        place = present(peer=B)
+        for _ in range(3):
+            assert commands.OpenSignaling() not in place.check()
+            place.received(Pong(0), 0.0)
+
+    def test_that_do_not_come_mean_a_new_socket(self) -> None:
+        place = present(peer=B)
+        place.check()
+        outputs = place.check()
+        assert commands.OpenSignaling() in outputs
+        assert outputs[-1] == commands.StartTimer(PING, PING_EVERY)
+        place.opened(11.0)
+        place.received(Welcome(polite=False, peer=B), 11.1)
+        assert commands.SendSignaling(Ping(0)) in place.check()
+
+
+class TestBeginningAnew:
+    def test_keeps_the_peer_and_tells_it_by_the_epoch(self) -> None:
+        place = present(peer=B)
+        place.send(candidate(1), 0.0)
+        assert place.renew() == [*FORGOTTEN, PeerGone(), PeerArrived()]
+        assert relays(place.send(candidate(2), 0.0)) == [Relay(B, 1, 0, candidate(2), epoch=2)]
+
+    def test_is_heard_of_by_the_other_side_once(self) -> None:
+        place = present(peer=B)
+        place.received(Relayed(B, 1, 0, candidate(1), epoch=1, peer_epoch=1), 0.0)
+        outputs = place.received(Relayed(B, 1, 0, candidate(2), epoch=2, peer_epoch=0), 0.0)
+        assert [type(output) for output in outputs if not isinstance(output, commands.Command)] == [
+            PeerGone,
+            PeerArrived,
+            PeerSaid,
+        ]
+        outputs = place.received(Relayed(B, 2, 0, candidate(3), epoch=2, peer_epoch=2), 0.0)
+        assert heard(outputs) == [candidate(3)]
+        assert PeerGone() not in outputs
+
+    def test_without_a_peer_waits_for_whoever_comes(self) -> None:
+        place = present()
+        assert place.renew() == [*FORGOTTEN, PeerGone()]
+
+    def test_is_not_the_end_when_the_server_only_lost_the_other_side(self) -> None:
+        place = present(peer=B)
+        assert place.received(PeerLeft(B, lost=True), 0.0) == [PeerAway()]
+        assert (place.peer, place.peer_is_away) == (B, True)
+        place.received(PeerJoined(B), 0.0)
+        assert not place.peer_is_away
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("code", sorted(FATAL_CODES))
+    def test_that_are_final(self, code: str) -> None:
+        assert rendezvous().received(Error(code, "no"), 0.0) == [Refused(code, "no", fatal=True)]
+
+    @pytest.mark.parametrize("code", ["limit", "malformed", "unavailable", "new-in-2030"])
+    def test_that_are_not(self, code: str) -> None:
+        assert rendezvous().received(Error(code, "no"), 0.0) == [
+            commands.StartTimer(SEND_AGAIN, SEND_AGAIN_AFTER),
+            Refused(code, "no", fatal=False),
+        ]
+
+    def test_of_more_than_can_be_kept(self) -> None:
+        place = rendezvous()
+        big = Description("offer", "v=0" + "x" * 60_000, 1)
+        for _ in range(17):
+            place.send(big, 0.0)
+        with pytest.raises(DeliveryFullError):
+            place.send(big, 0.0)
+        assert len(relays(place.received(Welcome(polite=False, peer=""), 0.0))) == 17
+
+    def test_of_a_frame_over_a_limit_are_not_the_end_of_the_numbers(self) -> None:
+        place = present(peer=B)
+        place.send(candidate(1), 0.0)
+        outputs = place.received(Error("limit", "At most 50 messages a second.", "messages-per-second"), 0.0)
+        assert commands.StartTimer(SEND_AGAIN, SEND_AGAIN_AFTER) in outputs
+        assert relays(place.send_again(1.0)) == [Relay(B, 1, 0, candidate(1))]
+
+
+class TestLeaving:
+    def test_says_goodbye_and_stops_every_timer(self) -> None:
+        assert present().leave() == [
+            *(commands.CancelTimer(name) for name in TIMERS),
+            commands.SendSignaling(Leave()),
+            commands.CloseSignaling(),
+        ]
+
+    def test_says_nothing_on_a_socket_that_is_not_there(self) -> None:
+        place = present()
+        place.closed(1006, "")
+        assert commands.SendSignaling(Leave()) not in place.leave()
+
+
+@dataclass
+class Page:
+    """A page that only joins: a rendezvous, its line to the server, its timers as data."""
+
+    place: Rendezvous
+    sockets: Sockets
+    timers: set[str] = field(default_factory=set)
+    sent: list[PeerMessage] = field(default_factory=list)
+    heard: list[PeerMessage] = field(default_factory=list)
+    occurred: list[object] = field(default_factory=list)
+
+
+@dataclass
+class World:
+    server: FakeServer = field(default_factory=FakeServer)
+    pages: dict[str, Page] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pages = {name: self.page(participant) for name, participant in (("a", A), ("b", B))}
+
+    def page(self, participant: str, *, epoch: int = 1) -> Page:
+        return Page(rendezvous(participant, epoch=epoch), Sockets(self.server))
+
+    def actions(self, *, with_pings: bool = True) -> list[tuple[str, str]]:
+        """Name what can happen next; what a line still carries and what a page notices are in no order."""
+        result = []
+        for name, page in self.pages.items():
+            result += [(f"timer {timer}", name) for timer in page.timers if timer != PING or with_pings]
+            result += [(what, name) for what in page.sockets.actions()]
+        for number, line in self.server.lines.items():
+            if line.up:
+                result.append(("take", str(number)))
+            elif line.cut or line.closing or line.hung_up:
+                result.append(("notice", str(number)))
+        return sorted(result)
+
+    def act(self, what: str, name: str) -> None:
+        if what in ("take", "notice"):
+            line = self.server.lines[int(name)]
+            self.server.take(line) if what == "take" else self.server.notice(line)
+            return
+        page = self.pages[name]
+        sockets = page.sockets
+        verb, _, timer = what.partition(" ")
+        match verb:
+            case "join":
+                self.did(page, page.place.open())
+            case "leave":
+                self.did(page, page.place.leave())
+            case "say":
+                message = candidate(len(page.sent))
+                page.sent.append(message)
+                self.did(page, page.place.send(message, 0.0))
+            case "cut" if sockets.line is not None:
+                sockets.line.cut = True
+                sockets.line.is_told = timer != "silently"
+                if timer:
+                    sockets.line.up.clear()
+                    sockets.line.down.clear()
+            case "reopen":
+                self.did(page, page.place.reopen())
+            case "restart":
+                self.server.restart()
+            case "timer":
+                page.timers.remove(timer)
+                self.did(page, self.fired(page.place, timer))
+            case "open":
+                sockets.opened()
+                self.did(page, page.place.opened(0.0))
+            case "hear" if sockets.line is not None:
+                self.did(page, page.place.received(sockets.line.receive(), 0.0))
+            case "closed" | "refused":
+                gone = sockets.line if what == "closed" else sockets.opening
+                if gone is not None and sockets.closed(gone):
+                    self.did(page, page.place.closed(1006, ""))
+
+    @staticmethod
+    def fired(place: Rendezvous, timer: str) -> list[Output]:
+        match timer:
+            case rules.RETRY | rules.OPENING:
+                return place.open()
+            case rules.PING:
+                return place.check()
+            case rules.SEND_AGAIN:
+                return place.send_again(0.0)
+            case rules.LATE:
+                return place.late()
+            case rules.AWAITED:
+                return []  # nobody stays away here
+        return place.acknowledge()
+
+    def did(self, page: Page, outputs: Sequence[Output]) -> None:
+        for output in outputs:
+            match output:
+                case commands.StartTimer(name):
+                    page.timers.add(name)
+                case commands.CancelTimer(name):
+                    page.timers.discard(name)
+                case commands.OpenSignaling():
+                    page.sockets.open()
+                case commands.CloseSignaling():
+                    page.sockets.close()
+                case commands.SendSignaling(message):
+                    page.sockets.send(message)
+                case PeerSaid(message):
+                    page.heard.append(message)
+                case _:
+                    page.occurred.append(output)
+
+    def run(self, choose: random.Random, steps: int) -> None:
+        for _ in range(steps):
+            if actions := self.actions():
+                self.act(*choose.choice(actions))
+
+    def rest(self, choose: random.Random) -> None:
+        """Let everything happen that is still to happen; deadlines are met from now on, and pings go on for ever."""
+        for number in range(5000):
+            actions = self.actions(with_pings=False)
+            pings = [action for action in self.actions() if action not in actions]
+            patient = [action for action in actions if not action[0].startswith(f"timer {OPENING}")]
+            if patient or actions:
+                self.act(*choose.choice(patient or actions))
+            elif any(page.sockets.line is None or page.sockets.line.cut for page in self.joined()) and pings:
+                self.act(*choose.choice(pings))
+            else:
+                return
+            assert number < 4999, "the two never come to rest"
+
+    def joined(self) -> list[Page]:
+        return [page for page in self.pages.values() if page.timers]
+
+    def check(self) -> None:
+        a, b = self.pages["a"], self.pages["b"]
+        assert (a.heard, b.heard) == (b.sent, a.sent)
+        for page in (a, b):
+            # A join that was delayed on an older socket may win for a moment: then the newer one is superseded.
+            assert {entry.code for entry in page.occurred if isinstance(entry, Refused)} <= {"superseded"}
+            assert [entry for entry in page.occurred if not isinstance(entry, Joined | Refused)] == [PeerArrived()]
+        assert (a.place.state, b.place.state) == ("present", "present")
+        # All of it is acknowledged too: a new socket has nothing to carry.
+        for page in (a, b):
+            assert page.place.opened(0.0)[2:] == []
+            assert relays(page.place.received(Welcome(polite=False, peer=page.place.peer), 0.0)) == []
+
+
+EVENTS = ["say", "say", "say", "cut", "cut both-ways", "cut silently", "reopen", "restart"]
+
+
+@given(
+    st.integers(0, 2**32),
+    st.lists(st.tuples(st.sampled_from(EVENTS), st.sampled_from("ab"), st.integers(0, 12)), max_size=25),
+)
+@settings(max_examples=200, deadline=None)
+def test_nothing_is_lost_or_heard_twice_whatever_happens_to_the_sockets(
+    seed: int, story: list[tuple[str, str, int]]
+) -> None:
+    choose = random.Random(seed)
+    world = World()
+    world.act("join", "a")
+    world.run(choose, choose.randrange(6))
+    world.act("join", "b")
+    for what, name, steps in story:
+        world.act(what, name)
+        world.run(choose, steps)
+    world.rest(choose)
+    world.check()
+
+
+def joined() -> World:
+    world = World()
+    for name in ("a", "b"):
+        world.act("join", name)
+        world.rest(random.Random(0))
+    for name in ("a", "b"):
+        world.act("say", name)
+    world.rest(random.Random(0))
+    world.check()
+    return world
+
+
+def say_and_hear(world: World) -> None:
+    """Assert that each side hears what the other says from now on."""
+    before = [len(page.heard) for page in world.pages.values()]
+    for name in ("a", "b"):
+        world.act("say", name)
+    world.rest(random.Random(0))
+    after = [len(page.heard) for page in world.pages.values()]
+    assert [count - start for count, start in zip(after, before, strict=True)] == [1, 1]
+
+
+def test_a_side_that_left_and_came_back_is_a_new_one() -> None:
+    world = joined()
+    world.act("leave", "b")
+    world.rest(random.Random(0))
+    assert PeerGone() in world.pages["a"].occurred
+    world.pages["b"] = world.page(B, epoch=2)
+    world.act("join", "b")
+    world.rest(random.Random(0))
+    assert world.pages["a"].occurred.count(PeerArrived()) == 2
+    say_and_hear(world)
+
+
+def test_a_side_that_was_away_too_long_is_heard_when_it_is_back() -> None:
+    world = joined()
+    world.act("cut", "b")
+    assert world.pages["b"].sockets.line is not None
+    world.act("notice", str(world.pages["b"].sockets.line.number))
+    world.server.pass_time(31.0)
+    world.rest(random.Random(0))
+    say_and_hear(world)
+
+
+def test_a_side_that_hung_up_unheard_is_heard_when_it_connects_again() -> None:
+    world = joined()
+    world.act("cut", "b")
+    world.act("closed", "b")
+    world.act("leave", "b")
+    world.pages["b"] = world.page(B, epoch=2)
+    world.act("join", "b")
+    world.rest(random.Random(0))
+    # What is said to the one who hung up is lost with it; the first word of either side clears it up.
+    world.act("say", "a")
+    world.rest(random.Random(0))
+    assert PeerGone() in world.pages["a"].occurred
+    say_and_hear(world)

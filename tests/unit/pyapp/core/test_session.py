@@ -1,0 +1,923 @@
+"""The core as lists of events; two cores joined by a server and networks are in test_world.py."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from unittest.mock import ANY
+
+import pytest
+
+from pyapp.core import commands, events
+from pyapp.core.commands import Command
+from pyapp.core.delivery import Frame, MediaShared, decode_frame, encode_frame
+from pyapp.core.events import Event
+from pyapp.core.negotiation import restarts
+from pyapp.core.negotiation.restarts import SETTLES_WITHIN
+from pyapp.core.path import recovery
+from pyapp.core.path.connection import (
+    FIRST_OFFER,
+    FIRST_OFFER_AFTER,
+    STATS,
+    STATS_EVERY,
+    STATS_SETTLED,
+)
+from pyapp.core.path.heartbeat import Beat, decode_beat
+from pyapp.core.session import (
+    CONFIGURATION_MARGIN,
+    ICE_CONFIGURATION,
+    JOURNAL,
+    PEER_TIMERS,
+    PREPARE,
+    PREPARE_AFTER,
+    Session,
+)
+from pyapp.core.signaling import rendezvous
+from pyapp.protocol.ice import IceConfiguration, IceServer
+from pyapp.protocol.messages import (
+    MAX_JOURNAL_ENTRIES,
+    Candidate,
+    Description,
+    Error,
+    Join,
+    Journal,
+    Journaled,
+    Leave,
+    PeerJoined,
+    PeerLeft,
+    PeerMessage,
+    Relay,
+    Relayed,
+    RestartWanted,
+    ServerMessage,
+    Welcome,
+)
+from pyapp.view.console import present
+from tests.unit.pyapp.fakes import sdp, stats_of
+
+A, B, C = "a" * 32, "b" * 32, "c" * 32
+TURN = "turns:turn.example.org:443?transport=tcp"
+OTHER_TURN = "turns:turn2.example.org:443?transport=tcp"
+GATHERED = "v=0\r\na=ice-pwd:the-password\r\na=candidate:1 1 udp 1 192.0.2.1 9 typ relay\r\n"
+CONFIGURATION = IceConfiguration((IceServer((TURN,), "user", "the-credential"),), lifetime=3600.0)
+CANDIDATE = "candidate:1 1 udp 1 192.0.2.1 9 typ host"
+CONNECTED = events.StateChanged("connection", "connected")
+DISCONNECTED = events.StateChanged("connection", "disconnected")
+FAILED = events.StateChanged("connection", "failed")
+SAMPLED = events.StatsSampled(stats_of(("l1", "r1")))
+
+
+def session(**changes: Any) -> Session:
+    return Session(A, A, 1_000_000.0, **changes)
+
+
+@dataclass
+class Core:
+    """A session with its timers; whatever it says is checked for what no shell could do."""
+
+    session: Session = field(default_factory=session)
+    now: float = 0.0
+    timers: dict[str, float] = field(default_factory=dict)
+    said: list[Command] = field(default_factory=list)
+    numbers: int = 0
+    has_peer: bool = False
+    has_standby: bool = False
+
+    def do(self, *received: Event | ServerMessage) -> list[Command]:
+        """Return the commands but for timers, which are in `timers` by name."""
+        result: list[Command] = []
+        for item in received:
+            event = item if not isinstance(item, ServerMessage) else events.SignalingReceived(item)
+            if isinstance(event, events.TimerFired):
+                self.timers.pop(event.name, None)
+            for command in self.session.receive(event, self.now):
+                match command:
+                    case commands.StartTimer(name, after, _, only_if_idle):
+                        if not (only_if_idle and name in self.timers):
+                            self.timers[name] = after
+                    case commands.CancelTimer(name):
+                        self.timers.pop(name, None)
+                    case _:
+                        self._check(command)
+                        result.append(command)
+        self.said += result
+        return result
+
+    def _check(self, command: Command) -> None:
+        match command:
+            case commands.CreatePeer():
+                self.has_peer = True
+            case commands.ClosePeer():
+                self.has_peer = False
+            case commands.OfferStandby() | commands.AnswerStandby():
+                self.has_standby = True
+            case commands.CloseStandby():
+                assert self.has_standby
+                self.has_standby = False
+            case commands.AcceptStandby() | commands.SendOnChannel("standby"):
+                assert self.has_standby, f"{command} without a standby"
+            case (
+                commands.SetConfiguration()
+                | commands.SetLocalDescription()
+                | commands.SetRemoteDescription()
+                | commands.AddIceCandidate()
+                | commands.KeepChecking()
+                | commands.RestartIce()
+                | commands.SendOnChannel()
+                | commands.SampleStats()
+            ):
+                assert self.has_peer, f"{command} without a connection"
+
+    def peer_says(self, body: PeerMessage, sender: str = B) -> list[Command]:
+        self.numbers += 1
+        return self.do(Relayed(sender, self.numbers, 0, body))
+
+    def peer_restarts(self) -> list[Command]:
+        """Take its first ICE restart, and answer."""
+        (apply,) = self.peer_says(Description("offer", sdp("r2"), 1, 1))
+        assert isinstance(apply, commands.SetRemoteDescription)
+        (answer,) = self.do(events.RemoteDescriptionSet(apply.description))
+        assert isinstance(answer, commands.SetLocalDescription)
+        described = events.SessionDescription("answer", sdp("l2"))
+        return self.do(events.LocalDescriptionSet(answer.attempt, described))
+
+    @property
+    def state(self) -> str:
+        return present(self.session).state
+
+    @property
+    def journal(self) -> list[tuple[str, dict[str, Any]]]:
+        return [(entry.event, dict(entry.data)) for entry in self.session.journal._unconfirmed]
+
+
+def frames(outputs: Sequence[Command]) -> list[Frame]:
+    return [decode_frame(output.text) for output in outputs if output == commands.SendOnChannel("messages", ANY)]
+
+
+def sent(outputs: Sequence[Command]) -> list[PeerMessage]:
+    return [
+        output.message.body
+        for output in outputs
+        if isinstance(output, commands.SendSignaling)
+        and isinstance(output.message, Relay)
+        and output.message.body is not None
+    ]
+
+
+def journals(outputs: Sequence[Command]) -> list[Journal]:
+    return [
+        output.message
+        for output in outputs
+        if isinstance(output, commands.SendSignaling) and isinstance(output.message, Journal)
+    ]
+
+
+def beside_journals(outputs: Sequence[Command]) -> list[Command]:
+    return [output for output in outputs if not journals([output])]
+
+
+def beats(outputs: Sequence[Command]) -> list[Beat]:
+    return [decode_beat(output.text) for output in outputs if output == commands.SendOnChannel("heartbeat", ANY)]
+
+
+def beside_beats(outputs: Sequence[Command]) -> list[Command]:
+    return [output for output in outputs if not beats([output]) and not journals([output])]
+
+
+def connecting(**changes: Any) -> Core:
+    core = Core(session(**changes))
+    core.do(events.ConnectRequested("demo"))
+    return core
+
+
+def waiting(**changes: Any) -> Core:
+    """Return the first in the session, whose offer is sent."""
+    core = connecting(**changes)
+    core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened())
+    core.do(Welcome(polite=False, peer=""))
+    core.do(offer_set("l1"))
+    return core
+
+
+def offer_set(fragment: str, attempt: int = 1) -> Event:
+    return events.LocalDescriptionSet(attempt, events.SessionDescription("offer", sdp(fragment)))
+
+
+def negotiated(**changes: Any) -> Core:
+    core = waiting(**changes)
+    core.do(PeerJoined(B))
+    (answer,) = core.peer_says(Description("answer", sdp("r1"), 1))
+    assert isinstance(answer, commands.SetRemoteDescription)
+    core.do(events.RemoteDescriptionSet(answer.description))
+    return core
+
+
+def connected(**changes: Any) -> Core:
+    core = negotiated(**changes)
+    core.do(CONNECTED, events.ChannelOpened("messages"), events.ChannelOpened("heartbeat"), SAMPLED)
+    assert core.state == "connected"
+    return core
+
+
+def lost(**changes: Any) -> Core:
+    """Return one whose path has been suspect for so long that the person knows."""
+    core = connected(**changes)
+    core.now += 3.0  # without a beat: the browser's bad news is believed
+    core.do(DISCONNECTED, events.TimerFired(recovery.LOST))
+    assert core.state == "recovering"
+    return core
+
+
+class TestConnecting:
+    def test_asks_for_the_configuration_and_opens_the_socket(self) -> None:
+        core = Core()
+        assert core.do(events.ConnectRequested(" demo ")) == [
+            commands.OpenSignaling(),
+            commands.FetchIceConfiguration("demo"),
+        ]
+        assert core.state == "connecting"
+        assert core.do(events.ConnectRequested("other")) == []
+
+    def test_joins_once_the_socket_is_open(self) -> None:
+        core = connecting(invitation="token")
+        assert core.do(events.SignalingOpened()) == [commands.SendSignaling(Join("demo", A, A, "token"))]
+
+    @pytest.mark.parametrize("name", ["", "a b", "../x", "-"])
+    def test_to_what_is_no_name_is_refused_at_the_field(self, name: str) -> None:
+        core = Core()
+        assert core.do(events.ConnectRequested(name)) == []
+        assert core.state == "ready"
+        assert present(core.session).session_problem
+        core.do(events.ConnectRequested("demo"))
+        assert not present(core.session).session_problem
+
+    def test_alone_waits_with_an_offer(self) -> None:
+        core = connecting()
+        assert core.do(events.IceConfigurationReceived(CONFIGURATION)) == [commands.CreatePeer(CONFIGURATION)]
+        core.do(events.SignalingOpened())
+        assert core.do(Welcome(polite=False, peer="")) == [commands.SetLocalDescription(1)]
+        assert sent(core.do(offer_set("l1"))) == [Description("offer", sdp("l1"), 1)]
+        assert core.state == "waiting"
+
+    def test_alone_waits_with_an_offer_also_when_the_configuration_came_last(self) -> None:
+        core = connecting()
+        core.do(events.SignalingOpened(), Welcome(polite=False, peer=""))
+        assert core.do(events.IceConfigurationReceived(CONFIGURATION)) == [
+            commands.CreatePeer(CONFIGURATION),
+            commands.SetLocalDescription(1),
+        ]
+
+    def test_second_leaves_the_offer_to_the_other_for_a_while(self) -> None:
+        core = connecting()
+        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened())
+        assert beside_journals(core.do(Welcome(polite=True, peer=B))) == []
+        assert core.timers[FIRST_OFFER] == FIRST_OFFER_AFTER
+        assert core.do(events.NegotiationNeeded()) == []
+        assert core.do(events.TimerFired(FIRST_OFFER)) == [commands.SetLocalDescription(1)]
+
+    def test_second_answers(self) -> None:
+        core = connecting()
+        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened(), Welcome(polite=True, peer=B))
+        (apply,) = core.peer_says(Description("offer", sdp("r1"), 1))
+        assert isinstance(apply, commands.SetRemoteDescription)
+        (answer,) = core.do(events.RemoteDescriptionSet(apply.description))
+        assert isinstance(answer, commands.SetLocalDescription)
+        assert FIRST_OFFER not in core.timers
+        description = events.SessionDescription("answer", sdp("l1"))
+        assert sent(core.do(events.LocalDescriptionSet(answer.attempt, description))) == [
+            Description("answer", sdp("l1"), 1)
+        ]
+
+    def test_with_first_offers_that_cross_takes_a_new_connection_for_the_other_sides(self) -> None:
+        core = connecting()
+        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened())
+        core.do(Welcome(polite=True, peer=""), offer_set("l1"), PeerJoined(B))
+        create, apply = core.peer_says(Description("offer", sdp("r1"), 1))
+        assert create == commands.CreatePeer(CONFIGURATION)
+        assert isinstance(apply, commands.SetRemoteDescription)
+
+    def test_keeps_what_the_other_side_says_until_there_is_a_connection(self) -> None:
+        core = connecting()
+        core.do(events.SignalingOpened(), Welcome(polite=True, peer=B))
+        candidate = Candidate(CANDIDATE, "0", 0, "r1")
+        assert core.peer_says(Description("offer", sdp("r1"), 1)) == []
+        assert core.peer_says(candidate) == []
+        create, apply = core.do(events.IceConfigurationReceived(CONFIGURATION))
+        assert isinstance(create, commands.CreatePeer)
+        assert isinstance(apply, commands.SetRemoteDescription)
+        assert commands.AddIceCandidate(candidate) in core.do(events.RemoteDescriptionSet(apply.description))
+
+    def test_asks_for_the_configuration_again_after_a_failure(self) -> None:
+        core = connecting()
+        assert core.do(events.IceConfigurationFailed("", "HTTP status 502")) == []
+        assert core.do(events.TimerFired(ICE_CONFIGURATION)) == [commands.FetchIceConfiguration("demo")]
+        assert core.state == "connecting"
+
+    def test_is_connected_when_the_channel_is_open_and_the_path_known(self) -> None:
+        core = negotiated()
+        assert core.do(CONNECTED) == [commands.SampleStats()]
+        core.do(SAMPLED)
+        assert core.state == "connecting"
+        assert commands.SampleStats() in core.do(events.ChannelOpened("messages"))
+        assert core.state == "connecting"
+        core.do(SAMPLED)
+        assert core.state == "connected"
+        assert core.timers[STATS] == STATS_EVERY
+
+    def test_uses_relays_only_if_the_page_says_so(self) -> None:
+        core = connecting(policy="relay")
+        (create,) = core.do(events.IceConfigurationReceived(CONFIGURATION))
+        assert isinstance(create, commands.CreatePeer)
+        assert create.configuration.policy == "relay"
+        assert create.configuration.servers == CONFIGURATION.servers
+
+    def test_first_makes_the_offer_also_when_the_other_came_before_the_configuration(self) -> None:
+        core = connecting()
+        core.do(events.SignalingOpened(), Welcome(polite=False, peer=""), PeerJoined(B))
+        assert any(
+            isinstance(command, commands.SetLocalDescription)
+            for command in core.do(events.IceConfigurationReceived(CONFIGURATION))
+        )
+
+    def test_looks_again_for_the_path_while_it_is_not_known(self) -> None:
+        core = negotiated()
+        core.do(CONNECTED, events.ChannelOpened("messages"), events.StatsSampled(stats_of(None)))
+        assert STATS in core.timers
+
+
+class TestConnected:
+    def test_samples_every_two_seconds(self) -> None:
+        core = connected()
+        core.now = STATS_EVERY
+        assert core.do(events.TimerFired(STATS)) == [commands.SampleStats()]
+        core.do(SAMPLED)
+        assert core.timers[STATS] == STATS_EVERY
+        assert [name for name, _ in core.journal].count("stats") >= 1
+
+    def test_notes_each_change_of_the_pair(self) -> None:
+        core = connected()
+        beat, sample = core.do(events.PairChanged())
+        assert isinstance(beat, commands.SendOnChannel)
+        assert sample == commands.SampleStats()
+        assert core.do(events.TimerFired(STATS_SETTLED)) == [commands.SampleStats()]
+        core.do(events.StatsSampled(stats_of(("l1", "r1"), candidateType="relay", relayProtocol="tls", url=TURN)))
+        assert [data["path"] for name, data in core.journal if name == "pair"] == ["direct", "relay"]
+        assert present(core.session).path == "relay"
+
+    def test_sends_again_what_was_on_its_way_when_the_pair_changes(self) -> None:
+        core = connected()
+        core.do(events.MessageSubmitted("hello"))
+        assert frames(core.do(events.PairChanged()))[0] == Frame(1, "hello", 0)
+
+    def test_sends_messages_and_hears_that_they_are_delivered(self) -> None:
+        core = connected()
+        assert frames(core.do(events.MessageSubmitted("hello"))) == [Frame(1, "hello", 0)]
+        core.do(events.ChannelReceived("messages", encode_frame(Frame(1, "hi", 1))))
+        assert [(line.mine, line.text, line.delivered) for line in present(core.session).messages] == [
+            (True, "hello", True),
+            (False, "hi", False),
+        ]
+
+    @pytest.mark.parametrize("text", ["", "  ", "\n"])
+    def test_sends_no_empty_message(self, text: str) -> None:
+        assert connected().do(events.MessageSubmitted(text)) == []
+
+    def test_refuses_a_message_that_is_too_long_in_words(self) -> None:
+        core = connected()
+        assert core.do(events.MessageSubmitted("x" * 40_000)) == []
+        assert "too long" in present(core.session).message_problem
+        core.do(events.MessageSubmitted("short"))
+        assert present(core.session).message_problem == ""
+
+    def test_takes_no_harm_from_what_is_no_message(self) -> None:
+        core = connected()
+        assert core.do(events.ChannelReceived("messages", "hello")) == []
+        assert core.do(events.SignalingGarbled("not JSON")) == []
+        assert core.state == "connected"
+
+    def test_restarts_on_request(self) -> None:
+        core = connected()
+        assert core.do(events.RestartRequested()) == [commands.RestartIce()]
+        (offer,) = core.do(events.NegotiationNeeded())
+        assert isinstance(offer, commands.SetLocalDescription)
+        core.do(offer_set("l2", offer.attempt))
+        (apply,) = core.peer_says(Description("answer", sdp("r2"), 2))
+        assert isinstance(apply, commands.SetRemoteDescription)
+        core.do(events.RemoteDescriptionSet(apply.description))
+        assert present(core.session).ice_generation == 1
+        assert core.state == "connected"
+
+    def restarted(self) -> Core:
+        """Return one whose restart was agreed, and is not at work yet."""
+        core = connected()
+        core.do(events.RestartRequested())
+        core.do(events.NegotiationNeeded(), offer_set("l2", 2))
+        (apply,) = core.peer_says(Description("answer", sdp("r2"), 2))
+        assert isinstance(apply, commands.SetRemoteDescription)
+        core.do(events.RemoteDescriptionSet(apply.description))
+        return core
+
+    def test_restarts_again_once_the_last_restart_is_at_work_at_both_ends(self) -> None:
+        """Firefox sends on the generation before the latest one: without a pair of it, its DTLS fails."""
+        core = self.restarted()
+        assert core.do(events.RestartRequested()) == []
+        assert restarts.TIMER in core.timers
+        assert core.session.connection is not None
+        health = core.session.connection.recovery
+        health.generation = 1
+        assert core.do(events.TimerFired(restarts.TIMER)) == []
+        health.peer_generation = 1
+        assert core.do(events.TimerFired(restarts.TIMER)) == [commands.RestartIce()]
+        assert core.do(events.TimerFired(restarts.TIMER)) == []
+
+    def test_does_not_wait_for_ever_to_restart_again(self) -> None:
+        core = self.restarted()
+        core.now += SETTLES_WITHIN
+        assert core.do(events.RestartRequested()) == [commands.RestartIce()]
+
+    def test_does_not_restart_twice_for_a_restart_that_came_meanwhile(self) -> None:
+        core = self.restarted()
+        core.do(events.RestartRequested())
+        (apply,) = core.peer_says(Description("offer", sdp("r3"), 1, generation=2))
+        assert isinstance(apply, commands.SetRemoteDescription)
+        answer, *_ = core.do(events.RemoteDescriptionSet(apply.description))
+        assert isinstance(answer, commands.SetLocalDescription)
+        core.do(events.LocalDescriptionSet(answer.attempt, events.SessionDescription("answer", sdp("l3"))))
+        core.now += SETTLES_WITHIN
+        assert core.do(events.TimerFired(restarts.TIMER)) == []
+
+    def test_leaves_restarts_to_the_other_side_whose_browser_differs(self) -> None:
+        core = connecting()
+        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened())
+        core.do(Welcome(polite=True, peer=B))
+        (apply,) = core.peer_says(Description("offer", f"{sdp('r1')}o=mozilla 1\r\n", 1))
+        assert isinstance(apply, commands.SetRemoteDescription)
+        (answer,) = core.do(events.RemoteDescriptionSet(apply.description))
+        assert isinstance(answer, commands.SetLocalDescription)
+        core.do(
+            events.LocalDescriptionSet(answer.attempt, events.SessionDescription("answer", f"{sdp('l1')}o=- 1\r\n"))
+        )
+        assert sent(core.do(events.RestartRequested())) == [RestartWanted()]
+
+    def test_restarts_when_the_other_side_asks_for_it(self) -> None:
+        assert connected().peer_says(RestartWanted()) == [commands.RestartIce()]
+
+    def test_restarts_when_the_other_side_does(self) -> None:
+        core = connected()
+        assert sent(core.peer_restarts())
+        assert present(core.session).ice_generation == 1
+
+    def test_stays_connected_while_the_server_restarts(self) -> None:
+        core = connected()
+        core.do(events.SignalingClosed(1012, "restart"))
+        assert core.state == "connected"
+        assert "out of reach" in present(core.session).detail
+        assert core.do(events.TimerFired("signaling-retry")) == [commands.OpenSignaling()]
+        core.do(events.SignalingOpened(), Welcome(polite=False, peer=""))
+        assert core.state == "connected"
+        core.do(PeerJoined(B))
+        assert core.state == "connected"
+        assert sum(isinstance(command, commands.CreatePeer) for command in core.said) == 1
+        assert not any(isinstance(command, commands.ClosePeer) for command in core.said)
+
+    def test_gets_a_new_configuration_before_the_old_one_expires(self) -> None:
+        core = connected()
+        assert core.timers[ICE_CONFIGURATION] == 3600 * CONFIGURATION_MARGIN
+        assert core.do(events.TimerFired(ICE_CONFIGURATION)) == [commands.FetchIceConfiguration("demo")]
+        assert core.do(events.IceConfigurationReceived(CONFIGURATION)) == [commands.SetConfiguration(CONFIGURATION)]
+        assert core.timers[ICE_CONFIGURATION] == 3600 * CONFIGURATION_MARGIN
+
+    def test_goes_on_when_the_invitation_expires(self) -> None:
+        core = connected()
+        core.do(events.TimerFired(ICE_CONFIGURATION), events.IceConfigurationFailed("invitation-expired", "expired"))
+        assert core.state == "connected"
+
+    def test_goes_on_when_the_server_takes_it_back_no_more(self) -> None:
+        core = connected()
+        core.do(events.SignalingClosed(1006, ""), events.TimerFired("signaling-retry"), events.SignalingOpened())
+        core.do(Error("invitation-expired", "expired"))
+        assert core.state == "connected"
+
+
+class TestRecovering:
+    """What recovery means to the session; its rules are in test_recovery.py."""
+
+    def test_keeps_messages_and_delivers_them(self) -> None:
+        core = connected()
+        core.do(events.MessageSubmitted("one"))
+        core.now = 3.0
+        core.do(DISCONNECTED, events.TimerFired(recovery.LOST))
+        assert core.state == "recovering"
+        assert frames(core.do(events.MessageSubmitted("two"))) == []
+        core.now = 4.0
+        resent = frames(core.do(CONNECTED))
+        assert [frame.number for frame in resent] == [1, 2]
+        core.do(events.ChannelReceived("messages", encode_frame(Frame(0, None, 2))))
+        assert [line.delivered for line in present(core.session).messages] == [True, True]
+
+    def test_keeps_messages_while_the_channel_is_closed(self) -> None:
+        core = connected()
+        core.do(events.ChannelClosed("messages"))
+        assert core.state == "recovering"
+        assert frames(core.do(events.MessageSubmitted("one"))) == []
+        assert frames(core.do(events.ChannelOpened("messages"))) == [Frame(1, "one", 0)]
+
+    def test_shows_nothing_of_what_is_over_before_anybody_can_see_it(self) -> None:
+        core = connected()
+        core.now = 3.0
+        core.do(DISCONNECTED)
+        assert core.state == "connected"
+        assert core.timers[recovery.LOST] == recovery.LOST_AFTER
+
+    @pytest.mark.parametrize("event", [DISCONNECTED, FAILED])
+    def test_opens_a_socket_and_restarts_at_once(self, event: Event) -> None:
+        core = connected()
+        assert beside_beats(core.do(event)) == [], "bad news is not believed while the other side is heard"
+        core.now = 3.0
+        done = beside_beats(core.do(event))
+        assert done == [
+            commands.OpenSignaling(),
+            commands.SetConfiguration(CONFIGURATION),
+            commands.RestartIce(),
+        ]
+        assert beside_beats(core.do(event)) == []
+
+
+class TestTheOtherSide:
+    def test_that_left_means_waiting_again_with_a_new_connection(self) -> None:
+        core = connected()
+        core.do(events.MessageSubmitted("unconfirmed"))
+        assert core.do(PeerLeft(B)) == [
+            commands.ClosePeer(),
+            commands.CreatePeer(CONFIGURATION),
+            commands.SetLocalDescription(1),
+        ]
+        assert core.state == "waiting"
+        assert not core.timers.keys() & {STATS, "delivery", *recovery.TIMERS}
+
+    def test_that_was_reloaded_gets_a_new_connection_and_what_was_not_confirmed(self) -> None:
+        core = connected()
+        core.do(events.MessageSubmitted("confirmed"), events.MessageSubmitted("unconfirmed"))
+        core.do(events.ChannelReceived("messages", encode_frame(Frame(0, None, 1))))
+        assert commands.CreatePeer(CONFIGURATION) in core.do(PeerLeft(B), offer_set("l2"), PeerJoined(C))
+        core.numbers = 0
+        (apply,) = core.peer_says(Description("answer", sdp("r9"), 1), C)
+        assert isinstance(apply, commands.SetRemoteDescription)
+        core.do(events.RemoteDescriptionSet(apply.description), CONNECTED)
+        assert frames(core.do(events.ChannelOpened("messages"))) == [Frame(1, "unconfirmed", 0)]
+        core.do(SAMPLED)
+        assert core.state == "connected"
+        assert present(core.session).ice_generation == 0
+
+    def test_that_is_somebody_else_all_of_a_sudden_gets_a_new_connection(self) -> None:
+        core = connected()
+        assert beside_journals(core.do(PeerJoined(C))) == [
+            commands.ClosePeer(),
+            commands.CreatePeer(CONFIGURATION),
+            commands.SetLocalDescription(1),
+        ]
+
+
+class TestBeforeConnectIsPressed:
+    PREPARES = (commands.OpenSignaling(), commands.FetchIceConfiguration("demo"))
+    JOIN = commands.SendSignaling(Join("demo", A, A))
+
+    @pytest.fixture
+    def core(self) -> Core:
+        core = Core()
+        assert core.do(events.ConnectExpected("demo")) == list(self.PREPARES)
+        return core
+
+    def test_everything_is_fetched_so_that_the_click_only_joins(self, core: Core) -> None:
+        assert core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened()) == []
+        assert core.state == "ready"
+        assert core.do(events.ConnectRequested("demo")) == [self.JOIN, commands.CreatePeer(CONFIGURATION)]
+
+    def test_what_is_still_on_its_way_is_not_asked_for_twice(self, core: Core) -> None:
+        assert core.do(events.ConnectRequested("demo")) == []
+        assert self.JOIN in core.do(events.SignalingOpened())
+        assert commands.CreatePeer(CONFIGURATION) in core.do(events.IceConfigurationReceived(CONFIGURATION))
+
+    def test_what_was_refused_is_asked_for_again(self, core: Core) -> None:
+        core.do(events.IceConfigurationFailed("invitation-required", "no"), events.SignalingClosed(1006, ""))
+        assert core.state == "ready"
+        assert core.do(events.ConnectRequested("demo")) == list(self.PREPARES)
+        core.do(events.IceConfigurationFailed("invitation-required", "no"))
+        assert core.state == "failed"
+
+    def test_a_configuration_that_is_nearly_over_is_not_used(self, core: Core) -> None:
+        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened())
+        core.now = 3600 * CONFIGURATION_MARGIN
+        assert commands.FetchIceConfiguration("demo") in core.do(events.ConnectRequested("demo"))
+
+    def test_the_age_of_a_configuration_counts(self, core: Core) -> None:
+        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened())
+        core.now = 1000.0
+        core.do(events.ConnectRequested("demo"))
+        assert core.timers[ICE_CONFIGURATION] == 3600 * CONFIGURATION_MARGIN - 1000
+
+    def test_a_socket_that_closed_meanwhile_is_replaced(self, core: Core) -> None:
+        core.do(events.SignalingOpened(), Error("not-joined", "", ""), events.SignalingClosed(1008, ""))
+        assert core.do(events.ConnectRequested("demo")) == [commands.OpenSignaling()]
+
+    def test_a_socket_that_died_meanwhile_is_replaced_within_a_second(self, core: Core) -> None:
+        core.do(events.SignalingOpened())
+        core.do(events.ConnectRequested("demo"))
+        assert core.timers[rendezvous.OPENING] == rendezvous.ADOPTED_PATIENCE
+        assert commands.OpenSignaling() in core.do(events.TimerFired(rendezvous.OPENING))
+
+    def test_another_name_has_its_own_configuration(self, core: Core) -> None:
+        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened())
+        outputs = core.do(events.ConnectRequested("other"))
+        assert commands.FetchIceConfiguration("other") in outputs
+        assert commands.SendSignaling(Join("other", A, A)) in outputs
+
+    def test_a_change_of_the_network_asks_anew(self, core: Core) -> None:
+        assert core.do(events.NetworkChanged("online", certain=True)) == list(self.PREPARES)
+
+    def test_another_name_is_prepared_for_once_it_is_typed(self, core: Core) -> None:
+        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened())
+        for name in ("o", "ot", "other"):
+            assert core.do(events.SessionEdited(name)) == []
+        assert core.timers[PREPARE] == core.now + PREPARE_AFTER
+        assert core.do(events.TimerFired(PREPARE)) == [commands.FetchIceConfiguration("other")]
+        core.do(events.IceConfigurationReceived(CONFIGURATION))
+        join = commands.SendSignaling(Join("other", A, A))
+        assert core.do(events.ConnectRequested("other")) == [join, commands.CreatePeer(CONFIGURATION)]
+
+    def test_the_same_name_again_asks_for_nothing(self, core: Core) -> None:
+        assert core.do(events.SessionEdited("demo"), events.TimerFired(PREPARE)) == []
+
+    def test_what_was_refused_for_another_name_is_prepared_for_this_one(self, core: Core) -> None:
+        core.do(events.IceConfigurationFailed("invitation-required", "no"), events.SignalingClosed(1006, ""))
+        assert core.do(events.SessionEdited("demo"), events.TimerFired(PREPARE)) == list(self.PREPARES)
+
+    def test_after_a_session_the_next_name_is_prepared_for(self) -> None:
+        core = connected()
+        assert core.do(events.SessionEdited("demo")) == []
+        core.do(events.HangUpRequested(), events.SessionEdited("demo"))
+        assert core.do(events.TimerFired(PREPARE)) == list(self.PREPARES)
+
+    def test_a_name_that_is_typed_just_before_the_click_is_asked_for_once(self, core: Core) -> None:
+        core.do(events.SessionEdited("other"))
+        assert commands.FetchIceConfiguration("other") in core.do(events.ConnectRequested("other"))
+        assert core.do(events.TimerFired(PREPARE)) == []
+
+    def test_nothing_is_asked_for_a_name_that_cannot_be(self) -> None:
+        assert Core().do(events.ConnectExpected("no name")) == []
+
+    def test_a_session_that_goes_on_is_left_alone(self) -> None:
+        assert connected().do(events.ConnectExpected("demo")) == []
+
+
+class TestHangingUp:
+    @pytest.mark.parametrize("build", [connecting, waiting, negotiated, connected])
+    def test_ends_everything_at_any_moment(self, build: Any) -> None:
+        core = build()
+        core.do(events.MessageSubmitted("x"))
+        outputs = core.do(events.HangUpRequested())
+        assert core.timers == {}
+        assert core.state == "closed"
+        assert commands.CloseSignaling() in outputs
+        assert not core.has_peer
+        said_goodbye = commands.SendSignaling(Leave()) in outputs
+        assert said_goodbye == (build is not connecting)
+
+    def test_while_recovering_leaves_no_timer_behind(self) -> None:
+        core = connected()
+        core.now = 3.0
+        core.do(events.MessageSubmitted("x"), FAILED, events.SignalingClosed(1006, ""))
+        armed = {recovery.ATTEMPT, recovery.LOST, recovery.BEAT, rendezvous.RETRY, ICE_CONFIGURATION, STATS}
+        assert core.timers.keys() >= armed
+        core.do(events.HangUpRequested())
+        assert core.timers == {}
+
+    def test_makes_late_events_harmless(self) -> None:
+        core = connected()
+        core.do(events.HangUpRequested())
+        late = [
+            CONNECTED,
+            FAILED,
+            SAMPLED,
+            offer_set("l9"),
+            events.NegotiationNeeded(),
+            events.LocalCandidatesEnded(),
+            events.ChannelReceived("messages", encode_frame(Frame(1, "late", 0))),
+            events.IceConfigurationReceived(CONFIGURATION),
+            events.IceConfigurationFailed("", "x"),
+            events.SignalingOpened(),
+            events.SignalingClosed(1006, ""),
+            events.SignalingReceived(PeerJoined(B)),
+            *(events.TimerFired(name) for name in (JOURNAL, ICE_CONFIGURATION, *PEER_TIMERS, *rendezvous.TIMERS)),
+            events.HangUpRequested(),
+            events.RestartRequested(),
+        ]
+        assert core.do(*late) == []
+        assert core.timers == {}
+        assert core.state == "closed"
+
+    def test_switches_off_what_is_on(self) -> None:
+        core = connected()
+        assert core.do(events.MediaToggled("camera")) == [commands.StartMedia("camera")]
+        core.do(events.MediaStarted("camera"))
+        assert commands.StopMedia("camera") in core.do(events.HangUpRequested())
+
+    def test_switches_off_what_the_browser_gives_only_afterwards(self) -> None:
+        core = connected()
+        core.do(events.MediaToggled("camera"), events.HangUpRequested())
+        assert commands.StopMedia("camera") in core.do(events.MediaStarted("camera"))
+
+    def test_leaves_the_way_free_to_connect_again(self) -> None:
+        core = connected()
+        core.do(events.HangUpRequested())
+        assert commands.OpenSignaling() in core.do(events.ConnectRequested("demo"))
+        assert commands.SendSignaling(Join("demo", A, A, socket=2)) in core.do(events.SignalingOpened())
+        assert core.state == "connecting"
+
+    def test_by_closing_the_page_says_goodbye_with_the_journal(self) -> None:
+        core = connected()
+        outputs = core.do(events.PageClosing())
+        assert journals(outputs)
+        assert outputs.index(commands.SendSignaling(Leave())) < outputs.index(commands.CloseSignaling())
+        assert core.timers == {}
+
+    def test_by_closing_the_page_is_the_end_also_if_the_page_comes_back(self) -> None:
+        core = connected()
+        core.do(events.PageClosing())
+        assert core.state == "closed"
+
+
+class TestFailing:
+    def test_with_a_refused_password_and_relays_only_says_so(self) -> None:
+        core = waiting(policy="relay")
+        core.do(events.CandidateError(TURN, 401, "Unauthorized", "192.0.2.1"))
+        outputs = core.do(events.LocalCandidatesEnded())
+        view = present(core.session)
+        assert core.state == "failed"
+        assert "refused our user name or password" in view.detail
+        assert view.cause == f"icecandidateerror 401 Unauthorized ({TURN})"
+        assert commands.ClosePeer() in outputs
+        assert core.timers == {}
+        assert ("candidate-error", {"url": TURN, "code": 401, "address": "192.0.2.1"}) in core.journal
+
+    def test_with_candidates_waits_for_the_browser_to_try_them(self) -> None:
+        core = waiting()
+        core.do(events.LocalCandidate(Candidate(CANDIDATE, "0", 0, "l1"), ""))
+        core.do(events.CandidateError(TURN, 701, "timeout", ""), events.LocalCandidatesEnded())
+        assert core.state == "waiting"
+
+    def test_before_it_was_ever_connected_is_final(self) -> None:
+        core = negotiated()
+        core.do(FAILED)
+        assert core.state == "failed"
+        assert present(core.session).headline == "No connection is possible"
+        assert core.timers == {}
+
+    @pytest.mark.parametrize("code", ["session-full", "invitation-expired", "invitation-required"])
+    def test_because_the_server_refuses_is_final_and_explained(self, code: str) -> None:
+        core = connecting()
+        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened())
+        core.do(Error(code, "the reason"))
+        assert core.state == "failed"
+        assert present(core.session).cause == f"{code}: the reason"
+        assert core.timers == {}
+        assert not core.has_peer
+
+    def test_because_of_an_expired_invitation_is_known_from_the_configuration_too(self) -> None:
+        core = connecting()
+        core.do(events.IceConfigurationFailed("invitation-expired", "the reason"))
+        assert (core.state, present(core.session).headline) == ("failed", "This invitation has expired")
+
+    def test_with_an_error_that_is_not_final_goes_on(self) -> None:
+        core = waiting()
+        assert core.do(Error("limit", "too fast", "messages-per-second")) == []
+        assert core.state == "waiting"
+
+    def test_streams_the_reason_before_it_leaves(self) -> None:
+        core = negotiated()
+        (journal,) = journals(core.do(FAILED))
+        assert journal.entries[-1].event == "failed"
+
+    def test_of_one_operation_is_noted_and_no_end(self) -> None:
+        core = connected()
+        core.do(events.PeerOperationFailed("addIceCandidate", "OperationError: x"))
+        assert core.state == "connected"
+        assert core.journal[-1][0] == "operation-failed"
+
+    def test_of_the_program_is_counted_and_noted(self) -> None:
+        core = connected()
+        core.do(events.Fault("render", "KeyError: 'x'"))
+        assert core.session.faults == 1
+        assert core.journal[-1] == ("fault", {"where": "render", "error": "KeyError: 'x'"})
+
+
+class TestTheJournal:
+    def test_is_streamed_a_second_after_something_was_noted(self) -> None:
+        core = waiting()
+        assert core.timers[JOURNAL] == 1.0
+        (batch,) = journals(core.do(events.TimerFired(JOURNAL)))
+        assert [entry.number for entry in batch.entries] == list(range(1, len(batch.entries) + 1))
+        assert JOURNAL not in core.timers
+        assert journals(core.do(events.TimerFired(JOURNAL))) == []
+
+    def test_is_streamed_in_batches(self) -> None:
+        core = waiting()
+        for number in range(MAX_JOURNAL_ENTRIES):
+            core.do(events.StateChanged("ice-gathering", str(number)))
+        (first,) = journals(core.do(events.TimerFired(JOURNAL)))
+        assert len(first.entries) == MAX_JOURNAL_ENTRIES
+        assert JOURNAL in core.timers
+        (second,) = journals(core.do(events.TimerFired(JOURNAL)))
+        assert second.entries[0].number == MAX_JOURNAL_ENTRIES + 1
+
+    def test_is_streamed_again_after_a_new_socket_from_what_was_confirmed(self) -> None:
+        core = waiting()
+        (before,) = journals(core.do(events.TimerFired(JOURNAL)))
+        core.do(Journaled(2), events.SignalingClosed(1006, ""), events.TimerFired("signaling-retry"))
+        assert journals(core.do(events.TimerFired(JOURNAL))) == []
+        core.do(events.SignalingOpened(), Welcome(polite=False, peer=""))
+        (again,) = journals(core.do(events.TimerFired(JOURNAL)))
+        assert again.entries[0].number == 3
+        assert again.entries[-1].number > before.entries[-1].number
+
+    @pytest.mark.parametrize("code", ["limit", "unavailable"])
+    def test_is_streamed_again_when_the_server_could_not_keep_it(self, code: str) -> None:
+        core = waiting()
+        core.do(events.TimerFired(JOURNAL), Error(code, "The journal is busy; send it again.", "journal-queue"))
+        (batch,) = journals(core.do(events.TimerFired(JOURNAL)))
+        assert batch.entries[0].number == 1
+
+    def test_has_every_state_candidate_and_error(self) -> None:
+        core = waiting()
+        core.do(
+            events.StateChanged("ice-connection", "checking"),
+            events.LocalCandidate(Candidate(CANDIDATE, "0", 0, "l1"), TURN),
+            events.CandidateError(TURN, 701, "timeout", ""),
+            PeerJoined(B),
+        )
+        core.peer_says(Candidate(CANDIDATE, "0", 0, "r1"))
+        names = [name for name, _ in core.journal]
+        assert names[-5:] == ["state", "candidate-local", "candidate-error", "peer", "candidate-remote"]
+        local = dict(core.journal)["candidate-local"]
+        assert (local["type"], local["protocol"], local["server"]) == ("host", "udp", TURN)
+
+    def test_has_no_secret(self) -> None:
+        secret = "a=ice-ufrag:l1\r\na=ice-pwd:the-password\r\n"
+        core = connecting(invitation="the-invitation")
+        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened())
+        core.do(Welcome(polite=False, peer=""), PeerJoined(B))
+        core.do(events.LocalDescriptionSet(1, events.SessionDescription("offer", f"v=0\r\n{secret}")))
+        core.peer_says(Description("answer", f"v=0\r\n{secret}", 1))
+        core.peer_says(Candidate(f"{CANDIDATE} pwd the-password", "0", 0, "l1"))
+        core.do(CONNECTED, events.ChannelOpened("messages"), SAMPLED, events.MessageSubmitted("the-message"), FAILED)
+        text = repr(core.journal) + repr(core.session.journal.lines)
+        for word in ("the-password", "the-credential", "the-invitation", "the-message", "ice-pwd"):
+            assert word not in text
+        assert len(core.journal) > 8
+
+
+class TestMedia:
+    def test_is_off_starting_on_and_off_again(self) -> None:
+        core = connected()
+        assert core.do(events.MediaToggled("camera")) == [commands.StartMedia("camera")]
+        assert [control.busy for control in present(core.session).media] == [True, False, False]
+        assert core.do(events.MediaToggled("camera")) == []
+        core.do(events.MediaStarted("camera"))
+        assert core.do(events.MediaToggled("camera")) == [commands.StopMedia("camera")]
+        core.do(events.MediaStopped("camera"))
+        assert core.session.media["camera"] == "off"
+
+    def test_has_its_sections_added_once_and_by_the_impolite_side_alone(self) -> None:
+        core = connected()
+        core.do(SAMPLED, SAMPLED)
+        assert core.said.count(commands.AddMediaSections()) == 1
+        core = negotiated()
+        assert core.session.connection is not None
+        core.session.connection.negotiation.polite = True
+        core.do(CONNECTED, events.ChannelOpened("messages"), SAMPLED)
+        assert core.state == "connected"
+        assert commands.AddMediaSections() not in core.said
+
+    def test_that_is_shared_is_told_to_the_far_end_at_once(self) -> None:
+        core = connected()
+        on, off = (MediaShared(audio=False, video=video) for video in (True, False))
+        assert [
+            frame.body for frame in frames(core.do(events.MediaToggled("screen"), events.MediaStarted("screen")))
+        ] == [on]
+        assert [frame.body for frame in frames(core.do(events.MediaStopped("screen")))] == [off]
+
+    def test_that_was_on_before_is_told_when_the_channel_opens(self) -> None:
+        core = Core()
+        core.do(events.MediaToggled("microphone"), events.MediaStarted("microphone"))
+        core.do(events.ConnectRequested("demo"))
+        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened(), Welcome(polite=False, peer=B))
+        core.do(CONNECTED)
+        told = [frame.body for frame in frames(core.do(events.ChannelOpened("messages")))]
+        assert told == [MediaShared(audio=True, video=False)]
+
+    def test_that_the_browser_does_not_give_is_explained_until_the_next_try(self) -> None:
+        core = connected()
+        core.do(events.MediaToggled("camera"), events.MediaFailed("camera", "NotAllowedError"))
+        assert core.session.media["camera"] == "off"
+        assert "may not use the camera" in present(core.session).media_problem
+        core.do(events.MediaToggled("camera"))
+        assert present(core.session).media_problem == ""

@@ -1,0 +1,331 @@
+"""The runner with shells that only remember: order, turns, timers, faults."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+
+from pyapp.core import commands
+from pyapp.core.commands import Command, PeerCommand, ServerCommand
+from pyapp.core.events import ConnectRequested, Event, Fault, HangUpRequested, PageClosing, RestartRequested, TimerFired
+from pyapp.core.session import Session
+from pyapp.protocol.ice import IceConfiguration
+from pyapp.shell import runner
+from pyapp.shell.runner import Runner
+from pyapp.view.console import View
+
+FETCH = commands.FetchIceConfiguration("demo")
+SAMPLE = commands.SampleStats()
+
+
+class Script(Session):
+    """A session that answers each event with what the test says, and remembers what it received."""
+
+    def prepare(self, answers: dict[Event, list[Command]]) -> None:
+        self.answers = answers
+        self.received: list[tuple[Event, float]] = []
+
+    def receive(self, event: Event, now: float) -> list[Command]:
+        self.received.append((event, now))
+        if event == PageClosing():
+            raise ZeroDivisionError("in the core")
+        return [] if isinstance(event, Fault) else self.answers.get(event, [])
+
+    @property
+    def order(self) -> list[Event]:
+        return [event for event, _ in self.received]
+
+
+@dataclass
+class Shell:
+    """Every shell in one: it remembers, and does what a test hooks in."""
+
+    did: list[Command] = field(default_factory=list)
+    views: list[View] = field(default_factory=list)
+    on_perform: Callable[[Command], None] = lambda _: None
+    on_render: Callable[[View], None] = lambda _: None
+
+    def perform(self, command: ServerCommand | PeerCommand) -> None:
+        self.did.append(command)
+        self.on_perform(command)
+
+    def render(self, view: View) -> None:
+        self.views.append(view)
+        self.on_render(view)
+
+
+@dataclass
+class Bench:
+    """A runner with a session by the script; `clock` and `chance` are what the test sets."""
+
+    session: Script
+    shell: Shell = field(default_factory=Shell)
+    reported: list[BaseException] = field(default_factory=list)
+    clock: float = 0.0
+    chance: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.runner = Runner(
+            self.session, clock=lambda: self.clock, random=lambda: self.chance, report=self.reported.append
+        )
+        self.runner.attach(server=self.shell, peer=self.shell, screen=self.shell)
+
+    def timers(self) -> dict[str, float]:
+        """Return the seconds until each timer fires."""
+        loop = asyncio.get_running_loop()
+        return {name: round(handle.when() - loop.time(), 1) for name, handle in self.runner._timers.items()}
+
+
+@pytest.fixture
+def build() -> Iterator[Callable[[dict[Event, list[Command]]], Bench]]:
+    benches = []
+
+    def built(answers: dict[Event, list[Command]]) -> Bench:
+        session = Script("a" * 32, "b" * 32, 0.0)
+        session.prepare(answers)
+        benches.append(bench := Bench(session))
+        return bench
+
+    yield built
+    for bench in benches:
+        for handle in bench.runner._timers.values():
+            handle.cancel()
+
+
+Build = Callable[[dict[Event, list[Command]]], Bench]
+
+
+class TestCommands:
+    EVERY: tuple[ServerCommand | PeerCommand, ...] = (
+        FETCH,
+        commands.OpenSignaling(),
+        commands.CreatePeer(IceConfiguration()),
+        commands.KeepChecking(),
+        commands.RestartIce(),
+        commands.SendOnChannel("messages", "x"),
+        SAMPLE,
+        commands.StartMedia("camera"),
+        commands.StopMedia("camera"),
+        commands.ClosePeer(),
+        commands.CloseSignaling(),
+    )
+
+    def test_are_performed_in_order_on_the_same_turn(self, build: Build) -> None:
+        bench = build({RestartRequested(): list(self.EVERY)})
+        bench.runner.emit(RestartRequested())
+        assert bench.shell.did == list(self.EVERY)
+        assert bench.reported == []
+
+    def test_go_to_the_shell_that_can_perform_them(self, build: Build) -> None:
+        bench = build({RestartRequested(): [FETCH, SAMPLE]})
+        server, peer = Shell(), Shell()
+        bench.runner.attach(server=server, peer=peer, screen=bench.shell)
+        bench.runner.emit(RestartRequested())
+        assert (server.did, peer.did) == ([FETCH], [SAMPLE])
+
+    def test_that_fail_become_a_fault_and_the_others_are_performed(self, build: Build) -> None:
+        bench = build({RestartRequested(): [FETCH, SAMPLE]})
+
+        def fail(command: Command) -> None:
+            if command == FETCH:
+                raise KeyError("socket")
+
+        bench.shell.on_perform = fail
+        bench.runner.emit(RestartRequested())
+        assert bench.shell.did == [FETCH, SAMPLE]
+        assert bench.session.order == [RestartRequested(), Fault("FetchIceConfiguration", "KeyError: 'socket'")]
+        (error,) = bench.reported
+        assert isinstance(error, KeyError)
+
+
+class TestEvents:
+    def test_come_with_the_time(self, build: Build) -> None:
+        bench = build({})
+        bench.clock = 12.5
+        bench.runner.emit(RestartRequested())
+        assert bench.session.received == [(RestartRequested(), 12.5)]
+
+    def test_emitted_while_a_command_is_performed_wait_their_turn(self, build: Build) -> None:
+        bench = build({RestartRequested(): [FETCH, SAMPLE], HangUpRequested(): [commands.ClosePeer()]})
+
+        def answer_at_once(command: Command) -> None:
+            if command == FETCH:
+                bench.runner.emit(HangUpRequested())
+                assert bench.session.order == [RestartRequested()]
+
+        bench.shell.on_perform = answer_at_once
+        bench.runner.emit(RestartRequested())
+        assert bench.session.order == [RestartRequested(), HangUpRequested()]
+        assert bench.shell.did == [FETCH, SAMPLE, commands.ClosePeer()]
+        assert bench.reported == []
+
+    def test_are_shown_once_for_all_that_came_of_them(self, build: Build) -> None:
+        bench = build({RestartRequested(): [FETCH]})
+        bench.shell.on_perform = lambda _: bench.runner.emit(HangUpRequested())
+        assert len(bench.shell.views) == 1
+        bench.runner.emit(RestartRequested())
+        assert len(bench.shell.views) == 2
+
+    def test_that_the_core_cannot_take_become_a_fault(self, build: Build) -> None:
+        bench = build({})
+        bench.runner.emit(PageClosing())
+        assert bench.session.order == [PageClosing(), Fault("PageClosing", "ZeroDivisionError: in the core")]
+        assert len(bench.reported) == 1
+        bench.runner.emit(RestartRequested())
+        assert bench.session.order[-1] == RestartRequested()
+
+    def test_of_a_fault_elsewhere_are_reported_and_received(self, build: Build) -> None:
+        bench = build({})
+        bench.runner.fault("window", RuntimeError("x"))
+        assert bench.session.order == [Fault("window", "RuntimeError: x")]
+        assert str(bench.reported[0]) == "x"
+
+    def test_are_still_taken_after_the_screen_failed(self, build: Build) -> None:
+        bench = build({})
+
+        def fail(_: View) -> None:
+            bench.shell.on_render = lambda _: None
+            raise ZeroDivisionError
+
+        bench.shell.on_render = fail
+        with pytest.raises(ZeroDivisionError):
+            bench.runner.emit(RestartRequested())
+        bench.runner.emit(HangUpRequested())
+        assert bench.session.order == [RestartRequested(), HangUpRequested()]
+
+    def test_emitted_while_the_view_is_shown_are_not_forgotten(self, build: Build) -> None:
+        bench = build({})
+
+        def emit_once(_: View) -> None:
+            bench.shell.on_render = lambda _: None
+            bench.runner.emit(HangUpRequested())
+
+        bench.shell.on_render = emit_once
+        bench.runner.emit(RestartRequested())
+        assert bench.session.order == [RestartRequested(), HangUpRequested()]
+
+
+async def turns() -> None:
+    """Give the loop the turns that timers which are due need."""
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+START: dict[Event, list[Command]] = {
+    RestartRequested(): [commands.StartTimer("one", 0.0)],
+    HangUpRequested(): [commands.CancelTimer("one"), commands.CancelTimer("unknown")],
+}
+
+
+class TestTimers:
+    async def test_emit_their_name_once(self, build: Build) -> None:
+        bench = build({RestartRequested(): [commands.StartTimer("one", 0.0)]})
+        bench.runner.emit(RestartRequested())
+        await turns()
+        assert bench.session.order == [RestartRequested(), TimerFired("one")]
+        assert bench.timers() == {}
+
+    async def test_are_cancelled(self, build: Build) -> None:
+        bench = build(START)
+        bench.runner.emit(RestartRequested())
+        bench.runner.emit(HangUpRequested())
+        await turns()
+        assert TimerFired("one") not in bench.session.order
+        assert bench.reported == []
+
+    async def test_replace_one_of_the_same_name(self, build: Build) -> None:
+        bench = build(
+            {
+                RestartRequested(): [commands.StartTimer("one", 0.0)],
+                HangUpRequested(): [commands.StartTimer("one", 50.0), commands.StartTimer("two", 7.0)],
+            }
+        )
+        bench.runner.emit(RestartRequested())
+        bench.runner.emit(HangUpRequested())
+        assert bench.timers() == {"one": 50.0, "two": 7.0}
+        await turns()
+        assert TimerFired("one") not in bench.session.order
+
+    async def test_only_if_idle_leave_it_as_it_is(self, build: Build) -> None:
+        bench = build(
+            {
+                RestartRequested(): [commands.StartTimer("one", 9.0, only_if_idle=True)],
+                HangUpRequested(): [commands.StartTimer("one", 50.0, only_if_idle=True)],
+            }
+        )
+        bench.runner.emit(RestartRequested())
+        bench.runner.emit(HangUpRequested())
+        assert bench.timers() == {"one": 9.0}
+
+    async def test_are_spread_at_random(self, build: Build) -> None:
+        bench = build({RestartRequested(): [commands.StartTimer("one", 8.0, spread=4.0)]})
+        bench.chance = 0.5
+        bench.runner.emit(RestartRequested())
+        assert bench.timers() == {"one": 10.0}
+
+    async def test_can_be_set_again_by_what_they_cause(self, build: Build) -> None:
+        bench = build(
+            {
+                RestartRequested(): [commands.StartTimer("one", 0.0)],
+                TimerFired("one"): [commands.StartTimer("one", 5.0, only_if_idle=True)],
+            }
+        )
+        bench.runner.emit(RestartRequested())
+        await turns()
+        assert bench.timers() == {"one": 5.0}
+
+
+class TestTheRehearsal:
+    @staticmethod
+    async def turns(count: int) -> None:
+        for _ in range(count):
+            await asyncio.sleep(0)
+
+    @pytest.fixture(autouse=True)
+    def at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(runner, "REHEARSED_AFTER", 0.0)
+
+    async def test_goes_on_between_events_and_shows_nothing(self, build: Build) -> None:
+        bench = build({})
+        taken: list[str] = []
+
+        def steps() -> Iterator[str]:
+            for name in ("a", "b", "c"):
+                taken.append(name)
+                yield name
+
+        bench.runner.rehearse(steps())
+        await self.turns(3)
+        bench.runner.emit(RestartRequested())
+        await self.turns(3)
+        assert taken == ["a", "b", "c"]
+        assert bench.session.order == [RestartRequested()]
+        assert len(bench.shell.views) == 2
+
+    async def test_is_over_once_connect_is_pressed(self, build: Build) -> None:
+        bench = build({})
+        steps = iter(range(1, 100))
+        bench.runner.rehearse(steps)
+        await self.turns(3)
+        bench.session.phase = "active"
+        await self.turns(3)
+        taken = next(steps) - 1
+        assert 0 < taken < 10
+        await self.turns(3)
+        assert next(steps) == taken + 2
+
+
+async def test_a_real_session_is_shown_from_the_first_view_on() -> None:
+    shell = Shell()
+    runner = Runner(
+        Session("a" * 32, "b" * 32, 0.0),
+        clock=lambda: 1.0,
+        random=lambda: 0.0,
+        report=lambda error: pytest.fail(str(error)),
+    )
+    runner.attach(server=shell, peer=shell, screen=shell)
+    assert [view.state for view in shell.views] == ["ready"]
+    runner.emit(ConnectRequested("demo"))
+    assert [view.state for view in shell.views] == ["ready", "connecting"]
+    assert shell.did == [commands.OpenSignaling(), FETCH]

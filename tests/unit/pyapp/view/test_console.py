@@ -1,0 +1,293 @@
+"""What the page shows in each state: the contract's fields, the controls, the words."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pyapp.core import events
+from pyapp.core.delivery import Frame, MediaShared, encode_frame
+from pyapp.core.path.recovery import Rung
+from pyapp.protocol.messages import Error, PeerJoined, Welcome
+from pyapp.view.console import Fact, Message, View, present
+from tests.unit.pyapp.core.test_session import (
+    CONFIGURATION,
+    CONNECTED,
+    FAILED,
+    TURN,
+    B,
+    Core,
+    connected,
+    connecting,
+    lost,
+    negotiated,
+    waiting,
+)
+from tests.unit.pyapp.fakes import stats_of
+
+
+def ready() -> Core:
+    return Core()
+
+
+def joining() -> Core:
+    core = connecting()
+    core.do(events.SignalingOpened())
+    return core
+
+
+def away() -> Core:
+    core = connecting()
+    core.do(events.SignalingClosed(1006, ""))
+    return core
+
+
+def without_channel() -> Core:
+    core = connected()
+    core.do(events.ChannelClosed("messages"))
+    return core
+
+
+def without_server() -> Core:
+    core = connected()
+    core.do(events.SignalingClosed(1012, ""))
+    return core
+
+
+def full() -> Core:
+    core = joining()
+    core.do(Error("session-full", "two are in it already"))
+    return core
+
+
+def failed() -> Core:
+    core = negotiated()
+    core.do(FAILED)
+    return core
+
+
+def closed() -> Core:
+    core = connected()
+    core.do(events.HangUpRequested())
+    return core
+
+
+def over(path: dict[str, Any], **changes: Any) -> View:
+    """Return the view of a connection with `path` changes to the local candidate."""
+    core = connected(**changes)
+    core.do(events.StatsSampled(stats_of(("l1", "r1"), **path)))
+    return present(core.session)
+
+
+@pytest.mark.parametrize(
+    ("build", "state", "level", "headline", "controls"),
+    [
+        # The controls: connect, hang up, restart, send.
+        (ready, "ready", "neutral", "Ready to connect", "c---"),
+        (connecting, "connecting", "busy", "Reaching the server", "-h--"),
+        (joining, "connecting", "busy", "Reaching the server", "-h--"),
+        (away, "connecting", "busy", "Reaching the server", "-h--"),
+        (waiting, "waiting", "busy", "Waiting for the other side", "-h--"),
+        (negotiated, "connecting", "busy", "Connecting", "-h--"),
+        (connected, "connected", "good", "Connected directly", "-hrs"),
+        (without_server, "connected", "good", "Connected directly", "-hrs"),
+        (lost, "recovering", "busy", "Reconnecting…", "-hrs"),
+        (without_channel, "recovering", "busy", "Reconnecting…", "-hrs"),
+        (full, "failed", "bad", "This session is full", "c---"),
+        (failed, "failed", "bad", "No connection is possible", "c---"),
+        (closed, "closed", "neutral", "Disconnected", "c---"),
+    ],
+)
+def test_each_state_has_its_words_and_controls(
+    build: Callable[[], Core], state: str, level: str, headline: str, controls: str
+) -> None:
+    view = present(build().session)
+    assert (view.state, view.level, view.headline) == (state, level, headline)
+    flags = zip("chrs", (view.can_connect, view.can_hang_up, view.can_restart, view.can_send), strict=True)
+    assert "".join(letter if flag else "-" for letter, flag in flags) == controls
+    assert view.detail.endswith(".")
+
+
+@pytest.mark.parametrize("build", [ready, connecting, waiting, negotiated, full, failed, closed])
+def test_without_a_connection_there_is_no_path(build: Callable[[], Core]) -> None:
+    view = present(build().session)
+    assert (view.path, view.local_candidate, view.remote_candidate) == ("none", "", "")
+    assert (view.protocol, view.relay_protocol, view.facts) == ("", "", ())
+
+
+def test_a_path_that_is_known_but_not_yet_used_is_not_shown() -> None:
+    core = negotiated()
+    core.do(CONNECTED, events.StatsSampled(stats_of(("l1", "r1"))))
+    assert present(core.session).path == "none"
+
+
+class TestThePath:
+    def test_between_hosts_is_direct(self) -> None:
+        view = over({})
+        assert (view.path, view.local_candidate, view.remote_candidate) == ("direct", "host", "host")
+        assert (view.protocol, view.relay_protocol, view.ice_generation) == ("udp", "", 0)
+        assert "same network" in view.detail
+
+    def test_through_nats_is_direct_and_not_on_the_same_network(self) -> None:
+        view = over({"candidateType": "srflx"})
+        assert (view.path, view.local_candidate) == ("direct", "srflx")
+        assert "without a relay" in view.detail
+
+    @pytest.mark.parametrize("relay_protocol", ["udp", "tcp", "tls"])
+    def test_through_a_relay_says_how_it_is_reached(self, relay_protocol: str) -> None:
+        view = over({"candidateType": "relay", "relayProtocol": relay_protocol, "url": TURN})
+        assert (view.path, view.local_candidate, view.relay_protocol) == ("relay", "relay", relay_protocol)
+        assert view.headline == "Connected through a relay"
+        assert "let no direct connection through" in view.detail
+        assert Fact("relay-protocol", "To the relay", relay_protocol.upper()) in view.facts
+        assert Fact("server", "Relay server", "turn.example.org") in view.facts
+
+    def test_through_a_relay_because_the_page_wants_it_does_not_blame_the_networks(self) -> None:
+        view = over({"candidateType": "relay", "relayProtocol": "udp"}, policy="relay")
+        assert "opened with relays only" in view.detail
+
+    def test_is_still_shown_while_recovering(self) -> None:
+        view = present(lost().session)
+        assert (view.path, view.local_candidate) == ("direct", "host")
+        assert view.cause == "connectionState disconnected"
+
+    @pytest.mark.parametrize(
+        ("rung", "words"),
+        [
+            ("restart", "Looking for another path, attempt 2."),
+            ("relay-only", "Trying relays alone, attempt 2."),
+            ("tcp-only", "Trying relays over TCP and TLS alone, attempt 2."),
+        ],
+    )
+    def test_that_is_lost_says_what_is_tried(self, rung: Rung, words: str) -> None:
+        core = lost()
+        assert core.session.connection
+        core.session.connection.recovery.rung = rung
+        core.session.connection.recovery.attempts = 2
+        assert words in present(core.session).detail
+        core.do(events.SignalingClosed(1006, ""))
+        assert "The server does not answer either" in present(core.session).detail
+
+    def test_that_was_interrupted_says_for_how_long(self) -> None:
+        core = connected()
+        assert core.session.connection
+        core.session.connection.recovery.last_outage = 0.64
+        assert Fact("interruption", "Last interruption", "0.6 s") in present(core.session).facts
+
+    def test_has_facts_with_stable_names(self) -> None:
+        core = connected()
+        stats = stats_of(("l1", "r1"))
+        stats["T"] |= {"bytesSent": 999, "bytesReceived": 1_234_567}
+        stats["l1-r1"] |= {"currentRoundTripTime": 0.0244}
+        core.do(events.StatsSampled(stats))
+        assert present(core.session).facts == (
+            Fact("path", "Path", "Direct"),
+            Fact("local-candidate", "This side", "own network (host)"),
+            Fact("remote-candidate", "Other side", "own network (host)"),
+            Fact("protocol", "Protocol", "UDP"),
+            Fact("round-trip", "Round trip", "24 ms"),
+            Fact("sent", "Sent", "999 B"),
+            Fact("received", "Received", "1.2 MB"),
+            Fact("encryption", "Encryption", "DTLS 1.2"),
+            Fact("restarts", "ICE restarts", "0"),
+        )
+
+    def test_that_was_not_measured_says_so(self) -> None:
+        facts = {fact.id: fact.value for fact in over({}).facts}
+        assert (facts["round-trip"], facts["sent"]) == ("not measured", "0 B")
+
+    def test_has_no_thousand_of_a_unit(self) -> None:
+        core = connected()
+        stats = stats_of(("l1", "r1"))
+        stats["T"] |= {"bytesSent": 999_999}
+        core.do(events.StatsSampled(stats))
+        assert {fact.id: fact.value for fact in present(core.session).facts}["sent"] == "1.0 MB"
+
+
+class TestTheWords:
+    def test_say_that_the_server_is_tried_again_and_why(self) -> None:
+        view = present(away().session)
+        assert view.detail == "The server does not answer. Trying again."
+        assert view.cause == "WebSocket closed with 1006"
+
+    def test_say_that_the_server_is_not_needed_while_connected(self) -> None:
+        view = present(without_server().session)
+        assert "out of reach" in view.detail
+        assert view.cause == "WebSocket closed with 1012"
+
+    def test_say_already_while_connecting_that_a_relay_is_of_no_use(self) -> None:
+        core = negotiated()
+        core.do(events.CandidateError(TURN, 401, "Unauthorized", ""))
+        view = present(core.session)
+        assert "refused our user name or password" in view.detail
+        assert "401" in view.cause
+
+    def test_give_the_cause_of_a_failure(self) -> None:
+        assert present(full().session).cause == "session-full: two are in it already"
+
+    def test_name_the_limit_that_the_server_named(self) -> None:
+        core = joining()
+        core.do(Error("limit", "At most 32 sessions from one address.", "sessions-per-address"))
+        core.do(events.SignalingClosed(1008, ""))
+        view = present(core.session)
+        assert "At most 32 sessions" in view.detail + view.cause
+
+
+class TestTheConversation:
+    def test_says_of_ours_whether_they_are_delivered(self) -> None:
+        core = connected()
+        core.do(events.MessageSubmitted("one"), events.ChannelReceived("messages", encode_frame(Frame(1, "hi", 1))))
+        core.do(events.MessageSubmitted("two"))
+        view = present(core.session)
+        assert view.messages == [
+            Message(1, mine=True, text="one", delivered=True),
+            Message(1, mine=False, text="hi"),
+            Message(2, mine=True, text="two"),
+        ]
+        assert view.delivered_count == 1
+
+    def test_is_still_there_after_hanging_up(self) -> None:
+        core = connected()
+        core.do(events.MessageSubmitted("one"), events.HangUpRequested())
+        assert [line.text for line in present(core.session).messages] == ["one"]
+
+
+class TestMedia:
+    def test_of_this_side_has_a_control_each(self) -> None:
+        core = connected()
+        core.do(events.MediaToggled("camera"), events.MediaToggled("microphone"), events.MediaStarted("microphone"))
+        controls = {control.kind: (control.on, control.busy) for control in present(core.session).media}
+        assert controls == {"camera": (False, True), "microphone": (True, False), "screen": (False, False)}
+        assert not present(core.session).local_video
+        core.do(events.MediaStarted("camera"))
+        assert present(core.session).local_video
+
+    def test_of_the_far_end_is_what_it_says_it_shares_until_it_is_gone(self) -> None:
+        core = connected()
+        shared = Frame(1, MediaShared(audio=True, video=True), 0)
+        core.do(events.ChannelReceived("messages", encode_frame(shared)))
+        view = present(core.session)
+        assert (view.remote_audio, view.remote_video) == (True, True)
+        core.do(events.HangUpRequested())
+        view = present(core.session)
+        assert (view.remote_audio, view.remote_video) == (False, False)
+
+
+def test_the_log_is_newest_first() -> None:
+    log = present(connected().session).log
+    numbers = [line.number for line in log]
+    assert numbers == sorted(numbers, reverse=True)
+    assert log[-1].text == "connecting to session demo"
+
+
+def test_a_third_who_waits_sees_the_session_that_was_asked_for() -> None:
+    view = present(waiting().session)
+    assert (view.session, view.session_problem) == ("demo", "")
+
+
+def test_an_early_peer_is_connecting_and_not_waiting() -> None:
+    core = connecting()
+    core.do(events.SignalingOpened(), Welcome(polite=False, peer=""))
+    assert present(core.session).state == "waiting"
+    core.do(PeerJoined(B), events.IceConfigurationReceived(CONFIGURATION))
+    assert present(core.session).state == "connecting"

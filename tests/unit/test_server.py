@@ -1,0 +1,151 @@
+"""`server.py` as a person starts it."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from backend.access.invitations import check_invitation, existing_key
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    cleaned = {name: value for name, value in os.environ.items() if name != "ICE_CONSOLE_INVITATION_KEY"}
+    return cleaned | {"XDG_STATE_HOME": str(tmp_path / "state"), "PYTHONDEVMODE": "1"}
+
+
+async def start(environ: dict[str, str], *arguments: str, folder: Path) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(ROOT / "server.py"),
+        *arguments,
+        cwd=folder,
+        env=environ,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def finished(process: asyncio.subprocess.Process) -> tuple[int | None, str, str]:
+    output, errors = await asyncio.wait_for(process.communicate(), 20)
+    return process.returncode, output.decode(), errors.decode()
+
+
+@pytest.fixture
+async def server(environ: dict[str, str], tmp_path: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await start(environ, "--port", "0", folder=tmp_path)
+    yield process
+    if process.returncode is None:
+        process.kill()
+        await process.communicate()
+
+
+async def address_of(process: asyncio.subprocess.Process) -> str:
+    assert process.stdout
+    line = (await asyncio.wait_for(process.stdout.readline(), 20)).decode()
+    assert line.startswith("ICE Console: http://127.0.0.1:")
+    return line.removeprefix("ICE Console: ").strip()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_it_serves_with_a_coturn_and_stops_at_once(
+    server: asyncio.subprocess.Process, tmp_path: Path, number: signal.Signals
+) -> None:
+    address = await address_of(server)
+    async with aiohttp.ClientSession() as http:
+        async with http.get(address + "ice?session=demo") as response:
+            body = await response.json()
+        assert [url.partition(":")[0] for entry in body["iceServers"] for url in entry["urls"]] == [
+            "stun",
+            "turn",
+            "turn",
+        ]
+        assert body["iceServers"][1]["username"].endswith(":demo")
+        socket = await http.ws_connect(address + "ws")
+        server.send_signal(number)
+        message = await socket.receive(timeout=5)
+        assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1012)
+    async with asyncio.timeout(5):
+        code, output, errors = await finished(server)
+    assert (code, output) == (0, "")
+    assert "Traceback" not in errors
+    assert (tmp_path / "journal").is_dir()
+
+
+async def test_turn_off_starts_no_coturn(environ: dict[str, str], tmp_path: Path) -> None:
+    process = await start(environ, "--port", "0", "--turn", "off", folder=tmp_path)
+    address = await address_of(process)
+    async with aiohttp.ClientSession() as http, http.get(address + "ice") as response:
+        assert (await response.json())["iceServers"] == []
+    process.terminate()
+    assert (await finished(process))[0] == 0
+
+
+async def test_an_invitation_stands_alone_on_its_line(environ: dict[str, str], tmp_path: Path) -> None:
+    process = await start(environ, "invite", "demo", "--ttl", "60", folder=tmp_path)
+    code, output, errors = await finished(process)
+    assert code == 0
+    token = output.removesuffix("\n")
+    assert "\n" not in token
+    key = existing_key(environ)
+    assert check_invitation(token, session="demo", key=key, now=time.time()) == "demo"
+    assert token not in errors
+    assert "#invite=" in errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rule"),
+    [
+        (["invite", "not a name"], "session: "),
+        (["invite", "demo", "--ttl", "0"], "--ttl: "),
+        (["--tls-cert", "cert.pem"], "give both or none"),
+        (["--tls-cert", "cert.pem", "--tls-key", "key.pem"], "cert.pem: no such file"),
+        (["--config", "missing.toml"], "missing.toml: cannot be read: No such file"),
+        (["--host", "300.1.1.1", "--port", "0"], "300.1.1.1"),
+        (["--journal", "/proc/journal", "--port", "0"], "--journal /proc/journal: cannot be made"),
+    ],
+)
+async def test_what_cannot_be_done_is_one_line_and_exit_code_2(
+    environ: dict[str, str], tmp_path: Path, arguments: list[str], rule: str
+) -> None:
+    code, output, errors = await finished(await start(environ, *arguments, folder=tmp_path))
+    assert (code, output) == (2, "")
+    assert errors.startswith("server.py: ")
+    assert rule in errors
+    assert errors.count("\n") == 1
+
+
+async def test_tokens_of_origin_trials_go_with_the_page(environ: dict[str, str], tmp_path: Path) -> None:
+    trials = ["--origin-trial", "QTE=", "--origin-trial", "QjI="]
+    process = await start(environ, "--port", "0", "--turn", "off", *trials, folder=tmp_path)
+    address = await address_of(process)
+    async with aiohttp.ClientSession() as http, http.get(address) as response:
+        assert response.headers["Origin-Trial"] == "QTE=, QjI="
+    process.terminate()
+    code, _, errors = await finished(process)
+    assert code == 0
+    assert "QTE=" not in errors
+
+
+@pytest.mark.parametrize("token", ["", "A", "QTE= QjI=", '"QTE="', "QTE=\r\nX: y", "QTE=\n", "Q-_=", "ä"])
+async def test_what_is_no_token_of_an_origin_trial_is_refused(
+    environ: dict[str, str], tmp_path: Path, token: str
+) -> None:
+    code, output, errors = await finished(await start(environ, "--origin-trial", token, folder=tmp_path))
+    assert (code, output) == (2, "")
+    assert "argument --origin-trial: must be a token as it was issued: base64" in errors
+
+
+@pytest.mark.parametrize("arguments", [["--port", "70000"], ["--port", "x"], ["--turn", "maybe"], ["--nonsense"]])
+async def test_a_wrong_option_is_explained(environ: dict[str, str], tmp_path: Path, arguments: list[str]) -> None:
+    code, output, errors = await finished(await start(environ, *arguments, folder=tmp_path))
+    assert (code, output) == (2, "")
+    assert errors.startswith("usage: server.py")
