@@ -1,15 +1,18 @@
-"""Real Chromium in the lab's hosts: a browser a host (two, if one end alone is to know SNAP), a page a server in it."""
+"""Real Chromium in the lab's hosts: a browser a host (more, if SNAP or a permission matters), a page a server in it."""
 
 from __future__ import annotations
 
 import json
 import shlex
 import shutil
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from playwright.sync_api import expect
+from playwright.sync_api import BrowserContext, expect
+
+from tests.lab.topology import NAMES
 
 if TYPE_CHECKING:
     import subprocess
@@ -31,7 +34,7 @@ FLAGS = (
     "--disable-sync",
     "--ignore-certificate-errors",
 )
-CAMERA_FLAGS = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+CAMERA_FLAG = "--use-fake-device-for-media-stream"
 SNAP_FLAG = "--enable-blink-features=WebRtcSctpSnap"
 
 _INSTRUMENT = Path(__file__).with_name("instrument.js").read_text()
@@ -41,8 +44,12 @@ _BROWSER_BYTES = 600_000_000  # of one browser with both pages, generously
 _MOST = 24  # browsers: more only cost memory, each is opened again within seconds
 
 
-_Key = tuple[str, bool]
-"""Of a browser: the node it runs in, and whether it knows SNAP."""
+class _Key(NamedTuple):
+    """Of a browser: the node it runs in, whether it remembers a permission, and whether it knows SNAP."""
+
+    node: str
+    camera: bool
+    snap: bool
 
 
 @dataclass(kw_only=True)
@@ -53,13 +60,15 @@ class End:
     page: Page
     problems: list[str] = field(default_factory=list)
 
-    def begin(self, session: str, *, camera: bool = False) -> None:
+    def begin(self, session: str, *, camera: bool = False, microphone: bool = False) -> None:
         """Make ready for a session, up to the click."""
         self.page.evaluate("lab.begin()")
         self.page.locator("#session").fill(session)
-        if camera and self.page.locator("#camera").get_attribute("aria-pressed") != "true":
-            self.page.locator("#camera").click()
-            expect(self.page.locator("#camera")).to_have_attribute("aria-pressed", "true", timeout=_CLICKING)
+        for name in ["camera"] * camera + ["microphone"] * microphone:
+            button = self.page.locator(f"#{name}")
+            if button.get_attribute("aria-pressed") != "true":
+                button.click()
+                expect(button).to_have_attribute("aria-pressed", "true", timeout=_CLICKING)
 
     def say(self, text: str) -> None:
         """Send a message."""
@@ -100,7 +109,7 @@ class Fleet:
         self._chromium = chromium
         self._lab = lab
         self._most = most or _room()
-        self._browsers: dict[_Key, Browser] = {}
+        self._browsers: dict[_Key, Browser | BrowserContext] = {}
         self._resolvers: dict[str, subprocess.Popen[str]] = {}
         self._ends: dict[tuple[_Key, str], End] = {}
 
@@ -109,16 +118,19 @@ class Fleet:
 
     def __exit__(self, *exc: object) -> None:
         """Close all."""
-        for node in {node for node, _ in self._browsers}:
+        for node in {key.node for key in self._browsers}:
             self.close(node)
 
     def end(self, host: Host, served: Served, *, camera: bool = False, snap: bool = False) -> End:
-        """Return a host's page of a server, loaded and ready for a click. `snap`: in a browser that knows SNAP."""
-        browser = self._browser(host, camera=camera, snap=snap)
-        key = ((host.node, snap), served.address)
+        """Return a host's page of a server, loaded and ready for a click. `snap`: in a browser that knows SNAP.
+
+        `camera`: in a browser that has cameras and microphones of its own making, whose person allowed them for good.
+        """
+        browser = self._browser(_Key(host.node, camera, snap), host)
+        key = (_Key(host.node, camera, snap), served.address)
         if key not in self._ends:
             # Playwright's own switch for certificates is not needed, the browser's covers TURN over TLS as well.
-            page = browser.new_context().new_page()
+            page = (browser if isinstance(browser, BrowserContext) else browser.new_context()).new_page()
             page.add_init_script(_INSTRUMENT)
             end = self._ends[key] = End(host=host, page=page)
             _listen(end)
@@ -128,12 +140,12 @@ class Fleet:
 
     def discard(self, end: End) -> None:
         """Close a page that can no longer be trusted; the next one is a new one."""
-        end.page.context.close()
+        end.page.close()
         self._ends = {key: each for key, each in self._ends.items() if each is not end}
 
     def close(self, node: str) -> None:
         """Close a host's browsers, if it has any."""
-        for key in [key for key in self._browsers if key[0] == node]:
+        for key in [key for key in self._browsers if key.node == node]:
             self._close(key)
         if resolver := self._resolvers.pop(node, None):
             self._lab.network.stop(resolver)
@@ -142,27 +154,42 @@ class Fleet:
         self._ends = {(where, address): end for (where, address), end in self._ends.items() if where != key}
         self._browsers.pop(key).close()
 
-    def _browser(self, host: Host, *, camera: bool, snap: bool) -> Browser:
-        key = (host.node, snap)
+    def _browser(self, key: _Key, host: Host) -> Browser | BrowserContext:
         browser = self._browsers.pop(key, None)
         if not browser:
             while len(self._browsers) >= self._most:
                 self._close(next(iter(self._browsers)))
-            browser = self._launch(host, camera=camera, snap=snap)
+            browser = self._launch(key, host)
         self._browsers[key] = browser  # to the end: the first is the one not used for longest
         return browser
 
-    def _launch(self, host: Host, *, camera: bool, snap: bool) -> Browser:
+    def _launch(self, key: _Key, host: Host) -> Browser | BrowserContext:
         program = shutil.which("chromium") or "chromium"
         script = self._lab.network.directory / f"{host.node}-chromium"
         script.write_text(f'#!/bin/sh\nexec {shlex.join(self._lab.network.command(host.node, [program]))} "$@"\n')
         script.chmod(0o700)
-        flags = [*FLAGS, *(CAMERA_FLAGS if camera else ()), *((SNAP_FLAG,) if snap else ())]
+        flags = [*FLAGS, *((SNAP_FLAG,) if key.snap else ())]
         if proxy := self._lab.proxy_for(host.place):
             flags.append(f"--proxy-server={proxy}")
         if host.node not in self._resolvers:
             self._resolvers[host.node] = self._lab.network.start_resolver(host)
-        return self._chromium.launch(executable_path=script, args=flags)
+        if not key.camera:
+            return self._chromium.launch(executable_path=script, args=flags)
+        profile = Path(tempfile.mkdtemp(prefix="profile-", dir=self._lab.network.directory))
+        write_permission(profile)
+        return self._chromium.launch_persistent_context(profile, executable_path=script, args=[*flags, CAMERA_FLAG])
+
+
+def write_permission(profile: Path) -> None:
+    """Make a new profile that of a person who allowed the lab's servers to use camera and microphone, for good.
+
+    What Playwright grants, and `--use-fake-ui-for-media-stream`, is not the same: that overrules permissions policies.
+    """
+    allowed = {f"https://{name}:*,*": {"setting": 1} for name in NAMES.values()}
+    exceptions = {"media_stream_camera": allowed, "media_stream_mic": allowed}
+    preferences = {"profile": {"content_settings": {"exceptions": exceptions}}}
+    (profile / "Default").mkdir()
+    (profile / "Default" / "Preferences").write_text(json.dumps(preferences))
 
 
 def hang_up(ends: Sequence[End]) -> None:

@@ -1,7 +1,13 @@
 // Put into every page before its own scripts, the console's and the yardstick's alike: one instrument for both. It writes
 // down what the browser says of each connection, in Unix milliseconds, so that both ends and the click share one clock.
+// A page may take the constructor of a frame of its own: what that makes is the page's.
 
 (() => {
+  if (globalThis !== top) {
+    if (top.lab) globalThis.RTCPeerConnection = top.lab.watched(RTCPeerConnection);
+    return;
+  }
+
   const now = () => performance.timeOrigin + performance.now();
   let connections = [];
   let clicked = null;
@@ -10,8 +16,7 @@
     if (event.target.closest?.("#connect")) clicked = performance.timeOrigin + event.timeStamp;
   }, true);
 
-  const Original = RTCPeerConnection;
-  globalThis.RTCPeerConnection = class extends Original {
+  const watched = (Original) => class extends Original {
     constructor(...options) {
       super(...options);
       watch(this);
@@ -23,6 +28,7 @@
       return channel;
     }
   };
+  globalThis.RTCPeerConnection = watched(RTCPeerConnection);
 
   function watch(pc) {
     const one = { pc, events: [], candidates: [], opened: false, standby: false };
@@ -105,6 +111,11 @@
   }
 
   globalThis.lab = {
+    watched,
+
+    // Of what kind it receives, in the connection in use.
+    receiver: (kind) => current()?.pc.getReceivers().find(({ track }) => track.kind === kind),
+
     // Forget what is over. A connection that a page has made ahead of the click is kept.
     begin() {
       connections = connections.filter(({ pc }) => pc.connectionState !== "closed");

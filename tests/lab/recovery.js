@@ -1,19 +1,28 @@
 // Put into both pages before their own scripts, the console's and the yardstick's alike: it writes numbered messages as a
 // person would, through the page's own field and button, and notes when those of the other side are shown. All times are
 // Unix milliseconds. A message is "who number sent-at".
+//
+// Of picture and sound, where there are any: when each frame was handed to the screen, as the compositor says, and how many
+// had been by then, so that a page that stands still does not pass for a picture that does; and, at each message, when a
+// packet of sound was last played. That of `getSynchronizationSources()` is not moved by what is made up for lost ones.
+// (Silence cannot be listened for: what Chromium's microphone hears is a beep a second, and the page's CSP lets no worklet in.)
 
 (() => {
+  if (globalThis !== top) return;
   const now = () => performance.timeOrigin + performance.now();
   const later = globalThis.setTimeout.bind(globalThis);
-  let sent, received, states, generations, refused, ticks, timer, waiting;
+  let sent, received, states, paths, generations, refused, ticks, frames, played, timer, waiting;
 
   function forget() {
     sent = [];
     received = [];
     states = [];
+    paths = [];
     generations = [];
     refused = 0;
     ticks = [];
+    frames = [];
+    played = [];
     waiting = [];
   }
   forget();
@@ -36,9 +45,28 @@
     }).observe(messages, { childList: true });
     new MutationObserver(() => {
       note(states, document.body.dataset.state);
+      note(paths, document.body.dataset.path);
       note(generations, document.body.dataset.iceGeneration);
-    }).observe(document.body, { attributes: true, attributeFilter: ["data-state", "data-ice-generation"] });
+    }).observe(document.body, { attributes: true, attributeFilter: ["data-state", "data-path", "data-ice-generation"] });
+    const video = document.getElementById("remote-video");
+    const shown = (_, { presentationTime, presentedFrames }) => {
+      frames.push([performance.timeOrigin + presentationTime, presentedFrames]);
+      video.requestVideoFrameCallback(shown);
+    };
+    video?.requestVideoFrameCallback(shown);
   });
+
+  function listen() {
+    const source = lab.receiver("audio")?.getSynchronizationSources()[0];
+    if (source && source.timestamp !== played.at(-1)) played.push(source.timestamp);
+  }
+
+  async function concealed() {
+    const stats = await lab.receiver("audio")?.getStats();
+    const { concealedSamples, totalSamplesReceived, totalSamplesDuration } =
+      [...stats?.values() ?? []].find(({ type }) => type === "inbound-rtp") ?? {};
+    return totalSamplesReceived ? concealedSamples * totalSamplesDuration / totalSamplesReceived : 0;
+  }
 
   function write(who) {
     const field = document.getElementById("message");
@@ -81,6 +109,7 @@
       const tick = () => {
         ticks.push(now());
         write(who);
+        listen();
         // At the times that were meant, but what a stall has missed is not made up for.
         next = Math.max(next + every, now() - every);
         timer = later(tick, next - now());
@@ -99,7 +128,18 @@
     // Until so many different ones are shown.
     complete: (count, patience) => when(() => new Set(received.map(([, number]) => number)).size >= count, patience),
 
-    report: () => ({ sent, received, states, generations, refused, ticks }),
+    // Until there are picture and sound of after `time`.
+    async shows(time, patience) {
+      const end = now() + patience;
+      const there = () => frames.at(-1)?.[0] > time && played.at(-1) > time;
+      while (!there() && now() < end) await new Promise((resolve) => { later(resolve, 20); });
+      return Boolean(there());
+    },
+
+    // Seconds of sound that were made up since the connection began.
+    concealed,
+
+    report: () => ({ sent, received, states, paths, generations, refused, ticks, frames, played }),
   };
 
   // A hidden tab as Chromium has it: it says so, and its timers fire once a second, all together. (Headless Chromium stays

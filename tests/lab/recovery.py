@@ -20,8 +20,9 @@ from tests.lab import recovery_report, recovery_rows, servers
 from tests.lab.command import add_arguments, say, why_not
 from tests.lab.delay import Delay
 from tests.lab.lab import Lab
+from tests.lab.recovery_seen import Mode, Run
 from tests.lab.recovery_server import STANDBY_PORT, ConsoleServer
-from tests.lab.recovery_stage import RecoveryStage, Run
+from tests.lab.recovery_stage import RecoveryStage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,8 +56,8 @@ def main() -> int:
         with contextlib.suppress(KeyboardInterrupt):  # what is measured by then is reported
             for ms in options.delay:
                 stage.shape(Delay(ms=ms))
-                for row, served, number in _plan(chosen, server.served, standby.served, beside, options):
-                    run = stage.play(row, served, number=number)
+                for row, served, mode, number in _plan(chosen, server.served, standby.served, beside, options):
+                    run = stage.play(row, served, number=number, mode=mode)
                     runs.append(run)
                     clock = f"{time.monotonic() - begin:5.0f} s, load {os.getloadavg()[0]:.0f}"
                     say(f"[{clock}] {recovery_report.line(run)}")
@@ -69,15 +70,16 @@ def main() -> int:
 
 def _plan(
     rows: Sequence[Row], console: Served, standby: Served, yardstick: Served | None, options: argparse.Namespace
-) -> Iterator[tuple[Row, Served, int]]:
+) -> Iterator[tuple[Row, Served, Mode, int]]:
     """Say what is run, one row after the other: of ten runs each row is measured at ten different times."""
     for number in range(max(options.runs, options.yardstick_runs)):
         for row in rows:
             is_event = row.name in _EVENTS
             if number < (options.runs if is_event else 1):
-                yield row, standby if row.standby else console, number
+                for mode in options.modes:
+                    yield row, standby if row.standby else console, mode, number
             if yardstick and row.of_yardstick and number < options.yardstick_runs:
-                yield row, yardstick, number
+                yield row, yardstick, Mode.NONE, number
 
 
 def _options() -> argparse.Namespace:
@@ -95,6 +97,13 @@ def _options() -> argparse.Namespace:
         help="only these: " + ", ".join([*_EVENTS, *_FALSE_ALARMS]),
     )
     parser.add_argument(
+        "--modes",
+        type=_modes,
+        default=list(Mode),
+        metavar="A,B",
+        help="none: no permission; camera: allowed, and on at both ends (default: both, one after the other)",
+    )
+    parser.add_argument(
         "--healthy", type=float, default=600, metavar="S", help="seconds of a false-alarm row (default: %(default)s)"
     )
     parser.add_argument(
@@ -108,6 +117,10 @@ def _rows(text: str) -> list[str]:
     if unknown := set(names) - {*_EVENTS, *_FALSE_ALARMS}:
         raise argparse.ArgumentTypeError(f"there is no row {', '.join(sorted(unknown))}")
     return names
+
+
+def _modes(text: str) -> list[Mode]:
+    return [Mode(name) for name in text.split(",")]
 
 
 if __name__ == "__main__":

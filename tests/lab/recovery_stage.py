@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from dataclasses import asdict, dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,6 +15,7 @@ from tests.lab.browser import Fleet, hang_up
 from tests.lab.cell import wait_until
 from tests.lab.delay import Delay
 from tests.lab.recovery_rows import PLACES, Scene
+from tests.lab.recovery_seen import EVERY, WARM, Mode, Run, seen
 from tests.lab.topology import Site
 
 if TYPE_CHECKING:
@@ -31,79 +30,11 @@ if TYPE_CHECKING:
     from tests.lab.servers import Served
     from tests.lab.topology import Host
 
-EVERY = 50  # ms between two messages of one side: 20 a second
-
 _PUMP = Path(__file__).with_suffix("").with_name("recovery.js").read_text()
-_WARM = 3.0  # seconds of messages before the event: the path has settled, and its round trip is known
 _WATCHED = 4.0  # seconds of messages after it: what breaks late is seen as well
 _PATIENCE = 45.0  # seconds for messages to come again: Chromium gives a path up after some 15
 _MEETING = 30_000  # ms
 _TELLING = 3.0  # seconds for the journal's last lines
-_JOURNALED = frozenset(
-    {
-        *("suspect", "attempt", "recovered", "no-alarm", "restart", "network", "relay-suspected", "relay-well"),
-        *("description", "ignored", "operation-failed", "refused", "failed", "fault", "signaling", "peer", "pair"),
-        *("channel", "state", "message", "ice-configuration", "stats", "candidate-local", "candidate-remote"),
-        *("standby", "standby-used"),
-    }
-)
-"""What is kept of the console's journal: all that recovery decides, and what it decides on."""
-
-
-@dataclass(kw_only=True)
-class Seen:
-    """One end of a run. Times are seconds after the event began."""
-
-    host: str
-    arrivals: list[float]
-    sent: int
-    lost: int
-    doubled: int
-    disordered: int
-    refused: int  # what the page would not take, and its person wrote again
-    silence: float  # the longest
-    silent_from: float
-    stall: float  # by which its timers were late at most: the machine is to blame for it
-    connections: int  # of RTCPeerConnection, in this session, but for standbys
-    handshakes: int  # of DTLS, of those
-    standbys: int = 0  # that were ready to take over when the event began
-    generation: int  # data-ice-generation at the end
-    state: str  # data-state at the end
-    path: str = ""  # data-path at the end
-    states: list[tuple[float, str]]  # since the event
-    timeline: list[tuple[float, str, str]]  # what the browser and the journal say, from a little before the event
-    suspicions: list[str]  # the evidence of each
-    attempts: list[str]  # the rung of each
-    outages: list[float]  # as the console measured them
-    problems: list[str]
-
-
-@dataclass(kw_only=True)
-class Run:
-    """A row, once."""
-
-    row: str
-    subject: str
-    ms: float  # one way, at each site
-    number: int
-    took: float = 0.0  # seconds of the lab for the event itself
-    back: bool = False  # whether both received again
-    ends: tuple[Seen, ...] = ()
-    failure: str = ""  # why there is nothing to count
-
-    @property
-    def gap(self) -> float:
-        """The longest silence at either receiver, in seconds."""
-        return max((end.silence for end in self.ends), default=float("inf")) if self.back else float("inf")
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether nothing was lost, nothing came twice, and all in order."""
-        return bool(self.ends) and not any(end.lost or end.doubled or end.disordered for end in self.ends)
-
-    def to_json(self) -> dict[str, Any]:
-        """Return all of it."""
-        return asdict(self) | {"gap": self.gap if self.back else None}
 
 
 class RecoveryStage:
@@ -140,14 +71,17 @@ class RecoveryStage:
         for name in PLACES:
             self._lab.network.shape(self._lab.network.places[name], delay)
 
-    def play(self, row: Row, served: Served, *, number: int = 0) -> Run:
+    def play(self, row: Row, served: Served, *, number: int = 0, mode: Mode = Mode.NONE) -> Run:
         """Let it happen, to pages that are new."""
         self._runs += 1
-        run = Run(row=row.name, subject=served.subject, ms=self._delay.ms, number=number)
+        run = Run(row=row.name, subject=served.subject, ms=self._delay.ms, number=number, mode=mode.value)
         ends: tuple[End, ...] = ()
         try:
-            ends = self._pages(row, served)
-            self._measure(run, row, served, (ends[0], ends[1]))
+            ends = self._pages(row, served, mode)
+            self._measure(run, row, served, (ends[0], ends[1]), mode)
+            if mode is Mode.CAMERA:
+                for end in ends:  # the next run may be in another page, and a camera keeps a core busy
+                    end.page.goto("about:blank")
         except (BrowserError, AssertionError) as error:
             run.failure = f"{error}".strip()
             states = [f"{end.host.node}: {', '.join(end.take_problems())}" for end in ends]
@@ -158,13 +92,13 @@ class RecoveryStage:
                 self._fleet.close(host.node)
         return run
 
-    def _pages(self, row: Row, served: Served) -> tuple[End, End]:
+    def _pages(self, row: Row, served: Served, mode: Mode) -> tuple[End, End]:
         assert self._hosts
         for host, name in zip(self._hosts, row.places, strict=True):
             place = self._lab.network.places[name]
             if host.place is not place:
                 self._lab.network.move(host, place)
-        first, second = (self._fleet.end(host, served) for host in self._hosts)
+        first, second = (self._fleet.end(host, served, camera=mode is Mode.CAMERA) for host in self._hosts)
         for end in (first, second):
             if id(end) not in self._prepared:
                 self._prepared.add(id(end))
@@ -176,15 +110,19 @@ class RecoveryStage:
             end.take_problems()
         return first, second
 
-    def _measure(self, run: Run, row: Row, served: Served, ends: tuple[End, End]) -> None:
+    def _measure(self, run: Run, row: Row, served: Served, ends: tuple[End, End], mode: Mode) -> None:
         session = f"{served.subject}-{self._run}-{self._runs:05}"
-        _meet(ends, session)
+        _meet(ends, session, mode)
         for who, end in zip("ab", ends, strict=True):
             end.page.evaluate(f"pump.start('{who}', {EVERY})")
-        _expect_messages(ends, time.time() + _WARM, _MEETING / 1000)
+        if mode is Mode.CAMERA and not _expect_media(ends, 0, _MEETING / 1000):
+            raise AssertionError("picture and sound did not come")
+        _expect_messages(ends, time.time() + WARM, _MEETING / 1000)
         if row.standby:
             wait_until(lambda: all(end.ask("standbys") for end in ends), _MEETING / 1000)
         standbys = [end.ask("standbys") for end in ends]
+        concealed = [end.page.evaluate("pump.concealed()") for end in ends]
+        relays = self._relays_made(session)
         scene = Scene(lab=self._lab, server=self._server, ends=ends, delay=self._delay)
         try:
             begun = time.time()
@@ -192,6 +130,8 @@ class RecoveryStage:
             done = time.time()
             run.took = round(done - begun - row.seconds, 3)
             run.back = _expect_messages(ends, done + _WATCHED, _PATIENCE)
+            if mode is Mode.CAMERA and run.back:
+                _expect_media(ends, done + _WATCHED, _PATIENCE)
             sent = [end.page.evaluate("pump.stop()") for end in ends]
             deadline = time.time() + (_PATIENCE if run.back else 0)
             for end, count in zip(ends, reversed(sent), strict=True):
@@ -199,23 +139,39 @@ class RecoveryStage:
             pumps = [end.page.evaluate("pump.report()") for end in ends]
             reports = [end.ask("report") for end in ends]
             over = time.time()
+            run.relays = self._relays_made(session) - relays  # before a server that was killed begins a new log
+            concealed = [
+                end.page.evaluate("pump.concealed()") - so_far for end, so_far in zip(ends, concealed, strict=True)
+            ]
         finally:
             for undo in reversed(scene.undo):
                 undo()
         hang_up(ends)
         journals = _journals(served, session)
         run.ends = tuple(
-            _seen(end, pump, report, journal, count, begun=begun, counted=counted, over=over, back=run.back)
-            for end, pump, report, journal, count in zip(ends, pumps, reports, journals, reversed(sent), strict=True)
+            seen(
+                end,
+                *(pumps[side], reports[side], journals[side], sent[1 - side]),
+                begun=begun,
+                counted=counted,
+                over=over,
+                back=run.back,
+                concealed=concealed[side],
+            )
+            for side, end in enumerate(ends)
         )
-        for seen, count in zip(run.ends, standbys, strict=True):
-            seen.standbys = count
+        for each, count in zip(run.ends, standbys, strict=True):
+            each.standbys = count
+
+    def _relays_made(self, session: str) -> int:
+        return sum(server.allocations(session).made for server in (self._lab.turn1, self._lab.turn2))
 
 
-def _meet(ends: tuple[End, End], session: str) -> None:
+def _meet(ends: tuple[End, End], session: str, mode: Mode) -> None:
     first, second = ends
     for end in ends:
-        end.begin(session)
+        end.page.bring_to_front()
+        end.begin(session, camera=mode is Mode.CAMERA, microphone=mode is Mode.CAMERA)
         end.page.evaluate("pump.forget()")
     first.connect()
     expect(first.page.locator("body")).to_have_attribute("data-state", "waiting", timeout=_MEETING)
@@ -229,6 +185,13 @@ def _expect_messages(ends: Sequence[End], after: float, patience: float) -> bool
     deadline = after + patience
     heard = [end.page.evaluate(f"pump.heard({after * 1000}, {max(deadline - time.time(), 0) * 1000})") for end in ends]
     return all(heard)
+
+
+def _expect_media(ends: Sequence[End], after: float, patience: float) -> bool:
+    """Wait until both see and hear what is newer than a Unix time (seconds)."""
+    deadline = time.time() + patience
+    found = [end.page.evaluate(f"pump.shows({after * 1000}, {max(deadline - time.time(), 0) * 1000})") for end in ends]
+    return all(found)
 
 
 def _journals(served: Served, session: str) -> list[list[dict[str, Any]]]:
@@ -247,79 +210,3 @@ def _journals(served: Served, session: str) -> list[list[dict[str, Any]]]:
     order = sorted(begun, key=begun.__getitem__)[:2]
     journals = [[e for e in entries if e["participant"] == who] for who in order]
     return [*journals, [], []][:2]
-
-
-def _seen(
-    end: End,
-    pump: dict[str, Any],
-    report: dict[str, Any],
-    journal: Sequence[dict[str, Any]],
-    sent: int,
-    *,
-    begun: float,
-    counted: float | None,
-    over: float,
-    back: bool,
-) -> Seen:
-    numbers = [number for _, number, _, _ in pump["received"]]
-    arrivals = [at / 1000 - begun for *_, at in pump["received"]]
-    silence, silent_from = _longest_silence(
-        arrivals, None if counted is None else counted - begun, None if back else over - begun
-    )
-    timeline = [
-        (round(event["at"] / 1000 - begun, 3), event["what"], event["text"])
-        for event in report["events"]
-        if event["what"] != "candidate"
-    ]
-    timeline += [
-        (round(entry["at"] / 1000 - begun, 3), f"console: {entry['event']}", _words(entry["data"]))
-        for entry in journal
-        if entry["event"] in _JOURNALED
-    ]
-    # What comes later is the other side's hanging up.
-    after = [entry for entry in journal if begun <= entry["at"] / 1000 <= over]
-    return Seen(
-        host=end.host.node,
-        arrivals=[round(at, 3) for at in arrivals],
-        sent=len(pump["sent"]),
-        lost=sent - len(set(numbers)),
-        doubled=len(numbers) - len(set(numbers)),
-        disordered=sum(later < earlier for earlier, later in pairwise(numbers)),
-        refused=pump["refused"],
-        silence=round(silence, 3),
-        silent_from=round(silent_from, 3),
-        stall=round(_stall(pump["ticks"], begun), 3),
-        connections=report["connections"],
-        handshakes=sum((event["what"], event["text"]) == ("dtls", "connected") for event in report["events"]),
-        generation=int(report["said"].get("iceGeneration", 0)),
-        state=report["state"],
-        path=report["said"].get("path", ""),
-        states=[(round(at / 1000 - begun, 3), state) for at, state in pump["states"] if at / 1000 >= begun],
-        timeline=sorted((event for event in timeline if event[0] > -_WARM), key=lambda event: event[0]),
-        suspicions=[entry["data"]["evidence"] for entry in after if entry["event"] == "suspect"],
-        attempts=[entry["data"]["rung"] for entry in after if entry["event"] == "attempt"],
-        outages=[entry["data"]["seconds"] for entry in after if entry["event"] == "recovered"],
-        problems=end.take_problems(),
-    )
-
-
-def _longest_silence(arrivals: Sequence[float], counted: float | None, ended: float | None) -> tuple[float, float]:
-    """Return the longest silence since the event and when it began.
-
-    `counted` is when silence begins to count, if not with the last arrival before the event; `ended` is when there was
-    no more patience, if there was none.
-    """
-    after = 0.0 if counted is None else counted
-    before = [at for at in arrivals if at <= after]
-    begin = before[-1] if before and counted is None else after
-    times = [begin, *(at for at in arrivals if at > after), *([] if ended is None else [ended])]
-    return max(((later - earlier, earlier) for earlier, later in pairwise(times)), default=(0.0, begin))
-
-
-def _stall(ticks: Sequence[float], begun: float) -> float:
-    pauses = [late - early for early, late in pairwise(ticks) if late / 1000 > begun]
-    return (max(pauses, default=EVERY) - EVERY) / 1000
-
-
-def _words(data: dict[str, Any]) -> str:
-    return " ".join(f"{name}={value}" for name, value in data.items() if value not in (None, ""))[:300]

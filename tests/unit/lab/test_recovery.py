@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.lab import recovery_rows
-from tests.lab.recovery_report import Result, complaints, percentile
+from tests.lab.recovery_report import Result, complaints, percentile, results, table, write
 from tests.lab.recovery_rows import Row, Target
-from tests.lab.recovery_stage import Run, Seen, _longest_silence
+from tests.lab.recovery_seen import Mode, Run, Seen, _longest_silence, picture_times
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _ROW = Row(name="event", title="something happens", act=lambda _: None)
 _WELL = replace(_ROW, restarts=False)
@@ -125,26 +129,117 @@ def test_every_row_has_a_bound_that_a_browsers_timeout_breaks() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gaps", "is_fast"),
+    ("gaps", "misses"),
     [
-        ([0.3, 0.5, 0.9], True),
-        ([0.3, 0.6, 0.9], False),
-        ([0.3, 0.5, 1.1], False),
-        ([], False),
+        ([0.3, 0.5, 0.9], []),
+        ([0.3, 0.6, 0.9], ["messages"]),
+        ([0.3, 0.5, 1.1], ["messages"]),
     ],
 )
-def test_a_row_is_fast_if_both_of_its_percentiles_are(gaps: list[float], *, is_fast: bool) -> None:
+def test_a_row_is_fast_if_both_of_its_percentiles_are(gaps: list[float], misses: list[str]) -> None:
     row = replace(_ROW, targets={0.0: Target(p50=0.5, p95=1.0)})
     runs = [_run(_seen(silence=gap)) for gap in gaps]
-    assert Result(row=row, ms=0.0, runs=runs, beside=[]).is_fast is is_fast
-    assert Result(row=row, ms=10.0, runs=runs, beside=[]).is_fast  # nothing is asked of this delay
+    assert Result(row=row, ms=0.0, runs=runs, beside=[]).misses == misses
+    assert Result(row=row, ms=10.0, runs=runs, beside=[]).misses == []  # nothing is asked of this delay
+
+
+def test_a_row_that_was_not_played_is_not_good() -> None:
+    assert not Result(row=_ROW, ms=0.0, runs=[], beside=[]).good
+    assert Result(row=_ROW, ms=0.0, runs=[_run(_seen())], beside=[]).good
 
 
 def test_a_row_with_a_most_is_fast_if_that_is_not_exceeded() -> None:
     row = replace(_ROW, most=0.3)
-    assert Result(row=row, ms=0.0, runs=[_run(_seen(silence=0.3))], beside=[]).is_fast
-    assert not Result(row=row, ms=0.0, runs=[_run(_seen(silence=0.4))], beside=[]).is_fast
-    assert not Result(row=row, ms=0.0, runs=[_run(_seen(silence=0.1), back=False)], beside=[]).is_fast
+    assert Result(row=row, ms=0.0, runs=[_run(_seen(silence=0.3))], beside=[]).misses == []
+    assert Result(row=row, ms=0.0, runs=[_run(_seen(silence=0.4))], beside=[]).misses == ["messages"]
+    assert Result(row=row, ms=0.0, runs=[_run(_seen(silence=0.1), back=False)], beside=[]).misses == ["messages"]
+
+
+@pytest.mark.parametrize(
+    ("pictures", "misses"),
+    [
+        ([0.5, 0.65, 1.2], []),
+        ([0.5, 0.7, 1.2], ["picture"]),
+        ([0.5, 0.65, 1.3], ["picture"]),
+        ([0.5, 0.65, None], ["picture"]),
+    ],
+)
+def test_a_picture_may_stand_still_a_little_longer_than_messages(
+    pictures: list[float | None], misses: list[str]
+) -> None:
+    row = replace(_ROW, targets={0.0: Target(p50=0.5, p95=1.0)})
+    runs = [replace(_run(_seen(), _seen(picture=picture)), mode="camera") for picture in pictures]
+    for run in runs:
+        run.ends[0].picture = 0.1
+    assert Result(row=row, ms=0.0, mode=Mode.CAMERA, runs=runs, beside=[]).misses == misses
+    assert Result(row=row, ms=0.0, mode=Mode.NONE, runs=runs, beside=[]).misses == []
+
+
+@pytest.mark.parametrize(
+    ("generations", "misses"),
+    [
+        ([1, 1, 2], []),
+        ([0, 0, 3], ["generations"]),
+        ([1, 2, 2], ["generations"]),
+    ],
+)
+def test_an_event_costs_one_restart_and_now_and_then_two(generations: list[int], misses: list[str]) -> None:
+    runs = [_run(_seen(generation=generation), _seen(generation=0)) for generation in generations]
+    assert Result(row=_ROW, ms=0.0, runs=runs, beside=[]).misses == misses
+
+
+def test_runs_are_put_together_by_row_mode_and_delay() -> None:
+    runs = [replace(_run(_seen()), mode=mode, ms=ms) for mode in ("none", "camera") for ms in (0.0, 25.0)]
+    runs.append(replace(_run(_seen()), subject="yardstick"))
+    found = {(each.mode.value, each.ms): (each.runs, each.beside) for each in results([_ROW], runs)}
+    assert found == {
+        ("none", 0.0): ([runs[0]], [runs[4]]),
+        ("none", 25.0): ([runs[1]], []),
+        ("camera", 0.0): ([runs[2]], []),
+        ("camera", 25.0): ([runs[3]], []),
+    }
+
+
+def test_the_table_and_the_file_tell_the_modes_apart(tmp_path: Path) -> None:
+    row = replace(_ROW, targets={0.0: Target(p50=0.5, p95=1.0)})
+    ends = (_seen(silence=0.4), _seen(silence=0.4))
+    runs = [_run(*ends), replace(_run(*(replace(end, picture=0.7, sound=0.6) for end in ends)), mode="camera")]
+    runs[1].relays = 12
+    found = results([row], runs)
+    lines = [" ".join(line.split()) for line in table(found).splitlines() if line.startswith("something happens")]
+    calm = "0.40 / 0.40 (1)"
+    assert lines == [
+        f"something happens none 0 1 0.40 / 0.40 0.50 / 1.00 1 / 1 0 {calm}",
+        (
+            "something happens camera 0 1 0.40 / 0.40 0.50 / 1.00 0.70 / 0.70 0.65 / 1.25 0.60 / 0.60 1 / 1 12 "
+            f"{calm} MISSED: picture"
+        ),
+    ]
+    told = json.loads(write(found, runs, tmp_path / "recovery.json").read_text())["rows"]
+    assert [(each["mode"], each["picture"], each["misses"]) for each in told] == [
+        ("none", None, []),
+        ("camera", {"p50": 0.7, "p95": 0.7}, ["picture"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("frames", "times"),
+    [
+        ([], []),
+        ([(0.0, 7)], [0.0]),
+        ([(0.0, 1), (50.0, 2), (100.0, 3)], [0.0, 50.0, 100.0]),
+        # The page stood still, the picture did not.
+        ([(0.0, 1), (50.0, 2), (250.0, 6)], [0.0, 50.0, 100.0, 150.0, 200.0, 250.0]),
+        # Both did, the picture for 0.85 s.
+        ([(0.0, 1), (50.0, 2), (1000.0, 5)], [0.0, 50.0, 900.0, 950.0, 1000.0]),
+        # More frames than the pace has room for.
+        ([(0.0, 1), (50.0, 2), (100.0, 5)], [0.0, 50.0, 50.0, 50.0, 100.0]),
+    ],
+)
+def test_frames_that_the_page_was_not_told_of_were_shown_nevertheless(
+    frames: list[tuple[float, int]], times: list[float]
+) -> None:
+    assert picture_times(frames) == times
 
 
 @pytest.mark.parametrize(
