@@ -41,14 +41,16 @@ run: setup build  ## serve the console; ARGS="--port 9000" go to server.py
 test: setup-test build  ## every test: lint, types, unit, browser, lab
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports --no-logo --no-cache
 	$(VENV)/bin/mypy
 	.ci/tests $(PY)
 
 check: $(VENV)/.dev lint types unit  ## lint, types and unit tests: under a minute
 
-lint: $(VENV)/.dev  ## ruff: lint and format
+lint: $(VENV)/.dev  ## lint, format, and which package may import which
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports --no-logo --no-cache
 
 format: $(VENV)/.dev  ## ruff: format in place
 	$(VENV)/bin/ruff check --fix .
