@@ -78,4 +78,4 @@ bench-recovery: setup-test build  ## how long a session is silent when its netwo
 	$(PY) -m tests.lab.recovery $(ARGS)
 
 clean:  ## remove what setup and tests made
-	rm -rf $(VENV) node_modules build .pytest_cache .mypy_cache .ruff_cache .hypothesis test-results
+	rm -rf $(VENV) node_modules build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis test-results

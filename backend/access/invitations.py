@@ -12,7 +12,8 @@ from pathlib import Path
 import jwt
 
 from backend.settings import StartError
-from pyapp.protocol.messages import MessageError, check_session_name
+from pyapp.protocol.signaling import check_session_name
+from pyapp.protocol.wire import MessageError
 
 KEY_VARIABLE = "ICE_CONSOLE_INVITATION_KEY"
 DEFAULT_TTL = 86400

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from backend.settings import StartError
 from pyapp.protocol.ice import IceError, parse_ice_url
-from pyapp.protocol.messages import LONGEST_HOLD
+from pyapp.protocol.signaling import LONGEST_HOLD
 
 DEFAULT_TTL = 3600
 """Seconds that ephemeral credentials are good for."""

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from backend.access.limits import Limits
 from backend.settings import StartError
-from pyapp.protocol.messages import JournalEntry, Scalar
+from pyapp.protocol.journal import JournalEntry
+from pyapp.protocol.wire import Scalar
 
 _log = logging.getLogger("ice_console.journal")
 

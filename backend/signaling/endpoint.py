@@ -19,25 +19,22 @@ from backend.access.invitations import InvitationError
 from backend.access.limits import Limits, TokenBucket
 from backend.journal.writer import Journal, Record, server_entry
 from backend.signaling.rooms import Close, Output, Rooms
-from pyapp.protocol.messages import (
+from pyapp.protocol.journal import Journal as JournalMessage
+from pyapp.protocol.journal import Journaled, JournalEntry
+from pyapp.protocol.signaling import (
     FATAL_CODES,
     MAX_FRAME_BYTES,
     ClientMessage,
     Error,
     Join,
-    Journaled,
-    JournalEntry,
     Leave,
-    MessageError,
     Ping,
     Pong,
     Relay,
-    Scalar,
     ServerMessage,
     decode_client,
-    encode,
 )
-from pyapp.protocol.messages import Journal as JournalMessage
+from pyapp.protocol.wire import MessageError, Scalar, encode
 
 _log = logging.getLogger("ice_console.signaling")
 

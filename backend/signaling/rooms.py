@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from backend.access.limits import Limits
-from pyapp.protocol.messages import Error, Join, PeerJoined, PeerLeft, Relay, Relayed, ServerMessage, Welcome
+from pyapp.protocol.signaling import Error, Join, PeerJoined, PeerLeft, Relay, Relayed, ServerMessage, Welcome
 
 MOST_PASSED = 32
 """Frames that are sent again on a newer socket: an offer with its candidates, and more."""

@@ -21,7 +21,8 @@ from backend.journal.writer import Journal
 from backend.settings import Settings, StartError
 from backend.signaling.endpoint import Signaling
 from backend.web.assets import Assets, choose_encoding
-from pyapp.protocol.messages import Error, Join, MessageError, check_session_name, encode
+from pyapp.protocol.signaling import Error, Join, check_session_name
+from pyapp.protocol.wire import MessageError, encode
 
 _log = logging.getLogger("ice_console.http")
 

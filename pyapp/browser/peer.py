@@ -36,7 +36,7 @@ from pyapp.core.events import (
     StatsSampled,
 )
 from pyapp.protocol.ice import IceConfiguration
-from pyapp.protocol.messages import Candidate
+from pyapp.protocol.peer import Candidate
 
 CHANNELS: dict[ChannelLabel, int] = {"messages": 0, "heartbeat": 1}
 """Data channels by label: their ids. Both ends make them (`negotiated`), which saves the DCEP exchange (RFC 8832)."""

@@ -18,7 +18,8 @@ from pyapp.core.events import (
     SignalingReceived,
 )
 from pyapp.protocol.ice import IceError, ice_configuration_from_json
-from pyapp.protocol.messages import MessageError, decode_server, encode
+from pyapp.protocol.signaling import decode_server
+from pyapp.protocol.wire import MessageError, encode
 
 
 class Server:

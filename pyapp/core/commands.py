@@ -5,7 +5,8 @@ from typing import TypeAlias
 
 from pyapp.core.events import ChannelLabel, MediaKind, SessionDescription
 from pyapp.protocol.ice import IceConfiguration
-from pyapp.protocol.messages import Candidate, ClientMessage
+from pyapp.protocol.peer import Candidate
+from pyapp.protocol.signaling import ClientMessage
 
 # To the server.
 

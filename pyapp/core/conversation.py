@@ -11,17 +11,9 @@ from typing import Literal
 
 from pyapp.core import commands
 from pyapp.core.commands import Command
-from pyapp.core.delivery import (
-    MAX_TEXT_BYTES,
-    Body,
-    Delivery,
-    DeliveryFullError,
-    Frame,
-    MediaShared,
-    decode_frame,
-    encode_frame,
-)
+from pyapp.core.delivery import Delivery, DeliveryFullError
 from pyapp.core.events import ChannelLabel
+from pyapp.protocol.channel import MAX_TEXT_BYTES, Body, Frame, MediaShared, decode_frame, encode_frame
 
 TIMER = "delivery"
 

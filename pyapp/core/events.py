@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from pyapp.protocol.ice import IceConfiguration
-from pyapp.protocol.messages import Candidate, Scalar, ServerMessage
+from pyapp.protocol.peer import Candidate
+from pyapp.protocol.signaling import ServerMessage
+from pyapp.protocol.wire import Scalar
 
 MediaKind: TypeAlias = Literal["camera", "microphone", "screen"]
 ChannelLabel: TypeAlias = Literal["messages", "heartbeat", "standby"]

@@ -12,8 +12,8 @@ from typing import Literal, TypeAlias
 from pyapp.core import commands, conversation, events
 from pyapp.core.commands import Command
 from pyapp.core.conversation import Conversation, MessageRefusedError
-from pyapp.core.delivery import DeliveryFullError, MediaShared
-from pyapp.core.diagnostics.diagnostics import Journal, Mark, Note
+from pyapp.core.delivery import DeliveryFullError
+from pyapp.core.diagnostics.journal import Journal, Mark, Note
 from pyapp.core.events import ChannelLabel, Event, MediaKind
 from pyapp.core.negotiation.negotiation import ToPeer
 from pyapp.core.path import connection
@@ -36,9 +36,13 @@ from pyapp.core.path.recovery import Doubted, Reassured, Suspected
 from pyapp.core.path.relays import Relays
 from pyapp.core.signaling import rendezvous
 from pyapp.core.signaling.rendezvous import Joined, PeerArrived, PeerAway, PeerGone, PeerSaid, Refused, Rendezvous
+from pyapp.protocol.channel import MediaShared
 from pyapp.protocol.ice import IceConfiguration
-from pyapp.protocol.messages import Journal as JournalMessage
-from pyapp.protocol.messages import Journaled, MessageError, PeerMessage, check_session_name
+from pyapp.protocol.journal import Journal as JournalMessage
+from pyapp.protocol.journal import Journaled
+from pyapp.protocol.peer import PeerMessage
+from pyapp.protocol.signaling import check_session_name
+from pyapp.protocol.wire import MessageError
 from pyapp.view.verdicts import REFUSALS, Failure, media_refusal, refusal
 
 Phase: TypeAlias = Literal["ready", "active", "failed", "closed"]

@@ -33,16 +33,9 @@ from pyapp.core.events import (
 from pyapp.core.path.heartbeat import Pulse
 from pyapp.core.session import Session
 from pyapp.protocol.ice import ice_configuration_from_json
-from pyapp.protocol.messages import (
-    Candidate,
-    Description,
-    PeerMessage,
-    Relayed,
-    ServerMessage,
-    Welcome,
-    decode_server,
-    encode,
-)
+from pyapp.protocol.peer import Candidate, Description, PeerMessage
+from pyapp.protocol.signaling import Relayed, ServerMessage, Welcome, decode_server
+from pyapp.protocol.wire import encode
 from pyapp.view.console import View, present
 
 TIMES = 10

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from pyapp.core.conversation import Message
-from pyapp.core.diagnostics.diagnostics import LogLine, PathReport
+from pyapp.core.diagnostics.journal import LogLine
+from pyapp.core.diagnostics.path_report import PathReport
 from pyapp.core.path.connection import Connection
 from pyapp.core.session import Session
 

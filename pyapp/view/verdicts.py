@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pyapp.core.diagnostics.diagnostics import Gathering
+from pyapp.core.diagnostics.gathering import Gathering
 from pyapp.core.events import MediaKind
 
 

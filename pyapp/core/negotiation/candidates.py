@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from pyapp.core import commands
-from pyapp.core.diagnostics.diagnostics import Gathering, Note, PathReport, candidate_data, candidate_words, note
+from pyapp.core.diagnostics.gathering import Gathering, candidate_data, candidate_words
+from pyapp.core.diagnostics.journal import Note, note
+from pyapp.core.diagnostics.path_report import PathReport
 from pyapp.core.negotiation import head_start, negotiation
 from pyapp.core.negotiation.head_start import HeadStart
 from pyapp.core.negotiation.negotiation import Negotiation
 from pyapp.core.path.reach import Reach
-from pyapp.protocol.messages import Candidate
+from pyapp.protocol.peer import Candidate
 
 Output: TypeAlias = negotiation.Output | Note
 

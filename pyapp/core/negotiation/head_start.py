@@ -8,9 +8,10 @@ leads to a dearer kind of path is told a moment later: it is needed only where t
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pyapp.core.diagnostics.diagnostics import PathReport
+from pyapp.core.diagnostics.path_report import PathReport
 from pyapp.protocol.ice import PATH_KINDS
-from pyapp.protocol.messages import Candidate, Scalar
+from pyapp.protocol.peer import Candidate
+from pyapp.protocol.wire import Scalar
 
 TIMER = "head-start"
 

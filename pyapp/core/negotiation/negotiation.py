@@ -21,7 +21,7 @@ from typing import Literal, TypeAlias
 from pyapp.core import commands, events
 from pyapp.core.commands import Command
 from pyapp.protocol.ice import below_peer_reflexive, username_fragments
-from pyapp.protocol.messages import Candidate, Description, PeerMessage
+from pyapp.protocol.peer import Candidate, Description, PeerMessage
 
 NegotiationState: TypeAlias = Literal["stable", "making-offer", "have-local-offer", "applying-answer", "answering"]
 

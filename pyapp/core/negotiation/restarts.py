@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from pyapp.core import commands
-from pyapp.core.diagnostics.diagnostics import Note, note
+from pyapp.core.diagnostics.journal import Note, note
 from pyapp.core.negotiation import negotiation
 from pyapp.core.negotiation.negotiation import Negotiation, ToPeer
 from pyapp.core.path.recovery import Recovery
-from pyapp.protocol.messages import RestartWanted
+from pyapp.protocol.peer import RestartWanted
 
 TIMER = "restart"
 

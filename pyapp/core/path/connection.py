@@ -11,7 +11,9 @@ from typing import TypeAlias
 
 from pyapp.core import commands, events
 from pyapp.core.commands import Command
-from pyapp.core.diagnostics.diagnostics import Note, PathReport, candidate_data, note, path_report
+from pyapp.core.diagnostics.gathering import candidate_data
+from pyapp.core.diagnostics.journal import Note, note
+from pyapp.core.diagnostics.path_report import PathReport, path_report
 from pyapp.core.events import ChannelLabel, Event
 from pyapp.core.negotiation import head_start, restarts
 from pyapp.core.negotiation.candidates import Candidates
@@ -35,15 +37,8 @@ from pyapp.core.path.recovery import Output as RecoveryOutput
 from pyapp.core.path.relays import Relays
 from pyapp.core.path.standby import Output as StandbyOutput
 from pyapp.core.path.standby import Over, Ready, Standby, Surroundings
-from pyapp.protocol.messages import (
-    Candidate,
-    Description,
-    MessageError,
-    PeerMessage,
-    RelaySuspected,
-    RestartWanted,
-    StandbyDescription,
-)
+from pyapp.protocol.peer import Candidate, Description, PeerMessage, RelaySuspected, RestartWanted, StandbyDescription
+from pyapp.protocol.wire import MessageError
 from pyapp.view.verdicts import Failure, no_path
 
 STATS, STATS_SETTLED, FIRST_OFFER = "stats", "stats-settled", "first-offer"

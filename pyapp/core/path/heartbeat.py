@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from pyapp.core.delivery import RoundTrip
-from pyapp.protocol.messages import MessageError
+from pyapp.protocol.channel import Beat
 
 INTERVAL = 0.1
 """Seconds between two beats while the page can be seen."""
@@ -37,39 +37,6 @@ FIRST_PAUSE = 0.35
 """Seconds, as if there had been such a pause: both pages are busy while they begin."""
 
 _REMEMBERED = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Beat:
-    """One heartbeat. Times are milliseconds."""
-
-    number: int
-    echo: int
-    """The number of the last beat heard, 0 for none."""
-    held: int
-    """Since that one was heard."""
-    due: int
-    """Until the next beat of the sender."""
-    generation: int
-    """The ICE generation that the sender has seen at work."""
-    wants_echo: bool = False
-    """Whether the sender wants an answer at once, because something may have changed."""
-
-    def encode(self) -> str:
-        """Return the beat as the text of one channel message."""
-        values = (self.number, self.echo, self.held, self.due, self.generation, int(self.wants_echo))
-        return " ".join(map(str, values))
-
-
-def decode_beat(text: str) -> Beat:
-    """Return the beat in `text`, or raise `MessageError`."""
-    words = text.split(" ")
-    if len(words) != 6 or not all(word.isascii() and word.isdigit() and len(word) < 16 for word in words):
-        raise MessageError("beat", "six whole numbers")
-    number, echo, held, due, generation, wants_echo = map(int, words)
-    if number < 1:
-        raise MessageError("beat", "numbered from 1")
-    return Beat(number, echo, held, due, generation, wants_echo=wants_echo == 1)
 
 
 @dataclass(slots=True)

@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from pyapp.core.diagnostics.diagnostics import PathReport
+from pyapp.core.diagnostics.path_report import PathReport
 from pyapp.protocol.ice import IceError, parse_candidate, username_fragments
-from pyapp.protocol.messages import Candidate
+from pyapp.protocol.peer import Candidate
 
 Family: TypeAlias = Literal["IPv4", "IPv6"]
 

@@ -16,7 +16,8 @@ from typing import Literal, TypeAlias
 
 from pyapp.core import commands
 from pyapp.core.commands import Command
-from pyapp.core.path.heartbeat import HIDDEN_INTERVAL, INTERVAL, Pulse, decode_beat
+from pyapp.core.path.heartbeat import HIDDEN_INTERVAL, INTERVAL, Pulse
+from pyapp.protocol.channel import decode_beat
 
 BEAT, SILENCE, ATTEMPT, LOST, SETTLE = "beat", "silence", "recovery-attempt", "recovery-lost", "network-settled"
 TIMERS = (BEAT, SILENCE, ATTEMPT, LOST, SETTLE)

@@ -13,7 +13,7 @@ from typing import Literal
 
 from pyapp.core import commands
 from pyapp.core.commands import Command
-from pyapp.core.diagnostics.diagnostics import PathReport
+from pyapp.core.diagnostics.path_report import PathReport
 from pyapp.protocol.ice import IceConfiguration, IceError, parse_ice_url
 
 DIRECT, RELEASE = "direct-path", "release-relays"

@@ -20,7 +20,7 @@ from pyapp.core import commands
 from pyapp.core.commands import Command
 from pyapp.core.events import SessionDescription
 from pyapp.protocol.ice import IceConfiguration, IceError, parse_ice_url
-from pyapp.protocol.messages import StandbyDescription
+from pyapp.protocol.peer import StandbyDescription
 
 TIMER = "standby"
 

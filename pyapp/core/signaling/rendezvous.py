@@ -11,22 +11,22 @@ from typing import Literal, TypeAlias
 from pyapp.core import commands
 from pyapp.core.commands import Command
 from pyapp.core.delivery import Delivery
-from pyapp.protocol.messages import (
+from pyapp.protocol.peer import PeerMessage
+from pyapp.protocol.signaling import (
     FATAL_CODES,
     Error,
     Join,
     Leave,
     PeerJoined,
     PeerLeft,
-    PeerMessage,
     Ping,
     Pong,
     Relay,
     Relayed,
     ServerMessage,
     Welcome,
-    encode,
 )
+from pyapp.protocol.wire import encode
 
 RETRY = "signaling-retry"
 ACKNOWLEDGE = "signaling-acknowledge"

@@ -16,13 +16,11 @@ from pyapp.core import commands, events
 from pyapp.core.commands import PeerCommand
 from pyapp.core.events import Event
 from pyapp.protocol.ice import username_fragments
-from pyapp.protocol.messages import (
-    Candidate,
+from pyapp.protocol.journal import Journal, Journaled, JournalEntry
+from pyapp.protocol.peer import Candidate
+from pyapp.protocol.signaling import (
     ClientMessage,
     Join,
-    Journal,
-    Journaled,
-    JournalEntry,
     Leave,
     Ping,
     Pong,
@@ -30,8 +28,8 @@ from pyapp.protocol.messages import (
     ServerMessage,
     decode_client,
     decode_server,
-    encode,
 )
+from pyapp.protocol.wire import encode
 
 GATHERED = (
     "candidate:1 1 udp 2 192.0.2.1 9 typ host",

@@ -11,7 +11,8 @@ import pytest
 from backend.access.limits import Limits
 from backend.journal.writer import Journal, Record, redact
 from backend.settings import StartError
-from pyapp.protocol.messages import JournalEntry, Scalar
+from pyapp.protocol.journal import JournalEntry
+from pyapp.protocol.wire import Scalar
 
 A, B = "a" * 32, "b" * 32
 

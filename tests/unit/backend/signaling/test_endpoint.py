@@ -13,16 +13,13 @@ import pytest
 
 from backend.access.limits import Limits
 from backend.web.server import SIGNALING, Serving
-from pyapp.protocol.messages import (
+from pyapp.protocol.journal import Journal, Journaled, JournalEntry
+from pyapp.protocol.peer import Candidate, Description
+from pyapp.protocol.signaling import (
     MAX_FRAME_BYTES,
-    Candidate,
     ClientMessage,
-    Description,
     Error,
     Join,
-    Journal,
-    Journaled,
-    JournalEntry,
     Leave,
     PeerJoined,
     PeerLeft,
@@ -33,8 +30,8 @@ from pyapp.protocol.messages import (
     ServerMessage,
     Welcome,
     decode_server,
-    encode,
 )
+from pyapp.protocol.wire import encode
 
 A, B, C = "a" * 32, "b" * 32, "c" * 32
 OFFER = Description("offer", "v=0\r\n", 1)

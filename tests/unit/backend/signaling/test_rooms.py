@@ -6,7 +6,8 @@ import pytest
 
 from backend.access.limits import Limits
 from backend.signaling.rooms import MOST_PASSED, Close, Output, Rooms, Send
-from pyapp.protocol.messages import Candidate, Error, Join, PeerJoined, PeerLeft, Relay, Relayed, ServerMessage, Welcome
+from pyapp.protocol.peer import Candidate
+from pyapp.protocol.signaling import Error, Join, PeerJoined, PeerLeft, Relay, Relayed, ServerMessage, Welcome
 
 A, B, C = "a" * 32, "b" * 32, "c" * 32
 HOLD = 30.0

@@ -17,7 +17,8 @@ from backend.access.invitations import KEY_VARIABLE, issue_invitation, key_made_
 from backend.ice.credentials import turn_credentials
 from backend.settings import Settings, StartError, TlsFiles
 from backend.web.server import SECURITY_HEADERS, Serving, create_app, serving
-from pyapp.protocol.messages import Error, Join, Welcome, decode_server, encode
+from pyapp.protocol.signaling import Error, Join, Welcome, decode_server
+from pyapp.protocol.wire import encode
 from tests.unit.backend.conftest import GROUPS
 
 KEY = "k" * 40

@@ -20,9 +20,9 @@ from pyapp.core.conversation import (
     Message,
     MessageRefusedError,
 )
-from pyapp.core.delivery import MAX_TEXT_BYTES, Frame, MediaShared, decode_frame, encode_frame
 from pyapp.core.events import ChannelLabel
-from pyapp.protocol.messages import MessageError
+from pyapp.protocol.channel import MAX_TEXT_BYTES, Frame, MediaShared, decode_frame, encode_frame
+from pyapp.protocol.wire import MessageError
 
 
 def frames(outputs: Iterable[Command], label: ChannelLabel = "messages") -> list[Frame]:

@@ -9,19 +9,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pyapp.core.delivery import (
-    MAX_EARLY,
-    MAX_HELD,
-    Body,
-    Delivery,
-    DeliveryFullError,
-    Frame,
-    MediaShared,
-    RoundTrip,
-    decode_frame,
-    encode_frame,
-)
-from pyapp.protocol.messages import MessageError
+from pyapp.core.delivery import MAX_EARLY, Delivery, DeliveryFullError, RoundTrip
+from pyapp.protocol.channel import MAX_HELD, Frame, decode_frame, encode_frame
 
 RESEND = 0.3
 
@@ -311,55 +300,3 @@ class TestRoundTrip:
         assert near.timeout() == 0.15
         assert far.timeout() == 2.0
         assert far.timeout(most=30.0) == pytest.approx(9.0, abs=0.1)
-
-
-class TestFrames:
-    @given(
-        st.integers(0, 2**53),
-        st.text() | st.builds(MediaShared, st.booleans(), st.booleans()),
-        st.integers(0, 2**53),
-        st.lists(st.integers(), max_size=MAX_HELD),
-    )
-    def test_come_through_unchanged(self, number: int, body: Body, ack: int, held: list[int]) -> None:
-        frame = Frame(number, body if number else None, ack, tuple(held))
-        assert decode_frame(encode_frame(frame)) == frame
-
-    def test_are_short(self) -> None:
-        assert encode_frame(Frame(0, None, 7)) == '{"a":7}'
-        assert encode_frame(Frame(1, "hé", 7, (9,))) == '{"a":7,"h":[9],"n":1,"t":"hé"}'
-        assert encode_frame(Frame(1, MediaShared(audio=True, video=False), 7)) == '{"a":7,"n":1,"m":[true,false]}'
-
-    @pytest.mark.parametrize(
-        ("text", "field_name"),
-        [
-            ("", "frame"),
-            ("hello", "frame"),
-            ("[" * 100_000, "frame"),
-            ("[1]", "frame"),
-            ("null", "frame"),
-            ("{}", "a"),
-            ('{"a":-1}', "a"),
-            ('{"a":1.0}', "a"),
-            ('{"a":true}', "a"),
-            ('{"a":"1"}', "a"),
-            ('{"a":1,"n":-1}', "n"),
-            ('{"a":1,"n":true}', "n"),
-            ('{"a":1,"n":null}', "n"),
-            ('{"a":1,"n":1,"t":5}', "t"),
-            ('{"a":1,"n":1,"t":null}', "t"),
-            ('{"a":1,"n":1}', "n"),
-            ('{"a":1,"t":"x"}', "n"),
-            ('{"a":1,"n":0,"t":"x"}', "n"),
-            ('{"a":1,"n":1,"m":[true]}', "m"),
-            ('{"a":1,"n":1,"m":[1,0]}', "m"),
-            ('{"a":1,"n":1,"m":{"audio":true}}', "m"),
-            ('{"a":1,"h":5}', "h"),
-            ('{"a":1,"h":["2"]}', "h"),
-            ('{"a":1,"h":[true]}', "h"),
-            (f'{{"a":1,"h":{list(range(MAX_HELD + 1))}}}', "h"),
-        ],
-    )
-    def test_that_are_none_are_refused(self, text: str, field_name: str) -> None:
-        with pytest.raises(MessageError) as caught:
-            decode_frame(text)
-        assert caught.value.field == field_name

@@ -9,7 +9,6 @@ import pytest
 
 from pyapp.core import commands, events
 from pyapp.core.commands import Command
-from pyapp.core.delivery import Frame, MediaShared, decode_frame, encode_frame
 from pyapp.core.events import Event
 from pyapp.core.negotiation import restarts
 from pyapp.core.negotiation.restarts import SETTLES_WITHIN
@@ -21,7 +20,6 @@ from pyapp.core.path.connection import (
     STATS_EVERY,
     STATS_SETTLED,
 )
-from pyapp.core.path.heartbeat import Beat, decode_beat
 from pyapp.core.session import (
     CONFIGURATION_MARGIN,
     ICE_CONFIGURATION,
@@ -32,25 +30,11 @@ from pyapp.core.session import (
     Session,
 )
 from pyapp.core.signaling import rendezvous
+from pyapp.protocol.channel import Beat, Frame, MediaShared, decode_beat, decode_frame, encode_frame
 from pyapp.protocol.ice import IceConfiguration, IceServer
-from pyapp.protocol.messages import (
-    MAX_JOURNAL_ENTRIES,
-    Candidate,
-    Description,
-    Error,
-    Join,
-    Journal,
-    Journaled,
-    Leave,
-    PeerJoined,
-    PeerLeft,
-    PeerMessage,
-    Relay,
-    Relayed,
-    RestartWanted,
-    ServerMessage,
-    Welcome,
-)
+from pyapp.protocol.journal import MAX_JOURNAL_ENTRIES, Journal, Journaled
+from pyapp.protocol.peer import Candidate, Description, PeerMessage, RestartWanted
+from pyapp.protocol.signaling import Error, Join, Leave, PeerJoined, PeerLeft, Relay, Relayed, ServerMessage, Welcome
 from pyapp.view.console import present
 from tests.unit.pyapp.fakes import sdp, stats_of
 

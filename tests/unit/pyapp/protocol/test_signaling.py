@@ -9,37 +9,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyapp.protocol.messages import (
+from pyapp.protocol.journal import MAX_JOURNAL_ENTRIES, Journal, Journaled, JournalEntry
+from pyapp.protocol.peer import Candidate, Description, RelaySuspected, StandbyDescription
+from pyapp.protocol.signaling import (
     FATAL_CODES,
-    MAX_JOURNAL_ENTRIES,
-    Candidate,
     ClientMessage,
-    Description,
     Error,
     Join,
-    Journal,
-    Journaled,
-    JournalEntry,
     Leave,
-    Message,
-    MessageError,
     PeerJoined,
     PeerLeft,
     Ping,
     Pong,
     Relay,
     Relayed,
-    RelaySuspected,
-    Scalar,
     ServerMessage,
-    StandbyDescription,
     Welcome,
     check_session_name,
     decode_client,
     decode_server,
-    encode,
-    to_json,
 )
+from pyapp.protocol.wire import Message, MessageError, Scalar, encode, to_json
 
 A, B = "a" * 32, "0123456789abcdef" * 2
 OFFER = Description("offer", "v=0\r\na=ice-ufrag:x\r\n", 1)

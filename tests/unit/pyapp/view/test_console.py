@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from pyapp.core import events
-from pyapp.core.delivery import Frame, MediaShared, encode_frame
 from pyapp.core.path.recovery import Rung
-from pyapp.protocol.messages import Error, PeerJoined, Welcome
+from pyapp.protocol.channel import Frame, MediaShared, encode_frame
+from pyapp.protocol.signaling import Error, PeerJoined, Welcome
 from pyapp.view.console import Fact, Message, View, present
 from tests.unit.pyapp.core.test_session import (
     CONFIGURATION,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pyapp.core.diagnostics.diagnostics import Gathering
-from pyapp.protocol.messages import FATAL_CODES
+from pyapp.core.diagnostics.gathering import Gathering
+from pyapp.protocol.signaling import FATAL_CODES
 from pyapp.view.verdicts import REFUSALS, media_refusal, no_path, refusal
 
 URL = "turns:turn.example.org:443?transport=tcp"

@@ -2,9 +2,10 @@
 
 import pytest
 
-from pyapp.core.diagnostics.diagnostics import CandidateFacts, PathReport, candidate_data
+from pyapp.core.diagnostics.gathering import candidate_data
+from pyapp.core.diagnostics.path_report import CandidateFacts, PathReport
 from pyapp.core.negotiation.head_start import HeadStart
-from pyapp.protocol.messages import Candidate
+from pyapp.protocol.peer import Candidate
 
 UDP, TCP, TLS = "turn:t.example:3478", "turn:t.example:3478?transport=tcp", "turns:t.example:443?transport=tcp"
 

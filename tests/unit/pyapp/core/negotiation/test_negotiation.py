@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pyapp.core import commands, events
 from pyapp.core.negotiation.negotiation import MAX_HELD_CANDIDATES, BegunAnew, Ignored, Negotiation, Output, ToPeer
 from pyapp.protocol.ice import username_fragments
-from pyapp.protocol.messages import Candidate, Description, PeerMessage
+from pyapp.protocol.peer import Candidate, Description, PeerMessage
 from tests.unit.pyapp.fakes import GATHERED, FakePeerConnection, sdp
 
 

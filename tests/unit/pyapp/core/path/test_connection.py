@@ -7,16 +7,17 @@ from unittest.mock import ANY
 import pytest
 
 from pyapp.core import commands, events
-from pyapp.core.delivery import Frame, encode_frame
 from pyapp.core.events import Event
 from pyapp.core.negotiation.restarts import SETTLES_WITHIN
 from pyapp.core.path import recovery, standby
 from pyapp.core.path.connection import KEEP_CHECKING, KEEP_CHECKING_AFTER, NEEDLESS_RELAY, NEEDLESS_RELAY_AFTER
-from pyapp.core.path.heartbeat import Beat, Pulse
+from pyapp.core.path.heartbeat import Pulse
 from pyapp.core.path.relays import RELEASE, RELEASE_AFTER
 from pyapp.core.session import ICE_CONFIGURATION
+from pyapp.protocol.channel import Beat, Frame, encode_frame
 from pyapp.protocol.ice import IceServer
-from pyapp.protocol.messages import Candidate, Description, PeerLeft, ServerMessage, StandbyDescription
+from pyapp.protocol.peer import Candidate, Description, StandbyDescription
+from pyapp.protocol.signaling import PeerLeft, ServerMessage
 from pyapp.view.console import present
 from tests.unit.pyapp.core.test_session import (
     CONFIGURATION,

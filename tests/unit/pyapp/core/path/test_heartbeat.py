@@ -3,62 +3,11 @@
 import random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from pyapp.core.path.heartbeat import (
-    FIRST_PATIENCE,
-    HIDDEN_INTERVAL,
-    INTERVAL,
-    LEAST_PATIENCE,
-    Beat,
-    Pulse,
-    decode_beat,
-)
+from pyapp.core.path.heartbeat import FIRST_PATIENCE, HIDDEN_INTERVAL, INTERVAL, LEAST_PATIENCE, Pulse
 from pyapp.core.path.recovery import Noticed
-from pyapp.protocol.messages import MessageError
+from pyapp.protocol.channel import Beat
 from tests.unit.pyapp.beating import Duo
-
-WHOLE = st.integers(0, 10**14)
-
-
-class TestABeat:
-    @given(st.builds(Beat, st.integers(1, 10**14), WHOLE, WHOLE, WHOLE, WHOLE, wants_echo=st.booleans()))
-    def test_comes_through_unchanged(self, beat: Beat) -> None:
-        assert decode_beat(beat.encode()) == beat
-
-    def test_is_short(self) -> None:
-        assert len(Beat(123_456, 123_455, 99, 100, 3).encode()) <= 28
-
-    @pytest.mark.parametrize(
-        "text",
-        [
-            "",
-            "1",
-            "1 2 3 4 5",
-            "1 2 3 4 5 6 7",
-            "0 0 0 100 0 0",
-            "1 -2 3 4 5 0",
-            "1 2.5 3 4 5 0",
-            "1 2 3 4 5 x",
-            "1  2 3 4 5",
-            "1 2 3 4 5 0\n",
-            "\u0661 2 3 4 5 0",
-            "1" * 16 + " 2 3 4 5 0",
-            '{"number":1}',
-        ],
-    )
-    def test_that_is_none_is_refused(self, text: str) -> None:
-        with pytest.raises(MessageError):
-            decode_beat(text)
-
-    @given(st.text(st.sampled_from("0123456789 -.x"), max_size=40))
-    def test_is_taken_or_refused_and_nothing_else(self, text: str) -> None:
-        try:
-            beat = decode_beat(text)
-        except MessageError:
-            return
-        assert decode_beat(beat.encode()) == beat
 
 
 def heard(pulse: Pulse, numbers: range, *, every: float = INTERVAL, echo: int = 0, held: int = 0) -> float:

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from pyapp.core.diagnostics.diagnostics import CandidateFacts, PathReport
+from pyapp.core.diagnostics.path_report import CandidateFacts, PathReport
 from pyapp.core.path.reach import Reach
-from pyapp.protocol.messages import Candidate
+from pyapp.protocol.peer import Candidate
 
 HOST = "candidate:1 1 udp 9 4a1b2c3d-0000-4000-8000-0123456789ab.local 9 typ host"
 V4 = "candidate:2 1 udp 8 203.0.113.1 9 typ srflx raddr 0.0.0.0 rport 0"

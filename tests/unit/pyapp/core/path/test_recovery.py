@@ -10,7 +10,7 @@ from pyapp.core.commands import Command
 from pyapp.core.negotiation import restarts
 from pyapp.core.path import recovery
 from pyapp.core.path.connection import RENEW, RENEW_SOON
-from pyapp.core.path.heartbeat import HIDDEN_INTERVAL, LEAST_PATIENCE, Beat, Pulse
+from pyapp.core.path.heartbeat import HIDDEN_INTERVAL, LEAST_PATIENCE, Pulse
 from pyapp.core.path.recovery import (
     ATTEMPT,
     BEAT,
@@ -34,8 +34,10 @@ from pyapp.core.path.recovery import (
 from pyapp.core.path.relays import DIRECT, FIRST_DIRECT_AFTER
 from pyapp.core.session import ICE_CONFIGURATION
 from pyapp.core.signaling import rendezvous
+from pyapp.protocol.channel import Beat
 from pyapp.protocol.ice import IceConfiguration, IceServer
-from pyapp.protocol.messages import Description, Error, PeerLeft, RelaySuspected, Welcome
+from pyapp.protocol.peer import Description, RelaySuspected
+from pyapp.protocol.signaling import Error, PeerLeft, Welcome
 from pyapp.view.console import present
 from tests.unit.pyapp.beating import Duo
 from tests.unit.pyapp.core.test_session import (

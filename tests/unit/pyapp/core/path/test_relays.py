@@ -6,7 +6,7 @@ from typing import Literal
 import pytest
 
 from pyapp.core import commands
-from pyapp.core.diagnostics.diagnostics import CandidateFacts, PathReport
+from pyapp.core.diagnostics.path_report import CandidateFacts, PathReport
 from pyapp.core.path.relays import DIRECT, FIRST_DIRECT_AFTER, LAST_DIRECT_AFTER, RELEASE, RELEASE_AFTER, Relays
 from pyapp.protocol.ice import IceConfiguration, IceServer
 

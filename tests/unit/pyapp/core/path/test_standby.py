@@ -7,7 +7,7 @@ from pyapp.core.events import SessionDescription
 from pyapp.core.path import standby
 from pyapp.core.path.standby import Output, Over, Ready, Standby, Surroundings, ToPeer
 from pyapp.protocol.ice import IceConfiguration, IceServer
-from pyapp.protocol.messages import StandbyDescription
+from pyapp.protocol.peer import StandbyDescription
 
 ONE, TWO, THREE = "turn:one.example:3478", "turn:two.example:3478", "turn:three.example:3478"
 TWO_TLS = "turns:two.example:443?transport=tcp"

@@ -39,16 +39,14 @@ from pyapp.core.signaling.rendezvous import (
     Refused,
     Rendezvous,
 )
-from pyapp.protocol.messages import (
+from pyapp.protocol.peer import Candidate, Description, PeerMessage
+from pyapp.protocol.signaling import (
     FATAL_CODES,
-    Candidate,
-    Description,
     Error,
     Join,
     Leave,
     PeerJoined,
     PeerLeft,
-    PeerMessage,
     Ping,
     Pong,
     Relay,

@@ -1,0 +1,102 @@
+"""What gathering candidates found: candidates by kind, and errors by server."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pyapp.protocol.ice import IceError, parse_candidate, parse_ice_url
+from pyapp.protocol.peer import Candidate
+from pyapp.protocol.wire import Scalar
+
+
+def candidate_data(candidate: Candidate, url: str = "") -> dict[str, Scalar]:
+    """Return what a journal says of a candidate: everything but its credentials."""
+    if not candidate.candidate:
+        return {"end": True, "ufrag": candidate.username_fragment}
+    try:
+        line = parse_candidate(candidate.candidate)
+    except IceError as error:
+        return {"problem": str(error)}
+    return {
+        "type": line.type,
+        "protocol": line.protocol,
+        "tcp_type": line.tcp_type,
+        "address": line.address,
+        "port": line.port,
+        "priority": line.priority,
+        "server": url,
+        "mid": candidate.sdp_mid,
+        "ufrag": candidate.username_fragment or line.username_fragment,
+    }
+
+
+def candidate_words(data: Mapping[str, Scalar]) -> str:
+    """Return the short form of `candidate_data`."""
+    if data.get("end"):
+        return "end of candidates"
+    if "problem" in data:
+        return str(data["problem"])
+    return f"candidate {data['type']} {data['protocol']} {data['address']}:{data['port']}"
+
+
+@dataclass(slots=True)
+class Gathering:
+    """What came of asking the ICE servers: candidates by kind, and errors by server URL."""
+
+    candidates: int = 0
+    types: set[str] = field(default_factory=set)
+    urls: set[str] = field(default_factory=set)
+    errors: dict[str, dict[int, str]] = field(default_factory=dict)
+    """By URL, then by code: the last error text."""
+
+    def candidate(self, data: Mapping[str, Scalar]) -> None:
+        """Count a local candidate."""
+        if data.get("type"):
+            self.candidates += 1
+            self.types.add(str(data["type"]))
+            self.urls.add(str(data.get("server") or ""))
+
+    def error(self, url: str, code: int, text: str) -> None:
+        """Count an `icecandidateerror`."""
+        self.errors.setdefault(url, {})[code] = text
+
+    @property
+    def found_nothing(self) -> bool:
+        """Whether there were errors, and no candidate."""
+        return bool(self.errors) and not self.candidates
+
+    def verdicts(self) -> list[str]:
+        """Return a plain sentence for each server that is known to be of no use.
+
+        Codes are those of STUN (RFC 8489, section 14.8; RFC 8656, section 19) and 701 for no answer (W3C WebRTC 1.0,
+        section 4.8.3.1). A 701 alone proves nothing, since it comes once per network interface.
+        """
+        result = []
+        for url, by_code in self.errors.items():
+            if url in self.urls:
+                continue
+            name = _server_words(url)
+            if by_code.keys() & {401, 403, 438, 441}:
+                result.append(f"The relay server {name} refused our user name or password.")
+            elif 486 in by_code:
+                result.append(f"The relay server {name} has reached its limit of connections for us.")
+            elif 508 in by_code:
+                result.append(f"The relay server {name} has no capacity left.")
+            elif 701 in by_code and url.startswith("turn"):
+                result.append(f"The relay server {name} did not answer.")
+        return list(dict.fromkeys(result))
+
+    def causes(self) -> list[str]:
+        """Return the technical form of the same, one line an error."""
+        return [
+            f"icecandidateerror {code} {text} ({url})"
+            for url, by_code in self.errors.items()
+            for code, text in by_code.items()
+        ]
+
+
+def _server_words(url: str) -> str:
+    try:
+        parsed = parse_ice_url(url)
+    except IceError:
+        return url
+    return f"{parsed.host} ({parsed.transport.upper()} port {parsed.port})"

@@ -1,0 +1,104 @@
+"""The journal of a page load: what happened, for the person and for whoever looks into it later."""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from pyapp.protocol.journal import MAX_JOURNAL_ENTRIES, JournalEntry
+from pyapp.protocol.wire import Scalar, encode
+
+Mark: TypeAlias = Literal[">", "<", "=", "!"]
+
+SHOWN = 500
+"""Lines kept for the page."""
+
+BATCH_BYTES = 48 * 1024
+"""Well under `MAX_FRAME_BYTES`, which the server enforces on the whole frame."""
+
+KEPT = 2000
+"""Entries kept for the server while signaling is away; the oldest go first, and their loss is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line for the page. `mark` is `>` sent, `<` received, `=` state, `!` trouble; `at` is Unix time in ms."""
+
+    number: int
+    at: float
+    mark: Mark
+    text: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """An output of a part of the core beside its commands: an entry for the journal, as in `Journal.note`."""
+
+    mark: Mark
+    event: str
+    text: str
+    data: Mapping[str, Scalar]
+
+
+def note(mark: Mark, event: str, text: str, **data: Scalar) -> Note:
+    """Return a note."""
+    return Note(mark, event, text, data)
+
+
+@dataclass(slots=True)
+class Journal:
+    """The diagnostics of one page load: shown newest first, streamed to the server until it confirms them.
+
+    `time_origin` is Unix time in milliseconds at the runner's time 0.
+    """
+
+    time_origin: float
+    lines: tuple[LogLine, ...] = ()
+    """The newest first, at most `SHOWN`."""
+    _unconfirmed: deque[JournalEntry] = field(default_factory=deque)
+    number: int = 0
+    """Of the latest entry."""
+    _streamed: int = 0
+
+    def note(self, now: float, mark: Mark, event: str, text: str, **data: Scalar) -> None:
+        """Add an entry; `now` is seconds on the runner's clock, `event` the machine's word and `text` the person's."""
+        self.number += 1
+        at = round(self.time_origin + now * 1000, 1)
+        shortened = {name: value[:1024] if isinstance(value, str) else value for name, value in data.items()}
+        detail = " ".join(
+            f"{name.replace('_', '-')}={value}" for name, value in data.items() if value not in (None, "")
+        )
+        self.lines = (LogLine(self.number, at, mark, text, detail), *self.lines[: SHOWN - 1])
+        self._unconfirmed.append(JournalEntry(self.number, at, event, shortened))
+        if len(self._unconfirmed) > KEPT:
+            self._unconfirmed.popleft()
+
+    def next_batch(self) -> tuple[JournalEntry, ...]:
+        """Return the entries to stream next, as many as fit into a frame, and count them as streamed."""
+        batch: list[JournalEntry] = []
+        size = 0
+        for entry in self._unconfirmed:
+            if entry.number <= self._streamed:
+                continue
+            size += len(encode(entry).encode()) + 1
+            if batch and (size > BATCH_BYTES or len(batch) == MAX_JOURNAL_ENTRIES):
+                break
+            batch.append(entry)
+        if batch:
+            self._streamed = batch[-1].number
+        return tuple(batch)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether something was not streamed yet."""
+        return bool(self._unconfirmed) and self._unconfirmed[-1].number > self._streamed
+
+    def confirmed(self, number: int) -> None:
+        """Forget the entries up to and including `number`: the server keeps them."""
+        while self._unconfirmed and self._unconfirmed[0].number <= number:
+            self._unconfirmed.popleft()
+
+    def stream_again(self) -> None:
+        """Stream again what was not confirmed: the socket was replaced."""
+        self._streamed = 0

@@ -1,0 +1,124 @@
+"""The path in use, from `getStats()`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pyapp.protocol.ice import PathKind
+from pyapp.protocol.wire import Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateFacts:
+    """One end of a pair, as `RTCIceCandidateStats` says (webrtc-stats, section 8.19)."""
+
+    type: str
+    protocol: str
+    address: str = ""
+    port: int = 0
+    relay_protocol: str = ""
+    url: str = ""
+    username_fragment: str = ""
+
+    def words(self) -> str:
+        """Return `relay udp 192.0.2.1:5000 over tls`."""
+        over = f" over {self.relay_protocol}" if self.relay_protocol else ""
+        address = f" {self.address}:{self.port}" if self.address else ""
+        return f"{self.type} {self.protocol}{address}{over}"
+
+
+@dataclass(frozen=True, slots=True)
+class PathReport:
+    """The selected pair and its transport. None means not measured."""
+
+    pair: str
+    local: CandidateFacts
+    remote: CandidateFacts
+    round_trip: float | None = None
+    """Seconds."""
+    bytes_sent: int = 0
+    bytes_received: int = 0
+    dtls_state: str = ""
+    tls_version: str = ""
+    pair_changes: int = 0
+
+    @property
+    def path(self) -> Literal["direct", "relay"]:
+        """Whether a relay carries it: at either end (RFC 8445, section 4)."""
+        return "relay" if "relay" in (self.local.type, self.remote.type) else "direct"
+
+    @property
+    def kind(self) -> PathKind:
+        """What the path costs. Of a relay of the other side's nothing is known here but that UDP leads to it."""
+        if self.path == "direct":
+            return "direct"
+        is_udp = self.local.type != "relay" or self.local.relay_protocol in ("", "udp")
+        return "relay over UDP" if is_udp else "relay over TCP"
+
+    def line(self) -> str:
+        """Return the report as one line that `grep` finds."""
+        trip = "?" if self.round_trip is None else f"{self.round_trip * 1000:.0f}ms"
+        return f"path={self.path} local={self.local.words()} remote={self.remote.words()} rtt={trip}"
+
+    def data(self) -> dict[str, Scalar]:
+        """Return the report as the fields of a journal entry."""
+        return {
+            "path": self.path,
+            "pair": self.pair,
+            "local_type": self.local.type,
+            "local_protocol": self.local.protocol,
+            "local_address": self.local.address,
+            "relay_protocol": self.local.relay_protocol,
+            "server": self.local.url,
+            "remote_type": self.remote.type,
+            "remote_protocol": self.remote.protocol,
+            "remote_address": self.remote.address,
+            "round_trip_ms": None if self.round_trip is None else round(self.round_trip * 1000, 1),
+            "bytes_sent": self.bytes_sent,
+            "bytes_received": self.bytes_received,
+            "dtls_state": self.dtls_state,
+            "tls_version": self.tls_version,
+            "pair_changes": self.pair_changes,
+            "ufrag": self.local.username_fragment,
+        }
+
+
+def path_report(stats: Mapping[str, Mapping[str, Any]]) -> PathReport | None:
+    """Return the path in use from `getStats()` entries by id, or None while there is none.
+
+    `RTCTransportStats.selectedCandidatePairId` is the only way to it that every browser has but Firefox, which says
+    `selected` on the pair instead.
+    """
+    transport = next((entry for entry in stats.values() if entry.get("type") == "transport"), {})
+    pair_id = transport.get("selectedCandidatePairId") or next(
+        (key for key, entry in stats.items() if entry.get("type") == "candidate-pair" and entry.get("selected")), None
+    )
+    pair = stats.get(pair_id) if pair_id else None
+    if not pair:
+        return None
+    local, remote = stats.get(pair.get("localCandidateId", "")), stats.get(pair.get("remoteCandidateId", ""))
+    if not local or not remote:
+        return None
+    return PathReport(
+        pair=str(pair_id),
+        local=_candidate_facts(local),
+        remote=_candidate_facts(remote),
+        round_trip=pair.get("currentRoundTripTime"),
+        bytes_sent=int(transport.get("bytesSent") or pair.get("bytesSent") or 0),
+        bytes_received=int(transport.get("bytesReceived") or pair.get("bytesReceived") or 0),
+        dtls_state=str(transport.get("dtlsState") or ""),
+        tls_version=str(transport.get("tlsVersion") or ""),
+        pair_changes=int(transport.get("selectedCandidatePairChanges") or 0),
+    )
+
+
+def _candidate_facts(entry: Mapping[str, Any]) -> CandidateFacts:
+    return CandidateFacts(
+        type=str(entry.get("candidateType") or ""),
+        protocol=str(entry.get("protocol") or ""),
+        address=str(entry.get("address") or ""),
+        port=int(entry.get("port") or 0),
+        relay_protocol=str(entry.get("relayProtocol") or ""),
+        url=str(entry.get("url") or ""),
+        username_fragment=str(entry.get("usernameFragment") or ""),
+    )

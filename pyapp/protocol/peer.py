@@ -1,0 +1,112 @@
+"""What one peer tells the other through the server, which carries it unread."""
+
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
+
+from pyapp.protocol.wire import MessageError, check_length, check_not_negative
+
+
+def _check_description(kind: str, sdp: str) -> None:
+    if kind not in ("offer", "answer"):
+        raise MessageError("type", "'offer' or 'answer'")
+    if not sdp.startswith("v=0"):
+        raise MessageError("sdp", "starts with 'v=0' (RFC 8866, section 5.1)")
+
+
+def _check_relay(name: str, url: str) -> None:
+    check_length(name, url, 512)
+    if not url.startswith(("turn:", "turns:")):
+        raise MessageError(name, "starts with 'turn:' or 'turns:' (RFC 7065)")
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """An offer or an answer (`RTCSessionDescriptionInit`, W3C WebRTC 1.0, section 4.6.2).
+
+    `exchange` counts the sender's offers from 1; an answer repeats the number of its offer, so that an answer to an
+    older offer is known for what it is. `generation` counts the ICE restarts that were offered so far, by either side:
+    the one that this exchange begins, or goes on with; both sides take it over. `relays` says whether the sender
+    gathers relay candidates for it; who answers does the same.
+    """
+
+    kind: ClassVar[str] = "description"
+    type: str
+    sdp: str
+    exchange: int
+    generation: int = 0
+    relays: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what no `setRemoteDescription` would take."""
+        _check_description(self.type, self.sdp)
+        check_not_negative("exchange", self.exchange)
+        check_not_negative("generation", self.generation)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An `RTCIceCandidateInit` (W3C WebRTC 1.0, section 4.8.1); an empty `candidate` is the end of candidates."""
+
+    kind: ClassVar[str] = "candidate"
+    candidate: str
+    sdp_mid: str | None
+    sdp_m_line_index: int | None
+    username_fragment: str | None
+
+    def __post_init__(self) -> None:
+        """Refuse what no `addIceCandidate` would take."""
+        check_length("candidate", self.candidate, 2048)
+        if self.candidate and not self.candidate.startswith("candidate:"):
+            raise MessageError("candidate", "empty, or starts with 'candidate:' (RFC 8839, section 5.1)")
+        if self.sdp_mid is None and self.sdp_m_line_index is None:
+            raise MessageError("sdpMid", "sdpMid or sdpMLineIndex must be there")
+        check_length("sdpMid", self.sdp_mid or "", 256)
+        check_length("usernameFragment", self.username_fragment or "", 256)
+        if self.sdp_m_line_index is not None and not 0 <= self.sdp_m_line_index < 2**16:
+            raise MessageError("sdpMLineIndex", "a whole number from 0 to 65535")
+
+
+@dataclass(frozen=True, slots=True)
+class RelaySuspected:
+    """The sender's path over the relay at `url` went silent: neither side should gather there first."""
+
+    kind: ClassVar[str] = "relay-suspected"
+    url: str
+
+    def __post_init__(self) -> None:
+        """Refuse what is no URL of a relay."""
+        _check_relay("url", self.url)
+
+
+@dataclass(frozen=True, slots=True)
+class RestartWanted:
+    """The sender wants an ICE restart, and leaves the offer to the receiver."""
+
+    kind: ClassVar[str] = "restart-wanted"
+
+
+@dataclass(frozen=True, slots=True)
+class StandbyDescription:
+    """An offer or an answer for the standby path (`standby.py`), with all its candidates.
+
+    `attempt` counts the sender's offers from 1; an answer repeats the number of its offer. `avoid` is the URL of the
+    relay that the offerer's path in use goes over, and that the answerer's standby should not; empty in an answer.
+    """
+
+    kind: ClassVar[str] = "standby-description"
+    type: str
+    sdp: str
+    attempt: int
+    avoid: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what no `setRemoteDescription` would take, and what is no URL of a relay."""
+        _check_description(self.type, self.sdp)
+        check_not_negative("attempt", self.attempt - 1)
+        if self.type == "offer":
+            _check_relay("avoid", self.avoid)
+        elif self.avoid:
+            raise MessageError("avoid", "empty in an answer")
+
+
+PeerMessage: TypeAlias = Description | Candidate | RelaySuspected | RestartWanted | StandbyDescription

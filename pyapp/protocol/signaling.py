@@ -1,0 +1,233 @@
+"""What a page and the server say to each other over `GET /ws`, one JSON object a frame.
+
+Client to server: `Join`, `Relay`, `Journal`, `Ping`, `Leave`.
+Server to client: `Welcome`, `PeerJoined`, `PeerLeft`, `Relayed`, `Journaled`, `Pong`, `Error`.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import ClassVar, TypeAlias, get_args
+
+from pyapp.protocol.journal import Journal, Journaled
+from pyapp.protocol.peer import PeerMessage
+from pyapp.protocol.wire import MessageError, check_identifier, check_length, check_not_negative, from_json, parse
+
+MAX_FRAME_BYTES = 64 * 1024
+"""The longest frame that the server reads. An offer with audio, video and screen is about 12 kB."""
+
+LONGEST_HOLD = 3600.0
+"""Seconds that a server may keep a place for who has lost it."""
+
+_SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def check_session_name(name: str) -> str:
+    """Return `name` if it can name a session, else raise `MessageError`."""
+    if not _SESSION.fullmatch(name):
+        raise MessageError("session", "1 to 64 letters, digits, '.', '_' or '-', and begins with a letter or digit")
+    return name
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """First frame on a new socket: take, or take again, a place in a session.
+
+    `participant` names this page load and is told to the other side. `key` proves that a later socket is of the same
+    browser tab, and is told to nobody: with the same participant it takes the place back, with another one (the page
+    was reloaded) it takes the place of the page load before. `polite` is the role that it was given before, so that a
+    server that was restarted gives it again: two peers that change roles in the middle of crossing offers could both
+    yield, or neither. `socket` counts this participant's sockets: the latest has the place, whichever comes in last.
+    """
+
+    kind: ClassVar[str] = "join"
+    session: str
+    participant: str
+    key: str = field(repr=False)
+    invitation: str = field(default="", repr=False)
+    polite: bool | None = None
+    socket: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse names that could not be told apart, logged or used as a file name."""
+        check_session_name(self.session)
+        check_not_negative("socket", self.socket)
+        check_identifier("participant", self.participant)
+        check_identifier("key", self.key)
+        check_length("invitation", self.invitation, 4096)
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """For the other participant. `number` counts from 1 in each direction; 0 with no body only acknowledges.
+
+    `to` names the participant meant, or is empty: whoever is, or comes, there. `epoch` counts how often this side began
+    to count anew, from 1; `peer_epoch` is what it knows of the other's, 0 for nothing. Who hears of a newer epoch, or
+    was forgotten, begins anew too: two sides never wait for each other's old numbers.
+    """
+
+    kind: ClassVar[str] = "relay"
+    to: str
+    number: int
+    ack: int
+    body: PeerMessage | None
+    epoch: int = 1
+    peer_epoch: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse a number without a body and a body without a number."""
+        if self.to:
+            check_identifier("to", self.to)
+        _check_numbered(self.number, self.ack, self.body)
+        check_not_negative("epoch", self.epoch)
+        check_not_negative("peerEpoch", self.peer_epoch)
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Answered at once by a `Pong` with the same `number`: the round trip of the signaling socket."""
+
+    kind: ClassVar[str] = "ping"
+    number: int
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be counted exactly in JavaScript."""
+        check_not_negative("number", self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """The participant gives up the place; the other side is told at once."""
+
+    kind: ClassVar[str] = "leave"
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """The place is taken. `polite` is this side's role (W3C WebRTC 1.0, section 10.7); `peer` is empty when alone.
+
+    `server` names this run of the server: one that was restarted does not know yet who is still there. `hold` is how
+    long, in seconds, it keeps a place for who has lost it.
+    """
+
+    kind: ClassVar[str] = "welcome"
+    polite: bool
+    peer: str
+    server: str = ""
+    hold: float = 30.0
+
+    def __post_init__(self) -> None:
+        """Refuse what is no participant, and no server."""
+        if self.peer:
+            check_identifier("peer", self.peer)
+        if self.server:
+            check_identifier("server", self.server)
+        if not 0 < self.hold <= LONGEST_HOLD:
+            raise MessageError("hold", f"seconds, at most {LONGEST_HOLD}")
+
+
+@dataclass(frozen=True, slots=True)
+class PeerJoined:
+    """The other place is taken now; sent also when the same peer came back with a new socket."""
+
+    kind: ClassVar[str] = "peer-joined"
+    peer: str
+
+    def __post_init__(self) -> None:
+        """Refuse what is no participant."""
+        check_identifier("peer", self.peer)
+
+
+@dataclass(frozen=True, slots=True)
+class PeerLeft:
+    """The other place is free. `lost` means that nobody said goodbye: its socket died and did not come back in time."""
+
+    kind: ClassVar[str] = "peer-left"
+    peer: str
+    lost: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what is no participant."""
+        check_identifier("peer", self.peer)
+
+
+@dataclass(frozen=True, slots=True)
+class Relayed:
+    """A `Relay` of the other participant, `sender`."""
+
+    kind: ClassVar[str] = "relayed"
+    sender: str
+    number: int
+    ack: int
+    body: PeerMessage | None
+    epoch: int = 1
+    peer_epoch: int = 0
+
+    def __post_init__(self) -> None:
+        """As for `Relay`."""
+        check_identifier("sender", self.sender)
+        _check_numbered(self.number, self.ack, self.body)
+        check_not_negative("epoch", self.epoch)
+        check_not_negative("peerEpoch", self.peer_epoch)
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """The answer to `Ping`."""
+
+    kind: ClassVar[str] = "pong"
+    number: int
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be counted exactly in JavaScript."""
+        check_not_negative("number", self.number)
+
+
+FATAL_CODES = frozenset(
+    {
+        "session-full",
+        "replaced",
+        "invitation-required",
+        "invitation-invalid",
+        "invitation-expired",
+        "not-joined",
+    }
+)
+"""Codes of an `Error` after which the server closes the socket, and joining again as before would not help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """The server could not do what was asked. `limit` names the limit that was hit, where it was one.
+
+    Codes: `malformed`, `limit`, `unavailable`, `superseded` (this participant joined with a newer socket) and those of
+    `FATAL_CODES`.
+    """
+
+    kind: ClassVar[str] = "error"
+    code: str
+    message: str
+    limit: str = ""
+
+
+ClientMessage: TypeAlias = Join | Relay | Journal | Ping | Leave
+
+ServerMessage: TypeAlias = Welcome | PeerJoined | PeerLeft | Relayed | Journaled | Pong | Error
+
+
+def _check_numbered(number: int, ack: int, body: PeerMessage | None) -> None:
+    check_not_negative("number", number)
+    check_not_negative("ack", ack)
+    if (body is None) != (number == 0):
+        raise MessageError("number", "0 without a body, from 1 with one")
+
+
+def decode_client(text: str) -> ClientMessage:
+    """Return the client's message in `text`, or raise `MessageError`."""
+    message: ClientMessage = from_json(parse(text), get_args(ClientMessage), "frame")
+    return message
+
+
+def decode_server(text: str) -> ServerMessage:
+    """Return the server's message in `text`, or raise `MessageError`."""
+    message: ServerMessage = from_json(parse(text), get_args(ServerMessage), "frame")
+    return message

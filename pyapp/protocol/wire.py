@@ -1,0 +1,166 @@
+"""How a message stands on the wire: one JSON object, and the checks that every kind of message shares.
+
+A message is a frozen dataclass that checks itself when it is built, so an invalid one cannot exist on either side. Wire
+names are the camelCase of the field names; the W3C's names stand for the W3C's things (`sdpMid`, `usernameFragment`).
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields
+from typing import Any, ClassVar, Protocol, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
+
+Scalar: TypeAlias = str | int | float | bool | None
+
+_IDENTIFIER = re.compile(r"[0-9a-f]{32}")
+
+
+class MessageError(ValueError):
+    """A message breaks a rule: `field` names where (wire name), `rule` says which."""
+
+    def __init__(self, field_name: str, rule: str) -> None:
+        """Name the field as it stands on the wire, and the rule it breaks."""
+        super().__init__(f"{field_name}: {rule}")
+        self.field = field_name
+        self.rule = rule
+
+
+class Message(Protocol):
+    """What can be encoded: a dataclass with its `kind`, as it stands on the wire."""
+
+    kind: ClassVar[str]
+
+
+def check_identifier(name: str, value: str) -> None:
+    """Refuse what is no participant, key or server."""
+    if not _IDENTIFIER.fullmatch(value):
+        raise MessageError(name, "32 hexadecimal digits, lower case")
+
+
+def check_length(name: str, value: str, longest: int) -> None:
+    """Refuse what is longer than `longest` characters."""
+    if len(value) > longest:
+        raise MessageError(name, f"at most {longest} characters")
+
+
+def check_not_negative(name: str, value: int) -> None:
+    """Refuse what could not be counted exactly in JavaScript."""
+    if not 0 <= value < 2**53:
+        raise MessageError(name, "a whole number from 0, below 2^53")
+
+
+def encode(message: Message) -> str:
+    """Return `message` as the text of one frame."""
+    return json.dumps(to_json(message), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def to_json(message: Message) -> dict[str, Any]:
+    """Return `message` as the object that stands in the frame."""
+    return {"kind": message.kind} | {
+        name: _value_to_json(getattr(message, item.name)) for name, (item, _) in _members(type(message)).items()
+    }
+
+
+def _refuse_constant(name: str) -> float:
+    raise MessageError("frame", f"{name} is not JSON (RFC 8259)")
+
+
+def _parse_float(digits: str) -> float:
+    value = float(digits)
+    if value in (float("inf"), float("-inf")):  # 1e999 is JSON, and could then not be written as JSON
+        raise MessageError("frame", f"{digits[:32]} is too large a number")
+    return value
+
+
+def parse(text: str) -> Any:
+    """Return the JSON value in `text`, or raise `MessageError`."""
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_parse_float)
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        raise MessageError("frame", "nested too deeply") from None
+    except MessageError:
+        raise
+    except UnicodeEncodeError:
+        # Half of a surrogate pair parses, and could then not be sent on to the other side (RFC 8259, section 8.2).
+        raise MessageError("frame", "half of a surrogate pair is no text") from None
+    except ValueError:
+        raise MessageError("frame", "not JSON (RFC 8259)") from None
+    return value
+
+
+_members_by_class: dict[type, dict[str, tuple[Field[Any], Any]]] = {}
+
+
+def _members(cls: type) -> dict[str, tuple[Field[Any], Any]]:
+    """Return the fields of a message by their wire names, with their types. To find them out takes long: only once."""
+    if cls not in _members_by_class:
+        hints = get_type_hints(cls)
+        _members_by_class[cls] = {_wire_name(item.name): (item, hints[item.name]) for item in fields(cls)}
+    return _members_by_class[cls]
+
+
+_T = TypeVar("_T")
+
+
+def from_json(value: Any, types: tuple[type[_T], ...], where: str) -> _T:
+    """Return the message of one of `types` that `value` is, or raise `MessageError`, which names `where`."""
+    if not isinstance(value, dict):
+        raise MessageError(where, "an object")
+    by_kind = {getattr(cls, "kind", ""): cls for cls in types}
+    kind = value.get("kind")
+    if not isinstance(kind, str) or kind not in by_kind:
+        raise MessageError("kind", f"one of {', '.join(sorted(by_kind))}")
+    return _build(by_kind[kind], value)
+
+
+def _build(cls: type[_T], value: dict[str, Any]) -> _T:
+    known = _members(cls)
+    for name in value:
+        if name not in known and name != "kind":
+            raise MessageError(name[:64], f"no such field in '{getattr(cls, 'kind', '')}'")
+    arguments: dict[str, Any] = {}
+    for name, (item, hint) in known.items():
+        if name in value:
+            arguments[item.name] = _read(value[name], hint, name)
+        elif item.default is MISSING:
+            raise MessageError(name, "missing")
+    return cls(**arguments)
+
+
+_NAMES = {str: "text", bool: "true or false", int: "a whole number", float: "a number", type(None): "null"}
+
+
+def _read(value: Any, hint: Any, name: str) -> Any:
+    """Return `value` as the annotated type `hint`; only the shapes that stand in the messages of this package."""
+    if messages := tuple(kind for kind in get_args(hint) if hasattr(kind, "kind") and get_origin(hint) is not tuple):
+        return None if value is None else from_json(value, messages, name)
+    if get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            raise MessageError(name, "a list")
+        return tuple(from_json(entry, (get_args(hint)[0],), name) for entry in value)
+    if get_origin(hint) is Mapping:
+        if not isinstance(value, dict):
+            raise MessageError(name, "an object")
+        return value
+    allowed = get_args(hint) or (hint,)
+    if float in allowed:
+        allowed = (*allowed, int)
+    # A bool is an int to Python, and is not one to JSON.
+    if type(value) not in allowed:
+        raise MessageError(name, " or ".join(_NAMES[kind] for kind in get_args(hint) or (hint,)))
+    return value
+
+
+def _value_to_json(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_value_to_json(entry) for entry in value]
+    if isinstance(value, Mapping):
+        return dict(value)
+    return to_json(value) if hasattr(value, "kind") else value
+
+
+def _wire_name(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)

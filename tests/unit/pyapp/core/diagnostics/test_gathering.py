@@ -1,0 +1,112 @@
+"""What gathering candidates found, of each ICE server."""
+
+import pytest
+
+from pyapp.core.diagnostics.gathering import Gathering, candidate_data, candidate_words
+from pyapp.core.diagnostics.journal import Journal
+from pyapp.protocol.journal import JournalEntry
+from pyapp.protocol.peer import Candidate
+
+URL = "turn:turn.example.org:3478?transport=tcp"
+
+
+class TestCandidates:
+    def test_are_told_with_everything_but_credentials(self) -> None:
+        text = "candidate:1 1 udp 9 203.0.113.9 49152 typ relay raddr 198.51.100.7 rport 4 ufrag abcd pwd secret"
+        data = candidate_data(Candidate(text, "0", 0, None), URL)
+        assert data == {
+            "type": "relay",
+            "protocol": "udp",
+            "tcp_type": "",
+            "address": "203.0.113.9",
+            "port": 49152,
+            "priority": 9,
+            "server": URL,
+            "mid": "0",
+            "ufrag": "abcd",
+        }
+        assert candidate_words(data) == "candidate relay udp 203.0.113.9:49152"
+
+    def test_have_an_end(self) -> None:
+        data = candidate_data(Candidate("", "0", 0, "abcd"))
+        assert data == {"end": True, "ufrag": "abcd"}
+        assert candidate_words(data) == "end of candidates"
+
+    def test_that_are_none_are_told_as_such(self) -> None:
+        data = candidate_data(Candidate("candidate:nonsense", "0", 0, "abcd"))
+        assert "not a candidate" in candidate_words(data)
+        assert JournalEntry(1, 0.0, "candidate-remote", data)
+
+    def test_with_the_longest_line_fit_into_a_journal_entry(self) -> None:
+        text = f"candidate:1 1 {'u' * 1990} {'9' * 10} a 9 typ host"
+        journal = Journal(0.0)
+        data = candidate_data(Candidate(text, "0", 0, "abcd"))
+        journal.note(0.0, "<", "candidate-remote", candidate_words(data), **data)
+        assert len(str(journal.next_batch()[0].data["protocol"])) == 1024
+
+
+class TestGathering:
+    @pytest.mark.parametrize(
+        ("code", "words"),
+        [
+            (401, "refused our user name or password"),
+            (403, "refused our user name or password"),
+            (438, "refused our user name or password"),
+            (441, "refused our user name or password"),
+            (486, "has reached its limit"),
+            (508, "has no capacity left"),
+            (701, "did not answer"),
+        ],
+    )
+    def test_knows_what_an_error_means(self, code: int, words: str) -> None:
+        gathering = Gathering()
+        gathering.error(URL, code, "reason")
+        (verdict,) = gathering.verdicts()
+        assert verdict == f"The relay server turn.example.org (TCP port 3478) {words}{_ending(code)}."
+        assert gathering.causes() == [f"icecandidateerror {code} reason ({URL})"]
+
+    @pytest.mark.parametrize("code", [300, 400, 420, 437, 442, 443, 500, 600, 700])
+    def test_makes_no_words_of_other_errors(self, code: int) -> None:
+        gathering = Gathering()
+        gathering.error(URL, code, "reason")
+        assert gathering.verdicts() == []
+        assert gathering.causes() == [f"icecandidateerror {code} reason ({URL})"]
+
+    @pytest.mark.parametrize("code", [401, 486, 508, 701])
+    def test_says_nothing_of_a_server_that_gave_candidates(self, code: int) -> None:
+        gathering = Gathering()
+        gathering.error(URL, code, "reason")
+        gathering.candidate({"type": "relay", "server": URL})
+        assert gathering.verdicts() == []
+        assert len(gathering.causes()) == 1
+
+    def test_says_nothing_of_a_stun_server_that_did_not_answer(self) -> None:
+        gathering = Gathering()
+        gathering.error("stun:stun.example.org", 701, "timeout")
+        assert gathering.verdicts() == []
+
+    def test_says_once_what_came_for_every_network_interface(self) -> None:
+        gathering = Gathering()
+        for _ in range(4):
+            gathering.error(URL, 701, "timeout")
+            gathering.error(URL, 401, "Unauthorized")
+        assert len(gathering.verdicts()) == 1
+        assert "refused" in gathering.verdicts()[0]
+        assert len(gathering.causes()) == 2
+
+    def test_counts_candidates_by_type(self) -> None:
+        gathering = Gathering()
+        for kind in ("host", "host", "relay"):
+            gathering.candidate({"type": kind, "server": ""})
+        gathering.candidate({"end": True})
+        gathering.candidate({"problem": "not a candidate"})
+        assert (gathering.candidates, gathering.types) == (3, {"host", "relay"})
+
+    def test_of_a_url_that_is_none_names_it_as_it_is(self) -> None:
+        gathering = Gathering()
+        gathering.error("turnip", 401, "Unauthorized")
+        assert gathering.verdicts() == ["The relay server turnip refused our user name or password."]
+
+
+def _ending(code: int) -> str:
+    return " of connections for us" if code == 486 else ""

@@ -1,0 +1,181 @@
+"""The path in use, from what browsers' `getStats()` really says."""
+
+from typing import Any
+
+import pytest
+
+from pyapp.core.diagnostics.path_report import CandidateFacts, PathReport, path_report
+from pyapp.protocol.journal import JournalEntry
+
+URL = "turn:turn.example.org:3478?transport=tcp"
+
+
+Stats = dict[str, dict[str, Any]]
+
+
+def chromium() -> Stats:
+    """Return what Chromium says: the transport names the pair."""
+    return {
+        "T01": {
+            "id": "T01",
+            "type": "transport",
+            "selectedCandidatePairId": "CPaaaa_bbbb",
+            "selectedCandidatePairChanges": 2,
+            "dtlsState": "connected",
+            "tlsVersion": "FEFD",
+            "bytesSent": 2000,
+            "bytesReceived": 3000,
+        },
+        "CPcccc_dddd": {
+            "id": "CPcccc_dddd",
+            "type": "candidate-pair",
+            "localCandidateId": "Icccc",
+            "remoteCandidateId": "Idddd",
+        },
+        "CPaaaa_bbbb": {
+            "id": "CPaaaa_bbbb",
+            "type": "candidate-pair",
+            "localCandidateId": "Iaaaa",
+            "remoteCandidateId": "Ibbbb",
+            "bytesSent": 1000,
+            "bytesReceived": 1500,
+            "currentRoundTripTime": 0.024,
+        },
+        "Iaaaa": {
+            "id": "Iaaaa",
+            "type": "local-candidate",
+            "candidateType": "host",
+            "protocol": "udp",
+            "address": "192.0.2.1",
+            "port": 50000,
+            "usernameFragment": "abcd",
+        },
+        "Ibbbb": {
+            "id": "Ibbbb",
+            "type": "remote-candidate",
+            "candidateType": "srflx",
+            "protocol": "udp",
+            "address": "198.51.100.2",
+            "port": 40000,
+            "usernameFragment": "efgh",
+        },
+    }
+
+
+def firefox() -> Stats:
+    """Return what Firefox says: no pair named by the transport, `selected` on the pair."""
+    return {
+        "{1}": {
+            "id": "{1}",
+            "type": "candidate-pair",
+            "selected": False,
+            "localCandidateId": "{9}",
+            "remoteCandidateId": "{9}",
+        },
+        "{2}": {
+            "id": "{2}",
+            "type": "candidate-pair",
+            "selected": True,
+            "localCandidateId": "{3}",
+            "remoteCandidateId": "{4}",
+            "bytesSent": 10,
+            "bytesReceived": 20,
+        },
+        "{3}": {
+            "id": "{3}",
+            "type": "local-candidate",
+            "candidateType": "relay",
+            "protocol": "udp",
+            "relayProtocol": "tls",
+            "address": "203.0.113.9",
+            "port": 49152,
+        },
+        "{4}": {"id": "{4}", "type": "remote-candidate", "candidateType": "prflx", "protocol": "udp", "port": 1},
+    }
+
+
+class TestPathReport:
+    def test_of_chromium_follows_the_transport(self) -> None:
+        assert path_report(chromium()) == PathReport(
+            pair="CPaaaa_bbbb",
+            local=CandidateFacts("host", "udp", "192.0.2.1", 50000, username_fragment="abcd"),
+            remote=CandidateFacts("srflx", "udp", "198.51.100.2", 40000, username_fragment="efgh"),
+            round_trip=0.024,
+            bytes_sent=2000,
+            bytes_received=3000,
+            dtls_state="connected",
+            tls_version="FEFD",
+            pair_changes=2,
+        )
+
+    def test_of_firefox_follows_the_pair_that_is_selected(self) -> None:
+        report = path_report(firefox())
+        assert report is not None
+        assert (report.pair, report.path, report.round_trip) == ("{2}", "relay", None)
+        assert (report.bytes_sent, report.bytes_received) == (10, 20)
+        assert report.local.words() == "relay udp 203.0.113.9:49152 over tls"
+        assert report.remote.words() == "prflx udp"
+
+    @pytest.mark.parametrize("relay_protocol", ["udp", "tcp", "tls"])
+    def test_knows_how_the_relay_is_reached(self, relay_protocol: str) -> None:
+        stats = chromium()
+        stats["Iaaaa"] |= {"candidateType": "relay", "relayProtocol": relay_protocol, "url": URL}
+        report = path_report(stats)
+        assert report is not None
+        assert (report.path, report.local.relay_protocol, report.local.url) == ("relay", relay_protocol, URL)
+        assert report.data()["relay_protocol"] == relay_protocol
+        assert report.data()["server"] == URL
+
+    def test_is_a_relay_at_either_end(self) -> None:
+        stats = chromium()
+        assert (report := path_report(stats)) is not None
+        assert report.path == "direct"
+        stats["Ibbbb"]["candidateType"] = "relay"
+        assert (report := path_report(stats)) is not None
+        assert report.path == "relay"
+
+    @pytest.mark.parametrize("missing", ["T01", "CPaaaa_bbbb", "Iaaaa", "Ibbbb"])
+    def test_is_none_while_a_part_is_missing(self, missing: str) -> None:
+        stats = chromium()
+        del stats[missing]
+        assert path_report(stats) is None
+
+    @pytest.mark.parametrize("value", [None, ""])
+    def test_is_none_before_a_pair_is_selected(self, value: str | None) -> None:
+        stats = chromium()
+        stats["T01"]["selectedCandidatePairId"] = value
+        assert path_report(stats) is None
+        assert path_report({}) is None
+
+    def test_is_none_in_firefox_before_a_pair_is_selected(self) -> None:
+        stats = firefox()
+        stats["{2}"]["selected"] = False
+        assert path_report(stats) is None
+
+    def test_takes_null_for_not_measured(self) -> None:
+        stats = chromium()
+        stats["T01"] |= {"bytesSent": None, "tlsVersion": None, "selectedCandidatePairChanges": None}
+        stats["CPaaaa_bbbb"] |= {"currentRoundTripTime": None}
+        stats["Iaaaa"] |= {"address": None, "port": None}
+        report = path_report(stats)
+        assert report is not None
+        assert (report.bytes_sent, report.tls_version, report.pair_changes) == (1000, "", 0)
+        assert report.round_trip is None
+        assert report.local.words() == "host udp"
+
+    def test_is_one_line_that_grep_finds(self) -> None:
+        report = path_report(chromium())
+        assert report is not None
+        assert report.line() == (
+            "path=direct local=host udp 192.0.2.1:50000 remote=srflx udp 198.51.100.2:40000 rtt=24ms"
+        )
+        unmeasured = path_report(firefox())
+        assert unmeasured is not None
+        assert unmeasured.line().endswith(" rtt=?")
+
+    def test_fits_into_a_journal_entry(self) -> None:
+        report = path_report(chromium())
+        assert report is not None
+        entry = JournalEntry(1, 0.0, "pair", report.data())
+        assert entry.data["round_trip_ms"] == 24.0
+        assert entry.data["ufrag"] == "abcd"
