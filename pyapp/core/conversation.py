@@ -13,6 +13,7 @@ from pyapp.core import commands
 from pyapp.core.commands import Command
 from pyapp.core.delivery import Delivery, DeliveryFullError
 from pyapp.core.events import ChannelLabel
+from pyapp.core.failures import MessageRefusal, TooLong, TooMuchWaiting
 from pyapp.protocol.channel import MAX_TEXT_BYTES, Body, Frame, MediaShared, decode_frame, encode_frame
 
 TIMER = "delivery"
@@ -33,6 +34,11 @@ NOTHING_SHARED = MediaShared(audio=False, video=False)
 
 class MessageRefusedError(Exception):
     """A message cannot be taken, for a reason that the person can act on."""
+
+    def __init__(self, why: MessageRefusal) -> None:
+        """Take the reason."""
+        super().__init__(repr(why))
+        self.why = why
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +102,11 @@ class Conversation:
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         size = len(text.encode())
         if size > MAX_TEXT_BYTES:
-            raise MessageRefusedError(
-                f"This message is too long: it has {size:,} bytes, and {MAX_TEXT_BYTES:,} are the most."
-            )
+            raise MessageRefusedError(TooLong(size))
         try:
             number = self._delivery.submit(text, size=size)
         except DeliveryFullError:
-            raise MessageRefusedError(
-                "Too much is waiting for the other side. Send it again when the connection is back."
-            ) from None
+            raise MessageRefusedError(TooMuchWaiting()) from None
         self._thread.waiting[number] = self._add(text, mine=True)
         return self.transmit(now)
 

@@ -15,6 +15,7 @@ from pyapp.core.conversation import Conversation, MessageRefusedError
 from pyapp.core.delivery import DeliveryFullError
 from pyapp.core.diagnostics.journal import Journal, Mark, Note
 from pyapp.core.events import ChannelLabel, Event, MediaKind
+from pyapp.core.failures import Failure, MediaRefusal, MessageRefusal, Refusal
 from pyapp.core.negotiation.negotiation import ToPeer
 from pyapp.core.path import connection
 from pyapp.core.path.connection import (
@@ -41,9 +42,8 @@ from pyapp.protocol.ice import IceConfiguration
 from pyapp.protocol.journal import Journal as JournalMessage
 from pyapp.protocol.journal import Journaled
 from pyapp.protocol.peer import PeerMessage
-from pyapp.protocol.signaling import check_session_name
+from pyapp.protocol.signaling import FATAL_CODES, check_session_name
 from pyapp.protocol.wire import MessageError
-from pyapp.view.verdicts import REFUSALS, Failure, media_refusal, refusal
 
 Phase: TypeAlias = Literal["ready", "active", "failed", "closed"]
 MediaState: TypeAlias = Literal["off", "starting", "on"]
@@ -92,18 +92,18 @@ class Session:
     name: str = ""
     name_problem: str = ""
     failure: Failure | None = None
-    refusal: Failure | None = None
+    refusal: Refusal | None = None
     """Why the server will not have us any more, while the connection goes on without it."""
     place: Rendezvous | None = None
     """Ours in the session at the server."""
     connection: Connection | None = None
     relays: Relays = field(init=False)
     conversation: Conversation = field(default_factory=Conversation)
-    message_problem: str = ""
+    message_problem: MessageRefusal | None = None
     media: dict[MediaKind, MediaState] = field(
         default_factory=lambda: {"camera": "off", "microphone": "off", "screen": "off"}
     )
-    media_problem: str = ""
+    media_problem: MediaRefusal | None = None
     faults: int = 0
     journal: Journal = field(init=False)
     _prepared: Prepared | None = None
@@ -242,7 +242,7 @@ class Session:
         try:
             check_session_name(name)
         except MessageError as error:
-            self.name_problem = f"A session name has {error.rule}."
+            self.name_problem = error.rule
             return []
         self.phase, self.name, self.name_problem, self.failure, self.refusal = "active", name, "", None, None
         self._restarts_before = 0
@@ -287,7 +287,7 @@ class Session:
         return self._end()
 
     def _fail(self, failure: Failure) -> list[Command]:
-        self._note("!", "failed", failure.headline, detail=failure.detail, cause=failure.cause)
+        self._note("!", "failed", "the session cannot go on", **failure.data())
         self.phase, self.failure = "failed", failure
         return self._end()
 
@@ -316,18 +316,18 @@ class Session:
         return self._connection_did(outputs)
 
     def _submit(self, text: str) -> list[Command]:
-        self.message_problem = ""
+        self.message_problem = None
         if not text.strip() or self.phase != "active":
             return []
         try:
             return self.conversation.submit(text, self._now)
         except MessageRefusedError as error:
-            self.message_problem = str(error)
-            self._note("!", "message", self.message_problem)
+            self.message_problem = error.why
+            self._note("!", "message", f"a message was not taken: {error}")
             return []
 
     def _toggle(self, kind: MediaKind) -> list[Command]:
-        self.media_problem = ""
+        self.media_problem = None
         match self.media[kind]:
             case "off":
                 self.media[kind] = "starting"
@@ -349,7 +349,7 @@ class Session:
                 self._note("=", "media", f"{kind} off", kind=kind, on=False)
             case events.MediaFailed(kind, error):
                 self.media[kind] = "off"
-                self.media_problem = media_refusal(kind, error)
+                self.media_problem = MediaRefusal(kind, error)
                 self._note("!", "media", f"{kind}: {error}", kind=kind, error=error)
         return self.conversation.share(self._shared, self._now) if self.connection else []
 
@@ -387,9 +387,9 @@ class Session:
                 self._prepared.is_asked = False
             return []
         self._note("!", "ice-configuration", f"no ICE configuration: {event.reason}", code=event.code)
-        if event.code in REFUSALS:
+        if event.code in FATAL_CODES:
             # The configuration that is there serves on: a place in the session needs no fresh invitation.
-            return [] if self._is_configured else self._fail(refusal(event.code, event.reason))
+            return [] if self._is_configured else self._fail(Refusal(event.code, event.reason))
         return [commands.StartTimer(ICE_CONFIGURATION, CONFIGURATION_RETRY_AFTER, spread=1.0)]
 
     def _signaling_received(self, place: Rendezvous, event: events.SignalingReceived) -> list[Command]:
@@ -428,7 +428,7 @@ class Session:
                 case Refused(code, text, fatal):
                     self._note("!", "refused", f"the server refused: {text}", code=code)
                     if fatal:
-                        result += self._refused(refusal(code, text))
+                        result += self._refused(Refusal(code, text))
                         break
                     # What it could not keep of the journal is sent again with the next entries.
                     self.journal.stream_again()
@@ -436,12 +436,12 @@ class Session:
                     result.append(output)
         return result
 
-    def _refused(self, failure: Failure) -> list[Command]:
+    def _refused(self, refusal: Refusal) -> list[Command]:
         """Fail; but not while the peers are connected, who need the server only to get connected again."""
         if self.connection is not None and self.connection.established and not self.connection.lost:
-            self.refusal = failure
+            self.refusal = refusal
             return []
-        return self._fail(failure)
+        return self._fail(refusal)
 
     def _joined(self, *, polite: bool, alone: bool) -> list[Command]:
         if self.connection is None:

@@ -9,6 +9,7 @@ from pyapp.core.diagnostics.journal import LogLine
 from pyapp.core.diagnostics.path_report import PathReport
 from pyapp.core.path.connection import Connection
 from pyapp.core.session import Session
+from pyapp.view.verdicts import explain, media_refusal, message_refusal, server_sentences
 
 __all__ = ["Fact", "LogLine", "MediaControl", "Message", "View", "present"]
 
@@ -95,7 +96,7 @@ def present(session: Session) -> View:
         relay_protocol=report.local.relay_protocol if report else "",
         ice_generation=session.ice_restarts,
         session=session.name,
-        session_problem=session.name_problem,
+        session_problem=f"A session name has {session.name_problem}." if session.name_problem else "",
         level=level,
         headline=headline,
         detail=detail,
@@ -109,13 +110,13 @@ def present(session: Session) -> View:
             MediaControl(kind, _MEDIA_LABELS[kind], on=value == "on", busy=value == "starting")
             for kind, value in session.media.items()
         ),
-        media_problem=session.media_problem,
+        media_problem=media_refusal(session.media_problem) if session.media_problem else "",
         local_video="on" in (session.media["camera"], session.media["screen"]),
         remote_video=session.conversation.shared.video,
         remote_audio=session.conversation.shared.audio,
         messages=session.conversation.messages,
         delivered_count=session.conversation.delivered_count,
-        message_problem=session.message_problem,
+        message_problem=message_refusal(session.message_problem) if session.message_problem else "",
         log=session.journal.lines,
     )
 
@@ -140,7 +141,8 @@ def _words(session: Session, state: PageState, report: PathReport | None) -> tup
     away = place is not None and place.state == "away"
     match state:
         case "failed" if session.failure:
-            return "bad", session.failure.headline, session.failure.detail, session.failure.cause
+            verdict = explain(session.failure)
+            return "bad", verdict.headline, verdict.detail, verdict.cause
         case "waiting":
             detail = "Give the other side the link. You are connected as soon as they open it and press Connect."
             return "busy", "Waiting for the other side", detail, cause
@@ -150,9 +152,9 @@ def _words(session: Session, state: PageState, report: PathReport | None) -> tup
                 detail = f"{place.refusal or 'The server does not answer.'} Trying again."
             return "busy", "Reaching the server", detail, cause
         case "connecting":
-            verdicts = connection.candidates.gathering.verdicts() if connection else []
+            problems = server_sentences(connection.candidates.gathering.problems()) if connection else []
             causes = connection.candidates.gathering.causes() if connection else []
-            detail = " ".join(["Looking for the best path to the other side.", *verdicts])
+            detail = " ".join(["Looking for the best path to the other side.", *problems])
             return "busy", "Connecting", detail, "\n".join(causes)
         case "recovering":
             detail = "The connection was interrupted."

@@ -1,13 +1,17 @@
 """What went wrong, in words that a person can act on, with the technical cause beside them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import assert_never
 
-from pyapp.core.diagnostics.gathering import Gathering
-from pyapp.core.events import MediaKind
+from pyapp.core.diagnostics.gathering import ServerProblem
+from pyapp.core.failures import Failure, MediaRefusal, MessageRefusal, NoPath, Refusal, TooLong
+from pyapp.protocol.channel import MAX_TEXT_BYTES
+from pyapp.protocol.ice import IceError, parse_ice_url
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class Verdict:
     """Why the session cannot go on: words for the person, and the technical cause."""
 
     headline: str
@@ -39,32 +43,66 @@ REFUSALS = {
 }
 """By the code of the server's error: headline and advice."""
 
-
-def refusal(code: str, reason: str) -> Failure:
-    """Explain a refusal of the server."""
-    headline, detail = REFUSALS.get(code, ("The server refused", "Try again, or choose another session name."))
-    return Failure(headline, detail, f"{code}: {reason}")
-
-
-def no_path(gathering: Gathering, *, relay_only: bool) -> Failure:
-    """Explain why no candidate pair worked."""
-    verdicts = gathering.verdicts()
-    if verdicts:
-        why, advice = " ".join(verdicts), "Whoever runs this console must mend the relay server."
-    elif relay_only:
-        why, advice = "No relay server could be used.", "Ask whoever runs this console to add a relay server."
-    else:
-        why = "The two networks let no connection through."
-        advice = "Try another network, or ask whoever runs this console to add a relay server."
-    causes = gathering.causes() or ["connectionState failed, and no candidate pair worked"]
-    return Failure("No connection is possible", f"{why} {advice}", "\n".join(causes))
+_PROBLEMS = {
+    "credentials-refused": "refused our user name or password",
+    "quota-reached": "has reached its limit of connections for us",
+    "no-capacity": "has no capacity left",
+    "no-answer": "did not answer",
+}
 
 
-def media_refusal(kind: MediaKind, error: str) -> str:
-    """Explain the `DOMException` of `getUserMedia()` or `getDisplayMedia()`."""
+def explain(failure: Failure) -> Verdict:
+    """Say why the session cannot go on."""
+    match failure:
+        case Refusal(code, reason):
+            headline, detail = REFUSALS.get(code, ("The server refused", "Try again, or choose another session name."))
+            return Verdict(headline, detail, f"{code}: {reason}")
+        case NoPath():
+            return _no_path(failure)
+        case _:
+            assert_never(failure)
+
+
+def server_sentences(problems: Iterable[ServerProblem]) -> list[str]:
+    """Return a sentence for each server that is known to be of no use."""
+    sentences = (f"The relay server {_server(problem.url)} {_PROBLEMS[problem.kind]}." for problem in problems)
+    return list(dict.fromkeys(sentences))
+
+
+def media_refusal(refusal: MediaRefusal) -> str:
+    """Say why there is no camera, microphone or screen."""
+    kind = refusal.kind
     words = {
         "NotAllowedError": f"The browser may not use the {kind}. Allow it beside the address, and try again.",
         "NotFoundError": f"No {kind} was found on this device.",
         "NotReadableError": f"The {kind} is in use by another program.",
     }
-    return words.get(error, f"The {kind} could not be switched on ({error}).")
+    return words.get(refusal.error, f"The {kind} could not be switched on ({refusal.error}).")
+
+
+def message_refusal(refusal: MessageRefusal) -> str:
+    """Say why a message was not taken."""
+    if isinstance(refusal, TooLong):
+        return f"This message is too long: it has {refusal.size:,} bytes, and {MAX_TEXT_BYTES:,} are the most."
+    return "Too much is waiting for the other side. Send it again when the connection is back."
+
+
+def _no_path(failure: NoPath) -> Verdict:
+    sentences = server_sentences(failure.problems)
+    if sentences:
+        why, advice = " ".join(sentences), "Whoever runs this console must mend the relay server."
+    elif failure.relay_only:
+        why, advice = "No relay server could be used.", "Ask whoever runs this console to add a relay server."
+    else:
+        why = "The two networks let no connection through."
+        advice = "Try another network, or ask whoever runs this console to add a relay server."
+    causes = failure.errors or ("connectionState failed, and no candidate pair worked",)
+    return Verdict("No connection is possible", f"{why} {advice}", "\n".join(causes))
+
+
+def _server(url: str) -> str:
+    try:
+        parsed = parse_ice_url(url)
+    except IceError:
+        return url
+    return f"{parsed.host} ({parsed.transport.upper()} port {parsed.port})"

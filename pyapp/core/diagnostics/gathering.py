@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
-from pyapp.protocol.ice import IceError, parse_candidate, parse_ice_url
+from pyapp.protocol.ice import IceError, parse_candidate
 from pyapp.protocol.peer import Candidate
 from pyapp.protocol.wire import Scalar
 
@@ -38,6 +39,14 @@ def candidate_words(data: Mapping[str, Scalar]) -> str:
     return f"candidate {data['type']} {data['protocol']} {data['address']}:{data['port']}"
 
 
+@dataclass(frozen=True, slots=True)
+class ServerProblem:
+    """An ICE server that is known to be of no use."""
+
+    url: str
+    kind: Literal["credentials-refused", "quota-reached", "no-capacity", "no-answer"]
+
+
 @dataclass(slots=True)
 class Gathering:
     """What came of asking the ICE servers: candidates by kind, and errors by server URL."""
@@ -64,8 +73,8 @@ class Gathering:
         """Whether there were errors, and no candidate."""
         return bool(self.errors) and not self.candidates
 
-    def verdicts(self) -> list[str]:
-        """Return a plain sentence for each server that is known to be of no use.
+    def problems(self) -> list[ServerProblem]:
+        """Return which servers are known to be of no use.
 
         Codes are those of STUN (RFC 8489, section 14.8; RFC 8656, section 19) and 701 for no answer (W3C WebRTC 1.0,
         section 4.8.3.1). A 701 alone proves nothing, since it comes once per network interface.
@@ -74,29 +83,20 @@ class Gathering:
         for url, by_code in self.errors.items():
             if url in self.urls:
                 continue
-            name = _server_words(url)
             if by_code.keys() & {401, 403, 438, 441}:
-                result.append(f"The relay server {name} refused our user name or password.")
+                result.append(ServerProblem(url, "credentials-refused"))
             elif 486 in by_code:
-                result.append(f"The relay server {name} has reached its limit of connections for us.")
+                result.append(ServerProblem(url, "quota-reached"))
             elif 508 in by_code:
-                result.append(f"The relay server {name} has no capacity left.")
+                result.append(ServerProblem(url, "no-capacity"))
             elif 701 in by_code and url.startswith("turn"):
-                result.append(f"The relay server {name} did not answer.")
-        return list(dict.fromkeys(result))
+                result.append(ServerProblem(url, "no-answer"))
+        return result
 
     def causes(self) -> list[str]:
-        """Return the technical form of the same, one line an error."""
+        """Return the `icecandidateerror` events, one line each."""
         return [
             f"icecandidateerror {code} {text} ({url})"
             for url, by_code in self.errors.items()
             for code, text in by_code.items()
         ]
-
-
-def _server_words(url: str) -> str:
-    try:
-        parsed = parse_ice_url(url)
-    except IceError:
-        return url
-    return f"{parsed.host} ({parsed.transport.upper()} port {parsed.port})"

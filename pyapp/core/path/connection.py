@@ -15,6 +15,7 @@ from pyapp.core.diagnostics.gathering import candidate_data
 from pyapp.core.diagnostics.journal import Note, note
 from pyapp.core.diagnostics.path_report import PathReport, path_report
 from pyapp.core.events import ChannelLabel, Event
+from pyapp.core.failures import Failure, no_path
 from pyapp.core.negotiation import head_start, restarts
 from pyapp.core.negotiation.candidates import Candidates
 from pyapp.core.negotiation.candidates import Output as NegotiationOutput
@@ -39,7 +40,6 @@ from pyapp.core.path.standby import Output as StandbyOutput
 from pyapp.core.path.standby import Over, Ready, Standby, Surroundings
 from pyapp.protocol.peer import Candidate, Description, PeerMessage, RelaySuspected, RestartWanted, StandbyDescription
 from pyapp.protocol.wire import MessageError
-from pyapp.view.verdicts import Failure, no_path
 
 STATS, STATS_SETTLED, FIRST_OFFER = "stats", "stats-settled", "first-offer"
 NEEDLESS_RELAY, RENEW, KEEP_CHECKING = "needless-relay", "renew", "keep-checking"

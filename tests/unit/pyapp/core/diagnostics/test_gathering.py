@@ -2,7 +2,7 @@
 
 import pytest
 
-from pyapp.core.diagnostics.gathering import Gathering, candidate_data, candidate_words
+from pyapp.core.diagnostics.gathering import Gathering, ServerProblem, candidate_data, candidate_words
 from pyapp.core.diagnostics.journal import Journal
 from pyapp.protocol.journal import JournalEntry
 from pyapp.protocol.peer import Candidate
@@ -47,29 +47,29 @@ class TestCandidates:
 
 class TestGathering:
     @pytest.mark.parametrize(
-        ("code", "words"),
+        ("code", "kind"),
         [
-            (401, "refused our user name or password"),
-            (403, "refused our user name or password"),
-            (438, "refused our user name or password"),
-            (441, "refused our user name or password"),
-            (486, "has reached its limit"),
-            (508, "has no capacity left"),
-            (701, "did not answer"),
+            (401, "credentials-refused"),
+            (403, "credentials-refused"),
+            (438, "credentials-refused"),
+            (441, "credentials-refused"),
+            (486, "quota-reached"),
+            (508, "no-capacity"),
+            (701, "no-answer"),
         ],
     )
-    def test_knows_what_an_error_means(self, code: int, words: str) -> None:
+    def test_knows_what_an_error_means(self, code: int, kind: str) -> None:
         gathering = Gathering()
         gathering.error(URL, code, "reason")
-        (verdict,) = gathering.verdicts()
-        assert verdict == f"The relay server turn.example.org (TCP port 3478) {words}{_ending(code)}."
+        (problem,) = gathering.problems()
+        assert (problem.url, problem.kind) == (URL, kind)
         assert gathering.causes() == [f"icecandidateerror {code} reason ({URL})"]
 
     @pytest.mark.parametrize("code", [300, 400, 420, 437, 442, 443, 500, 600, 700])
-    def test_makes_no_words_of_other_errors(self, code: int) -> None:
+    def test_makes_no_problem_of_other_errors(self, code: int) -> None:
         gathering = Gathering()
         gathering.error(URL, code, "reason")
-        assert gathering.verdicts() == []
+        assert gathering.problems() == []
         assert gathering.causes() == [f"icecandidateerror {code} reason ({URL})"]
 
     @pytest.mark.parametrize("code", [401, 486, 508, 701])
@@ -77,21 +77,20 @@ class TestGathering:
         gathering = Gathering()
         gathering.error(URL, code, "reason")
         gathering.candidate({"type": "relay", "server": URL})
-        assert gathering.verdicts() == []
+        assert gathering.problems() == []
         assert len(gathering.causes()) == 1
 
     def test_says_nothing_of_a_stun_server_that_did_not_answer(self) -> None:
         gathering = Gathering()
         gathering.error("stun:stun.example.org", 701, "timeout")
-        assert gathering.verdicts() == []
+        assert gathering.problems() == []
 
     def test_says_once_what_came_for_every_network_interface(self) -> None:
         gathering = Gathering()
         for _ in range(4):
             gathering.error(URL, 701, "timeout")
             gathering.error(URL, 401, "Unauthorized")
-        assert len(gathering.verdicts()) == 1
-        assert "refused" in gathering.verdicts()[0]
+        assert gathering.problems() == [ServerProblem(URL, "credentials-refused")]
         assert len(gathering.causes()) == 2
 
     def test_counts_candidates_by_type(self) -> None:
@@ -101,12 +100,3 @@ class TestGathering:
         gathering.candidate({"end": True})
         gathering.candidate({"problem": "not a candidate"})
         assert (gathering.candidates, gathering.types) == (3, {"host", "relay"})
-
-    def test_of_a_url_that_is_none_names_it_as_it_is(self) -> None:
-        gathering = Gathering()
-        gathering.error("turnip", 401, "Unauthorized")
-        assert gathering.verdicts() == ["The relay server turnip refused our user name or password."]
-
-
-def _ending(code: int) -> str:
-    return " of connections for us" if code == 486 else ""

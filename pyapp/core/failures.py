@@ -1,0 +1,66 @@
+"""What cannot be done, as facts; `pyapp/view/verdicts.py` finds the words."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from pyapp.core.diagnostics.gathering import Gathering, ServerProblem
+from pyapp.core.events import MediaKind
+from pyapp.protocol.wire import Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The server will not have us: the code of its `Error`, and its reason."""
+
+    code: str
+    reason: str
+
+    def data(self) -> dict[str, Scalar]:
+        """Return the fields of a journal entry."""
+        return {"code": self.code, "cause": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class NoPath:
+    """No candidate pair worked. `errors` are the `icecandidateerror` events, one line each."""
+
+    problems: tuple[ServerProblem, ...]
+    errors: tuple[str, ...]
+    relay_only: bool
+
+    def data(self) -> dict[str, Scalar]:
+        """Return the fields of a journal entry."""
+        problems = ", ".join(f"{problem.url} {problem.kind}" for problem in self.problems)
+        return {"code": "no-path", "relay_only": self.relay_only, "problems": problems, "cause": "\n".join(self.errors)}
+
+
+Failure: TypeAlias = Refusal | NoPath
+"""Why the session cannot go on."""
+
+
+def no_path(gathering: Gathering, *, relay_only: bool) -> NoPath:
+    """Return that there is no path, with what gathering had found."""
+    return NoPath(tuple(gathering.problems()), tuple(gathering.causes()), relay_only)
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRefusal:
+    """`getUserMedia()` or `getDisplayMedia()` gave nothing; `error` is the name of its `DOMException`."""
+
+    kind: MediaKind
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class TooLong:
+    """A message has more bytes than can be sent at once."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class TooMuchWaiting:
+    """The other side has not acknowledged so much that no more is kept for it."""
+
+
+MessageRefusal: TypeAlias = TooLong | TooMuchWaiting
