@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from playwright.sync_api import BrowserContext, expect
 
-from tests.lab.topology import NAMES
+from tests.lab.sites import NAMES
 
 if TYPE_CHECKING:
     import subprocess
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.lab.lab import Lab
     from tests.lab.servers import Served
-    from tests.lab.topology import Host
+    from tests.lab.sites import Host
 
 FLAGS = (
     "--no-sandbox",

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.lab.plumbing import missing
 from tests.lab.servers import ROOT
-from tests.lab.topology import missing
 
 if TYPE_CHECKING:
     import argparse

@@ -11,10 +11,12 @@ import pytest
 
 from tests.lab import servers
 from tests.lab.lab import Lab
-from tests.lab.topology import Place, Site, missing
+from tests.lab.plumbing import missing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.lab.sites import Place, Site
 
 
 _HERE = Path(__file__).parent

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 
 import trustme
 
-from tests.lab.topology import PUBLIC_ADDRESSES, STUN, LabError, Network
+from tests.lab.sites import PUBLIC_ADDRESSES, STUN, LabError
 
 if TYPE_CHECKING:
     import subprocess
     from pathlib import Path
+
+    from tests.lab.topology import Network
 
 _READY = "SQLite DB connection success"  # the last thing it says: listeners and threads are up
 _PATIENCE = 10.0  # seconds

@@ -16,7 +16,7 @@ from tests.lab.cell import Cell, measure
 from tests.lab.delay import Delay
 from tests.lab.expect import Relation, best
 from tests.lab.judge import Verdict
-from tests.lab.topology import Site
+from tests.lab.sites import Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.lab.kinds import Kind
     from tests.lab.lab import Lab
     from tests.lab.servers import Served
-    from tests.lab.topology import Host, Place
+    from tests.lab.sites import Host, Place
 
 _SAME_ADDRESSES = IPv4Network("192.168.1.0/24")
 

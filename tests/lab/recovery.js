@@ -136,6 +136,16 @@
       return Boolean(there());
     },
 
+    // What is there of the picture, for when it does not come: what is received, decoded, and shown.
+    async picture() {
+      const receiver = lab.receiver("video");
+      const video = document.getElementById("remote-video");
+      const shows = video.srcObject?.getVideoTracks().some(({ id }) => id === receiver?.track.id);
+      const stats = [...(await receiver?.getStats())?.values() ?? []].find(({ type }) => type === "inbound-rtp");
+      const { muted, readyState } = receiver?.track ?? {};
+      return { shown: video.getVideoPlaybackQuality().totalVideoFrames, paused: video.paused, shows, muted, readyState, ...stats };
+    },
+
     // Seconds of sound that were made up since the connection began.
     concealed,
 

@@ -95,6 +95,8 @@ def complaints(row: Row, run: Run) -> list[str]:
         found.append("never came back")
     elif run.gap > row.bound:
         found.append(f"silent for more than {row.bound:g} s")
+    if run.dark:
+        found.append("picture or sound never came back")
     for end in run.ends:
         found += [f"{what}" for what, count in (("lost", end.lost), ("doubled", end.doubled)) if count]
         if end.disordered:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tests.lab import kinds
 from tests.lab.delay import Delay
-from tests.lab.topology import PUBLIC_ADDRESSES, TURN1, TURN2, LabError
+from tests.lab.sites import PUBLIC_ADDRESSES, TURN1, TURN2, LabError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tests.lab.kinds import Kind
     from tests.lab.lab import Lab
     from tests.lab.recovery_server import ConsoleServer
-    from tests.lab.topology import Host, Place
+    from tests.lab.sites import Host, Place
 
 HOME, FAR, MOBILE = "rec-home", "rec-far", "rec-mobile"
 HARD_HOME, HARD_FAR, EASY_FAR = "rec-hard-home", "rec-hard-far", "rec-easy-far"

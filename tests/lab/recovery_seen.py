@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from enum import Enum
 from itertools import pairwise
 from math import inf
@@ -80,6 +80,7 @@ class Run:
     relays: int = 0  # TURN allocations that both ends made since the event
     took: float = 0.0  # seconds of the lab for the event itself
     back: bool = False  # whether both received again
+    dark: list[dict[str, Any]] = field(default_factory=list)  # what is there of the picture, if it or sound stayed away
     ends: tuple[Seen, ...] = ()
     failure: str = ""  # why there is nothing to count
 

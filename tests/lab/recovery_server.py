@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Self
 
 from tests.lab.servers import ROOT, Served
-from tests.lab.topology import NAMES, SERVER, LabError
+from tests.lab.sites import NAMES, SERVER, LabError
 
 if TYPE_CHECKING:
     import subprocess

@@ -20,7 +20,7 @@ from backend.ice.choosing import variety_first
 from backend.ice.ice_servers import read_ice_servers
 from pyapp.protocol.ice import parse_ice_url
 from tests.lab.expect import Leg
-from tests.lab.topology import NAMES, SERVER, STUN, TURN1, TURN2, LabError
+from tests.lab.sites import NAMES, SERVER, STUN, TURN1, TURN2, LabError
 
 if TYPE_CHECKING:
     import subprocess

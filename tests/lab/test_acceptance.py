@@ -11,7 +11,7 @@ from tests.lab import kinds, report, servers
 from tests.lab.expect import Leg, Path, Relation
 from tests.lab.grid import Case, Snap, Stage
 from tests.lab.judge import Verdict
-from tests.lab.topology import TURN1, TURN2
+from tests.lab.sites import TURN1, TURN2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,8 @@ import pytest
 
 from tests.lab import kinds
 from tests.lab.delay import Delay
-from tests.lab.topology import PUBLIC_ADDRESSES, STUN, TURN1, LabError, Site, sweep
+from tests.lab.plumbing import sweep
+from tests.lab.sites import PUBLIC_ADDRESSES, STUN, TURN1, LabError, Site
 
 if TYPE_CHECKING:
     from tests.lab.conftest import Attach
@@ -41,8 +42,78 @@ def test_a_host_moves_to_another_site_by_another_interface(lab: Lab, attach: Att
     assert lab.outer_address(host) == str(home.public)
     lab.network.move(host, mobile)
     assert lab.outer_address(host) == str(mobile.public)
-    assert host.interface == "eth1"
+    assert host.link.interface == "eth1"
     assert not home.hosts
+
+
+def test_the_default_route_moves_between_two_interfaces_that_stay_up(lab: Lab, attach: Attach) -> None:
+    home = attach(Site(name="home", kind=kinds.PORT_RESTRICTED))
+    office = attach(Site(name="office", kind=kinds.CGN_CONE))
+    host = home.hosts[0]
+    first = host.link
+    second = lab.network.join(host, office)
+    assert lab.outer_address(host) == str(office.public)
+    assert (home.hosts, office.hosts[-1]) == ([], host)
+    lab.network.lead(host, first)
+    assert lab.outer_address(host) == str(home.public)
+    up = lab.network.run(host.node, ["ip", "-o", "-4", "addr", "show", "up"])
+    assert str(first.ipv4) in up
+    assert str(second.ipv4) in up
+    lab.network.lead(host, second)
+    lab.network.leave(host, second)
+    assert lab.outer_address(host) == str(home.public)
+
+
+def test_an_interface_joins_on_the_same_lan_and_the_first_goes(lab: Lab, attach: Attach) -> None:
+    home = attach(Site(name="home", kind=kinds.PORT_RESTRICTED))
+    host = home.hosts[0]
+    first = host.link
+    lab.network.join(host, home)
+    assert host.ipv4 != first.ipv4
+    lab.network.leave(host, first)
+    assert lab.outer_address(host) == str(home.public)
+    assert "eth0" not in lab.network.run(host.node, ["ip", "-o", "link"])
+
+
+def test_what_has_the_address_of_an_interface_may_keep_going_out_by_it(lab: Lab, attach: Attach) -> None:
+    home = attach(Site(name="home", kind=kinds.PORT_RESTRICTED))
+    office = attach(Site(name="office", kind=kinds.PORT_RESTRICTED))
+    host = home.hosts[0]
+    first = host.link
+    lab.network.join(host, office)
+
+    def way_out() -> str:
+        route = ["ip", "route", "get", PUBLIC_ADDRESSES[STUN].ipv4[0], "from", str(first.ipv4)]
+        return lab.network.run(host.node, route)
+
+    assert "dev eth1" in way_out()
+    lab.network.hold(host, first)
+    assert "dev eth0" in way_out()
+    assert lab.outer_address(host) == str(office.public)
+    lab.network.leave(host, first)
+    assert str(first.ipv4) not in lab.network.run(host.node, ["ip", "rule"])
+
+
+def test_a_tunnel_takes_the_default_route_and_gives_it_back(lab: Lab, attach: Attach) -> None:
+    home = attach(Site(name="home", kind=kinds.PORT_RESTRICTED))
+    away = attach(Site(name="away", kind=kinds.PORT_RESTRICTED))
+    host = home.hosts[0]
+    tunnel = lab.network.join(host, away, tunnel=True)
+    assert "tun1" in lab.network.run(host.node, ["ip", "-o", "tuntap", "show"])
+    assert lab.outer_address(host) == str(away.public)
+    lab.network.leave(host, tunnel)
+    assert lab.outer_address(host) == str(home.public)
+
+
+def test_ipv6_goes_and_comes_while_ipv4_stays(lab: Lab, attach: Attach) -> None:
+    (host,) = attach(Site(name="home", kind=kinds.DUAL_STACK)).hosts
+    before = host.ipv6
+    lab.network.set_ipv6(host, up=False)
+    assert lab.outer_address(host, ipv6=True) is None
+    assert lab.outer_address(host)
+    lab.network.set_ipv6(host, up=True)
+    assert lab.outer_address(host, ipv6=True) == str(host.ipv6)
+    assert host.ipv6 != before
 
 
 @pytest.mark.parametrize("kind", [kinds.RESTRICTED, kinds.CGN_CONE], ids=lambda kind: kind.name)
@@ -123,7 +194,8 @@ _CRASHING = """
 import sys
 from tests.lab.delay import Delay
 from tests.lab.kinds import PUBLIC
-from tests.lab.topology import Internet, Network, Site
+from tests.lab.sites import Internet, Site
+from tests.lab.topology import Network
 with Network(Internet(sites=(Site(name="home", kind=PUBLIC, delay=Delay()),))) as network:
     network.popen("home-0", ["sleep", "600"])
     print(network.namespace("home-0"), network.directory, flush=True)

@@ -15,7 +15,7 @@ from tests.lab.delay import Delay
 from tests.lab.expect import Path, Relation, best
 from tests.lab.kinds import Firewall, Kind
 from tests.lab.probe import Tcp, Udp
-from tests.lab.topology import TURN1, TURN2, Place, Site
+from tests.lab.sites import TURN1, TURN2, Place, Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """An internet in network namespaces, from small values.
 
-The only file of the lab that changes anything by `ip`, `nft`, `conntrack` and `sysctl`. The tests ask the same programs
-what came of it: a check that went through this file would believe it.
+With `plumbing.py`, which it stands on, the only file of the lab that changes anything by `ip`, `nft`, `conntrack` and
+`sysctl`. The tests ask the same programs what came of it: a check that went through this file would believe it.
 
 ::
 
@@ -25,68 +25,43 @@ whose process has died is found by the next.
 from __future__ import annotations
 
 import contextlib
-import os
-import re
 import secrets
-import shlex
-import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-import time
-from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Network, ip_address
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Self
 
 from tests.lab import delay as line
 from tests.lab import names, rules
 from tests.lab.kinds import Firewall
+from tests.lab.plumbing import GATEWAY6, Boxes, default_routes, route_down, run, sweep
+from tests.lab.sites import (
+    NAMES,
+    PUBLIC_ADDRESSES,
+    TURN1,
+    Carrier,
+    Host,
+    LabError,
+    Link,
+    Place,
+    free_addresses,
+    own_lan,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from ipaddress import IPv6Address
 
-    from tests.lab.kinds import Kind, Nat
+    from tests.lab.kinds import Nat
+    from tests.lab.sites import Internet, Site
 
-_PREFIX = "icelab"
 _GATEWAY = "192.0.2.1"
-_GATEWAY6 = "fe80::1"
 _CARRIER_GATEWAY = "100.64.0.1"
 _MOST_SITES = 38  # as many LANs of public addresses are there
 NAT64_DEVICE = "nat64"  # where tayga sits
 NAT64_POOL = IPv4Network("10.64.0.0/16")  # behind the NAT64: never seen outside, translated once more
-
-SERVER = "server"
-STUN = "stun"
-TURN1 = "turn1"
-TURN2 = "turn2"
-
-
-class Addresses(NamedTuple):
-    """A server's addresses."""
-
-    ipv4: tuple[str, ...]
-    ipv6: tuple[str, ...]
-
-    @property
-    def all(self) -> tuple[str, ...]:
-        """Both families."""
-        return self.ipv4 + self.ipv6
-
-
-PUBLIC_ADDRESSES: Mapping[str, Addresses] = {
-    SERVER: Addresses(("192.0.2.10",), ("2001:db8:ffff::10",)),
-    STUN: Addresses(("192.0.2.20", "192.0.2.21"), ("2001:db8:ffff::20", "2001:db8:ffff::21")),
-    TURN1: Addresses(("198.51.100.10",), ("2001:db8:ffff:1::10",)),
-    TURN2: Addresses(("203.0.113.250",), ("2001:db8:ffff:2::10",)),
-}
-NAMES: Mapping[str, str] = {node: f"{node}.lab" for node in PUBLIC_ADDRESSES}
-"""What programs inside call the servers: one name for both families, as an operator's configuration has it."""
-
-# Each program gets a table of names of its own, and where it runs a resolver (`names.py`) it asks that one. `ip netns
-# exec` has already made it a mount namespace, so this is seen by that program alone.
-_WITH_NAMES = 'mount --bind "$0" /etc/hosts && mount --bind "$1" /etc/resolv.conf && shift && exec "$@"'
 
 # In one process, lest a browser sees the link long before the addresses. 3 is BR_STATE_FORWARDING (linux/if_bridge.h).
 _WHEN_FORWARDING = (
@@ -96,127 +71,14 @@ _WHEN_FORWARDING = (
 )
 
 
-class LabError(Exception):
-    """The lab cannot do what was asked."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """A network at the edge: what kind it is, how many hosts it has, and how far away it is."""
-
-    name: str
-    kind: Kind
-    hosts: int = 1
-    lan: IPv4Network | None = None  # None: one of its own
-    delay: line.Delay | None = None  # None: a plain link, none of it can be changed at run time
-    same_carrier_as: str | None = None  # the name of a site that came before
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be built."""
-        if not re.fullmatch(r"[a-z0-9-]{1,24}", self.name):
-            raise ValueError(f"a site's name is short and plain: {self.name!r}")
-        if self.name in PUBLIC_ADDRESSES or self.name == "core":
-            raise ValueError(f"{self.name} is the name of a server")
-        if not 1 <= self.hosts <= 4:
-            raise ValueError("a site has one to four hosts")
-        if self.same_carrier_as and not self.kind.carrier:
-            raise ValueError(f"{self.kind.name} has no carrier to share")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Internet:
-    """Sites around one core."""
-
-    sites: tuple[Site, ...] = ()
-
-
-@dataclass(kw_only=True)
-class Host:
-    """A host as it stands: its addresses change when it is given new ones, or moved."""
-
-    node: str
-    place: Place
-    index: int
-    interface: str = "eth0"
-    port: str = ""  # of the LAN's bridge, in the router
-    ipv4: IPv4Address | None = None
-    ipv6: IPv6Address | None = None
-
-
-@dataclass(kw_only=True)
-class Place:
-    """A site as it stands."""
-
-    site: Site
-    number: int
-    lan: IPv4Network | None
-    lan6: IPv6Network | None
-    outside: IPv4Address | None  # the router's own
-    carrier: Carrier | None
-    hosts: list[Host] = field(default_factory=list)
-    line: subprocess.Popen[str] | None = None
-
-    @property
-    def router(self) -> str:
-        """The node of its router."""
-        return f"{self.site.name}-router"
-
-    @property
-    def uplink(self) -> tuple[str, str]:
-        """The node above its router, and the interface there."""
-        return (self.carrier.node if self.carrier else "core"), f"down{self.number}"
-
-    @property
-    def gateway(self) -> IPv4Address | None:
-        """The router's address on its LAN; the HTTP proxy of a site that has one listens there."""
-        return self.lan[1] if self.lan else None
-
-    @property
-    def public(self) -> IPv4Address | None:
-        """The address under which the internet knows the site."""
-        return self.carrier.outside if self.carrier else self.outside
-
-    @property
-    def nat64_prefix(self) -> IPv6Network | None:
-        """Where IPv4 addresses are found in IPv6 (RFC 6052, 2.2: a /96 of one's own)."""
-        return (
-            IPv6Network((int(IPv6Address("2001:db8:64::")) + (self.number << 64), 96)) if self.site.kind.nat64 else None
-        )
-
-
-@dataclass(kw_only=True)
-class Carrier:
-    """A carrier's translator as it stands, with the sites behind it."""
-
-    node: str
-    number: int
-    nat: Nat
-    outside: IPv4Address
-    places: list[Place] = field(default_factory=list)
-
-    @property
-    def down(self) -> str:
-        """The core's interface towards it."""
-        return f"cgn{self.number}"
-
-    @property
-    def inside(self) -> IPv4Network:
-        """Shared address space (RFC 6598)."""
-        return IPv4Network((int(IPv4Address("100.64.0.0")) + (self.number << 8), 24))
-
-
-class Network:
+class Network(Boxes):
     """The lab's network while it stands: a context manager that leaves nothing behind."""
 
     def __init__(self, internet: Internet | None = None) -> None:
+        super().__init__()
         self._sites = internet.sites if internet else ()
-        self._prefix = f"{_PREFIX}-{os.getpid()}-{secrets.token_hex(2)}"
-        self._nodes: list[str] = []
-        self._processes: list[subprocess.Popen[str]] = []
-        self._names: dict[str, Path] = {}  # by node: its table of names
         self._stack = contextlib.ExitStack()
         self.places: dict[str, Place] = {}
-        self.directory = Path()
 
     def __enter__(self) -> Self:
         """Put up the core, the servers' namespaces and the sites."""
@@ -234,56 +96,7 @@ class Network:
 
     def __exit__(self, *exc: object) -> None:
         """Take all of it down."""
-        self._stack.close()
-
-    # Programs inside
-
-    def command(self, node: str, argv: Sequence[str | Path]) -> list[str]:
-        """Return the command that runs a program in a node's namespace: it becomes the program, its pid stays."""
-        table = self._names.get(node)
-        inside = ["sh", "-c", _WITH_NAMES, str(table), str(self.directory / "resolv.conf")] if table else []
-        return ["ip", "netns", "exec", self.namespace(node), *inside, *map(str, argv)]
-
-    def popen(
-        self,
-        node: str,
-        argv: Sequence[str | Path],
-        *,
-        stdin: int | None = subprocess.DEVNULL,
-        stdout: int | IO[str] | None = subprocess.DEVNULL,
-    ) -> subprocess.Popen[str]:
-        """Start a program in a node's namespace; it ends with the lab at the latest."""
-        # In a group of its own: Ctrl-C goes to all of the terminal's, and what runs here is ended by the lab, in order.
-        process = subprocess.Popen(
-            self.command(node, argv), stdin=stdin, stdout=stdout, stderr=subprocess.STDOUT, text=True, process_group=0
-        )
-        self._processes.append(process)
-        return process
-
-    def run(self, node: str, argv: Sequence[str | Path], *, timeout: float = 30) -> str:
-        """Run a program in a node's namespace to its end; return what it printed. A failure is an error."""
-        return _run(self.command(node, argv), timeout=timeout)
-
-    def stop(self, process: subprocess.Popen[str], *, how: signal.Signals = signal.SIGTERM) -> None:
-        """End a program that `popen` started."""
-        if process.poll() is None:
-            process.send_signal(how)
-        try:
-            process.wait(5)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        for stream in (process.stdin, process.stdout):
-            if stream:
-                with contextlib.suppress(BrokenPipeError):
-                    stream.close()
-        self._processes.remove(process)
-
-    def namespace(self, node: str) -> str:
-        """Return the name of a node's namespace, as `ip netns` knows it."""
-        return f"{self._prefix}-{node}"
-
-    # Sites
+        self._stack.close()  # Sites
 
     def attach(self, site: Site) -> Place:
         """Put up a site."""
@@ -298,7 +111,7 @@ class Network:
         place = Place(
             site=site,
             number=number,
-            lan=(site.lan or _own_lan(kind, number)) if kind.ipv4 else None,
+            lan=(site.lan or own_lan(kind, number)) if kind.ipv4 else None,
             lan6=IPv6Network(f"2001:db8:{number:x}::/64") if kind.ipv6 else None,
             outside=outside,
             carrier=carrier,
@@ -306,7 +119,9 @@ class Network:
         self.places[site.name] = place
         if carrier:
             carrier.places.append(place)
-        place.hosts += [Host(node=f"{site.name}-{index}", place=place, index=index) for index in range(site.hosts)]
+        for index in range(site.hosts):
+            link = Link(place=place, interface="eth0")
+            place.hosts.append(Host(node=f"{site.name}-{index}", index=index, links=[link]))
         try:
             self._put_up_site(place)
         except BaseException:
@@ -398,26 +213,78 @@ class Network:
     def set_link(self, host: Host, *, up: bool) -> None:
         """Pull a host's cable, or plug it in again: the host knows at once."""
         if not up:
-            self._batch(host.node, [f"link set {host.interface} down"])
+            self._batch(host.node, [f"link set {host.link.interface} down"])
             return
-        self._come_up(host)
+        self._come_up(host, host.link)
 
     def readdress(self, host: Host) -> None:
         """Give a host another address on its LAN, as a DHCP server does that lost its memory; its link comes up."""
-        host.ipv4, host.ipv6 = _free_addresses(host.place)
-        self._batch(host.node, [f"addr flush dev {host.interface} scope global"])
-        self._come_up(host)
+        link = host.link
+        link.ipv4, link.ipv6 = free_addresses(link.place)
+        self._batch(host.node, [f"addr flush dev {link.interface} scope global"])
+        self._come_up(host, link)
+
+    def set_ipv6(self, host: Host, *, up: bool) -> None:
+        """Take IPv6 from a host, as when its router no longer advertises it, or give it a new address; IPv4 stays."""
+        link = host.link
+        if not link.place.lan6:
+            raise LabError(f"there is no IPv6 at {link.place.site.name}")
+        if not up:
+            # With its last address the interface would keep the route.
+            lost = [f"addr del {link.ipv6}/64", f"route del default via {link.place.lan6[1]}"]
+            self._batch(host.node, [f"{each} dev {link.interface}" for each in lost])
+            return
+        link.ipv6 = free_addresses(link.place)[1]
+        self._come_up(host, link)
 
     def move(self, host: Host, to: Place) -> None:
         """Move a host to another site's LAN by another interface, as from Wi-Fi to LTE: the old one goes away."""
-        old = host.interface
-        host.interface = f"eth{int(old.removeprefix('eth')) + 1}"
-        host.place.hosts.remove(host)
-        host.place = to
-        host.ipv4 = host.ipv6 = None
-        to.hosts.append(host)
-        self._batch(host.node, [f"link del {old}"])
-        self._plug_in(host)
+        new = Link(place=to, interface=_next_interface(host, "eth"))
+        self._unplug(host, host.link)
+        self._go_out_by(host, new)
+        self._plug_in(host, new)
+
+    def join(self, host: Host, to: Place, *, tunnel: bool = False) -> Link:
+        """Join a host to a place, by another interface, which takes the default route; the old one stays as it is.
+
+        `tunnel`: by a TUN device to the place's router, as a VPN is.
+        """
+        link = Link(place=to, interface=_next_interface(host, "tun" if tunnel else "eth"))
+        self._go_out_by(host, link)
+        if tunnel:
+            self._dig(host, link)
+        else:
+            self._plug_in(host, link)
+        return link
+
+    def lead(self, host: Host, link: Link) -> None:
+        """Let a host's default route lead over another of its links: sockets bound to an address do not follow."""
+        self._go_out_by(host, link)
+        self._batch(host.node, _host_routes(link))
+
+    def leave(self, host: Host, link: Link) -> None:
+        """Take one of a host's links away; if its default route led there, the one before it has it again."""
+        self._unplug(host, link)
+        self._go_out_by(host, host.link)
+        self._batch(host.node, _host_routes(host.link))
+
+    def hold(self, host: Host, link: Link) -> None:
+        """Let what has the link's address go out by it, whatever the default route is.
+
+        That is how phones, macOS and Windows treat bound sockets (the strong host model, RFC 1122, 3.3.4.2); Linux
+        sends by the default route what has the other interface's address, and it is lost.
+        """
+        if not (link.ipv4 and link.place.lan):
+            raise LabError(f"{link.interface} of {host.node} has no IPv4 address")
+        number = _table(link)
+        self._batch(
+            host.node,
+            [
+                f"route add {link.place.lan} dev {link.interface} table {number}",
+                f"route add default via {link.place.gateway} dev {link.interface} table {number}",
+                f"rule add from {link.ipv4} lookup {number}",
+            ],
+        )
 
     def renumber(self, place: Place) -> None:
         """Give a site another public address, and its router no memory of before: no host is told."""
@@ -434,7 +301,7 @@ class Network:
         # With its last IPv4 address a link loses its routes.
         if carrier:
             carrier.outside = other
-            self._batch(node, _default_routes(rules.WAN, _GATEWAY))
+            self._batch(node, default_routes(rules.WAN, _GATEWAY))
         else:
             place.outside = other
             self._batch(node, self._wan_routes(place))
@@ -465,7 +332,7 @@ class Network:
         for number, (node, addresses) in enumerate(PUBLIC_ADDRESSES.items()):
             self._wire("core", f"srv{number}", node, "eth0", routes=[ip_address(address) for address in addresses.all])
             self._batch(node, [f"addr add {address} dev eth0 nodad" for address in addresses.all])
-            self._batch(node, _default_routes("eth0", _GATEWAY, ipv6=True))
+            self._batch(node, default_routes("eth0", _GATEWAY, ipv6=True))
         both = {server: each.ipv4[:1] + each.ipv6[:1] for server, each in PUBLIC_ADDRESSES.items()}
         self._write_names("servers", both, list(PUBLIC_ADDRESSES))
 
@@ -494,7 +361,7 @@ class Network:
         self._load_router(place)
         for host in place.hosts:
             self._ports(host)
-            self._plug_in(host)
+            self._plug_in(host, host.link)
         self._write_names(place.router, self._names_at(place), [place.router])
         # Where a proxy is the only way out, it is the proxy that resolves: the network inside knows no outer names.
         inside = {} if place.site.kind.firewall is Firewall.PROXY else self._names_at(place)
@@ -514,7 +381,7 @@ class Network:
         self._batch(carrier.node, [f"addr add {_CARRIER_GATEWAY}/32 dev lo"])
         self._wire("core", carrier.down, carrier.node, rules.WAN, routes=[outside])
         self._batch(carrier.node, [f"addr add {outside}/32 dev {rules.WAN}"])
-        self._batch(carrier.node, _default_routes(rules.WAN, _GATEWAY))
+        self._batch(carrier.node, default_routes(rules.WAN, _GATEWAY))
         self._load_carrier(carrier)
         return carrier
 
@@ -527,14 +394,8 @@ class Network:
             self._batch(place.router, [f"addr add {place.outside}/32 dev {rules.WAN}"])
         self._batch(place.router, self._wan_routes(place))
         if place.site.delay:
-            place.line = self.popen(
-                place.router,
-                line.command(place.site.delay, rules.WAN, self.namespace(above), down),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-            )
-            if not place.line.stdout or place.line.stdout.readline().strip() != "ready":
-                raise LabError(f"the line of {place.site.name} did not start")
+            program = line.command(place.site.delay, rules.WAN, self.namespace(above), down)
+            place.line = self._start_line(place.router, program)
 
     def _wire(
         self,
@@ -556,42 +417,89 @@ class Network:
         self._batch(below, [f"link set {up} up", f"addr replace fe80::2/64 dev {up} nodad"])
         self._batch(
             above,
-            [f"link set {down} up", f"addr add {_GATEWAY6}/64 dev {down} nodad"]
-            + [_route_down(target, down) for target in routes],
+            [f"link set {down} up", f"addr add {GATEWAY6}/64 dev {down} nodad"]
+            + [route_down(target, down) for target in routes],
         )
 
     def _wan_routes(self, place: Place) -> list[str]:
         kind = place.site.kind
-        return _default_routes(
+        return default_routes(
             rules.WAN,
             (_CARRIER_GATEWAY if place.carrier else _GATEWAY) if kind.ipv4 or kind.nat64 else None,
             ipv6=kind.ipv6,
         )
 
-    def _plug_in(self, host: Host) -> None:
-        """Connect a host to its place's LAN."""
-        place = host.place
-        port = host.port = f"lan{secrets.token_hex(3)}"
+    def _go_out_by(self, host: Host, link: Link) -> None:
+        """Make a link the host's first, and count the host where that leads."""
+        for place in self.places.values():
+            if host in place.hosts:
+                place.hosts.remove(host)
+        link.place.hosts.append(host)
+        host.links = [link, *(each for each in host.links if each is not link)]
+
+    def _plug_in(self, host: Host, link: Link) -> None:
+        """Connect a host to a place's LAN."""
+        place = link.place
+        link.port = f"lan{secrets.token_hex(3)}"
         self._batch(
             place.router,
             [
-                f"link add {port} type veth peer name {host.interface} netns {self.namespace(host.node)}",
-                f"link set {port} master lan up",
+                f"link add {link.port} type veth peer name {link.interface} netns {self.namespace(host.node)}",
+                f"link set {link.port} master lan up",
             ],
         )
-        host.ipv4, host.ipv6 = _free_addresses(place)
-        self._come_up(host)
+        link.ipv4, link.ipv6 = free_addresses(place)
+        place.links.append(link)
+        self._come_up(host, link)
 
-    def _come_up(self, host: Host) -> None:
+    def _dig(self, host: Host, link: Link) -> None:
+        """Connect a host to a place's router by a tunnel."""
+        place = link.place
+        link.port = f"tun{secrets.token_hex(3)}"
+        link.ipv4 = free_addresses(place)[0]
+        if not link.ipv4:
+            raise LabError("tunnels are built for IPv4 only")
+        place.links.append(link)
+        self._batch(host.node, [f"tuntap add dev {link.interface} mode tun"])
+        self._batch(place.router, [f"tuntap add dev {link.port} mode tun"])
+        program = line.command(line.Delay(), link.port, self.namespace(host.node), link.interface)
+        link.tunnel = self._start_line(place.router, program)
+        self._batch(place.router, [f"link set {link.port} up", f"route add {link.ipv4}/32 dev {link.port}"])
+        self._batch(
+            host.node,
+            [
+                f"addr add {link.ipv4}/32 dev {link.interface}",
+                f"link set {link.interface} up",
+                *_host_routes(link),
+            ],
+        )
+
+    def _start_line(self, node: str, program: Sequence[str]) -> subprocess.Popen[str]:
+        process = self.popen(node, program, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        if not process.stdout or process.stdout.readline().strip() != "ready":
+            raise LabError(f"a line of {node} did not start")
+        return process
+
+    def _unplug(self, host: Host, link: Link) -> None:
+        held = f"lookup {_table(link)}" in self.run(host.node, ["ip", "rule"])
+        if link.tunnel:
+            self.stop(link.tunnel)
+            self._batch(link.place.router, [f"link del {link.port}"])
+        rule = [f"rule del lookup {_table(link)}"] if held else []
+        self._batch(host.node, [*rule, f"link del {link.interface}"])
+        link.place.links.remove(link)
+        host.links.remove(link)
+
+    def _come_up(self, host: Host, link: Link) -> None:
         """Bring a host's link up, and give it its addresses when the link passes packets, as a DHCP server would.
 
         Before, the bridge may drop the first packet: each seventh time, and its sender tries again after a second.
         """
-        router = ["ip", "netns", "exec", self.namespace(host.place.router)]
-        state = f"/sys/class/net/{host.port}/brport/state"
-        _run(
-            [*router, "sh", "-c", _WHEN_FORWARDING, self.namespace(host.node), host.interface, state],
-            stdin="".join(f"{line}\n" for line in (*_host_addresses(host), *_host_routes(host))),
+        router = ["ip", "netns", "exec", self.namespace(link.place.router)]
+        state = f"/sys/class/net/{link.port}/brport/state"
+        run(
+            [*router, "sh", "-c", _WHEN_FORWARDING, self.namespace(host.node), link.interface, state],
+            stdin="".join(f"{line}\n" for line in (*_host_addresses(link), *_host_routes(link))),
             timeout=5,
         )
 
@@ -625,23 +533,6 @@ class Network:
 
     # The programs
 
-    def _add_nodes(self, nodes: Sequence[str], *, forwarding: set[str]) -> None:
-        self._nodes += nodes
-        _ip(None, [f"netns add {self.namespace(node)}" for node in nodes])
-        for node in nodes:
-            values = [
-                # Duplicate address detection would keep each address unusable for a second (RFC 4862, 5.4).
-                "net.ipv6.conf.all.accept_dad=0",
-                "net.ipv6.conf.default.accept_dad=0",
-                # This kernel's bridges would send the traffic inside a LAN through the router's firewall.
-                "net.bridge.bridge-nf-call-iptables=0",
-                "net.bridge.bridge-nf-call-ip6tables=0",
-            ]
-            if node in forwarding:
-                values += ["net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1"]
-            self.run(node, ["sysctl", "-qw", *values])
-            self._batch(node, ["link set lo up"])
-
     def _lifetime(self, node: str, nat: Nat | None) -> None:
         if nat:
             seconds = nat.lifetime
@@ -655,173 +546,34 @@ class Network:
             "\n".join(f"{verb} element inet {rules.TABLE} dead{one.version} {{ {one} }}" for one in parsed) + "\n",
         )
 
-    def _nft(self, node: str, text: str) -> None:
-        _run(self.command(node, ["nft", "-f", "-"]), stdin=text)
-
-    def _batch(self, node: str, lines: Sequence[str]) -> None:
-        _ip(self.namespace(node), lines)
-
-    def _remove_nodes(self, nodes: Sequence[str]) -> None:
-        _remove([self.namespace(node) for node in nodes])
-        self._nodes = [node for node in self._nodes if node not in nodes]
-
     def _tear_down(self) -> None:
-        for process in list(self._processes):
-            self.stop(process)
-        self._remove_nodes(list(self._nodes))
+        self._clear()
         self.places.clear()
 
 
-def sweep() -> list[str]:
-    """Remove what labs left behind whose process has died, keys and logs included; return the namespaces' names."""
-    left = []
-    for name in _namespaces():
-        match = re.match(rf"{_PREFIX}-(\d+)-", name)
-        if match and not Path("/proc", match[1]).exists():
-            left.append(name)
-    _remove(left)
-    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}-*"):
-        match = re.match(rf"{_PREFIX}-(\d+)-", folder.name)
-        if match and not Path("/proc", match[1]).exists():
-            shutil.rmtree(folder, ignore_errors=True)
-    return left
+def _next_interface(host: Host, kind: str) -> str:
+    return f"{kind}{max((int(link.interface[3:]) for link in host.links), default=-1) + 1}"
 
 
-def missing() -> list[str]:
-    """Say what this machine lacks to put up a lab and to play in it: nothing, if the list is empty."""
-    lacks = [
-        f"the program {program} (Debian: {package})"
-        for program, package in (
-            ("ip", "iproute2"),
-            ("nft", "nftables"),
-            ("conntrack", "conntrack"),
-            ("sysctl", "procps"),
-            ("turnserver", "coturn"),
-            ("tinyproxy", "tinyproxy-bin"),
-            ("tayga", "tayga"),
-            ("chromium", "chromium"),
-        )
-        if not shutil.which(program)
-    ]
-    if not Path("/dev/net/tun").exists():
-        lacks.append("/dev/net/tun (kernel: CONFIG_TUN)")
-    if lacks:
-        return lacks
-    name = f"{_PREFIX}-{os.getpid()}-{secrets.token_hex(2)}-trial"
-    try:
-        _ip(None, [f"netns add {name}"])
-    except LabError as error:
-        return [f"the right to make network namespaces (root): {error}"]
-    try:
-        _run(["ip", "netns", "exec", name, "nft", "-f", "-"], stdin=rules.core())
-    except LabError as error:
-        return [f"nftables in a network namespace: {error}"]
-    finally:
-        _remove([name])
-    return []
+def _table(link: Link) -> int:
+    """Return the number of the routing table for what has the link's address (`hold`)."""
+    return 1000 + int(link.interface[3:])
 
 
-def _ip(namespace: str | None, lines: Sequence[str]) -> None:
-    _run(["ip", *(["-n", namespace] if namespace else []), "-batch", "-"], stdin="\n".join(lines) + "\n")
-
-
-def _run(argv: Sequence[str], *, stdin: str = "", timeout: float = 30) -> str:
-    done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
-    if done.returncode != 0:
-        raise LabError(f"{shlex.join(argv)}: {done.stderr.strip() or done.stdout.strip()}\n{stdin}")
-    return done.stdout
-
-
-def _route_down(target: IPv4Address | IPv4Network | IPv6Address | IPv6Network, device: str) -> str:
-    """Lead a network to the router below. Its link-local address will do for IPv4, too (RFC 8950)."""
-    match target:
-        case IPv4Address():
-            return f"route add {target} dev {device}"  # the router's own: it answers ARP for it
-        case IPv4Network():
-            return f"route add {target} via inet6 fe80::2 dev {device}"
-        case _:
-            return f"route add {target} via fe80::2 dev {device}"
-
-
-def _default_routes(device: str, gateway: str | IPv4Address | None, *, ipv6: bool = False) -> list[str]:
-    """Lead all else out: the gateway's IPv4 address is on no network of the link, hence `onlink`."""
-    routes = [f"route replace default via {gateway} dev {device} onlink"] if gateway else []
-    return routes + ([f"route replace default via {_GATEWAY6} dev {device}"] if ipv6 else [])
-
-
-def _host_addresses(host: Host) -> list[str]:
+def _host_addresses(link: Link) -> list[str]:
     addresses = []
-    if host.ipv4 and host.place.lan:
-        addresses.append(f"addr replace {host.ipv4}/{host.place.lan.prefixlen} dev {host.interface}")
-    if host.ipv6:
-        addresses.append(f"addr replace {host.ipv6}/64 dev {host.interface} nodad")
+    if link.ipv4 and link.place.lan:
+        addresses.append(f"addr replace {link.ipv4}/{link.place.lan.prefixlen} dev {link.interface}")
+    if link.ipv6:
+        addresses.append(f"addr replace {link.ipv6}/64 dev {link.interface} nodad")
     return addresses
 
 
-def _host_routes(host: Host) -> list[str]:
-    place = host.place
-    routes = [f"route replace default via {place.gateway} dev {host.interface}"] if place.gateway else []
+def _host_routes(link: Link) -> list[str]:
+    place = link.place
+    if link.tunnel:
+        return [f"route replace default dev {link.interface}"]
+    routes = [f"route replace default via {place.gateway} dev {link.interface}"] if place.gateway else []
     if place.lan6:
-        routes.append(f"route replace default via {place.lan6[1]} dev {host.interface}")
+        routes.append(f"route replace default via {place.lan6[1]} dev {link.interface}")
     return routes
-
-
-def _free_addresses(place: Place) -> tuple[IPv4Address | None, IPv6Address | None]:
-    """Return the first addresses that no host of the LAN has, or had last: from .10 where the LAN is large enough."""
-    ipv4 = ipv6 = None
-    if place.lan:
-        first = 10 if place.lan.num_addresses > 16 else 2
-        taken = {host.ipv4 for host in place.hosts}
-        ipv4 = next(place.lan[i] for i in range(first, place.lan.num_addresses - 1) if place.lan[i] not in taken)
-    if place.lan6:
-        taken6 = {host.ipv6 for host in place.hosts}
-        ipv6 = next(place.lan6[i] for i in range(16, 64) if place.lan6[i] not in taken6)
-    return ipv4, ipv6
-
-
-def _own_lan(kind: Kind, number: int) -> IPv4Network:
-    if kind.nat:
-        return IPv4Network(f"192.168.{number}.0/24")
-    if number < 24:
-        return IPv4Network(f"198.51.100.{64 + 8 * number}/29")
-    return IPv4Network(f"203.0.113.{128 + 8 * (number - 24)}/29")
-
-
-def _namespaces() -> list[str]:
-    folder = Path("/run/netns")
-    return [entry.name for entry in folder.iterdir()] if folder.is_dir() else []
-
-
-def _remove(names: Sequence[str]) -> None:
-    """End what runs in namespaces of a lab, then remove them."""
-    if not names:
-        return
-    deadline = time.monotonic() + 10
-    while pids := _inside(names):
-        if time.monotonic() > deadline:
-            raise LabError(f"processes {pids} do not end")
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        time.sleep(0.005)
-    # Another lab may be sweeping the same dead one: what is gone is gone.
-    there = set(_namespaces())
-    with contextlib.suppress(LabError) if not there.issuperset(names) else contextlib.nullcontext():
-        _ip(None, [f"netns del {name}" for name in names if name in there])
-
-
-def _inside(names: Sequence[str]) -> list[int]:
-    """Return the processes in namespaces, as `ip netns pids` does, for all of them in one look."""
-    identities = set()
-    for name in names:
-        with contextlib.suppress(FileNotFoundError):
-            status = Path("/run/netns", name).stat()
-            identities.add((status.st_dev, status.st_ino))
-    pids = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):  # it ended meanwhile
-                status = (entry / "ns/net").stat()
-                if (status.st_dev, status.st_ino) in identities and (entry / "exe").exists():
-                    pids.append(int(entry.name))
-    return pids

@@ -120,6 +120,11 @@ def test_a_run_that_was_not_measured_or_never_came_back_says_so() -> None:
     assert complaints(_ROW, _run(_seen(silence=45.0), back=False)) == ["never came back"]
 
 
+def test_a_picture_that_stays_away_is_wrong_whatever_becomes_of_messages() -> None:
+    run = replace(_run(_seen(picture=48.6)), mode="camera", dark=[{"framesDecoded": 400}])
+    assert complaints(_ROW, run) == ["picture or sound never came back"]
+
+
 def test_every_row_has_a_bound_that_a_browsers_timeout_breaks() -> None:
     rows = recovery_rows.events() + recovery_rows.false_alarms(8)
     assert {row.name for row in rows if row.bound > 5} == {"uplink"}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from tests.lab.topology import Network, missing
+from tests.lab.plumbing import missing
+from tests.lab.topology import Network
 
 if TYPE_CHECKING:
     import pytest
