@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pyapp.protocol.wire import MessageError
+from pyapp.protocol.wire import MessageError, check_length, check_not_negative
 
 MAX_HELD = 64
 """Numbers of messages that came early, listed in one acknowledgement."""
@@ -56,16 +56,16 @@ def decode_frame(text: str) -> Frame:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        raise MessageError("frame", "not JSON (RFC 8259)") from None
+        raise MessageError("frame", "not JSON (RFC 8259), or nested too deeply") from None
     if not isinstance(value, dict):
         raise MessageError("frame", "an object")
-    number, ack, held = value.get("n", 0), value.get("a"), value.get("h", [])
-    if type(ack) is not int or ack < 0:
-        raise MessageError("a", "a whole number from 0")
-    if type(number) is not int or number < 0:
-        raise MessageError("n", "a whole number from 0")
-    if not isinstance(held, list) or not all(type(entry) is int for entry in held) or len(held) > MAX_HELD:
+    number, ack, held = value.get("n", 0), value.get("a", ""), value.get("h", [])
+    if not isinstance(held, list) or len(held) > MAX_HELD:
         raise MessageError("h", f"at most {MAX_HELD} whole numbers")
+    for name, entry in (("a", ack), ("n", number), *(("h", entry) for entry in held)):
+        if type(entry) is not int:
+            raise MessageError(name, "a whole number")
+        check_not_negative(name, entry)
     body = _body(value)
     if (body is None) != (number == 0):
         raise MessageError("n", "0 without a body, from 1 with one")
@@ -75,6 +75,8 @@ def decode_frame(text: str) -> Frame:
 def _body(value: dict[str, object]) -> Body | None:
     match value:
         case {"t": str(text)}:
+            # No text of a person is longer, and each character is at least a byte.
+            check_length("t", text, MAX_TEXT_BYTES)
             return text
         case {"m": [bool(audio), bool(video)]}:
             return MediaShared(audio, video)

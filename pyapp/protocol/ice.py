@@ -237,7 +237,7 @@ def ice_configuration_from_json(value: Any) -> IceConfiguration:
             lifetime=None if lifetime is None else float(lifetime),
             standby=standby,
         )
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise IceError(f"not an ICE configuration: {error}") from None
 
 
@@ -264,22 +264,26 @@ def parse_candidate(text: str) -> CandidateLine:
     if len(words) < 8 or words[6] != "typ":
         raise IceError(f"not a candidate (RFC 8839, section 5.1): {text[:80]!r}")
     extensions = dict(zip(words[8::2], words[9::2], strict=False))
-    try:
-        return CandidateLine(
-            foundation=words[0],
-            component=int(words[1]),
-            protocol=words[2].lower(),
-            priority=int(words[3]),
-            address=words[4],
-            port=int(words[5]),
-            type=words[7],
-            related_address=extensions.get("raddr", ""),
-            related_port=int(extensions.get("rport", "0")),
-            tcp_type=extensions.get("tcptype", ""),
-            username_fragment=extensions.get("ufrag", ""),
-        )
-    except ValueError:
-        raise IceError(f"not a candidate (RFC 8839, section 5.1): {text[:80]!r}") from None
+    return CandidateLine(
+        foundation=words[0],
+        component=_digits(words[1], 256, text),
+        protocol=words[2].lower(),
+        priority=_digits(words[3], 2**32 - 1, text),
+        address=words[4],
+        port=_digits(words[5], 65535, text),
+        type=words[7],
+        related_address=extensions.get("raddr", ""),
+        related_port=_digits(extensions.get("rport", "0"), 65535, text),
+        tcp_type=extensions.get("tcptype", ""),
+        username_fragment=extensions.get("ufrag", ""),
+    )
+
+
+def _digits(word: str, most: int, candidate: str) -> int:
+    """Return the number in `word`, which the peer wrote, or raise `IceError` for anything above `most`."""
+    if word.isascii() and word.isdigit() and len(word) <= 10 and int(word) <= most:
+        return int(word)
+    raise IceError(f"not a candidate (RFC 8839, section 5.1): {candidate[:80]!r}")
 
 
 _PRIORITY = re.compile(r"^((?:a=)?candidate:\S+ \d+ \S+) (\d{1,10}) ", re.MULTILINE)

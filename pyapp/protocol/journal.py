@@ -1,12 +1,11 @@
 """Diagnostics on their way from a page to the server's journal of the session."""
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pyapp.protocol.wire import MessageError, Scalar, check_length, check_not_negative
+from pyapp.protocol.wire import MessageError, Scalar, check_finite, check_length, check_not_negative
 
 MAX_JOURNAL_ENTRIES = 100
 """Entries in one `Journal` frame."""
@@ -27,8 +26,7 @@ class JournalEntry:
     def __post_init__(self) -> None:
         """Keep an entry one short flat line."""
         check_not_negative("number", self.number)
-        if not math.isfinite(self.at):
-            raise MessageError("at", "a finite number")
+        check_finite("at", self.at)
         if not _EVENT.fullmatch(self.event):
             raise MessageError("event", "lower-case words joined by '-', at most 64 characters")
         if len(self.data) > 48:
@@ -37,7 +35,9 @@ class JournalEntry:
             check_length("data", name, 64)
             if isinstance(value, str):
                 check_length(f"data.{name}", value, 1024)
-            elif value is not None and not (isinstance(value, int | float) and math.isfinite(value)):
+            elif isinstance(value, int | float):
+                check_finite(f"data.{name}", value)
+            elif value is not None:
                 raise MessageError(f"data.{name}", "text, a finite number, true, false or null")
 
 

@@ -5,10 +5,14 @@ from typing import ClassVar, TypeAlias
 
 from pyapp.protocol.wire import MessageError, check_length, check_not_negative
 
+MAX_SDP = 60 * 1024
+"""Characters of a description: it has to fit into a frame (`signaling.MAX_FRAME_BYTES`)."""
+
 
 def _check_description(kind: str, sdp: str) -> None:
     if kind not in ("offer", "answer"):
         raise MessageError("type", "'offer' or 'answer'")
+    check_length("sdp", sdp, MAX_SDP)
     if not sdp.startswith("v=0"):
         raise MessageError("sdp", "starts with 'v=0' (RFC 8866, section 5.1)")
 

@@ -56,6 +56,37 @@ class Join:
         check_length("invitation", self.invitation, 4096)
 
 
+PLACE_HEADER = "X-Place"
+"""The request header in which a page proves, at `GET /ice`, that it holds a place: `HeldPlace.to_header()`."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldPlace:
+    """A place in a session that its participant holds, whatever became of the invitation: as in its `Join`."""
+
+    session: str
+    participant: str
+    key: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what no `Join` could say."""
+        check_session_name(self.session)
+        check_identifier("participant", self.participant)
+        check_identifier("key", self.key)
+
+    def to_header(self) -> str:
+        """Return the value of `PLACE_HEADER`."""
+        return f"{self.session} {self.participant} {self.key}"
+
+    @classmethod
+    def from_header(cls, text: str) -> "HeldPlace":
+        """Return the place in the value of a `PLACE_HEADER`, or raise `MessageError`."""
+        words = text.split(" ")
+        if len(words) != 3:
+            raise MessageError(PLACE_HEADER, "session, participant and key, with a space between")
+        return cls(*words)
+
+
 @dataclass(frozen=True, slots=True)
 class Relay:
     """For the other participant. `number` counts from 1 in each direction; 0 with no body only acknowledges.

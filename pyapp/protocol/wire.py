@@ -5,6 +5,7 @@ names are the camelCase of the field names; the W3C's names stand for the W3C's 
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields
@@ -47,6 +48,12 @@ def check_not_negative(name: str, value: int) -> None:
     """Refuse what could not be counted exactly in JavaScript."""
     if not 0 <= value < 2**53:
         raise MessageError(name, "a whole number from 0, below 2^53")
+
+
+def check_finite(name: str, value: float) -> None:
+    """Refuse what JSON has no number for, and whole numbers that a double cannot tell apart (RFC 8259, section 6)."""
+    if not (-(2**53) < value < 2**53 if isinstance(value, int) else math.isfinite(value)):
+        raise MessageError(name, "a finite number; if whole, between -2^53 and 2^53")
 
 
 def encode(message: Message) -> str:
@@ -150,6 +157,8 @@ def _read(value: Any, hint: Any, name: str) -> Any:
     # A bool is an int to Python, and is not one to JSON.
     if type(value) not in allowed:
         raise MessageError(name, " or ".join(_NAMES[kind] for kind in get_args(hint) or (hint,)))
+    if isinstance(value, int | float):
+        check_finite(name, value)
     return value
 
 

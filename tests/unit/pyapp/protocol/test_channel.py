@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyapp.protocol.channel import MAX_HELD, Beat, Body, Frame, MediaShared, decode_beat, decode_frame, encode_frame
+from pyapp.protocol.channel import (
+    MAX_HELD,
+    MAX_TEXT_BYTES,
+    Beat,
+    Body,
+    Frame,
+    MediaShared,
+    decode_beat,
+    decode_frame,
+    encode_frame,
+)
 from pyapp.protocol.wire import MessageError
 
 WHOLE = st.integers(0, 10**14)
@@ -51,10 +61,10 @@ class TestABeat:
 
 class TestFrames:
     @given(
-        st.integers(0, 2**53),
+        st.integers(0, 2**53 - 1),
         st.text() | st.builds(MediaShared, st.booleans(), st.booleans()),
-        st.integers(0, 2**53),
-        st.lists(st.integers(), max_size=MAX_HELD),
+        st.integers(0, 2**53 - 1),
+        st.lists(st.integers(0, 2**53 - 1), max_size=MAX_HELD),
     )
     def test_come_through_unchanged(self, number: int, body: Body, ack: int, held: list[int]) -> None:
         frame = Frame(number, body if number else None, ack, tuple(held))
@@ -92,6 +102,11 @@ class TestFrames:
             ('{"a":1,"h":5}', "h"),
             ('{"a":1,"h":["2"]}', "h"),
             ('{"a":1,"h":[true]}', "h"),
+            ('{"a":1,"h":[-1]}', "h"),
+            (f'{{"a":{10**400}}}', "a"),
+            (f'{{"a":1,"n":{10**400},"t":"x"}}', "n"),
+            (f'{{"a":1,"h":[{10**400}]}}', "h"),
+            (f'{{"a":1,"n":1,"t":"{"x" * (MAX_TEXT_BYTES + 1)}"}}', "t"),
             (f'{{"a":1,"h":{list(range(MAX_HELD + 1))}}}', "h"),
         ],
     )

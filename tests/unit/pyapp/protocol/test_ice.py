@@ -189,6 +189,11 @@ class TestConfiguration:
         with pytest.raises(IceError):
             ice_configuration_from_json({"iceServers": [], field: "soon"})
 
+    @pytest.mark.parametrize("field", ["expires", "lifetime"])
+    def test_with_a_number_that_is_no_double_is_refused(self, field: str) -> None:
+        with pytest.raises(IceError):
+            ice_configuration_from_json({"iceServers": [], field: 10**400})
+
     def test_says_of_a_standby_only_that_there_is_to_be_one(self) -> None:
         assert "standby" not in IceConfiguration().to_json()
         assert IceConfiguration(standby=True).to_json()["standby"] is True
@@ -309,6 +314,13 @@ class TestCandidate:
             "candidate:1 1 udp high 192.0.2.1 9 typ host",
             "candidate:1 1 udp 1 192.0.2.1 port typ host",
             "candidate:1 1 udp 1 192.0.2.1 9 typ srflx raddr 192.0.2.2 rport x",
+            f"candidate:1 1 udp {10**400} 192.0.2.1 9 typ host",
+            f"candidate:1 1 udp {2**32} 192.0.2.1 9 typ host",
+            "candidate:1 257 udp 1 192.0.2.1 9 typ host",
+            "candidate:1 1 udp -1 192.0.2.1 9 typ host",
+            "candidate:1 1 udp 1_0 192.0.2.1 9 typ host",
+            "candidate:1 1 udp 1 192.0.2.1 65536 typ host",
+            f"candidate:1 1 udp 1 192.0.2.1 9 typ srflx raddr 192.0.2.2 rport {10**400}",
         ],
     )
     def test_that_is_none_is_refused(self, text: str) -> None:

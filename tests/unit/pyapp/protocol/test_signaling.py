@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyapp.protocol.journal import MAX_JOURNAL_ENTRIES, Journal, Journaled, JournalEntry
-from pyapp.protocol.peer import Candidate, Description, RelaySuspected, StandbyDescription
+from pyapp.protocol.peer import MAX_SDP, Candidate, Description, RelaySuspected, StandbyDescription
 from pyapp.protocol.signaling import (
     FATAL_CODES,
     ClientMessage,
     Error,
+    HeldPlace,
     Join,
     Leave,
     PeerJoined,
@@ -120,7 +121,13 @@ description = st.builds(Description, st.sampled_from(["offer", "answer"]), text.
 standby_offer = st.builds(
     StandbyDescription, st.just("offer"), text.map("v=0{}".format), number.filter(bool), text.map("turn:{}".format)
 )
-scalar = st.none() | st.booleans() | text | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
+scalar = (
+    st.none()
+    | st.booleans()
+    | text
+    | st.integers(1 - 2**53, 2**53 - 1)
+    | st.floats(allow_nan=False, allow_infinity=False)
+)
 entry = st.builds(
     JournalEntry,
     number,
@@ -299,6 +306,16 @@ WRONG = [
     Change(Journal((ENTRY,)), "entries", [to_json(ENTRY) | {"at": "now"}], "at"),
     Change(Journal((ENTRY,)), "entries", [to_json(ENTRY) | {"at": True}], "at"),
     *[
+        Change(Journal((ENTRY,)), "entries", [to_json(ENTRY) | {"at": value}], "at")
+        for value in (10**400, -(10**400), 2**53)
+    ],
+    *[
+        Change(Journal((ENTRY,)), "entries", [to_json(ENTRY) | {"data": {"x": value}}], "data.x")
+        for value in (10**400, -(10**400), 2**53)
+    ],
+    Change(Welcome(polite=True, peer=""), "hold", 10**400),
+    Change(Relay("", 1, 0, OFFER), "body", to_json(OFFER) | {"sdp": "v=0" + "x" * MAX_SDP}, "sdp"),
+    *[
         Change(Journal((ENTRY,)), "entries", [to_json(ENTRY) | {"event": value}], "event")
         for value in ("", "State", "a b", "-a", "a\n", "a" * 65)
     ],
@@ -350,6 +367,21 @@ def test_a_session_name_is_returned(name: str) -> None:
 def test_numbers_that_a_journal_may_have_are_whole_or_real() -> None:
     for at in (1, 1.5, 0):
         assert decode_client(json.dumps(to_json(Journal((ENTRY,))) | {"entries": [to_json(ENTRY) | {"at": at}]}))
+
+
+def test_a_held_place_comes_through_a_header_unchanged() -> None:
+    place = HeldPlace("demo", A, B)
+    assert HeldPlace.from_header(place.to_header()) == place
+    assert B not in repr(place)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "demo", f"demo {A}", f"demo {A} {B} x", f"a/b {A} {B}", f"demo x {B}", f"demo {A} x"]
+)
+def test_what_names_no_place_is_refused(text: str) -> None:
+    with pytest.raises(MessageError) as caught:
+        HeldPlace.from_header(text)
+    assert B not in str(caught.value)
 
 
 def test_secrets_are_not_in_a_repr() -> None:

@@ -38,7 +38,7 @@ class TestCandidates:
         assert JournalEntry(1, 0.0, "candidate-remote", data)
 
     def test_with_the_longest_line_fit_into_a_journal_entry(self) -> None:
-        text = f"candidate:1 1 {'u' * 1990} {'9' * 10} a 9 typ host"
+        text = f"candidate:1 1 {'u' * 1990} {2**32 - 1} a 9 typ host"
         journal = Journal(0.0)
         data = candidate_data(Candidate(text, "0", 0, "abcd"))
         journal.note(0.0, "<", "candidate-remote", candidate_words(data), **data)
