@@ -26,6 +26,7 @@ from pyapp.protocol.signaling import (
     MAX_FRAME_BYTES,
     ClientMessage,
     Error,
+    HeldPlace,
     Join,
     Leave,
     Ping,
@@ -113,6 +114,10 @@ class Signaling:
             with contextlib.suppress(asyncio.CancelledError):
                 await writer
         return socket
+
+    def holds(self, claim: HeldPlace) -> bool:
+        """Whether a page has the place in a session that it claims, with a socket or without."""
+        return self._rooms.holds(claim)
 
     async def close(self) -> None:
         """Tell every page that the service restarts (1012), so that it comes back."""

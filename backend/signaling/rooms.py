@@ -11,10 +11,21 @@ A session exists as long as one of its places is not free.
 
 from collections import deque
 from dataclasses import dataclass, field
+from hmac import compare_digest
 from typing import TypeAlias
 
 from backend.access.limits import Limits
-from pyapp.protocol.signaling import Error, Join, PeerJoined, PeerLeft, Relay, Relayed, ServerMessage, Welcome
+from pyapp.protocol.signaling import (
+    Error,
+    HeldPlace,
+    Join,
+    PeerJoined,
+    PeerLeft,
+    Relay,
+    Relayed,
+    ServerMessage,
+    Welcome,
+)
 
 MOST_PASSED = 32
 """Frames that are sent again on a newer socket: an offer with its candidates, and more."""
@@ -125,9 +136,13 @@ class Rooms:
 
     def knows(self, join: Join) -> bool:
         """Whether `join` only takes back a place that its participant holds."""
-        room = self._rooms.get(join.session)
+        return self.holds(HeldPlace(join.session, join.participant, join.key))
+
+    def holds(self, claim: HeldPlace) -> bool:
+        """Whether the participant has the place that it claims. Keys are compared in constant time."""
+        room = self._rooms.get(claim.session)
         return room is not None and any(
-            (place.participant, place.key) == (join.participant, join.key) for place in room.places
+            place.participant == claim.participant and compare_digest(place.key, claim.key) for place in room.places
         )
 
     def join(self, socket: Socket, join: Join, *, address: str) -> list[Output]:
@@ -135,7 +150,7 @@ class Rooms:
         room = self._rooms.get(join.session) or Room(join.session)
         known = next((place for place in room.places if place.participant == join.participant), None)
         if known:
-            if known.key != join.key:
+            if not compare_digest(known.key, join.key):
                 return _refuse(socket, "not-joined", "This participant is somebody else.")
             if join.socket < known.latest:
                 return _refuse(socket, "superseded", "The same page joined with a newer connection before.")

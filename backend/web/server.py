@@ -21,7 +21,7 @@ from backend.journal.writer import Journal
 from backend.settings import Settings, StartError
 from backend.signaling.endpoint import Signaling
 from backend.web.assets import Assets, choose_encoding
-from pyapp.protocol.signaling import Error, Join, check_session_name
+from pyapp.protocol.signaling import PLACE_HEADER, Error, HeldPlace, Join, check_session_name
 from pyapp.protocol.wire import MessageError, encode
 
 _log = logging.getLogger("ice_console.http")
@@ -225,6 +225,15 @@ def _check_access(request: web.Request, token: str, session: str) -> str:
     return check_invitation(token, session=session, key=key, now=time.time())
 
 
+def _held_place(request: web.Request, session: str) -> HeldPlace | None:
+    """Return the place in `session` that the caller proves to hold, which outlasts its invitation. None without one."""
+    if not (text := request.headers.get(PLACE_HEADER)):
+        return None
+    place = HeldPlace.from_header(text)
+    is_held = session in ("", place.session) and request.app[SIGNALING].holds(place)
+    return place if is_held else None
+
+
 def _error(kind: type[web.HTTPException], error: Error, headers: Mapping[str, str] | None = None) -> web.HTTPException:
     return kind(
         text=encode(error), content_type="application/json", headers={"Cache-Control": "no-store"} | dict(headers or {})
@@ -241,7 +250,10 @@ async def _ice(request: web.Request) -> web.Response:
         if session:
             check_session_name(session)
         scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-        session = _check_access(request, token.strip() if scheme.lower() == "bearer" else "", session)
+        if place := _held_place(request, session):
+            session = place.session
+        else:
+            session = _check_access(request, token.strip() if scheme.lower() == "bearer" else "", session)
     except MessageError as error:
         raise _error(web.HTTPBadRequest, Error("malformed", str(error))) from None
     except InvitationError as error:

@@ -17,7 +17,7 @@ from backend.access.invitations import KEY_VARIABLE, issue_invitation, key_made_
 from backend.ice.credentials import turn_credentials
 from backend.settings import Settings, StartError, TlsFiles
 from backend.web.server import SECURITY_HEADERS, Serving, create_app, serving
-from pyapp.protocol.signaling import Error, Join, Welcome, decode_server
+from pyapp.protocol.signaling import PLACE_HEADER, Error, HeldPlace, Join, Leave, Welcome, decode_server
 from pyapp.protocol.wire import encode
 from tests.unit.backend.conftest import GROUPS
 
@@ -195,6 +195,28 @@ async def test_ice_for_a_guest(start: Start, http: aiohttp.ClientSession, key: s
     old = issue_invitation("demo", key=key, ttl=60, now=now - 120)
     assert await ice(http, server, token=old) == (401, "invitation-expired")
     assert await ice(http, server, Authorization=f"Basic {demo}") == (401, "invitation-required")
+
+
+async def test_ice_for_who_holds_a_place_whatever_became_of_the_invitation(
+    start: Start, http: aiohttp.ClientSession, key: str
+) -> None:
+    server = await start()
+    invitation = issue_invitation("demo", key=key, ttl=60, now=time.time())
+    socket = await http.ws_connect(server.address + "ws", headers=ELSEWHERE)
+    await socket.send_str(encode(Join("demo", "a" * 32, "b" * 32, invitation)))
+    await socket.receive_str(timeout=5)
+    held = {PLACE_HEADER: HeldPlace("demo", "a" * 32, "b" * 32).to_header()}
+    assert await ice(http, server, query="?session=demo", **held) == (200, "")
+    old = issue_invitation("demo", key=key, ttl=60, now=time.time() - 120)
+    assert await ice(http, server, token=old, query="?session=demo", **held) == (200, "")
+    assert await ice(http, server, query="?session=other", **held) == (401, "invitation-required")
+    for wrong in (("demo", "a" * 32, "c" * 32), ("demo", "b" * 32, "b" * 32), ("other", "a" * 32, "b" * 32)):
+        claim = {PLACE_HEADER: HeldPlace(*wrong).to_header()}
+        assert await ice(http, server, **claim) == (401, "invitation-required")
+    assert await ice(http, server, **{PLACE_HEADER: "demo"}) == (400, "malformed")
+    await socket.send_str(encode(Leave()))
+    await socket.receive(timeout=5)
+    assert await ice(http, server, query="?session=demo", **held) == (401, "invitation-required")
 
 
 async def test_an_open_server_asks_for_no_invitation(start: Start, http: aiohttp.ClientSession) -> None:
