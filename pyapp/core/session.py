@@ -404,7 +404,6 @@ class Session:
             match output:
                 case Joined(polite, alone):
                     self._note("=", "signaling", "joined the session", polite=polite, alone=alone)
-                    self.refusal = None
                     self.journal.stream_again()
                     result += self._joined(polite=polite, alone=alone)
                 case PeerArrived():
@@ -449,6 +448,8 @@ class Session:
         return self._connection_did(self.connection.joined(self._outside, self._now, polite=polite, alone=alone))
 
     def _peer_gone(self) -> list[Command]:
+        if self.refusal is not None:
+            return self._fail(self.refusal)  # there is nobody to wait for, and no way to connect again
         self.relays.surroundings_changed()  # its timer is one of those
         result: list[Command] = [commands.CancelTimer(name) for name in PEER_TIMERS]
         self._early.clear()
@@ -604,7 +605,8 @@ class Session:
     # Timers and the journal.
 
     def _fetch_configuration(self) -> list[Command]:
-        self._is_renewing = self.phase == "active"
+        # Once the server will not have us, new credentials are of no use: no offer could follow them.
+        self._is_renewing = self.phase == "active" and self.refusal is None
         return [self._fetch_command()] if self._is_renewing else []
 
     def _fetch_command(self) -> Command:

@@ -168,6 +168,8 @@ def _words(session: Session, state: PageState, report: PathReport | None) -> tup
             return "busy", "Reconnecting…", detail, cause
         case "connected" if report:
             headline, detail = _path_words(session, report)
+            if session.refusal is not None:
+                detail += f" {explain(session.refusal).headline}: this connection lasts only as long as its path works."
             if away:
                 detail += " The server is out of reach for now; this connection does not need it."
             return "good", headline, detail, cause

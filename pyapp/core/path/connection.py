@@ -516,6 +516,8 @@ class Connection:
             case events.ChannelClosed(label):
                 self.channel_open = False
                 closed = note("=", "channel", f"channel {label} closed", label=label)
+                if self._outside.refusal is not None:  # another channel would need another connection, and a server
+                    return [ChannelIs(is_open=False), closed, Failed(self._outside.refusal)]
                 return [ChannelIs(is_open=False), closed, *self._recovery_did(health.channel_closed(now))]
             case events.ChannelReceived(label, text):
                 return [FrameReceived(text, label)]

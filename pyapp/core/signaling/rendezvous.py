@@ -130,7 +130,8 @@ class Rendezvous:
     """Higher than that of any place which the same participant had before."""
     sockets: int = 0
     """How many the participant has joined with so far."""
-    state: Literal["away", "opening", "joining", "present"] = "away"
+    state: Literal["away", "opening", "joining", "present", "refused"] = "away"
+    """`refused` is for good: the place is somebody else's, or nobody lets us in."""
     polite: bool | None = None
     """Our role, once the server has said."""
     peer: str = ""
@@ -170,6 +171,8 @@ class Rendezvous:
 
     def open(self) -> list[Output]:
         """Open a socket, beside one that is there, which may be dead without anybody having been told."""
+        if self.state == "refused":
+            return []
         return [commands.CancelTimer(RETRY), commands.OpenSignaling(), *self.opening()]
 
     def opening(self) -> list[Output]:
@@ -232,6 +235,8 @@ class Rendezvous:
 
     def opened(self, now: float) -> list[Output]:
         """Join: the socket is open."""
+        if self.state == "refused":
+            return []
         self.state = "joining"
         self.is_opening = False
         self._joined_at = now
@@ -247,6 +252,8 @@ class Rendezvous:
 
     def closed(self, code: int, reason: str) -> list[Output]:
         """Try again after a pause: the socket closed, or never opened."""
+        if self.state == "refused":
+            return []
         was_present, self.state = self.state == "present", "away"
         self.is_opening = False
         self._is_unanswered = False
@@ -264,6 +271,8 @@ class Rendezvous:
 
     def received(self, message: ServerMessage, now: float) -> list[Output]:
         """Take a message of the server."""
+        if self.state == "refused":
+            return []
         self.heard_at = now
         match message:
             case Welcome():
@@ -382,11 +391,18 @@ class Rendezvous:
         return [*outputs, *(PeerSaid(body) for body in ready)]
 
     def _refused(self, error: Error) -> list[Output]:
-        fatal = error.code in FATAL_CODES
         self.refusal = error.message
+        if error.code in FATAL_CODES:
+            return [*self._give_up(), Refused(error.code, error.message, fatal=True)]
         # A frame above a limit was dropped, and every later one waits for it.
-        again: list[Output] = [] if fatal else [commands.StartTimer(SEND_AGAIN, SEND_AGAIN_AFTER)]
-        return [*again, Refused(error.code, error.message, fatal)]
+        again = commands.StartTimer(SEND_AGAIN, SEND_AGAIN_AFTER)
+        return [again, Refused(error.code, error.message, fatal=False)]
+
+    def _give_up(self) -> list[Output]:
+        """Leave the place alone: whoever has it now, such as a duplicate of this tab, would lose it to another join."""
+        self.state = "refused"
+        self.is_opening = False
+        return [*(commands.CancelTimer(name) for name in TIMERS), commands.CloseSignaling()]
 
     def _peer_is(self, peer: str, now: float) -> list[Output]:
         self.peer_is_away = self._is_awaiting = False

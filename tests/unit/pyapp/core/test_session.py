@@ -16,6 +16,7 @@ from pyapp.core.path import recovery
 from pyapp.core.path.connection import (
     FIRST_OFFER,
     FIRST_OFFER_AFTER,
+    RENEW,
     STATS,
     STATS_EVERY,
     STATS_SETTLED,
@@ -480,6 +481,35 @@ class TestConnected:
         core.do(events.SignalingClosed(1006, ""), events.TimerFired("signaling-retry"), events.SignalingOpened())
         core.do(Error("invitation-expired", "expired"))
         assert core.state == "connected"
+
+    def test_leaves_its_place_to_the_newer_page_and_keeps_the_path(self) -> None:
+        core = connected()
+        outputs = core.do(Error("replaced", "This tab joined with a newer page."))
+        assert commands.CloseSignaling() in outputs
+        later = core.do(
+            events.SignalingClosed(1008, ""),
+            events.NetworkChanged("online", certain=True),
+            *(events.TimerFired(name) for name in (*rendezvous.TIMERS, ICE_CONFIGURATION, RENEW)),
+            events.SignalingOpened(),
+        )
+        assert not [command for command in later if isinstance(command, commands.ServerCommand)]
+        assert not core.timers.keys() & {*rendezvous.TIMERS, ICE_CONFIGURATION}
+
+    def test_says_that_a_newer_page_took_its_place_while_the_path_works_and_after(self) -> None:
+        core = connected()
+        core.do(Error("replaced", "This tab joined with a newer page."))
+        assert core.state == "connected"
+        assert "another tab" in present(core.session).detail
+        core.now = 3.0
+        core.do(FAILED)
+        assert core.state == "failed"
+
+    def test_fails_once_the_channel_is_gone_and_no_server_helps_to_another(self) -> None:
+        core = connected()
+        core.do(Error("replaced", "This tab joined with a newer page."))
+        core.do(events.ChannelClosed("messages"))
+        assert core.state == "failed"
+        assert present(core.session).headline == "Taken over by another tab"
 
 
 class TestRecovering:

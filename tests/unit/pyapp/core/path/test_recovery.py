@@ -757,11 +757,6 @@ class TestAnInvitationThatExpired:
         core.do(events.TimerFired(ICE_CONFIGURATION), events.IceConfigurationFailed("invitation-expired", "expired"))
         assert core.state == "connected"
 
-    def test_is_forgotten_when_the_server_takes_us_again(self) -> None:
-        core = connected()
-        core.do(Error("invitation-expired", "expired"), Welcome(polite=False, peer=B), DISCONNECTED)
-        assert core.state != "failed"
-
     def test_does_not_end_an_outage_that_the_server_can_still_help_with(self) -> None:
         core = relayed()
         core.do(events.TimerFired(ICE_CONFIGURATION), events.IceConfigurationFailed("invitation-expired", "expired"))

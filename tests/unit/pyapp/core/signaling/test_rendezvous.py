@@ -462,7 +462,25 @@ class TestBeginningAnew:
 class TestRefusals:
     @pytest.mark.parametrize("code", sorted(FATAL_CODES))
     def test_that_are_final(self, code: str) -> None:
-        assert rendezvous().received(Error(code, "no"), 0.0) == [Refused(code, "no", fatal=True)]
+        assert rendezvous().received(Error(code, "no"), 0.0) == [
+            *(commands.CancelTimer(name) for name in TIMERS),
+            commands.CloseSignaling(),
+            Refused(code, "no", fatal=True),
+        ]
+
+    def test_that_are_final_leave_the_place_to_whoever_has_it(self) -> None:
+        place = present(peer=B)
+        place.reopen()
+        place.send(candidate(1), 0.0)
+        place.received(Error("replaced", "This tab joined with a newer page."), 1.0)
+        assert place.state == "refused"
+        assert not place.is_opening
+        later = [
+            *(place.open(), place.reopen(), place.check(), place.late(), place.doubt(2.0), place.reassured()),
+            *(place.opened(2.0), place.adopt(2.0), place.received(Welcome(polite=False, peer=B), 2.0)),
+            *(place.closed(1008, ""), place.send(candidate(2), 2.0), place.send_again(2.0), place.acknowledge()),
+        ]
+        assert later == [[]] * len(later)
 
     @pytest.mark.parametrize("code", ["limit", "malformed", "unavailable", "new-in-2030"])
     def test_that_are_not(self, code: str) -> None:
@@ -702,6 +720,17 @@ def test_a_side_that_left_and_came_back_is_a_new_one() -> None:
     world.rest(random.Random(0))
     assert world.pages["a"].occurred.count(PeerArrived()) == 2
     say_and_hear(world)
+
+
+def test_a_duplicated_tab_takes_the_place_once_and_for_good() -> None:
+    world = joined()
+    world.pages["duplicate"] = Page(Rendezvous("demo", C, A, "token"), Sockets(world.server))
+    world.act("join", "duplicate")
+    world.rest(random.Random(0))
+    states = {name: page.place.state for name, page in world.pages.items()}
+    assert states == {"a": "refused", "b": "present", "duplicate": "present"}
+    assert world.pages["a"].timers == set()
+    assert [entry.code for entry in world.pages["a"].occurred if isinstance(entry, Refused)] == ["replaced"]
 
 
 def test_a_side_that_was_away_too_long_is_heard_when_it_is_back() -> None:
