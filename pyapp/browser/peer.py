@@ -111,7 +111,7 @@ class Peer:
         try:
             self._perform(command)
         except JsException as error:
-            self._failed(_operation(command), error)
+            self._failed(_operation(command), error, _attempt(command))
 
     def _perform(self, command: PeerCommand) -> None:
         match command:
@@ -124,12 +124,12 @@ class Peer:
                 self._pc.setConfiguration(jsobj(configuration.to_rtc_configuration()))
             case commands.SetLocalDescription(attempt):
                 self._call(command, self._pc.setLocalDescription(), lambda: self._local_description_set(attempt))
-            case commands.SetRemoteDescription(description):
+            case commands.SetRemoteDescription(attempt, description):
                 init = jsobj({"type": description.type, "sdp": description.sdp})
                 self._call(
                     command,
                     self._pc.setRemoteDescription(init),
-                    lambda: self._remote_description_set(description),
+                    lambda: self._remote_description_set(attempt, description),
                 )
             case commands.AddIceCandidate(candidate):
                 self._call(command, self._pc.addIceCandidate(_candidate_init(candidate)), lambda: None)
@@ -222,12 +222,12 @@ class Peer:
         """Emit what comes of a promise of this connection."""
 
         def refused(error: Any) -> None:
-            self._failed(_operation(command), error)
+            self._failed(_operation(command), error, _attempt(command))
 
         when_settled_unless_closed(lambda: self._pc, promise, done, refused, self._on_error)
 
-    def _failed(self, operation: str, error: Any) -> None:
-        self._emit(PeerOperationFailed(operation, f"{error.name}: {error.message}"))
+    def _failed(self, operation: str, error: Any, attempt: int = 0) -> None:
+        self._emit(PeerOperationFailed(operation, f"{error.name}: {error.message}", attempt))
 
     def _local_description_set(self, attempt: int) -> None:
         description = self._pc.localDescription
@@ -287,10 +287,10 @@ class Peer:
             self._pc.addTransceiver(kind, jsobj({"direction": "sendrecv"}))
         self._adopt_media_sections()
 
-    def _remote_description_set(self, description: SessionDescription) -> None:
+    def _remote_description_set(self, attempt: int, description: SessionDescription) -> None:
         # What the other side's offer added is two-way before the answer is made.
         self._adopt_media_sections()
-        self._emit(RemoteDescriptionSet(description))
+        self._emit(RemoteDescriptionSet(attempt, description))
         self._watch_transport()
 
     def _adopt_media_sections(self) -> None:
@@ -389,6 +389,13 @@ class LocalMedia:
 def _operation(command: PeerCommand) -> str:
     name = type(command).__name__
     return name[0].lower() + name[1:]
+
+
+def _attempt(command: PeerCommand) -> int:
+    match command:
+        case commands.SetLocalDescription(attempt) | commands.SetRemoteDescription(attempt):
+            return attempt
+    return 0
 
 
 def _text_or_none(value: Any) -> str | None:

@@ -78,8 +78,12 @@ class SetLocalDescription:
 
 @dataclass(frozen=True, slots=True)
 class SetRemoteDescription:
-    """`setRemoteDescription()`, which rolls back an own offer that stands in the way."""
+    """`setRemoteDescription()`, which rolls back an own offer that stands in the way.
 
+    `attempt` comes back with the result; `SetLocalDescription` and this count together.
+    """
+
+    attempt: int
     description: SessionDescription
 
 

@@ -140,17 +140,22 @@ class LocalDescriptionSet:
 
 @dataclass(frozen=True, slots=True)
 class RemoteDescriptionSet:
-    """`setRemoteDescription()` is done."""
+    """`setRemoteDescription()` is done. `attempt` is that of the command."""
 
+    attempt: int
     description: SessionDescription
 
 
 @dataclass(frozen=True, slots=True)
 class PeerOperationFailed:
-    """A call on the `RTCPeerConnection` was refused. `operation` is its W3C name, `error` its `DOMException`."""
+    """A call on the `RTCPeerConnection` was refused. `operation` is its W3C name, `error` its `DOMException`.
+
+    `attempt` is that of a command which sets a description, 0 of any other.
+    """
 
     operation: str
     error: str
+    attempt: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,8 +81,8 @@ def _story() -> Iterator[Event]:
     for number in range(_CANDIDATES):
         yield _said(2 + number, _candidate("there", number))
     yield StateChanged("signaling", "have-remote-offer")
-    yield RemoteDescriptionSet(SessionDescription("offer", _sdp("there", "actpass")))
-    yield LocalDescriptionSet(1, SessionDescription("answer", _sdp("here", "active")))
+    yield RemoteDescriptionSet(1, SessionDescription("offer", _sdp("there", "actpass")))
+    yield LocalDescriptionSet(2, SessionDescription("answer", _sdp("here", "active")))
     yield StateChanged("signaling", "stable")
     yield StateChanged("ice-gathering", "gathering")
     for number in range(_CANDIDATES):

@@ -72,13 +72,13 @@ class Negotiation:
     """Whether relay candidates are gathered, at both sides: the last offer says so."""
     _needed: bool = False
     _attempt: int = 0
+    """Of the latest description that is being set, or was."""
     _exchange: int = 0
     _remote_exchange: int = 0
     _generation: int = 0
     """That of the exchange under way."""
     _latest_generation: int = 0
     """The highest that either side has offered."""
-    _to_answer: events.SessionDescription | None = None
     _local_fragments: frozenset[str] = frozenset()
     _remote_fragments: frozenset[str] = frozenset()
     _retired_fragments: frozenset[str] = frozenset()
@@ -170,7 +170,7 @@ class Negotiation:
                 return [Ignored("remote answer", f"to offer {message.exchange}, which no longer stands")]
             self.state = "applying-answer"
             self._dtls_role = {"active": "passive", "passive": "active"}.get(_setup(message.sdp), "")
-            return [commands.SetRemoteDescription(description), *self._remote_generation(description)]
+            return [self._set_remote_description(description), *self._remote_generation(description)]
         has_crossed = self.state in ("making-offer", "have-local-offer")
         if has_crossed and not self.polite:
             return [Ignored("remote offer", "it crossed an own offer, and this is the impolite side")]
@@ -178,15 +178,14 @@ class Negotiation:
         self._has_answered_first |= is_first
         begun_anew = self._begin_anew() if has_crossed and is_first else []
         self.state = "answering"
-        self._attempt += 1  # what is still being set will have been rolled back by the time it is reported
         self._remote_exchange = message.exchange
         self._generation = message.generation
         self.gathers_relays = message.relays
         self._latest_generation = max(self._latest_generation, message.generation)
-        self._to_answer = description
-        return [*begun_anew, commands.SetRemoteDescription(description)]
+        # What is still being set will have been rolled back by the time it is reported.
+        return [*begun_anew, self._set_remote_description(description)]
 
-    def remote_description_set(self, description: events.SessionDescription) -> list[Output]:
+    def remote_description_set(self, attempt: int, description: events.SessionDescription) -> list[Output]:
         """`setRemoteDescription()` is done."""
         match self.state, description.type:
             case "applying-answer", "answer":
@@ -194,7 +193,7 @@ class Negotiation:
             case "answering", "answer":
                 # The other side's next offer came while its answer was still being applied.
                 self._settle()
-            case "answering", "offer" if description is self._to_answer:
+            case "answering", "offer" if attempt == self._attempt:
                 # The answer first: candidates of the other side have time while ours travels.
                 return [self._set_local_description(), *self._remote_generation(description)]
         return []
@@ -223,9 +222,12 @@ class Negotiation:
             return [Ignored("remote candidate", f"no description came for {dropped.username_fragment}")]
         return []
 
-    def operation_failed(self, operation: str) -> list[Output]:
-        """Settle after a refused call: what was under way is over, and a later exchange starts anew."""
-        if operation in ("setLocalDescription", "setRemoteDescription"):
+    def operation_failed(self, operation: str, attempt: int) -> list[Output]:
+        """Settle after a refused call: what was under way is over, and a later exchange starts anew.
+
+        The call may have waited in the browser's chain: what has begun since then goes on.
+        """
+        if operation in ("setLocalDescription", "setRemoteDescription") and attempt == self._attempt:
             self._generation = self.ice_generation
             return self._stable()
         return []
@@ -244,6 +246,10 @@ class Negotiation:
     def _set_local_description(self) -> Command:
         self._attempt += 1
         return commands.SetLocalDescription(self._attempt)
+
+    def _set_remote_description(self, description: events.SessionDescription) -> Command:
+        self._attempt += 1
+        return commands.SetRemoteDescription(self._attempt, description)
 
     def _send(self, description: events.SessionDescription, exchange: int) -> list[Output]:
         self._local_fragments = username_fragments(description.sdp)

@@ -335,12 +335,12 @@ class Connection:
                 return self._negotiation_did(agreed.needed())
             case events.LocalDescriptionSet(attempt, description):
                 return self._negotiation_did(agreed.local_description_set(attempt, description))
-            case events.RemoteDescriptionSet(description):
+            case events.RemoteDescriptionSet(attempt, description):
                 cancel = [commands.CancelTimer(FIRST_OFFER)] if description.type == "offer" else []
-                return [*cancel, *self._negotiation_did(agreed.remote_description_set(description))]
-            case events.PeerOperationFailed(operation, error):
+                return [*cancel, *self._negotiation_did(agreed.remote_description_set(attempt, description))]
+            case events.PeerOperationFailed(operation, error, attempt):
                 failed = note("!", "operation-failed", f"{operation}: {error}", operation=operation, error=error)
-                return [failed, *self._negotiation_did(agreed.operation_failed(operation))]
+                return [failed, *self._negotiation_did(agreed.operation_failed(operation, attempt))]
             case events.LocalCandidate(candidate, url):
                 return self._local_candidate(candidate, url)
             case events.LocalCandidatesEnded():

@@ -88,8 +88,8 @@ class FakePeerConnection:
         match command:
             case commands.SetLocalDescription(attempt):
                 self._set_local(attempt)
-            case commands.SetRemoteDescription(description):
-                self._set_remote(description)
+            case commands.SetRemoteDescription(attempt, description):
+                self._set_remote(attempt, description)
             case commands.AddIceCandidate(candidate):
                 self._add(candidate)
             case commands.KeepChecking():
@@ -131,22 +131,22 @@ class FakePeerConnection:
             self.emitted.append(LocalDescriptionDue(attempt))
         self._gather(fragment)
 
-    def _set_remote(self, description: events.SessionDescription) -> None:
+    def _set_remote(self, attempt: int, description: events.SessionDescription) -> None:
         if description.type == "answer":
             if self.state != "have-local-offer":
-                self._refuse("setRemoteDescription", f"answer in {self.state}")
+                self._refuse("setRemoteDescription", f"answer in {self.state}", attempt)
                 return
             self._commit(self.pending_local, description.sdp)
             self.current_type = "offer"
         else:
             if self.pending_local and not self.current_local:
                 # Chromium may gather nothing any more, then.
-                self._refuse("setRemoteDescription", "a first offer would be rolled back")
+                self._refuse("setRemoteDescription", "a first offer would be rolled back", attempt)
                 return
             self.pending_local = ""
             self.pending_remote = description.sdp
             self.state = "have-remote-offer"
-        self.emitted.append(events.RemoteDescriptionSet(description))
+        self.emitted.append(events.RemoteDescriptionSet(attempt, description))
         if description.type == "answer":
             self._stable()
 
@@ -184,9 +184,9 @@ class FakePeerConnection:
             self.emitted.append(events.LocalCandidate(Candidate(text, "0", 0, fragment), ""))
         self.emitted.append(events.LocalCandidatesEnded())
 
-    def _refuse(self, operation: str, why: str) -> None:
+    def _refuse(self, operation: str, why: str, attempt: int = 0) -> None:
         self.failures.append(f"{operation}: {why}")
-        self.emitted.append(events.PeerOperationFailed(operation, why))
+        self.emitted.append(events.PeerOperationFailed(operation, why, attempt))
 
 
 def _media(description: str) -> int:

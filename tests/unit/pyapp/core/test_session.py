@@ -120,7 +120,7 @@ class Core:
         """Take its first ICE restart, and answer."""
         (apply,) = self.peer_says(Description("offer", sdp("r2"), 1, 1))
         assert isinstance(apply, commands.SetRemoteDescription)
-        (answer,) = self.do(events.RemoteDescriptionSet(apply.description))
+        (answer,) = self.do(events.RemoteDescriptionSet(apply.attempt, apply.description))
         assert isinstance(answer, commands.SetLocalDescription)
         described = events.SessionDescription("answer", sdp("l2"))
         return self.do(events.LocalDescriptionSet(answer.attempt, described))
@@ -192,7 +192,7 @@ def negotiated(**changes: Any) -> Core:
     core.do(PeerJoined(B))
     (answer,) = core.peer_says(Description("answer", sdp("r1"), 1))
     assert isinstance(answer, commands.SetRemoteDescription)
-    core.do(events.RemoteDescriptionSet(answer.description))
+    core.do(events.RemoteDescriptionSet(answer.attempt, answer.description))
     return core
 
 
@@ -264,7 +264,7 @@ class TestConnecting:
         core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened(), Welcome(polite=True, peer=B))
         (apply,) = core.peer_says(Description("offer", sdp("r1"), 1))
         assert isinstance(apply, commands.SetRemoteDescription)
-        (answer,) = core.do(events.RemoteDescriptionSet(apply.description))
+        (answer,) = core.do(events.RemoteDescriptionSet(apply.attempt, apply.description))
         assert isinstance(answer, commands.SetLocalDescription)
         assert FIRST_OFFER not in core.timers
         description = events.SessionDescription("answer", sdp("l1"))
@@ -289,7 +289,9 @@ class TestConnecting:
         create, apply = core.do(events.IceConfigurationReceived(CONFIGURATION))
         assert isinstance(create, commands.CreatePeer)
         assert isinstance(apply, commands.SetRemoteDescription)
-        assert commands.AddIceCandidate(candidate) in core.do(events.RemoteDescriptionSet(apply.description))
+        assert commands.AddIceCandidate(candidate) in core.do(
+            events.RemoteDescriptionSet(apply.attempt, apply.description)
+        )
 
     def test_asks_for_the_configuration_again_after_a_failure(self) -> None:
         core = connecting()
@@ -387,7 +389,7 @@ class TestConnected:
         core.do(offer_set("l2", offer.attempt))
         (apply,) = core.peer_says(Description("answer", sdp("r2"), 2))
         assert isinstance(apply, commands.SetRemoteDescription)
-        core.do(events.RemoteDescriptionSet(apply.description))
+        core.do(events.RemoteDescriptionSet(apply.attempt, apply.description))
         assert present(core.session).ice_generation == 1
         assert core.state == "connected"
 
@@ -395,10 +397,10 @@ class TestConnected:
         """Return one whose restart was agreed, and is not at work yet."""
         core = connected()
         core.do(events.RestartRequested())
-        core.do(events.NegotiationNeeded(), offer_set("l2", 2))
+        core.do(events.NegotiationNeeded(), offer_set("l2", 3))
         (apply,) = core.peer_says(Description("answer", sdp("r2"), 2))
         assert isinstance(apply, commands.SetRemoteDescription)
-        core.do(events.RemoteDescriptionSet(apply.description))
+        core.do(events.RemoteDescriptionSet(apply.attempt, apply.description))
         return core
 
     def test_restarts_again_once_the_last_restart_is_at_work_at_both_ends(self) -> None:
@@ -424,7 +426,7 @@ class TestConnected:
         core.do(events.RestartRequested())
         (apply,) = core.peer_says(Description("offer", sdp("r3"), 1, generation=2))
         assert isinstance(apply, commands.SetRemoteDescription)
-        answer, *_ = core.do(events.RemoteDescriptionSet(apply.description))
+        answer, *_ = core.do(events.RemoteDescriptionSet(apply.attempt, apply.description))
         assert isinstance(answer, commands.SetLocalDescription)
         core.do(events.LocalDescriptionSet(answer.attempt, events.SessionDescription("answer", sdp("l3"))))
         core.now += SETTLES_WITHIN
@@ -436,7 +438,7 @@ class TestConnected:
         core.do(Welcome(polite=True, peer=B))
         (apply,) = core.peer_says(Description("offer", f"{sdp('r1')}o=mozilla 1\r\n", 1))
         assert isinstance(apply, commands.SetRemoteDescription)
-        (answer,) = core.do(events.RemoteDescriptionSet(apply.description))
+        (answer,) = core.do(events.RemoteDescriptionSet(apply.attempt, apply.description))
         assert isinstance(answer, commands.SetLocalDescription)
         core.do(
             events.LocalDescriptionSet(answer.attempt, events.SessionDescription("answer", f"{sdp('l1')}o=- 1\r\n"))
@@ -576,7 +578,7 @@ class TestTheOtherSide:
         core.numbers = 0
         (apply,) = core.peer_says(Description("answer", sdp("r9"), 1), C)
         assert isinstance(apply, commands.SetRemoteDescription)
-        core.do(events.RemoteDescriptionSet(apply.description), CONNECTED)
+        core.do(events.RemoteDescriptionSet(apply.attempt, apply.description), CONNECTED)
         assert frames(core.do(events.ChannelOpened("messages"))) == [Frame(1, "unconfirmed", 0)]
         core.do(SAMPLED)
         assert core.state == "connected"

@@ -52,14 +52,14 @@ class Side:
                 outputs = agreed.needed()
             case events.LocalDescriptionSet(attempt, description):
                 outputs = agreed.local_description_set(attempt, description)
-            case events.RemoteDescriptionSet(description):
-                outputs = agreed.remote_description_set(description)
+            case events.RemoteDescriptionSet(attempt, description):
+                outputs = agreed.remote_description_set(attempt, description)
             case events.LocalCandidate(candidate, _):
                 outputs = agreed.local_candidate(candidate)
             case events.LocalCandidatesEnded():
                 outputs = agreed.local_candidates_ended()
-            case events.PeerOperationFailed(operation, _):
-                outputs = agreed.operation_failed(operation)
+            case events.PeerOperationFailed(operation, _, attempt):
+                outputs = agreed.operation_failed(operation, attempt)
             case _:
                 raise AssertionError(event)
         self.take(outputs, other)
@@ -321,7 +321,7 @@ class TestCandidatesOfTheOtherSide:
         outputs = agreed.remote_description(offer(fragment, exchange))
         first = outputs[0]
         assert isinstance(first, commands.SetRemoteDescription)
-        outputs += agreed.remote_description_set(first.description)
+        outputs += agreed.remote_description_set(first.attempt, first.description)
         attempt = next(output.attempt for output in outputs if isinstance(output, commands.SetLocalDescription))
         answer = events.SessionDescription("answer", sdp(f"l{exchange}"))
         return outputs + agreed.local_description_set(attempt, answer)
@@ -408,8 +408,24 @@ class TestAnswers:
         agreed.needed()
         agreed.local_description_set(1, events.SessionDescription("offer", sdp("l1")))
         agreed.remote_description(Description("answer", sdp("r1"), 1))
-        assert agreed.operation_failed("setRemoteDescription") == []
-        assert agreed.needed() == [commands.SetLocalDescription(2)]
+        assert agreed.operation_failed("setRemoteDescription", 2) == []
+        assert agreed.needed() == [commands.SetLocalDescription(3)]
+
+    def test_that_the_browser_refuses_late_do_not_end_the_exchange_that_has_begun_since(self) -> None:
+        agreed = TestCandidatesOfTheOtherSide().agreed("r1")
+        (making,) = agreed.needed()
+        assert isinstance(making, commands.SetLocalDescription)
+        agreed.local_description_set(making.attempt, events.SessionDescription("offer", sdp("l2")))
+        (answer,) = agreed.remote_description(Description("answer", sdp("r2"), 1))
+        (newer,) = agreed.remote_description(offer("r3", 2))
+        assert isinstance(answer, commands.SetRemoteDescription)
+        assert isinstance(newer, commands.SetRemoteDescription)
+        assert agreed.operation_failed("setRemoteDescription", answer.attempt) == []
+        assert agreed.operation_failed("setLocalDescription", making.attempt) == []
+        assert agreed.state == "answering"
+        assert isinstance(agreed.remote_description_set(newer.attempt, newer.description)[0], type(making))
+        assert agreed.operation_failed("setRemoteDescription", newer.attempt) == []
+        assert agreed.state == "answering"
 
     def test_that_the_page_hears_of_late_do_not_pass_for_newer_ones(self) -> None:
         """Chromium reports an offer that was rolled back with the older answer as `localDescription`."""
@@ -420,7 +436,7 @@ class TestAnswers:
         assert isinstance(first, commands.SetRemoteDescription)
         (ignored,) = agreed.local_description_set(making.attempt, events.SessionDescription("answer", sdp("old")))
         assert isinstance(ignored, Ignored)
-        (answer, *_) = agreed.remote_description_set(first.description)
+        (answer, *_) = agreed.remote_description_set(first.attempt, first.description)
         assert isinstance(answer, commands.SetLocalDescription)
 
 
@@ -432,7 +448,7 @@ class TestNegotiationNeeded:
         assert agreed.needed() == []
         answer = agreed.remote_description(Description("answer", sdp("r1"), 1))[0]
         assert isinstance(answer, commands.SetRemoteDescription)
-        assert agreed.remote_description_set(answer.description) == [commands.SetLocalDescription(2)]
+        assert agreed.remote_description_set(answer.attempt, answer.description) == [commands.SetLocalDescription(3)]
 
 
 class TestTheIceRole:
@@ -444,7 +460,7 @@ class TestTheIceRole:
         if answers:
             (apply,) = agreed.remote_description(Description("offer", theirs, 1))
             assert isinstance(apply, commands.SetRemoteDescription)
-            agreed.remote_description_set(apply.description)
+            agreed.remote_description_set(apply.attempt, apply.description)
             agreed.local_description_set(agreed._attempt, events.SessionDescription("answer", ours))
         else:
             agreed.needed()
@@ -478,13 +494,14 @@ class TestCandidatesOfFirefox:
         if answers:
             (apply,) = agreed.remote_description(Description("offer", f"{sdp('r2')}{described}\r\n", 2))
         else:
-            agreed.remote_description_set(events.SessionDescription("answer", f"{sdp('r1')}{remote}\r\n"))
+            answer = events.SessionDescription("answer", f"{sdp('r1')}{remote}\r\n")
+            agreed.remote_description_set(agreed._attempt, answer)
             agreed.needed()
             offer = events.SessionDescription("offer", f"{sdp('l2')}{local}\r\n")
             agreed.local_description_set(agreed._attempt, offer)
             (apply,) = agreed.remote_description(Description("answer", f"{sdp('r2')}{described}\r\n", 2))
         assert isinstance(apply, commands.SetRemoteDescription)
-        agreed.remote_description_set(apply.description)
+        agreed.remote_description_set(apply.attempt, apply.description)
         (add,) = agreed.remote_candidate(Candidate(self.HOST, "0", 0, "r2"))
         assert isinstance(add, commands.AddIceCandidate)
         return apply.description.sdp.rpartition("a=")[2].strip(), add.candidate.candidate
@@ -513,16 +530,16 @@ class TestTheDtlsRole:
         answer = sdp("r1") + f"a=setup:{theirs}\r\n"
         applying = agreed.remote_description(Description("answer", answer, 1))[0]
         assert isinstance(applying, commands.SetRemoteDescription)
-        agreed.remote_description_set(applying.description)
+        agreed.remote_description_set(applying.attempt, applying.description)
         agreed.needed()
-        (second,) = agreed.local_description_set(2, events.SessionDescription("offer", self.ACTPASS))
+        (second,) = agreed.local_description_set(3, events.SessionDescription("offer", self.ACTPASS))
         assert second == ToPeer(Description("offer", self.ACTPASS.replace("actpass", ours), 2))
 
     def test_that_we_chose_ourselves_stands_in_later_offers(self) -> None:
         agreed = Negotiation(polite=True, initiator=False)
         applying = agreed.remote_description(offer("r1"))[0]
         assert isinstance(applying, commands.SetRemoteDescription)
-        agreed.remote_description_set(applying.description)
+        agreed.remote_description_set(applying.attempt, applying.description)
         agreed.local_description_set(2, events.SessionDescription("answer", sdp("l1") + "a=setup:active\r\n"))
         agreed.needed()
         (sent,) = agreed.local_description_set(3, events.SessionDescription("offer", self.ACTPASS))

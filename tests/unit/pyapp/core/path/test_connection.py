@@ -125,12 +125,12 @@ class TestTheRelaysOfADirectConnection:
         core.do(events.ChannelReceived("heartbeat", Pulse().next_beat(core.now, due=0.1, generation=0).encode()))
         assert beside_beats(core.do(events.TimerFired(RELEASE))) == [self.LEAN, commands.RestartIce()]
         core.do(events.NegotiationNeeded())
-        (offer,) = sent(core.do(offer_set("l2", 2)))
+        (offer,) = sent(core.do(offer_set("l2", 3)))
         assert isinstance(offer, Description)
         assert not offer.relays
         (answer,) = core.peer_says(Description("answer", sdp("r2"), 2, 1, relays=False))
         assert isinstance(answer, commands.SetRemoteDescription)
-        core.do(events.RemoteDescriptionSet(answer.description))
+        core.do(events.RemoteDescriptionSet(answer.attempt, answer.description))
         return core
 
     def test_are_given_up_after_a_while_and_once(self) -> None:
@@ -141,9 +141,9 @@ class TestTheRelaysOfADirectConnection:
     def test_are_given_up_by_the_other_side_as_well(self) -> None:
         core = connected()
         outputs = core.peer_says(Description("offer", sdp("r2"), 1, 1, relays=False))
-        assert outputs[:2] == [self.LEAN, commands.SetRemoteDescription(ANY)]
+        assert outputs[:2] == [self.LEAN, commands.SetRemoteDescription(ANY, ANY)]
         assert isinstance(outputs[1], commands.SetRemoteDescription)
-        (set_local,) = core.do(events.RemoteDescriptionSet(outputs[1].description))
+        (set_local,) = core.do(events.RemoteDescriptionSet(outputs[1].attempt, outputs[1].description))
         assert isinstance(set_local, commands.SetLocalDescription)
         described = events.SessionDescription("answer", sdp("l2"))
         (answer,) = sent(core.do(events.LocalDescriptionSet(set_local.attempt, described)))
@@ -153,7 +153,7 @@ class TestTheRelaysOfADirectConnection:
     def test_are_back_with_the_first_offer_of_the_other_side_that_asks_for_them(self) -> None:
         core = self.released()
         outputs = core.peer_says(Description("offer", sdp("r3"), 1, 2))
-        assert outputs[:2] == [self.FULL, commands.SetRemoteDescription(ANY)]
+        assert outputs[:2] == [self.FULL, commands.SetRemoteDescription(ANY, ANY)]
 
     @pytest.mark.parametrize("event", [DISCONNECTED, events.RestartRequested()])
     def test_are_back_with_the_first_restart_that_has_another_reason(self, event: Event) -> None:
@@ -162,7 +162,7 @@ class TestTheRelaysOfADirectConnection:
         outputs = core.do(event)
         assert outputs.index(self.FULL) < outputs.index(commands.RestartIce())
         core.do(events.NegotiationNeeded())
-        (offer,) = sent(core.do(offer_set("l3", 3)))
+        (offer,) = sent(core.do(offer_set("l3", 5)))
         assert isinstance(offer, Description)
         assert offer.relays
 
