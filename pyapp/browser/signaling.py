@@ -18,7 +18,7 @@ from pyapp.core.events import (
     SignalingReceived,
 )
 from pyapp.protocol.ice import IceError, ice_configuration_from_json
-from pyapp.protocol.signaling import decode_server
+from pyapp.protocol.signaling import PLACE_HEADER, decode_server
 from pyapp.protocol.wire import MessageError, encode
 
 
@@ -37,8 +37,8 @@ class Server:
     def perform(self, command: ServerCommand) -> None:
         """Begin what `command` says."""
         match command:
-            case commands.FetchIceConfiguration(session, avoid):
-                self._fetch(session, avoid)
+            case commands.FetchIceConfiguration():
+                self._fetch(command)
             case commands.OpenSignaling():
                 self._open()
             case commands.CloseSignaling():
@@ -47,34 +47,39 @@ class Server:
                 if self._socket is not None:
                     self._socket.send(encode(message))
 
-    def _fetch(self, session: str, avoid: tuple[str, ...]) -> None:
+    def _fetch(self, command: commands.FetchIceConfiguration) -> None:
+        number = command.number
         headers = {"Authorization": f"Bearer {self._invitation}"} if self._invitation else {}
-        query = "".join(f"&avoid={encodeURIComponent(host)}" for host in avoid)
-        url = f"/ice?session={encodeURIComponent(session)}{query}"
+        if command.place is not None:
+            headers[PLACE_HEADER] = command.place.to_header()
+        query = "".join(f"&avoid={encodeURIComponent(host)}" for host in command.avoid)
+        url = f"/ice?session={encodeURIComponent(command.session)}{query}"
         request = self._early and self._early.answer(url)
         if not request:
             request = fetch(url, jsobj({"headers": headers, "cache": "no-store"}))
 
         def answered(response: Any) -> None:
-            when_settled(response.json(), lambda body: self._configured(response, plain(body)), failed, self._on_error)
+            when_settled(
+                response.json(), lambda body: self._configured(number, response, plain(body)), failed, self._on_error
+            )
 
         def failed(error: Any) -> None:
-            self._emit(IceConfigurationFailed("", str(error)))
+            self._emit(IceConfigurationFailed(number, "", str(error)))
 
         when_settled(request, answered, failed, self._on_error)
 
-    def _configured(self, response: Any, body: Any) -> None:
+    def _configured(self, number: int, response: Any, body: Any) -> None:
         if not response.ok:
             problem = body if isinstance(body, dict) else {}
             reason = str(problem.get("message", f"HTTP status {response.status}"))
-            self._emit(IceConfigurationFailed(str(problem.get("code", "")), reason))
+            self._emit(IceConfigurationFailed(number, str(problem.get("code", "")), reason))
             return
         try:
             configuration = ice_configuration_from_json(body)
         except IceError as error:
-            self._emit(IceConfigurationFailed("", str(error)))
+            self._emit(IceConfigurationFailed(number, "", str(error)))
             return
-        self._emit(IceConfigurationReceived(configuration))
+        self._emit(IceConfigurationReceived(number, configuration))
 
     def _open(self) -> None:
         # Browsers connect one WebSocket to a host at a time: one that is lost on its way holds up the next.

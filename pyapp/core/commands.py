@@ -6,20 +6,23 @@ from typing import TypeAlias
 from pyapp.core.events import ChannelLabel, MediaKind, SessionDescription
 from pyapp.protocol.ice import IceConfiguration
 from pyapp.protocol.peer import Candidate
-from pyapp.protocol.signaling import ClientMessage
+from pyapp.protocol.signaling import ClientMessage, HeldPlace
 
 # To the server.
 
 
 @dataclass(frozen=True, slots=True)
 class FetchIceConfiguration:
-    """Ask `GET /ice`; answered by `IceConfigurationReceived` or `IceConfigurationFailed`.
+    """Ask `GET /ice`; answered by `IceConfigurationReceived` or `IceConfigurationFailed` with the same `number`.
 
-    `avoid` are hosts of relays that went silent: the answer has others instead, as far as there are any.
+    `avoid` are hosts of relays that went silent: the answer has others instead, as far as there are any. `place` is
+    ours in the session, if we hold one: it proves who we are when the invitation has expired.
     """
 
+    number: int
     session: str
     avoid: tuple[str, ...] = ()
+    place: HeldPlace | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,15 +74,20 @@ class PageClosing:
 
 @dataclass(frozen=True, slots=True)
 class IceConfigurationReceived:
-    """`GET /ice` answered."""
+    """`GET /ice` answered. `number` is that of the command."""
 
+    number: int
     configuration: IceConfiguration
 
 
 @dataclass(frozen=True, slots=True)
 class IceConfigurationFailed:
-    """`GET /ice` did not answer, or refused: `code` is that of the server's error, or empty."""
+    """`GET /ice` did not answer, or refused: `code` is that of the server's error, or empty.
 
+    `number` is that of the command.
+    """
+
+    number: int
     code: str
     reason: str
 

@@ -4,12 +4,11 @@ It routes an event to the part that it belongs to, and does what one part asks o
 (rendezvous), the connection, the conversation, the journal. `console.present` turns it into what the page shows.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from pyapp.core import commands, conversation, events
+from pyapp.core import commands, conversation, events, provisioning
 from pyapp.core.commands import Command
 from pyapp.core.conversation import Conversation, MessageRefusedError
 from pyapp.core.delivery import DeliveryFullError
@@ -35,29 +34,24 @@ from pyapp.core.path.connection import (
 from pyapp.core.path.connection import Output as ConnectionOutput
 from pyapp.core.path.recovery import Doubted, Reassured, Suspected
 from pyapp.core.path.relays import Relays
+from pyapp.core.provisioning import NotProvided, Provided, Provisioning
+from pyapp.core.provisioning import Output as ProvisioningOutput
 from pyapp.core.signaling import rendezvous
 from pyapp.core.signaling.rendezvous import Joined, PeerArrived, PeerAway, PeerGone, PeerSaid, Refused, Rendezvous
 from pyapp.protocol.channel import MediaShared
-from pyapp.protocol.ice import IceConfiguration
 from pyapp.protocol.journal import Journal as JournalMessage
 from pyapp.protocol.journal import Journaled
 from pyapp.protocol.peer import PeerMessage
-from pyapp.protocol.signaling import FATAL_CODES, check_session_name
+from pyapp.protocol.signaling import HeldPlace, check_session_name
 from pyapp.protocol.wire import MessageError
 
 Phase: TypeAlias = Literal["ready", "active", "failed", "closed"]
 MediaState: TypeAlias = Literal["off", "starting", "on"]
 
-JOURNAL, ICE_CONFIGURATION, PREPARE = "journal", "ice-configuration", "prepare"
+JOURNAL, PREPARE = "journal", "prepare"
 
 JOURNAL_AFTER = 1.0
 """Seconds that an entry waits for others before it is streamed."""
-
-CONFIGURATION_RETRY_AFTER = 2.0
-"""Seconds before `GET /ice` is asked again after a failure."""
-
-CONFIGURATION_MARGIN = 0.75
-"""The part of its lifetime after which an ICE configuration is replaced."""
 
 PREPARE_AFTER = 0.3
 """Seconds after a keystroke in the field for the session's name: no other is likely to follow."""
@@ -68,14 +62,10 @@ PEER_TIMERS = (*connection.TIMERS, conversation.TIMER)
 
 @dataclass(slots=True)
 class Prepared:
-    """What was asked for before Connect was pressed, so that it is there by then. Times are seconds."""
+    """The socket that was opened before Connect was pressed, so that it is there by then, for `session`."""
 
     session: str
     signaling: Literal["opening", "open", "closed"] = "opening"
-    configuration: IceConfiguration | None = None
-    is_asked: bool = True
-    """Whether the configuration is there, or on its way."""
-    configured_at: float = 0.0
 
 
 @dataclass(slots=True)
@@ -98,6 +88,7 @@ class Session:
     """Ours in the session at the server."""
     connection: Connection | None = None
     relays: Relays = field(init=False)
+    provisioning: Provisioning = field(init=False)
     conversation: Conversation = field(default_factory=Conversation)
     message_problem: MessageRefusal | None = None
     media: dict[MediaKind, MediaState] = field(
@@ -118,11 +109,6 @@ class Session:
     """Connections in a row that took the place of one another, and of one that was lost."""
     _epoch: int = 1
     _sockets: int = 0
-    _is_configured: bool = False
-    """Whether the ICE configuration came that was asked for at Connect, or before."""
-    _is_renewing: bool = False
-    """Whether the configuration was asked for because the old one expires."""
-    _renewal_due: float = math.inf
     _is_hidden: bool = False
     _now: float = 0.0
 
@@ -130,6 +116,7 @@ class Session:
         """Begin what takes its beginning from us."""
         self.journal = Journal(self.time_origin)
         self.relays = Relays(self.policy)
+        self.provisioning = Provisioning(self.relays)
 
     def receive(self, event: Event, now: float) -> list[Command]:
         """Take one event at `now` (seconds on the runner's clock): return what is to be done, in order."""
@@ -171,10 +158,10 @@ class Session:
                 return self._toggle(event.kind)
             case events.PageClosing():
                 return self._leave()
-            case events.IceConfigurationReceived():
-                return self._configured(event.configuration)
-            case events.IceConfigurationFailed():
-                return self._not_configured(event)
+            case events.IceConfigurationReceived(number, configuration):
+                return self._provisioning_did(self.provisioning.received(number, configuration, self._now))
+            case events.IceConfigurationFailed(number, code, reason):
+                return self._provisioning_did(self.provisioning.failed(number, code, reason))
             case events.TimerFired():
                 return self._timer(event.name)
             case events.MediaStarted() | events.MediaStopped() | events.MediaFailed():
@@ -222,12 +209,12 @@ class Session:
         if self.phase == "active":
             return []
         self._prepared = Prepared(name)
-        return [commands.OpenSignaling(), commands.FetchIceConfiguration(name)]
+        return [commands.OpenSignaling(), *self._provisioning_did(self.provisioning.prepare(name))]
 
     def _prepare_for_expected(self) -> list[Command]:
         """Prepare for the name that was typed (timer `PREPARE`); a socket that is there is good for any session."""
         before = self._prepared
-        if before and before.session == self._expected and before.is_asked:
+        if before and before.session == self._expected and self.provisioning.is_ahead_for(self._expected):
             return []
         result = self._prepare(self._expected)
         if result and before and self._prepared and before.signaling != "closed":
@@ -248,8 +235,7 @@ class Session:
         self._restarts_before = 0
         self._note("=", "session", f"connecting to session {name}", session=name, policy=self.policy)
         place = self.place = Rendezvous(name, self.participant, self.key, self.invitation, self._epoch, self._sockets)
-        self._is_configured = False
-        prepared, self._prepared = self._prepared or Prepared(name, "closed", is_asked=False), None
+        prepared, self._prepared = self._prepared or Prepared(name, "closed"), None
         # The other side first: the server's answer takes a round trip, in which there is time for the rest.
         match prepared.signaling:
             case "open":
@@ -258,15 +244,7 @@ class Session:
                 result = self._rendezvous_did(place.opening())
             case "closed":
                 result = self._rendezvous_did(place.open())
-        if prepared.session != name or not prepared.is_asked:
-            result.append(commands.FetchIceConfiguration(name))
-        elif prepared.configuration is not None:
-            age = self._now - prepared.configured_at
-            if age < (prepared.configuration.lifetime or math.inf) * CONFIGURATION_MARGIN:
-                result += self._configured(prepared.configuration, age=age)
-            else:
-                result.append(commands.FetchIceConfiguration(name))
-        return result
+        return result + self._provisioning_did(self.provisioning.begin(name, self._now))
 
     def _hang_up(self) -> list[Command]:
         if self.phase != "active":
@@ -292,7 +270,8 @@ class Session:
         return self._end()
 
     def _end(self) -> list[Command]:
-        result: list[Command] = [commands.CancelTimer(name) for name in (*PEER_TIMERS, ICE_CONFIGURATION, JOURNAL)]
+        result: list[Command] = [commands.CancelTimer(name) for name in (*PEER_TIMERS, JOURNAL)]
+        result += self._provisioning_did(self.provisioning.end())
         if self.place is not None:
             if self._signaling_is_there:
                 result += self._stream_journal()
@@ -361,36 +340,24 @@ class Session:
 
     # The server.
 
-    def _configured(self, configuration: IceConfiguration, *, age: float = 0.0) -> list[Command]:
-        if self.phase != "active":
-            if self._prepared:
-                self._prepared.configuration, self._prepared.configured_at = configuration, self._now
-            return []
-        self._is_configured = True
-        self.relays.configured(configuration, self._now - age)
-        urls = [url for server in configuration.servers for url in server.urls]
-        self._note("<", "ice-configuration", f"{len(urls)} ICE servers", urls=" ".join(urls), policy=self.policy)
+    def _provisioning_did(self, outputs: Sequence[ProvisioningOutput]) -> list[Command]:
         result: list[Command] = []
-        is_renewal, self._is_renewing = self._is_renewing, False
-        if configuration.lifetime is not None:
-            due = self._now + configuration.lifetime * CONFIGURATION_MARGIN - age
-            # The relay in use may still have the credentials of the one before, which came sooner.
-            self._renewal_due = due if is_renewal or self.connection is None else min(due, self._renewal_due)
-            result.append(commands.StartTimer(ICE_CONFIGURATION, max(self._renewal_due - self._now, 0.0)))
-        if self.connection is None:
-            return result + self._new_connection()
-        return result + self._connection_did(self.connection.configured(self._now, is_renewal=is_renewal))
+        for output in outputs:
+            match output:
+                case Note(mark, event, text, data):
+                    self._note(mark, event, text, **data)
+                case Provided(is_renewal):
+                    result += self._provided(is_renewal=is_renewal)
+                case NotProvided(code, reason):
+                    result += self._fail(Refusal(code, reason))
+                case _:
+                    result.append(output)
+        return result
 
-    def _not_configured(self, event: events.IceConfigurationFailed) -> list[Command]:
-        if self.phase != "active":
-            if self._prepared:
-                self._prepared.is_asked = False
-            return []
-        self._note("!", "ice-configuration", f"no ICE configuration: {event.reason}", code=event.code)
-        if event.code in FATAL_CODES:
-            # The configuration that is there serves on: a place in the session needs no fresh invitation.
-            return [] if self._is_configured else self._fail(Refusal(event.code, event.reason))
-        return [commands.StartTimer(ICE_CONFIGURATION, CONFIGURATION_RETRY_AFTER, spread=1.0)]
+    def _provided(self, *, is_renewal: bool) -> list[Command]:
+        if self.connection is None:
+            return self._new_connection()
+        return self._connection_did(self.connection.configured(self._now, is_renewal=is_renewal))
 
     def _signaling_received(self, place: Rendezvous, event: events.SignalingReceived) -> list[Command]:
         if isinstance(event.message, Journaled):
@@ -404,6 +371,7 @@ class Session:
             match output:
                 case Joined(polite, alone):
                     self._note("=", "signaling", "joined the session", polite=polite, alone=alone)
+                    self.provisioning.place = HeldPlace(self.name, self.participant, self.key)
                     self.journal.stream_again()
                     result += self._joined(polite=polite, alone=alone)
                 case PeerArrived():
@@ -439,7 +407,7 @@ class Session:
         """Fail; but not while the peers are connected, who need the server only to get connected again."""
         if self.connection is not None and self.connection.established and not self.connection.lost:
             self.refusal = refusal
-            return []
+            return self._provisioning_did(self.provisioning.end())  # no offer could follow from new credentials
         return self._fail(refusal)
 
     def _joined(self, *, polite: bool, alone: bool) -> list[Command]:
@@ -508,7 +476,7 @@ class Session:
     # The RTCPeerConnection.
 
     def _new_connection(self, *, initiator: bool = False) -> list[Command]:
-        if not self._is_configured or self.place is None:
+        if not self.provisioning.is_configured or self.place is None:
             return []
         place = self.place
         polite = place.polite is not False
@@ -584,7 +552,7 @@ class Session:
                 case FrameReceived(text, label):
                     result += self._frame_received(text, label)
                 case SparesWanted():
-                    result.append(self._fetch_command())
+                    result += self._provisioning_did(self.provisioning.want_spares())
                 case PeerLost():
                     result += self._rendezvous_did(self.place.forget()) if self.place else []
                 case ReplacementWanted():
@@ -604,19 +572,13 @@ class Session:
 
     # Timers and the journal.
 
-    def _fetch_configuration(self) -> list[Command]:
-        # Once the server will not have us, new credentials are of no use: no offer could follow them.
-        self._is_renewing = self.phase == "active" and self.refusal is None
-        return [self._fetch_command()] if self._is_renewing else []
-
-    def _fetch_command(self) -> Command:
-        return commands.FetchIceConfiguration(self.name, tuple(sorted(self.relays.suspected)))
-
     def _timer(self, name: str) -> list[Command]:
         if name == JOURNAL:
             return self._stream_journal()
-        if name == ICE_CONFIGURATION:
-            return self._fetch_configuration()
+        if name == provisioning.RENEW:
+            return self._provisioning_did(self.provisioning.renew())
+        if name == provisioning.RETRY:
+            return self._provisioning_did(self.provisioning.retry())
         if name == PREPARE:
             return self._prepare_for_expected()
         if name == conversation.TIMER:

@@ -72,7 +72,7 @@ def _rehearse_once() -> Iterator[View]:
 def _story() -> Iterator[Event]:
     """Yield what this side hears when it joins a session in which the other one waits, with its offer made."""
     yield ConnectExpected(_NAME)
-    yield IceConfigurationReceived(ice_configuration_from_json(json.loads(_CONFIGURATION)))
+    yield IceConfigurationReceived(1, ice_configuration_from_json(json.loads(_CONFIGURATION)))
     yield SignalingOpened()
     yield ConnectRequested(_NAME)
     yield NegotiationNeeded()

@@ -15,13 +15,13 @@ from typing import Literal
 
 from backend.ice.choosing import ice_configuration
 from backend.ice.ice_servers import ConfiguredServer
-from pyapp.core import commands, events
+from pyapp.core import commands, events, provisioning
 from pyapp.core.commands import Command, PeerCommand
 from pyapp.core.events import ChannelLabel, Event
 from pyapp.core.path import recovery, standby
 from pyapp.core.path.connection import RENEW, STATS
 from pyapp.core.path.relays import DIRECT, RELEASE
-from pyapp.core.session import ICE_CONFIGURATION, JOURNAL, Session
+from pyapp.core.session import JOURNAL, Session
 from pyapp.core.signaling import rendezvous
 from pyapp.protocol.ice import IceConfiguration, parse_ice_url, username_fragments
 from pyapp.view.console import page_state
@@ -30,7 +30,7 @@ from tests.unit.pyapp.fakes import ConnectedPeerConnection, FakeServer, Line, So
 A, B, C = "a" * 32, "b" * 32, "c" * 32
 
 CONSTANT_TIMERS = {
-    *(STATS, JOURNAL, ICE_CONFIGURATION, DIRECT, RELEASE, RENEW),
+    *(STATS, JOURNAL, provisioning.RENEW, DIRECT, RELEASE, RENEW),
     *(recovery.BEAT, recovery.SILENCE, rendezvous.PING, standby.TIMER),
 }
 """Timers that are armed although nothing is amiss."""
@@ -391,13 +391,15 @@ class World:
             if page.sockets.line is line and page.is_online:
                 self.receive(page, events.SignalingReceived(message))
 
-    def _fetch(self, page: Page, avoid: tuple[str, ...]) -> None:
+    def _fetch(self, page: Page, number: int, avoid: tuple[str, ...]) -> None:
         self.asked.append(avoid)
         if page.is_online and self.server_is_up:
             answer = ice_configuration(self.relays, name="demo", now=self.now, avoid=avoid, standby=self.standby)
-            self.after(2 * self.trip() + 0.005, lambda: self.receive(page, events.IceConfigurationReceived(answer)))
+            event: Event = events.IceConfigurationReceived(number, answer)
+            self.after(2 * self.trip() + 0.005, lambda: self.receive(page, event))
         else:
-            self.after(2.0, lambda: self.receive(page, events.IceConfigurationFailed("", "Failed to fetch")))
+            event = events.IceConfigurationFailed(number, "", "Failed to fetch")
+            self.after(2.0, lambda: self.receive(page, event))
 
     # The browsers.
 
@@ -416,8 +418,8 @@ class World:
                     self._start_timer(page, name, after + spread * self.choose.random())
             case commands.CancelTimer(name):
                 page.timers.pop(name, None)
-            case commands.FetchIceConfiguration(_, avoid):
-                self._fetch(page, avoid)
+            case commands.FetchIceConfiguration(number, _, avoid):
+                self._fetch(page, number, avoid)
             case commands.OpenSignaling():
                 self._open(page)
             case commands.CloseSignaling():

@@ -7,7 +7,7 @@ from unittest.mock import ANY
 
 import pytest
 
-from pyapp.core import commands, events
+from pyapp.core import commands, events, provisioning
 from pyapp.core.commands import Command
 from pyapp.core.events import Event
 from pyapp.core.negotiation import restarts
@@ -22,8 +22,6 @@ from pyapp.core.path.connection import (
     STATS_SETTLED,
 )
 from pyapp.core.session import (
-    CONFIGURATION_MARGIN,
-    ICE_CONFIGURATION,
     JOURNAL,
     PEER_TIMERS,
     PREPARE,
@@ -34,8 +32,19 @@ from pyapp.core.signaling import rendezvous
 from pyapp.protocol.channel import Beat, Frame, MediaShared, decode_beat, decode_frame, encode_frame
 from pyapp.protocol.ice import IceConfiguration, IceServer
 from pyapp.protocol.journal import MAX_JOURNAL_ENTRIES, Journal, Journaled
-from pyapp.protocol.peer import Candidate, Description, PeerMessage, RestartWanted
-from pyapp.protocol.signaling import Error, Join, Leave, PeerJoined, PeerLeft, Relay, Relayed, ServerMessage, Welcome
+from pyapp.protocol.peer import Candidate, Description, PeerMessage, RelaySuspected, RestartWanted
+from pyapp.protocol.signaling import (
+    Error,
+    HeldPlace,
+    Join,
+    Leave,
+    PeerJoined,
+    PeerLeft,
+    Relay,
+    Relayed,
+    ServerMessage,
+    Welcome,
+)
 from pyapp.view.console import present
 from tests.unit.pyapp.fakes import sdp, stats_of
 
@@ -49,6 +58,28 @@ CONNECTED = events.StateChanged("connection", "connected")
 DISCONNECTED = events.StateChanged("connection", "disconnected")
 FAILED = events.StateChanged("connection", "failed")
 SAMPLED = events.StatsSampled(stats_of(("l1", "r1")))
+
+
+FETCH = commands.FetchIceConfiguration(ANY, "demo", ANY, ANY)
+FETCH_OTHER = commands.FetchIceConfiguration(ANY, "other", ANY, ANY)
+
+
+@dataclass(frozen=True)
+class IceConfigured:
+    """The answer to the latest `GET /ice`; if none is awaited, as if spares had been asked for."""
+
+    configuration: IceConfiguration
+
+
+@dataclass(frozen=True)
+class NotConfigured:
+    """The server's refusal of the latest `GET /ice`, or that there is no answer."""
+
+    code: str
+    reason: str
+
+
+Input = Event | ServerMessage | IceConfigured | NotConfigured
 
 
 def session(**changes: Any) -> Session:
@@ -66,12 +97,14 @@ class Core:
     numbers: int = 0
     has_peer: bool = False
     has_standby: bool = False
+    asked: list[int] = field(default_factory=list)
+    """Requests for an ICE configuration without an answer."""
 
-    def do(self, *received: Event | ServerMessage) -> list[Command]:
+    def do(self, *received: Input) -> list[Command]:
         """Return the commands but for timers, which are in `timers` by name."""
         result: list[Command] = []
         for item in received:
-            event = item if not isinstance(item, ServerMessage) else events.SignalingReceived(item)
+            event = self._event(item)
             if isinstance(event, events.TimerFired):
                 self.timers.pop(event.name, None)
             for command in self.session.receive(event, self.now):
@@ -87,8 +120,25 @@ class Core:
         self.said += result
         return result
 
+    def _event(self, item: Input) -> Event:
+        match item:
+            case IceConfigured(configuration):
+                return events.IceConfigurationReceived(self._answered(), configuration)
+            case NotConfigured(code, reason):
+                return events.IceConfigurationFailed(self._answered(), code, reason)
+        return events.SignalingReceived(item) if isinstance(item, ServerMessage) else item
+
+    def _answered(self) -> int:
+        if not self.asked:
+            for output in self.session.provisioning.want_spares():
+                if isinstance(output, commands.FetchIceConfiguration):
+                    return output.number
+        return self.asked.pop() if self.asked else 0
+
     def _check(self, command: Command) -> None:
         match command:
+            case commands.FetchIceConfiguration(number):
+                self.asked.append(number)
             case commands.CreatePeer():
                 self.has_peer = True
             case commands.ClosePeer():
@@ -177,7 +227,7 @@ def connecting(**changes: Any) -> Core:
 def waiting(**changes: Any) -> Core:
     """Return the first in the session, whose offer is sent."""
     core = connecting(**changes)
-    core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened())
+    core.do(IceConfigured(CONFIGURATION), events.SignalingOpened())
     core.do(Welcome(polite=False, peer=""))
     core.do(offer_set("l1"))
     return core
@@ -217,7 +267,7 @@ class TestConnecting:
         core = Core()
         assert core.do(events.ConnectRequested(" demo ")) == [
             commands.OpenSignaling(),
-            commands.FetchIceConfiguration("demo"),
+            FETCH,
         ]
         assert core.state == "connecting"
         assert core.do(events.ConnectRequested("other")) == []
@@ -237,7 +287,7 @@ class TestConnecting:
 
     def test_alone_waits_with_an_offer(self) -> None:
         core = connecting()
-        assert core.do(events.IceConfigurationReceived(CONFIGURATION)) == [commands.CreatePeer(CONFIGURATION)]
+        assert core.do(IceConfigured(CONFIGURATION)) == [commands.CreatePeer(CONFIGURATION)]
         core.do(events.SignalingOpened())
         assert core.do(Welcome(polite=False, peer="")) == [commands.SetLocalDescription(1)]
         assert sent(core.do(offer_set("l1"))) == [Description("offer", sdp("l1"), 1)]
@@ -246,14 +296,14 @@ class TestConnecting:
     def test_alone_waits_with_an_offer_also_when_the_configuration_came_last(self) -> None:
         core = connecting()
         core.do(events.SignalingOpened(), Welcome(polite=False, peer=""))
-        assert core.do(events.IceConfigurationReceived(CONFIGURATION)) == [
+        assert core.do(IceConfigured(CONFIGURATION)) == [
             commands.CreatePeer(CONFIGURATION),
             commands.SetLocalDescription(1),
         ]
 
     def test_second_leaves_the_offer_to_the_other_for_a_while(self) -> None:
         core = connecting()
-        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened())
+        core.do(IceConfigured(CONFIGURATION), events.SignalingOpened())
         assert beside_journals(core.do(Welcome(polite=True, peer=B))) == []
         assert core.timers[FIRST_OFFER] == FIRST_OFFER_AFTER
         assert core.do(events.NegotiationNeeded()) == []
@@ -261,7 +311,7 @@ class TestConnecting:
 
     def test_second_answers(self) -> None:
         core = connecting()
-        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened(), Welcome(polite=True, peer=B))
+        core.do(IceConfigured(CONFIGURATION), events.SignalingOpened(), Welcome(polite=True, peer=B))
         (apply,) = core.peer_says(Description("offer", sdp("r1"), 1))
         assert isinstance(apply, commands.SetRemoteDescription)
         (answer,) = core.do(events.RemoteDescriptionSet(apply.attempt, apply.description))
@@ -274,7 +324,7 @@ class TestConnecting:
 
     def test_with_first_offers_that_cross_takes_a_new_connection_for_the_other_sides(self) -> None:
         core = connecting()
-        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened())
+        core.do(IceConfigured(CONFIGURATION), events.SignalingOpened())
         core.do(Welcome(polite=True, peer=""), offer_set("l1"), PeerJoined(B))
         create, apply = core.peer_says(Description("offer", sdp("r1"), 1))
         assert create == commands.CreatePeer(CONFIGURATION)
@@ -286,7 +336,7 @@ class TestConnecting:
         candidate = Candidate(CANDIDATE, "0", 0, "r1")
         assert core.peer_says(Description("offer", sdp("r1"), 1)) == []
         assert core.peer_says(candidate) == []
-        create, apply = core.do(events.IceConfigurationReceived(CONFIGURATION))
+        create, apply = core.do(IceConfigured(CONFIGURATION))
         assert isinstance(create, commands.CreatePeer)
         assert isinstance(apply, commands.SetRemoteDescription)
         assert commands.AddIceCandidate(candidate) in core.do(
@@ -295,8 +345,8 @@ class TestConnecting:
 
     def test_asks_for_the_configuration_again_after_a_failure(self) -> None:
         core = connecting()
-        assert core.do(events.IceConfigurationFailed("", "HTTP status 502")) == []
-        assert core.do(events.TimerFired(ICE_CONFIGURATION)) == [commands.FetchIceConfiguration("demo")]
+        assert core.do(NotConfigured("", "HTTP status 502")) == []
+        assert core.do(events.TimerFired(provisioning.RETRY)) == [FETCH]
         assert core.state == "connecting"
 
     def test_is_connected_when_the_channel_is_open_and_the_path_known(self) -> None:
@@ -312,7 +362,7 @@ class TestConnecting:
 
     def test_uses_relays_only_if_the_page_says_so(self) -> None:
         core = connecting(policy="relay")
-        (create,) = core.do(events.IceConfigurationReceived(CONFIGURATION))
+        (create,) = core.do(IceConfigured(CONFIGURATION))
         assert isinstance(create, commands.CreatePeer)
         assert create.configuration.policy == "relay"
         assert create.configuration.servers == CONFIGURATION.servers
@@ -321,8 +371,7 @@ class TestConnecting:
         core = connecting()
         core.do(events.SignalingOpened(), Welcome(polite=False, peer=""), PeerJoined(B))
         assert any(
-            isinstance(command, commands.SetLocalDescription)
-            for command in core.do(events.IceConfigurationReceived(CONFIGURATION))
+            isinstance(command, commands.SetLocalDescription) for command in core.do(IceConfigured(CONFIGURATION))
         )
 
     def test_looks_again_for_the_path_while_it_is_not_known(self) -> None:
@@ -434,7 +483,7 @@ class TestConnected:
 
     def test_leaves_restarts_to_the_other_side_whose_browser_differs(self) -> None:
         core = connecting()
-        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened())
+        core.do(IceConfigured(CONFIGURATION), events.SignalingOpened())
         core.do(Welcome(polite=True, peer=B))
         (apply,) = core.peer_says(Description("offer", f"{sdp('r1')}o=mozilla 1\r\n", 1))
         assert isinstance(apply, commands.SetRemoteDescription)
@@ -468,15 +517,28 @@ class TestConnected:
 
     def test_gets_a_new_configuration_before_the_old_one_expires(self) -> None:
         core = connected()
-        assert core.timers[ICE_CONFIGURATION] == 3600 * CONFIGURATION_MARGIN
-        assert core.do(events.TimerFired(ICE_CONFIGURATION)) == [commands.FetchIceConfiguration("demo")]
-        assert core.do(events.IceConfigurationReceived(CONFIGURATION)) == [commands.SetConfiguration(CONFIGURATION)]
-        assert core.timers[ICE_CONFIGURATION] == 3600 * CONFIGURATION_MARGIN
+        assert core.timers[provisioning.RENEW] == 3600 * provisioning.MARGIN
+        assert core.do(events.TimerFired(provisioning.RENEW)) == [FETCH]
+        assert core.do(IceConfigured(CONFIGURATION)) == [commands.SetConfiguration(CONFIGURATION)]
+        assert core.timers[provisioning.RENEW] == 3600 * provisioning.MARGIN
 
     def test_goes_on_when_the_invitation_expires(self) -> None:
         core = connected()
-        core.do(events.TimerFired(ICE_CONFIGURATION), events.IceConfigurationFailed("invitation-expired", "expired"))
+        core.do(events.TimerFired(provisioning.RENEW), NotConfigured("invitation-expired", "expired"))
         assert core.state == "connected"
+        assert provisioning.RETRY in core.timers
+
+    def test_proves_its_place_when_the_invitation_may_have_expired(self) -> None:
+        (fetch,) = connected().do(events.TimerFired(provisioning.RENEW))
+        assert isinstance(fetch, commands.FetchIceConfiguration)
+        assert fetch.place == HeldPlace("demo", A, A)
+
+    def test_keeps_the_standby_and_the_relay_when_spares_come_at_the_second_try(self) -> None:
+        core = connected()
+        core.do(events.StatsSampled(stats_of(("l1", "r1"), candidateType="relay", relayProtocol="tls", url=TURN)))
+        core.peer_says(RelaySuspected(OTHER_TURN))
+        core.do(NotConfigured("", "HTTP status 502"), events.TimerFired(provisioning.RETRY))
+        assert commands.RestartIce() not in core.do(IceConfigured(CONFIGURATION))
 
     def test_goes_on_when_the_server_takes_it_back_no_more(self) -> None:
         core = connected()
@@ -491,11 +553,11 @@ class TestConnected:
         later = core.do(
             events.SignalingClosed(1008, ""),
             events.NetworkChanged("online", certain=True),
-            *(events.TimerFired(name) for name in (*rendezvous.TIMERS, ICE_CONFIGURATION, RENEW)),
+            *(events.TimerFired(name) for name in (*rendezvous.TIMERS, provisioning.RENEW, RENEW)),
             events.SignalingOpened(),
         )
         assert not [command for command in later if isinstance(command, commands.ServerCommand)]
-        assert not core.timers.keys() & {*rendezvous.TIMERS, ICE_CONFIGURATION}
+        assert not core.timers.keys() & {*rendezvous.TIMERS, provisioning.RENEW}
 
     def test_says_that_a_newer_page_took_its_place_while_the_path_works_and_after(self) -> None:
         core = connected()
@@ -594,7 +656,7 @@ class TestTheOtherSide:
 
 
 class TestBeforeConnectIsPressed:
-    PREPARES = (commands.OpenSignaling(), commands.FetchIceConfiguration("demo"))
+    PREPARES = (commands.OpenSignaling(), FETCH)
     JOIN = commands.SendSignaling(Join("demo", A, A))
 
     @pytest.fixture
@@ -604,32 +666,32 @@ class TestBeforeConnectIsPressed:
         return core
 
     def test_everything_is_fetched_so_that_the_click_only_joins(self, core: Core) -> None:
-        assert core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened()) == []
+        assert core.do(IceConfigured(CONFIGURATION), events.SignalingOpened()) == []
         assert core.state == "ready"
         assert core.do(events.ConnectRequested("demo")) == [self.JOIN, commands.CreatePeer(CONFIGURATION)]
 
     def test_what_is_still_on_its_way_is_not_asked_for_twice(self, core: Core) -> None:
         assert core.do(events.ConnectRequested("demo")) == []
         assert self.JOIN in core.do(events.SignalingOpened())
-        assert commands.CreatePeer(CONFIGURATION) in core.do(events.IceConfigurationReceived(CONFIGURATION))
+        assert commands.CreatePeer(CONFIGURATION) in core.do(IceConfigured(CONFIGURATION))
 
     def test_what_was_refused_is_asked_for_again(self, core: Core) -> None:
-        core.do(events.IceConfigurationFailed("invitation-required", "no"), events.SignalingClosed(1006, ""))
+        core.do(NotConfigured("invitation-required", "no"), events.SignalingClosed(1006, ""))
         assert core.state == "ready"
         assert core.do(events.ConnectRequested("demo")) == list(self.PREPARES)
-        core.do(events.IceConfigurationFailed("invitation-required", "no"))
+        core.do(NotConfigured("invitation-required", "no"))
         assert core.state == "failed"
 
     def test_a_configuration_that_is_nearly_over_is_not_used(self, core: Core) -> None:
-        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened())
-        core.now = 3600 * CONFIGURATION_MARGIN
-        assert commands.FetchIceConfiguration("demo") in core.do(events.ConnectRequested("demo"))
+        core.do(IceConfigured(CONFIGURATION), events.SignalingOpened())
+        core.now = 3600 * provisioning.MARGIN
+        assert FETCH in core.do(events.ConnectRequested("demo"))
 
     def test_the_age_of_a_configuration_counts(self, core: Core) -> None:
-        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened())
+        core.do(IceConfigured(CONFIGURATION), events.SignalingOpened())
         core.now = 1000.0
         core.do(events.ConnectRequested("demo"))
-        assert core.timers[ICE_CONFIGURATION] == 3600 * CONFIGURATION_MARGIN - 1000
+        assert core.timers[provisioning.RENEW] == 3600 * provisioning.MARGIN - 1000
 
     def test_a_socket_that_closed_meanwhile_is_replaced(self, core: Core) -> None:
         core.do(events.SignalingOpened(), Error("not-joined", "", ""), events.SignalingClosed(1008, ""))
@@ -642,21 +704,21 @@ class TestBeforeConnectIsPressed:
         assert commands.OpenSignaling() in core.do(events.TimerFired(rendezvous.OPENING))
 
     def test_another_name_has_its_own_configuration(self, core: Core) -> None:
-        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened())
+        core.do(IceConfigured(CONFIGURATION), events.SignalingOpened())
         outputs = core.do(events.ConnectRequested("other"))
-        assert commands.FetchIceConfiguration("other") in outputs
+        assert FETCH_OTHER in outputs
         assert commands.SendSignaling(Join("other", A, A)) in outputs
 
     def test_a_change_of_the_network_asks_anew(self, core: Core) -> None:
         assert core.do(events.NetworkChanged("online", certain=True)) == list(self.PREPARES)
 
     def test_another_name_is_prepared_for_once_it_is_typed(self, core: Core) -> None:
-        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened())
+        core.do(IceConfigured(CONFIGURATION), events.SignalingOpened())
         for name in ("o", "ot", "other"):
             assert core.do(events.SessionEdited(name)) == []
         assert core.timers[PREPARE] == core.now + PREPARE_AFTER
-        assert core.do(events.TimerFired(PREPARE)) == [commands.FetchIceConfiguration("other")]
-        core.do(events.IceConfigurationReceived(CONFIGURATION))
+        assert core.do(events.TimerFired(PREPARE)) == [FETCH_OTHER]
+        core.do(IceConfigured(CONFIGURATION))
         join = commands.SendSignaling(Join("other", A, A))
         assert core.do(events.ConnectRequested("other")) == [join, commands.CreatePeer(CONFIGURATION)]
 
@@ -664,7 +726,7 @@ class TestBeforeConnectIsPressed:
         assert core.do(events.SessionEdited("demo"), events.TimerFired(PREPARE)) == []
 
     def test_what_was_refused_for_another_name_is_prepared_for_this_one(self, core: Core) -> None:
-        core.do(events.IceConfigurationFailed("invitation-required", "no"), events.SignalingClosed(1006, ""))
+        core.do(NotConfigured("invitation-required", "no"), events.SignalingClosed(1006, ""))
         assert core.do(events.SessionEdited("demo"), events.TimerFired(PREPARE)) == list(self.PREPARES)
 
     def test_after_a_session_the_next_name_is_prepared_for(self) -> None:
@@ -675,7 +737,7 @@ class TestBeforeConnectIsPressed:
 
     def test_a_name_that_is_typed_just_before_the_click_is_asked_for_once(self, core: Core) -> None:
         core.do(events.SessionEdited("other"))
-        assert commands.FetchIceConfiguration("other") in core.do(events.ConnectRequested("other"))
+        assert FETCH_OTHER in core.do(events.ConnectRequested("other"))
         assert core.do(events.TimerFired(PREPARE)) == []
 
     def test_nothing_is_asked_for_a_name_that_cannot_be(self) -> None:
@@ -702,7 +764,7 @@ class TestHangingUp:
         core = connected()
         core.now = 3.0
         core.do(events.MessageSubmitted("x"), FAILED, events.SignalingClosed(1006, ""))
-        armed = {recovery.ATTEMPT, recovery.LOST, recovery.BEAT, rendezvous.RETRY, ICE_CONFIGURATION, STATS}
+        armed = {recovery.ATTEMPT, recovery.LOST, recovery.BEAT, rendezvous.RETRY, provisioning.RENEW, STATS}
         assert core.timers.keys() >= armed
         core.do(events.HangUpRequested())
         assert core.timers == {}
@@ -718,12 +780,12 @@ class TestHangingUp:
             events.NegotiationNeeded(),
             events.LocalCandidatesEnded(),
             events.ChannelReceived("messages", encode_frame(Frame(1, "late", 0))),
-            events.IceConfigurationReceived(CONFIGURATION),
-            events.IceConfigurationFailed("", "x"),
+            IceConfigured(CONFIGURATION),
+            NotConfigured("", "x"),
             events.SignalingOpened(),
             events.SignalingClosed(1006, ""),
             events.SignalingReceived(PeerJoined(B)),
-            *(events.TimerFired(name) for name in (JOURNAL, ICE_CONFIGURATION, *PEER_TIMERS, *rendezvous.TIMERS)),
+            *(events.TimerFired(name) for name in (JOURNAL, provisioning.RENEW, *PEER_TIMERS, *rendezvous.TIMERS)),
             events.HangUpRequested(),
             events.RestartRequested(),
         ]
@@ -791,7 +853,7 @@ class TestFailing:
     @pytest.mark.parametrize("code", ["session-full", "invitation-expired", "invitation-required"])
     def test_because_the_server_refuses_is_final_and_explained(self, code: str) -> None:
         core = connecting()
-        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened())
+        core.do(IceConfigured(CONFIGURATION), events.SignalingOpened())
         core.do(Error(code, "the reason"))
         assert core.state == "failed"
         assert present(core.session).cause == f"{code}: the reason"
@@ -800,7 +862,7 @@ class TestFailing:
 
     def test_because_of_an_expired_invitation_is_known_from_the_configuration_too(self) -> None:
         core = connecting()
-        core.do(events.IceConfigurationFailed("invitation-expired", "the reason"))
+        core.do(NotConfigured("invitation-expired", "the reason"))
         assert (core.state, present(core.session).headline) == ("failed", "This invitation has expired")
 
     def test_with_an_error_that_is_not_final_goes_on(self) -> None:
@@ -879,7 +941,7 @@ class TestTheJournal:
     def test_has_no_secret(self) -> None:
         secret = "a=ice-ufrag:l1\r\na=ice-pwd:the-password\r\n"
         core = connecting(invitation="the-invitation")
-        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened())
+        core.do(IceConfigured(CONFIGURATION), events.SignalingOpened())
         core.do(Welcome(polite=False, peer=""), PeerJoined(B))
         core.do(events.LocalDescriptionSet(1, events.SessionDescription("offer", f"v=0\r\n{secret}")))
         core.peer_says(Description("answer", f"v=0\r\n{secret}", 1))
@@ -925,7 +987,7 @@ class TestMedia:
         core = Core()
         core.do(events.MediaToggled("microphone"), events.MediaStarted("microphone"))
         core.do(events.ConnectRequested("demo"))
-        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened(), Welcome(polite=False, peer=B))
+        core.do(IceConfigured(CONFIGURATION), events.SignalingOpened(), Welcome(polite=False, peer=B))
         core.do(CONNECTED)
         told = [frame.body for frame in frames(core.do(events.ChannelOpened("messages")))]
         assert told == [MediaShared(audio=True, video=False)]

@@ -15,7 +15,7 @@ from pyapp.shell import runner
 from pyapp.shell.runner import Runner
 from pyapp.view.console import View
 
-FETCH = commands.FetchIceConfiguration("demo")
+FETCH = commands.FetchIceConfiguration(1, "demo")
 SAMPLE = commands.SampleStats()
 
 

@@ -17,6 +17,7 @@ from tests.unit.pyapp.core.test_session import (
     TURN,
     B,
     Core,
+    IceConfigured,
     connected,
     connecting,
     lost,
@@ -289,5 +290,5 @@ def test_an_early_peer_is_connecting_and_not_waiting() -> None:
     core = connecting()
     core.do(events.SignalingOpened(), Welcome(polite=False, peer=""))
     assert present(core.session).state == "waiting"
-    core.do(PeerJoined(B), events.IceConfigurationReceived(CONFIGURATION))
+    core.do(PeerJoined(B), IceConfigured(CONFIGURATION))
     assert present(core.session).state == "connecting"

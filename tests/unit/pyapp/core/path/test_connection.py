@@ -6,14 +6,13 @@ from unittest.mock import ANY
 
 import pytest
 
-from pyapp.core import commands, events
+from pyapp.core import commands, events, provisioning
 from pyapp.core.events import Event
 from pyapp.core.negotiation.restarts import SETTLES_WITHIN
 from pyapp.core.path import recovery, standby
 from pyapp.core.path.connection import KEEP_CHECKING, KEEP_CHECKING_AFTER, NEEDLESS_RELAY, NEEDLESS_RELAY_AFTER
 from pyapp.core.path.heartbeat import Pulse
 from pyapp.core.path.relays import RELEASE, RELEASE_AFTER
-from pyapp.core.session import ICE_CONFIGURATION
 from pyapp.protocol.channel import Beat, Frame, encode_frame
 from pyapp.protocol.ice import IceServer
 from pyapp.protocol.peer import Candidate, Description, StandbyDescription
@@ -28,6 +27,7 @@ from tests.unit.pyapp.core.test_session import (
     TURN,
     B,
     Core,
+    IceConfigured,
     beside_beats,
     connected,
     lost,
@@ -177,7 +177,7 @@ class TestTheRelaysOfADirectConnection:
 
     def test_are_none_where_no_server_relays(self) -> None:
         core = connected()
-        core.do(events.IceConfigurationReceived(replace(CONFIGURATION, servers=())))
+        core.do(IceConfigured(replace(CONFIGURATION, servers=())))
         assert core.do(events.TimerFired(RELEASE)) == []
 
 
@@ -187,7 +187,7 @@ def relayed(*, setting: bool = True, polite: bool = False, remote: str = "host",
     assert core.session.connection is not None
     core.session.connection.negotiation.polite = core.session.connection.standby.polite = polite
     two = replace(CONFIGURATION, servers=(*CONFIGURATION.servers, IceServer((OTHER_TURN,), "user", "the-credential")))
-    core.do(events.IceConfigurationReceived(replace(two, standby=setting)))
+    core.do(IceConfigured(replace(two, standby=setting)))
     entries = stats_of(("l1", "r1"), **({"candidateType": "relay", "relayProtocol": "tls", "url": TURN} | local))
     entries["R"]["candidateType"] = remote
     core.do(events.StatsSampled(entries))
@@ -285,16 +285,14 @@ class TestStandby:
 
     def test_is_made_anew_with_renewed_credentials(self) -> None:
         core = with_standby()
-        core.do(events.TimerFired(ICE_CONFIGURATION))
-        assert commands.CloseStandby() in core.do(events.IceConfigurationReceived(core.session.relays.configuration))
+        core.do(events.TimerFired(provisioning.RENEW))
+        assert commands.CloseStandby() in core.do(IceConfigured(core.session.relays.configuration))
 
     def test_is_kept_when_a_configuration_comes_in_an_outage(self) -> None:
         core = with_standby()
         core.now += 3.0
         core.do(DISCONNECTED)
-        assert commands.CloseStandby() not in core.do(
-            events.IceConfigurationReceived(core.session.relays.configuration)
-        )
+        assert commands.CloseStandby() not in core.do(IceConfigured(core.session.relays.configuration))
 
     @pytest.mark.parametrize("end", [events.HangUpRequested(), events.PageClosing(), PeerLeft(B)], ids=repr)
     def test_ends_with_the_connection(self, end: Event | ServerMessage) -> None:

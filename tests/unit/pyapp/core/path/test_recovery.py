@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pyapp.core import commands, events
+from pyapp.core import commands, events, provisioning
 from pyapp.core.commands import Command
 from pyapp.core.negotiation import restarts
 from pyapp.core.path import recovery
@@ -32,7 +32,6 @@ from pyapp.core.path.recovery import (
     Resumed,
 )
 from pyapp.core.path.relays import DIRECT, FIRST_DIRECT_AFTER
-from pyapp.core.session import ICE_CONFIGURATION
 from pyapp.core.signaling import rendezvous
 from pyapp.protocol.channel import Beat
 from pyapp.protocol.ice import IceConfiguration, IceServer
@@ -42,9 +41,12 @@ from pyapp.view.console import present
 from tests.unit.pyapp.beating import Duo
 from tests.unit.pyapp.core.test_session import (
     CONNECTED,
+    FETCH,
     SAMPLED,
     B,
     Core,
+    IceConfigured,
+    NotConfigured,
     beats,
     beside_beats,
     connected,
@@ -406,7 +408,7 @@ CERTAIN = events.NetworkChanged("change", certain=True)
 
 def relayed() -> Core:
     core = connected()
-    core.do(events.IceConfigurationReceived(TWO_RELAYS), RELAYED)
+    core.do(IceConfigured(TWO_RELAYS), RELAYED)
     core.said.clear()
     return core
 
@@ -523,7 +525,7 @@ class TestASessionThatLostItsNetwork:
     def test_is_hidden_also_on_a_connection_that_is_made_later(self) -> None:
         core = connecting()
         core.do(events.VisibilityChanged(hidden=True))
-        core.do(events.IceConfigurationReceived(TWO_RELAYS), events.SignalingOpened())
+        core.do(IceConfigured(TWO_RELAYS), events.SignalingOpened())
         core.do(Welcome(polite=False, peer=""), offer_set("l1"))
         (beat,) = beats(core.do(CONNECTED, events.ChannelOpened("heartbeat")))
         assert beat.due == HIDDEN_INTERVAL * 1000
@@ -663,27 +665,28 @@ class TestAPathThatDiesAgain:
 class TestCredentials:
     def test_that_were_renewed_while_relayed_are_moved_to(self) -> None:
         core = relayed()
-        assert core.do(events.TimerFired(ICE_CONFIGURATION)) == [commands.FetchIceConfiguration("demo", ())]
-        outputs = core.do(events.IceConfigurationReceived(TWO_RELAYS))
+        assert core.do(events.TimerFired(provisioning.RENEW)) == [FETCH]
+        outputs = core.do(IceConfigured(TWO_RELAYS))
         assert [type(output) for output in outputs] == [commands.SetConfiguration, commands.RestartIce]
 
     def test_that_were_renewed_while_direct_need_no_restart(self) -> None:
         core = connected()
-        assert core.do(events.IceConfigurationReceived(TWO_RELAYS)) == [commands.SetConfiguration(TWO_RELAYS)]
+        core.do(events.TimerFired(provisioning.RENEW))
+        assert core.do(IceConfigured(TWO_RELAYS)) == [commands.SetConfiguration(TWO_RELAYS)]
 
     def test_that_come_with_spares_do_not_put_off_those_of_the_relay_in_use(self) -> None:
         core = relayed()
-        assert core.timers[ICE_CONFIGURATION] == 450.0
+        assert core.timers[provisioning.RENEW] == 450.0
         core.now += 400.0
         core.peer_says(RelaySuspected(TURN_TWO))
-        core.do(events.IceConfigurationReceived(TWO_RELAYS))
-        assert core.timers[ICE_CONFIGURATION] == pytest.approx(50.0)
+        core.do(IceConfigured(TWO_RELAYS))
+        assert core.timers[provisioning.RENEW] == pytest.approx(50.0)
 
     def test_that_were_renewed_in_an_outage_are_moved_to_after_it(self) -> None:
         core = relayed()
         core.do(events.ChannelReceived("heartbeat", Beat(1, 1, 0, 100, 0).encode()))
         suspicious(core)
-        core.do(events.TimerFired(ICE_CONFIGURATION), events.IceConfigurationReceived(TWO_RELAYS))
+        core.do(events.TimerFired(provisioning.RENEW), IceConfigured(TWO_RELAYS))
         core.do(events.ChannelReceived("heartbeat", Beat(2, 9, 0, 100, 0).encode()))
         outputs = core.do(events.TimerFired(ATTEMPT))
         assert core.session.connection
@@ -694,22 +697,22 @@ class TestCredentials:
         core = connected()
         core.now += 4000.0
         outputs = suspicious(core)
-        assert commands.FetchIceConfiguration("demo", ()) in outputs
-        outputs = core.do(events.IceConfigurationReceived(TWO_RELAYS))
+        assert FETCH in outputs
+        outputs = core.do(IceConfigured(TWO_RELAYS))
         assert [type(output) for output in outputs] == [commands.SetConfiguration, commands.RestartIce]
-        assert commands.RestartIce() not in core.do(events.IceConfigurationReceived(TWO_RELAYS))
+        assert commands.RestartIce() not in core.do(IceConfigured(TWO_RELAYS))
 
     def test_that_come_with_the_spares_of_a_dead_relay_make_no_second_restart(self) -> None:
         core = relayed()
         suspicious(core)
-        assert commands.RestartIce() not in core.do(events.IceConfigurationReceived(TWO_RELAYS))
+        assert commands.RestartIce() not in core.do(IceConfigured(TWO_RELAYS))
 
     def test_are_moved_to_also_after_another_relay_died(self) -> None:
         core = relayed()
         core.peer_says(RelaySuspected(TURN_TWO))
-        core.do(events.IceConfigurationReceived(TWO_RELAYS))
-        core.do(events.TimerFired(ICE_CONFIGURATION))
-        assert commands.RestartIce() in core.do(events.IceConfigurationReceived(TWO_RELAYS))
+        core.do(IceConfigured(TWO_RELAYS))
+        core.do(events.TimerFired(provisioning.RENEW))
+        assert commands.RestartIce() in core.do(IceConfigured(TWO_RELAYS))
 
 
 class TestBackToADirectPath:
@@ -754,12 +757,12 @@ class TestBackToADirectPath:
 class TestAnInvitationThatExpired:
     def test_during_a_call_does_not_end_it(self) -> None:
         core = relayed()
-        core.do(events.TimerFired(ICE_CONFIGURATION), events.IceConfigurationFailed("invitation-expired", "expired"))
+        core.do(events.TimerFired(provisioning.RENEW), NotConfigured("invitation-expired", "expired"))
         assert core.state == "connected"
 
     def test_does_not_end_an_outage_that_the_server_can_still_help_with(self) -> None:
         core = relayed()
-        core.do(events.TimerFired(ICE_CONFIGURATION), events.IceConfigurationFailed("invitation-expired", "expired"))
+        core.do(events.TimerFired(provisioning.RENEW), NotConfigured("invitation-expired", "expired"))
         core.do(DISCONNECTED)
         assert core.state != "failed"
 

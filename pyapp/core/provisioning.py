@@ -1,0 +1,191 @@
+"""The ICE configurations of a session: asked for, renewed before they expire, asked for again after a failure.
+
+    first      the one without which there is no connection
+    renewal    before the credentials expire; when it is there, a relay in use is left for the new ones
+    spares     other relays beside one that went silent: nothing that works is touched for them
+
+Requests are numbered: an answer is known for what it was asked for, and one to an earlier session for what it is.
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from pyapp.core import commands
+from pyapp.core.commands import Command
+from pyapp.core.diagnostics.journal import Note, note
+from pyapp.core.path.relays import Relays
+from pyapp.protocol.ice import IceConfiguration
+from pyapp.protocol.signaling import FATAL_CODES, HeldPlace
+
+Purpose: TypeAlias = Literal["first", "renewal", "spares"]
+
+RENEW, RETRY = "ice-configuration", "ice-configuration-retry"
+TIMERS = (RENEW, RETRY)
+
+RETRY_AFTER = 2.0
+"""Seconds before `GET /ice` is asked again after a failure."""
+
+RETRY_REFUSED_AFTER = 20.0
+"""The same after a refusal. A server that was restarted does not know our place until we have joined again."""
+
+MARGIN = 0.75
+"""The part of its lifetime after which an ICE configuration is replaced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provided:
+    """There is a new configuration, in `relays`. A renewal takes the place of one that is about to expire."""
+
+    is_renewal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NotProvided:
+    """The server refuses the first configuration: the code of its `Error`, and its reason."""
+
+    code: str
+    reason: str
+
+
+Output: TypeAlias = Command | Note | Provided | NotProvided
+
+
+@dataclass(slots=True)
+class _Ahead:
+    """What was asked for before Connect was pressed, for `session`. Times are seconds."""
+
+    session: str
+    number: int
+    """Of the request; 0 once it has failed."""
+    configuration: IceConfiguration | None = None
+    configured_at: float = 0.0
+
+
+@dataclass(slots=True)
+class Provisioning:
+    """The configurations of one session after the other; what they say is in `relays`. Times are seconds."""
+
+    relays: Relays
+    place: HeldPlace | None = None
+    """Ours, once we have one: it is good for a configuration when the invitation has expired."""
+    is_configured: bool = False
+    """Whether the first one is there."""
+    _session: str = ""
+    """The one that is connected, or nothing."""
+    _ahead: _Ahead | None = None
+    _number: int = 0
+    _latest: int = 0
+    """Of the request whose answer is in `relays`."""
+    _asked: dict[int, Purpose] = field(default_factory=dict)
+    _failed: set[Purpose] = field(default_factory=set)
+    _renewal_due: float = math.inf
+
+    def is_ahead_for(self, session: str) -> bool:
+        """Return whether the configuration for `session` is there, or on its way, before Connect was pressed."""
+        return self._ahead is not None and self._ahead.session == session and self._ahead.number > 0
+
+    def prepare(self, session: str) -> list[Output]:
+        """Ask for what Connect will need. What is refused is asked for again then, and told to the person then."""
+        command = self._fetch(session)
+        self._ahead = _Ahead(session, command.number)
+        return [command]
+
+    def begin(self, session: str, now: float) -> list[Output]:
+        """Have the first configuration of `session`, with what was prepared for it."""
+        ahead, self._ahead = self._ahead, None
+        self._session, self.is_configured, self._renewal_due = session, False, math.inf
+        if ahead is None or ahead.session != session or not ahead.number:
+            return self._ask("first")
+        if ahead.configuration is None:
+            self._asked[ahead.number] = "first"
+            return []
+        age = now - ahead.configured_at
+        if age >= (ahead.configuration.lifetime or math.inf) * MARGIN:
+            return self._ask("first")
+        return self._take(ahead.number, "first", ahead.configuration, now, age=age)
+
+    def end(self) -> list[Output]:
+        """Ask for no more: the session is over, or nothing could follow from new credentials."""
+        self._session, self.place = "", None
+        self._asked.clear()
+        self._failed.clear()
+        return [commands.CancelTimer(name) for name in TIMERS]
+
+    def want_spares(self) -> list[Output]:
+        """Ask for relays beside those that went silent."""
+        return self._ask("spares")
+
+    def renew(self) -> list[Output]:
+        """Replace what is about to expire (timer `RENEW`)."""
+        return self._ask("renewal")
+
+    def retry(self) -> list[Output]:
+        """Ask again for all that failed (timer `RETRY`); one answer is good for all of it."""
+        purposes: tuple[Purpose, ...] = ("first", "renewal", "spares")
+        purpose = next((purpose for purpose in purposes if purpose in self._failed), None)
+        self._failed.clear()
+        return [] if purpose is None else self._ask(purpose)
+
+    def received(self, number: int, configuration: IceConfiguration, now: float) -> list[Output]:
+        """Take an answer."""
+        if self._ahead is not None and number == self._ahead.number:
+            self._ahead.configuration, self._ahead.configured_at = configuration, now
+            return []
+        if number not in self._asked:
+            return []  # asked for a session that is over
+        return self._take(number, self._asked.pop(number), configuration, now)
+
+    def failed(self, number: int, code: str, reason: str) -> list[Output]:
+        """Take it that there is no answer, or a refusal: whatever it is, what is there serves on until the next try."""
+        if self._ahead is not None and number == self._ahead.number:
+            self._ahead.number = 0
+            return []
+        if number not in self._asked:
+            return []
+        purpose = self._asked.pop(number)
+        noted = note("!", "ice-configuration", f"no ICE configuration: {reason}", code=code, purpose=purpose)
+        is_refused = code in FATAL_CODES
+        if is_refused and purpose == "first":
+            return [noted, NotProvided(code, reason)]
+        self._failed.add(purpose)
+        after = RETRY_REFUSED_AFTER if is_refused else RETRY_AFTER
+        return [noted, commands.StartTimer(RETRY, after, spread=after / 2)]
+
+    def _take(
+        self, number: int, purpose: Purpose, configuration: IceConfiguration, now: float, *, age: float = 0.0
+    ) -> list[Output]:
+        is_first, is_renewal = not self.is_configured, purpose == "renewal"
+        self.is_configured = True
+        if number < self._latest:
+            # It avoids fewer of the relays that went silent; its credentials are no newer.
+            return [Provided(is_renewal)] if is_renewal else []
+        self._latest = number
+        self._failed = self._failed - {"spares"} if purpose == "spares" else set()
+        self.relays.configured(configuration, now - age)
+        urls = [url for server in configuration.servers for url in server.urls]
+        policy = self.relays.policy
+        result: list[Output] = [
+            note("<", "ice-configuration", f"{len(urls)} ICE servers", urls=" ".join(urls), policy=policy)
+        ]
+        if not self._failed:
+            result.append(commands.CancelTimer(RETRY))
+        if configuration.lifetime is not None:
+            due = now + configuration.lifetime * MARGIN - age
+            # The relay in use may still have the credentials of the one before, which came sooner.
+            self._renewal_due = due if is_renewal or is_first else min(due, self._renewal_due)
+            result.append(commands.StartTimer(RENEW, max(self._renewal_due - now, 0.0)))
+        return [*result, Provided(is_renewal)]
+
+    def _ask(self, purpose: Purpose) -> list[Output]:
+        # Which relays went silent may have changed since spares were asked for; all else is asked for once.
+        if not self._session or (purpose != "spares" and purpose in self._asked.values()):
+            return []
+        command = self._fetch(self._session)
+        self._asked[command.number] = purpose
+        return [command]
+
+    def _fetch(self, session: str) -> commands.FetchIceConfiguration:
+        self._number += 1
+        place = self.place if self.place and self.place.session == session else None
+        return commands.FetchIceConfiguration(self._number, session, tuple(sorted(self.relays.suspected)), place)
