@@ -122,6 +122,24 @@
       return sent.length;
     },
 
+    // As a person pastes and sends it; what is shown of it at the other side is no numbered message. Says whether it was taken.
+    paste(length) {
+      const field = document.getElementById("message");
+      field.value = "paste".repeat(length / 5);
+      field.form.requestSubmit();
+      const taken = field.value === "";
+      field.value = "";
+      return taken;
+    },
+
+    // Nothing else runs for so many ms, from a moment later on.
+    stall(ms) {
+      later(() => {
+        const end = performance.now() + ms;
+        while (performance.now() < end);
+      }, 1);
+    },
+
     // Until a message is shown that was sent after `time`.
     heard: (time, patience) => when(() => received.at(-1)?.[2] > time, patience),
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import sync_playwright
 
-from tests.lab import recovery_report, recovery_rows, servers
+from tests.lab import recovery_events, recovery_healthy, recovery_report, servers
 from tests.lab.command import add_arguments, say, why_not
 from tests.lab.delay import Delay
 from tests.lab.lab import Lab
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from tests.lab.recovery_rows import Row
     from tests.lab.servers import Served
 
-_EVENTS = {row.name: row for row in recovery_rows.events()}
-_FALSE_ALARMS = [row.name for row in recovery_rows.false_alarms(0)]
+_EVENTS = {row.name: row for row in recovery_events.events()}
+_FALSE_ALARMS = [row.name for row in recovery_healthy.false_alarms(0)]
 
 
 def main() -> int:
@@ -40,7 +40,7 @@ def main() -> int:
     if code := why_not(options):
         return code
     begin = time.monotonic()
-    rows = _EVENTS | {row.name: row for row in recovery_rows.false_alarms(options.healthy)}
+    rows = _EVENTS | {row.name: row for row in recovery_healthy.false_alarms(options.healthy)}
     chosen = [rows[name] for name in options.rows]
     runs: list[Run] = []
     with contextlib.ExitStack() as stack:
@@ -76,7 +76,7 @@ def _plan(
         for row in rows:
             is_event = row.name in _EVENTS
             if number < (options.runs if is_event else 1):
-                for mode in options.modes:
+                for mode in [each for each in options.modes if each in row.modes]:
                     yield row, standby if row.standby else console, mode, number
             if yardstick and row.of_yardstick and number < options.yardstick_runs:
                 yield row, yardstick, Mode.NONE, number

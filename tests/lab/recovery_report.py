@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.lab.recovery_rows import Row, Target
-    from tests.lab.recovery_seen import Run
+    from tests.lab.recovery_seen import Run, Seen
 
 STALLED = 0.15  # seconds that a page did not get to run: what is measured meanwhile is the machine
 
@@ -111,14 +111,21 @@ def complaints(row: Row, run: Run) -> list[str]:
             found.append(f"{end.state} at the end")
         if row.path and end.path != row.path:
             found.append(f"{end.path or 'no'} path at the end")
-        if row.restarts != (end.generation > 0):
+        elif row.within is not None and end.path_since > row.within:
+            found.append(f"{end.path} path only after more than {row.within:g} s")
+        if row.restarts is not None and row.restarts != (end.generation > 0):
             found.append(f"generation {end.generation}")
-        if not row.restarts and end.suspicions:
-            found.append(f"suspected for {', '.join(end.suspicions)}")
+        if row.restarts is False:
+            found += _alarms(end)
         found += [
             problem for problem in end.problems if not any(re.search(pattern, problem) for pattern in row.problems)
         ]
     return list(dict.fromkeys(found))
+
+
+def _alarms(end: Seen) -> list[str]:
+    found = [f"suspected for {', '.join(end.suspicions)}"] if end.suspicions else []
+    return found + [f"showed {state}" for _, state in end.states if state != "connected"]
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
@@ -141,6 +148,7 @@ def results(rows: Sequence[Row], runs: Sequence[Run]) -> list[Result]:
         )
         for row in rows
         for mode in dict.fromkeys(run.mode for run in runs)
+        if Mode(mode) in row.modes
         for ms in dict.fromkeys(run.ms for run in runs)
     ]
 

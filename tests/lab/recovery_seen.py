@@ -60,6 +60,7 @@ class Seen:
     generation: int  # data-ice-generation at the end
     state: str  # data-state at the end
     path: str = ""  # data-path at the end
+    path_since: float = 0.0  # when it became that
     states: list[tuple[float, str]]  # since the event
     timeline: list[tuple[float, str, str]]  # what the browser and the journal say, from a little before the event
     suspicions: list[str]  # the evidence of each
@@ -138,7 +139,7 @@ def seen(
     counts = None if counted is None else counted - begun
     still, still_from = _longest_silence(shown, counts, over - begun)
     # A page that stands still does not look, and what was not made up was there.
-    unheard = min(_longest_silence(played, counts, pump["ticks"][-1] / 1000 - begun)[0], concealed)
+    unheard = min(_longest_silence(played, counts, pump["ticks"][-1] / 1000 - begun)[0], max(concealed, 0.0))
     timeline = [
         (round(event["at"] / 1000 - begun, 3), event["what"], event["text"])
         for event in report["events"]
@@ -171,6 +172,7 @@ def seen(
         generation=int(report["said"].get("iceGeneration", 0)),
         state=report["state"],
         path=report["said"].get("path", ""),
+        path_since=round(pump["paths"][-1][0] / 1000 - begun, 3) if pump["paths"] else 0.0,
         states=[(round(at / 1000 - begun, 3), state) for at, state in pump["states"] if at / 1000 >= begun],
         timeline=sorted((event for event in timeline if event[0] > -WARM), key=lambda event: event[0]),
         suspicions=[entry["data"]["evidence"] for entry in after if entry["event"] == "suspect"],

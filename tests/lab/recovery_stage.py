@@ -14,7 +14,7 @@ from playwright.sync_api import expect
 from tests.lab.browser import Fleet, hang_up
 from tests.lab.cell import wait_until
 from tests.lab.delay import Delay
-from tests.lab.recovery_rows import PLACES, Scene
+from tests.lab.recovery_scene import PLACES, Scene
 from tests.lab.recovery_seen import EVERY, WARM, Mode, Run, seen
 from tests.lab.sites import Site
 
@@ -34,6 +34,7 @@ _PUMP = Path(__file__).with_suffix("").with_name("recovery.js").read_text()
 _WATCHED = 4.0  # seconds of messages after it: what breaks late is seen as well
 _PATIENCE = 45.0  # seconds for messages to come again: Chromium gives a path up after some 15
 _MEETING = 30_000  # ms
+_LOADS = 2  # more, if the first one fails
 _TELLING = 3.0  # seconds for the journal's last lines
 
 
@@ -75,42 +76,47 @@ class RecoveryStage:
         """Let it happen, to pages that are new."""
         self._runs += 1
         run = Run(row=row.name, subject=served.subject, ms=self._delay.ms, number=number, mode=mode.value)
-        ends: tuple[End, ...] = ()
-        try:
-            ends = self._pages(row, served, mode)
-            self._measure(run, row, served, (ends[0], ends[1]), mode)
-            if mode is Mode.CAMERA:
-                for end in ends:  # the next run may be in another page, and a camera keeps a core busy
-                    end.page.goto("about:blank")
-        except (BrowserError, AssertionError) as error:
-            run.failure = f"{error}".strip()
-            states = [f"{end.host.node}: {', '.join(end.take_problems())}" for end in ends]
-            run.failure += "\n" + "\n".join(states)
-            # Whatever it was, the next run begins with browsers that are new.
-            self._prepared.clear()
-            for host in self._hosts or ():
-                self._fleet.close(host.node)
-        return run
-
-    def _pages(self, row: Row, served: Served, mode: Mode) -> tuple[End, End]:
         assert self._hosts
         for host, name in zip(self._hosts, row.places, strict=True):
             place = self._lab.network.places[name]
             if host.place is not place:
                 self._lab.network.move(host, place)
-        first, second = (self._fleet.end(host, served, camera=mode is Mode.CAMERA) for host in self._hosts)
+        scene = Scene(lab=self._lab, server=self._server, hosts=self._hosts, delay=self._delay)
+        try:
+            if row.ready:
+                row.ready(scene)
+            scene.ends = self._pages(served, self._hosts, mode)
+            self._measure(run, row, served, scene, mode)
+            if mode is Mode.CAMERA:
+                for end in scene.ends:  # the next run may be in another page, and a camera keeps a core busy
+                    end.page.goto("about:blank")
+        except (BrowserError, AssertionError) as error:
+            run.failure = f"{error}".strip()
+            states = [f"{end.host.node}: {', '.join(end.take_problems())}" for end in scene.ends]
+            run.failure += "\n" + "\n".join(states)
+            # Whatever it was, the next run begins with browsers that are new.
+            self._prepared.clear()
+            for host in self._hosts:
+                self._fleet.close(host.node)
+        finally:
+            scene.put_back()
+        return run
+
+    def _pages(self, served: Served, hosts: tuple[Host, Host], mode: Mode) -> tuple[End, End]:
+        first, second = (self._fleet.end(host, served, camera=mode is Mode.CAMERA) for host in hosts)
         for end in (first, second):
             if id(end) not in self._prepared:
                 self._prepared.add(id(end))
                 end.page.add_init_script(_PUMP)
         for end in (first, second):
-            end.page.goto(served.address, wait_until="commit")
+            _load(end, served)
         for end in (first, second):
             expect(end.page.locator("body")).to_have_attribute("data-state", "ready", timeout=_MEETING)
             end.take_problems()
         return first, second
 
-    def _measure(self, run: Run, row: Row, served: Served, ends: tuple[End, End], mode: Mode) -> None:
+    def _measure(self, run: Run, row: Row, served: Served, scene: Scene, mode: Mode) -> None:
+        ends = scene.ends
         session = f"{served.subject}-{self._run}-{self._runs:05}"
         _meet(ends, session, mode)
         for who, end in zip("ab", ends, strict=True):
@@ -123,14 +129,14 @@ class RecoveryStage:
         standbys = [end.ask("standbys") for end in ends]
         concealed = [end.page.evaluate("pump.concealed()") for end in ends]
         relays = self._relays_made(session)
-        scene = Scene(lab=self._lab, server=self._server, ends=ends, delay=self._delay)
+        watched = _WATCHED if row.within is None else row.within + 1
         try:
             begun = time.time()
             counted = row.act(scene)
             done = time.time()
             run.took = round(done - begun - row.seconds, 3)
-            run.back = _expect_messages(ends, done + _WATCHED, _PATIENCE)
-            if mode is Mode.CAMERA and run.back and not _expect_media(ends, done + _WATCHED, _PATIENCE):
+            run.back = _expect_messages(ends, done + watched, _PATIENCE)
+            if mode is Mode.CAMERA and run.back and not _expect_media(ends, done + watched, _PATIENCE):
                 run.dark = [end.page.evaluate("pump.picture()") for end in ends]
             sent = [end.page.evaluate("pump.stop()") for end in ends]
             deadline = time.time() + (_PATIENCE if run.back else 0)
@@ -144,8 +150,7 @@ class RecoveryStage:
                 end.page.evaluate("pump.concealed()") - so_far for end, so_far in zip(ends, concealed, strict=True)
             ]
         finally:
-            for undo in reversed(scene.undo):
-                undo()
+            scene.put_back()
         hang_up(ends)
         journals = _journals(served, session)
         run.ends = tuple(
@@ -167,7 +172,16 @@ class RecoveryStage:
         return sum(server.allocations(session).made for server in (self._lab.turn1, self._lab.turn2))
 
 
-def _meet(ends: tuple[End, End], session: str, mode: Mode) -> None:
+def _load(end: End, served: Served) -> None:
+    """Load the page anew. Chromium breaks off what it is loading when it hears of a change, if of one a moment ago."""
+    for _ in range(_LOADS):
+        with contextlib.suppress(BrowserError):
+            end.page.goto(served.address, wait_until="commit")
+            return
+    end.page.goto(served.address, wait_until="commit")
+
+
+def _meet(ends: Sequence[End], session: str, mode: Mode) -> None:
     first, second = ends
     for end in ends:
         end.page.bring_to_front()

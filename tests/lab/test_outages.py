@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.lab import recovery_rows, servers
+from tests.lab import recovery_events, recovery_healthy, servers
 from tests.lab.recovery_report import complaints, line
 from tests.lab.recovery_server import STANDBY_PORT, ConsoleServer
 from tests.lab.recovery_stage import RecoveryStage
@@ -49,20 +49,20 @@ def stage(lab: Lab, server: ConsoleServer, playwright: Playwright) -> Iterator[R
         yield stage
 
 
-@pytest.mark.parametrize("row", recovery_rows.events(away=AWAY), ids=lambda row: row.name)
+@pytest.mark.parametrize("row", recovery_events.events(away=AWAY), ids=lambda row: row.name)
 def test_the_session_survives(row: Row, stage: RecoveryStage, server: ConsoleServer, standby: ConsoleServer) -> None:
     run = stage.play(row, (standby if row.standby else server).served)
     assert complaints(row, run) == [], line(run)
 
 
-@pytest.mark.parametrize("row", recovery_rows.false_alarms(HEALTHY), ids=lambda row: row.name)
+@pytest.mark.parametrize("row", recovery_healthy.false_alarms(HEALTHY), ids=lambda row: row.name)
 def test_a_session_that_is_well_is_left_alone(row: Row, stage: RecoveryStage, server: ConsoleServer) -> None:
     run = stage.play(row, server.served)
     assert complaints(row, run) == [], line(run)
 
 
 def test_the_yardstick_is_measured_in_the_same_way(lab: Lab, config: Path, stage: RecoveryStage) -> None:
-    row = next(row for row in recovery_rows.events() if row.name == "forget")
+    row = next(row for row in recovery_events.events() if row.name == "forget")
     with servers.yardstick(lab, config) as served:
         run = stage.play(row, served)
     assert not run.failure, run.failure

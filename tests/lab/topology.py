@@ -233,6 +233,7 @@ class Network(Boxes):
             # With its last address the interface would keep the route.
             lost = [f"addr del {link.ipv6}/64", f"route del default via {link.place.lan6[1]}"]
             self._batch(host.node, [f"{each} dev {link.interface}" for each in lost])
+            link.ipv6 = None
             return
         link.ipv6 = free_addresses(link.place)[1]
         self._come_up(host, link)
@@ -261,6 +262,11 @@ class Network(Boxes):
         """Let a host's default route lead over another of its links: sockets bound to an address do not follow."""
         self._go_out_by(host, link)
         self._batch(host.node, _host_routes(link))
+
+    def release(self, host: Host, link: Link) -> None:
+        """Undo `hold`."""
+        if f"lookup {_table(link)}" in self.run(host.node, ["ip", "rule"]):
+            self._batch(host.node, [f"rule del lookup {_table(link)}", f"route flush table {_table(link)}"])
 
     def leave(self, host: Host, link: Link) -> None:
         """Take one of a host's links away; if its default route led there, the one before it has it again."""
@@ -481,12 +487,11 @@ class Network(Boxes):
         return process
 
     def _unplug(self, host: Host, link: Link) -> None:
-        held = f"lookup {_table(link)}" in self.run(host.node, ["ip", "rule"])
+        self.release(host, link)
         if link.tunnel:
             self.stop(link.tunnel)
             self._batch(link.place.router, [f"link del {link.port}"])
-        rule = [f"rule del lookup {_table(link)}"] if held else []
-        self._batch(host.node, [*rule, f"link del {link.interface}"])
+        self._batch(host.node, [f"link del {link.interface}"])
         link.place.links.remove(link)
         host.links.remove(link)
 

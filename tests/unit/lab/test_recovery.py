@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.lab import recovery_rows
+from tests.lab import recovery_events, recovery_healthy
 from tests.lab.recovery_report import Result, complaints, percentile, results, table, write
 from tests.lab.recovery_rows import Row, Target
 from tests.lab.recovery_seen import Mode, Run, Seen, _longest_silence, picture_times
@@ -102,6 +102,31 @@ def test_where_nothing_happens_nothing_may_be_suspected_or_restarted() -> None:
     assert complaints(_WELL, _run(_seen())) == ["generation 1", "suspected for silence"]
 
 
+def test_where_nothing_happens_nothing_may_be_shown() -> None:
+    end = _seen(generation=0, suspicions=[], states=[(0.3, "recovering"), (0.4, "connected")])
+    assert complaints(_WELL, _run(end)) == ["showed recovering"]
+    assert complaints(_ROW, _run(replace(end, generation=1))) == []
+
+
+def test_a_row_may_leave_it_open_whether_there_is_a_restart() -> None:
+    row = replace(_ROW, restarts=None)
+    assert complaints(row, _run(_seen(generation=0, suspicions=[]))) == []
+    assert complaints(row, _run(_seen())) == []
+
+
+def test_a_row_may_ask_for_a_path_by_some_time() -> None:
+    row = replace(_ROW, path="direct", within=5.0)
+    assert complaints(row, _run(_seen(path="direct", path_since=4.9))) == []
+    assert complaints(row, _run(_seen(path="direct", path_since=5.1))) == ["direct path only after more than 5 s"]
+    assert complaints(row, _run(_seen(path="relay", path_since=0.0))) == ["relay path at the end"]
+
+
+def test_a_row_that_cannot_be_played_in_a_mode_is_not_missed_there() -> None:
+    row = replace(_ROW, modes=frozenset({Mode.CAMERA}))
+    runs = [replace(_run(_seen()), row=name, mode=mode) for name, mode in (("event", "camera"), ("other", "none"))]
+    assert [(each.mode, len(each.runs)) for each in results([row], runs)] == [(Mode.CAMERA, 1)]
+
+
 def test_a_row_may_ask_for_the_path_at_the_end() -> None:
     row = replace(_ROW, path="direct")
     assert complaints(row, _run(_seen(path="direct"))) == []
@@ -126,8 +151,8 @@ def test_a_picture_that_stays_away_is_wrong_whatever_becomes_of_messages() -> No
 
 
 def test_every_row_has_a_bound_that_a_browsers_timeout_breaks() -> None:
-    rows = recovery_rows.events() + recovery_rows.false_alarms(8)
-    assert {row.name for row in rows if row.bound > 5} == {"uplink"}
+    rows = recovery_events.events() + recovery_healthy.false_alarms(8)
+    assert {row.name for row in rows if row.bound > 5} == {"uplink", "stall-own", "stall-far", "stall-both"}
     # Chromium says `failed`, on which a plain page restarts, after some 15 s.
     assert all(row.bound < 15 for row in rows)
     assert all(row.bound > target.p95 for row in rows for target in row.targets.values())
