@@ -29,6 +29,17 @@ def is_loopback(host: str) -> bool:
     return address is not None and address.is_loopback
 
 
+def site(address: str) -> str:
+    """Return what is counted as one caller: an IPv4 address, or the /64 of an IPv6 one (RFC 4291, section 2.5.4).
+
+    Whoever has an IPv6 address has all those of its network, and could change it for each request.
+    """
+    parsed = parse_address(address)
+    if isinstance(parsed, IPv6Address):
+        return f"{IPv6Address(int(parsed) >> 64 << 64)}/64"
+    return str(parsed) if parsed else address
+
+
 def is_own_origin(origin: str | None, *, host: str) -> bool:
     """Whether a request with this `Origin` (RFC 6454) was made by a page of the server that `Host` names.
 

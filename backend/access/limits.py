@@ -7,6 +7,8 @@ from dataclasses import dataclass
 class Limits:
     """The numbers. Each has a name on the wire (`Error.limit`), which stands beside it.
 
+    An address is an IPv4 address, or an IPv6 network of 64 bits, which is what one site has (`callers.site`).
+
     They are generous: a page with every restart at once stays far below them; they stop what runs wild.
     """
 
@@ -14,12 +16,14 @@ class Limits:
     message_burst: float = 200.0  # as above
     sessions_per_address: int = 32  # "sessions-per-address"
     sockets_per_address: int = 64  # "sockets-per-address"
-    sockets: int = 512  # "sockets"
+    sockets: int = 2048  # "sockets": those that have joined
+    unjoined_sockets: int = 256  # those that have not; above it, the oldest of whoever has most of them makes room
+    unjoined_per_address: int = 16  # "unjoined-per-address"
     kept_frames: int = 256  # "kept-frames"
     kept_bytes: int = 512 * 1024  # "kept-bytes"
     join_deadline: float = 120.0  # "join-deadline", seconds: a page opens its socket before Connect is pressed
     heartbeat: float = 3.5  # seconds between pings; a dead socket is noticed after one and a half of them
-    send_queue: int = 1024  # frames that wait for a slow reader before its socket is closed
+    send_bytes: int = 4 * 1024 * 1024  # that wait for a slow reader before its socket is closed
     journal_file_bytes: int = 10 * 1024 * 1024
     journal_files: int = 256
     journal_queue: int = 256  # "journal-queue"

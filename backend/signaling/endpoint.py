@@ -1,6 +1,7 @@
 """`GET /ws`: a thin shell that carries frames between aiohttp's WebSockets and `rooms`.
 
-One task reads a socket, one writes it, so that order is kept and a slow reader delays nobody else.
+One task reads a socket. Writing waits for nothing: a frame goes straight into the transport's buffer, which keeps the
+order, and whose length tells a slow reader, so that it delays nobody else.
 """
 
 import asyncio
@@ -15,31 +16,29 @@ from dataclasses import dataclass
 
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
+from backend.access.callers import site
 from backend.access.invitations import InvitationError
 from backend.access.limits import Limits, TokenBucket
 from backend.journal.writer import Journal, Record, server_entry
+from backend.signaling.frames import Received, RelayFrame, Sent, read, write
 from backend.signaling.rooms import Close, Output, Rooms
 from pyapp.protocol.journal import Journal as JournalMessage
 from pyapp.protocol.journal import Journaled, JournalEntry
 from pyapp.protocol.signaling import (
     FATAL_CODES,
     MAX_FRAME_BYTES,
-    ClientMessage,
     Error,
     HeldPlace,
     Join,
     Leave,
     Ping,
     Pong,
-    Relay,
-    ServerMessage,
-    decode_client,
 )
 from pyapp.protocol.wire import MessageError, Scalar, encode
 
 _log = logging.getLogger("ice_console.signaling")
 
-HARD_FRAME_BYTES = 12 * 1024 * 1024
+HARD_FRAME_BYTES = 1024 * 1024
 """A frame longer than `MAX_FRAME_BYTES` is read, to be answered with an error that names the limit; one longer than
 this is not: the socket is closed with 1009 (RFC 6455, section 7.4.1). Times `Limits.sockets`, it bounds the memory."""
 
@@ -51,19 +50,18 @@ CheckJoin = Callable[[Join], None]
 
 @dataclass(slots=True, eq=False)
 class Connection:
-    """One socket, with the frames that wait to be written; None ends it."""
+    """One socket. `site` is what its address counts as."""
 
     number: int
     address: str
+    site: str
     socket: web.WebSocketResponse
     request: web.Request
     bucket: TokenBucket
-    queue: asyncio.Queue[ServerMessage | None]
     join: Join | None = None
     is_warned: bool = False
     is_joined: bool = False
     is_closing: bool = False
-    close_code: int = WSCloseCode.POLICY_VIOLATION
 
 
 class Signaling:
@@ -75,13 +73,17 @@ class Signaling:
         self._rooms = Rooms(hold, limits, server=secrets.token_hex(16))
         self._connections: dict[int, Connection] = {}
         self._numbers = itertools.count(1)
-        self._per_address: Counter[str] = Counter()
+        self._unjoined: dict[Connection, None] = {}
+        """Those that have not joined yet, the oldest first."""
+        self._per_site: Counter[str] = Counter()
+        self._unjoined_per_site: Counter[str] = Counter()
+        self._closings: set[asyncio.Task[object]] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     async def serve(self, request: web.Request, *, check_join: CheckJoin) -> web.StreamResponse:
         """Serve one socket from its upgrade to its end."""
         address = request.remote or ""
-        if refusal := self._refusal(address):
+        if refusal := self._refusal(site(address)):
             return web.Response(
                 status=503, headers={"Retry-After": "5"}, text=encode(refusal), content_type="application/json"
             )
@@ -98,11 +100,8 @@ class Signaling:
             burst=self._limits.message_burst,
             now=self._now(),
         )
-        queue: asyncio.Queue[ServerMessage | None] = asyncio.Queue(self._limits.send_queue)
-        connection = Connection(next(self._numbers), address, socket, request, bucket, queue)
-        self._connections[connection.number] = connection
-        self._per_address[address] += 1
-        writer = asyncio.create_task(self._write(connection))
+        connection = Connection(next(self._numbers), address, site(address), socket, request, bucket)
+        self._begin(connection)
         deadline = asyncio.get_running_loop().call_later(self._limits.join_deadline, self._miss_deadline, connection)
         try:
             async for message in socket:
@@ -110,9 +109,6 @@ class Signaling:
         finally:
             deadline.cancel()
             self._end(connection)
-            self._put(connection, None)
-            with contextlib.suppress(asyncio.CancelledError):
-                await writer
         return socket
 
     def holds(self, claim: HeldPlace) -> bool:
@@ -126,16 +122,36 @@ class Signaling:
         connections = list(self._connections.values())
         await asyncio.gather(
             *(connection.socket.close(code=WSCloseCode.SERVICE_RESTART) for connection in connections),
+            *self._closings,
             return_exceptions=True,  # a socket that is dead already must not keep the others from their close
         )
 
-    def _refusal(self, address: str) -> Error | None:
-        if self._per_address[address] >= self._limits.sockets_per_address:
+    def _refusal(self, caller: str) -> Error | None:
+        if self._per_site[caller] >= self._limits.sockets_per_address:
             rule = f"At most {self._limits.sockets_per_address} sockets from one address."
             return Error("limit", rule, "sockets-per-address")
-        if len(self._connections) >= self._limits.sockets:
-            return Error("limit", f"At most {self._limits.sockets} sockets.", "sockets")
+        if self._unjoined_per_site[caller] >= self._limits.unjoined_per_address:
+            rule = f"At most {self._limits.unjoined_per_address} sockets from one address that have not joined."
+            return Error("limit", rule, "unjoined-per-address")
         return None
+
+    def _begin(self, connection: Connection) -> None:
+        self._connections[connection.number] = connection
+        self._per_site[connection.site] += 1
+        self._unjoined[connection] = None
+        self._unjoined_per_site[connection.site] += 1
+        if len(self._unjoined) > self._limits.unjoined_sockets:
+            # Whoever opens sockets to keep others out closes but his own.
+            [(crowded, _)] = self._unjoined_per_site.most_common(1)
+            oldest = next(other for other in self._unjoined if other.site == crowded)
+            rule = f"At most {self._limits.unjoined_sockets} sockets that have not joined."
+            self._refuse(oldest, Error("not-joined", rule, "unjoined-sockets"))
+
+    def _has_joined(self, connection: Connection) -> None:
+        """Count `connection` no longer among those that have not joined."""
+        if connection in self._unjoined:
+            del self._unjoined[connection]
+            _count_down(self._unjoined_per_site, connection.site)
 
     # Reading.
 
@@ -161,14 +177,16 @@ class Signaling:
             self._complain(connection, Error("limit", rule, "frame-bytes"))
             return
         try:
-            decoded = decode_client(message.data)
+            decoded = read(message.data)
         except MessageError as error:
             self._complain(connection, Error("malformed", str(error)))
             return
         self._dispatch(connection, decoded, check_join, size=size)
 
-    def _dispatch(self, connection: Connection, message: ClientMessage, check_join: CheckJoin, *, size: int) -> None:
+    def _dispatch(self, connection: Connection, message: Received, check_join: CheckJoin, *, size: int) -> None:
         match message:
+            case RelayFrame() if connection.is_joined:
+                self._perform(self._rooms.relay(connection.number, message, size=size))
             case Join() if connection.join:
                 self._complain(connection, Error("malformed", "kind: 'join' once on a socket"))
             case Join():
@@ -177,24 +195,27 @@ class Signaling:
                 self._put(connection, Pong(number))
             case _ if not connection.join:
                 self._refuse(connection, Error("not-joined", "The first frame must be 'join'."))
-            case Relay():
-                self._perform(self._rooms.relay(connection.number, message, size=size))
             case JournalMessage():
                 self._keep(connection, message)
             case Leave():
                 self._leave(connection)
 
     def _join(self, connection: Connection, join: Join, check_join: CheckJoin) -> None:
-        try:
-            if not self._rooms.knows(join):  # an invitation lets in; it need not be fresh for who never left
+        if not self._rooms.knows(join):  # an invitation lets in; it need not be fresh for who never left
+            try:
                 check_join(join)
-        except InvitationError as error:
-            self._refuse(connection, Error(error.code, error.message))
-            return
+            except InvitationError as error:
+                self._refuse(connection, Error(error.code, error.message))
+                return
+            if len(self._connections) - len(self._unjoined) >= self._limits.sockets:
+                self._complain(connection, Error("limit", f"At most {self._limits.sockets} sockets.", "sockets"))
+                self._finish(connection)
+                return
         connection.join = join
         outputs = self._rooms.join(connection.number, join, address=connection.address)
         if self._rooms.is_joined(connection.number):
             connection.is_joined = True
+            self._has_joined(connection)
             _log.info("= %s: %s joined", join.session, join.participant[:8])
             self._note(connection, "joined", {"address": connection.address})
         self._perform(outputs)
@@ -213,8 +234,7 @@ class Signaling:
         self._note(connection, "left", {})
         _log.info("= %s left", _who(connection))
         self._perform(self._rooms.leave(connection.number))
-        connection.close_code = WSCloseCode.OK
-        self._finish(connection)
+        self._finish(connection, WSCloseCode.OK)
 
     def _miss_deadline(self, connection: Connection) -> None:
         if not connection.join:
@@ -224,9 +244,8 @@ class Signaling:
     def _end(self, connection: Connection) -> None:
         """Take leave of a socket that has ended, one way or another."""
         del self._connections[connection.number]
-        self._per_address[connection.address] -= 1
-        if not self._per_address[connection.address]:
-            del self._per_address[connection.address]
+        _count_down(self._per_site, connection.site)
+        self._has_joined(connection)
         if not self._rooms.is_joined(connection.number):
             return  # refused, superseded, or left already
         code = connection.socket.close_code
@@ -265,28 +284,24 @@ class Signaling:
         if error.code in FATAL_CODES:
             self._finish(connection)
 
-    def _finish(self, connection: Connection) -> None:
-        """Close the socket once everything that is queued for it is written."""
-        self._put(connection, None)
-        connection.is_closing = True
+    def _finish(self, connection: Connection, code: int = WSCloseCode.POLICY_VIOLATION) -> None:
+        """Close the socket after everything that was written on it."""
+        if not connection.is_closing:
+            connection.is_closing = True
+            closing: asyncio.Task[object] = asyncio.create_task(_close(connection.socket, code))
+            self._closings.add(closing)
+            closing.add_done_callback(self._closings.discard)
 
-    def _put(self, connection: Connection, message: ServerMessage | None) -> None:
-        if connection.is_closing:
-            return
-        try:
-            connection.queue.put_nowait(message)
-        except asyncio.QueueFull:
-            # It does not read. Nothing that is queued may be skipped, so the socket ends; the page comes back.
+    def _put(self, connection: Connection, message: Sent) -> None:
+        transport = connection.request.transport
+        if connection.is_closing or connection.socket.closed or transport is None or transport.is_closing():
+            return  # the reader notices too, and ends the socket
+        transport.write(_frame(write(message)))
+        if transport.get_write_buffer_size() > self._limits.send_bytes:
+            # It does not read. Nothing may be skipped, so the socket ends; the page comes back.
             _log.warning("! %s reads too slowly", _who(connection))
             connection.is_closing = True
-            if connection.request.transport:
-                connection.request.transport.abort()
-
-    async def _write(self, connection: Connection) -> None:
-        with contextlib.suppress(ConnectionError):  # the reader notices too, and ends the socket
-            while (message := await connection.queue.get()) is not None:
-                await connection.socket.send_str(encode(message))
-            await connection.socket.close(code=connection.close_code)
+            transport.abort()
 
     @staticmethod
     def _now() -> float:
@@ -320,6 +335,27 @@ class Signaling:
         if join is None:
             return False
         return self._journal.append(Record(join.session, join.participant, time.time(), entries, done, join.invitation))
+
+
+async def _close(socket: web.WebSocketResponse, code: int) -> None:
+    with contextlib.suppress(ConnectionError):
+        await socket.close(code=code)
+
+
+def _frame(payload: bytes) -> bytes:
+    """Return a text frame of a server, unmasked and whole (RFC 6455, section 5.2)."""
+    size = len(payload)
+    if size < 126:
+        return bytes((0x81, size)) + payload
+    if size < 1 << 16:
+        return b"\x81\x7e" + size.to_bytes(2) + payload
+    return b"\x81\x7f" + size.to_bytes(8) + payload
+
+
+def _count_down(counter: Counter[str], name: str) -> None:
+    counter[name] -= 1
+    if not counter[name]:
+        del counter[name]
 
 
 def _who(connection: Connection) -> str:

@@ -9,23 +9,14 @@ A place has a role that stays with it: the first is impolite, the second polite 
 A session exists as long as one of its places is not free.
 """
 
-from collections import deque
+from collections import Counter
 from dataclasses import dataclass, field
 from hmac import compare_digest
 from typing import TypeAlias
 
 from backend.access.limits import Limits
-from pyapp.protocol.signaling import (
-    Error,
-    HeldPlace,
-    Join,
-    PeerJoined,
-    PeerLeft,
-    Relay,
-    Relayed,
-    ServerMessage,
-    Welcome,
-)
+from backend.signaling.frames import RelayedFrame, RelayFrame, Sent
+from pyapp.protocol.signaling import Error, HeldPlace, Join, PeerJoined, PeerLeft, Welcome
 
 MOST_PASSED = 32
 """Frames that are sent again on a newer socket: an offer with its candidates, and more."""
@@ -39,7 +30,7 @@ class Send:
     """Send `message` on `socket`."""
 
     socket: Socket
-    message: ServerMessage
+    message: Sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +43,7 @@ class Close:
 Output: TypeAlias = Send | Close
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Place:
     """One of the two places in a session. `expires` is when a place without a socket is freed."""
 
@@ -63,10 +54,13 @@ class Place:
     latest: int = 0  # `Join.socket` of the one that has the place, or had it last
     socket: Socket | None = None
     expires: float | None = None
-    kept: list[tuple[Relayed, int]] = field(default_factory=list)
-    """Frames that came while there was no socket, with their sizes."""
-    passed: deque[Relayed] = field(default_factory=lambda: deque(maxlen=MOST_PASSED))
-    """Those that were sent here, and are not known to have come: a socket dies with its network, and nobody is told."""
+    kept: dict[tuple[int, int], tuple[RelayedFrame, int]] = field(default_factory=dict)
+    """Frames that came while there was no socket, with their sizes, by epoch and number: what is sent again replaces
+    what was sent before."""
+    kept_bytes: int = 0
+    passed: dict[int, RelayedFrame] = field(default_factory=dict)
+    """Sent but unacknowledged frames by number, resent after a rejoin: a socket can die silently. All are of one epoch
+    of either side."""
 
     @property
     def is_free(self) -> bool:
@@ -78,31 +72,54 @@ class Place:
         self.participant = self.key = self.address = ""
         self.socket = self.expires = None
         self.latest = 0
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget what was kept or may have to be resent."""
         self.kept.clear()
+        self.kept_bytes = 0
         self.passed.clear()
 
-    def said(self, relay: Relay) -> None:
+    def said(self, relay: RelayFrame) -> None:
         """Forget what was passed here and has come, by the acknowledgement in `relay`; or is of no use any more."""
-        self.passed = deque(
-            (
-                frame
-                for frame in self.passed
-                if relay.peer_epoch <= frame.epoch  # of what the other side has given up
-                and (relay.peer_epoch < frame.epoch or relay.ack < frame.number)
-                and frame.peer_epoch in (0, relay.epoch)  # for what this side has given up
-            ),
-            MOST_PASSED,
-        )
-
-    def was_told(self, frame: Relayed) -> None:
-        """Remember `frame`, which was sent here, and nothing that its sender would say differently now."""
-        if self.passed and (self.passed[0].epoch, self.passed[0].peer_epoch) != (frame.epoch, frame.peer_epoch):
+        if not self.passed:
+            return
+        one = next(iter(self.passed.values()))
+        if relay.peer_epoch > one.epoch or one.peer_epoch not in (0, relay.epoch):  # of, or for, an epoch that is over
             self.passed.clear()
+        elif relay.peer_epoch == one.epoch:
+            for number in [number for number, frame in self.passed.items() if frame.last <= relay.ack]:
+                del self.passed[number]
+
+    def was_told(self, frame: RelayedFrame) -> None:
+        """Remember `frame`, which was just sent here; what its sender would say differently by now is of no use."""
+        if self.passed:
+            last = next(iter(self.passed.values()))
+            if (last.epoch, last.peer_epoch) != (frame.epoch, frame.peer_epoch):
+                self.passed.clear()
         if frame.number:  # the others only acknowledge
-            self.passed.append(frame)
+            self.passed[frame.number] = frame
+            if len(self.passed) > MOST_PASSED:
+                del self.passed[next(iter(self.passed))]
+
+    def keep(self, frame: RelayedFrame, size: int, limits: Limits) -> Error | None:
+        """Keep `frame`, of `size` bytes, until there is a socket, or say which limit is in the way."""
+        at = (frame.epoch, frame.number)
+        replaced = self.kept[at][1] if at in self.kept else 0
+        if not replaced and len(self.kept) >= limits.kept_frames:
+            rule = f"At most {limits.kept_frames} frames are kept for who is not there."
+            return Error("limit", rule, "kept-frames")
+        if self.kept_bytes - replaced + size > limits.kept_bytes:
+            rule = f"At most {limits.kept_bytes} bytes are kept for who is not there."
+            return Error("limit", rule, "kept-bytes")
+        self.kept[at] = (frame, size)
+        self.kept_bytes += size - replaced
+        for number in range(frame.number + 1, frame.last + 1):  # what was sent alone before, and is in this one now
+            self.kept_bytes -= self.kept.pop((frame.epoch, number), (frame, 0))[1]
+        return None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Room:
     """One session."""
 
@@ -114,18 +131,23 @@ class Room:
         return self.places[1] if place is self.places[0] else self.places[0]
 
 
-@dataclass(slots=True)
 class Rooms:
     """Every session of the server. `hold` is in seconds; `now` in the methods is of any clock that goes forward.
 
-    `server` names this run of the server, as 32 hexadecimal digits.
+    `server` names this run of the server, as 32 hexadecimal digits. What a frame costs does not depend on the number
+    of sessions.
     """
 
-    hold: float
-    limits: Limits = field(default_factory=Limits)
-    server: str = ""
-    _rooms: dict[str, Room] = field(default_factory=dict)
-    _joined: dict[Socket, tuple[Room, Place]] = field(default_factory=dict)
+    def __init__(self, hold: float, limits: Limits | None = None, server: str = "") -> None:
+        self.hold = hold
+        self.limits = limits or Limits()
+        self.server = server
+        self._rooms: dict[str, Room] = {}
+        self._joined: dict[Socket, tuple[Room, Place]] = {}
+        self._held: dict[Place, Room] = {}
+        """Places without a socket, in the order in which they were lost, which is that in which they expire."""
+        self._places_at: dict[str, Counter[str]] = {}
+        """By address: how many places in which sessions."""
 
     def is_joined(self, socket: Socket) -> bool:
         """Whether `socket` holds a place."""
@@ -133,6 +155,9 @@ class Rooms:
 
     def __contains__(self, session: str) -> bool:
         return session in self._rooms
+
+    def __len__(self) -> int:
+        return len(self._rooms)
 
     def knows(self, join: Join) -> bool:
         """Whether `join` only takes back a place that its participant holds."""
@@ -146,7 +171,10 @@ class Rooms:
         )
 
     def join(self, socket: Socket, join: Join, *, address: str) -> list[Output]:
-        """Give `socket`, which comes from `address`, the place that `join` asks for, or an `Error`."""
+        """Give `socket`, which comes from `address`, the place that `join` asks for, or an `Error`.
+
+        A join that is refused changes nothing.
+        """
         room = self._rooms.get(join.session) or Room(join.session)
         known = next((place for place in room.places if place.participant == join.participant), None)
         if known:
@@ -155,38 +183,35 @@ class Rooms:
             if join.socket < known.latest:
                 return _refuse(socket, "superseded", "The same page joined with a newer connection before.")
             return self._resume(socket, room, known, join)
-        outputs = self._make_room(room, join)
-        free = [place for place in room.places if place.is_free]
+        left = _left_behind(room, join)
+        free = [place for place in room.places if place.is_free or place is left]
         place = next((place for place in free if place.polite == join.polite), free[0] if free else None)
         if place is None:
             return _refuse(socket, "session-full", "This session is full: two are in it already.")
         limit = self.limits.sessions_per_address
-        if len(self._sessions_of(address) | {room.name}) > limit:
+        sessions = self._places_at.get(address, Counter())
+        if room.name not in sessions and len(sessions) >= limit:
             error = Error("limit", f"At most {limit} sessions from one address.", "sessions-per-address")
             return [Send(socket, error), Close(socket)]
+        outputs = self._evict(room, left) if left else []
         self._rooms[room.name] = room
         place.participant, place.key, place.address = join.participant, join.key, address
+        self._places_at.setdefault(address, Counter())[room.name] += 1
         return outputs + self._take(socket, room, place, join)
 
-    def relay(self, socket: Socket, relay: Relay, *, size: int) -> list[Output]:
+    def relay(self, socket: Socket, relay: RelayFrame, *, size: int) -> list[Output]:
         """Hand `relay`, a frame of `size` bytes, to the other place, or keep it for whoever it is meant for."""
         room, place = self._joined[socket]
         other = room.other(place)
-        if relay.to not in ("", other.participant):
+        if relay.to and relay.to != other.participant:
             return []  # meant for somebody who is gone: nobody else may get it
-        relayed = Relayed(place.participant, relay.number, relay.ack, relay.body, relay.epoch, relay.peer_epoch)
+        relayed = relay.passed_on(place.participant)
         place.said(relay)
         if other.socket is not None:
             other.was_told(relayed)
             return [Send(other.socket, relayed)]
-        if len(other.kept) >= self.limits.kept_frames:
-            rule = f"At most {self.limits.kept_frames} frames are kept for who is not there."
-            return [Send(socket, Error("limit", rule, "kept-frames"))]
-        if sum(kept for _, kept in other.kept) + size > self.limits.kept_bytes:
-            rule = f"At most {self.limits.kept_bytes} bytes are kept for who is not there."
-            return [Send(socket, Error("limit", rule, "kept-bytes"))]
-        other.kept.append((relayed, size))
-        return []
+        refusal = other.keep(relayed, size, self.limits)
+        return [Send(socket, refusal)] if refusal else []
 
     def leave(self, socket: Socket) -> list[Output]:
         """Free the place of `socket` at once: its participant said goodbye."""
@@ -198,25 +223,23 @@ class Rooms:
         """Hold the place of `socket` for its participant: the socket is gone, and nobody said goodbye."""
         if socket not in self._joined:
             return []
-        _, place = self._joined.pop(socket)
+        room, place = self._joined.pop(socket)
         place.socket = None
         place.expires = now + self.hold
+        self._held[place] = room
         return []
 
     def expire(self, *, now: float) -> list[Output]:
         """Free the places that were held long enough."""
-        held = [
-            (room, place)
-            for room in self._rooms.values()
-            for place in room.places
-            if place.expires is not None and place.expires <= now
-        ]
-        return [output for room, place in held for output in self._free(room, place, lost=True)]
+        outputs: list[Output] = []
+        while (at := self.next_expiry()) is not None and at <= now:
+            place, room = next(iter(self._held.items()))
+            outputs += self._free(room, place, lost=True)
+        return outputs
 
     def next_expiry(self) -> float | None:
         """Return when `expire` has something to do next, or None."""
-        times = (place.expires for room in self._rooms.values() for place in room.places)
-        return min((time for time in times if time is not None), default=None)
+        return next(iter(self._held)).expires if self._held else None
 
     def _resume(self, socket: Socket, room: Room, place: Place, join: Join) -> list[Output]:
         outputs: list[Output] = []
@@ -228,44 +251,53 @@ class Rooms:
     def _take(self, socket: Socket, room: Room, place: Place, join: Join) -> list[Output]:
         other = room.other(place)
         place.socket, place.expires, place.latest = socket, None, join.socket
+        self._held.pop(place, None)
         self._joined[socket] = (room, place)
         outputs: list[Output] = [Send(socket, Welcome(place.polite, other.participant, self.server, self.hold))]
         # What was passed on to the last socket may be lost with it. What comes twice is known by its number.
-        outputs += [Send(socket, relayed) for relayed in place.passed]
-        for relayed, _ in place.kept:
+        outputs += [Send(socket, relayed) for relayed in place.passed.values()]
+        for relayed, _ in place.kept.values():
             place.was_told(relayed)
             outputs.append(Send(socket, relayed))
         place.kept.clear()
+        place.kept_bytes = 0
         if other.socket is not None:
             outputs.append(Send(other.socket, PeerJoined(place.participant)))
         return outputs
 
-    def _make_room(self, room: Room, join: Join) -> list[Output]:
-        """Free the place of the same tab's last page load: it was reloaded when its goodbye could not be sent.
-
-        A duplicated tab has the same key, too. It gets a place of its own as long as there is one.
-        """
-        is_full = not any(place.is_free for place in room.places)
-        for place in room.places:
-            if place.key == join.key and (place.socket is None or is_full):
-                outputs: list[Output] = []
-                if place.socket is not None:
-                    del self._joined[place.socket]
-                    outputs = _refuse(place.socket, "replaced", "This tab joined with a newer page.")
-                return outputs + self._free(room, place)
-        return []
+    def _evict(self, room: Room, place: Place) -> list[Output]:
+        outputs: list[Output] = []
+        if place.socket is not None:
+            del self._joined[place.socket]
+            outputs = _refuse(place.socket, "replaced", "This tab joined with a newer page.")
+        return outputs + self._free(room, place)
 
     def _free(self, room: Room, place: Place, *, lost: bool = False) -> list[Output]:
         participant, other = place.participant, room.other(place)
+        self._held.pop(place, None)
+        sessions = self._places_at[place.address]
+        sessions[room.name] -= 1
+        if not sessions[room.name]:
+            del sessions[room.name]
+        if not sessions:
+            del self._places_at[place.address]
         place.free()
-        for theirs in (other.kept, other.passed):
-            theirs.clear()  # it came from who is gone now: an offer of a ghost
+        other.forget()  # it came from who is gone now: an offer of a ghost
         if other.is_free:
             del self._rooms[room.name]
         return [Send(other.socket, PeerLeft(participant, lost))] if other.socket is not None else []
 
-    def _sessions_of(self, address: str) -> set[str]:
-        return {room.name for room in self._rooms.values() for place in room.places if place.address == address}
+
+def _left_behind(room: Room, join: Join) -> Place | None:
+    """Return the place of the same tab's last page load: it was reloaded when its goodbye could not be sent.
+
+    A duplicated tab has the same key, too. It gets a place of its own as long as there is one.
+    """
+    is_full = not any(place.is_free for place in room.places)
+    for place in room.places:
+        if not place.is_free and compare_digest(place.key, join.key) and (place.socket is None or is_full):
+            return place
+    return None
 
 
 def _refuse(socket: Socket, code: str, message: str) -> list[Output]:

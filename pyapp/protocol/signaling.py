@@ -12,6 +12,9 @@ from pyapp.protocol.journal import Journal, Journaled
 from pyapp.protocol.peer import PeerMessage
 from pyapp.protocol.wire import MessageError, check_identifier, check_length, check_not_negative, from_json, parse
 
+MOST_TOGETHER = 64
+"""Bodies that follow the first one in a frame."""
+
 MAX_FRAME_BYTES = 64 * 1024
 """The longest frame that the server reads. An offer with audio, video and screen is about 12 kB."""
 
@@ -94,6 +97,8 @@ class Relay:
     `to` names the participant meant, or is empty: whoever is, or comes, there. `epoch` counts how often this side began
     to count anew, from 1; `peer_epoch` is what it knows of the other's, 0 for nothing. Who hears of a newer epoch, or
     was forgotten, begins anew too: two sides never wait for each other's old numbers.
+
+    `more` are the bodies with the numbers after `number`: what is sent at one moment travels together.
     """
 
     kind: ClassVar[str] = "relay"
@@ -103,12 +108,13 @@ class Relay:
     body: PeerMessage | None
     epoch: int = 1
     peer_epoch: int = 0
+    more: tuple[PeerMessage, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a number without a body and a body without a number."""
         if self.to:
             check_identifier("to", self.to)
-        _check_numbered(self.number, self.ack, self.body)
+        _check_numbered(self.number, self.ack, self.body, self.more)
         check_not_negative("epoch", self.epoch)
         check_not_negative("peerEpoch", self.peer_epoch)
 
@@ -192,11 +198,12 @@ class Relayed:
     body: PeerMessage | None
     epoch: int = 1
     peer_epoch: int = 0
+    more: tuple[PeerMessage, ...] = ()
 
     def __post_init__(self) -> None:
         """As for `Relay`."""
         check_identifier("sender", self.sender)
-        _check_numbered(self.number, self.ack, self.body)
+        _check_numbered(self.number, self.ack, self.body, self.more)
         check_not_negative("epoch", self.epoch)
         check_not_negative("peerEpoch", self.peer_epoch)
 
@@ -245,11 +252,14 @@ ClientMessage: TypeAlias = Join | Relay | Journal | Ping | Leave
 ServerMessage: TypeAlias = Welcome | PeerJoined | PeerLeft | Relayed | Journaled | Pong | Error
 
 
-def _check_numbered(number: int, ack: int, body: PeerMessage | None) -> None:
+def _check_numbered(number: int, ack: int, body: PeerMessage | None, more: tuple[PeerMessage, ...]) -> None:
     check_not_negative("number", number)
+    check_not_negative("number", number + len(more))
     check_not_negative("ack", ack)
     if (body is None) != (number == 0):
         raise MessageError("number", "0 without a body, from 1 with one")
+    if len(more) > (MOST_TOGETHER if number else 0):
+        raise MessageError("more", f"at most {MOST_TOGETHER}, after a body")
 
 
 def decode_client(text: str) -> ClientMessage:

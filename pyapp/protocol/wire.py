@@ -63,9 +63,9 @@ def encode(message: Message) -> str:
 
 def to_json(message: Message) -> dict[str, Any]:
     """Return `message` as the object that stands in the frame."""
-    return {"kind": message.kind} | {
-        name: _value_to_json(getattr(message, item.name)) for name, (item, _) in _members(type(message)).items()
-    }
+    values = ((name, getattr(message, item.name)) for name, (item, _) in _members(type(message)).items())
+    # An empty list is its default wherever it may be left out: then nobody pays for it.
+    return {"kind": message.kind} | {name: _value_to_json(value) for name, value in values if value != ()}
 
 
 def _refuse_constant(name: str) -> float:
@@ -146,7 +146,8 @@ def _read(value: Any, hint: Any, name: str) -> Any:
     if get_origin(hint) is tuple:
         if not isinstance(value, list):
             raise MessageError(name, "a list")
-        return tuple(from_json(entry, (get_args(hint)[0],), name) for entry in value)
+        kinds = get_args(hint)[0]
+        return tuple(from_json(entry, get_args(kinds) or (kinds,), name) for entry in value)
     if get_origin(hint) is Mapping:
         if not isinstance(value, dict):
             raise MessageError(name, "an object")

@@ -14,6 +14,7 @@ from pyapp.core.delivery import Delivery
 from pyapp.protocol.peer import PeerMessage
 from pyapp.protocol.signaling import (
     FATAL_CODES,
+    MOST_TOGETHER,
     Error,
     Join,
     Leave,
@@ -59,6 +60,9 @@ DISPELLED_FOR = 2.0
 
 SEND_AGAIN_AFTER = 1.0
 """Seconds after which what was dropped at a limit of the server is sent again."""
+
+TOGETHER_BYTES = 32 * 1024
+"""Of messages in one frame, which the server reads up to `MAX_FRAME_BYTES`."""
 
 NETWORK_CLOSED = 1006
 """The close code when nobody said why (RFC 6455, section 7.1.5): more often our network's doing than the server's."""
@@ -116,6 +120,22 @@ Output: TypeAlias = Command | Occurrence
 def _numbered() -> Delivery[PeerMessage]:
     # What a TCP connection carries needs no window of ours, and is sent again only on another connection.
     return Delivery(most=1 << 20, window=1 << 20)
+
+
+def _together(due: list[tuple[int, PeerMessage]]) -> list[tuple[int, PeerMessage, tuple[PeerMessage, ...]]]:
+    """Return the frames for what is due: numbers in a row travel together, as far as a frame is long enough."""
+    frames: list[tuple[int, list[PeerMessage]]] = []
+    room = 0
+    for number, message in due:
+        size = len(encode(message)) if len(due) > 1 else 0
+        first, bodies = frames[-1] if frames else (0, [])
+        if bodies and number == first + len(bodies) and size <= room and len(bodies) <= MOST_TOGETHER:
+            bodies.append(message)
+        else:
+            frames.append((number, [message]))
+            room = TOGETHER_BYTES
+        room -= size
+    return [(number, body, tuple(more)) for number, (body, *more) in frames]
 
 
 @dataclass(slots=True)
@@ -386,7 +406,8 @@ class Rendezvous:
             outputs.append(commands.CancelTimer(LATE))
         if message.body is None:
             return outputs
-        ready = self._delivery.accept(message.number, message.body)
+        bodies = enumerate((message.body, *message.more), message.number)
+        ready = [body for number, one in bodies for body in self._delivery.accept(number, one)]
         outputs.append(commands.StartTimer(ACKNOWLEDGE, ACKNOWLEDGE_AFTER))
         return [*outputs, *(PeerSaid(body) for body in ready)]
 
@@ -412,14 +433,16 @@ class Rendezvous:
         self.peer = peer
         return [*outputs, PeerArrived(), *self._transmit(now)]
 
-    def _relay(self, number: int, message: PeerMessage | None) -> Relay:
-        return Relay(self.peer, number, self._delivery.ack, message, self.epoch, self._peer_epoch)
+    def _relay(self, number: int, message: PeerMessage | None, more: tuple[PeerMessage, ...] = ()) -> Relay:
+        return Relay(self.peer, number, self._delivery.ack, message, self.epoch, self._peer_epoch, more)
 
     def _transmit(self, now: float) -> list[Output]:
         if self.state != "present" and not (self.state == "joining" and self._is_early):
             return []
         due = self._delivery.due(now, resend_after=float("inf"))
-        outputs: list[Output] = [commands.SendSignaling(self._relay(number, message)) for number, message in due]
+        outputs: list[Output] = [
+            commands.SendSignaling(self._relay(number, body, more)) for number, body, more in _together(due)
+        ]
         if due and self.peer:
             patience = ACKNOWLEDGE_AFTER + FIRST_PATIENCE + 4 * self._round_trip
             outputs.append(commands.StartTimer(LATE, patience, only_if_idle=True))

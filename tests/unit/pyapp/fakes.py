@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from backend.signaling.frames import RelayFrame, read, write
 from backend.signaling.rooms import Close, Output, Rooms
 from pyapp.core import commands, events
 from pyapp.core.commands import PeerCommand
@@ -24,9 +25,7 @@ from pyapp.protocol.signaling import (
     Leave,
     Ping,
     Pong,
-    Relay,
     ServerMessage,
-    decode_client,
     decode_server,
 )
 from pyapp.protocol.wire import encode
@@ -243,12 +242,12 @@ class FakeServer:
         text = line.up.popleft()
         if line.closing:
             return
-        match decode_client(text):
+        match read(text):
             case Join() as join:
                 self._perform(self.rooms.join(line.number, join, address="x"))
             case Ping(number):
                 line.down.append(encode(Pong(number)))
-            case Relay() as relay:
+            case RelayFrame() as relay:
                 assert self.rooms.is_joined(line.number), "a frame before joining"
                 self._perform(self.rooms.relay(line.number, relay, size=len(text.encode())))
             case Journal(entries):
@@ -281,7 +280,7 @@ class FakeServer:
             if isinstance(output, Close):
                 line.closing = True
             elif not line.cut:
-                line.down.append(encode(output.message))
+                line.down.append(write(output.message).decode())
 
 
 @dataclass

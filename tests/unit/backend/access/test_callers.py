@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.access.callers import host_name, host_port, is_local, is_loopback, is_own_origin
+from backend.access.callers import host_name, host_port, is_local, is_loopback, is_own_origin, site
 
 
 @pytest.mark.parametrize(
@@ -74,6 +74,20 @@ def test_own_origins(origin: str | None, host: str) -> None:
 )
 def test_foreign_origins(origin: str, host: str) -> None:
     assert not is_own_origin(origin, host=host)
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("192.0.2.1", "192.0.2.1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::1%eth0", "2001:db8:1:2::/64"),
+        ("", ""),
+    ],
+)
+def test_what_is_counted_as_one_caller(address: str, expected: str) -> None:
+    assert site(address) == expected
 
 
 @pytest.mark.parametrize(

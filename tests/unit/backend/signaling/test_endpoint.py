@@ -62,7 +62,8 @@ class Client:
     async def closed(self) -> int | None:
         message = await self.socket.receive(timeout=5)
         assert message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSING)
-        return self.socket.close_code
+        # What the server said; `close_code` is 1006 if it was gone before our answer.
+        return message.data if message.type is aiohttp.WSMsgType.CLOSE else self.socket.close_code
 
     async def alive(self) -> None:
         """Check that the server still answers, and that nothing else came before."""
@@ -231,6 +232,11 @@ MALFORMED = [
         "frame: half of a surrogate pair",
     ),
     ('{"kind":"relay","to":"x","number":0,"ack":0,"body":null}', "to: 32 hexadecimal digits"),
+    ('{"kind":"relay","to":"","number":0,"ack":0,"body":{"kind":"restart-wanted"}}', "number: 0 without a body"),
+    ('{"kind":"relay","to":"","number":1,"ack":0,"body":null}', "number: 0 without a body"),
+    ('{"kind":"relay","to":"","number":0,"ack":0,"body":null,"more":[{"kind":"restart-wanted"}]}', "more: at most"),
+    (f'{{"kind":"relay","to":"","number":{10**400},"ack":0,"body":{{"kind":"restart-wanted"}}}}', "number: a "),
+    (f'{{"kind":"ping","number":{10**400}}}', "number: a "),
     ("[" * 60_000, "frame: nested too deeply"),
     ('{"kind":' * 7_000, "frame: "),
 ]  # fmt: skip
@@ -257,7 +263,7 @@ async def test_binary_gets_an_error(start: Start, connect: Connect) -> None:
     await second.alive()
 
 
-@pytest.mark.parametrize("size", [MAX_FRAME_BYTES + 1, 10_000_000])
+@pytest.mark.parametrize("size", [MAX_FRAME_BYTES + 1, 1_000_000])
 async def test_a_frame_that_is_too_long_gets_an_error_that_names_the_limit(
     start: Start, connect: Connect, size: int
 ) -> None:
@@ -279,7 +285,7 @@ async def test_what_is_far_too_long_closes_its_socket_only(start: Start, connect
     server = await start()
     first, second = await pair(server, connect)
     with contextlib.suppress(ConnectionError):
-        await first.socket.send_str("x" * 13_000_000)
+        await first.socket.send_str("x" * 1_100_000)
     assert await first.closed() in (1009, 1006)
     await second.alive()
 
@@ -304,6 +310,92 @@ async def test_sockets_of_one_address_are_limited(start: Start, connect: Connect
         assert response.status == 503
         assert (await response.json())["limit"] == "sockets-per-address"
     await first.expect(Welcome(polite=False, peer=""))
+
+
+@pytest.fixture
+def comes_from(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Say where the requests come from that follow."""
+
+    def comes(address: str) -> None:
+        monkeypatch.setattr(aiohttp.web.Request, "remote", address)
+
+    return comes
+
+
+async def test_all_addresses_of_an_ipv6_network_are_one_caller(
+    start: Start, connect: Connect, comes_from: Callable[[str], None]
+) -> None:
+    server = await start(open_to_all=True, limits=Limits(unjoined_per_address=4))
+    for number in range(4):
+        comes_from(f"2001:db8::{number:x}")
+        await connect(server)
+    comes_from("2001:db8::dead:beef")
+    async with aiohttp.ClientSession() as http, http.get(server.address + "ws") as response:
+        assert (response.status, (await response.json())["limit"]) == (503, "unjoined-per-address")
+    comes_from("2001:db8:0:1::1")
+    other = await connect(server, A)
+    await other.expect(Welcome(polite=False, peer=""))
+
+
+async def test_who_has_joined_leaves_room_for_another_who_has_not(start: Start, connect: Connect) -> None:
+    server = await start(limits=Limits(unjoined_per_address=1))
+    for participant in (A, B):
+        client = await connect(server, participant)
+        await client.receive()
+    third = await connect(server)
+    await third.alive()
+
+
+async def test_sockets_that_have_not_joined_keep_nobody_out(
+    start: Start, connect: Connect, comes_from: Callable[[str], None]
+) -> None:
+    server = await start(open_to_all=True, limits=Limits(unjoined_sockets=3))
+    comes_from("192.0.2.1")
+    crowd = [await connect(server) for _ in range(3)]
+    comes_from("192.0.2.2")
+    client = await connect(server, A)
+    await client.expect(Welcome(polite=False, peer=""))
+    error = await crowd[0].error()
+    assert (error.code, error.limit) == ("not-joined", "unjoined-sockets")
+    assert await crowd[0].closed() == 1008
+    for other in crowd[1:]:
+        await other.alive()
+
+
+async def test_those_that_have_joined_are_limited_and_may_come_back(start: Start, connect: Connect) -> None:
+    server = await start(limits=Limits(sockets=1))
+    client = await connect(server, A)
+    await client.expect(Welcome(polite=False, peer=""))
+    second = await connect(server, B)
+    assert (await second.error()).limit == "sockets"
+    assert await second.closed() == 1008
+    again = await connect(server, A)
+    await again.expect(Welcome(polite=False, peer=""))
+
+
+async def test_a_number_without_end_closes_nothing(start: Start, connect: Connect) -> None:
+    client = await connect(await start())
+    entry = f'{{"kind":"entry","number":1,"at":{10**400},"event":"x","data":{{}}}}'
+    await client.socket.send_str(f'{{"kind":"journal","entries":[{entry}]}}')
+    assert (await client.error()).message.startswith("at: a finite number")
+    await client.alive()
+
+
+async def test_what_the_server_does_not_read_is_passed_on_unchanged(start: Start, connect: Connect) -> None:
+    first, second = await pair(await start(), connect)
+    frame = {"kind": "relay", "to": "", "number": 3, "ack": 2, "body": {"kind": "later", "x": [1, "\u20ac"]}}
+    await first.socket.send_str(json.dumps(frame | {"epoch": 2, "peerEpoch": 1, "more": [{"kind": "else"}]}))
+    heard = json.loads(await second.socket.receive_str(timeout=5))
+    del frame["to"]
+    assert heard == frame | {"kind": "relayed", "sender": A, "epoch": 2, "peerEpoch": 1, "more": [{"kind": "else"}]}
+
+
+async def test_frames_of_every_length_arrive_whole(start: Start, connect: Connect) -> None:
+    first, second = await pair(await start(), connect)
+    for number, size in enumerate((0, 20, 60, 126, 1000, 60_000), start=1):
+        body = Description("offer", "v=0" + "x" * size, 1)
+        await first.send(Relay(B, number, 0, body))
+        await second.expect(Relayed(A, number, 0, body))
 
 
 async def test_sessions_of_one_address_are_limited(start: Start, connect: Connect) -> None:
@@ -339,7 +431,7 @@ async def test_joining_twice_is_malformed(start: Start, connect: Connect) -> Non
 
 
 async def test_who_does_not_read_is_let_go(start: Start, connect: Connect) -> None:
-    server = await start(hold=0.05, limits=Limits(send_queue=8, message_burst=1e9))
+    server = await start(hold=0.05, limits=Limits(send_bytes=500_000, message_burst=1e9))
     first, second = await pair(server, connect)
     second.socket._response.connection.transport.pause_reading()  # type: ignore[union-attr]
     body = Description("offer", "v=0" + "x" * 60_000, 1)

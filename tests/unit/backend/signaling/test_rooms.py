@@ -1,13 +1,13 @@
 """Sessions and their places: who gets in, who gets what."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from backend.access.limits import Limits
+from backend.signaling.frames import RelayedFrame, RelayFrame, Sent, carried
 from backend.signaling.rooms import MOST_PASSED, Close, Output, Rooms, Send
 from pyapp.protocol.peer import Candidate
-from pyapp.protocol.signaling import Error, Join, PeerJoined, PeerLeft, Relay, Relayed, ServerMessage, Welcome
+from pyapp.protocol.signaling import Error, Join, PeerJoined, PeerLeft, Relay, Welcome
 
 A, B, C = "a" * 32, "b" * 32, "c" * 32
 HOLD = 30.0
@@ -22,15 +22,15 @@ def candidate(number: int) -> Candidate:
     return Candidate(f"candidate:{number} 1 udp 1 192.0.2.1 9 typ host", "0", 0, None)
 
 
-def frame(number: int, to: str = "") -> Relay:
-    return Relay(to, number, 0, candidate(number))
+def frame(number: int, to: str = "") -> RelayFrame:
+    return carried(Relay(to, number, 0, candidate(number)))
 
 
-def relayed(sender: str, number: int) -> Relayed:
-    return Relayed(sender, number, 0, candidate(number))
+def relayed(sender: str, number: int) -> RelayedFrame:
+    return frame(number).passed_on(sender)
 
 
-def sent(outputs: list[Output], socket: int) -> list[ServerMessage]:
+def sent(outputs: list[Output], socket: int) -> list[Sent]:
     return [output.message for output in outputs if isinstance(output, Send) and output.socket == socket]
 
 
@@ -86,7 +86,7 @@ class TestANewerSocket:
             world.relay(1, 1)
             world.rooms.relay(1, later, size=SIZE)
             [_, *again] = sent(world.rooms.join(3, join_as(B, socket=3), address="x"), 3)
-            assert [frame.number for frame in again if isinstance(frame, Relayed)] == [2]
+            assert [frame.number for frame in again if isinstance(frame, RelayedFrame)] == [2]
 
     def test_is_not_sent_what_was_meant_for_an_epoch_that_is_over(self) -> None:
         for later in (replace(frame(1), epoch=2), replace(frame(1), peer_epoch=2)):
@@ -97,7 +97,7 @@ class TestANewerSocket:
 
     def test_is_not_sent_what_only_acknowledged(self) -> None:
         world = World()
-        world.rooms.relay(1, Relay("", 0, 0, None), size=SIZE)
+        world.rooms.relay(1, carried(Relay("", 0, 0, None)), size=SIZE)
         assert len(sent(world.rooms.join(3, join_as(B, socket=3), address="x"), 3)) == 1
 
     def test_is_sent_it_before_what_was_kept_while_there_was_none(self) -> None:
@@ -309,10 +309,95 @@ def test_sessions_of_one_address_are_limited() -> None:
     assert sent(world.join(6, C, session="third", address="y"), 6) == [Welcome(polite=False, peer="")]
 
 
+def test_a_reload_that_is_refused_at_a_limit_changes_nothing() -> None:
+    world = World(limits=Limits(sessions_per_address=1))
+    world.join(3, C, session="other", address="y")
+    outputs = world.join(4, "d" * 32, key=B, address="y")
+    [error] = sent(outputs, 4)
+    assert isinstance(error, Error)
+    assert (error.limit, outputs[-1]) == ("sessions-per-address", Close(4))
+    assert sent(outputs, 1) == sent(outputs, 2) == []
+    assert world.relay(2, 1) == [Send(1, relayed(B, 1))]
+    assert world.relay(1, 1) == [Send(2, relayed(A, 1))]
+
+
+def test_a_reload_at_the_limit_takes_its_own_place() -> None:
+    world = World(limits=Limits(sessions_per_address=1))
+    outputs = world.join(3, C, key=B)
+    assert (error_code(outputs, 2), Close(2) in outputs) == ("replaced", True)
+    assert sent(outputs, 3) == [Welcome(polite=True, peer=A)]
+
+
+class TestWhatIsKept:
+    def test_is_kept_once_however_often_it_is_sent(self) -> None:
+        world = World(limits=Limits(kept_frames=4), with_b=False)
+        for socket in range(10, 40):  # a flaky network: each new socket sends all that is not acknowledged
+            world.rooms.join(socket, join_as(A, socket=socket), address="x")
+            for number in (1, 2, 3):
+                assert world.relay(socket, number) == []
+            assert world.rooms.relay(socket, carried(Relay("", 0, 0, None)), size=SIZE) == []
+        assert sent(world.join(2, B), 2)[1:4] == [relayed(A, number) for number in (1, 2, 3)]
+
+    def test_may_be_replaced_at_the_limit(self) -> None:
+        world = World(limits=Limits(kept_bytes=3 * SIZE), with_b=False)
+        for number in (1, 2, 3, 1, 2, 3):
+            assert world.relay(1, number) == []
+        assert len(world.relay(1, 4)) == 1
+        sent(world.join(2, B), 2)
+        world.rooms.lose(2, now=0.0)
+        for number in (5, 6, 7):
+            assert world.relay(1, number) == []
+
+    def test_is_not_kept_beside_a_frame_that_carries_it(self) -> None:
+        world = World(with_b=False)
+        for number in (1, 2, 3):
+            world.relay(1, number)
+        together = carried(Relay("", 1, 0, candidate(1), more=(candidate(2), candidate(3))))
+        world.rooms.relay(1, together, size=3 * SIZE)
+        world.relay(1, 4)
+        assert sent(world.join(2, B), 2)[1:] == [together.passed_on(A), relayed(A, 4)]
+
+    def test_of_frames_together_is_resent_until_the_last_is_acknowledged(self) -> None:
+        world = World()
+        together = carried(Relay("", 1, 0, candidate(1), more=(candidate(2),)))
+        world.rooms.relay(1, together, size=SIZE)
+        for ack, again in ((1, [together.passed_on(A)]), (2, [])):
+            world.rooms.relay(2, replace(frame(1), ack=ack, peer_epoch=1), size=SIZE)
+            socket = 10 + ack
+            assert sent(world.rooms.join(socket, join_as(B, socket=socket), address="x"), socket)[1:] == again
+            world.rooms.join(2, join_as(B, socket=socket), address="x")
+
+
+def test_sessions_of_an_address_are_forgotten_with_their_places() -> None:
+    world = World(limits=Limits(sessions_per_address=1))
+    for _ in range(3):
+        world.rooms.leave(1)
+        world.rooms.lose(2, now=0.0)
+        world.rooms.expire(now=HOLD)
+        assert sent(world.join(1, A, session="other"), 1) == [Welcome(polite=False, peer="")]
+        world.rooms.leave(1)
+        world.join(1, A)
+        world.join(2, B)
+
+
+def test_places_expire_in_the_order_in_which_they_were_lost() -> None:
+    world = World()
+    world.join(3, C, session="other")
+    for socket, now in ((3, 0.0), (2, 1.0), (1, 2.0)):
+        world.rooms.lose(socket, now=now)
+    world.join(4, C, session="other")
+    assert world.rooms.next_expiry() == 1.0 + HOLD
+    world.rooms.lose(4, now=3.0)
+    assert world.rooms.expire(now=2.0 + HOLD) == []
+    assert "demo" not in world.rooms
+    assert world.rooms.next_expiry() == 3.0 + HOLD
+
+
 def test_keys_are_not_in_the_repr_of_a_place() -> None:
     world = World()
     world.join(3, C, session="other", key="d" * 32)
     assert "d" * 32 not in repr(world.rooms)
+    assert "d" * 32 not in repr(world.rooms._joined)
 
 
 def test_a_server_that_was_restarted_gives_the_roles_that_it_is_told_of() -> None:

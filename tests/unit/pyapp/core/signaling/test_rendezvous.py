@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given, settings
@@ -42,6 +42,7 @@ from pyapp.core.signaling.rendezvous import (
 from pyapp.protocol.peer import Candidate, Description, PeerMessage
 from pyapp.protocol.signaling import (
     FATAL_CODES,
+    MOST_TOGETHER,
     Error,
     Join,
     Leave,
@@ -81,12 +82,40 @@ def present(*, peer: str = "", polite: bool = False) -> Rendezvous:
     return place
 
 
-def relays(outputs: Sequence[Output]) -> list[Relay]:
+def frames(outputs: Sequence[Output]) -> list[Relay]:
     return [
         output.message
         for output in outputs
         if isinstance(output, commands.SendSignaling) and isinstance(output.message, Relay)
     ]
+
+
+def relays(outputs: Sequence[Output]) -> list[Relay]:
+    """Return what is relayed, each body as if it travelled alone."""
+    return [
+        replace(frame, number=frame.number + place, body=body, more=())
+        for frame in frames(outputs)
+        for place, body in enumerate((frame.body, *frame.more))
+    ]
+
+
+def test_what_is_sent_at_one_moment_travels_together() -> None:
+    place = present(peer=B)
+    for number in range(1, 101):
+        place.send(candidate(number), 0.0)
+    place.send(Description("offer", "v=0" + "x" * rules.TOGETHER_BYTES, 1), 0.0)
+    together = frames(place.opened(1.0))
+    assert [(frame.number, len(frame.more)) for frame in together] == [(1, MOST_TOGETHER), (66, 34), (101, 0)]
+    assert [relay.number for relay in relays(place.opened(2.0))] == list(range(1, 102))
+
+
+def test_what_comes_together_is_handed_on_in_order() -> None:
+    place = present(peer=B)
+    early = Relayed(B, 3, 0, candidate(3), more=(candidate(4),))
+    assert [output for output in place.received(early, 0.0) if isinstance(output, PeerSaid)] == []
+    outputs = place.received(Relayed(B, 1, 0, candidate(1), more=(candidate(2),)), 0.0)
+    said = [output.message for output in outputs if isinstance(output, PeerSaid)]
+    assert said == [candidate(number) for number in (1, 2, 3, 4)]
 
 
 def heard(outputs: Sequence[Output]) -> list[PeerMessage]:
