@@ -1,7 +1,7 @@
 """The journal: what happened in a session, one JSON object a line, one file a session.
 
-Written by one task in a thread, in batches, so that a slow disk delays neither signaling nor other sessions. No
-credential and no invitation is ever written.
+Written by one task in a thread, in batches, so that a slow disk delays neither signaling nor other sessions. A file
+that is full is thinned (`thinning.py`). No credential and no invitation is ever written.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from backend.access.limits import Limits
+from backend.journal.thinning import thin
 from backend.settings import StartError
 from pyapp.protocol.journal import JournalEntry
 from pyapp.protocol.wire import Scalar
@@ -113,12 +114,24 @@ class Journal:
         path = self._folder / f"{session}.jsonl"  # a session name is safe as a file name: messages.check_session_name
         with contextlib.suppress(FileNotFoundError):
             if path.stat().st_size + len(lines) > self._limits.journal_file_bytes:
-                path.replace(path.with_name(path.name + ".1"))
+                self._thin(path)
         if not path.exists():
             self._make_room()
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "ab") as file:
             file.write(lines)
+
+    def _thin(self, path: Path) -> None:
+        """Make the file at `path` shorter. It is replaced whole, so that a crash leaves the one or the other."""
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
+            # A line that was cut off when a disk was full is no entry.
+            kept = [line for line in file.read().splitlines(keepends=True) if line.endswith(b"}\n")]
+        draft = path.with_name(f".{path.name}.draft")
+        draft.unlink(missing_ok=True)
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.writelines(thin(kept, limit=self._limits.journal_file_bytes))
+        draft.replace(path)
 
     def _make_room(self) -> None:
         files = sorted(self._folder.glob("*.jsonl*"), key=lambda path: path.stat().st_mtime)

@@ -101,13 +101,26 @@ async def test_a_full_queue_says_so(tmp_path: Path) -> None:
     assert not journal.append(record)
 
 
-async def test_a_file_is_turned_over_when_it_is_full(tmp_path: Path) -> None:
+async def test_a_full_file_keeps_the_beginning_of_the_session_and_its_outages(tmp_path: Path) -> None:
+    limit = 20_000
+    async with Journal(tmp_path, limits=Limits(journal_file_bytes=limit)).running() as journal:
+        for number in range(1, 1001):
+            event = "restart" if number % 100 == 0 else "stats"
+            await Writer(journal).append(JournalEntry(number, 1.0, event, {"text": "x" * 100}))
+    assert names(tmp_path) == {"demo.jsonl"}
+    assert (tmp_path / "demo.jsonl").stat().st_size <= limit
+    assert stat.S_IMODE((tmp_path / "demo.jsonl").stat().st_mode) == 0o600
+    written = [line for line in lines(tmp_path / "demo.jsonl") if line["event"] != "server-thinned"]
+    assert [line["number"] for line in written[:15]] == list(range(1, 16))
+    assert written[-1]["number"] == 1000
+    assert [line["number"] for line in written if line["event"] == "restart"] == list(range(100, 1001, 100))
+
+
+async def test_a_line_that_was_cut_off_is_left_out_when_the_file_is_thinned(tmp_path: Path) -> None:
+    (tmp_path / "demo.jsonl").write_bytes(b'{"cut off\n' * 1000)
     async with Journal(tmp_path, limits=Limits(journal_file_bytes=1000)).running() as journal:
-        for number in range(1, 31):
-            await Writer(journal).append(entry(number, {"text": "x" * 100}))
-    assert names(tmp_path) == {"demo.jsonl", "demo.jsonl.1"}
-    assert all((tmp_path / name).stat().st_size <= 1000 for name in names(tmp_path))
-    assert lines(tmp_path / "demo.jsonl")[-1]["number"] == 30
+        await Writer(journal).append(entry(1))
+    assert [line["number"] for line in lines(tmp_path / "demo.jsonl")] == [1]
 
 
 async def test_the_number_of_files_is_bounded(tmp_path: Path) -> None:

@@ -1,0 +1,83 @@
+"""What is left out when the file of a session is full: never its beginning, and no outage if it can be helped. Pure.
+
+A session that runs for days says mostly that nothing happened (`ROUTINE`). Its beginning tells how it connected, its
+end how it is now, and between them what was not routine. So a full file keeps its first quarter and its last quarter as
+they are; between them every second routine entry goes, and again, until that takes a quarter, too. Only where what is
+not routine takes more, the oldest of that goes.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+ROUTINE = frozenset({b"stats"})
+"""Events that are written every few seconds, whatever happens."""
+
+THINNED = b"server-thinned"
+"""The event that stands where entries were left out; its data says how many."""
+
+
+def thin(lines: Sequence[bytes], *, limit: int) -> list[bytes]:
+    """Return what stays of the `lines` of a journal that is to become shorter than `limit` bytes."""
+    quarter = limit // 4
+    head = _fitting(lines, quarter)
+    rest = lines[head:]
+    tail = _fitting(rest[::-1], quarter)
+    between, end = rest[: len(rest) - tail], rest[len(rest) - tail :]
+    earlier = sum(_left_out(line) for line in between)
+    middle = [line for line in between if _event(line) != THINNED]
+    before = len(middle)
+    while _size(middle) > quarter and any(_event(line) in ROUTINE for line in middle):
+        middle = _every_second_routine_one(middle)
+    middle = middle[len(middle) - _fitting(middle[::-1], quarter) :]
+    left_out = earlier + before - len(middle)
+    return [*lines[:head], *([_marker(between[0], left_out)] if left_out else []), *middle, *end]
+
+
+def _fitting(lines: Sequence[bytes], size: int) -> int:
+    """Return how many of the first lines take at most `size` bytes."""
+    taken = 0
+    for number, line in enumerate(lines):
+        taken += len(line)
+        if taken > size:
+            return number
+    return len(lines)
+
+
+def _every_second_routine_one(lines: Sequence[bytes]) -> list[bytes]:
+    kept = []
+    keep = False
+    for line in lines:
+        if _event(line) in ROUTINE:
+            keep = not keep
+            if not keep:
+                continue
+        kept.append(line)
+    # The last one alone would stay for ever.
+    return kept if len(kept) < len(lines) else [line for line in lines if _event(line) not in ROUTINE]
+
+
+def _size(lines: Sequence[bytes]) -> int:
+    return sum(map(len, lines))
+
+
+def _event(line: bytes) -> bytes:
+    """Return the event of a line, as `writer.to_line` writes it: nothing that comes before can hold a quote."""
+    return line.partition(b'"event":"')[2].partition(b'"')[0]
+
+
+def _left_out(line: bytes) -> int:
+    return int(_entry(line)["data"]["entries"]) if _event(line) == THINNED else 0
+
+
+def _marker(first: bytes, entries: int) -> bytes:
+    """Return the line that says how many entries are missing, from about the time of the `first` of them."""
+    value = _entry(first) | {"number": 0, "event": THINNED.decode(), "data": {"entries": entries}}
+    return json.dumps(value, separators=(",", ":")).encode() + b"\n"
+
+
+def _entry(line: bytes) -> dict[str, Any]:
+    try:
+        return dict(json.loads(line))
+    except ValueError:  # a disk was full in its middle
+        return {}
