@@ -29,6 +29,7 @@ def main() -> None:
         time_origin=float(performance.timeOrigin),
         invitation=address.invitation,
         policy=policy,
+        is_firefox=Peer.is_firefox(),
     )
     runner = Runner(
         session, clock=lambda: float(performance.now()) / 1000, random=Math.random, report=_show_to_developers

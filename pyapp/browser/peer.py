@@ -74,6 +74,7 @@ STATS_FIELDS = [
     "candidateType",
     "protocol",
     "relayProtocol",
+    "priority",
     "address",
     "port",
     "url",
@@ -105,6 +106,11 @@ class Peer:
         self._remote_stream: Any = None
         self._watched_transport = False
         self._is_full = False
+
+    @staticmethod
+    def is_firefox() -> bool:
+        """Return whether the browser's ICE is Mozilla's, and not libwebrtc's as in Chromium and WebKit."""
+        return "Firefox/" in str(navigator.userAgent)
 
     def perform(self, command: PeerCommand) -> None:
         """Begin what `command` says; a call that the browser refuses at once is an event too."""

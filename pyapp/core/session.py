@@ -77,6 +77,8 @@ class Session:
     time_origin: float
     invitation: str = field(default="", repr=False)
     policy: Literal["all", "relay"] = "all"
+    is_firefox: bool = False
+    """Whether the browser is Firefox, whose ICE has rules of its own."""
 
     phase: Phase = "ready"
     name: str = ""
@@ -480,7 +482,13 @@ class Session:
             return []
         place = self.place
         polite = place.polite is not False
-        self.connection = Connection(self.relays, polite=polite, is_hidden=self._is_hidden, lost_at=self._lost_at)
+        self.connection = Connection(
+            self.relays,
+            polite=polite,
+            is_hidden=self._is_hidden,
+            is_firefox=self.is_firefox,
+            lost_at=self._lost_at,
+        )
         result = self._connection_did(self.connection.begin())
         if place.state == "present" and place.polite is not None:
             result += self._joined(polite=place.polite, alone=initiator or place.was_first)

@@ -286,21 +286,6 @@ def _digits(word: str, most: int, candidate: str) -> int:
     raise IceError(f"not a candidate (RFC 8839, section 5.1): {candidate[:80]!r}")
 
 
-_PRIORITY = re.compile(r"^((?:a=)?candidate:\S+ \d+ \S+) (\d{1,10}) ", re.MULTILINE)
-_PEER_REFLEXIVE = 110
-"""The type preference that RFC 8445 recommends for peer-reflexive candidates (section 5.1.2.2)."""
-
-
-def below_peer_reflexive(text: str) -> str:
-    """Return `candidate:…`, or a description, with priorities below that of a peer-reflexive candidate."""
-
-    def lowered(match: re.Match[str]) -> str:
-        preference, rest = divmod(int(match[2]), 1 << 24)
-        return f"{match[1]} {min(preference, _PEER_REFLEXIVE - 1) << 24 | rest} "
-
-    return _PRIORITY.sub(lowered, text)
-
-
 _UFRAG = re.compile(r"^a=ice-ufrag:(\S+)", re.MULTILINE)
 
 

@@ -41,6 +41,8 @@ class PathReport:
     dtls_state: str = ""
     tls_version: str = ""
     pair_changes: int = 0
+    priority: int = 0
+    """Of the pair (RFC 8445, section 6.1.2.3)."""
 
     @property
     def path(self) -> Literal["direct", "relay"]:
@@ -109,6 +111,7 @@ def path_report(stats: Mapping[str, Mapping[str, Any]]) -> PathReport | None:
         dtls_state=str(transport.get("dtlsState") or ""),
         tls_version=str(transport.get("tlsVersion") or ""),
         pair_changes=int(transport.get("selectedCandidatePairChanges") or 0),
+        priority=int(pair.get("priority") or 0),
     )
 
 

@@ -38,7 +38,8 @@ class Candidates:
         if self._head_start.holds(candidate, data, report):
             after = head_start.HEAD_START + trip
             return [*result, commands.StartTimer(head_start.TIMER, after, only_if_idle=True)]
-        return [*result, *self.agreed.local_candidate(candidate)]
+        told = [*result, *self.agreed.local_candidate(candidate)]
+        return [*told, *self.head_start_over()] if self._head_start.is_pointless else told
 
     def gathering_failed(self, url: str, code: int, text: str, address: str) -> list[Output]:
         """Take an error of the server at `url`."""

@@ -20,7 +20,8 @@ from typing import Literal, TypeAlias
 
 from pyapp.core import commands, events
 from pyapp.core.commands import Command
-from pyapp.protocol.ice import below_peer_reflexive, username_fragments
+from pyapp.core.negotiation.precedence import Precedence
+from pyapp.protocol.ice import username_fragments
 from pyapp.protocol.peer import Candidate, Description, PeerMessage
 
 NegotiationState: TypeAlias = Literal["stable", "making-offer", "have-local-offer", "applying-answer", "answering"]
@@ -65,6 +66,8 @@ class Negotiation:
 
     polite: bool
     initiator: bool
+    is_firefox: bool = False
+    """Whether our browser is Firefox: it prunes nothing, and takes candidates for what they are."""
     state: NegotiationState = "stable"
     ice_generation: int = 0
     """The ICE generation of the last exchange: how many restarts were offered until then, by either side."""
@@ -88,6 +91,7 @@ class Negotiation:
     _origin: str = ""
     """What our descriptions name as their origin (`o=`): Firefox is "mozilla…", Chromium "-"."""
     _remote_origin: str = ""
+    precedence: Precedence = field(default_factory=Precedence)
     _unsent: list[Candidate] = field(default_factory=list)
     _unapplied: list[Candidate] = field(default_factory=list)
 
@@ -163,11 +167,10 @@ class Negotiation:
 
     def remote_description(self, message: Description) -> list[Output]:
         """Take an offer or an answer of the other side."""
-        sdp = self._from_firefox(message.sdp) if _origin(message.sdp).startswith(_FIREFOX) else message.sdp
-        description = events.SessionDescription(message.type, sdp)
         if message.type == "answer":
             if self.state != "have-local-offer" or message.exchange != self._exchange:
                 return [Ignored("remote answer", f"to offer {message.exchange}, which no longer stands")]
+            description = self._handed(message)
             self.state = "applying-answer"
             self._dtls_role = {"active": "passive", "passive": "active"}.get(_setup(message.sdp), "")
             return [self._set_remote_description(description), *self._remote_generation(description)]
@@ -183,7 +186,7 @@ class Negotiation:
         self.gathers_relays = message.relays
         self._latest_generation = max(self._latest_generation, message.generation)
         # What is still being set will have been rolled back by the time it is reported.
-        return [*begun_anew, self._set_remote_description(description)]
+        return [*begun_anew, self._set_remote_description(self._handed(message))]
 
     def remote_description_set(self, attempt: int, description: events.SessionDescription) -> list[Output]:
         """`setRemoteDescription()` is done."""
@@ -287,19 +290,17 @@ class Negotiation:
         self._unapplied = [entry for entry in self._unapplied if entry not in ready]
         return [self._add(candidate) for candidate in ready]
 
+    def _handed(self, message: Description) -> events.SessionDescription:
+        """Return a description as it is handed to the browser; it may be the first of a new generation."""
+        if self.is_firefox:
+            return events.SessionDescription(message.type, message.sdp)
+        if self._remote_fragments and username_fragments(message.sdp).isdisjoint(self._remote_fragments):
+            self.precedence.begin(below_peer_reflexive=_origin(message.sdp).startswith(_FIREFOX))
+        return events.SessionDescription(message.type, self.precedence.handed(message.sdp))
+
     def _add(self, candidate: Candidate) -> Command:
-        if self._remote_origin.startswith(_FIREFOX):
-            candidate = replace(candidate, candidate=self._from_firefox(candidate.candidate))
-        return commands.AddIceCandidate(candidate)
-
-    def _from_firefox(self, text: str) -> str:
-        """Return candidates of Firefox as Chromium is to take them: as worth less than peer-reflexive ones.
-
-        In a restart Chromium pairs its new candidates with Firefox's old ones, too, and Firefox still answers there. If
-        Firefox checks before its answer is here, Chromium takes what it checks from for peer-reflexive. Were that worth
-        less than the old one, Chromium would drop its pair for good, and stay with one that Firefox is about to leave.
-        """
-        return text if self._origin.startswith(_FIREFOX) else below_peer_reflexive(text)
+        text = candidate.candidate if self.is_firefox else self.precedence.handed(candidate.candidate)
+        return commands.AddIceCandidate(replace(candidate, candidate=text))
 
     def _stable(self) -> list[Output]:
         self.state = "stable"

@@ -39,11 +39,15 @@ class Restarts:
     _wanted: str = ""
     """Why ICE is to be restarted once the last restart has settled, or nothing."""
 
+    @property
+    def is_proven(self) -> bool:
+        """Whether the last generation that was agreed was seen at work at both ends."""
+        return self.agreed.ice_generation <= min(self.health.generation, self.health.peer_generation)
+
     def is_settling(self, now: float) -> bool:
         """Return whether an exchange is under way, or what it agreed has still time to come to work."""
         is_recent = now - self._agreed_at < SETTLES_WITHIN
-        is_proven = self.agreed.ice_generation <= min(self.health.generation, self.health.peer_generation)
-        return self.agreed.state != "stable" or (is_recent and not is_proven)
+        return self.agreed.state != "stable" or (is_recent and not self.is_proven)
 
     def negotiated(self, now: float) -> None:
         """Take it that a new ICE generation is agreed: whatever another one was wanted for, this one serves it."""

@@ -196,6 +196,7 @@ class Connection:
     relays: Relays
     polite: InitVar[bool] = True
     is_hidden: InitVar[bool] = False
+    is_firefox: InitVar[bool] = False
     negotiation: Negotiation = field(init=False)
     candidates: Candidates = field(init=False)
     recovery: Recovery = field(init=False)
@@ -216,6 +217,8 @@ class Connection:
     """Whether that attempt had only some that had expired."""
     _renews_when_joined: bool = False
     """Whether the next one waits for the server."""
+    _answered: int = 0
+    """Restarts of the other side's that were answered since a path was proven last."""
     _has_looked_again: bool = False
     """Whether a direct path was looked for since the last outage, since the relay might not be needed."""
     _noted_at: float = 0.0
@@ -223,9 +226,9 @@ class Connection:
     _outside: Outside = field(default_factory=Outside)
     _now: float = 0.0
 
-    def __post_init__(self, polite: bool, is_hidden: bool) -> None:
+    def __post_init__(self, polite: bool, is_hidden: bool, is_firefox: bool) -> None:
         """Begin the parts."""
-        self.negotiation = Negotiation(polite=polite, initiator=False)
+        self.negotiation = Negotiation(polite=polite, initiator=False, is_firefox=is_firefox)
         self.candidates = Candidates(self.negotiation)
         self.recovery = Recovery(polite=polite, is_hidden=is_hidden)
         self.restarts = Restarts(self.negotiation, self.recovery)
@@ -375,7 +378,7 @@ class Connection:
             STATS: lambda: [commands.SampleStats()],
             STATS_SETTLED: lambda: [commands.SampleStats()],
             FIRST_OFFER: lambda: self._negotiation_did(self.negotiation.take_initiative()),
-            restarts.TIMER: lambda: self._negotiation_did(self.restarts.begin_if_settled(now)),
+            restarts.TIMER: lambda: self._restarts_did(self.restarts.begin_if_settled(now)),
             RENEW: self._renew_again,
             NEEDLESS_RELAY: self._look_for_direct_path,
             KEEP_CHECKING: self._keep_checking,
@@ -418,12 +421,25 @@ class Connection:
             # The old socket may still receive, and no longer send; and what we gather now is for this outage.
             result += [SocketDoubted(), *self._blame_relay()]
         result += self._negotiation_did(agreed.remote_description(message))
-        if agreed.gathers_relays != had_relays:
+        if message.type == "offer" and self.established and message.generation > agreed.ice_generation:
+            result = [*self._configuration_for_answer(), *result]
+        elif agreed.gathers_relays != had_relays:
             result = [*self._set_configuration(), *result]
         if self.established and agreed.state == "answering" and message.generation > agreed.ice_generation:
             # Begun is as good as agreed: an offer of our own, now, would only be another restart after this one.
             result += self._recovery_did(self.recovery.negotiated(message.generation, self._now))
         return result
+
+    def _configuration_for_answer(self) -> list[Output]:
+        """Gather for the answer to a restart, at first without relays: one is enough, and the offer's is on its way.
+
+        Each relay of ours would be paired with each of their candidates, and what works waits behind them to be checked.
+        """
+        self._answered = 1 if self.restarts.is_proven else self._answered + 1
+        ours_alone = self.report and self.report.local.type == "relay" and self.report.remote.type != "relay"
+        if self._answered > 1 or ours_alone or self.relays.policy == "relay":
+            return self._set_configuration()
+        return [commands.SetConfiguration(self.relays.usual(gathered=False))]
 
     @property
     def _is_quiet(self) -> bool:
@@ -533,6 +549,7 @@ class Connection:
             return [commands.StartTimer(STATS, STATS_AGAIN)]
         previous, self.report = self.report, report
         agreed, now = self.negotiation, self._now
+        agreed.precedence.selected = report.priority >> 32
         result: list[Output] = []
         if previous is None or (previous.pair, previous.local, previous.remote) != (
             report.pair,
@@ -571,7 +588,12 @@ class Connection:
         return result + self._review_standby(report)
 
     def _want_restart(self, why: str) -> list[Output]:
-        return self._negotiation_did(self.restarts.want(why, self._now))
+        return self._restarts_did(self.restarts.want(why, self._now))
+
+    def _restarts_did(self, outputs: Sequence[NegotiationOutput]) -> list[Output]:
+        # The last answer, or the last rung that was tried, may have left another configuration in the browser.
+        begins = any(isinstance(output, commands.RestartIce) for output in outputs)
+        return [*(self._set_configuration() if begins else []), *self._negotiation_did(outputs)]
 
     # Recovery.
 
@@ -678,8 +700,7 @@ class Connection:
     def _look_for_direct_path(self) -> list[Output]:
         if self.recovery.state != "healthy" or self.report is None or self.report.path == "direct":
             return []
-        # The last rung that was tried may have left relays alone in the browser's configuration.
-        return [*self._set_configuration(), *self._want_restart("looking for a direct path")]
+        return self._want_restart("looking for a direct path")
 
     def _release_relays(self) -> list[Output]:
         """Give up the relays of a connection that does not need them, at both sides."""

@@ -1,0 +1,72 @@
+"""What the other side's candidates are worth to our browser: those of an ICE restart more than all before. Pure.
+
+In a restart libwebrtc keeps the pairs of earlier generations, and prunes every new pair that is worth less than the
+selected one for as long as that one looks writable: 2.5 s after the last packet (`BasicIceController`). A pruned pair
+answers checks and sends none. The generation counts only between equals; what decides is the pair's priority, and that
+is first of all the lower one of its two candidates (RFC 8445, section 6.1.2.3). So a relay, or the address of a second
+interface, was not checked after a direct path had died.
+
+The priority of our own candidates is the browser's. That of the other side's stands in what `addIceCandidate()` is given.
+There it is ours to choose, and so low that it is the lower one in every pair, with a relay of ours, too: now it alone
+decides, and each generation has a band above the last one. Within a band the order is the other side's.
+
+Peer-reflexive candidates, which the browser finds itself, keep the priority that the other side's check names
+(section 7.1.1), and so are worth more than any of these. Once a pair with one is selected, the next generation is handed
+over above it: that is enough for pairs with a host candidate of ours, and cannot be had for those with a relay.
+"""
+
+import re
+from bisect import bisect
+from dataclasses import dataclass
+
+RANKS = 64
+"""Ranks in a band: eight kinds of candidates, and eight of each kind."""
+
+LOW = 8000
+"""No candidate of ours is worth less: Chromium gives a relay over TLS, its cheapest, 8191."""
+
+ABOVE_PEER_REFLEXIVE = 111 << 24
+"""The type preference that RFC 8445 recommends for peer-reflexive candidates is 110 (section 5.1.2.2)."""
+
+HIGHEST = 2**31 - 1
+"""Of all priorities (RFC 8445, section 5.1.2)."""
+
+_PRIORITY = re.compile(r"^((?:a=)?candidate:\S+ \d+ \S+) (\d{1,10}) ", re.MULTILINE)
+_KINDS = (1, 2, 3, 50, 95, 105, 120)
+"""Type preferences at which a kind begins: relays over TLS, TCP and UDP, host over TCP, reflexive, host."""
+
+
+@dataclass(slots=True)
+class Precedence:
+    """The bands of one connection's other side."""
+
+    selected: int = 0
+    """The lower candidate priority of the selected pair, as the browser counts it."""
+    _band: int = 1
+    """The priority that the least of the candidates of their generation is given."""
+
+    def begin(self, *, below_peer_reflexive: bool) -> None:
+        """Begin the next generation of theirs.
+
+        With `below_peer_reflexive` it stays below what the browser finds itself. Firefox checks before its answer is
+        here, and so is taken for peer-reflexive; were that worth less than the selected pair, its pair would be pruned
+        for good, and Firefox is about to leave the old one.
+        """
+        band = max(self._band + RANKS, self.selected + 1)
+        if band + RANKS > LOW:
+            band = LOW - RANKS if below_peer_reflexive else max(band, ABOVE_PEER_REFLEXIVE)
+        self._band = min(band, HIGHEST - RANKS)
+
+    def handed(self, text: str) -> str:
+        """Return `candidate:…`, or a description, as it is handed to the browser."""
+        return _PRIORITY.sub(lambda match: f"{match[1]} {self._band + _rank(int(match[2]))} ", text)
+
+
+def _rank(priority: int) -> int:
+    """Return a candidate's rank from 0 to 63 by its own priority, in the same order.
+
+    The local preference of a candidate that is bound to no interface is 30 in Chromium, and two more for a relay with
+    each server behind its own in the list. Interfaces have far higher ones: theirs are one rank.
+    """
+    preference, rest = divmod(priority, 1 << 24)
+    return bisect(_KINDS, preference) * 8 + min(max((rest >> 8) - 28, 0) // 2, 7)
