@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from js import Math, console, performance, window
 
+from pyapp.browser.constructor import is_firefox
 from pyapp.browser.ffi import Listeners
 from pyapp.browser.network import Network
 from pyapp.browser.page import Page
@@ -29,7 +30,7 @@ def main() -> None:
         time_origin=float(performance.timeOrigin),
         invitation=address.invitation,
         policy=policy,
-        is_firefox=Peer.is_firefox(),
+        is_firefox=is_firefox(),
     )
     runner = Runner(
         session, clock=lambda: float(performance.now()) / 1000, random=Math.random, report=_show_to_developers

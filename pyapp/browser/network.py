@@ -1,16 +1,16 @@
-"""What the browser says of the network and of the window."""
+"""What the browser says of the network, of the window, and of what the page may use."""
 
 from collections.abc import Callable
 from typing import Any, Literal
 
 from js import document, navigator, window
 
-from pyapp.browser.ffi import Listeners, OnError
-from pyapp.core.events import Event, NetworkChanged, VisibilityChanged
+from pyapp.browser.ffi import Listeners, OnError, jsobj, when_settled
+from pyapp.core.events import CapturePermitted, Event, NetworkChanged, VisibilityChanged
 
 
 class Network:
-    """Emits `NetworkChanged` and `VisibilityChanged` for as long as the page lives, the first before it returns."""
+    """Emits `NetworkChanged`, `VisibilityChanged` and `CapturePermitted` for as long as the page lives."""
 
     def __init__(self, emit: Callable[[Event], None], on_error: OnError) -> None:
         self._emit = emit
@@ -20,6 +20,9 @@ class Network:
         listeners.add(document, "visibilitychange", lambda _: emit(VisibilityChanged(hidden=bool(document.hidden))))
         if document.hidden:  # a tab that was opened in the background
             emit(VisibilityChanged(hidden=True))
+        self._permissions: dict[str, bool] = {}
+        for name in ("camera", "microphone"):
+            self._watch_permission(listeners, name, on_error)
         # Only Chromium has it (WICG Network Information).
         self._connection: Any = getattr(navigator, "connection", None)
         if self._connection is not None:
@@ -35,3 +38,16 @@ class Network:
     def _read(self) -> tuple[Any, ...]:
         names = ("effectiveType", "downlink", "rtt", "saveData")
         return tuple(getattr(self._connection, name, None) for name in names)
+
+    def _watch_permission(self, listeners: Listeners, name: str, on_error: OnError) -> None:
+        def is_now(status: Any) -> None:
+            self._permissions[name] = str(status.state) == "granted"
+            self._emit(CapturePermitted(permitted=any(self._permissions.values())))
+
+        def found(status: Any) -> None:
+            is_now(status)
+            listeners.add(status, "change", lambda _: is_now(status))
+
+        if hasattr(navigator, "permissions"):  # only a secure context has it
+            # A browser that does not know the name rejects it: then only what is on is known.
+            when_settled(navigator.permissions.query(jsobj({"name": name})), found, lambda _: None, on_error)

@@ -4,9 +4,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from js import JSON, Array, MediaStream, RTCPeerConnection, navigator
+from js import JSON, Array, MediaStream, navigator
 from pyodide.ffi import JsException, jsnull, to_js
 
+from pyapp.browser.constructor import Constructor
 from pyapp.browser.ffi import Listeners, OnError, jsobj, when_settled, when_settled_unless_closed
 from pyapp.browser.standby import StandbyPeer
 from pyapp.core import commands
@@ -35,7 +36,6 @@ from pyapp.core.events import (
     StateChanged,
     StatsSampled,
 )
-from pyapp.protocol.ice import IceConfiguration
 from pyapp.protocol.peer import Candidate
 
 CHANNELS: dict[ChannelLabel, int] = {"messages": 0, "heartbeat": 1}
@@ -67,6 +67,7 @@ STATS_FIELDS = [
     "tlsVersion",
     "bytesSent",
     "bytesReceived",
+    "packetsReceived",
     "selected",
     "localCandidateId",
     "remoteCandidateId",
@@ -97,7 +98,8 @@ class Peer:
         self._emit = emit
         self._on_error = on_error
         self._media = LocalMedia(emit, on_error, show=show_local, changed=self._send_media)
-        self._standby = StandbyPeer(emit, on_error)
+        self._constructor = Constructor()
+        self._standby = StandbyPeer(emit, on_error, self._constructor)
         self._show_remote = show_remote
         self._pc: Any = None
         self._listeners: Listeners | None = None
@@ -106,11 +108,6 @@ class Peer:
         self._remote_stream: Any = None
         self._watched_transport = False
         self._is_full = False
-
-    @staticmethod
-    def is_firefox() -> bool:
-        """Return whether the browser's ICE is Mozilla's, and not libwebrtc's as in Chromium and WebKit."""
-        return "Firefox/" in str(navigator.userAgent)
 
     def perform(self, command: PeerCommand) -> None:
         """Begin what `command` says; a call that the browser refuses at once is an event too."""
@@ -121,9 +118,9 @@ class Peer:
 
     def _perform(self, command: PeerCommand) -> None:
         match command:
-            case commands.CreatePeer(configuration):
+            case commands.CreatePeer(configuration, every_interface):
                 self._close()
-                self._create(configuration)
+                self._create(self._constructor.new(configuration, every_interface=every_interface))
             case commands.ClosePeer():
                 self._close()
             case commands.SetConfiguration(configuration):
@@ -163,8 +160,8 @@ class Peer:
             ):
                 self._standby.perform(command)
 
-    def _create(self, configuration: IceConfiguration) -> None:
-        pc = self._pc = RTCPeerConnection.new(jsobj(configuration.to_rtc_configuration()))
+    def _create(self, pc: Any) -> None:
+        self._pc = pc
         listeners = self._listeners = Listeners(self._on_error)
         listeners.add(pc, "negotiationneeded", lambda _: self._emit(NegotiationNeeded()))
         listeners.add(pc, "icecandidate", self._local_candidate)

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from js import RTCPeerConnection
 from pyodide.ffi import JsException
 
+from pyapp.browser.constructor import Constructor
 from pyapp.browser.ffi import Listeners, OnError, jsobj, when_settled_unless_closed
 from pyapp.core import commands
 from pyapp.core.commands import StandbyCommand
@@ -24,7 +24,8 @@ from pyapp.protocol.ice import IceConfiguration
 class StandbyPeer:
     """Performs `StandbyCommand`s."""
 
-    def __init__(self, emit: Callable[[Event], None], on_error: OnError) -> None:
+    def __init__(self, emit: Callable[[Event], None], on_error: OnError, constructor: Constructor) -> None:
+        self._constructor = constructor
         self._emit = emit
         self._on_error = on_error
         self._number = 0
@@ -59,7 +60,7 @@ class StandbyPeer:
     def _create(self, number: int, configuration: IceConfiguration) -> None:
         self._close()
         self._number = number
-        pc = self._pc = RTCPeerConnection.new(jsobj(configuration.to_rtc_configuration()))
+        pc = self._pc = self._constructor.new(configuration)
         options = jsobj({"negotiated": True, "id": 0, "ordered": False, "maxRetransmits": 0})
         channel = self._channel = pc.createDataChannel("standby", options)
         listeners = self._listeners = Listeners(self._on_error)

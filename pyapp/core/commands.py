@@ -51,9 +51,13 @@ class SendSignaling:
 
 @dataclass(frozen=True, slots=True)
 class CreatePeer:
-    """Make an `RTCPeerConnection` with its channels, in place of the one that is there."""
+    """Make an `RTCPeerConnection` with its channels, in place of the one that is there.
+
+    It gathers on the default route alone, or on `every_interface` if the page may know them.
+    """
 
     configuration: IceConfiguration
+    every_interface: bool = False
 
 
 @dataclass(frozen=True, slots=True)

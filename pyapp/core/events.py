@@ -294,6 +294,13 @@ class NetworkChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class CapturePermitted:
+    """Whether the page may use the camera or the microphone: then it may know every interface, too."""
+
+    permitted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class VisibilityChanged:
     """`visibilitychange`: the timers of a hidden page fire about once a second."""
 
@@ -355,6 +362,7 @@ Event: TypeAlias = (
     | MediaStopped
     | MediaFailed
     | NetworkChanged
+    | CapturePermitted
     | VisibilityChanged
     | TimerFired
     | Fault

@@ -112,6 +112,9 @@ class Session:
     _epoch: int = 1
     _sockets: int = 0
     _is_hidden: bool = False
+    _capture_permitted: bool = False
+    _every_interface: bool = False
+    """Whether the next connection gathers on every interface: both sides seem to be on one network."""
     _now: float = 0.0
 
     def __post_init__(self) -> None:
@@ -154,6 +157,11 @@ class Session:
             case events.VisibilityChanged(hidden):
                 self._is_hidden = hidden
                 return self._to_connection(event)
+            case events.CapturePermitted(permitted):
+                self._capture_permitted = permitted
+                if self.connection is not None:
+                    self.connection.capture_permitted = permitted
+                return []
             case events.MessageSubmitted():
                 return self._submit(event.text)
             case events.MediaToggled():
@@ -235,6 +243,7 @@ class Session:
             return []
         self.phase, self.name, self.name_problem, self.failure, self.refusal = "active", name, "", None, None
         self._restarts_before = 0
+        self._every_interface = False
         self._note("=", "session", f"connecting to session {name}", session=name, policy=self.policy)
         place = self.place = Rendezvous(name, self.participant, self.key, self.invitation, self._epoch, self._sockets)
         prepared, self._prepared = self._prepared or Prepared(name, "closed"), None
@@ -463,6 +472,7 @@ class Session:
             # Nothing can be tried yet, and the silence will say soon enough whether it is true.
             return []
         changed = self.relays.surroundings_changed()
+        self._every_interface = False  # what was one network need not be one any more
         return changed + self._on_another_network(event)
 
     def _on_another_network(self, event: events.NetworkChanged) -> list[Command]:
@@ -487,6 +497,8 @@ class Session:
             polite=polite,
             is_hidden=self._is_hidden,
             is_firefox=self.is_firefox,
+            every_interface=self._every_interface,
+            capture_permitted=self._capture_permitted,
             lost_at=self._lost_at,
         )
         result = self._connection_did(self.connection.begin())
@@ -563,7 +575,8 @@ class Session:
                     result += self._provisioning_did(self.provisioning.want_spares())
                 case PeerLost():
                     result += self._rendezvous_did(self.place.forget()) if self.place else []
-                case ReplacementWanted():
+                case ReplacementWanted(every_interface):
+                    self._every_interface |= every_interface
                     result += self._replace_connection()
                 case Failed(failure):
                     result += self._fail(failure)

@@ -38,6 +38,7 @@ class PathReport:
     """Seconds."""
     bytes_sent: int = 0
     bytes_received: int = 0
+    packets_received: int = 0
     dtls_state: str = ""
     tls_version: str = ""
     pair_changes: int = 0
@@ -108,6 +109,7 @@ def path_report(stats: Mapping[str, Mapping[str, Any]]) -> PathReport | None:
         round_trip=pair.get("currentRoundTripTime"),
         bytes_sent=int(transport.get("bytesSent") or pair.get("bytesSent") or 0),
         bytes_received=int(transport.get("bytesReceived") or pair.get("bytesReceived") or 0),
+        packets_received=int(transport.get("packetsReceived") or 0),
         dtls_state=str(transport.get("dtlsState") or ""),
         tls_version=str(transport.get("tlsVersion") or ""),
         pair_changes=int(transport.get("selectedCandidatePairChanges") or 0),

@@ -74,3 +74,8 @@ class Candidates:
     def may_be_direct(self, report: PathReport) -> bool:
         """Return whether the relay that `report` tells of may not be needed."""
         return self._reach.may_be_direct(report, self.agreed.fragments[1])
+
+    @property
+    def share_address(self) -> bool:
+        """Whether both sides are seen under one public address."""
+        return self._reach.share_address

@@ -6,13 +6,13 @@ answers checks and sends none. The generation counts only between equals; what d
 is first of all the lower one of its two candidates (RFC 8445, section 6.1.2.3). So a relay, or the address of a second
 interface, was not checked after a direct path had died.
 
-The priority of our own candidates is the browser's. That of the other side's stands in what `addIceCandidate()` is given.
-There it is ours to choose, and so low that it is the lower one in every pair, with a relay of ours, too: now it alone
-decides, and each generation has a band above the last one. Within a band the order is the other side's.
+The priority of our own candidates is the browser's. That of the other side's stands in what `addIceCandidate()` is
+given. There it is ours to choose, and so low that it is the lower one in every pair, with a relay of ours, too: now it
+alone decides, and each generation has a band above the last one. Within a band the order is the other side's.
 
 Peer-reflexive candidates, which the browser finds itself, keep the priority that the other side's check names
-(section 7.1.1), and so are worth more than any of these. Once a pair with one is selected, the next generation is handed
-over above it: that is enough for pairs with a host candidate of ours, and cannot be had for those with a relay.
+(section 7.1.1), and so are worth more than any of these. Once a pair with one is selected, the next generation is
+handed over above it: enough for pairs with a host candidate of ours, and not to be had for those with a relay.
 """
 
 import re

@@ -43,11 +43,13 @@ from pyapp.protocol.wire import MessageError
 
 STATS, STATS_SETTLED, FIRST_OFFER = "stats", "stats-settled", "first-offer"
 NEEDLESS_RELAY, RENEW, KEEP_CHECKING = "needless-relay", "renew", "keep-checking"
+ONE_NETWORK = "one-network"
 TIMERS = (
     STATS,
     STATS_SETTLED,
     FIRST_OFFER,
     NEEDLESS_RELAY,
+    ONE_NETWORK,
     RENEW,
     KEEP_CHECKING,
     restarts.TIMER,
@@ -71,6 +73,10 @@ FIRST_OFFER_AFTER = 3.0
 
 NEEDLESS_RELAY_AFTER = 1.5
 """Seconds on a relay that may not be needed before a direct path is looked for."""
+
+ONE_NETWORK_AFTER = 1.5
+"""Seconds on a relay with a peer of the same public address, before a connection over every interface is tried: on a
+network without working mDNS (RFC 6762) the real addresses are the only direct way."""
 
 ATTEMPTS_WITHOUT_PEER = 3
 """After so many without a sign of a peer that has left the server, too, it is gone."""
@@ -159,7 +165,12 @@ class PeerLost:
 
 @dataclass(frozen=True, slots=True)
 class ReplacementWanted:
-    """The connection cannot be mended: put a new one in its place, at both sides."""
+    """The connection cannot be mended: put a new one in its place, at both sides.
+
+    Or one that gathers on `every_interface` may do better.
+    """
+
+    every_interface: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +217,10 @@ class Connection:
     channel_open: bool = False
     established: bool = False
     """Connected at least once."""
+    every_interface: bool = False
+    """Whether it gathers on every interface, and not on the default route alone."""
+    capture_permitted: bool = False
+    """Whether the page may know them."""
     lost_at: float = 0.0
     """When the connection before this one was heard last."""
     replaces: bool = False
@@ -243,7 +258,10 @@ class Connection:
 
     def begin(self) -> list[Output]:
         """Make it."""
-        return [commands.CreatePeer(self.relays.ranked)]
+        return [self._create()]
+
+    def _create(self) -> Command:
+        return commands.CreatePeer(self.relays.ranked, every_interface=self.every_interface)
 
     def joined(self, outside: Outside, now: float, *, polite: bool, alone: bool) -> list[Output]:
         """Take it that we have a place at the server; if `alone` in the session, the first offer is ours."""
@@ -381,6 +399,7 @@ class Connection:
             restarts.TIMER: lambda: self._restarts_did(self.restarts.begin_if_settled(now)),
             RENEW: self._renew_again,
             NEEDLESS_RELAY: self._look_for_direct_path,
+            ONE_NETWORK: self._take_every_interface,
             KEEP_CHECKING: self._keep_checking,
             relays.DIRECT: self._look_again_for_direct_path,
             relays.RELEASE: self._release_relays,
@@ -408,7 +427,7 @@ class Connection:
                     result.append(note("=", "ignored", f"{what} left aside: {why}", what=what, why=why))
                 case BegunAnew():
                     text = "the first offers crossed: a new connection for the other side's"
-                    result += [note("=", "crossed", text), commands.CreatePeer(self.relays.ranked)]
+                    result += [note("=", "crossed", text), self._create()]
                 case _:
                     result.append(output)
         return result
@@ -433,7 +452,7 @@ class Connection:
     def _configuration_for_answer(self) -> list[Output]:
         """Gather for the answer to a restart, at first without relays: one is enough, and the offer's is on its way.
 
-        Each relay of ours would be paired with each of their candidates, and what works waits behind them to be checked.
+        Each relay of ours would be paired with each candidate of theirs, and the pair that works waits its turn.
         """
         self._answered = 1 if self.restarts.is_proven else self._answered + 1
         ours_alone = self.report and self.report.local.type == "relay" and self.report.remote.type != "relay"
@@ -550,6 +569,7 @@ class Connection:
         previous, self.report = self.report, report
         agreed, now = self.negotiation, self._now
         agreed.precedence.selected = report.priority >> 32
+        self.recovery.sampled(report.packets_received, now)
         result: list[Output] = []
         if previous is None or (previous.pair, previous.local, previous.remote) != (
             report.pair,
@@ -574,6 +594,9 @@ class Connection:
             # Both sides may see it: the polite one leaves the restart to the other.
             after = NEEDLESS_RELAY_AFTER * (2 if agreed.polite else 1)
             result.append(commands.StartTimer(NEEDLESS_RELAY, after))
+        if report.path == "relay" and self.candidates.share_address and not self.every_interface:
+            after = ONE_NETWORK_AFTER * (2 if agreed.polite else 1)
+            result.append(commands.StartTimer(ONE_NETWORK, after, only_if_idle=True))
         if self.channel_open and not self.established:
             self.established = True
             result += self._keep_checking_soon()
@@ -701,6 +724,14 @@ class Connection:
         if self.recovery.state != "healthy" or self.report is None or self.report.path == "direct":
             return []
         return self._want_restart("looking for a direct path")
+
+    def _take_every_interface(self) -> list[Output]:
+        if self.recovery.state != "healthy" or self.report is None or self.report.path == "direct":
+            return []
+        if self.relays.policy == "relay" or not self.capture_permitted or not self._outside.signaling_is_there:
+            return []
+        near = note("=", "one-network", "both sides share a public address: a connection over every interface")
+        return [near, ReplacementWanted(every_interface=True)]
 
     def _release_relays(self) -> list[Output]:
         """Give up the relays of a connection that does not need them, at both sides."""

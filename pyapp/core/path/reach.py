@@ -26,20 +26,28 @@ class Reach:
     _ours: dict[str, set[Family]] = field(default_factory=dict)
     _theirs: dict[str, set[Family]] = field(default_factory=dict)
     _were_direct: set[str] = field(default_factory=set)
+    _our_addresses: set[str] = field(default_factory=set)
+    _their_addresses: set[str] = field(default_factory=set)
+    """Under which each side is seen from outside: of its reflexive candidates."""
 
     def told(self, candidate: Candidate) -> None:
         """Take a candidate of ours."""
-        _add(self._ours, candidate.username_fragment or "", candidate.candidate)
+        _add(self._ours, self._our_addresses, candidate.username_fragment or "", candidate.candidate)
 
     def heard(self, candidate: Candidate) -> None:
         """Take one of the other side's."""
-        _add(self._theirs, candidate.username_fragment or "", candidate.candidate)
+        _add(self._theirs, self._their_addresses, candidate.username_fragment or "", candidate.candidate)
 
     def heard_in(self, sdp: str) -> None:
         """Take those of the other side's that are in its description."""
         for fragment in username_fragments(sdp):
             for text in _CANDIDATE.findall(sdp):
-                _add(self._theirs, fragment, text)
+                _add(self._theirs, self._their_addresses, fragment, text)
+
+    @property
+    def share_address(self) -> bool:
+        """Whether both sides are seen under one public address, and so are likely to be on one network."""
+        return not self._our_addresses.isdisjoint(self._their_addresses)
 
     def may_be_direct(self, report: PathReport, remote_fragments: frozenset[str]) -> bool:
         """Take the path in use; return whether its relay may not be needed, and a new gathering would show it."""
@@ -59,7 +67,7 @@ class Reach:
         return not ours or bool(theirs and theirs.isdisjoint(ours))
 
 
-def _add(told: dict[str, set[Family]], fragment: str, text: str) -> None:
+def _add(told: dict[str, set[Family]], addresses: set[str], fragment: str, text: str) -> None:
     families = told.setdefault(fragment, set())
     try:
         line = parse_candidate(text)
@@ -68,4 +76,6 @@ def _add(told: dict[str, set[Family]], fragment: str, text: str) -> None:
     is_hidden = line.address.endswith(".local")  # behind an mDNS name, for the same network alone
     if line.type == "relay" or is_hidden or line.protocol != "udp":
         return
+    if line.type == "srflx":
+        addresses.add(line.address)
     families.add("IPv6" if ":" in line.address else "IPv4")

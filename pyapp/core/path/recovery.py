@@ -38,8 +38,14 @@ DOUBT_AFTER = 0.4
 LOST_AFTER = 1.0
 """Seconds of suspicion after which the person is told."""
 
+LOOK_AFTER = 0.85
+"""The part of the patience after which it is looked once more what the transport has received."""
+
 STALL = 0.15
 """Seconds by which a timer of our own may be late before the silence is our own stall, and not the other side's."""
+
+CATCH_UP = 0.03
+"""Seconds in which a page that stood still reads what came meanwhile, before it says how long it heard nothing."""
 
 SETTLE_AFTER = 0.015
 """Seconds: the browser's change events come in pairs a few milliseconds apart."""
@@ -126,6 +132,8 @@ class Recovery:
     is_lost: bool = False
     """Whether the suspicion has lasted so long that the person must know."""
     is_hidden: bool = False
+    peer_is_busy: bool = False
+    """Whether the other page has stood still for a while: its beats are missing, and its browser still answers."""
     attempts: int = 0
     rung: Rung | None = None
     """What is being tried, in an outage."""
@@ -152,6 +160,11 @@ class Recovery:
     _silence_due: float = 0.0
     _stalled: bool = False
     _doubted: bool = False
+    _packets: int | None = None
+    """How many the transport had received when it was looked at last since the doubt began."""
+    _alive_at: float = 0.0
+    """When more of them were seen to have come without a beat: the silence counts from then."""
+    _beat_due: float = 0.0
     _attempted_at: float | None = None
     _restarted_from: int = 0
     _healthy_since: float = 0.0
@@ -163,6 +176,7 @@ class Recovery:
     _sampled_at: float = 0.0
     _asked_at: float | None = None
     """When the other side was asked for an echo, because something may have changed."""
+    _echo_due: float = 0.0
     _is_open: bool = False
 
     def channel_opened(self, now: float) -> list[Output]:
@@ -187,13 +201,21 @@ class Recovery:
 
     def beat(self, now: float) -> list[Output]:
         """Send the next beat (timer `BEAT`)."""
-        return [] if self.state == "idle" else self._beat(now)
+        if self.state == "idle":
+            return []
+        if now - self._beat_due > STALL and not self.is_hidden:
+            # We were not running ourselves, and what came meanwhile is still to be read.
+            self._beat_due = now + CATCH_UP
+            return [commands.StartTimer(BEAT, CATCH_UP)]
+        return self._beat(now)
 
     def heard(self, text: str, now: float) -> list[Output]:
         """Take a beat of the other side. Raises `MessageError` for what is none."""
         beat = decode_beat(text)
         silence, patience = self.pulse.silence(now), self.pulse.patience()
-        self.pulse.heard(beat, now, in_outage=self.state == "suspect")
+        # A page that stood still, theirs or ours, says nothing of the path.
+        stood_still = self._stalled or self._alive_at > (self.pulse.heard_at or 0.0) or now - self._silence_due > STALL
+        self.pulse.heard(beat, now, in_outage=stood_still or self.state == "suspect")
         self.peer_generation = beat.generation
         was_doubted = self._doubted and self.state == "healthy"
         outputs: list[Output] = [self._listen(now), *([Reassured()] if was_doubted else [])]
@@ -216,23 +238,40 @@ class Recovery:
         if self.state != "healthy" and not self._came_up:
             return []
         if now - self._silence_due > STALL and not self._stalled:
-            self._stalled = True  # once: the timers of a hidden page are always late
-            # We were not running ourselves: what came meanwhile is still waiting to be read.
-            self._silence_due = now + STALL
-            return [Noticed("this page stalled", now - self._silence_due + STALL), commands.StartTimer(SILENCE, STALL)]
+            return self._stood_still(now)
         if self.state == "suspect":
             return self._silent_again(now)
-        asked_at, self._asked_at = self._asked_at, None
-        if asked_at is not None and (self.pulse.heard_at or 0.0) < asked_at:
-            return self.suspect("no-echo", now)
         outputs: list[Output] = []
-        if asked_at is not None:
-            outputs.append(Noticed("the network may have changed, and yet the other side answers", now - asked_at))
-        if (left := self.pulse.patience() - self.pulse.silence(now)) > 0:
-            self._silence_due = now + left
-            doubted, self._doubted = self._doubted, True
-            return [*outputs, commands.StartTimer(SILENCE, left), *([] if doubted else [Doubted()])]
-        return self.suspect("silence", now)
+        if self._asked_at is not None:
+            if (answered := max(self.pulse.heard_at or 0.0, self._alive_at)) < self._asked_at:
+                return self._no_echo(now)
+            what = "the network may have changed, and yet the other side answers"
+            outputs.append(Noticed(what, answered - self._asked_at))
+            self._asked_at = None
+        patience = self.pulse.patience()
+        if (left := patience - self._quiet(now)) <= 0:
+            return self.suspect("silence", now)
+        if not self._doubted:
+            # Two at once: the other side's SCTP acknowledges every second packet without delay (RFC 9260, section 6.2).
+            self._doubted = True
+            outputs += [Doubted(), *self._beat(now), *self._beat(now)]
+        if self.pulse.silence(now) > LOST_AFTER and not self.peer_is_busy:
+            self.peer_is_busy = True
+            outputs.append(Noticed("the other page stands still, and its browser answers", self.pulse.silence(now)))
+        last_look = (1 - LOOK_AFTER) * patience
+        return [*outputs, *self._judge_in(left - last_look if left > 1.5 * last_look else left, now)]
+
+    def sampled(self, packets: int, now: float) -> None:
+        """Take how many packets the transport has received (`packetsReceived`, webrtc-stats, section 8.15).
+
+        A page that stands still sends no beats, and its browser goes on: it acknowledges ours, checks ICE and sends the
+        picture. So a silence is only one if nothing comes at all.
+        """
+        if self.state != "healthy" or not (self._doubted or self._asked_at is not None):
+            return
+        if self._packets is not None and packets > self._packets:
+            self._alive_at = now
+        self._packets = packets
 
     def network_changed(self, now: float, *, certain: bool) -> list[Output]:
         """Take a change event of the browser; one that is not `certain` only makes us ask the other side."""
@@ -240,10 +279,32 @@ class Recovery:
             return []
         if certain:
             return [commands.StartTimer(SETTLE, SETTLE_AFTER, only_if_idle=True)]
-        trip = self.pulse.round_trip.smoothed or INTERVAL
-        self._asked_at = now
-        self._silence_due = now + trip + INTERVAL
-        return [*self._beat(now, wants_echo=True), commands.StartTimer(SILENCE, trip + INTERVAL)]
+        patience = (self.pulse.round_trip.smoothed or INTERVAL) + INTERVAL
+        self._asked_at, self._echo_due, self._packets = now, now + patience, None
+        return [*self._beat(now, wants_echo=True), *self._judge_in(LOOK_AFTER * patience, now)]
+
+    def _no_echo(self, now: float) -> list[Output]:
+        if (left := self._echo_due - now) > 0:
+            return self._judge_in(left, now)
+        self._asked_at = None
+        return self.suspect("no-echo", now)
+
+    def _stood_still(self, now: float) -> list[Output]:
+        """Give what came while we were not running ourselves the time to be read, and the other side to answer."""
+        self._stalled = True  # once: the timers of a hidden page are always late
+        late = now - self._silence_due
+        grace = max(STALL, (self.pulse.round_trip.smoothed or 0.0) + INTERVAL)
+        self._alive_at = now + grace - self.pulse.patience()
+        self._packets, self._doubted = None, True
+        return [Noticed("this page stalled", late), *self._beat(now), *self._beat(now), *self._judge_in(grace, now)]
+
+    def _judge_in(self, seconds: float, now: float) -> list[Output]:
+        self._silence_due = now + seconds
+        return [commands.SampleStats(), commands.StartTimer(SILENCE, seconds)]
+
+    def _quiet(self, now: float) -> float:
+        """Return the seconds since there was any sign of life of the other side."""
+        return min(self.pulse.silence(now), now - self._alive_at)
 
     def network_settled(self, now: float) -> list[Output]:
         """Act on a change of the network (timer `SETTLE`): what was gathered before it is worth nothing."""
@@ -437,11 +498,13 @@ class Recovery:
         interval = HIDDEN_INTERVAL if self.is_hidden else INTERVAL
         if self.state == "suspect" and now - self._suspected_at > LOST_AFTER:
             interval = max(interval, SUSPECT_INTERVAL)
+        self._beat_due = now + interval
         beat = self.pulse.next_beat(now, due=interval, generation=self.generation, wants_echo=wants_echo)
         return [commands.SendOnChannel("heartbeat", beat.encode()), commands.StartTimer(BEAT, interval)]
 
     def _listen(self, now: float) -> Command:
         doubtful = self.pulse.patience() * DOUBT_AFTER
-        self._stalled = self._doubted = False
+        self._stalled = self._doubted = self.peer_is_busy = False
+        self._packets = None
         self._silence_due = now + doubtful
         return commands.StartTimer(SILENCE, doubtful)

@@ -1,0 +1,44 @@
+"""Which `RTCPeerConnection` is constructed: the page's own, or that of a frame that may not use camera and microphone.
+
+Where a page may use them, Chromium's ICE binds to each interface of a list, which follows a change of the network after
+1.5 s; until then each gathering asks the interface that is gone. A page that may not binds to the default route,
+whatever that is at the moment. Chromium asks the frame whose constructor was called, and the permissions policy of a
+frame is the page's to choose (W3C Permissions Policy, section 5). Tracks of the page are sent over it all the same.
+"""
+
+from typing import Any
+
+from js import RTCPeerConnection, document, navigator
+
+from pyapp.browser.ffi import jsobj
+from pyapp.protocol.ice import IceConfiguration
+
+
+class Constructor:
+    """Makes `RTCPeerConnection`s. The frame stays for as long as the page: what it made would die with it."""
+
+    def __init__(self) -> None:
+        self._frame: Any = None
+
+    def new(self, configuration: IceConfiguration, *, every_interface: bool = False) -> Any:
+        """Return one that gathers on the default route, or on `every_interface` if the page may know them."""
+        owned = RTCPeerConnection if every_interface or not _is_chromium() else self._framed()
+        return owned.new(jsobj(configuration.to_rtc_configuration()))
+
+    def _framed(self) -> Any:
+        if self._frame is None:
+            frame = self._frame = document.createElement("iframe")
+            frame.allow = "camera 'none'; microphone 'none'"
+            frame.hidden = True
+            frame.title = "Network"
+            document.body.append(frame)
+        return self._frame.contentWindow.RTCPeerConnection
+
+
+def is_firefox() -> bool:
+    """Return whether the browser's ICE is Mozilla's, and not libwebrtc's as in Chromium and WebKit."""
+    return "Firefox/" in str(navigator.userAgent)
+
+
+def _is_chromium() -> bool:
+    return "Chrome/" in str(navigator.userAgent)
