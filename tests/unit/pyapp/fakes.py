@@ -16,7 +16,7 @@ from backend.signaling.rooms import Close, Output, Rooms
 from pyapp.core import commands, events
 from pyapp.core.commands import PeerCommand
 from pyapp.core.events import Event
-from pyapp.protocol.ice import username_fragments
+from pyapp.protocol.ice import parse_candidate, username_fragments
 from pyapp.protocol.journal import Journal, Journaled, JournalEntry
 from pyapp.protocol.peer import Candidate
 from pyapp.protocol.signaling import (
@@ -31,8 +31,8 @@ from pyapp.protocol.signaling import (
 from pyapp.protocol.wire import encode
 
 GATHERED = (
-    "candidate:1 1 udp 2 192.0.2.1 9 typ host",
-    "candidate:2 1 udp 1 192.0.2.2 9 typ srflx raddr 0.0.0.0 rport 0",
+    "candidate:1 1 udp 2122252543 192.0.2.1 9 typ host",
+    "candidate:2 1 udp 1685987071 192.0.2.2 9 typ srflx raddr 0.0.0.0 rport 0",
 )
 """What the browser finds in each ICE generation."""
 
@@ -63,6 +63,9 @@ class FakePeerConnection:
     pending_local: str = ""
     pending_remote: str = ""
     applied: set[str] = field(default_factory=set)
+    """The addresses of the other side's candidates, each after the fragment of its generation."""
+    priorities: dict[str, list[int]] = field(default_factory=dict)
+    """Theirs by fragment, in the order in which the generations came."""
     failures: list[str] = field(default_factory=list)
     restart_wanted: bool = False
     generations: int = 0
@@ -153,7 +156,13 @@ class FakePeerConnection:
         if candidate.username_fragment not in username_fragments(self.remote):
             self._refuse("addIceCandidate", f"no description for {candidate.username_fragment}")
         else:
-            self.applied.add(f"{candidate.username_fragment}/{candidate.candidate}")
+            fragment = candidate.username_fragment
+            if not candidate.candidate:
+                self.applied.add(f"{fragment}/")
+                return
+            line = parse_candidate(candidate.candidate)
+            self.applied.add(f"{fragment}/{line.address}")
+            self.priorities.setdefault(fragment, []).append(line.priority)
 
     def _commit(self, local: str, remote: str) -> None:
         if username_fragments(local) != username_fragments(self.current_local):

@@ -15,7 +15,6 @@ from pyapp.protocol.ice import (
     IceError,
     IceServer,
     IceUrl,
-    below_peer_reflexive,
     ice_configuration_from_json,
     parse_candidate,
     parse_ice_url,
@@ -343,14 +342,3 @@ class TestUsernameFragments:
 
     def test_of_nothing_are_none(self) -> None:
         assert username_fragments("") == frozenset()
-
-
-class TestAPriority:
-    def test_is_lowered_below_that_of_a_peer_reflexive_candidate(self) -> None:
-        host, reflexive = (f"candidate:1 1 udp {(kind << 24) + 8_265_471} 192.0.2.1 9 typ host" for kind in (126, 109))
-        assert below_peer_reflexive(host) == reflexive
-        assert below_peer_reflexive(f"v=0\r\na={host}\r\na={host}\r\n") == f"v=0\r\na={reflexive}\r\na={reflexive}\r\n"
-
-    @pytest.mark.parametrize("text", ["candidate:1 1 udp 1694498815 192.0.2.1 9 typ srflx", "candidate:1 1 udp", ""])
-    def test_that_is_low_or_not_there_stays(self, text: str) -> None:
-        assert below_peer_reflexive(text) == text

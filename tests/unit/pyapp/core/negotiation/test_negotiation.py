@@ -1,9 +1,10 @@
 """Two negotiations joined by wires that keep order within a side, and none across them: every order must end well."""
 
 import copy
+import itertools
 import random
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from pyapp.core import commands, events
 from pyapp.core.negotiation.negotiation import MAX_HELD_CANDIDATES, BegunAnew, Ignored, Negotiation, Output, ToPeer
-from pyapp.protocol.ice import username_fragments
+from pyapp.core.negotiation.precedence import ABOVE_PEER_REFLEXIVE, Precedence
+from pyapp.protocol.ice import parse_candidate, username_fragments
 from pyapp.protocol.peer import Candidate, Description, PeerMessage
 from tests.unit.pyapp.fakes import GATHERED, FakePeerConnection, sdp
 
@@ -115,7 +117,10 @@ class World:
             assert not side.browser.restart_wanted
             fragment = next(iter(username_fragments(other.browser.current_local)))
             for text in GATHERED:
-                assert f"{fragment}/{text}" in side.browser.applied, "a candidate of the final generation was lost"
+                told = f"{fragment}/{parse_candidate(text).address}"
+                assert told in side.browser.applied, "a candidate of the final generation was lost"
+            for before, after in itertools.pairwise(side.browser.priorities.values()):
+                assert max(before) < min(after), "a generation is worth no more than the one before"
         assert self.a.negotiation.ice_generation == self.b.negotiation.ice_generation
 
     def key(self) -> str:
@@ -307,7 +312,15 @@ def offer(fragment: str, exchange: int = 1) -> Description:
 
 
 def candidate(fragment: str | None, number: int = 1) -> Candidate:
-    return Candidate(f"candidate:{number} 1 udp 1 192.0.2.1 9 typ host", "0", 0, fragment)
+    return Candidate(f"candidate:{number} 1 udp 2122252543 192.0.2.1 9 typ host", "0", 0, fragment)
+
+
+def adding(told: Candidate, *, restarts: int = 0) -> commands.AddIceCandidate:
+    """Return how the other side's candidate is handed to the browser in the generation after so many restarts."""
+    precedence = Precedence()
+    for _ in range(restarts):
+        precedence.begin(below_peer_reflexive=False)
+    return commands.AddIceCandidate(replace(told, candidate=precedence.handed(told.candidate)))
 
 
 class TestCandidatesOfTheOtherSide:
@@ -329,14 +342,14 @@ class TestCandidatesOfTheOtherSide:
     def test_that_come_early_wait_for_their_description(self) -> None:
         agreed = Negotiation(polite=True, initiator=False)
         assert agreed.remote_candidate(candidate("r1")) == []
-        assert commands.AddIceCandidate(candidate("r1")) in self.take_offer(agreed, "r1")
+        assert adding(candidate("r1")) in self.take_offer(agreed, "r1")
 
     def test_that_come_in_time_are_applied(self) -> None:
-        assert self.agreed().remote_candidate(candidate("r1")) == [commands.AddIceCandidate(candidate("r1"))]
+        assert self.agreed().remote_candidate(candidate("r1")) == [adding(candidate("r1"))]
 
     def test_that_come_twice_are_harmless(self) -> None:
         agreed = self.agreed()
-        assert agreed.remote_candidate(candidate("r1")) == agreed.remote_candidate(candidate("r1"))
+        assert agreed.remote_candidate(candidate("r1")) == agreed.remote_candidate(candidate("r1")) != []
 
     def test_of_an_older_generation_are_dropped(self) -> None:
         agreed = self.agreed()
@@ -347,13 +360,13 @@ class TestCandidatesOfTheOtherSide:
     def test_of_the_next_generation_wait(self) -> None:
         agreed = self.agreed()
         assert agreed.remote_candidate(candidate("r2")) == []
-        assert commands.AddIceCandidate(candidate("r2")) in self.take_offer(agreed, "r2", exchange=2)
+        assert adding(candidate("r2"), restarts=1) in self.take_offer(agreed, "r2", exchange=2)
 
     def test_without_a_fragment_belong_to_what_is_there(self) -> None:
         agreed = Negotiation(polite=True, initiator=False)
         assert agreed.remote_candidate(candidate(None)) == []
-        assert commands.AddIceCandidate(candidate(None)) in self.take_offer(agreed, "r1")
-        assert agreed.remote_candidate(candidate(None, 2)) == [commands.AddIceCandidate(candidate(None, 2))]
+        assert adding(candidate(None)) in self.take_offer(agreed, "r1")
+        assert agreed.remote_candidate(candidate(None, 2)) == [adding(candidate(None, 2))]
 
     def test_the_end_of_candidates_is_passed_on(self) -> None:
         end = Candidate("", None, 0, "r1")
@@ -478,42 +491,101 @@ class TestTheIceRole:
         assert not self.exchanged(origin, origin, answers=True).leaves_restarts
 
 
-class TestCandidatesOfFirefox:
-    """Chromium must not take one of an older generation for better than what Firefox checks it from."""
+class TestWhatTheirCandidatesAreWorth:
+    """In the browser that is not Firefox, which takes them for what they are."""
 
     CHROMIUM, FIREFOX = TestTheIceRole.CHROMIUM, TestTheIceRole.FIREFOX
-    HOST, LOWERED = (
-        "candidate:1 1 udp 2122252543 192.0.2.7 9 typ host",
-        "candidate:1 1 udp 1837039871 192.0.2.7 9 typ host",
-    )
+    HOST = "candidate:1 1 udp 2122252543 192.0.2.7 9 typ host"
 
-    def taken(self, local: str, remote: str, *, answers: bool) -> tuple[str, str]:
-        """Return what the browser is given for `HOST`: in a description, and alone."""
-        described = f"{remote}\r\na={self.HOST}"
+    def taken(
+        self, local: str, remote: str, *, answers: bool, restarts: int = 1, selected: int = 0, is_firefox: bool = False
+    ) -> list[str]:
+        """Return what the browser is given for `HOST` in the last generation: in a description, and alone."""
         agreed = TestTheIceRole().exchanged(local, remote, answers=answers)
-        if answers:
-            (apply,) = agreed.remote_description(Description("offer", f"{sdp('r2')}{described}\r\n", 2))
-        else:
-            answer = events.SessionDescription("answer", f"{sdp('r1')}{remote}\r\n")
-            agreed.remote_description_set(agreed._attempt, answer)
-            agreed.needed()
-            offer = events.SessionDescription("offer", f"{sdp('l2')}{local}\r\n")
-            agreed.local_description_set(agreed._attempt, offer)
-            (apply,) = agreed.remote_description(Description("answer", f"{sdp('r2')}{described}\r\n", 2))
-        assert isinstance(apply, commands.SetRemoteDescription)
-        agreed.remote_description_set(apply.attempt, apply.description)
-        (add,) = agreed.remote_candidate(Candidate(self.HOST, "0", 0, "r2"))
-        assert isinstance(add, commands.AddIceCandidate)
-        return apply.description.sdp.rpartition("a=")[2].strip(), add.candidate.candidate
+        agreed.is_firefox = is_firefox
+        answer = events.SessionDescription("answer", f"{sdp('r1')}{remote}\r\n")
+        agreed.remote_description_set(agreed._attempt, answer)
+        texts: list[str] = []
+        for number in range(2, restarts + 2):
+            agreed.precedence.selected = selected
+            described = f"{sdp(f'r{number}')}{remote}\r\na={self.HOST}\r\n"
+            if answers:
+                (apply,) = agreed.remote_description(Description("offer", described, number))
+            else:
+                agreed.needed()
+                ours = events.SessionDescription("offer", f"{sdp(f'l{number}')}{local}\r\n")
+                agreed.local_description_set(agreed._attempt, ours)
+                (apply,) = agreed.remote_description(Description("answer", described, number))
+            assert isinstance(apply, commands.SetRemoteDescription)
+            agreed.remote_description_set(apply.attempt, apply.description)
+            (add,) = agreed.remote_candidate(Candidate(self.HOST, "0", 0, f"r{number}"))
+            assert isinstance(add, commands.AddIceCandidate)
+            texts = [apply.description.sdp.rpartition("a=")[2].strip(), add.candidate.candidate]
+            if answers:
+                ours = events.SessionDescription("answer", f"{sdp(f'l{number}')}{local}\r\n")
+                agreed.local_description_set(agreed._attempt, ours)
+            assert agreed.state == "stable"
+        return texts
+
+    def priority(self, texts: list[str]) -> int:
+        """Return the one priority in `texts`, which say nothing else but what `HOST` says."""
+        (text,) = set(texts)
+        words = self.HOST.split(" ")
+        words[3] = text.split(" ")[3]
+        assert text == " ".join(words)
+        return int(words[3])
 
     @pytest.mark.parametrize("answers", [True, False])
-    def test_are_worth_less_than_peer_reflexive_ones_to_chromium(self, *, answers: bool) -> None:
-        assert self.taken(self.CHROMIUM, self.FIREFOX, answers=answers) == (self.LOWERED, self.LOWERED)
+    @pytest.mark.parametrize("made_by", [(CHROMIUM, CHROMIUM), (CHROMIUM, FIREFOX)])
+    def test_is_more_with_each_generation_and_less_than_any_of_ours(
+        self, made_by: tuple[str, str], *, answers: bool
+    ) -> None:
+        worth = [self.priority(self.taken(*made_by, answers=answers, restarts=restarts)) for restarts in (1, 2, 3)]
+        assert worth == sorted(set(worth))
+        assert worth[-1] < 8191
 
     @pytest.mark.parametrize("answers", [True, False])
-    @pytest.mark.parametrize("made_by", [(CHROMIUM, CHROMIUM), (FIREFOX, FIREFOX), (FIREFOX, CHROMIUM)])
-    def test_are_the_only_ones(self, made_by: tuple[str, str], *, answers: bool) -> None:
-        assert self.taken(*made_by, answers=answers) == (self.HOST, self.HOST)
+    def test_is_more_than_the_pair_that_the_browser_found_itself(self, *, answers: bool) -> None:
+        selected = (110 << 24) + 65_535
+        taken = self.taken(self.CHROMIUM, self.CHROMIUM, answers=answers, selected=selected)
+        assert self.priority(taken) > selected
+
+    @pytest.mark.parametrize("answers", [True, False])
+    def test_is_less_than_what_firefox_checks_from_before_its_answer(self, *, answers: bool) -> None:
+        """Chromium must not take one of an older generation for better than that: Firefox is about to leave it."""
+        selected = (110 << 24) + 65_535
+        taken = self.taken(self.CHROMIUM, self.FIREFOX, answers=answers, selected=selected)
+        assert self.priority(taken) < 110 << 24 < ABOVE_PEER_REFLEXIVE
+
+    @pytest.mark.parametrize("answers", [True, False])
+    @pytest.mark.parametrize("remote", [CHROMIUM, FIREFOX])
+    def test_stays_in_firefox(self, remote: str, *, answers: bool) -> None:
+        taken = self.taken(self.FIREFOX, remote, answers=answers, restarts=2, selected=1 << 30, is_firefox=True)
+        assert taken == [self.HOST, self.HOST]
+
+    def test_stays_in_a_description_that_is_of_the_same_generation(self) -> None:
+        """Media is no restart: what was handed over before must not look like another one."""
+        agreed = TestTheIceRole().exchanged(self.CHROMIUM, self.CHROMIUM, answers=True)
+        described = f"{sdp('r1')}{self.CHROMIUM}\r\na={self.HOST}\r\n"
+        worth = set()
+        for exchange in (2, 3):
+            (apply,) = agreed.remote_description(Description("offer", described, exchange))
+            assert isinstance(apply, commands.SetRemoteDescription)
+            agreed.remote_description_set(apply.attempt, apply.description)
+            worth.add(apply.description.sdp)
+            ours = events.SessionDescription("answer", f"{sdp('l1')}{self.CHROMIUM}\r\n")
+            agreed.local_description_set(agreed._attempt, ours)
+        assert len(worth) == 1
+
+    def test_is_no_more_for_an_offer_that_was_ignored(self) -> None:
+        agreed = TestTheIceRole().exchanged(self.CHROMIUM, self.CHROMIUM, answers=False)
+        answer = events.SessionDescription("answer", f"{sdp('r1')}{self.CHROMIUM}\r\n")
+        agreed.remote_description_set(agreed._attempt, answer)
+        before = agreed.remote_candidate(candidate("r1"))
+        agreed.needed()
+        (ignored,) = agreed.remote_description(Description("offer", sdp("r2"), 1, 1))
+        assert isinstance(ignored, Ignored)
+        assert agreed.remote_candidate(candidate("r1")) == before == [adding(candidate("r1"))]
 
 
 class TestTheDtlsRole:
