@@ -168,6 +168,8 @@ def _words(session: Session, state: PageState, report: PathReport | None) -> tup
             return "busy", "Reconnecting…", detail, cause
         case "connected" if report:
             headline, detail = _path_words(session, report)
+            if connection is not None and connection.recovery.peer_is_busy:
+                detail = "The other side's page is busy and does not answer for the moment. The path itself works."
             if session.refusal is not None:
                 detail += f" {explain(session.refusal).headline}: this connection lasts only as long as its path works."
             if away:
