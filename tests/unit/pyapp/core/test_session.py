@@ -58,6 +58,7 @@ CONNECTED = events.StateChanged("connection", "connected")
 DISCONNECTED = events.StateChanged("connection", "disconnected")
 FAILED = events.StateChanged("connection", "failed")
 SAMPLED = events.StatsSampled(stats_of(("l1", "r1")))
+RESTART = [commands.SetConfiguration(CONFIGURATION), commands.RestartIce()]
 
 
 FETCH = commands.FetchIceConfiguration(ANY, "demo", ANY, ANY)
@@ -167,8 +168,10 @@ class Core:
         return self.do(Relayed(sender, self.numbers, 0, body))
 
     def peer_restarts(self) -> list[Command]:
-        """Take its first ICE restart, and answer."""
-        (apply,) = self.peer_says(Description("offer", sdp("r2"), 1, 1))
+        """Take its first ICE restart, and answer: no relays are gathered for that."""
+        configure, apply = self.peer_says(Description("offer", sdp("r2"), 1, 1))
+        assert isinstance(configure, commands.SetConfiguration)
+        assert not configure.configuration.relay_hosts
         assert isinstance(apply, commands.SetRemoteDescription)
         (answer,) = self.do(events.RemoteDescriptionSet(apply.attempt, apply.description))
         assert isinstance(answer, commands.SetLocalDescription)
@@ -432,7 +435,7 @@ class TestConnected:
 
     def test_restarts_on_request(self) -> None:
         core = connected()
-        assert core.do(events.RestartRequested()) == [commands.RestartIce()]
+        assert core.do(events.RestartRequested()) == RESTART
         (offer,) = core.do(events.NegotiationNeeded())
         assert isinstance(offer, commands.SetLocalDescription)
         core.do(offer_set("l2", offer.attempt))
@@ -462,18 +465,19 @@ class TestConnected:
         health.generation = 1
         assert core.do(events.TimerFired(restarts.TIMER)) == []
         health.peer_generation = 1
-        assert core.do(events.TimerFired(restarts.TIMER)) == [commands.RestartIce()]
+        assert core.do(events.TimerFired(restarts.TIMER)) == RESTART
         assert core.do(events.TimerFired(restarts.TIMER)) == []
 
     def test_does_not_wait_for_ever_to_restart_again(self) -> None:
         core = self.restarted()
         core.now += SETTLES_WITHIN
-        assert core.do(events.RestartRequested()) == [commands.RestartIce()]
+        assert core.do(events.RestartRequested()) == RESTART
 
     def test_does_not_restart_twice_for_a_restart_that_came_meanwhile(self) -> None:
         core = self.restarted()
         core.do(events.RestartRequested())
-        (apply,) = core.peer_says(Description("offer", sdp("r3"), 1, generation=2))
+        configure, apply = core.peer_says(Description("offer", sdp("r3"), 1, generation=2))
+        assert isinstance(configure, commands.SetConfiguration)
         assert isinstance(apply, commands.SetRemoteDescription)
         answer, *_ = core.do(events.RemoteDescriptionSet(apply.attempt, apply.description))
         assert isinstance(answer, commands.SetLocalDescription)
@@ -495,7 +499,7 @@ class TestConnected:
         assert sent(core.do(events.RestartRequested())) == [RestartWanted()]
 
     def test_restarts_when_the_other_side_asks_for_it(self) -> None:
-        assert connected().peer_says(RestartWanted()) == [commands.RestartIce()]
+        assert connected().peer_says(RestartWanted()) == RESTART
 
     def test_restarts_when_the_other_side_does(self) -> None:
         core = connected()

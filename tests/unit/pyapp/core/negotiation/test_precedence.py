@@ -106,7 +106,7 @@ class TestTheNextGeneration:
         precedence.begin(below_peer_reflexive=True)
         assert handed(precedence, following) > worth
 
-    @given(ANY, st.integers(1, 2 * RESTARTS), st.integers(0, HIGHEST - RANKS))
+    @given(ANY, st.integers(1, 2 * RESTARTS), st.integers(0, HIGHEST - RANKS - 1))
     def test_is_worth_more_than_what_is_selected(self, worth: int, restarts: int, selected: int) -> None:
         assert handed(after(restarts, selected=selected), worth) > selected
 

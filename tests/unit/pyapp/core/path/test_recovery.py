@@ -561,8 +561,8 @@ class TestASessionWhoseRelayDied:
         core.now += silence
         outputs = core.peer_says(Description("offer", sdp("r2"), 1, 1))
         before = itertools.takewhile(lambda output: not isinstance(output, commands.SetRemoteDescription), outputs)
-        ranked = [urls(output.configuration) for output in before if isinstance(output, commands.SetConfiguration)]
-        assert ranked == [[STUN, TURN_TWO, TURN_TWO, TURN_ONE]] * is_blamed
+        *_, ranked = [urls(output.configuration) for output in before if isinstance(output, commands.SetConfiguration)]
+        assert ranked == ([STUN, TURN_TWO, TURN_TWO, TURN_ONE] if is_blamed else [STUN, TURN_ONE, TURN_TWO])
         assert (RelaySuspected(TURN_ONE) in sent(outputs)) is is_blamed
 
     def test_does_not_blame_it_for_a_change_of_its_own_network(self) -> None:
@@ -666,8 +666,9 @@ class TestCredentials:
     def test_that_were_renewed_while_relayed_are_moved_to(self) -> None:
         core = relayed()
         assert core.do(events.TimerFired(provisioning.RENEW)) == [FETCH]
-        outputs = core.do(IceConfigured(TWO_RELAYS))
-        assert [type(output) for output in outputs] == [commands.SetConfiguration, commands.RestartIce]
+        *configured, restart = core.do(IceConfigured(TWO_RELAYS))
+        assert set(configured) == {commands.SetConfiguration(TWO_RELAYS)}
+        assert restart == commands.RestartIce()
 
     def test_that_were_renewed_while_direct_need_no_restart(self) -> None:
         core = connected()
