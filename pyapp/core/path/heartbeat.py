@@ -18,6 +18,9 @@ INTERVAL = 0.1
 HIDDEN_INTERVAL = 1.2
 """Seconds between two beats of a hidden tab, whose timers fire about once a second."""
 
+HIDDEN_TICK = 2.0
+"""Seconds after which such a beat leaves at the latest: with the second of those ticks."""
+
 LEAST_PATIENCE = 0.3
 """Seconds of silence that are always normal. A radio pauses for 0.2 to 0.5 s now and then: such pauses are learned."""
 
@@ -82,7 +85,7 @@ class Pulse:
             self._counted += usual + 1
             if self._counted > 1000:
                 self._lost, self._counted = self._lost / 2, self._counted / 2
-        if self.heard_at is not None and self._heard and not missing:
+        if self.heard_at is not None and self._heard and not missing and not in_outage:
             late = abs(now - self.heard_at - self._due)
             self._jitter += (min(late, 0.5) - self._jitter) / 16
         self._pause *= PAUSE_FADES
@@ -109,13 +112,17 @@ class Pulse:
         """The part of the beats that was lost; a little more than was seen, while little was seen."""
         return max(self._lost / self._counted, LEAST_LOSS)
 
+    @property
+    def chance(self) -> int:
+        """How many beats in a row are too many to be lost by chance."""
+        return math.ceil(math.log(FALSE_ALARM) / math.log(min(self.loss, 0.5)))
+
     def patience(self) -> float:
         """Return the seconds of silence that are still normal on this path."""
         if not self._heard:
             return FIRST_PATIENCE
-        beats = math.ceil(math.log(FALSE_ALARM) / math.log(min(self.loss, 0.5)))
         trip = self.round_trip.smoothed or 0.0
-        return max(LEAST_PATIENCE, beats * self._due, 3 * trip, self._due + 1.3 * self._pause) + 4 * self._jitter
+        return max(LEAST_PATIENCE, self.chance * self._due, 3 * trip, self._due + 1.3 * self._pause) + 4 * self._jitter
 
     def silence(self, now: float) -> float:
         """Return the seconds since something was heard."""

@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 
 from pyapp.core import commands
 from pyapp.core.commands import Command
-from pyapp.core.path.heartbeat import HIDDEN_INTERVAL, INTERVAL, Pulse
+from pyapp.core.path.heartbeat import HIDDEN_INTERVAL, HIDDEN_TICK, INTERVAL, Pulse
 from pyapp.protocol.channel import decode_beat
 
 BEAT, SILENCE, ATTEMPT, LOST, SETTLE = "beat", "silence", "recovery-attempt", "recovery-lost", "network-settled"
@@ -206,6 +206,7 @@ class Recovery:
         if now - self._beat_due > STALL and not self.is_hidden:
             # We were not running ourselves, and what came meanwhile is still to be read.
             self._beat_due = now + CATCH_UP
+            self._healthy_since = now
             return [commands.StartTimer(BEAT, CATCH_UP)]
         return self._beat(now)
 
@@ -213,9 +214,12 @@ class Recovery:
         """Take a beat of the other side. Raises `MessageError` for what is none."""
         beat = decode_beat(text)
         silence, patience = self.pulse.silence(now), self.pulse.patience()
-        # A page that stood still, theirs or ours, says nothing of the path.
-        stood_still = self._stalled or self._alive_at > (self.pulse.heard_at or 0.0) or now - self._silence_due > STALL
-        self.pulse.heard(beat, now, in_outage=stood_still or self.state == "suspect")
+        # A page that stands still, theirs or ours, says nothing of the path.
+        we_stood_still = not self.is_hidden and now - self._beat_due > STALL
+        is_telling = self.state != "suspect" and not we_stood_still and self._alive_at <= (self.pulse.heard_at or 0.0)
+        self.pulse.heard(beat, now, in_outage=not is_telling)
+        if we_stood_still:
+            self._healthy_since = now  # that they have not heard us since then is no news
         self.peer_generation = beat.generation
         was_doubted = self._doubted and self.state == "healthy"
         outputs: list[Output] = [self._listen(now), *([Reassured()] if was_doubted else [])]
@@ -225,7 +229,7 @@ class Recovery:
         if self.state == "suspect":
             self._came_up = self._came_up or self.generation > self._restarted_from
             return outputs + self._sign_of_life(now)
-        expected = max(self.pulse.patience(), 3 * HIDDEN_INTERVAL if self.is_hidden else 0.0)
+        expected = max(self.pulse.patience(), (self.pulse.chance + 1) * HIDDEN_TICK if self.is_hidden else 0.0)
         if beat.echo and expected < beat.held / 1000 < now - self._healthy_since:
             # A path that is deaf one way only is known at both ends at once.
             return outputs + self.suspect("not-heard", now)
@@ -296,7 +300,7 @@ class Recovery:
         grace = max(STALL, (self.pulse.round_trip.smoothed or 0.0) + INTERVAL)
         self._alive_at = now + grace - self.pulse.patience()
         self._packets, self._doubted = None, True
-        return [Noticed("this page stalled", late), *self._beat(now), *self._beat(now), *self._judge_in(grace, now)]
+        return [Noticed("this page stalled", late), *self._judge_in(grace, now)]
 
     def _judge_in(self, seconds: float, now: float) -> list[Output]:
         self._silence_due = now + seconds
@@ -398,7 +402,8 @@ class Recovery:
         """Beat slower in a hidden tab, and say so before its timers slow down."""
         self.is_hidden = is_hidden
         self._healthy_since = now  # how long the other side did not hear us before is of other timers
-        return self.beat(now)
+        # Twice: if the only one were lost, the other side would wait for the next at the old pace.
+        return [] if self.state == "idle" else [*self._beat(now), *self._beat(now)]
 
     def _sign_of_life(self, now: float) -> list[Output]:
         outputs: list[Output] = []

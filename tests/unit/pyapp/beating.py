@@ -48,6 +48,11 @@ class End:
     server_is_there: bool = True
     peer_is_there: bool = True
     """Whether the other side is heard through the server."""
+    packets: int = 0
+    """What the transport has received: beats, and acknowledgements of them, whatever the page does."""
+    unacknowledged: bool = False
+    busy_until: float = 0.0
+    """When the page's script goes on; until then it runs no timers and reads nothing."""
 
     def outcomes(self, *kinds: type[Outcome]) -> list[Outcome]:
         return [outcome for _, outcome in self.said if isinstance(outcome, kinds)]
@@ -136,7 +141,12 @@ class Duo:
                 case _:
                     raise AssertionError(output)
 
+    def stall(self, end: End, seconds: float) -> None:
+        """Let the script of a page stand still: the network below it goes on."""
+        end.busy_until = self.now + seconds
+
     def _sampled(self, end: End) -> None:
+        end.health.sampled(end.packets, self.now)
         self.did(end, end.health.proven(end.works, self.now))
 
     def _start(self, end: End, name: str, at: float) -> None:
@@ -145,6 +155,9 @@ class Duo:
 
     def _fire(self, end: End, name: str, at: float) -> None:
         if end.timers.get(name) != at:
+            return
+        if self.now < end.busy_until:
+            self.after(end.busy_until - self.now, lambda: self._fire(end, name, at))
             return
         del end.timers[name]
         self.did(end, self.fired(end.health, name, end))
@@ -165,11 +178,45 @@ class Duo:
         raise AssertionError(name)
 
     def _send(self, end: End, text: str) -> None:
-        if self._choose.random() < self.loss:
+        if not self._is_lost():
+            other = self.b if end is self.a else self.a
+            self.after(self._travel(), lambda: self._arrived(end, other, text))
+
+    def _arrived(self, sender: End, other: End, text: str) -> None:
+        if self._is_deaf(other):
             return
-        other, name = (self.b, "b") if end is self.a else (self.a, "a")
-        delay = self.delay + self.jitter * self._choose.random()
-        self.after(delay, lambda: None if name in self.deaf else self.did(other, other.health.heard(text, self.now)))
+        other.packets += 1
+        # SCTP acknowledges every second packet at once, and a single one after 0.2 s (RFC 9260, section 6.2).
+        other.unacknowledged = not other.unacknowledged
+        if not other.unacknowledged:
+            self.after(self._travel(), lambda: self._acknowledged(sender))
+        else:
+            self.after(0.2, lambda: self._acknowledge_alone(sender, other))
+        self._read(other, text)
+
+    def _read(self, end: End, text: str) -> None:
+        if self.now < end.busy_until:
+            self.after(end.busy_until - self.now, lambda: self._read(end, text))
+        else:
+            self.did(end, end.health.heard(text, self.now))
+
+    def _acknowledge_alone(self, sender: End, other: End) -> None:
+        if other.unacknowledged:
+            other.unacknowledged = False
+            self.after(self._travel(), lambda: self._acknowledged(sender))
+
+    def _acknowledged(self, end: End) -> None:
+        if not self._is_deaf(end):
+            end.packets += 1
+
+    def _is_lost(self) -> bool:
+        return self._choose.random() < self.loss
+
+    def _travel(self) -> float:
+        return self.delay + self.jitter * self._choose.random()
+
+    def _is_deaf(self, end: End) -> bool:
+        return ("a" if end is self.a else "b") in self.deaf
 
     def hide(self, end: End, *, is_hidden: bool) -> None:
         end.timing = once_a_second if is_hidden else punctual

@@ -8,21 +8,23 @@ import pytest
 
 from pyapp.core import commands, events, provisioning
 from pyapp.core.events import Event
+from pyapp.core.negotiation import restarts
 from pyapp.core.negotiation.restarts import SETTLES_WITHIN
 from pyapp.core.path import recovery, standby
 from pyapp.core.path.connection import KEEP_CHECKING, KEEP_CHECKING_AFTER, NEEDLESS_RELAY, NEEDLESS_RELAY_AFTER
 from pyapp.core.path.heartbeat import Pulse
 from pyapp.core.path.relays import RELEASE, RELEASE_AFTER
 from pyapp.protocol.channel import Beat, Frame, encode_frame
-from pyapp.protocol.ice import IceServer
-from pyapp.protocol.peer import Candidate, Description, StandbyDescription
-from pyapp.protocol.signaling import PeerLeft, ServerMessage
+from pyapp.protocol.ice import IceConfiguration, IceServer
+from pyapp.protocol.peer import Candidate, Description, PeerMessage, RestartWanted, StandbyDescription
+from pyapp.protocol.signaling import PeerLeft, ServerMessage, Welcome
 from pyapp.view.console import present
 from tests.unit.pyapp.core.test_session import (
     CONFIGURATION,
     DISCONNECTED,
     GATHERED,
     OTHER_TURN,
+    RESTART,
     SAMPLED,
     TURN,
     B,
@@ -30,6 +32,7 @@ from tests.unit.pyapp.core.test_session import (
     IceConfigured,
     beside_beats,
     connected,
+    connecting,
     lost,
     negotiated,
     offer_set,
@@ -87,6 +90,118 @@ class TestTheOtherSidesRestart:
             outputs += core.do(events.TimerFired(recovery.SILENCE))
         assert core.session.connection.recovery.state == "suspect"
         assert commands.RestartIce() not in outputs
+
+
+def answering(core: Core, outputs: list[commands.Command]) -> IceConfiguration:
+    """Return the configuration with which `outputs` begin the answer to a restart."""
+    *_, configured, apply = (
+        output for output in outputs if isinstance(output, commands.SetConfiguration | commands.SetRemoteDescription)
+    )
+    assert isinstance(configured, commands.SetConfiguration)
+    assert isinstance(apply, commands.SetRemoteDescription)
+    return configured.configuration
+
+
+class TestTheAnswerToARestart:
+    """One relay is enough, and the offer's is on its way: each of ours is one more pair to check before the right one."""
+
+    WITHOUT = CONFIGURATION.without_relays()
+
+    @staticmethod
+    def restarted(core: Core, generation: int) -> IceConfiguration:
+        """Take the other side's offer, answer it, and return the configuration with which that gathers."""
+        outputs = core.peer_says(Description("offer", sdp(f"r{generation + 1}"), generation, generation))
+        result = answering(core, outputs)
+        (apply,) = (output for output in outputs if isinstance(output, commands.SetRemoteDescription))
+        (answer,) = core.do(events.RemoteDescriptionSet(apply.attempt, apply.description))
+        assert isinstance(answer, commands.SetLocalDescription)
+        described = events.SessionDescription("answer", sdp(f"l{generation + 1}"))
+        assert sent(core.do(events.LocalDescriptionSet(answer.attempt, described)))
+        return result
+
+    @staticmethod
+    def prove(core: Core, generation: int) -> None:
+        """Let both ends see that it is at work."""
+        path = (f"l{generation + 1}", f"r{generation + 1}")
+        beat = Pulse().next_beat(core.now, due=0.1, generation=generation).encode()
+        core.do(events.StatsSampled(stats_of(path)), events.ChannelReceived("heartbeat", beat))
+
+    @staticmethod
+    def over(local: str, remote: str, **changes: Any) -> Core:
+        """Return one whose path has candidates of these types."""
+        core = connected(**changes)
+        entries = stats_of(("l1", "r1"), candidateType=local, relayProtocol="udp", url=TURN)
+        entries["R"]["candidateType"] = remote
+        core.do(events.StatsSampled(entries))
+        return core
+
+    @pytest.mark.parametrize(
+        ("local", "remote"), [("host", "host"), ("srflx", "prflx"), ("host", "relay"), ("relay", "relay")]
+    )
+    def test_gathers_no_relays_at_first(self, local: str, remote: str) -> None:
+        assert self.restarted(self.over(local, remote), 1) == self.WITHOUT
+
+    def test_gathers_them_if_ours_alone_carries_the_path(self) -> None:
+        """Then the other side may have none that we can reach."""
+        assert self.restarted(self.over("relay", "srflx"), 1) == CONFIGURATION
+
+    def test_gathers_them_where_only_relays_are_wanted(self) -> None:
+        core = connected(policy="relay")
+        assert self.restarted(core, 1) == replace(CONFIGURATION, policy="relay")
+
+    def test_gathers_them_if_the_first_one_brought_no_path(self) -> None:
+        core = connected()
+        assert [self.restarted(core, generation) for generation in (1, 2, 3)] == [
+            self.WITHOUT,
+            CONFIGURATION,
+            CONFIGURATION,
+        ]
+
+    def test_gathers_none_again_once_the_last_one_is_at_work_at_both_ends(self) -> None:
+        core = connected()
+        for generation in (1, 2):
+            self.restarted(core, generation)
+        core.do(events.StatsSampled(stats_of(("l3", "r3"))))
+        assert core.session.connection
+        assert not core.session.connection.restarts.is_proven, "the other end may not have seen it"
+        self.prove(core, 2)
+        assert self.restarted(core, 3) == self.WITHOUT
+
+    def test_asks_relays_over_udp_for_reflexive_addresses_all_the_same(self) -> None:
+        core = connected()
+        udp = "turn:turn.example.org:3478?transport=udp"
+        two = replace(CONFIGURATION, servers=(*CONFIGURATION.servers, IceServer((udp,), "user", "the-credential")))
+        core.do(events.IceConfigurationReceived(two))
+        assert [server.urls for server in self.restarted(core, 1).servers] == [("stun:turn.example.org:3478",)]
+
+    def test_to_an_offer_that_is_no_restart_leaves_the_configuration_alone(self) -> None:
+        outputs = connected().peer_says(Description("offer", sdp("r1", media=2), 1, 0))
+        assert not any(isinstance(output, commands.SetConfiguration) for output in outputs)
+
+    def test_to_the_first_offer_of_a_connection_gathers_as_it_was_made(self) -> None:
+        core = connecting()
+        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened(), Welcome(polite=True, peer=B))
+        outputs = core.peer_says(Description("offer", sdp("r1"), 1, 1))
+        assert not any(isinstance(output, commands.SetConfiguration) for output in outputs)
+
+    @pytest.mark.parametrize("event", [events.RestartRequested(), DISCONNECTED, RestartWanted()], ids=repr)
+    def test_is_followed_by_a_restart_of_ours_with_them(self, event: Event | PeerMessage) -> None:
+        core = connected()
+        assert self.restarted(core, 1) == self.WITHOUT
+        core.now += SETTLES_WITHIN  # without a beat: the browser's bad news is believed
+        outputs = core.do(event) if isinstance(event, Event) else core.peer_says(event)
+        *_, configured, restart = (
+            output for output in outputs if isinstance(output, commands.SetConfiguration | commands.RestartIce)
+        )
+        assert configured == commands.SetConfiguration(CONFIGURATION)
+        assert restart == commands.RestartIce()
+
+    def test_is_followed_by_a_restart_of_ours_with_them_that_waited_for_it(self) -> None:
+        core = connected()
+        self.restarted(core, 1)
+        assert core.do(events.RestartRequested()) == []
+        self.prove(core, 1)
+        assert core.do(events.TimerFired(restarts.TIMER)) == RESTART
 
 
 class TestTheBrowser:
@@ -150,9 +265,14 @@ class TestTheRelaysOfADirectConnection:
         assert isinstance(answer, Description)
         assert not answer.relays
 
-    def test_are_back_with_the_first_offer_of_the_other_side_that_asks_for_them(self) -> None:
+    def test_are_back_with_the_other_sides_restart_that_asks_for_them(self) -> None:
         core = self.released()
+        # At first with the relays of its offer alone; if that brings nothing, with ours as well.
         outputs = core.peer_says(Description("offer", sdp("r3"), 1, 2))
+        assert outputs[:2] == [self.LEAN, commands.SetRemoteDescription(ANY, ANY)]
+        assert core.session.connection
+        assert core.session.connection.negotiation.gathers_relays
+        outputs = core.peer_says(Description("offer", sdp("r4"), 2, 3))
         assert outputs[:2] == [self.FULL, commands.SetRemoteDescription(ANY, ANY)]
 
     @pytest.mark.parametrize("event", [DISCONNECTED, events.RestartRequested()])

@@ -153,9 +153,10 @@ class TestTenMinutesWithoutAnAlarm:
         duo.run(TEN_MINUTES)
         assert_no_alarm(duo)
 
+    @pytest.mark.parametrize("seed", range(4))
     @pytest.mark.parametrize("loss", [0.0, 0.02])
-    def test_with_each_page_hidden_in_turn(self, loss: float) -> None:
-        duo = Duo(delay=0.01, jitter=0.01, loss=loss).start()
+    def test_with_each_page_hidden_in_turn(self, loss: float, seed: int) -> None:
+        duo = Duo(delay=0.01, jitter=0.01, loss=loss, seed=seed).start()
         while duo.now < TEN_MINUTES:
             for end in (duo.a, duo.b):
                 duo.run(20.37)
@@ -221,3 +222,62 @@ class TestASilence:
         duo.cut()
         duo.run(10.0)
         assert 0.2 < duo.a.suspicions()[0][0] - 15.3 < 4.0
+
+
+class TestAPageThatStandsStill:
+    """Its beats are missing; its browser acknowledges ours."""
+
+    @pytest.mark.parametrize("seconds", [0.7, 1.2, 2.5, 5.0])
+    @pytest.mark.parametrize("delay", [0.0005, 0.05])
+    @pytest.mark.parametrize("busy", ["a", "b", "ab"])
+    def test_is_no_outage(self, seconds: float, delay: float, busy: str) -> None:
+        duo = Duo(delay=delay, jitter=0.002).start()
+        for _ in range(6):
+            duo.run(5.03)
+            for name in busy:
+                duo.stall(getattr(duo, name), seconds)
+            duo.run(seconds)
+        duo.run(5)
+        assert_no_alarm(duo)
+
+    def test_is_said_to_be_busy_after_a_second(self) -> None:
+        duo = Duo(delay=0.01).start()
+        duo.run(5)
+        duo.stall(duo.b, 2.5)
+        duo.run(0.9)
+        assert not duo.a.health.peer_is_busy
+        duo.run(0.9)
+        assert duo.a.health.peer_is_busy
+        duo.run(1.5)
+        assert not duo.a.health.peer_is_busy
+        assert not duo.b.health.peer_is_busy
+
+    def test_does_not_teach_us_to_wait_longer(self) -> None:
+        duo = Duo(delay=0.01, jitter=0.002).start()
+        duo.run(20)
+        before = duo.a.health.pulse.patience()
+        duo.stall(duo.b, 2.5)
+        duo.run(3)
+        assert duo.a.health.pulse.patience() == pytest.approx(before, abs=0.03)
+
+    def test_and_whose_path_dies_meanwhile_is_an_outage(self) -> None:
+        duo = Duo(delay=0.01, jitter=0.002).start()
+        duo.run(5)
+        duo.stall(duo.b, 5)
+        duo.run(1)
+        duo.cut()
+        died = duo.now
+        duo.run(1)
+        ((at, evidence),) = duo.a.suspicions()
+        assert evidence == "silence"
+        assert at - died < 0.7
+
+    def test_an_outage_is_noticed_as_soon_as_ever(self) -> None:
+        duo = Duo(delay=0.01, jitter=0.002).start()
+        duo.run(20)
+        patience, heard = duo.a.health.pulse.patience(), duo.a.health.pulse.silence(duo.now)
+        duo.cut()
+        died = duo.now
+        duo.run(2)
+        at, _ = duo.a.suspicions()[0]
+        assert at - died <= patience - heard + 0.05
