@@ -103,7 +103,7 @@ def answering(core: Core, outputs: list[commands.Command]) -> IceConfiguration:
 
 
 class TestTheAnswerToARestart:
-    """One relay is enough, and the offer's is on its way: each of ours is one more pair to check before the right one."""
+    """One relay is enough, and the offer's is on its way: each of ours is one more pair to check before that."""
 
     WITHOUT = CONFIGURATION.without_relays()
 
