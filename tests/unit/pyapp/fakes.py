@@ -30,11 +30,14 @@ from pyapp.protocol.signaling import (
 )
 from pyapp.protocol.wire import encode
 
-GATHERED = (
-    "candidate:1 1 udp 2122252543 192.0.2.1 9 typ host",
-    "candidate:2 1 udp 1685987071 192.0.2.2 9 typ srflx raddr 0.0.0.0 rport 0",
-)
-"""What the browser finds in each ICE generation."""
+
+def gathered(name: str) -> tuple[str, str]:
+    """Return what the browser `name` finds in each ICE generation: each side has a network of its own."""
+    site = 1 + "ab".find(name[0])
+    return (
+        f"candidate:1 1 udp 2122252543 192.0.2.{site} 9 typ host",
+        f"candidate:2 1 udp 1685987071 203.0.113.{site} 9 typ srflx raddr 0.0.0.0 rport 0",
+    )
 
 
 def sdp(fragment: str, media: int = 0) -> str:
@@ -188,7 +191,7 @@ class FakePeerConnection:
         return f"{self.name}{self.generations}"
 
     def _gather(self, fragment: str) -> None:
-        for text in GATHERED:
+        for text in gathered(self.name):
             self.emitted.append(events.LocalCandidate(Candidate(text, "0", 0, fragment), ""))
         self.emitted.append(events.LocalCandidatesEnded())
 

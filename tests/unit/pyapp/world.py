@@ -640,8 +640,8 @@ class World:
         pc.relay, previous = "", pc.relay
         works = other.pc is not None and self.is_alive(page, pc, path) and self.is_alive(other, other.pc, path[::-1])
         relay, waits = self._relay(page, pc, path)
-        # The relays are those of `a`: `b` can only follow it there.
-        is_led = self.is_direct or (bool(relay) if page is self.a else bool(other.pc and other.pc.path == path[::-1]))
+        # The one that has no relay in it can only follow the other one there.
+        is_led = self.is_direct or bool(relay) or bool(other.pc and other.pc.path == path[::-1])
         if works and is_led and self.now - pc.born[path[0]] >= waits:
             self._connected(page, pc, path, "" if self.is_direct and not self._only_relay(pc, path) else relay)
             return
@@ -652,23 +652,25 @@ class World:
         return pc.asked[path[0]].policy == "relay"
 
     def _relay(self, page: Page, pc: TimedPeerConnection, path: Path) -> tuple[str, float]:
-        """Return the relay that `a` takes for `path`, and how long it takes to get over dead ones before it."""
-        if page is not self.a:
-            return "", 0.0
-        urls = [url for server in pc.asked[path[0]].servers for url in server.urls if url.startswith("turn")]
-        alive = [url for url in urls if parse_ice_url(url).host not in self.dead_relays]
-        if not alive:
+        """Return the relay of `page` that carries `path`, and how long it takes to get over dead ones before it.
+
+        That is one of `a`'s, or of `b`'s if `a` gathered none.
+        """
+        urls, other = _relays(pc, path[0]), self.other(page).pc
+        alive = self._alive(urls)
+        if not alive or (page is self.b and other is not None and self._alive(_relays(other, path[1]))):
             return "", 0.0
         needs = not self.is_direct or self._only_relay(pc, path)
         return alive[0], RANKED_AFTER if needs and pc.path and urls[0] != alive[0] else 0.0
 
+    def _alive(self, urls: list[str]) -> list[str]:
+        return [url for url in urls if parse_ice_url(url).host not in self.dead_relays]
+
     def _connected(self, page: Page, pc: TimedPeerConnection, path: Path, relay: str) -> None:
         pc.path, pc.relay, pc.dead_since = path, relay, None
         other = self.other(page)
-        if relay and other.pc is not None:
-            other.pc.remote_relay = True
-        elif page is self.a and other.pc is not None:
-            other.pc.remote_relay = False
+        if other.pc is not None:
+            other.pc.remote_relay = bool(relay)
         pc.is_now("connected")
         pc.emitted.append(events.PairChanged())
         self._drive(page)
@@ -776,6 +778,11 @@ class World:
             if page.session.connection
         }
         assert len(generations) == 1, self.words()
+
+
+def _relays(pc: TimedPeerConnection, fragment: str) -> list[str]:
+    """Return the URLs of the relays that were asked for in the ICE generation of `fragment`."""
+    return [url for server in pc.asked[fragment].servers for url in server.urls if url.startswith("turn")]
 
 
 def _spare_of(description: events.SessionDescription) -> str:

@@ -15,7 +15,7 @@ from pyapp.core.negotiation.negotiation import MAX_HELD_CANDIDATES, BegunAnew, I
 from pyapp.core.negotiation.precedence import ABOVE_PEER_REFLEXIVE, Precedence
 from pyapp.protocol.ice import parse_candidate, username_fragments
 from pyapp.protocol.peer import Candidate, Description, PeerMessage
-from tests.unit.pyapp.fakes import GATHERED, FakePeerConnection, sdp
+from tests.unit.pyapp.fakes import FakePeerConnection, gathered, sdp
 
 
 @dataclass
@@ -116,7 +116,7 @@ class World:
             assert username_fragments(side.browser.current_local) == username_fragments(other.browser.current_remote)
             assert not side.browser.restart_wanted
             fragment = next(iter(username_fragments(other.browser.current_local)))
-            for text in GATHERED:
+            for text in gathered(other.browser.name):
                 told = f"{fragment}/{parse_candidate(text).address}"
                 assert told in side.browser.applied, "a candidate of the final generation was lost"
             for before, after in itertools.pairwise(side.browser.priorities.values()):
