@@ -440,7 +440,8 @@ class Connection:
             # The old socket may still receive, and no longer send; and what we gather now is for this outage.
             result += [SocketDoubted(), *self._blame_relay()]
         result += self._negotiation_did(agreed.remote_description(message))
-        if message.type == "offer" and self.established and message.generation > agreed.ice_generation:
+        is_answering = message.type == "offer" and agreed.state == "answering"
+        if is_answering and self.established and message.generation > agreed.ice_generation:
             result = [*self._configuration_for_answer(), *result]
         elif agreed.gathers_relays != had_relays:
             result = [*self._set_configuration(), *result]
@@ -454,6 +455,8 @@ class Connection:
 
         Each relay of ours would be paired with each candidate of theirs, and the pair that works waits its turn.
         """
+        if self.negotiation.leaves_restarts and self.recovery.state == "suspect":
+            return []  # we have asked for it, and the browser has what the attempt is about
         self._answered = 1 if self.restarts.is_proven else self._answered + 1
         ours_alone = self.report and self.report.local.type == "relay" and self.report.remote.type != "relay"
         if self._answered > 1 or ours_alone or self.relays.policy == "relay":

@@ -388,7 +388,8 @@ class Recovery:
             return self._attempt(now)  # the other side has made no offer
         told = self._interrupted()
         if server_heard < self._suspected_at:
-            return [*told, commands.StartTimer(ATTEMPT, self._deadline())]
+            # It may have answered just before the network changed once more.
+            return [*told, Doubted(), commands.StartTimer(ATTEMPT, self._deadline())]
         return told + self._attempt(now, peer_is_there=peer_heard > self._suspected_at)
 
     def proven(self, generation: int, now: float) -> list[Output]:

@@ -16,7 +16,14 @@ from pyapp.core.path.heartbeat import Pulse
 from pyapp.core.path.relays import RELEASE, RELEASE_AFTER
 from pyapp.protocol.channel import Beat, Frame, encode_frame
 from pyapp.protocol.ice import IceConfiguration, IceServer
-from pyapp.protocol.peer import Candidate, Description, PeerMessage, RestartWanted, StandbyDescription
+from pyapp.protocol.peer import (
+    Candidate,
+    Description,
+    PeerMessage,
+    RelaySuspected,
+    RestartWanted,
+    StandbyDescription,
+)
 from pyapp.protocol.signaling import PeerLeft, ServerMessage, Welcome
 from pyapp.view.console import present
 from tests.unit.pyapp.core.test_session import (
@@ -177,6 +184,45 @@ class TestTheAnswerToARestart:
     def test_to_an_offer_that_is_no_restart_leaves_the_configuration_alone(self) -> None:
         outputs = connected().peer_says(Description("offer", sdp("r1", media=2), 1, 0))
         assert not any(isinstance(output, commands.SetConfiguration) for output in outputs)
+
+    def test_is_none_to_an_offer_that_crosses_ours_and_leaves_our_relays_alone(self) -> None:
+        core = connected()  # the impolite side
+        core.do(events.RestartRequested(), events.NegotiationNeeded())
+        assert core.peer_says(Description("offer", sdp("r2"), 1, 1)) == []
+        core.do(offer_set("l2", 3))
+        assert core.peer_says(Description("offer", sdp("r2"), 1, 1)) == []
+        # Nor was it answered: the first answer is still to come.
+        (apply,) = core.peer_says(Description("answer", sdp("r2"), 2, 1))
+        assert isinstance(apply, commands.SetRemoteDescription)
+        core.do(events.RemoteDescriptionSet(apply.attempt, apply.description))
+        assert self.restarted(core, 2) == self.WITHOUT
+
+    def test_gathers_none_also_if_our_relay_in_use_is_suspected(self) -> None:
+        core = self.over("relay", "relay")
+        core.do(events.ChannelReceived("heartbeat", Pulse().next_beat(core.now, due=0.1, generation=0).encode()))
+        core.now += 0.4
+        outputs = core.peer_says(Description("offer", sdp("r2"), 1, 1))
+        assert RelaySuspected(TURN) in sent(outputs)
+        assert answering(core, outputs) == self.WITHOUT
+
+    @pytest.mark.parametrize("rung", ["relay-only", "tcp-only"])
+    def test_gathers_what_is_being_tried_if_it_was_asked_for(self, rung: str) -> None:
+        """The side whose browser differs has the offers of its own restarts made by the other one."""
+        core = connected()
+        assert core.session.connection
+        agreed, health = core.session.connection.negotiation, core.session.connection.recovery
+        agreed._origin, agreed._remote_origin, agreed._has_answered_first = "-", "mozilla", True
+        core.now += 3.0
+        core.do(DISCONNECTED)
+        health.attempts = recovery.LADDER.index(rung)
+        assert core.session.place
+        core.session.place.heard_at = core.session.place.peer_heard_at = core.now = core.now + 1.0
+        tried = core.do(events.TimerFired(recovery.ATTEMPT))
+        assert RestartWanted() in sent(tried)
+        (configured,) = (output for output in tried if isinstance(output, commands.SetConfiguration))
+        outputs = core.peer_says(Description("offer", f"{sdp('r2')}o=mozilla 1\r\n", 1, 1))
+        given = [configured, *(output for output in outputs if isinstance(output, commands.SetConfiguration))]
+        assert given[-1] == configured
 
     def test_to_the_first_offer_of_a_connection_gathers_as_it_was_made(self) -> None:
         core = connecting()
