@@ -439,16 +439,15 @@ class Connection:
         if message.type == "offer" and self._is_quiet:
             # The old socket may still receive, and no longer send; and what we gather now is for this outage.
             result += [SocketDoubted(), *self._blame_relay()]
-        result += self._negotiation_did(agreed.remote_description(message))
-        is_answering = message.type == "offer" and agreed.state == "answering"
-        if is_answering and self.established and message.generation > agreed.ice_generation:
-            result = [*self._configuration_for_answer(), *result]
-        elif agreed.gathers_relays != had_relays:
-            result = [*self._set_configuration(), *result]
-        if self.established and agreed.state == "answering" and message.generation > agreed.ice_generation:
+        negotiated = self._negotiation_did(agreed.remote_description(message))
+        is_restart = self.established and message.generation > agreed.ice_generation
+        if is_restart and agreed.state == "answering":
             # Begun is as good as agreed: an offer of our own, now, would only be another restart after this one.
-            result += self._recovery_did(self.recovery.negotiated(message.generation, self._now))
-        return result
+            begun = self._recovery_did(self.recovery.negotiated(message.generation, self._now))
+            return [*result, *self._configuration_for_answer(), *negotiated, *begun]
+        if agreed.gathers_relays != had_relays:
+            result += self._set_configuration()
+        return result + negotiated
 
     def _configuration_for_answer(self) -> list[Output]:
         """Gather for the answer to a restart, at first without relays: one is enough, and the offer's is on its way.

@@ -92,7 +92,7 @@ class TestTheOtherSidesRestart:
         assert core.session.connection
         core.do(events.ChannelReceived("heartbeat", Pulse().next_beat(core.now, due=0.1, generation=0).encode()))
         outputs: list[commands.Command] = []
-        for _ in ("a doubt", "a suspicion"):
+        for _ in ("a doubt", "a last look", "a suspicion"):
             core.now += core.timers[recovery.SILENCE]
             outputs += core.do(events.TimerFired(recovery.SILENCE))
         assert core.session.connection.recovery.state == "suspect"
@@ -423,7 +423,8 @@ class TestStandby:
         core.now += core.timers[recovery.SILENCE]
         noted = len(core.journal)
         doubted = core.do(events.TimerFired(recovery.SILENCE))
-        assert [output.label for output in doubted if isinstance(output, commands.SendOnChannel)] == ["standby"]
+        labels = [output.label for output in doubted if isinstance(output, commands.SendOnChannel)]
+        assert labels == ["standby", "heartbeat", "heartbeat"]
         assert (core.state, len(core.journal)) == ("connected", noted)
         core.do(events.ChannelReceived("heartbeat", Beat(2, 0, 0, 100, 0).encode()))
         again = core.do(events.MessageSubmitted("again"))
