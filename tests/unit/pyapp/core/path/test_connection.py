@@ -178,7 +178,7 @@ class TestTheAnswerToARestart:
         core = connected()
         udp = "turn:turn.example.org:3478?transport=udp"
         two = replace(CONFIGURATION, servers=(*CONFIGURATION.servers, IceServer((udp,), "user", "the-credential")))
-        core.do(events.IceConfigurationReceived(two))
+        core.do(IceConfigured(two))
         assert [server.urls for server in self.restarted(core, 1).servers] == [("stun:turn.example.org:3478",)]
 
     def test_to_an_offer_that_is_no_restart_leaves_the_configuration_alone(self) -> None:
@@ -226,7 +226,7 @@ class TestTheAnswerToARestart:
 
     def test_to_the_first_offer_of_a_connection_gathers_as_it_was_made(self) -> None:
         core = connecting()
-        core.do(events.IceConfigurationReceived(CONFIGURATION), events.SignalingOpened(), Welcome(polite=True, peer=B))
+        core.do(IceConfigured(CONFIGURATION), events.SignalingOpened(), Welcome(polite=True, peer=B))
         outputs = core.peer_says(Description("offer", sdp("r1"), 1, 1))
         assert not any(isinstance(output, commands.SetConfiguration) for output in outputs)
 
