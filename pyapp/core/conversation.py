@@ -1,20 +1,23 @@
 """What the two sides tell each other: messages, what is delivered of them, what is shared; and the frames for it.
 
-Frames go over the channel `messages`. While its path is in doubt they go over the `standby` as well, if there is one,
-and while it is held over the standby alone; the numbers remove what comes twice.
+A text goes in pieces, each of them one packet, and is shown when all are there; what is shared is numbered apart, and
+waits for no text. Frames go over the channel `messages`. While its path is in doubt they go over the `standby` as well,
+if there is one, and while it is held over the standby alone; the numbers remove what comes twice.
 """
 
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from pyapp.core import commands
 from pyapp.core.commands import Command
+from pyapp.core.congestion import Window
 from pyapp.core.delivery import Delivery, DeliveryFullError
 from pyapp.core.events import ChannelLabel
 from pyapp.core.failures import MessageRefusal, TooLong, TooMuchWaiting
-from pyapp.protocol.channel import MAX_TEXT_BYTES, Body, Frame, MediaShared, decode_frame, encode_frame
+from pyapp.protocol.channel import MAX_TEXT_BYTES, Body, Frame, MediaShared, Piece, decode_frame, encode_frame, split
+from pyapp.protocol.wire import MessageError
 
 TIMER = "delivery"
 
@@ -55,11 +58,51 @@ class Message:
 class _Thread:
     """What one partner and we have numbered. It is kept for when the partner comes back, who has kept its numbers."""
 
-    delivery: Delivery[Body] = field(default_factory=Delivery)
+    pieces: Delivery[Piece] = field(default_factory=lambda: Delivery(window=Window()))
+    media: Delivery[MediaShared] = field(default_factory=lambda: Delivery(window=Window()))
+    begun: list[str] = field(default_factory=list)
+    """What came so far of a message of theirs that has more."""
+    place_of: dict[int, int] = field(default_factory=dict)
+    """Pieces of ours that the partner has not confirmed: where in the conversation their message is, by number."""
     waiting: dict[int, int] = field(default_factory=dict)
-    """Messages of ours that the partner has not confirmed: where in the conversation, by the number in `delivery`."""
+    """How many those are of each message, by its place."""
     told: MediaShared = NOTHING_SHARED
     """What the partner was told last that we share."""
+
+    def __post_init__(self) -> None:
+        """Measure one path."""
+        self.media.round_trip = self.pieces.round_trip
+
+    @property
+    def both(self) -> tuple[Delivery[Any], Delivery[Any]]:
+        """What is shared comes first."""
+        return self.media, self.pieces
+
+    def keep(self, pieces: list[Piece], place: int) -> None:
+        """Send the message at `place`, once more if it was sent to somebody else."""
+        for piece in pieces:
+            self.place_of[self.pieces.keep(piece, size=len(piece.text.encode()))] = place
+        self.waiting[place] = len(pieces)
+
+    def confirmed(self, number: int) -> int | None:
+        """Take it that a piece has arrived: return the place of the message if it was the last that was missing."""
+        place = self.place_of.pop(number)
+        self.waiting[place] -= 1
+        if self.waiting[place]:
+            return None
+        del self.waiting[place]
+        return place
+
+    def whole(self, piece: Piece) -> str | None:
+        """Take the next piece of theirs: return the message if this ends it. Raises `MessageError` for too much."""
+        self.begun.append(piece.text)
+        if piece.more and sum(map(len, self.begun)) <= MAX_TEXT_BYTES:
+            return None
+        text = "".join(self.begun)
+        self.begun.clear()
+        if piece.more:
+            raise MessageError("c", f"at most {MAX_TEXT_BYTES} bytes in all")
+        return text
 
 
 @dataclass(slots=True)
@@ -92,10 +135,6 @@ class Conversation:
     def _thread(self) -> _Thread:
         return self._threads[self._partner]
 
-    @property
-    def _delivery(self) -> Delivery[Body]:
-        return self._thread.delivery
-
     def submit(self, text: str, now: float) -> list[Command]:
         """Take a message of ours. Raises `MessageRefusedError`, and then keeps nothing of it."""
         # A field that cuts at a length may leave half of a surrogate pair, which is no character and has no UTF-8.
@@ -104,16 +143,16 @@ class Conversation:
         if size > MAX_TEXT_BYTES:
             raise MessageRefusedError(TooLong(size))
         try:
-            number = self._delivery.submit(text, size=size)
+            self._thread.pieces.check(size)
         except DeliveryFullError:
             raise MessageRefusedError(TooMuchWaiting()) from None
-        self._thread.waiting[number] = self._add(text, mine=True)
+        self._thread.keep(split(text), self._add(text, mine=True))
         return self.transmit(now)
 
     def share(self, shared: MediaShared, now: float) -> list[Command]:
         """Tell the other side what is shared from now on."""
         self._thread.told = shared
-        self._delivery.submit(shared, size=0)
+        self._thread.media.keep(shared, size=0)
         return self.transmit(now)
 
     def opened(self, shared: MediaShared, now: float) -> list[Command]:
@@ -125,16 +164,19 @@ class Conversation:
 
     def received(self, text: str, now: float, label: ChannelLabel = "messages") -> list[Command]:
         """Take a frame of the other side, which came over `label`. Raises `MessageError` for what is none."""
-        frame = decode_frame(text)
-        for number in self._delivery.acknowledged(frame.ack, frame.held, now=now):
-            if (place := self._thread.waiting.pop(number, None)) is not None:
+        frame, thread = decode_frame(text), self._thread
+        thread.media.acknowledged(frame.media_ack, now=now)
+        for number in thread.pieces.acknowledged(frame.ack, frame.held, now=now):
+            if (place := thread.confirmed(number)) is not None:
                 self._delivered(place)
-        if frame.body is not None:
-            for body in self._delivery.accept(frame.number, frame.body):
-                if isinstance(body, MediaShared):
-                    self.shared = body
-                else:
-                    self._add(body, mine=False)
+        match frame.body:
+            case MediaShared() as shared:
+                for newer in thread.media.accept(frame.number, shared):
+                    self.shared = newer
+            case Piece() as each:
+                for piece in thread.pieces.accept(frame.number, each):
+                    if (message := thread.whole(piece)) is not None:
+                        self._add(message, mine=False)
         before = self._channels(now)
         if label == "standby":
             if now - self.aside_at > ASIDE_AGAIN_AFTER:
@@ -153,7 +195,7 @@ class Conversation:
         if not is_open:
             self.shared = NOTHING_SHARED
             self._owed.clear()
-        self._delivery.path_changed()
+        self._path_changed()
 
     def channel_filled(self) -> None:
         """Keep what is to be sent until the channel has drained."""
@@ -162,6 +204,8 @@ class Conversation:
     def channel_drained(self, now: float) -> list[Command]:
         """Go on."""
         self._is_full = False
+        for delivery in self._thread.both:
+            delivery.released(now)
         return self.transmit(now)
 
     def standby_is(self, now: float, *, is_open: bool) -> list[Command]:
@@ -194,17 +238,19 @@ class Conversation:
 
     def probe(self, now: float) -> list[Command]:
         """Send the oldest of what waits, and hold the rest still: the path is new, and may not work."""
-        self._delivery.path_changed()
+        self._path_changed()
         if self._path == "closed" or self._is_full:
             return []
-        due = self._delivery.due(now, resend_after=self._delivery.round_trip.timeout(), window=PROBE_BYTES)
-        return [self._frame(number, body) for number, body in due]
+        for delivery in self._thread.both:
+            if due := delivery.due(now, most=PROBE_BYTES):
+                return [self._frame(number, body) for number, body in due]
+        return []
 
     def path_changed(self, now: float) -> list[Command]:
         """Send all that waits at once: what was on its way on the old path may be lost."""
         if self._path == "held":
             self._path = "well"
-        self._delivery.path_changed()
+        self._path_changed()
         return self.transmit(now)
 
     def transmit(self, now: float) -> list[Command]:
@@ -226,11 +272,10 @@ class Conversation:
             return
         last, self._partner = self._thread, participant
         thread = self._threads.setdefault(participant, _Thread())
-        known = set(thread.waiting.values())
-        for place in last.waiting.values():
+        for place in last.waiting:
             message = self.messages[place]
-            if place not in known and not message.delivered:
-                thread.waiting[thread.delivery.keep(message.text, size=len(message.text.encode()))] = place
+            if place not in thread.waiting and not message.delivered:
+                thread.keep(split(message.text), place)
         self._threads.pop("", None)
 
     def _add(self, text: str, *, mine: bool) -> int:
@@ -256,16 +301,22 @@ class Conversation:
     def _due(self, now: float) -> list[commands.SendOnChannel]:
         if not (channels := self._channels(now)):
             return []
-        due = self._delivery.due(now, resend_after=self._delivery.round_trip.timeout())
-        return [self._frame(number, body, label) for number, body in due for label in channels]
+        return [self._frame(number, body, label) for number, body in self._all_due(now) for label in channels]
 
     def _over_standby(self, before: tuple[ChannelLabel, ...], now: float) -> list[commands.SendOnChannel]:
         """Send all that waits over the standby if it is not one of the channels `before`; at least a sign of life."""
         if "standby" in before or "standby" not in self._channels(now):
             return []
-        self._delivery.path_changed()
-        due = self._delivery.due(now, resend_after=self._delivery.round_trip.timeout())
+        self._path_changed()
+        due = self._all_due(now)
         return [self._frame(number, body, "standby") for number, body in due] or [self._frame(0, None, "standby")]
+
+    def _all_due(self, now: float) -> list[tuple[int, Body]]:
+        return [due for delivery in self._thread.both for due in delivery.due(now)]
+
+    def _path_changed(self) -> None:
+        for delivery in self._thread.both:
+            delivery.path_changed()
 
     def _acknowledge(self, frames: Iterable[commands.SendOnChannel], now: float) -> list[commands.SendOnChannel]:
         """Acknowledge over the channels that `frames`, which do so too, do not go over; or do so a little later."""
@@ -279,10 +330,11 @@ class Conversation:
 
     def _timer(self, now: float) -> list[Command]:
         times = [self._acknowledged_at + ACKNOWLEDGED_EVERY] if self._owed else []
-        if self._channels(now) and (due := self._delivery.next_due) is not None:
-            times.append(due)
+        if self._channels(now):
+            times += [due for delivery in self._thread.both if (due := delivery.next_due) is not None]
         return [commands.StartTimer(TIMER, max(min(times) - now, 0.02)) if times else commands.CancelTimer(TIMER)]
 
     def _frame(self, number: int, body: Body | None, label: ChannelLabel = "messages") -> commands.SendOnChannel:
-        frame = Frame(number, body, self._delivery.ack, self._delivery.held)
+        pieces, media = self._thread.pieces, self._thread.media
+        frame = Frame(number, body, pieces.ack, pieces.held, media.ack)
         return commands.SendOnChannel(label, encode_frame(frame))

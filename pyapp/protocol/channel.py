@@ -5,15 +5,25 @@ Both are sent often, and so are as short as they can be.
 
 import json
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from pyapp.protocol.wire import MessageError, check_length, check_not_negative
+from pyapp.protocol.wire import MessageError, check_not_negative
 
-MAX_HELD = 64
-"""Numbers of messages that came early, listed in one acknowledgement."""
+MAX_HELD = 16
+"""Ranges of numbers that came early, listed in one acknowledgement: the lowest."""
 
-MAX_TEXT_BYTES = 32 * 1024
-"""The longest message of a person, in UTF-8: well under the 64 kB that every browser's channel takes."""
+MAX_TEXT_BYTES = 64 * 1024
+"""The longest message of a person, in UTF-8. No channel asks for this limit, since a message goes in pieces; but each
+message is kept, and laid out, for as long as the page lives."""
+
+MAX_PIECE_BYTES = 900
+"""The longest piece of a text, in UTF-8, so that each is one packet and a lost packet is one piece.
+
+Chromium's SCTP packets have 1,191 bytes, chosen so that they fit through DTLS, TURN and IPv6 into the 1,280 bytes that
+every IPv6 link takes (RFC 8200, section 5); Firefox's have 1,200. Of them 28 are the headers of the packet and the
+chunk (RFC 9260, section 3), at most 170 ours, and 90 are left for an acknowledgement of SCTP's own in the same packet:
+what does not fit beside it would be fragmented, and lost with either half.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,64 +34,111 @@ class MediaShared:
     video: bool
 
 
-Body: TypeAlias = str | MediaShared
-"""What can be said over the `messages` channel: a person's text, or what is shared."""
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A person's text, or a part of it, if there is `more` of it in the next piece."""
+
+    text: str
+    more: bool = False
+
+
+Body: TypeAlias = Piece | MediaShared
+"""What can be said over the `messages` channel. Each of the two kinds is numbered by itself, from 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What goes over the `messages` channel: a numbered body (or `number` 0 for none) with an acknowledgement."""
+    """What goes over the `messages` channel: a numbered body (or `number` 0 for none) with acknowledgements."""
 
     number: int
     body: Body | None
     ack: int
-    held: tuple[int, ...] = ()
+    """The number up to which all pieces came."""
+    held: tuple[tuple[int, int], ...] = ()
+    """First and last of those above it that came early, ascending."""
+    media_ack: int = 0
+    """The number up to which all that was said of media came."""
+
+
+def split(text: str) -> list[Piece]:
+    """Return `text` in pieces. Raises `UnicodeEncodeError` for half of a surrogate pair."""
+    data = text.encode()
+    pieces, start = [], 0
+    while len(data) - start > MAX_PIECE_BYTES:
+        end = start + MAX_PIECE_BYTES
+        while data[end] & 0xC0 == 0x80:  # the middle of a character (RFC 3629, section 3)
+            end -= 1
+        pieces.append(Piece(data[start:end].decode(), more=True))
+        start = end
+    return [*pieces, Piece(data[start:].decode())]
 
 
 def encode_frame(frame: Frame) -> str:
-    """Return `frame` as the text of one channel message; short keys, because it is sent often."""
+    """Return `frame` as the text of one channel message: a line of JSON with short keys, and then the text as it is."""
     value: dict[str, object] = {"a": frame.ack}
     if frame.held:
-        value["h"] = frame.held
+        value["h"] = [number - frame.ack for bounds in frame.held for number in bounds]
+    if frame.media_ack:
+        value["s"] = frame.media_ack
+    text = ""
     match frame.body:
         case MediaShared(audio, video):
             value |= {"n": frame.number, "m": [audio, video]}
-        case str(text):
-            value |= {"n": frame.number, "t": text}
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+        case Piece(words, more):
+            value |= {"n": frame.number} | ({"c": True} if more else {})
+            text = "\n" + words
+    return json.dumps(value, separators=(",", ":")) + text
 
 
 def decode_frame(text: str) -> Frame:
     """Return the frame in `text`, or raise `MessageError`."""
+    head, is_text, words = text.partition("\n")
     try:
-        value = json.loads(text)
+        value = json.loads(head)
     except (ValueError, RecursionError):
         raise MessageError("frame", "not JSON (RFC 8259), or nested too deeply") from None
     if not isinstance(value, dict):
         raise MessageError("frame", "an object")
-    number, ack, held = value.get("n", 0), value.get("a", ""), value.get("h", [])
-    if not isinstance(held, list) or len(held) > MAX_HELD:
-        raise MessageError("h", f"at most {MAX_HELD} whole numbers")
-    for name, entry in (("a", ack), ("n", number), *(("h", entry) for entry in held)):
-        if type(entry) is not int:
-            raise MessageError(name, "a whole number")
-        check_not_negative(name, entry)
-    body = _body(value)
+    number, ack, media_ack = _count(value, "n", 0), _count(value, "a"), _count(value, "s", 0)
+    body = _body(value, words if is_text else None)
     if (body is None) != (number == 0):
         raise MessageError("n", "0 without a body, from 1 with one")
-    return Frame(number, body, ack, tuple(held))
+    return Frame(number, body, ack, _held(ack, value.get("h", [])), media_ack)
 
 
-def _body(value: dict[str, object]) -> Body | None:
+def _count(value: dict[str, Any], name: str, default: int | None = None) -> int:
+    count = value.get(name, default)
+    if type(count) is not int:
+        raise MessageError(name, "a whole number")
+    check_not_negative(name, count)
+    return count
+
+
+def _held(ack: int, bounds: Any) -> tuple[tuple[int, int], ...]:
+    if not isinstance(bounds, list) or len(bounds) > 2 * MAX_HELD or len(bounds) % 2:
+        raise MessageError("h", f"at most {MAX_HELD} ranges, each two whole numbers")
+    if not all(type(bound) is int for bound in bounds):
+        raise MessageError("h", "whole numbers")
+    ranges = tuple((ack + first, ack + last) for first, last in zip(bounds[::2], bounds[1::2], strict=True))
+    before = ack
+    for first, last in ranges:
+        if not before + 1 < first <= last:  # the next number is missing, or it would belong to what came before
+            raise MessageError("h", "ascending, with something missing before each")
+        before = last
+    check_not_negative("h", before)
+    return ranges
+
+
+def _body(value: dict[str, object], words: str | None) -> Body | None:
+    if words is not None:
+        if "m" in value:
+            raise MessageError("m", "not with a text")
+        if (size := len(words.encode(errors="surrogatepass"))) > MAX_PIECE_BYTES:
+            raise MessageError("frame", f"a piece of {size} bytes; {MAX_PIECE_BYTES} are the most")
+        return Piece(words, more=value.get("c") is True)
     match value:
-        case {"t": str(text)}:
-            # No text of a person is longer, and each character is at least a byte.
-            check_length("t", text, MAX_TEXT_BYTES)
-            return text
         case {"m": [bool(audio), bool(video)]}:
             return MediaShared(audio, video)
-        case {"t": _}:
-            raise MessageError("t", "text")
         case {"m": _}:
             raise MessageError("m", "audio and video, each true or false")
     return None

@@ -119,7 +119,7 @@ Output: TypeAlias = Command | Occurrence
 
 def _numbered() -> Delivery[PeerMessage]:
     # What a TCP connection carries needs no window of ours, and is sent again only on another connection.
-    return Delivery(most=1 << 20, window=1 << 20)
+    return Delivery()
 
 
 def _together(due: list[tuple[int, PeerMessage]]) -> list[tuple[int, PeerMessage, tuple[PeerMessage, ...]]]:
@@ -439,7 +439,7 @@ class Rendezvous:
     def _transmit(self, now: float) -> list[Output]:
         if self.state != "present" and not (self.state == "joining" and self._is_early):
             return []
-        due = self._delivery.due(now, resend_after=float("inf"))
+        due = self._delivery.due(now)
         outputs: list[Output] = [
             commands.SendSignaling(self._relay(number, body, more)) for number, body, more in _together(due)
         ]

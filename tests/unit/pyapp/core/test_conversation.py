@@ -22,7 +22,16 @@ from pyapp.core.conversation import (
 )
 from pyapp.core.events import ChannelLabel
 from pyapp.core.failures import TooLong, TooMuchWaiting
-from pyapp.protocol.channel import MAX_TEXT_BYTES, Frame, MediaShared, decode_frame, encode_frame
+from pyapp.protocol.channel import (
+    MAX_PIECE_BYTES,
+    MAX_TEXT_BYTES,
+    Frame,
+    MediaShared,
+    Piece,
+    decode_frame,
+    encode_frame,
+    split,
+)
 from pyapp.protocol.wire import MessageError
 
 
@@ -162,7 +171,7 @@ class TestAMessageOfOurs:
     def test_is_sent_and_then_delivered(self) -> None:
         conversation = opened()
         outputs = conversation.submit("hello", 0.0)
-        assert frames(outputs) == [Frame(1, "hello", 0)]
+        assert frames(outputs) == [Frame(1, Piece("hello"), 0)]
         assert timer(outputs) == 0.5
         assert conversation.messages == [Message(1, mine=True, text="hello")]
         assert timer(conversation.received(encode_frame(Frame(0, None, 1)), 0.1)) is None
@@ -174,7 +183,7 @@ class TestAMessageOfOurs:
         conversation.submit("hello", 0.0)
         assert frames(conversation.transmit(0.49)) == []
         outputs = conversation.transmit(0.5)
-        assert frames(outputs) == [Frame(1, "hello", 0)]
+        assert frames(outputs) == [Frame(1, Piece("hello"), 0)]
         assert timer(outputs) == 1.0
 
     def test_is_kept_without_a_timer_while_there_is_no_channel(self) -> None:
@@ -182,18 +191,18 @@ class TestAMessageOfOurs:
         outputs = conversation.submit("hello", 0.0)
         assert (frames(outputs), timer(outputs)) == ([], None)
         conversation.channel_is(is_open=True)
-        assert frames(conversation.transmit(9.0)) == [Frame(1, "hello", 0)]
+        assert frames(conversation.transmit(9.0)) == [Frame(1, Piece("hello"), 0)]
 
     def test_is_sent_again_at_once_on_a_new_path(self) -> None:
         conversation = opened()
         conversation.submit("hello", 0.0)
-        assert frames(conversation.path_changed(0.01)) == [Frame(1, "hello", 0)]
+        assert frames(conversation.path_changed(0.01)) == [Frame(1, Piece("hello"), 0)]
 
     def test_that_is_held_behind_a_lost_one_counts_as_delivered(self) -> None:
         conversation = opened()
         conversation.submit("one", 0.0)
         conversation.submit("two", 0.0)
-        conversation.received(encode_frame(Frame(0, None, 0, (2,))), 0.1)
+        conversation.received(encode_frame(Frame(0, None, 0, ((2, 2),))), 0.1)
         assert [message.delivered for message in conversation.messages] == [False, True]
 
     @pytest.mark.parametrize("text", ["x" * (MAX_TEXT_BYTES + 1), "ü" * (MAX_TEXT_BYTES // 2 + 1)])
@@ -203,19 +212,23 @@ class TestAMessageOfOurs:
             conversation.submit(text, 0.0)
         assert refused.value.why == TooLong(len(text.encode()))
         assert conversation.messages == []
-        assert frames(conversation.submit("short", 0.0)) == [Frame(1, "short", 0)]
+        assert frames(conversation.submit("short", 0.0)) == [Frame(1, Piece("short"), 0)]
 
     def test_that_is_just_not_too_long_is_taken(self) -> None:
-        assert len(frames(opened().submit("x" * MAX_TEXT_BYTES, 0.0))) == 1
+        line = Line(random.Random(0), bad=False)
+        line.say(line.a, "x" * MAX_TEXT_BYTES)
+        line.rest()
+        assert said(line.b.conversation, mine=False) == line.a.sent
+        assert line.a.conversation.messages[0].delivered
 
     def test_that_is_one_too_many_is_refused_and_not_kept(self) -> None:
         conversation = Conversation()
-        for _ in range(32):
+        for _ in range(16):
             conversation.submit("x" * MAX_TEXT_BYTES, 0.0)
         with pytest.raises(MessageRefusedError) as refused:
             conversation.submit("x", 0.0)
         assert refused.value.why == TooMuchWaiting()
-        assert len(conversation.messages) == 32
+        assert len(conversation.messages) == 16
 
     def test_with_half_a_surrogate_pair_is_sent_or_refused(self) -> None:
         try:
@@ -227,7 +240,7 @@ class TestAMessageOfOurs:
 class TestAFrameOfTheOtherSide:
     def test_with_a_message_is_acknowledged_at_once(self) -> None:
         conversation = opened()
-        outputs = conversation.received(encode_frame(Frame(1, "hello", 0)), 0.0)
+        outputs = conversation.received(encode_frame(Frame(1, Piece("hello"), 0)), 0.0)
         assert frames(outputs) == [Frame(0, None, 1)]
         assert timer(outputs) is None
         (message,) = conversation.messages
@@ -236,21 +249,23 @@ class TestAFrameOfTheOtherSide:
     def test_that_came_twice_is_acknowledged_again_and_shown_once(self) -> None:
         conversation = opened()
         for now in (0.0, 0.1):
-            assert frames(conversation.received(encode_frame(Frame(1, "hello", 0)), now)) == [Frame(0, None, 1)]
+            assert frames(conversation.received(encode_frame(Frame(1, Piece("hello"), 0)), now)) == [Frame(0, None, 1)]
         assert len(conversation.messages) == 1
 
     def test_that_came_early_is_named_in_the_acknowledgement(self) -> None:
         conversation = opened()
-        assert frames(conversation.received(encode_frame(Frame(2, "two", 0)), 0.0)) == [Frame(0, None, 0, (2,))]
+        assert frames(conversation.received(encode_frame(Frame(2, Piece("two"), 0)), 0.0)) == [
+            Frame(0, None, 0, ((2, 2),))
+        ]
         assert conversation.messages == []
-        assert frames(conversation.received(encode_frame(Frame(1, "one", 0)), 0.1)) == [Frame(0, None, 2)]
+        assert frames(conversation.received(encode_frame(Frame(1, Piece("one"), 0)), 0.1)) == [Frame(0, None, 2)]
         assert said(conversation, mine=False) == ["one", "two"]
 
     def test_among_many_at_once_is_acknowledged_with_the_others(self) -> None:
         conversation = opened()
-        conversation.received(encode_frame(Frame(1, "one", 0)), 0.0)
+        conversation.received(encode_frame(Frame(1, Piece("one"), 0)), 0.0)
         for number in (2, 3):
-            outputs = conversation.received(encode_frame(Frame(number, "more", 0)), 0.001 * number)
+            outputs = conversation.received(encode_frame(Frame(number, Piece("more"), 0)), 0.001 * number)
             assert frames(outputs) == []
             assert timer(outputs) == pytest.approx(ACKNOWLEDGED_EVERY)
         outputs = conversation.transmit(ACKNOWLEDGED_EVERY)
@@ -263,13 +278,13 @@ class TestAFrameOfTheOtherSide:
     def test_is_acknowledged_by_a_message_of_ours_if_one_is_due(self) -> None:
         conversation = opened()
         conversation.submit("mine", 0.0)
-        outputs = conversation.received(encode_frame(Frame(1, "theirs", 0)), 5.0)
-        assert frames(outputs) == [Frame(1, "mine", 1)]
+        outputs = conversation.received(encode_frame(Frame(1, Piece("theirs"), 0)), 5.0)
+        assert frames(outputs) == [Frame(1, Piece("mine"), 1)]
 
     def test_is_not_acknowledged_on_a_channel_that_closed(self) -> None:
         conversation = opened()
         conversation.channel_is(is_open=False)
-        assert frames(conversation.received(encode_frame(Frame(1, "hello", 0)), 0.0)) == []
+        assert frames(conversation.received(encode_frame(Frame(1, Piece("hello"), 0)), 0.0)) == []
         assert said(conversation, mine=False) == ["hello"]
 
     def test_that_is_none_is_refused_and_changes_nothing(self) -> None:
@@ -278,6 +293,59 @@ class TestAFrameOfTheOtherSide:
         with pytest.raises(MessageError):
             conversation.received('{"a":1,"n":"x"}', 0.0)
         assert not conversation.messages[0].delivered
+
+
+class TestALongMessage:
+    """It goes in pieces, each of them one packet."""
+
+    TEXT = "0123456789" * 500
+
+    def pieces(self) -> list[str]:
+        return [encode_frame(Frame(number, piece, 0)) for number, piece in enumerate(split(self.TEXT), 1)]
+
+    def test_is_shown_once_it_is_whole_and_what_was_said_after_it_then(self) -> None:
+        conversation, now = opened(), 0.0
+        first, *others = [*self.pieces(), encode_frame(Frame(7, Piece("hello"), 0))]
+        for frame in reversed(others):
+            conversation.received(frame, now)
+            assert conversation.messages == []
+        conversation.received(first, now)
+        assert said(conversation, mine=False) == [self.TEXT, "hello"]
+
+    def test_is_delivered_once_all_of_it_is(self) -> None:
+        conversation = opened()
+        assert len(frames(conversation.submit(self.TEXT, 0.0))) == 6
+        conversation.received(encode_frame(Frame(0, None, 5)), 0.1)
+        assert conversation.delivered_count == 0
+        conversation.received(encode_frame(Frame(0, None, 6)), 0.1)
+        assert conversation.delivered_count == 1
+
+    def test_is_sent_again_where_it_was_lost(self) -> None:
+        conversation = opened()
+        conversation.submit(self.TEXT, 0.0)
+        outputs = conversation.received(encode_frame(Frame(0, None, 2, ((4, 6),))), 0.1)
+        outputs += conversation.transmit(0.2)
+        assert [frame.number for frame in frames(outputs)] == [3]
+
+    def test_goes_whole_to_another_partner_of_whom_nothing_was_heard_of_it(self) -> None:
+        conversation = opened()
+        conversation.submit(self.TEXT, 0.0)
+        conversation.received(encode_frame(Frame(0, None, 5)), 0.1)
+        conversation.with_partner("new")
+        conversation.channel_is(is_open=True)
+        sent = frames(conversation.transmit(1.0))
+        assert [frame.body for frame in sent] == split(self.TEXT)
+        assert [frame.number for frame in sent] == [1, 2, 3, 4, 5, 6]
+
+    def test_that_never_ends_is_refused(self) -> None:
+        conversation = opened()
+        piece = Piece("x" * MAX_PIECE_BYTES, more=True)
+        most = MAX_TEXT_BYTES // MAX_PIECE_BYTES
+        for number in range(1, most + 1):
+            conversation.received(encode_frame(Frame(number, piece, 0)), 0.0)
+        with pytest.raises(MessageError):
+            conversation.received(encode_frame(Frame(most + 1, piece, 0)), 0.0)
+        assert conversation.messages == []
 
 
 class TestAChannelThatIsFull:
@@ -290,12 +358,15 @@ class TestAChannelThatIsFull:
         assert frames(conversation.submit("kept", 0.1)) == []
         assert frames(conversation.transmit(5.0)) == []
         assert frames(conversation.path_changed(5.1)) == frames(conversation.probe(5.1)) == []
-        assert [frame.body for frame in frames(conversation.channel_drained(6.0))] == ["on its way", "kept"]
+        assert [frame.body for frame in frames(conversation.channel_drained(6.0))] == [
+            Piece("on its way"),
+            Piece("kept"),
+        ]
 
     def test_does_not_keep_acknowledgements_back(self) -> None:
         conversation = opened()
         conversation.channel_filled()
-        assert frames(conversation.received(encode_frame(Frame(1, "hello", 0)), 0.0)) == [Frame(0, None, 1)]
+        assert frames(conversation.received(encode_frame(Frame(1, Piece("hello"), 0)), 0.0)) == [Frame(0, None, 1)]
 
     def test_is_another_one_on_a_new_connection(self) -> None:
         conversation = opened()
@@ -320,10 +391,10 @@ class TestTheStandby:
         conversation = with_standby()
         conversation.submit("one", 1.0)
         outputs = conversation.doubt(1.1)
-        assert frames(outputs, "standby") == [Frame(1, "one", 0)]
+        assert frames(outputs, "standby") == [Frame(1, Piece("one"), 0)]
         assert frames(outputs) == []  # what is lost there is lost again
         outputs = conversation.submit("two", 1.2)
-        assert frames(outputs) == frames(outputs, "standby") == [Frame(2, "two", 0)]
+        assert frames(outputs) == frames(outputs, "standby") == [Frame(2, Piece("two"), 0)]
 
     def test_is_told_of_a_doubt_though_nothing_waits(self) -> None:
         assert frames(with_standby().doubt(1.0), "standby") == [Frame(0, None, 0)]
@@ -333,7 +404,7 @@ class TestTheStandby:
         conversation.doubt(1.0)
         conversation.reassured()
         outputs = conversation.submit("hello", 1.1)
-        assert (frames(outputs), frames(outputs, "standby")) == ([Frame(1, "hello", 0)], [])
+        assert (frames(outputs), frames(outputs, "standby")) == ([Frame(1, Piece("hello"), 0)], [])
 
     def test_carries_everything_alone_while_the_path_is_held(self) -> None:
         conversation = with_standby()
@@ -341,21 +412,21 @@ class TestTheStandby:
         conversation.doubt(1.1)
         assert frames(conversation.hold(1.3), "standby") == []  # sent there already
         outputs = conversation.submit("two", 1.4)
-        assert (frames(outputs), frames(outputs, "standby")) == ([], [Frame(2, "two", 0)])
+        assert (frames(outputs), frames(outputs, "standby")) == ([], [Frame(2, Piece("two"), 0)])
         assert timer(outputs) is not None
-        assert frames(conversation.transmit(9.0), "standby") == [Frame(1, "one", 0), Frame(2, "two", 0)]
+        assert frames(conversation.transmit(9.0), "standby") == [Frame(1, Piece("one"), 0), Frame(2, Piece("two"), 0)]
 
     def test_carries_what_waits_when_the_path_is_held_without_a_doubt_before(self) -> None:
         conversation = with_standby()
         conversation.submit("one", 1.0)
-        assert frames(conversation.hold(1.1), "standby") == [Frame(1, "one", 0)]
+        assert frames(conversation.hold(1.1), "standby") == [Frame(1, Piece("one"), 0)]
 
     def test_that_opens_while_the_path_is_held_carries_what_waits(self) -> None:
         conversation = opened()
         conversation.submit("one", 1.0)
         assert conversation.hold(1.1) == [commands.CancelTimer(TIMER)]
         outputs = conversation.standby_is(1.2, is_open=True)
-        assert frames(outputs, "standby") == [Frame(1, "one", 0)]
+        assert frames(outputs, "standby") == [Frame(1, Piece("one"), 0)]
         assert timer(outputs) is not None
 
     def test_that_closes_while_the_path_is_held_leaves_it_held(self) -> None:
@@ -363,34 +434,34 @@ class TestTheStandby:
         conversation.hold(1.0)
         conversation.submit("one", 1.1)
         assert timer(conversation.standby_is(1.2, is_open=False)) is None
-        assert frames(conversation.path_changed(2.0)) == [Frame(1, "one", 0)]
+        assert frames(conversation.path_changed(2.0)) == [Frame(1, Piece("one"), 0)]
 
     def test_is_left_with_everything_sent_again_when_the_path_works_again(self) -> None:
         conversation = with_standby()
         conversation.hold(1.0)
         conversation.submit("one", 1.1)
         outputs = conversation.path_changed(2.0)
-        assert (frames(outputs), frames(outputs, "standby")) == ([Frame(1, "one", 0)], [])
+        assert (frames(outputs), frames(outputs, "standby")) == ([Frame(1, Piece("one"), 0)], [])
 
     def test_that_is_used_by_the_other_side_is_used_here_for_a_moment(self) -> None:
         conversation = with_standby()
         conversation.submit("mine", 1.0)
-        outputs = conversation.received(encode_frame(Frame(1, "theirs", 0)), 1.1, "standby")
+        outputs = conversation.received(encode_frame(Frame(1, Piece("theirs"), 0)), 1.1, "standby")
         assert frames(outputs) == [Frame(0, None, 1)]
-        assert frames(outputs, "standby") == [Frame(1, "mine", 1)]
+        assert frames(outputs, "standby") == [Frame(1, Piece("mine"), 1)]
         for now, both in ((1.0 + ASIDE_FOR, True), (1.2 + ASIDE_FOR, False)):
             assert bool(frames(conversation.submit("more", now), "standby")) == both
 
     def test_is_always_answered_over_itself(self) -> None:
         conversation = with_standby()
         for number, now in ((1, 1.0), (2, 1.0 + 2 * ASIDE_FOR)):
-            outputs = conversation.received(encode_frame(Frame(number, "theirs", 0)), now, "standby")
+            outputs = conversation.received(encode_frame(Frame(number, Piece("theirs"), 0)), now, "standby")
             assert frames(outputs, "standby")[-1].ack == number
 
     def test_brings_what_came_over_the_other_channel_only_once(self) -> None:
         conversation = with_standby()
-        conversation.received(encode_frame(Frame(1, "hello", 0)), 1.0)
-        conversation.received(encode_frame(Frame(1, "hello", 0)), 1.0, "standby")
+        conversation.received(encode_frame(Frame(1, Piece("hello"), 0)), 1.0)
+        conversation.received(encode_frame(Frame(1, Piece("hello"), 0)), 1.0, "standby")
         assert said(conversation, mine=False) == ["hello"]
 
     @pytest.mark.parametrize("trip", [0.01, 0.3, 0.7, ASIDE_AGAIN_AFTER / 3])
@@ -425,13 +496,13 @@ class TestANewPeer:
         conversation = opened()
         for text in ("one", "two", "three"):
             conversation.submit(text, 0.0)
-        conversation.received(encode_frame(Frame(1, "theirs", 1)), 0.1)
+        conversation.received(encode_frame(Frame(1, Piece("theirs"), 1)), 0.1)
         conversation.channel_is(is_open=False)
         conversation.with_partner("new")
         assert frames(conversation.transmit(0.2)) == []
         conversation.channel_is(is_open=True)
         outputs = conversation.transmit(0.3)
-        assert frames(outputs) == [Frame(1, "two", 0), Frame(2, "three", 0)]
+        assert frames(outputs) == [Frame(1, Piece("two"), 0), Frame(2, Piece("three"), 0)]
         conversation.received(encode_frame(Frame(0, None, 2)), 0.4)
         assert all(message.delivered for message in conversation.messages if message.mine)
         assert [message.number for message in conversation.messages] == [1, 2, 3, 1]
@@ -451,16 +522,17 @@ class TestANewPeer:
         conversation = opened()
         conversation.with_partner("b")
         text = "x" * MAX_TEXT_BYTES
-        for _ in range(20):
+        count = 10 * len(split(text))
+        for _ in range(10):
             conversation.submit(text, 0.0)
         conversation.with_partner("c")
-        conversation.received(encode_frame(Frame(0, None, 20)), 1.0)
-        for _ in range(20):
+        conversation.received(encode_frame(Frame(0, None, count)), 1.0)
+        for _ in range(10):
             conversation.submit(text, 1.0)
         conversation.with_partner("b")
         with pytest.raises(MessageRefusedError):
             conversation.submit("more", 2.0)
-        conversation.received(encode_frame(Frame(0, None, 40)), 3.0)
+        conversation.received(encode_frame(Frame(0, None, 2 * count)), 3.0)
         assert all(message.delivered for message in conversation.messages)
 
     def test_that_is_an_old_one_again_goes_on_with_the_numbers_of_then(self) -> None:
@@ -471,7 +543,7 @@ class TestANewPeer:
         (answer,) = frames(b.received(encode_frame(said_first[0]), 0.0))
         a.received(encode_frame(answer), 0.0)
         b.with_partner("c")
-        b.received(encode_frame(Frame(1, "from c", 0)), 0.0)
+        b.received(encode_frame(Frame(1, Piece("from c"), 0)), 0.0)
         b.with_partner("a")
         (again,) = frames(a.submit("second", 1.0))
         (answer,) = frames(b.received(encode_frame(again), 1.0))
@@ -486,7 +558,7 @@ class TestANewPeer:
         for partner in ("c", "a"):
             conversation.with_partner(partner)
             conversation.channel_is(is_open=True)
-        assert frames(conversation.transmit(9.0)) == [Frame(1, "one", 0)]
+        assert frames(conversation.transmit(9.0)) == [Frame(1, Piece("one"), 0)]
 
     def test_is_told_that_nothing_is_shared_any_more_if_it_was_told_otherwise(self) -> None:
         conversation = opened()
@@ -499,16 +571,24 @@ class TestANewPeer:
 
     def test_is_heard_from_its_first_number(self) -> None:
         conversation = opened()
-        conversation.received(encode_frame(Frame(1, "old", 0)), 0.0)
+        conversation.received(encode_frame(Frame(1, Piece("old"), 0)), 0.0)
         conversation.with_partner("new")
         conversation.channel_is(is_open=True)
-        conversation.received(encode_frame(Frame(1, "new", 0)), 1.0)
+        conversation.received(encode_frame(Frame(1, Piece("new"), 0)), 1.0)
         assert said(conversation, mine=False) == ["old", "new"]
         assert [message.number for message in conversation.messages] == [1, 2]
 
 
 class TestWhatIsShared:
     ON, OFF = MediaShared(audio=False, video=True), MediaShared(audio=False, video=False)
+
+    def test_does_not_wait_for_a_text_that_came_before_it(self) -> None:
+        conversation, other = opened(), opened()
+        conversation.submit("x" * MAX_TEXT_BYTES, 0.0)
+        (frame,) = frames(conversation.share(self.ON, 0.0))
+        answer = frames(other.received(encode_frame(frame), 0.0))
+        assert other.shared == self.ON
+        assert answer == [Frame(0, None, 0, (), 1)]
 
     def test_is_told_in_order_and_once_like_a_message(self) -> None:
         line = Line(random.Random(0))
@@ -534,7 +614,7 @@ class TestWhatIsShared:
 
     def test_while_too_much_waits_is_no_fault(self) -> None:
         conversation = Conversation()
-        for _ in range(32):
+        for _ in range(16):
             conversation.submit("x" * MAX_TEXT_BYTES, 0.0)
         with contextlib.suppress(MessageRefusedError):
             conversation.share(self.ON, 0.0)

@@ -9,15 +9,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pyapp.core.delivery import MAX_EARLY, Delivery, DeliveryFullError, RoundTrip
-from pyapp.protocol.channel import MAX_HELD, Frame, decode_frame, encode_frame
-
-RESEND = 0.3
+from pyapp.core.congestion import INITIAL, LEAST, OVERHEAD, PACKET, Window
+from pyapp.core.delivery import MAX_EARLY, PROBED_EVERY, Delivery, DeliveryFullError, RoundTrip
+from pyapp.protocol.channel import MAX_HELD, Frame, Piece, decode_frame, encode_frame
 
 
 @dataclass
 class End:
-    delivery: Delivery[str] = field(default_factory=lambda: Delivery(window=400))
+    delivery: Delivery[str] = field(default_factory=lambda: Delivery(window=Window(5000)))
     submitted: list[str] = field(default_factory=list)
     received: list[str] = field(default_factory=list)
     inbound: list[tuple[float, Frame]] = field(default_factory=list)
@@ -53,11 +52,11 @@ class Wire:
             end.inbound = [entry for entry in end.inbound if entry[0] > self.now]
             for _, frame in sorted(ready, key=lambda entry: entry[0]):
                 end.delivery.acknowledged(frame.ack, frame.held, now=self.now)
-                if isinstance(frame.body, str):
-                    end.received += end.delivery.accept(frame.number, frame.body)
+                if isinstance(frame.body, Piece):
+                    end.received += end.delivery.accept(frame.number, frame.body.text)
                     self.send(other, Frame(0, None, end.delivery.ack, end.delivery.held))
-            for number, body in end.delivery.due(self.now, resend_after=RESEND):
-                self.send(other, Frame(number, body, end.delivery.ack, end.delivery.held))
+            for number, body in end.delivery.due(self.now):
+                self.send(other, Frame(number, Piece(body), end.delivery.ack, end.delivery.held))
 
 
 @given(
@@ -90,8 +89,8 @@ def test_exactly_once_and_in_order_over_any_wire(
         assert one.delivery.held == ()
 
 
-def delivery(*sizes: int, most: int = 1000, window: int = 100) -> Delivery[str]:
-    result: Delivery[str] = Delivery(most=most, window=window)
+def delivery(*sizes: int, most: int = 1000, window: Window | None = None) -> Delivery[str]:
+    result: Delivery[str] = Delivery(most=most, window=window or Window())
     for number, size in enumerate(sizes, start=1):
         assert result.submit(f"m{number}", size=size) == number
     return result
@@ -101,51 +100,115 @@ def numbers(due: Iterable[tuple[int, str]]) -> list[int]:
     return [number for number, _ in due]
 
 
+def packets(count: int) -> list[int]:
+    """Return the sizes of so many messages, of which each costs a packet."""
+    return [PACKET - OVERHEAD] * count
+
+
 class TestWhatIsDue:
     def test_is_everything_new_at_first_and_then_nothing(self) -> None:
         one = delivery(10, 10)
-        assert one.due(0.0, resend_after=1.0) == [(1, "m1"), (2, "m2")]
-        assert one.due(0.9, resend_after=1.0) == []
+        assert one.due(0.0) == [(1, "m1"), (2, "m2")]
+        assert one.due(0.4) == []
 
-    def test_waits_twice_as_long_each_time_up_to_eight_times(self) -> None:
-        one = delivery(10)
-        at = [0.0]
-        one.due(0.0, resend_after=1.0)
-        while len(at) < 7:
-            following = one.next_due
-            assert following is not None
-            assert one.due(following - 0.001, resend_after=1.0) == []
-            assert numbers(one.due(following, resend_after=1.0)) == [1]
-            at.append(following)
-        assert [after - before for before, after in itertools.pairwise(at)] == [1, 2, 4, 8, 8, 8]
-
-    def test_stays_within_the_window(self) -> None:
-        one = delivery(60, 40, 1, 50)
-        assert numbers(one.due(0.0, resend_after=1.0)) == [1, 2]
-        assert one.due(0.5, resend_after=1.0) == []
-        one.acknowledged(1)
-        assert numbers(one.due(0.5, resend_after=1.0)) == [3, 4]
+    def test_is_what_the_window_takes(self) -> None:
+        one = delivery(*packets(15), most=10**6)
+        assert len(one.due(0.0)) == INITIAL // PACKET
+        assert one.due(0.1) == []
+        one.acknowledged(1, now=0.1)
+        # It came while the window was full: the window has grown by it.
+        assert numbers(one.due(0.1)) == [11, 12]
 
     def test_is_one_message_longer_than_the_window_by_itself(self) -> None:
-        one = delivery(500, 1)
-        assert numbers(one.due(0.0, resend_after=1.0)) == [1]
+        one = delivery(5000, 1, most=10**6, window=Window(size=PACKET))
+        assert numbers(one.due(0.0)) == [1]
         one.acknowledged(1)
-        assert numbers(one.due(0.0, resend_after=1.0)) == [2]
+        assert numbers(one.due(0.0)) == [2]
+
+    def test_is_no_more_than_is_asked_for_or_one_message(self) -> None:
+        one = delivery(10, 10, 1000, 10, most=10**6)
+        assert numbers(one.due(0.0, most=2 * (10 + OVERHEAD))) == [1, 2]
+        one.acknowledged(2)
+        assert numbers(one.due(0.0, most=100)) == [3]
 
     def test_is_all_that_waits_when_the_path_changed(self) -> None:
         one = delivery(10, 10)
-        for at in (0.0, 1.0, 3.0):
-            assert numbers(one.due(at, resend_after=1.0)) == [1, 2]
+        for at in (0.0, 0.5, 1.5):
+            assert numbers(one.due(at)) == [1, 2]
         one.path_changed()
         assert one.next_due is None
-        assert numbers(one.due(3.01, resend_after=1.0)) == [1, 2]
+        assert numbers(one.due(1.51)) == [1, 2]
         # Patience starts anew: the new path is not to blame.
-        assert one.next_due == pytest.approx(4.01)
+        assert one.next_due == pytest.approx(2.01)
 
-    def test_is_never_late_without_a_limit(self) -> None:
+    def test_begins_with_a_new_window_when_the_path_changed(self) -> None:
+        one = delivery(*packets(15), most=10**6, window=Window(size=LEAST))
+        one.due(0.0)
+        one.path_changed()
+        assert len(one.due(0.0)) == INITIAL // PACKET
+
+    def test_is_everything_once_on_a_wire_that_loses_nothing(self) -> None:
+        one: Delivery[str] = Delivery()
+        for number in range(100):
+            one.submit(f"{number}", size=1000)
+        assert len(one.due(0.0)) == 100
+        assert one.next_due is None
+        one.acknowledged(0, [(2, 50)])
+        assert one.due(1e9) == []
+
+
+class TestAProbe:
+    """Nothing comes: one or two are sent again, and their acknowledgement tells of the others."""
+
+    def test_is_sent_less_and_less_often(self) -> None:
         one = delivery(10)
-        one.due(0.0, resend_after=float("inf"))
-        assert one.due(1e9, resend_after=float("inf")) == []
+        at = [0.0]
+        one.due(0.0)
+        while len(at) < 6:
+            following = one.next_due
+            assert following is not None
+            assert one.due(following - 0.001) == []
+            assert numbers(one.due(following)) == [1]
+            at.append(following)
+        assert [after - before for before, after in itertools.pairwise(at)] == pytest.approx([0.5, *[PROBED_EVERY] * 4])
+
+    def test_is_the_two_that_were_sent_first(self) -> None:
+        one = delivery(10, 10, 10, 10)
+        one.due(0.0)
+        assert numbers(one.due(0.5)) == [1, 2]
+        assert numbers(one.due(1.5)) == [3, 4]
+
+    def test_that_is_acknowledged_tells_that_the_others_are_lost(self) -> None:
+        one = delivery(*[10] * 5)
+        one.round_trip.measured(0.1)
+        one.due(0.0)
+        assert numbers(one.due(0.31)) == [1, 2]
+        one.acknowledged(1, now=0.42)
+        assert numbers(one.due(0.42)) == [3, 4, 5]
+
+    def test_that_is_overtaken_by_the_first_transmissions_tells_nothing(self) -> None:
+        one = delivery(*[10] * 5)
+        one.round_trip.measured(0.1)
+        one.due(0.0)
+        one.due(0.3)
+        one.acknowledged(1, now=0.31)
+        assert one.due(0.31) == []
+
+    def test_in_vain_again_and_again_leaves_the_least_window(self) -> None:
+        one = delivery(*packets(20), most=10**6)
+        one.due(0.0)
+        for at in (0.5, 1.5, 2.5):
+            assert len(one.due(at)) == 2
+        one.acknowledged(4, now=2.6)
+        assert one.window is not None
+        assert one.window.size == LEAST
+
+    def test_waits_for_what_the_browser_had_kept(self) -> None:
+        one = delivery(10)
+        one.due(0.0)
+        one.released(3.0)
+        assert one.due(3.0) == []
+        assert one.next_due == 3.5
 
 
 class TestWhatWasOvertaken:
@@ -153,44 +216,53 @@ class TestWhatWasOvertaken:
 
     def sent(self, *times: float) -> Delivery[str]:
         """Return one that sent a message at each of these times, with a round trip of 0.1 s."""
-        delivery: Delivery[str] = Delivery()
+        delivery: Delivery[str] = Delivery(window=Window())
         for _ in range(30):
             delivery.round_trip.measured(0.1)
         for number, now in enumerate(times, 1):
             delivery.submit(f"{number}", size=1)
-            assert delivery.due(now, resend_after=RESEND) == [(number, f"{number}")]
+            assert delivery.due(now) == [(number, f"{number}")]
         return delivery
 
-    def test_is_late_at_once(self) -> None:
+    def test_is_sent_again_at_once(self) -> None:
         delivery = self.sent(0.0, 0.05, 0.1)
-        assert delivery.acknowledged(0, [2], now=0.15) == [2]
-        assert delivery.due(0.15, resend_after=RESEND) == [(1, "1")]
-        assert delivery.due(0.15, resend_after=RESEND) == []
+        assert delivery.acknowledged(0, [(2, 2)], now=0.15) == [2]
+        assert delivery.due(0.15) == [(1, "1")]
+        assert delivery.due(0.15) == []
 
-    def test_is_late_at_once_when_it_was_lost_again(self) -> None:
+    def test_is_sent_again_at_once_when_it_was_lost_again(self) -> None:
         delivery = self.sent(0.0, 0.05)
-        delivery.acknowledged(0, [2], now=0.15)
-        delivery.due(0.15, resend_after=RESEND)
+        delivery.acknowledged(0, [(2, 2)], now=0.15)
+        delivery.due(0.15)
         delivery.submit("3", size=1)
-        delivery.due(0.2, resend_after=RESEND)
-        delivery.acknowledged(0, [2, 3], now=0.3)
-        assert delivery.due(0.3, resend_after=RESEND) == [(1, "1")]
+        delivery.due(0.2)
+        delivery.acknowledged(0, [(2, 3)], now=0.3)
+        assert delivery.due(0.3) == [(1, "1")]
 
-    def test_is_not_late_by_what_was_sent_almost_together_with_it(self) -> None:
+    def test_is_given_a_moment_if_it_was_sent_almost_together_with_the_other(self) -> None:
         delivery = self.sent(0.0, 0.02)
-        delivery.acknowledged(0, [2], now=0.12)
-        assert delivery.due(0.12, resend_after=RESEND) == []
+        delivery.acknowledged(0, [(2, 2)], now=0.12)
+        assert delivery.due(0.12) == []
+        assert delivery.next_due == pytest.approx(0.125)
+        assert delivery.due(0.13) == [(1, "1")]
 
-    def test_is_not_late_by_what_may_have_come_at_an_earlier_attempt(self) -> None:
-        delivery = self.sent(0.0, 0.05)
-        assert [number for number, _ in delivery.due(0.4, resend_after=RESEND)] == [1, 2]
-        delivery.acknowledged(0, [2], now=0.41)
-        assert delivery.due(0.41, resend_after=RESEND) == []
+    def test_is_known_among_those_that_were_sent_at_the_same_moment(self) -> None:
+        delivery = self.sent(0.0, 0.0, 0.0)
+        delivery.acknowledged(0, [(3, 3)], now=0.1)
+        assert numbers(delivery.due(0.13)) == [1, 2]
 
-    def test_is_not_late_on_a_path_that_loses_nothing(self) -> None:
+    def test_is_not_lost_by_what_may_have_come_at_an_earlier_attempt(self) -> None:
         delivery = self.sent(0.0, 0.05)
-        delivery.acknowledged(0, [2])
-        assert delivery.due(0.15, resend_after=RESEND) == []
+        assert numbers(delivery.due(0.4)) == [1, 2]
+        delivery.acknowledged(0, [(2, 2)], now=0.41)
+        assert delivery.due(0.41) == []
+
+    def test_is_forgotten_when_it_comes_after_all(self) -> None:
+        delivery = self.sent(0.0, 0.05)
+        delivery.acknowledged(0, [(2, 2)], now=0.15)
+        assert delivery.acknowledged(2, now=0.16) == [1]
+        assert delivery.due(0.16) == []
+        assert delivery.next_due is None
 
 
 class TestWhatIsKept:
@@ -214,18 +286,18 @@ class TestAcknowledgements:
 
     def test_confirm_what_is_held_at_the_other_side(self) -> None:
         one = delivery(1, 1, 1, 1)
-        assert one.acknowledged(1, (3, 4)) == [1, 3, 4]
-        assert numbers(one.due(0.0, resend_after=1.0)) == [2]
+        assert one.acknowledged(1, ((3, 4),)) == [1, 3, 4]
+        assert numbers(one.due(0.0)) == [2]
         assert one.acknowledged(4) == [2]
 
     def test_that_name_a_number_twice_confirm_it_once(self) -> None:
         one = delivery(1, 1)
-        assert one.acknowledged(0, (2, 2)) == [2]
+        assert one.acknowledged(0, ((2, 2), (2, 2))) == [2]
         assert one.waiting == ("m1",)
 
     def test_of_what_was_never_sent_confirm_nothing_more(self) -> None:
         one = delivery(1)
-        assert one.acknowledged(99, (1, 7, -3)) == [1]
+        assert one.acknowledged(99, ((1, 1), (7, 10**15), (-3, -3))) == [1]
         assert one.submit("m2", size=1) == 2
         assert one.waiting == ("m2",)
 
@@ -239,32 +311,40 @@ class TestAcknowledgements:
         assert one.accept(3, "c") == []
         assert one.accept(2, "b") == []
         assert one.accept(3, "again") == []
-        assert (one.ack, one.held) == (0, (2, 3))
+        assert (one.ack, one.held) == (0, ((2, 3),))
         assert one.accept(1, "a") == ["a", "b", "c"]
         assert (one.ack, one.held) == (3, ())
         assert one.accept(2, "b") == []
 
     def test_list_no_more_than_the_other_side_takes(self) -> None:
         one = delivery()
-        for number in range(2, MAX_HELD + 10):
+        for number in range(2, 2 * MAX_HELD + 10, 2):
             one.accept(number, "x")
-        assert one.held == tuple(range(2, MAX_HELD + 2))
+        assert one.held == tuple((number, number) for number in range(2, 2 * MAX_HELD + 1, 2))
         assert decode_frame(encode_frame(Frame(0, None, one.ack, one.held))).held == one.held
 
 
 class TestRoundTrip:
     def test_of_what_was_sent_once_is_measured(self) -> None:
         one = delivery(10)
-        one.due(1.0, resend_after=9.0)
+        one.due(1.0)
         one.acknowledged(1, now=1.25)
         assert one.round_trip.smoothed == 0.25
 
     def test_of_what_was_sent_twice_is_not(self) -> None:
         one = delivery(10)
-        one.due(0.0, resend_after=1.0)
-        one.due(1.0, resend_after=1.0)
+        one.due(0.0)
+        one.due(1.0)
         one.acknowledged(1, now=1.1)
         assert one.round_trip.smoothed is None
+
+    def test_of_what_came_long_before_it_could_be_acknowledged_is_not(self) -> None:
+        one = delivery(10)
+        one.due(0.0)
+        one.submit("m2", size=10)
+        one.due(5.0)
+        one.acknowledged(2, now=5.1)
+        assert one.round_trip.smoothed == pytest.approx(0.1)
 
     def test_of_what_was_never_sent_is_not(self) -> None:
         one = delivery(10)
@@ -273,9 +353,9 @@ class TestRoundTrip:
 
     def test_of_what_was_sent_again_on_a_new_path_is_not(self) -> None:
         one = delivery(10)
-        one.due(0.0, resend_after=9.0)
+        one.due(0.0)
         one.path_changed()
-        one.due(0.5, resend_after=9.0)
+        one.due(0.5)
         one.acknowledged(1, now=0.501)
         assert one.round_trip.smoothed is None
 

@@ -29,7 +29,7 @@ from pyapp.core.session import (
     Session,
 )
 from pyapp.core.signaling import rendezvous
-from pyapp.protocol.channel import Beat, Frame, MediaShared, decode_beat, decode_frame, encode_frame
+from pyapp.protocol.channel import Beat, Frame, MediaShared, Piece, decode_beat, decode_frame, encode_frame
 from pyapp.protocol.ice import IceConfiguration, IceServer
 from pyapp.protocol.journal import MAX_JOURNAL_ENTRIES, Journal, Journaled
 from pyapp.protocol.peer import Candidate, Description, PeerMessage, RelaySuspected, RestartWanted
@@ -405,12 +405,12 @@ class TestConnected:
     def test_sends_again_what_was_on_its_way_when_the_pair_changes(self) -> None:
         core = connected()
         core.do(events.MessageSubmitted("hello"))
-        assert frames(core.do(events.PairChanged()))[0] == Frame(1, "hello", 0)
+        assert frames(core.do(events.PairChanged()))[0] == Frame(1, Piece("hello"), 0)
 
     def test_sends_messages_and_hears_that_they_are_delivered(self) -> None:
         core = connected()
-        assert frames(core.do(events.MessageSubmitted("hello"))) == [Frame(1, "hello", 0)]
-        core.do(events.ChannelReceived("messages", encode_frame(Frame(1, "hi", 1))))
+        assert frames(core.do(events.MessageSubmitted("hello"))) == [Frame(1, Piece("hello"), 0)]
+        core.do(events.ChannelReceived("messages", encode_frame(Frame(1, Piece("hi"), 1))))
         assert [(line.mine, line.text, line.delivered) for line in present(core.session).messages] == [
             (True, "hello", True),
             (False, "hi", False),
@@ -422,7 +422,7 @@ class TestConnected:
 
     def test_refuses_a_message_that_is_too_long_in_words(self) -> None:
         core = connected()
-        assert core.do(events.MessageSubmitted("x" * 40_000)) == []
+        assert core.do(events.MessageSubmitted("x" * 70_000)) == []
         assert "too long" in present(core.session).message_problem
         core.do(events.MessageSubmitted("short"))
         assert present(core.session).message_problem == ""
@@ -601,7 +601,7 @@ class TestRecovering:
         core.do(events.ChannelClosed("messages"))
         assert core.state == "recovering"
         assert frames(core.do(events.MessageSubmitted("one"))) == []
-        assert frames(core.do(events.ChannelOpened("messages"))) == [Frame(1, "one", 0)]
+        assert frames(core.do(events.ChannelOpened("messages"))) == [Frame(1, Piece("one"), 0)]
 
     def test_shows_nothing_of_what_is_over_before_anybody_can_see_it(self) -> None:
         core = connected()
@@ -645,7 +645,7 @@ class TestTheOtherSide:
         (apply,) = core.peer_says(Description("answer", sdp("r9"), 1), C)
         assert isinstance(apply, commands.SetRemoteDescription)
         core.do(events.RemoteDescriptionSet(apply.attempt, apply.description), CONNECTED)
-        assert frames(core.do(events.ChannelOpened("messages"))) == [Frame(1, "unconfirmed", 0)]
+        assert frames(core.do(events.ChannelOpened("messages"))) == [Frame(1, Piece("unconfirmed"), 0)]
         core.do(SAMPLED)
         assert core.state == "connected"
         assert present(core.session).ice_generation == 0
@@ -783,7 +783,7 @@ class TestHangingUp:
             offer_set("l9"),
             events.NegotiationNeeded(),
             events.LocalCandidatesEnded(),
-            events.ChannelReceived("messages", encode_frame(Frame(1, "late", 0))),
+            events.ChannelReceived("messages", encode_frame(Frame(1, Piece("late"), 0))),
             IceConfigured(CONFIGURATION),
             NotConfigured("", "x"),
             events.SignalingOpened(),

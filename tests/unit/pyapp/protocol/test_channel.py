@@ -6,14 +6,17 @@ from hypothesis import strategies as st
 
 from pyapp.protocol.channel import (
     MAX_HELD,
+    MAX_PIECE_BYTES,
     MAX_TEXT_BYTES,
     Beat,
     Body,
     Frame,
     MediaShared,
+    Piece,
     decode_beat,
     decode_frame,
     encode_frame,
+    split,
 )
 from pyapp.protocol.wire import MessageError
 
@@ -59,21 +62,43 @@ class TestABeat:
         assert decode_beat(beat.encode()) == beat
 
 
+def ranges(ack: int, steps: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Return ranges above `ack`: so many missing, so many there."""
+    result, last = [], ack
+    for missing, there in steps:
+        result.append((last + missing + 1, last + missing + there))
+        last += missing + there
+    return tuple(result)
+
+
+STEPS = st.tuples(st.integers(1, 100), st.integers(1, 100))
+
+
 class TestFrames:
     @given(
-        st.integers(0, 2**53 - 1),
-        st.text() | st.builds(MediaShared, st.booleans(), st.booleans()),
-        st.integers(0, 2**53 - 1),
-        st.lists(st.integers(0, 2**53 - 1), max_size=MAX_HELD),
+        st.integers(0, 2**53 - 1 - 10**4),
+        st.builds(Piece, st.text(max_size=MAX_PIECE_BYTES // 4), st.booleans())
+        | st.builds(MediaShared, st.booleans(), st.booleans()),
+        st.integers(0, 2**53 - 1 - 10**4),
+        st.lists(STEPS, max_size=MAX_HELD),
+        st.integers(0, 2**53 - 1 - 10**4),
     )
-    def test_come_through_unchanged(self, number: int, body: Body, ack: int, held: list[int]) -> None:
-        frame = Frame(number, body if number else None, ack, tuple(held))
+    def test_come_through_unchanged(
+        self, number: int, body: Body, ack: int, held: list[tuple[int, int]], media_ack: int
+    ) -> None:
+        frame = Frame(number, body if number else None, ack, ranges(ack, held), media_ack)
         assert decode_frame(encode_frame(frame)) == frame
 
     def test_are_short(self) -> None:
         assert encode_frame(Frame(0, None, 7)) == '{"a":7}'
-        assert encode_frame(Frame(1, "hé", 7, (9,))) == '{"a":7,"h":[9],"n":1,"t":"hé"}'
+        assert encode_frame(Frame(1, Piece("hé"), 7, ((9, 9),))) == '{"a":7,"h":[2,2],"n":1}\nhé'
+        assert encode_frame(Frame(2, Piece("a\nb", more=True), 0, (), 3)) == '{"a":0,"s":3,"n":2,"c":true}\na\nb'
         assert encode_frame(Frame(1, MediaShared(audio=True, video=False), 7)) == '{"a":7,"n":1,"m":[true,false]}'
+
+    def test_fit_one_packet_with_room_for_an_acknowledgement_of_sctp(self) -> None:
+        held = ranges(1_000_000, [(30, 30)] * MAX_HELD)
+        longest = Frame(9_999_999, Piece("x" * MAX_PIECE_BYTES, more=True), 1_000_000, held, 999)
+        assert 12 + 16 + len(encode_frame(longest).encode()) <= 1191 - 80
 
     @pytest.mark.parametrize(
         ("text", "field_name"),
@@ -91,26 +116,45 @@ class TestFrames:
             ('{"a":1,"n":-1}', "n"),
             ('{"a":1,"n":true}', "n"),
             ('{"a":1,"n":null}', "n"),
-            ('{"a":1,"n":1,"t":5}', "t"),
-            ('{"a":1,"n":1,"t":null}', "t"),
             ('{"a":1,"n":1}', "n"),
-            ('{"a":1,"t":"x"}', "n"),
-            ('{"a":1,"n":0,"t":"x"}', "n"),
+            ('{"a":1}\nx', "n"),
+            ('{"a":1,"n":0}\nx', "n"),
+            ('{"a":1,"n":1,"m":[true,true]}\nx', "m"),
+            ('{"a":1,"n":1}\n' + "x" * (MAX_PIECE_BYTES + 1), "frame"),
+            ('{"a":1,"s":-1}', "s"),
             ('{"a":1,"n":1,"m":[true]}', "m"),
             ('{"a":1,"n":1,"m":[1,0]}', "m"),
             ('{"a":1,"n":1,"m":{"audio":true}}', "m"),
             ('{"a":1,"h":5}', "h"),
-            ('{"a":1,"h":["2"]}', "h"),
-            ('{"a":1,"h":[true]}', "h"),
-            ('{"a":1,"h":[-1]}', "h"),
+            ('{"a":1,"h":["2","2"]}', "h"),
+            ('{"a":1,"h":[true,true]}', "h"),
+            ('{"a":1,"h":[2]}', "h"),
+            ('{"a":1,"h":[1,2]}', "h"),
+            ('{"a":1,"h":[3,2]}', "h"),
+            ('{"a":1,"h":[2,3,4,5]}', "h"),
+            (f'{{"a":1,"h":{list(range(2, 4 * MAX_HELD + 6, 2))}}}', "h"),
             (f'{{"a":{10**400}}}', "a"),
-            (f'{{"a":1,"n":{10**400},"t":"x"}}', "n"),
-            (f'{{"a":1,"h":[{10**400}]}}', "h"),
-            (f'{{"a":1,"n":1,"t":"{"x" * (MAX_TEXT_BYTES + 1)}"}}', "t"),
-            (f'{{"a":1,"h":{list(range(MAX_HELD + 1))}}}', "h"),
+            (f'{{"a":1,"n":{10**400}}}\nx', "n"),
+            (f'{{"a":1,"h":[2,{10**400}]}}', "h"),
         ],
     )
     def test_that_are_none_are_refused(self, text: str, field_name: str) -> None:
         with pytest.raises(MessageError) as caught:
             decode_frame(text)
         assert caught.value.field == field_name
+
+
+class TestPieces:
+    @given(st.text(), st.integers(0, 3))
+    def test_are_the_text_and_each_fits(self, text: str, factor: int) -> None:
+        text *= 10**factor
+        pieces = split(text)
+        assert "".join(piece.text for piece in pieces) == text
+        assert [piece.more for piece in pieces] == [True] * (len(pieces) - 1) + [False]
+        assert all(len(piece.text.encode()) <= MAX_PIECE_BYTES for piece in pieces)
+
+    @pytest.mark.parametrize("character", ["x", "\u00fc", "\u20ac", "\U0001f600"])
+    def test_are_as_few_as_they_can_be(self, character: str) -> None:
+        assert len(split(character * (MAX_PIECE_BYTES // len(character.encode())))) == 1
+        longest = character * (MAX_TEXT_BYTES // len(character.encode()))
+        assert len(split(longest)) == -(-MAX_TEXT_BYTES // MAX_PIECE_BYTES)

@@ -7,7 +7,7 @@ import pytest
 
 from pyapp.core import events
 from pyapp.core.path.recovery import Rung
-from pyapp.protocol.channel import Frame, MediaShared, encode_frame
+from pyapp.protocol.channel import Frame, MediaShared, Piece, encode_frame
 from pyapp.protocol.signaling import Error, PeerJoined, Welcome
 from pyapp.view.console import Fact, Message, View, present
 from tests.unit.pyapp.core.test_session import (
@@ -237,7 +237,9 @@ class TestTheWords:
 class TestTheConversation:
     def test_says_of_ours_whether_they_are_delivered(self) -> None:
         core = connected()
-        core.do(events.MessageSubmitted("one"), events.ChannelReceived("messages", encode_frame(Frame(1, "hi", 1))))
+        core.do(
+            events.MessageSubmitted("one"), events.ChannelReceived("messages", encode_frame(Frame(1, Piece("hi"), 1)))
+        )
         core.do(events.MessageSubmitted("two"))
         view = present(core.session)
         assert view.messages == [

@@ -101,8 +101,8 @@ class TestAServer:
 class TestAMessage:
     def test_that_is_too_long_is_told_how_long_it_may_be(self) -> None:
         assert (
-            message_refusal(TooLong(40_000))
-            == "This message is too long: it has 40,000 bytes, and 32,768 are the most."
+            message_refusal(TooLong(70_000))
+            == "This message is too long: it has 70,000 bytes, and 65,536 are the most."
         )
 
     def test_that_is_one_too_many_can_be_sent_again_later(self) -> None:

@@ -14,7 +14,7 @@ from pyapp.core.path import recovery, standby
 from pyapp.core.path.connection import KEEP_CHECKING, KEEP_CHECKING_AFTER, NEEDLESS_RELAY, NEEDLESS_RELAY_AFTER
 from pyapp.core.path.heartbeat import Pulse
 from pyapp.core.path.relays import RELEASE, RELEASE_AFTER
-from pyapp.protocol.channel import Beat, Frame, encode_frame
+from pyapp.protocol.channel import Beat, Frame, Piece, encode_frame
 from pyapp.protocol.ice import IceConfiguration, IceServer
 from pyapp.protocol.peer import (
     Candidate,
@@ -442,13 +442,13 @@ class TestStandby:
 
     def test_brings_messages(self) -> None:
         core = with_standby()
-        core.do(events.ChannelReceived("standby", encode_frame(Frame(1, "hello", 0))))
+        core.do(events.ChannelReceived("standby", encode_frame(Frame(1, Piece("hello"), 0))))
         assert [message.text for message in present(core.session).messages] == ["hello"]
 
     def test_that_was_closed_brings_nothing_that_was_still_on_its_way_to_us(self) -> None:
         core = with_standby()
         core.do(events.StandbyFailed(1, "the connection failed"))
-        assert core.do(events.ChannelReceived("standby", encode_frame(Frame(1, "hello", 0)))) == []
+        assert core.do(events.ChannelReceived("standby", encode_frame(Frame(1, Piece("hello"), 0)))) == []
 
     def test_is_made_anew_with_renewed_credentials(self) -> None:
         core = with_standby()

@@ -33,7 +33,7 @@ from pyapp.core.path.recovery import (
 )
 from pyapp.core.path.relays import DIRECT, FIRST_DIRECT_AFTER
 from pyapp.core.signaling import rendezvous
-from pyapp.protocol.channel import Beat
+from pyapp.protocol.channel import Beat, Piece
 from pyapp.protocol.ice import IceConfiguration, IceServer
 from pyapp.protocol.peer import Description, RelaySuspected
 from pyapp.protocol.signaling import Error, PeerLeft, Welcome
@@ -459,20 +459,20 @@ class TestASessionThatLostItsNetwork:
         assert core.session.connection
         echo = core.session.connection.recovery.pulse.number
         outputs = core.do(events.ChannelReceived("heartbeat", Beat(3, echo, 0, 100, 0).encode()))
-        assert [frame.body for frame in frames(outputs)] == ["one"]
+        assert [frame.body for frame in frames(outputs)] == [Piece("one")]
 
     def test_tries_a_pair_that_is_new_with_the_oldest_message_alone(self) -> None:
         core = connected()
         suspicious(core)
         for text in ("x" * 200, "y" * 200, "z" * 200):
             core.do(events.MessageSubmitted(text))
-        assert [frame.body for frame in frames(core.do(events.PairChanged()))] == ["x" * 200]
+        assert [frame.body for frame in frames(core.do(events.PairChanged()))] == [Piece("x" * 200)]
 
     def test_sends_again_at_once_on_another_pair_though_it_suspected_nothing(self) -> None:
         core = connected()
         core.do(events.MessageSubmitted("one"))
         outputs = core.do(events.StatsSampled(stats_of(("l1", "r2"))))
-        assert [frame.body for frame in frames(outputs)] == ["one"]
+        assert [frame.body for frame in frames(outputs)] == [Piece("one")]
         assert frames(core.do(events.StatsSampled(stats_of(("l1", "r2"))))) == []
 
     def test_says_on_what_evidence_and_how_it_ended(self) -> None:
@@ -620,13 +620,13 @@ class TestAPathThatDiesAgain:
         core.now += 3.0
         core.do(events.TimerFired(ATTEMPT))
         assert frames(core.do(events.MessageSubmitted("kept"))) == []
-        assert [frame.body for frame in frames(self.hear(core, 3))] == ["on its way", "kept"]
+        assert [frame.body for frame in frames(self.hear(core, 3))] == [Piece("on its way"), Piece("kept")]
 
     def test_by_a_change_of_the_network_holds_messages_until_a_beat_comes_back_after_it(self) -> None:
         core = self.resumed()
         core.do(CERTAIN, events.TimerFired(SETTLE))
         assert frames(core.do(events.MessageSubmitted("kept"))) == []
-        assert [frame.body for frame in frames(self.hear(core, 3))] == ["on its way", "kept"]
+        assert [frame.body for frame in frames(self.hear(core, 3))] == [Piece("on its way"), Piece("kept")]
 
     def silent_again(self, *, polite: bool) -> tuple[Recovery, list[Output], float]:
         """Return what a third attempt does about a silence, after a beat had come over its pair; and when that is."""
@@ -798,7 +798,7 @@ class TestANewConnection:
         assert RENEW in core.timers
         core.do(offer_set("l5"))
         core.do(CONNECTED)
-        assert [frame.body for frame in frames(core.do(events.ChannelOpened("messages")))] == ["kept"]
+        assert [frame.body for frame in frames(core.do(events.ChannelOpened("messages")))] == [Piece("kept")]
 
     def test_is_replaced_by_another_until_one_works(self) -> None:
         core = connected()
