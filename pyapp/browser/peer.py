@@ -41,8 +41,10 @@ from pyapp.protocol.peer import Candidate
 CHANNELS: dict[ChannelLabel, int] = {"messages": 0, "heartbeat": 1}
 """Data channels by label: their ids. Both ends make them (`negotiated`), which saves the DCEP exchange (RFC 8832)."""
 
-BUFFERED_MOST, BUFFERED_LEAST = 1 << 15, 1 << 13
-"""Bytes of messages that wait in the browser (`bufferedAmount`): above the first no more are sent until the second."""
+BUFFERED_MOST, BUFFERED_LEAST = 1 << 12, 1 << 10
+"""Bytes of messages that wait in the browser (`bufferedAmount`): above the first no more are sent until the second.
+
+Little, because what waits there is late without being lost, and would be sent again behind itself."""
 
 _UNKNOWN = "keep-checking"
 UNCHECKED = tuple(
