@@ -170,6 +170,24 @@
     report: () => ({ sent, received, states, paths, generations, refused, ticks, frames, played }),
   };
 
+  // A screen to share: headless Chromium asks which one, and nobody is there to choose.
+  if (navigator.mediaDevices) {
+    navigator.mediaDevices.getDisplayMedia = async () => {
+      const canvas = document.createElement("canvas");
+      [canvas.width, canvas.height] = [1280, 720];
+      const context = canvas.getContext("2d");
+      const stream = canvas.captureStream(15);
+      const [track] = stream.getTracks();
+      const draw = () => {
+        context.fillStyle = `hsl(${now() / 20 % 360} 50% 50%)`;
+        context.fillRect(0, 0, 1280, 720);
+        if (track.readyState === "live") later(draw, 66);
+      };
+      draw();
+      return stream;
+    };
+  }
+
   // A hidden tab as Chromium has it: it says so, and its timers fire once a second, all together. (Headless Chromium stays
   // visible whatever is done; the pump goes on as it was.)
   let hidden = false;

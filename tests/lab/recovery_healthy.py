@@ -142,18 +142,19 @@ def false_alarms(seconds: float) -> list[Row]:
             name=name,
             title=f"{title}, {seconds:.0f} s",
             act=act(seconds),
-            modes=modes,
+            modes=frozenset(Mode) if shows else frozenset({Mode.CAMERA}),
+            shows=shows,
             restarts=False,
             problems=GIVEN_UP,
             seconds=seconds,
             of_yardstick=False,
         )
-        for name, title, act, modes in (
-            ("healthy", "nothing happens", _healthy, frozenset(Mode)),
-            ("hidden", "hidden tab, at each end in turn", _hidden, frozenset(Mode)),
-            ("lossy", "5 % loss and 30 ms jitter", _lossy, frozenset(Mode)),
-            ("in-use", "in use", _in_use, frozenset({Mode.CAMERA})),
-            ("busy", f"in use, beside {_BUSY} busy processes", _beside_busy_processes, frozenset({Mode.CAMERA})),
+        for name, title, act, shows in (
+            ("healthy", "nothing happens", _healthy, True),
+            ("hidden", "hidden tab, at each end in turn", _hidden, True),
+            ("lossy", "5 % loss and 30 ms jitter", _lossy, True),
+            ("in-use", "in use", _in_use, False),
+            ("busy", f"in use, beside {_BUSY} busy processes", _beside_busy_processes, False),
         )
     ]
     standing = [

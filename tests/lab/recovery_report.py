@@ -62,10 +62,15 @@ class Result:
         return [f"{what} ({times} of {len(self.runs)})" for what, times in counted.items()]
 
     @property
+    def has_media(self) -> bool:
+        """Whether there are pictures and sound that should have gone on."""
+        return self.mode is Mode.CAMERA and self.row.shows
+
+    @property
     def misses(self) -> list[str]:
         """What was asked for and is not reached."""
         found = [] if self._is_quick([run.gap for run in self.runs], (0.0, 0.0)) else ["messages"]
-        if self.mode is Mode.CAMERA and not self._is_quick([run.picture for run in self.runs], _PICTURE):
+        if self.has_media and not self._is_quick([run.picture for run in self.runs], _PICTURE):
             found.append("picture")
         generations = [run.generation for run in self.runs if run.ends]
         if any(percentile(generations, percent) > most for percent, most in zip((50, 100), _GENERATIONS, strict=True)):
@@ -184,7 +189,6 @@ def table(found: Sequence[Result]) -> str:
     head = _LINE.format(*names, "calm runs", "yardstick", "")
     lines = ["", head, "-" * len(head)]
     for result in found:
-        has_media = result.mode is Mode.CAMERA
         beside = [run.gap for run in result.beside if not run.failure]
         generations = [run.generation for run in result.runs if run.ends]
         lines.append(
@@ -195,9 +199,9 @@ def table(found: Sequence[Result]) -> str:
                 len(result.runs),
                 _pair(result.gaps),
                 _wanted(result, (0.0, 0.0)),
-                _pair([run.picture for run in result.runs]) if has_media else "",
-                _wanted(result, _PICTURE) if has_media else "",
-                _pair([run.sound for run in result.runs]) if has_media else "",
+                _pair([run.picture for run in result.runs]) if result.has_media else "",
+                _wanted(result, _PICTURE) if result.has_media else "",
+                _pair([run.sound for run in result.runs]) if result.has_media else "",
                 f"{percentile(generations, 50):g} / {percentile(generations, 100):g}",
                 f"{percentile([run.relays for run in result.runs if run.ends], 50):g}",
                 f"{_pair(result.calm)} ({len(result.calm)})" if result.calm else "",
@@ -216,8 +220,56 @@ def table(found: Sequence[Result]) -> str:
     return "\n".join(lines)
 
 
+def markdown(found: Sequence[Result]) -> str:
+    """Return the tables of `docs/recovery.md`, one for each delay: a line for a row, both modes in it."""
+    lines = []
+    for ms in dict.fromkeys(result.ms for result in found):
+        names = (
+            "event",
+            "messages",
+            "with cameras",
+            "wanted",
+            "picture",
+            "wanted",
+            "sound",
+            "restarts",
+            "relays",
+            "plain",
+        )
+        lines += [f"{ms:g} ms each way at each site:", "", _cells(names), _cells(["---"] * len(names))]
+        for name in dict.fromkeys(result.row.name for result in found):
+            modes = {result.mode: result for result in found if (result.row.name, result.ms) == (name, ms)}
+            if modes:
+                lines.append(_cells(_both(modes.get(Mode.NONE), modes.get(Mode.CAMERA))))
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _both(none: Result | None, camera: Result | None) -> list[str]:
+    either = [result for result in (none, camera) if result]
+    generations = [[run.generation for run in result.runs if run.ends] for result in either]
+    relays = [[run.relays for run in result.runs if run.ends] for result in either]
+    shown = camera if camera and camera.has_media else None
+    return [
+        either[0].row.title,
+        _pair(none.gaps) if none else "",
+        _pair(camera.gaps) if camera else "",
+        _wanted(either[0], (0.0, 0.0)),
+        _pair([run.picture for run in shown.runs]) if shown else "",
+        _wanted(shown, _PICTURE) if shown else "",
+        _pair([run.sound for run in shown.runs]) if shown else "",
+        ", ".join(f"{percentile(of_mode, 50):g} / {percentile(of_mode, 100):g}" for of_mode in generations),
+        ", ".join(f"{percentile(of_mode, 50):g}" for of_mode in relays),
+        " ".join(_seconds(run.gap) for run in none.beside if not run.failure) if none else "",
+    ]
+
+
+def _cells(values: Sequence[str]) -> str:
+    return f"| {' | '.join(values)} |"
+
+
 def write(found: Sequence[Result], runs: Sequence[Run], file: Path) -> Path:
-    """Write all of it down."""
+    """Write all of it down, beside it the tables of the document."""
     file.parent.mkdir(parents=True, exist_ok=True)
     rows = [
         {
@@ -228,8 +280,8 @@ def write(found: Sequence[Result], runs: Sequence[Run], file: Path) -> Path:
             "p50": _finite(percentile(result.gaps, 50)),
             "p95": _finite(percentile(result.gaps, 95)),
             "target": {"p50": result.target.p50, "p95": result.target.p95} if result.target else None,
-            "picture": _numbers([run.picture for run in result.runs]) if result.mode is Mode.CAMERA else None,
-            "sound": _numbers([run.sound for run in result.runs]) if result.mode is Mode.CAMERA else None,
+            "picture": _numbers([run.picture for run in result.runs]) if result.has_media else None,
+            "sound": _numbers([run.sound for run in result.runs]) if result.has_media else None,
             "generations": [run.generation for run in result.runs],
             "relays": [run.relays for run in result.runs],
             "yardstick": [_finite(run.gap) for run in result.beside],
@@ -240,6 +292,7 @@ def write(found: Sequence[Result], runs: Sequence[Run], file: Path) -> Path:
         for result in found
     ]
     file.write_text(json.dumps({"rows": rows, "runs": [run.to_json() for run in runs]}, allow_nan=False) + "\n")
+    file.with_suffix(".md").write_text(markdown(found))
     return file
 
 

@@ -53,6 +53,7 @@ class Row:
     within: float | None = None  # seconds after the event by which it is, if that is asked for
     restarts: bool | None = True  # whether an ICE restart is needed; False: none may happen, nor be thought of
     modes: frozenset[Mode] = frozenset(Mode)  # in which it can be played
+    shows: bool = True  # whether cameras and microphones stay on, so that what is not seen or heard is a gap
     problems: tuple[str, ...] = NOT_REACHED  # what the browser may say on its console
     seconds: float = 0.0  # how long the event itself lasts
     of_yardstick: bool = True  # whether the hand-written page can be measured by it

@@ -252,6 +252,30 @@ def test_the_table_and_the_file_tell_the_modes_apart(tmp_path: Path) -> None:
     ]
 
 
+def test_the_document_s_table_has_both_modes_in_a_line(tmp_path: Path) -> None:
+    rows = [replace(_ROW, targets={0.0: Target(p50=0.5, p95=1.0)}), replace(_ROW, name="used", shows=False)]
+    runs = [
+        replace(_run(_seen(silence=0.4, picture=0.7, sound=0.6)), row=row.name, mode=mode)
+        for row in rows
+        for mode in ("none", "camera")
+    ]
+    runs[1].ends[0].silence = 0.45
+    file = write(results(rows, runs), runs, tmp_path / "recovery.json").with_suffix(".md")
+    assert [line for line in file.read_text().splitlines() if "something" in line] == [
+        (
+            "| something happens | 0.40 / 0.40 | 0.45 / 0.45 | 0.50 / 1.00 | 0.70 / 0.70 | 0.65 / 1.25 | 0.60 / 0.60 "
+            "| 1 / 1, 1 / 1 | 0, 0 |  |"
+        ),
+        "| something happens | 0.40 / 0.40 | 0.40 / 0.40 |  |  |  |  | 1 / 1, 1 / 1 | 0, 0 |  |",
+    ]
+
+
+def test_what_a_person_switched_off_is_no_gap() -> None:
+    row = replace(_ROW, shows=False, targets={0.0: Target(p50=0.5, p95=1.0)})
+    run = replace(_run(_seen(silence=0.4, picture=9.0)), mode="camera")
+    assert Result(row=row, ms=0.0, mode=Mode.CAMERA, runs=[run], beside=[]).misses == []
+
+
 @pytest.mark.parametrize(
     ("frames", "times"),
     [
