@@ -153,8 +153,8 @@ class Peer:
                 self._sample_stats()
             case commands.AddMediaSections():
                 self._add_media_sections()
-            case commands.StartMedia(kind):
-                self._media.start(kind)
+            case commands.StartMedia(number, kind):
+                self._media.start(number, kind)
             case commands.StopMedia(kind):
                 self._media.stop(kind)
             case (
@@ -336,7 +336,9 @@ class LocalMedia:
         self._on_error = on_error
         self._show = show
         self._changed = changed
+        self._wanted: dict[MediaKind, int] = {}  # the latest request of each kind
         self._tracks: dict[MediaKind, Any] = {}
+        self._numbers: dict[MediaKind, int] = {}  # the requests that the tracks were given for
         self._listeners: dict[MediaKind, Listeners] = {}
 
     def tracks(self) -> dict[str, Any]:
@@ -346,12 +348,13 @@ class LocalMedia:
             "video": self._tracks.get("screen") or self._tracks.get("camera"),
         }
 
-    def start(self, kind: MediaKind) -> None:
+    def start(self, number: int, kind: MediaKind) -> None:
         """Ask the browser, and so the person, for it."""
         if not hasattr(navigator, "mediaDevices"):
             # Only a secure context has it (W3C Media Capture, section 9.1).
-            self._emit(MediaFailed(kind, "SecurityError"))
+            self._emit(MediaFailed(number, kind, "SecurityError"))
             return
+        self._wanted[kind] = number
         devices = navigator.mediaDevices
         if kind == "screen":
             promise = devices.getDisplayMedia(jsobj({"video": True}))
@@ -361,28 +364,35 @@ class LocalMedia:
             promise = devices.getUserMedia(jsobj({"audio": True}))
         when_settled(
             promise,
-            lambda stream: self._started(kind, stream.getTracks()[0]),
-            lambda error: self._emit(MediaFailed(kind, str(error.name))),
+            lambda stream: self._given(number, kind, stream.getTracks()[0]),
+            lambda error: self._emit(MediaFailed(number, kind, str(error.name))),
             self._on_error,
         )
 
     def stop(self, kind: MediaKind) -> None:
-        """Switch it off."""
+        """Switch it off, and want it no more if the browser still asks the person."""
+        self._wanted.pop(kind, None)
+        self._end(kind)
+
+    def _given(self, number: int, kind: MediaKind, track: Any) -> None:
+        if self._wanted.get(kind) != number:
+            track.stop()  # nobody waits for it any more: its light must not stay on
+            return
+        if kind != "microphone":
+            self._end("camera" if kind == "screen" else "screen")
+        self._tracks[kind], self._numbers[kind] = track, number
+        listeners = self._listeners[kind] = Listeners(self._on_error)
+        listeners.add(track, "ended", lambda _: self._end(kind))
+        self._emit(MediaStarted(number, kind))
+        self._update()
+
+    def _end(self, kind: MediaKind) -> None:
         track = self._tracks.pop(kind, None)
         if track is None:
             return
         self._listeners.pop(kind).close()
         track.stop()
-        self._emit(MediaStopped(kind))
-        self._update()
-
-    def _started(self, kind: MediaKind, track: Any) -> None:
-        if kind != "microphone":
-            self.stop("camera" if kind == "screen" else "screen")
-        self._tracks[kind] = track
-        listeners = self._listeners[kind] = Listeners(self._on_error)
-        listeners.add(track, "ended", lambda _: self.stop(kind))
-        self._emit(MediaStarted(kind))
+        self._emit(MediaStopped(self._numbers.pop(kind), kind))
         self._update()
 
     def _update(self) -> None:

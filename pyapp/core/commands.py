@@ -131,14 +131,18 @@ class AddMediaSections:
 
 @dataclass(frozen=True, slots=True)
 class StartMedia:
-    """Ask for the camera, microphone or screen and send it; answered by `MediaStarted` or `MediaFailed`."""
+    """Ask for the camera, microphone or screen and send it; answered by `MediaStarted` or `MediaFailed`.
 
+    `number` comes back with the answer, and with `MediaStopped`.
+    """
+
+    number: int
     kind: MediaKind
 
 
 @dataclass(frozen=True, slots=True)
 class StopMedia:
-    """Switch it off; answered by `MediaStopped`."""
+    """Switch it off; answered by `MediaStopped`. What the browser has not given yet is stopped as soon as it comes."""
 
     kind: MediaKind
 

@@ -259,8 +259,9 @@ class StatsSampled:
 
 @dataclass(frozen=True, slots=True)
 class MediaStarted:
-    """The browser gave the camera, microphone or screen."""
+    """The browser gave the camera, microphone or screen. `number` is that of the command, here and below."""
 
+    number: int
     kind: MediaKind
 
 
@@ -268,6 +269,7 @@ class MediaStarted:
 class MediaStopped:
     """It is off, by the person's wish or by the browser's own control."""
 
+    number: int
     kind: MediaKind
 
 
@@ -275,6 +277,7 @@ class MediaStopped:
 class MediaFailed:
     """The browser did not give it. `error` is the `DOMException`'s name, such as `NotAllowedError`."""
 
+    number: int
     kind: MediaKind
     error: str
 

@@ -13,8 +13,10 @@ from pyapp.core.commands import Command
 from pyapp.core.conversation import Conversation, MessageRefusedError
 from pyapp.core.delivery import DeliveryFullError
 from pyapp.core.diagnostics.journal import Journal, Mark, Note
-from pyapp.core.events import ChannelLabel, Event, MediaKind
-from pyapp.core.failures import Failure, MediaRefusal, MessageRefusal, Refusal
+from pyapp.core.events import ChannelLabel, Event
+from pyapp.core.failures import Failure, MessageRefusal, Refusal
+from pyapp.core.media import Media
+from pyapp.core.media import Output as MediaOutput
 from pyapp.core.negotiation.negotiation import ToPeer
 from pyapp.core.path import connection
 from pyapp.core.path.connection import (
@@ -38,7 +40,6 @@ from pyapp.core.provisioning import NotProvided, Provided, Provisioning
 from pyapp.core.provisioning import Output as ProvisioningOutput
 from pyapp.core.signaling import rendezvous
 from pyapp.core.signaling.rendezvous import Joined, PeerArrived, PeerAway, PeerGone, PeerSaid, Refused, Rendezvous
-from pyapp.protocol.channel import MediaShared
 from pyapp.protocol.journal import Journal as JournalMessage
 from pyapp.protocol.journal import Journaled
 from pyapp.protocol.peer import PeerMessage
@@ -46,7 +47,6 @@ from pyapp.protocol.signaling import HeldPlace, check_session_name
 from pyapp.protocol.wire import MessageError
 
 Phase: TypeAlias = Literal["ready", "active", "failed", "closed"]
-MediaState: TypeAlias = Literal["off", "starting", "on"]
 
 JOURNAL, PREPARE = "journal", "prepare"
 
@@ -93,10 +93,7 @@ class Session:
     provisioning: Provisioning = field(init=False)
     conversation: Conversation = field(default_factory=Conversation)
     message_problem: MessageRefusal | None = None
-    media: dict[MediaKind, MediaState] = field(
-        default_factory=lambda: {"camera": "off", "microphone": "off", "screen": "off"}
-    )
-    media_problem: MediaRefusal | None = None
+    media: Media = field(default_factory=Media)
     faults: int = 0
     journal: Journal = field(init=False)
     _prepared: Prepared | None = None
@@ -165,7 +162,7 @@ class Session:
             case events.MessageSubmitted():
                 return self._submit(event.text)
             case events.MediaToggled():
-                return self._toggle(event.kind)
+                return self._media_did(self.media.toggle(event.kind))
             case events.PageClosing():
                 return self._leave()
             case events.IceConfigurationReceived(number, configuration):
@@ -262,12 +259,7 @@ class Session:
             return []
         self._note("=", "session", "hung up")
         self.phase = "closed"
-        result = self._end()
-        for kind, state in self.media.items():
-            if state == "on":
-                result.append(commands.StopMedia(kind))
-            self.media[kind] = "off"
-        return result
+        return self._end() + self._media_did(self.media.end())
 
     def _leave(self) -> list[Command]:
         if self.phase != "active":
@@ -316,38 +308,25 @@ class Session:
             self._note("!", "message", f"a message was not taken: {error}")
             return []
 
-    def _toggle(self, kind: MediaKind) -> list[Command]:
-        self.media_problem = None
-        match self.media[kind]:
-            case "off":
-                self.media[kind] = "starting"
-                return [commands.StartMedia(kind)]
-            case "on":
-                return [commands.StopMedia(kind)]
-        return []
-
     def _media_event(self, event: events.MediaStarted | events.MediaStopped | events.MediaFailed) -> list[Command]:
         match event:
-            case events.MediaStarted(kind) if self.media[kind] != "starting":
-                # The person hung up before the browser gave it.
-                return [commands.StopMedia(kind)]
-            case events.MediaStarted(kind):
-                self.media[kind] = "on"
-                self._note("=", "media", f"{kind} on", kind=kind, on=True)
-            case events.MediaStopped(kind):
-                self.media[kind] = "off"
-                self._note("=", "media", f"{kind} off", kind=kind, on=False)
-            case events.MediaFailed(kind, error):
-                self.media[kind] = "off"
-                self.media_problem = MediaRefusal(kind, error)
-                self._note("!", "media", f"{kind}: {error}", kind=kind, error=error)
-        return self.conversation.share(self._shared, self._now) if self.connection else []
+            case events.MediaStarted(number, kind):
+                outputs = self.media.started(number, kind)
+            case events.MediaStopped(number, kind):
+                outputs = self.media.stopped(number, kind)
+            case events.MediaFailed(number, kind, error):
+                outputs = self.media.failed(number, kind, error)
+        result = self._media_did(outputs)
+        return result + self.conversation.share(self.media.shared, self._now) if self.connection else result
 
-    @property
-    def _shared(self) -> MediaShared:
-        return MediaShared(
-            audio=self.media["microphone"] == "on", video="on" in (self.media["camera"], self.media["screen"])
-        )
+    def _media_did(self, outputs: Sequence[MediaOutput]) -> list[Command]:
+        result: list[Command] = []
+        for output in outputs:
+            if isinstance(output, Note):
+                self._note(output.mark, output.event, output.text, **output.data)
+            else:
+                result.append(output)
+        return result
 
     # The server.
 
@@ -564,7 +543,7 @@ class Session:
                     result += self.conversation.probe(self._now)
                 case ChannelIs(is_open):
                     if is_open:
-                        result += self.conversation.opened(self._shared, self._now)
+                        result += self.conversation.opened(self.media.shared, self._now)
                     else:
                         self.conversation.channel_is(is_open=False)
                 case StandbyIs(is_open):

@@ -108,10 +108,10 @@ def present(session: Session) -> View:
         facts=_facts(session, connection, report) if connection and report else (),
         media=tuple(
             MediaControl(kind, _MEDIA_LABELS[kind], on=value == "on", busy=value == "starting")
-            for kind, value in session.media.items()
+            for kind, value in session.media.states.items()
         ),
-        media_problem=media_refusal(session.media_problem) if session.media_problem else "",
-        local_video="on" in (session.media["camera"], session.media["screen"]),
+        media_problem=media_refusal(session.media.problem) if session.media.problem else "",
+        local_video="on" in (session.media.states["camera"], session.media.states["screen"]),
         remote_video=session.conversation.shared.video,
         remote_audio=session.conversation.shared.audio,
         messages=session.conversation.messages,

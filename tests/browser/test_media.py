@@ -71,6 +71,42 @@ def test_the_screen_takes_the_place_of_the_camera(console: Console, open_page: O
     expect_picture(second, there=False)
 
 
+HELD = """
+window.held = [];
+window.given = [];
+const original = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = async (...options) => {
+  await new Promise((allow) => held.push(allow));
+  const stream = await original(...options);
+  given.push(...stream.getTracks());
+  return stream;
+};
+"""
+"""The browser's prompt, left open until a test calls what is in `held`."""
+
+
+def test_what_was_asked_for_before_hanging_up_is_stopped_as_soon_as_it_comes(
+    console: Console, open_page: OpenPage
+) -> None:
+    operator = open_page(f"{console.address}?session=prompt")
+    operator.page.evaluate(HELD)
+    operator.connect()
+    operator.expect_state("waiting")
+    operator.page.locator("#camera").click()
+    operator.page.wait_for_function("held.length == 1")
+    operator.page.locator("#hangup").click()
+    operator.expect_state("closed")
+    operator.page.locator("#camera").click()
+    operator.page.wait_for_function("held.length == 2")
+    operator.page.evaluate("held.forEach((allow) => allow())")
+    expect_pressed(operator, "#camera", on=True)
+    operator.page.wait_for_function("given.length == 2")
+    operator.page.wait_for_function("given.map((track) => track.readyState).sort().join() == 'ended,live'")
+    operator.page.locator("#camera").click()
+    expect_pressed(operator, "#camera", on=False)
+    operator.page.wait_for_function("given.every((track) => track.readyState == 'ended')")
+
+
 def test_media_goes_on_after_the_other_side_reloads(console: Console, open_page: OpenPage) -> None:
     first, second = pair(console, open_page, session="media-reload")
     first.page.locator("#camera").click()

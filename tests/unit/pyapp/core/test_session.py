@@ -799,14 +799,14 @@ class TestHangingUp:
 
     def test_switches_off_what_is_on(self) -> None:
         core = connected()
-        assert core.do(events.MediaToggled("camera")) == [commands.StartMedia("camera")]
-        core.do(events.MediaStarted("camera"))
+        assert core.do(events.MediaToggled("camera")) == [commands.StartMedia(1, "camera")]
+        core.do(events.MediaStarted(1, "camera"))
         assert commands.StopMedia("camera") in core.do(events.HangUpRequested())
 
     def test_switches_off_what_the_browser_gives_only_afterwards(self) -> None:
         core = connected()
-        core.do(events.MediaToggled("camera"), events.HangUpRequested())
-        assert commands.StopMedia("camera") in core.do(events.MediaStarted("camera"))
+        core.do(events.MediaToggled("camera"))
+        assert commands.StopMedia("camera") in core.do(events.HangUpRequested())
 
     def test_leaves_the_way_free_to_connect_again(self) -> None:
         core = connected()
@@ -960,13 +960,13 @@ class TestTheJournal:
 class TestMedia:
     def test_is_off_starting_on_and_off_again(self) -> None:
         core = connected()
-        assert core.do(events.MediaToggled("camera")) == [commands.StartMedia("camera")]
+        assert core.do(events.MediaToggled("camera")) == [commands.StartMedia(1, "camera")]
         assert [control.busy for control in present(core.session).media] == [True, False, False]
         assert core.do(events.MediaToggled("camera")) == []
-        core.do(events.MediaStarted("camera"))
+        core.do(events.MediaStarted(1, "camera"))
         assert core.do(events.MediaToggled("camera")) == [commands.StopMedia("camera")]
-        core.do(events.MediaStopped("camera"))
-        assert core.session.media["camera"] == "off"
+        core.do(events.MediaStopped(1, "camera"))
+        assert core.session.media.states["camera"] == "off"
 
     def test_has_its_sections_added_once_and_by_the_impolite_side_alone(self) -> None:
         core = connected()
@@ -983,13 +983,13 @@ class TestMedia:
         core = connected()
         on, off = (MediaShared(audio=False, video=video) for video in (True, False))
         assert [
-            frame.body for frame in frames(core.do(events.MediaToggled("screen"), events.MediaStarted("screen")))
+            frame.body for frame in frames(core.do(events.MediaToggled("screen"), events.MediaStarted(1, "screen")))
         ] == [on]
-        assert [frame.body for frame in frames(core.do(events.MediaStopped("screen")))] == [off]
+        assert [frame.body for frame in frames(core.do(events.MediaStopped(1, "screen")))] == [off]
 
     def test_that_was_on_before_is_told_when_the_channel_opens(self) -> None:
         core = Core()
-        core.do(events.MediaToggled("microphone"), events.MediaStarted("microphone"))
+        core.do(events.MediaToggled("microphone"), events.MediaStarted(1, "microphone"))
         core.do(events.ConnectRequested("demo"))
         core.do(IceConfigured(CONFIGURATION), events.SignalingOpened(), Welcome(polite=False, peer=B))
         core.do(CONNECTED)
@@ -998,8 +998,8 @@ class TestMedia:
 
     def test_that_the_browser_does_not_give_is_explained_until_the_next_try(self) -> None:
         core = connected()
-        core.do(events.MediaToggled("camera"), events.MediaFailed("camera", "NotAllowedError"))
-        assert core.session.media["camera"] == "off"
+        core.do(events.MediaToggled("camera"), events.MediaFailed(1, "camera", "NotAllowedError"))
+        assert core.session.media.states["camera"] == "off"
         assert "may not use the camera" in present(core.session).media_problem
         core.do(events.MediaToggled("camera"))
         assert present(core.session).media_problem == ""

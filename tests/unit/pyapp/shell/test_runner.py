@@ -105,7 +105,7 @@ class TestCommands:
         commands.RestartIce(),
         commands.SendOnChannel("messages", "x"),
         SAMPLE,
-        commands.StartMedia("camera"),
+        commands.StartMedia(1, "camera"),
         commands.StopMedia("camera"),
         commands.ClosePeer(),
         commands.CloseSignaling(),

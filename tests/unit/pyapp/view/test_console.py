@@ -258,11 +258,11 @@ class TestTheConversation:
 class TestMedia:
     def test_of_this_side_has_a_control_each(self) -> None:
         core = connected()
-        core.do(events.MediaToggled("camera"), events.MediaToggled("microphone"), events.MediaStarted("microphone"))
+        core.do(events.MediaToggled("camera"), events.MediaToggled("microphone"), events.MediaStarted(2, "microphone"))
         controls = {control.kind: (control.on, control.busy) for control in present(core.session).media}
         assert controls == {"camera": (False, True), "microphone": (True, False), "screen": (False, False)}
         assert not present(core.session).local_video
-        core.do(events.MediaStarted("camera"))
+        core.do(events.MediaStarted(1, "camera"))
         assert present(core.session).local_video
 
     def test_of_the_far_end_is_what_it_says_it_shares_until_it_is_gone(self) -> None:
