@@ -174,7 +174,7 @@ class Conversation:
                 for newer in thread.media.accept(frame.number, shared):
                     self.shared = newer
             case Piece() as each:
-                for piece in thread.pieces.accept(frame.number, each):
+                for piece in thread.pieces.accept(frame.number, each, size=len(text)):
                     if (message := thread.whole(piece)) is not None:
                         self._add(message, mine=False)
         before = self._channels(now)

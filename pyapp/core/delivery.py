@@ -24,8 +24,12 @@ from pyapp.protocol.channel import MAX_HELD
 T = TypeVar("T")
 
 
-MAX_EARLY = 1 << 16
-"""By how much a number may be ahead of what came: no honest sender has more on the way, and what is early is kept."""
+MAX_EARLY, MAX_EARLY_BYTES = 1 << 16, 1 << 21
+"""By how much a number may be ahead of what came, and what is early and kept may take: no honest sender has more on the
+way. What is above is dropped, and sent again by who is honest."""
+
+KEPT_COST = 64
+"""Bytes that a message takes beside its own when it is kept."""
 
 
 PROBED_EVERY = 1.0
@@ -129,7 +133,9 @@ class Delivery(Generic[T]):
     _judged_at: float | None = None
     """When the next one of those that were overtaken is taken for lost, if it does not come until then."""
     _accepted: int = 0
-    _early: dict[int, T] = field(default_factory=dict)
+    _early: dict[int, tuple[T, int]] = field(default_factory=dict)
+    """With what they take."""
+    _early_bytes: int = 0
 
     @property
     def ack(self) -> int:
@@ -247,15 +253,21 @@ class Delivery(Generic[T]):
             self._judge(now)
         return done
 
-    def accept(self, number: int, body: T) -> list[T]:
+    def accept(self, number: int, body: T, *, size: int = 0) -> list[T]:
         """Take a numbered message in: return what may be handed on now, in order; what came twice is dropped."""
         if number <= self._accepted or number in self._early or number > self._accepted + MAX_EARLY:
             return []
-        self._early[number] = body
+        cost = size + KEPT_COST
+        if number > self._accepted + 1 and self._early_bytes + cost > MAX_EARLY_BYTES:
+            return []
+        self._early[number] = body, cost
+        self._early_bytes += cost
         ready = []
         while self._accepted + 1 in self._early:
             self._accepted += 1
-            ready.append(self._early.pop(self._accepted))
+            body, cost = self._early.pop(self._accepted)
+            self._early_bytes -= cost
+            ready.append(body)
         return ready
 
     def _next_in_line(self) -> int | None:

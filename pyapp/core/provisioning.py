@@ -78,6 +78,8 @@ class Provisioning:
     _latest: int = 0
     """Of the request whose answer is in `relays`."""
     _asked: dict[int, Purpose] = field(default_factory=dict)
+    _avoided: tuple[str, ...] = ()
+    """What the last request was to avoid."""
     _failed: set[Purpose] = field(default_factory=set)
     _renewal_due: float = math.inf
 
@@ -178,8 +180,9 @@ class Provisioning:
         return [*result, Provided(is_renewal)]
 
     def _ask(self, purpose: Purpose) -> list[Output]:
+        is_asked = purpose in self._asked.values()
         # Which relays went silent may have changed since spares were asked for; all else is asked for once.
-        if not self._session or (purpose != "spares" and purpose in self._asked.values()):
+        if not self._session or (is_asked and (purpose != "spares" or self._avoided == self._avoid)):
             return []
         command = self._fetch(self._session)
         self._asked[command.number] = purpose
@@ -188,4 +191,9 @@ class Provisioning:
     def _fetch(self, session: str) -> commands.FetchIceConfiguration:
         self._number += 1
         place = self.place if self.place and self.place.session == session else None
-        return commands.FetchIceConfiguration(self._number, session, tuple(sorted(self.relays.suspected)), place)
+        self._avoided = self._avoid
+        return commands.FetchIceConfiguration(self._number, session, self._avoided, place)
+
+    @property
+    def _avoid(self) -> tuple[str, ...]:
+        return tuple(sorted(self.relays.suspected))

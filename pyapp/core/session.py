@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from pyapp.core import commands, conversation, events, provisioning
 from pyapp.core.commands import Command
 from pyapp.core.conversation import Conversation, MessageRefusedError
-from pyapp.core.delivery import DeliveryFullError
+from pyapp.core.delivery import KEPT_COST, DeliveryFullError
 from pyapp.core.diagnostics.journal import Journal, Mark, Note
 from pyapp.core.events import ChannelLabel, Event
 from pyapp.core.failures import Failure, MessageRefusal, Refusal
@@ -44,7 +44,7 @@ from pyapp.protocol.journal import Journal as JournalMessage
 from pyapp.protocol.journal import Journaled
 from pyapp.protocol.peer import PeerMessage
 from pyapp.protocol.signaling import HeldPlace, check_session_name
-from pyapp.protocol.wire import MessageError
+from pyapp.protocol.wire import MessageError, encode
 
 Phase: TypeAlias = Literal["ready", "active", "failed", "closed"]
 
@@ -52,6 +52,9 @@ JOURNAL, PREPARE = "journal", "prepare"
 
 JOURNAL_AFTER = 1.0
 """Seconds that an entry waits for others before it is streamed."""
+
+MAX_EARLY_BYTES = 1 << 20
+"""Of messages that are kept until there is a connection: an offer and some fifty candidates are 30 kB."""
 
 PREPARE_AFTER = 0.3
 """Seconds after a keystroke in the field for the session's name: no other is likely to follow."""
@@ -100,6 +103,8 @@ class Session:
     _expected: str = ""
     """The session for which Connect may be pressed next."""
     _early: list[PeerMessage] = field(default_factory=list)
+    """What the other side said before there was a connection, since our ICE configuration was on its way."""
+    _early_bytes: int = 0
     _restarts_before: int = 0
     """ICE restarts of the connections before this one, in the same session with the same other side."""
     _lost_at: float = 0.0
@@ -282,7 +287,7 @@ class Session:
             self._epoch, self._sockets = self.place.epoch + 1, self.place.sockets
             self.place = None
         result += self._close_connection()
-        self._early.clear()
+        self._forget_early()
         return result
 
     def _close_connection(self) -> list[Command]:
@@ -410,7 +415,7 @@ class Session:
             return self._fail(self.refusal)  # there is nobody to wait for, and no way to connect again
         self.relays.surroundings_changed()  # its timer is one of those
         result: list[Command] = [commands.CancelTimer(name) for name in PEER_TIMERS]
-        self._early.clear()
+        self._forget_early()
         result += self._close_connection()
         return result + self._new_connection(initiator=True)
 
@@ -422,10 +427,15 @@ class Session:
 
     def _peer_said(self, message: PeerMessage) -> list[Command]:
         if self.connection is None:
-            # Our ICE configuration is still on its way.
-            self._early.append(message)
+            self._early_bytes += len(encode(message)) + KEPT_COST
+            if self._early_bytes <= MAX_EARLY_BYTES:
+                self._early.append(message)
             return []
         return self._connection_did(self.connection.said(message, self._outside, self._now))
+
+    def _forget_early(self) -> None:
+        self._early.clear()
+        self._early_bytes = 0
 
     def _send_to_peer(self, message: PeerMessage) -> list[Command]:
         if self.place is None:
@@ -483,7 +493,7 @@ class Session:
         result = self._connection_did(self.connection.begin())
         if place.state == "present" and place.polite is not None:
             result += self._joined(polite=place.polite, alone=initiator or place.was_first)
-        early, self._early = self._early, []
+        early, self._early, self._early_bytes = self._early, [], 0
         for message in early:
             result += self._peer_said(message)
         return result

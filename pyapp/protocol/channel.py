@@ -144,6 +144,10 @@ def _body(value: dict[str, object], words: str | None) -> Body | None:
     return None
 
 
+MAX_BEAT_HELD, MAX_BEAT_DUE = 10**9, 60_000
+"""Milliseconds that a heartbeat may say."""
+
+
 @dataclass(frozen=True, slots=True)
 class Beat:
     """One heartbeat. Times are milliseconds."""
@@ -174,4 +178,7 @@ def decode_beat(text: str) -> Beat:
     number, echo, held, due, generation, wants_echo = map(int, words)
     if number < 1:
         raise MessageError("beat", "numbered from 1")
+    if held > MAX_BEAT_HELD or due > MAX_BEAT_DUE:
+        # What is awaited for longer would be a timer that never fires, or fires at once.
+        raise MessageError("beat", f"at most {MAX_BEAT_HELD} ms old, and the next within {MAX_BEAT_DUE} ms")
     return Beat(number, echo, held, due, generation, wants_echo=wants_echo == 1)

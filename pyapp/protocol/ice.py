@@ -4,6 +4,7 @@ Used by the server to check its configuration file and by the page to read `GET 
 nothing newer than Python 3.11.
 """
 
+import math
 import re
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, get_args
@@ -229,10 +230,15 @@ def ice_configuration_from_json(value: Any) -> IceConfiguration:
         expires, lifetime, standby = value.get("expires"), value.get("lifetime"), value.get("standby", False)
         if not isinstance(standby, bool):
             raise IceError("standby: must be true or false")
+        pool_size = int(value.get("iceCandidatePoolSize", 0))
+        if not 0 <= pool_size <= 255:
+            raise IceError("iceCandidatePoolSize: must be from 0 to 255 (W3C WebRTC 1.0, section 4.2.1)")
+        if lifetime is not None and not 0 < float(lifetime) < math.inf:
+            raise IceError("lifetime: must be a number of seconds above 0, or null")
         return IceConfiguration(
             servers=servers,
             policy=str(value.get("iceTransportPolicy", "all")),
-            pool_size=int(value.get("iceCandidatePoolSize", 0)),
+            pool_size=pool_size,
             expires=None if expires is None else float(expires),
             lifetime=None if lifetime is None else float(lifetime),
             standby=standby,

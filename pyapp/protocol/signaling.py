@@ -246,6 +246,12 @@ class Error:
     message: str
     limit: str = ""
 
+    def __post_init__(self) -> None:
+        """Keep it to a sentence, which the page shows."""
+        check_length("code", self.code, 64)
+        check_length("message", self.message, 1024)
+        check_length("limit", self.limit, 64)
+
 
 ClientMessage: TypeAlias = Join | Relay | Journal | Ping | Leave
 

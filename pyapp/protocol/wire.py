@@ -44,9 +44,13 @@ def check_length(name: str, value: str, longest: int) -> None:
         raise MessageError(name, f"at most {longest} characters")
 
 
+MAX_COUNT = 2**53 - 1
+"""The highest number that can be counted exactly in JavaScript."""
+
+
 def check_not_negative(name: str, value: int) -> None:
     """Refuse what could not be counted exactly in JavaScript."""
-    if not 0 <= value < 2**53:
+    if not 0 <= value <= MAX_COUNT:
         raise MessageError(name, "a whole number from 0, below 2^53")
 
 

@@ -71,17 +71,17 @@ def test_the_screen_takes_the_place_of_the_camera(console: Console, open_page: O
     expect_picture(second, there=False)
 
 
-HELD = """
-window.held = [];
-window.given = [];
-const original = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
-navigator.mediaDevices.getUserMedia = async (...options) => {
-  await new Promise((allow) => held.push(allow));
-  const stream = await original(...options);
-  given.push(...stream.getTracks());
-  return stream;
-};
-"""
+HELD = """() => {
+  window.held = [];
+  window.given = [];
+  const original = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  navigator.mediaDevices.getUserMedia = async (...options) => {
+    await new Promise((allow) => held.push(allow));
+    const stream = await original(...options);
+    given.push(...stream.getTracks());
+    return stream;
+  };
+}"""
 """The browser's prompt, left open until a test calls what is in `held`."""
 
 

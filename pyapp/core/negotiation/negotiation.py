@@ -23,11 +23,16 @@ from pyapp.core.commands import Command
 from pyapp.core.negotiation.precedence import Precedence
 from pyapp.protocol.ice import username_fragments
 from pyapp.protocol.peer import Candidate, Description, PeerMessage
+from pyapp.protocol.wire import MAX_COUNT
 
 NegotiationState: TypeAlias = Literal["stable", "making-offer", "have-local-offer", "applying-answer", "answering"]
 
 MAX_HELD_CANDIDATES = 256
 """Candidates kept for a description that did not come yet; a generation of a well-connected machine has about 40."""
+
+
+MAX_RETIRED = 1024
+"""Older ICE generations that are remembered; a restart a minute makes as many in a day."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +248,7 @@ class Negotiation:
     def _count_generation(self, offer: events.SessionDescription) -> None:
         is_first = not self._remote_fragments
         if not is_first and username_fragments(offer.sdp).isdisjoint(self._local_fragments):
-            self._latest_generation += 1
+            self._latest_generation = min(self._latest_generation + 1, MAX_COUNT)  # the other side says any number
         self._generation = self._latest_generation
 
     def _set_local_description(self) -> Command:
@@ -280,7 +285,8 @@ class Negotiation:
     def _remote_generation(self, description: events.SessionDescription) -> list[Output]:
         fragments = username_fragments(description.sdp)
         self._remote_origin = _origin(description.sdp)
-        self._retired_fragments = (self._retired_fragments | self._remote_fragments) - fragments
+        retired = self._retired_fragments if len(self._retired_fragments) < MAX_RETIRED else frozenset()
+        self._retired_fragments = (retired | self._remote_fragments) - fragments
         self._remote_fragments = fragments
         ready = [
             entry

@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from pyapp.core.delivery import RoundTrip
-from pyapp.protocol.channel import Beat
+from pyapp.protocol.channel import MAX_BEAT_HELD, Beat
 
 INTERVAL = 0.1
 """Seconds between two beats while the page can be seen."""
@@ -130,4 +130,4 @@ class Pulse:
 
 
 def _ms(seconds: float) -> int:
-    return min(max(round(seconds * 1000), 0), 10**9)
+    return min(max(round(seconds * 1000), 0), MAX_BEAT_HELD)

@@ -16,6 +16,9 @@ from pyapp.protocol.peer import Candidate
 
 Family: TypeAlias = Literal["IPv4", "IPv6"]
 
+MOST_GENERATIONS = 64
+"""ICE generations that are remembered, and addresses: the other side can name as many as it likes."""
+
 _CANDIDATE = re.compile(r"^a=(candidate:.*)$", re.MULTILINE)
 
 
@@ -40,9 +43,11 @@ class Reach:
 
     def heard_in(self, sdp: str) -> None:
         """Take those of the other side's that are in its description."""
+        families: dict[str, set[Family]] = {}
+        for text in _CANDIDATE.findall(sdp):
+            _add(families, self._their_addresses, "", text)
         for fragment in username_fragments(sdp):
-            for text in _CANDIDATE.findall(sdp):
-                _add(self._theirs, self._their_addresses, fragment, text)
+            _families(self._theirs, fragment).update(families.get("", ()))
 
     @property
     def share_address(self) -> bool:
@@ -67,8 +72,14 @@ class Reach:
         return not ours or bool(theirs and theirs.isdisjoint(ours))
 
 
+def _families(told: dict[str, set[Family]], fragment: str) -> set[Family]:
+    if fragment not in told and len(told) >= MOST_GENERATIONS:
+        del told[next(iter(told))]
+    return told.setdefault(fragment, set())
+
+
 def _add(told: dict[str, set[Family]], addresses: set[str], fragment: str, text: str) -> None:
-    families = told.setdefault(fragment, set())
+    families = _families(told, fragment)
     try:
         line = parse_candidate(text)
     except IceError:  # the end of candidates; what is garbled is in the journal
@@ -76,6 +87,6 @@ def _add(told: dict[str, set[Family]], addresses: set[str], fragment: str, text:
     is_hidden = line.address.endswith(".local")  # behind an mDNS name, for the same network alone
     if line.type == "relay" or is_hidden or line.protocol != "udp":
         return
-    if line.type == "srflx":
+    if line.type == "srflx" and len(addresses) < MOST_GENERATIONS:
         addresses.add(line.address)
     families.add("IPv6" if ":" in line.address else "IPv4")

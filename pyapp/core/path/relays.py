@@ -27,6 +27,10 @@ RELEASE_AFTER = 900.0
 them: nothing else makes a browser give them up. By then the network has shown that it stays as it is."""
 
 
+MOST_SUSPECTED = 8
+"""Hosts that are set aside beside those in use here: the other side can name as many as it likes."""
+
+
 @dataclass(slots=True)
 class Relays:
     """The ICE servers that we were given, and what is known of the relays among them. `policy` is the page's."""
@@ -35,7 +39,7 @@ class Relays:
     configuration: IceConfiguration = field(default_factory=IceConfiguration)
     """The last one that the server gave; without any servers before the first."""
     suspected: frozenset[str] = frozenset()
-    """Hosts of relays that went silent, until they are seen well again."""
+    """Hosts of relays that went silent, until they are seen well again; no more than the server is told of."""
     _direct_after: float = FIRST_DIRECT_AFTER
     _expire_at: float = math.inf
 
@@ -63,8 +67,9 @@ class Relays:
             host = parse_ice_url(url).host
         except IceError:  # the other side says anything; and a browser may not say which relay it uses
             return False
-        self.suspected |= {host}
-        return True
+        if host in self.configuration.relay_hosts or len(self.suspected) < MOST_SUSPECTED:
+            self.suspected |= {host}
+        return host in self.suspected
 
     def answered(self, url: str) -> str:
         """Take it that the relay at `url` is well; return its host if it was suspected, or nothing."""

@@ -10,7 +10,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pyapp.core.congestion import INITIAL, LEAST, OVERHEAD, PACKET, Window
-from pyapp.core.delivery import MAX_EARLY, PROBED_EVERY, Delivery, DeliveryFullError, RoundTrip
+from pyapp.core.delivery import (
+    KEPT_COST,
+    MAX_EARLY,
+    MAX_EARLY_BYTES,
+    PROBED_EVERY,
+    Delivery,
+    DeliveryFullError,
+    RoundTrip,
+)
 from pyapp.protocol.channel import MAX_HELD, Frame, Piece, decode_frame, encode_frame
 
 
@@ -305,6 +313,18 @@ class TestAcknowledgements:
         one = delivery()
         assert one.accept(MAX_EARLY + 1, "far") == []
         assert one.held == ()
+
+    @pytest.mark.parametrize("size", [0, 1000, 60_000])
+    def test_that_come_early_are_kept_up_to_so_many_bytes(self, size: int) -> None:
+        one = delivery()
+        most = MAX_EARLY_BYTES // (size + KEPT_COST)
+        for number in range(2, most + 10):
+            one.accept(number, "x", size=size)
+        assert len(one._early) == most
+        assert one.accept(1, "first", size=size)[0] == "first", "what is awaited is never too much"
+        assert one.ack == most + 1
+        one.accept(most + 3, "x", size=size)
+        assert one.held == ((most + 3, most + 3),)
 
     def test_list_what_came_early(self) -> None:
         one = delivery()

@@ -23,6 +23,7 @@ from pyapp.core.path.connection import (
 )
 from pyapp.core.session import (
     JOURNAL,
+    MAX_EARLY_BYTES,
     PEER_TIMERS,
     PREPARE,
     PREPARE_AFTER,
@@ -45,6 +46,7 @@ from pyapp.protocol.signaling import (
     ServerMessage,
     Welcome,
 )
+from pyapp.protocol.wire import encode
 from pyapp.view.console import present
 from tests.unit.pyapp.fakes import sdp, stats_of
 
@@ -345,6 +347,17 @@ class TestConnecting:
         assert commands.AddIceCandidate(candidate) in core.do(
             events.RemoteDescriptionSet(apply.attempt, apply.description)
         )
+
+    def test_keeps_so_much_of_what_the_other_side_says_until_there_is_a_connection(self) -> None:
+        core = connecting()
+        core.do(events.SignalingOpened(), Welcome(polite=True, peer=B))
+        for _ in range(100):
+            core.peer_says(Description("offer", "v=0" + "x" * 50_000, 1))
+        for _ in range(20_000):
+            core.peer_says(RestartWanted())
+        assert sum(len(encode(message)) for message in core.session._early) < MAX_EARLY_BYTES
+        core.do(PeerJoined(C))
+        assert core.session._early == []
 
     def test_asks_for_the_configuration_again_after_a_failure(self) -> None:
         core = connecting()

@@ -5,6 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyapp.protocol.channel import (
+    MAX_BEAT_DUE,
+    MAX_BEAT_HELD,
     MAX_HELD,
     MAX_PIECE_BYTES,
     MAX_TEXT_BYTES,
@@ -21,10 +23,12 @@ from pyapp.protocol.channel import (
 from pyapp.protocol.wire import MessageError
 
 WHOLE = st.integers(0, 10**14)
+HELD, DUE = st.integers(0, MAX_BEAT_HELD), st.integers(0, MAX_BEAT_DUE)
+BEATS = st.builds(Beat, st.integers(1, 10**14), WHOLE, HELD, DUE, WHOLE, wants_echo=st.booleans())
 
 
 class TestABeat:
-    @given(st.builds(Beat, st.integers(1, 10**14), WHOLE, WHOLE, WHOLE, WHOLE, wants_echo=st.booleans()))
+    @given(BEATS)
     def test_comes_through_unchanged(self, beat: Beat) -> None:
         assert decode_beat(beat.encode()) == beat
 
@@ -37,6 +41,8 @@ class TestABeat:
             "",
             "1",
             "1 2 3 4 5",
+            f"1 0 {MAX_BEAT_HELD + 1} 100 0 0",
+            f"1 0 0 {MAX_BEAT_DUE + 1} 0 0",
             "1 2 3 4 5 6 7",
             "0 0 0 100 0 0",
             "1 -2 3 4 5 0",

@@ -329,6 +329,9 @@ WRONG = [
     Change(Welcome(polite=True, peer=""), "polite", None),
     Change(Error("limit", "x"), "code", None),
     Change(Error("limit", "x"), "limit", 1),
+    Change(Error("limit", "x"), "message", "x" * 1025),
+    Change(Error("limit", "x"), "code", "x" * 65),
+    Change(Error("limit", "x"), "limit", "x" * 65),
 ]
 
 

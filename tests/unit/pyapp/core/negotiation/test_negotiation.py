@@ -11,10 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyapp.core import commands, events
-from pyapp.core.negotiation.negotiation import MAX_HELD_CANDIDATES, BegunAnew, Ignored, Negotiation, Output, ToPeer
+from pyapp.core.negotiation.negotiation import (
+    MAX_HELD_CANDIDATES,
+    MAX_RETIRED,
+    BegunAnew,
+    Ignored,
+    Negotiation,
+    Output,
+    ToPeer,
+)
 from pyapp.core.negotiation.precedence import ABOVE_PEER_REFLEXIVE, Precedence
 from pyapp.protocol.ice import parse_candidate, username_fragments
 from pyapp.protocol.peer import Candidate, Description, PeerMessage
+from pyapp.protocol.wire import MAX_COUNT
 from tests.unit.pyapp.fakes import FakePeerConnection, gathered, sdp
 
 
@@ -451,6 +460,30 @@ class TestAnswers:
         assert isinstance(ignored, Ignored)
         (answer, *_) = agreed.remote_description_set(first.attempt, first.description)
         assert isinstance(answer, commands.SetLocalDescription)
+
+
+class TestAHostileSide:
+    def test_cannot_make_a_restart_of_ours_impossible_by_the_number_of_its_own(self) -> None:
+        agreed = TestCandidatesOfTheOtherSide().agreed("r1")
+        TestCandidatesOfTheOtherSide.take_offer(agreed, "r2", 2)
+        (apply,) = agreed.remote_description(Description("offer", sdp("r3"), 3, MAX_COUNT))
+        assert isinstance(apply, commands.SetRemoteDescription)
+        (answer, *_) = agreed.remote_description_set(apply.attempt, apply.description)
+        assert isinstance(answer, commands.SetLocalDescription)
+        agreed.local_description_set(answer.attempt, events.SessionDescription("answer", sdp("l3")))
+        (making,) = agreed.needed()
+        assert isinstance(making, commands.SetLocalDescription)
+        (offered,) = agreed.local_description_set(making.attempt, events.SessionDescription("offer", sdp("l4")))
+        assert offered == ToPeer(Description("offer", sdp("l4"), 1, MAX_COUNT))
+
+    def test_leaves_only_so_much_of_its_older_generations(self) -> None:
+        agreed = TestCandidatesOfTheOtherSide().agreed("r1")
+        for exchange in range(2, 8):
+            many = "".join(sdp(f"{exchange}-{number}") for number in range(MAX_RETIRED))
+            (apply,) = agreed.remote_description(Description("offer", many, exchange))
+            assert isinstance(apply, commands.SetRemoteDescription)
+            agreed.remote_description_set(apply.attempt, apply.description)
+        assert len(agreed._retired_fragments) <= 2 * MAX_RETIRED
 
 
 class TestNegotiationNeeded:

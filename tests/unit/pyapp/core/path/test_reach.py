@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pyapp.core.diagnostics.path_report import CandidateFacts, PathReport
-from pyapp.core.path.reach import Reach
+from pyapp.core.path.reach import MOST_GENERATIONS, Reach
 from pyapp.protocol.peer import Candidate
 
 HOST = "candidate:1 1 udp 9 4a1b2c3d-0000-4000-8000-0123456789ab.local 9 typ host"
@@ -33,6 +33,16 @@ def report(*, local: str = "relay", over: str = "udp", fragment: str = "ours") -
         type="srflx", protocol="udp", address="", port=0, relay_protocol="", url="", username_fragment="theirs"
     )
     return PathReport(pair="P", local=ours, remote=theirs)
+
+
+def test_remembers_so_many_generations_whatever_the_other_side_says() -> None:
+    reach = Reach()
+    for number in range(10 * MOST_GENERATIONS):
+        reach.heard(candidate(V4, f"f{number}"))
+    lines = "".join(f"a=ice-ufrag:g{number}\r\n" for number in range(2000))
+    reach.heard_in(f"v=0\r\n{lines}" + f"a={V6}\r\n" * 500)
+    assert len(reach._theirs) == MOST_GENERATIONS
+    assert all(families == {"IPv6"} for families in reach._theirs.values())
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,15 @@ import pytest
 
 from pyapp.core import commands
 from pyapp.core.diagnostics.path_report import CandidateFacts, PathReport
-from pyapp.core.path.relays import DIRECT, FIRST_DIRECT_AFTER, LAST_DIRECT_AFTER, RELEASE, RELEASE_AFTER, Relays
+from pyapp.core.path.relays import (
+    DIRECT,
+    FIRST_DIRECT_AFTER,
+    LAST_DIRECT_AFTER,
+    MOST_SUSPECTED,
+    RELEASE,
+    RELEASE_AFTER,
+    Relays,
+)
 from pyapp.protocol.ice import IceConfiguration, IceServer
 
 ONE, TWO = "turn:one.example:3478", "turn:two.example:3478"
@@ -36,6 +44,14 @@ class TestARelayThatWentSilent:
         assert known.answered(TWO) == ""
         assert known.answered(ONE) == "one.example"
         assert known.ranked == CONFIGURATION
+
+    def test_is_set_aside_whatever_the_other_side_says_of_others(self) -> None:
+        known = relays()
+        for number in range(1000):
+            known.set_aside(f"turn:{number}.example:3478")
+        assert len(known.suspected) == MOST_SUSPECTED
+        assert known.set_aside(ONE)
+        assert first(known.ranked) == TWO
 
     def test_comes_last_in_a_later_configuration_too(self) -> None:
         known = relays()
