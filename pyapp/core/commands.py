@@ -202,6 +202,14 @@ class CancelTimer:
     name: str
 
 
+@dataclass(frozen=True, slots=True)
+class ReportFault:
+    """Report an exception that the core kept to what raised it, as one that nothing handled: a `Fault` follows."""
+
+    where: str
+    error: Exception
+
+
 ServerCommand: TypeAlias = FetchIceConfiguration | OpenSignaling | CloseSignaling | SendSignaling
 StandbyCommand: TypeAlias = OfferStandby | AnswerStandby | AcceptStandby | CloseStandby
 PeerCommand: TypeAlias = (
@@ -221,4 +229,4 @@ PeerCommand: TypeAlias = (
     | StandbyCommand
 )
 TimerCommand: TypeAlias = StartTimer | CancelTimer
-Command: TypeAlias = ServerCommand | PeerCommand | TimerCommand
+Command: TypeAlias = ServerCommand | PeerCommand | TimerCommand | ReportFault

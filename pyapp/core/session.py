@@ -431,7 +431,10 @@ class Session:
             if self._early_bytes <= MAX_EARLY_BYTES:
                 self._early.append(message)
             return []
-        return self._connection_did(self.connection.said(message, self._outside, self._now))
+        try:
+            return self._connection_did(self.connection.said(message, self._outside, self._now))
+        except Exception as error:  # noqa: BLE001 - what came with it is acknowledged, and would be gone with it
+            return [commands.ReportFault(f"a {message.kind} of the other side", error)]
 
     def _forget_early(self) -> None:
         self._early.clear()

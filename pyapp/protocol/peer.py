@@ -113,4 +113,16 @@ class StandbyDescription:
             raise MessageError("avoid", "empty in an answer")
 
 
-PeerMessage: TypeAlias = Description | Candidate | RelaySuspected | RestartWanted | StandbyDescription
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """What the receiver has in the place of a message that breaks a rule: the numbers go on, and so do the others."""
+
+    kind: ClassVar[str] = "unreadable"
+    why: str
+
+    def __post_init__(self) -> None:
+        """Keep it to a line."""
+        check_length("why", self.why, 256)
+
+
+PeerMessage: TypeAlias = Description | Candidate | RelaySuspected | RestartWanted | StandbyDescription | Unreadable

@@ -6,11 +6,19 @@ Server to client: `Welcome`, `PeerJoined`, `PeerLeft`, `Relayed`, `Journaled`, `
 
 import re
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeAlias, get_args
+from typing import Any, ClassVar, TypeAlias, get_args
 
 from pyapp.protocol.journal import Journal, Journaled
-from pyapp.protocol.peer import PeerMessage
-from pyapp.protocol.wire import MessageError, check_identifier, check_length, check_not_negative, from_json, parse
+from pyapp.protocol.peer import PeerMessage, Unreadable
+from pyapp.protocol.wire import (
+    MessageError,
+    check_identifier,
+    check_length,
+    check_not_negative,
+    from_json,
+    parse,
+    to_json,
+)
 
 MOST_TOGETHER = 64
 """Bodies that follow the first one in a frame."""
@@ -276,5 +284,26 @@ def decode_client(text: str) -> ClientMessage:
 
 def decode_server(text: str) -> ServerMessage:
     """Return the server's message in `text`, or raise `MessageError`."""
-    message: ServerMessage = from_json(parse(text), get_args(ServerMessage), "frame")
+    value = parse(text)
+    try:
+        message: ServerMessage = from_json(value, get_args(ServerMessage), "frame")
+    except MessageError:
+        if not isinstance(value, dict) or value.get("kind") != Relayed.kind:
+            raise
+        # The server passes on what the other side says unread: one bad body must not take the others with it.
+        message = from_json(_with_readable_bodies(value), (Relayed,), "frame")
     return message
+
+
+def _with_readable_bodies(relayed: dict[str, Any]) -> dict[str, Any]:
+    changed = relayed | {"body": _readable(relayed["body"])} if "body" in relayed else relayed
+    more = relayed.get("more")
+    return changed | {"more": [_readable(body) for body in more]} if isinstance(more, list) else changed
+
+
+def _readable(body: Any) -> Any:
+    try:
+        from_json(body, get_args(PeerMessage), "body")
+    except MessageError as error:
+        return body if body is None else to_json(Unreadable(str(error)[:256]))
+    return body

@@ -119,6 +119,8 @@ class Runner:
             case commands.CancelTimer(name):
                 if name in self._timers:
                     self._timers.pop(name).cancel()
+            case commands.ReportFault(where, error):
+                self._inbox.append(self._fault(where, error))
             case (
                 commands.FetchIceConfiguration()
                 | commands.OpenSignaling()

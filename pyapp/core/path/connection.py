@@ -38,7 +38,15 @@ from pyapp.core.path.recovery import Output as RecoveryOutput
 from pyapp.core.path.relays import Relays
 from pyapp.core.path.standby import Output as StandbyOutput
 from pyapp.core.path.standby import Over, Ready, Standby, Surroundings
-from pyapp.protocol.peer import Candidate, Description, PeerMessage, RelaySuspected, RestartWanted, StandbyDescription
+from pyapp.protocol.peer import (
+    Candidate,
+    Description,
+    PeerMessage,
+    RelaySuspected,
+    RestartWanted,
+    StandbyDescription,
+    Unreadable,
+)
 from pyapp.protocol.wire import MessageError
 
 STATS, STATS_SETTLED, FIRST_OFFER = "stats", "stats-settled", "first-offer"
@@ -294,6 +302,8 @@ class Connection:
                 return self._standby_did(self.standby.said(message, around)) if around else []
             case Candidate():
                 return self._remote_candidate(message)
+            case Unreadable(why):
+                return [note("!", "message", f"the other side sent what is no message: {why}")]
 
     def configured(self, now: float, *, is_renewal: bool) -> list[Output]:
         """Take it that `relays` has a new configuration; a renewal is one whose predecessor is about to expire."""

@@ -456,6 +456,8 @@ class World:
                 self.after(4 * self.trip() + self.moment(), partial(self._join_spares, page, page.spare))
             case commands.CloseStandby():
                 self._close_spare(page)
+            case commands.ReportFault(_, error):
+                raise error
             case commands.StartMedia() | commands.StopMedia():
                 raise AssertionError(command)
             case _:

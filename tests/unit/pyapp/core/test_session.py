@@ -1,5 +1,6 @@
 """The core as lists of events; two cores joined by a server and networks are in test_world.py."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +12,7 @@ from pyapp.core import commands, events, provisioning
 from pyapp.core.commands import Command
 from pyapp.core.events import Event
 from pyapp.core.negotiation import restarts
+from pyapp.core.negotiation.candidates import Candidates
 from pyapp.core.negotiation.restarts import SETTLES_WITHIN
 from pyapp.core.path import recovery
 from pyapp.core.path.connection import (
@@ -45,6 +47,7 @@ from pyapp.protocol.signaling import (
     Relayed,
     ServerMessage,
     Welcome,
+    decode_server,
 )
 from pyapp.protocol.wire import encode
 from pyapp.view.console import present
@@ -762,6 +765,49 @@ class TestBeforeConnectIsPressed:
 
     def test_a_session_that_goes_on_is_left_alone(self) -> None:
         assert connected().do(events.ConnectExpected("demo")) == []
+
+
+class TestWhatTheOtherSideSaysTogether:
+    """An offer, a message that nobody can take, and a candidate, which all become known at once."""
+
+    GOOD = Candidate(CANDIDATE, "0", 0, "r1")
+    WORSE = Candidate(f"{CANDIDATE} worse", "0", 0, "r1")
+
+    def joined(self) -> Core:
+        core = connecting()
+        core.do(IceConfigured(CONFIGURATION), events.SignalingOpened(), Welcome(polite=True, peer=B))
+        return core
+
+    def everything(self, core: Core, outputs: list[Command]) -> list[Command]:
+        (apply,) = (output for output in outputs if isinstance(output, commands.SetRemoteDescription))
+        return core.do(events.RemoteDescriptionSet(apply.attempt, apply.description))
+
+    def test_is_taken_but_for_what_raises(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        heard = Candidates.heard
+
+        def raises(candidates: Candidates, candidate: Candidate) -> Any:
+            if candidate == self.WORSE:
+                raise OverflowError("int too large")
+            return heard(candidates, candidate)
+
+        monkeypatch.setattr(Candidates, "heard", raises)
+        core = self.joined()
+        core.do(Relayed(B, 2, 0, self.WORSE), Relayed(B, 3, 0, self.GOOD))
+        outputs = core.do(Relayed(B, 1, 0, Description("offer", sdp("r1"), 1)))
+        (fault,) = (output for output in outputs if isinstance(output, commands.ReportFault))
+        assert (fault.where, str(fault.error)) == ("a candidate of the other side", "int too large")
+        assert commands.AddIceCandidate(self.GOOD) in self.everything(core, outputs)
+        assert core.session.place
+        assert core.session.place.acknowledge() == [commands.SendSignaling(Relay(B, 0, 3, None, peer_epoch=1))]
+
+    def test_is_taken_but_for_what_is_no_message(self) -> None:
+        offer, last = Description("offer", sdp("r1"), 1), self.GOOD
+        frame = json.loads(encode(Relayed(B, 1, 0, offer, more=(self.WORSE, last))))
+        frame["more"][0]["candidate"] = "x" * 5000
+        core = self.joined()
+        outputs = core.do(decode_server(json.dumps(frame)))
+        assert commands.AddIceCandidate(last) in self.everything(core, outputs)
+        assert [name for name, _ in core.journal].count("message") == 1
 
 
 class TestHangingUp:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyapp.protocol.journal import MAX_JOURNAL_ENTRIES, Journal, Journaled, JournalEntry
-from pyapp.protocol.peer import MAX_SDP, Candidate, Description, RelaySuspected, StandbyDescription
+from pyapp.protocol.peer import MAX_SDP, Candidate, Description, RelaySuspected, StandbyDescription, Unreadable
 from pyapp.protocol.signaling import (
     FATAL_CODES,
     ClientMessage,
@@ -360,6 +360,19 @@ def test_a_missing_field_is_named(message: ClientMessage | ServerMessage) -> Non
         del value[name]
         error = refused(json.dumps(value), decode)
         assert (error.field, error.rule) == (name, "missing")
+
+
+@pytest.mark.parametrize("bad", [{}, [], 7, "x", {"kind": "new-in-2030"}, to_json(CANDIDATE) | {"candidate": "x"}])
+def test_one_body_that_breaks_a_rule_leaves_the_others_as_they_are(bad: Any) -> None:
+    frame = to_json(Relayed(A, 1, 0, OFFER, more=(CANDIDATE, END)))
+    for where in ("body", 0, 1):
+        changed = frame | {"more": list(frame["more"])}
+        (changed if where == "body" else changed["more"])[where] = bad
+        message = decode_server(json.dumps(changed))
+        assert isinstance(message, Relayed)
+        bodies = [message.body, *message.more]
+        assert [type(body) for body in bodies].count(Unreadable) == 1
+        assert len({OFFER, CANDIDATE, END} & set(bodies)) == 2
 
 
 @pytest.mark.parametrize("name", ["a", "Z9", "a.b-c_d", "a" * 64, "0"])

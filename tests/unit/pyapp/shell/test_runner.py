@@ -175,6 +175,13 @@ class TestEvents:
         bench.runner.emit(RestartRequested())
         assert bench.session.order[-1] == RestartRequested()
 
+    def test_of_what_the_core_kept_to_itself_are_reported_and_received(self, build: Build) -> None:
+        bench = build({RestartRequested(): [commands.ReportFault("a candidate", KeyError("x")), SAMPLE]})
+        bench.runner.emit(RestartRequested())
+        assert bench.shell.did == [SAMPLE]
+        assert bench.session.order == [RestartRequested(), Fault("a candidate", "KeyError: 'x'")]
+        assert len(bench.reported) == 1
+
     def test_of_a_fault_elsewhere_are_reported_and_received(self, build: Build) -> None:
         bench = build({})
         bench.runner.fault("window", RuntimeError("x"))
