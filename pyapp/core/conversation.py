@@ -17,7 +17,6 @@ from pyapp.core.delivery import Delivery, DeliveryFullError
 from pyapp.core.events import ChannelLabel
 from pyapp.core.failures import MessageRefusal, TooLong, TooMuchWaiting
 from pyapp.protocol.channel import MAX_TEXT_BYTES, Body, Frame, MediaShared, Piece, decode_frame, encode_frame, split
-from pyapp.protocol.wire import MessageError
 
 TIMER = "delivery"
 
@@ -28,6 +27,9 @@ has shrunk to after the first loss."""
 ASIDE_FOR, ASIDE_AGAIN_AFTER = 0.5, 5.0
 """Seconds for which frames go over the standby as well once one has come over it, since the other side has its doubts;
 and seconds without any until the next is taken for such a doubt, and not for the echo of ours."""
+
+MOST_PARTNERS = 16
+"""Page loads of the other side whose numbers are kept: it can reload as often as it likes."""
 
 ACKNOWLEDGED_EVERY = 0.02
 """Seconds between two frames that only acknowledge: hundreds come at once after an outage, and to send is slow."""
@@ -94,14 +96,12 @@ class _Thread:
         return place
 
     def whole(self, piece: Piece) -> str | None:
-        """Take the next piece of theirs: return the message if this ends it. Raises `MessageError` for too much."""
+        """Take the next piece of theirs: return the message if this ends it; what is too long is shown in parts."""
         self.begun.append(piece.text)
         if piece.more and sum(map(len, self.begun)) <= MAX_TEXT_BYTES:
             return None
         text = "".join(self.begun)
         self.begun.clear()
-        if piece.more:
-            raise MessageError("c", f"at most {MAX_TEXT_BYTES} bytes in all")
         return text
 
 
@@ -272,6 +272,9 @@ class Conversation:
             return
         last, self._partner = self._thread, participant
         thread = self._threads.setdefault(participant, _Thread())
+        for known in list(self._threads)[:-MOST_PARTNERS]:
+            if known not in ("", participant):
+                del self._threads[known]
         for place in last.waiting:
             message = self.messages[place]
             if place not in thread.waiting and not message.delivered:

@@ -15,6 +15,7 @@ from pyapp.core.conversation import (
     ACKNOWLEDGED_EVERY,
     ASIDE_AGAIN_AFTER,
     ASIDE_FOR,
+    MOST_PARTNERS,
     TIMER,
     Conversation,
     Message,
@@ -337,15 +338,26 @@ class TestALongMessage:
         assert [frame.body for frame in sent] == split(self.TEXT)
         assert [frame.number for frame in sent] == [1, 2, 3, 4, 5, 6]
 
-    def test_that_never_ends_is_refused(self) -> None:
+    def test_that_never_ends_is_shown_in_parts_and_takes_no_other_with_it(self) -> None:
         conversation = opened()
         piece = Piece("x" * MAX_PIECE_BYTES, more=True)
         most = MAX_TEXT_BYTES // MAX_PIECE_BYTES
-        for number in range(1, most + 1):
+        for number in range(2, most + 2):
             conversation.received(encode_frame(Frame(number, piece, 0)), 0.0)
-        with pytest.raises(MessageError):
-            conversation.received(encode_frame(Frame(most + 1, piece, 0)), 0.0)
-        assert conversation.messages == []
+        conversation.received(encode_frame(Frame(most + 2, Piece("last"), 0)), 0.0)
+        conversation.received(encode_frame(Frame(1, piece, 0)), 0.0)
+        assert "".join(message.text for message in conversation.messages) == (most + 1) * piece.text + "last"
+        assert [message.text for message in conversation.messages][-1] == "last"
+
+
+def test_so_many_page_loads_of_the_other_side_are_kept_and_always_the_one_that_is_there() -> None:
+    conversation = opened()
+    for number in range(10 * MOST_PARTNERS):
+        conversation.with_partner(f"{number}")
+        conversation.with_partner("usual")
+    assert len(conversation._threads) <= MOST_PARTNERS + 1
+    conversation.submit("still here", 0.0)
+    assert conversation.messages[-1].text == "still here"
 
 
 class TestAChannelThatIsFull:
