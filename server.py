@@ -4,12 +4,15 @@ import argparse
 import asyncio
 import base64
 import contextlib
+import gc
 import logging
 import signal
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+
+import uvloop
 
 from backend.access.invitations import DEFAULT_TTL, issue_invitation, key_made_if_missing
 from backend.settings import Settings, StartError, TlsFiles
@@ -24,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _invite(options.session, options.ttl)
         else:
             logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", datefmt="%H:%M:%S")
-            asyncio.run(_serve(_settings(options)))
+            uvloop.run(_serve(_settings(options)))
     except StartError as error:
         print(f"server.py: {error}", file=sys.stderr)
         return 2
@@ -96,6 +99,9 @@ async def _serve(settings: Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     async with serving(settings) as server:
+        # What is there by now stays. Sockets come and go without cycles: looking for some often costs with each one.
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 100)
         print(f"ICE Console: {server.address}", flush=True)
         await stop.wait()
 

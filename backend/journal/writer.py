@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,6 +53,8 @@ class Journal:
         self._limits = limits
         self._queue: asyncio.Queue[Record | None] = asyncio.Queue(limits.journal_queue)
         self._kept: dict[tuple[str, str], int] = {}
+        self._files: dict[str, None] | None = None
+        """The files there are, the one written to last at the end; None before they were looked for."""
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -85,38 +87,50 @@ class Journal:
             while not self._queue.empty():
                 batch.append(self._queue.get_nowait())
             ended = None in batch
-            for record in batch:
-                if record is not None:
-                    await self._write(record)
+            records = [record for record in batch if record is not None]
+            for record, kept in zip(records, await asyncio.to_thread(self._write, records), strict=True):
+                record.done(kept)
 
-    async def _write(self, record: Record) -> None:
-        participant = (record.session, record.participant)
-        kept = self._kept.get(participant, 0)
-        # The page sends again what was not confirmed; the server's own entries have number 0.
-        fresh = [entry for entry in record.entries if entry.number == 0 or entry.number > kept]
-        lines = b"".join(to_line(record, entry) for entry in fresh)
+    def _write(self, records: Sequence[Record]) -> list[int | None]:
+        """Write all that came in the meantime; return what `done` of each is to hear."""
+        by_session: dict[str, list[Record]] = {}
+        for record in records:
+            by_session.setdefault(record.session, []).append(record)
+        kept: dict[int, int | None] = {}
+        for session, group in by_session.items():
+            kept |= self._write_session(session, group)
+        return [kept[id(record)] for record in records]
+
+    def _write_session(self, session: str, records: Sequence[Record]) -> dict[int, int | None]:
+        highest: dict[str, int] = {}
+        kept: dict[int, int | None] = {}
+        lines = []
+        for record in records:
+            last = highest.get(record.participant, self._kept.get((session, record.participant), 0))
+            # The page sends again what was not confirmed; the server's own entries have number 0.
+            fresh = [entry for entry in record.entries if entry.number == 0 or entry.number > last]
+            lines += [to_line(record, entry) for entry in fresh]
+            kept[id(record)] = highest[record.participant] = max([last, *(entry.number for entry in fresh)])
         try:
             if lines:
-                await asyncio.to_thread(self._append, record.session, lines)
+                self._append(session, b"".join(lines))
         except OSError as error:
-            _log.error("! journal of %s cannot be written: %s", record.session, error.strerror)
-            record.done(None)
-            return
-        highest = max([kept, *(entry.number for entry in fresh)])
-        if highest:
-            self._kept.pop(participant, None)  # to the end: those silent for longest are forgotten first
-            self._kept[participant] = highest
-            if len(self._kept) > _MAX_PARTICIPANTS:
-                del self._kept[next(iter(self._kept))]
-        record.done(highest)
+            _log.error("! journal of %s cannot be written: %s", session, error.strerror)
+            return dict.fromkeys(kept)
+        for participant, number in highest.items():
+            self._kept.pop((session, participant), None)  # to the end: those silent for longest are forgotten first
+            if number:
+                self._kept[session, participant] = number
+                if len(self._kept) > _MAX_PARTICIPANTS:
+                    del self._kept[next(iter(self._kept))]
+        return kept
 
     def _append(self, session: str, lines: bytes) -> None:
         path = self._folder / f"{session}.jsonl"  # a session name is safe as a file name: messages.check_session_name
         with contextlib.suppress(FileNotFoundError):
             if path.stat().st_size + len(lines) > self._limits.journal_file_bytes:
                 self._thin(path)
-        if not path.exists():
-            self._make_room()
+        self._make_room(path.name)
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "ab") as file:
             file.write(lines)
@@ -133,10 +147,17 @@ class Journal:
             file.writelines(thin(kept, limit=self._limits.journal_file_bytes))
         draft.replace(path)
 
-    def _make_room(self) -> None:
-        files = sorted(self._folder.glob("*.jsonl*"), key=lambda path: path.stat().st_mtime)
-        for path in files[: max(0, len(files) - self._limits.journal_files + 1)]:
-            path.unlink(missing_ok=True)
+    def _make_room(self, name: str) -> None:
+        """Count the file `name` as the one written to last, and delete those above the limit, the oldest first."""
+        if self._files is None:
+            files = sorted(self._folder.glob("*.jsonl*"), key=lambda path: path.stat().st_mtime)
+            self._files = dict.fromkeys(path.name for path in files)
+        self._files.pop(name, None)
+        self._files[name] = None
+        while len(self._files) > self._limits.journal_files:
+            oldest = next(iter(self._files))
+            (self._folder / oldest).unlink(missing_ok=True)
+            del self._files[oldest]
 
 
 def to_line(record: Record, entry: JournalEntry) -> bytes:
