@@ -11,7 +11,8 @@ from js import Math, console, performance, window
 from pyapp.browser.constructor import is_firefox
 from pyapp.browser.ffi import Listeners
 from pyapp.browser.network import Network
-from pyapp.browser.page import Page
+from pyapp.browser.page.address import read_address, tab_key
+from pyapp.browser.page.page import Page
 from pyapp.browser.peer import Peer
 from pyapp.browser.signaling import Server
 from pyapp.core.session import Session
@@ -22,11 +23,11 @@ from pyapp.shell.runner import Runner
 def main() -> None:
     """Start the console."""
     performance.mark("console-imported")  # for `make bench-boot`
-    address = Page.address()
+    address = read_address()
     policy: Literal["all", "relay"] = "relay" if address.policy == "relay" else "all"
     session = Session(
         participant=os.urandom(16).hex(),
-        key=Page.tab_key(),
+        key=tab_key(),
         time_origin=float(performance.timeOrigin),
         invitation=address.invitation,
         policy=policy,
@@ -38,7 +39,9 @@ def main() -> None:
     _report_what_nobody_handled(runner)
     page = Page(runner.emit, runner.fault)
     server = Server(runner.emit, runner.fault, invitation=address.invitation)
-    peer = Peer(runner.emit, runner.fault, show_local=page.show_local_stream, show_remote=page.show_remote_stream)
+    peer = Peer(
+        runner.emit, runner.fault, show_local=page.media.show_local_stream, show_remote=page.media.show_remote_stream
+    )
     runner.attach(server=server, peer=peer, screen=page)
     Network(runner.emit, runner.fault)
     page.mark_ready()

@@ -36,7 +36,7 @@ from pyapp.protocol.ice import ice_configuration_from_json
 from pyapp.protocol.peer import Candidate, Description, PeerMessage
 from pyapp.protocol.signaling import Relayed, ServerMessage, Welcome, decode_server
 from pyapp.protocol.wire import encode
-from pyapp.view.console import View, present
+from pyapp.view.console import Presenter, View
 
 TIMES = 10
 """How often it is gone through: with more, the real one was not quicker."""
@@ -61,12 +61,12 @@ def rehearse(times: int = TIMES) -> Iterator[View]:
 
 
 def _rehearse_once() -> Iterator[View]:
-    session = Session(_US, _US, 0.0)
+    session, presenter = Session(_US, _US, 0.0), Presenter()
     for number, event in enumerate(_story()):
         for command in session.receive(event, number / 100):
             if isinstance(command, commands.SendSignaling):
                 encode(command.message)
-        yield present(session)
+        yield presenter.present(session)
 
 
 def _story() -> Iterator[Event]:

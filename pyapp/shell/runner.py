@@ -14,7 +14,7 @@ from pyapp.core import commands
 from pyapp.core.commands import Command, PeerCommand, ServerCommand
 from pyapp.core.events import Event, Fault, TimerFired
 from pyapp.core.session import Session
-from pyapp.view.console import View, present
+from pyapp.view.console import Presenter, View
 
 REHEARSED_AFTER = 0.3
 """Seconds after the start, in which the browser paints the first screen and the person may press Connect at once."""
@@ -30,7 +30,7 @@ class Performer(Protocol[C_contra]):
 
 
 class Screen(Protocol):
-    """The shell that shows a view."""
+    """The shell that shows a view, each time that it is another one."""
 
     def render(self, view: View) -> None:
         """Put `view` on the screen."""
@@ -57,6 +57,8 @@ class Runner:
         self._random = random
         self._inbox: deque[Event] = deque()
         self._busy = False
+        self._presenter = Presenter()
+        self._shown: View | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
     def attach(self, *, server: Performer[ServerCommand], peer: Performer[PeerCommand], screen: Screen) -> None:
@@ -161,4 +163,7 @@ class Runner:
         self.emit(TimerFired(name))
 
     def _show(self) -> None:
-        self._screen.render(present(self._session))
+        view = self._presenter.present(self._session)
+        if view is not self._shown:
+            self._screen.render(view)
+            self._shown = view  # not if that failed: then it is tried again with the next event

@@ -1,7 +1,7 @@
 // Loads PyScript, and speaks for the page until Python can. It is the only JavaScript of the product.
 //
 // 1. Says in words how far loading is, and, if it cannot go on, why and what to do.
-// 2. Keeps a click on Connect that comes too early, as `data-pending-connect` on <html>; pyapp/browser/page.py reads it.
+// 2. Keeps a click on Connect that comes too early, as `data-pending-connect` on <html>; pyapp/browser/page/ reads it.
 // 3. Asks the server for what Python will ask for first; pyapp/browser/signaling.py takes it over.
 //
 // Loading is over when Python sets the performance mark `console-ready`. From then on only a crash of the Python

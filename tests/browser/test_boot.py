@@ -279,12 +279,12 @@ def test_progress_is_that_of_the_download(console: Console, open_page: OpenPage)
 
 def test_a_traceback_names_the_files_and_lines_of_the_sources(console: Console, open_page: OpenPage) -> None:
     operator = open_page(console.address)
-    operator.page.evaluate(RUN, "import pyapp.browser.page as page; page.ConnectRequested = None")
+    operator.page.evaluate(RUN, "import pyapp.browser.page.lobby as lobby; lobby.ConnectRequested = None")
     operator.connect()
     wait_until(lambda: bool(operator.problems), "the fault is shown")
     (problem,) = operator.take_problems("Traceback")
     file, line = re.findall(r'File "(pyapp/[^"]+)", line (\d+)', problem)[-1]
-    assert file == "pyapp/browser/page.py"
+    assert file == "pyapp/browser/page/lobby.py"
     assert "ConnectRequested(" in (ROOT / file).read_text().splitlines()[int(line) - 1]
 
 

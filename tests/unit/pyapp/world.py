@@ -24,7 +24,7 @@ from pyapp.core.path.relays import DIRECT, RELEASE
 from pyapp.core.session import JOURNAL, Session
 from pyapp.core.signaling import rendezvous
 from pyapp.protocol.ice import IceConfiguration, parse_ice_url, username_fragments
-from pyapp.view.console import page_state
+from pyapp.view.status import page_state
 from tests.unit.pyapp.fakes import ConnectedPeerConnection, FakeServer, Line, Sockets, stats_of
 
 A, B, C = "a" * 32, "b" * 32, "c" * 32

@@ -50,7 +50,7 @@ from pyapp.protocol.signaling import (
     decode_server,
 )
 from pyapp.protocol.wire import encode
-from pyapp.view.console import present
+from pyapp.view.console import Presenter, present
 from tests.unit.pyapp.fakes import sdp, stats_of
 
 A, B, C = "a" * 32, "b" * 32, "c" * 32
@@ -105,6 +105,7 @@ class Core:
     has_standby: bool = False
     asked: list[int] = field(default_factory=list)
     """Requests for an ICE configuration without an answer."""
+    presenter: Presenter = field(default_factory=Presenter)
 
     def do(self, *received: Input) -> list[Command]:
         """Return the commands but for timers, which are in `timers` by name."""
@@ -123,6 +124,7 @@ class Core:
                     case _:
                         self._check(command)
                         result.append(command)
+            assert self.presenter.present(self.session) == present(self.session)
         self.said += result
         return result
 
@@ -185,7 +187,7 @@ class Core:
 
     @property
     def state(self) -> str:
-        return present(self.session).state
+        return present(self.session).status.state
 
     @property
     def journal(self) -> list[tuple[str, dict[str, Any]]]:
@@ -289,9 +291,9 @@ class TestConnecting:
         core = Core()
         assert core.do(events.ConnectRequested(name)) == []
         assert core.state == "ready"
-        assert present(core.session).session_problem
+        assert present(core.session).lobby.problem
         core.do(events.ConnectRequested("demo"))
-        assert not present(core.session).session_problem
+        assert not present(core.session).lobby.problem
 
     def test_alone_waits_with_an_offer(self) -> None:
         core = connecting()
@@ -416,7 +418,7 @@ class TestConnected:
         assert core.do(events.TimerFired(STATS_SETTLED)) == [commands.SampleStats()]
         core.do(events.StatsSampled(stats_of(("l1", "r1"), candidateType="relay", relayProtocol="tls", url=TURN)))
         assert [data["path"] for name, data in core.journal if name == "pair"] == ["direct", "relay"]
-        assert present(core.session).path == "relay"
+        assert present(core.session).path.kind == "relay"
 
     def test_sends_again_what_was_on_its_way_when_the_pair_changes(self) -> None:
         core = connected()
@@ -427,7 +429,7 @@ class TestConnected:
         core = connected()
         assert frames(core.do(events.MessageSubmitted("hello"))) == [Frame(1, Piece("hello"), 0)]
         core.do(events.ChannelReceived("messages", encode_frame(Frame(1, Piece("hi"), 1))))
-        assert [(line.mine, line.text, line.delivered) for line in present(core.session).messages] == [
+        assert [(line.mine, line.text, line.delivered) for line in present(core.session).thread.messages] == [
             (True, "hello", True),
             (False, "hi", False),
         ]
@@ -439,9 +441,9 @@ class TestConnected:
     def test_refuses_a_message_that_is_too_long_in_words(self) -> None:
         core = connected()
         assert core.do(events.MessageSubmitted("x" * 70_000)) == []
-        assert "too long" in present(core.session).message_problem
+        assert "too long" in present(core.session).thread.problem
         core.do(events.MessageSubmitted("short"))
-        assert present(core.session).message_problem == ""
+        assert present(core.session).thread.problem == ""
 
     def test_takes_no_harm_from_what_is_no_message(self) -> None:
         core = connected()
@@ -458,7 +460,7 @@ class TestConnected:
         (apply,) = core.peer_says(Description("answer", sdp("r2"), 2))
         assert isinstance(apply, commands.SetRemoteDescription)
         core.do(events.RemoteDescriptionSet(apply.attempt, apply.description))
-        assert present(core.session).ice_generation == 1
+        assert present(core.session).path.ice_generation == 1
         assert core.state == "connected"
 
     def restarted(self) -> Core:
@@ -520,13 +522,13 @@ class TestConnected:
     def test_restarts_when_the_other_side_does(self) -> None:
         core = connected()
         assert sent(core.peer_restarts())
-        assert present(core.session).ice_generation == 1
+        assert present(core.session).path.ice_generation == 1
 
     def test_stays_connected_while_the_server_restarts(self) -> None:
         core = connected()
         core.do(events.SignalingClosed(1012, "restart"))
         assert core.state == "connected"
-        assert "out of reach" in present(core.session).detail
+        assert "out of reach" in present(core.session).status.detail
         assert core.do(events.TimerFired("signaling-retry")) == [commands.OpenSignaling()]
         core.do(events.SignalingOpened(), Welcome(polite=False, peer=""))
         assert core.state == "connected"
@@ -583,7 +585,7 @@ class TestConnected:
         core = connected()
         core.do(Error("replaced", "This tab joined with a newer page."))
         assert core.state == "connected"
-        assert "another tab" in present(core.session).detail
+        assert "another tab" in present(core.session).status.detail
         core.now = 3.0
         core.do(FAILED)
         assert core.state == "failed"
@@ -593,7 +595,7 @@ class TestConnected:
         core.do(Error("replaced", "This tab joined with a newer page."))
         core.do(events.ChannelClosed("messages"))
         assert core.state == "failed"
-        assert present(core.session).headline == "Taken over by another tab"
+        assert present(core.session).status.headline == "Taken over by another tab"
 
 
 class TestRecovering:
@@ -610,7 +612,7 @@ class TestRecovering:
         resent = frames(core.do(CONNECTED))
         assert [frame.number for frame in resent] == [1, 2]
         core.do(events.ChannelReceived("messages", encode_frame(Frame(0, None, 2))))
-        assert [line.delivered for line in present(core.session).messages] == [True, True]
+        assert [line.delivered for line in present(core.session).thread.messages] == [True, True]
 
     def test_keeps_messages_while_the_channel_is_closed(self) -> None:
         core = connected()
@@ -664,7 +666,7 @@ class TestTheOtherSide:
         assert frames(core.do(events.ChannelOpened("messages"))) == [Frame(1, Piece("unconfirmed"), 0)]
         core.do(SAMPLED)
         assert core.state == "connected"
-        assert present(core.session).ice_generation == 0
+        assert present(core.session).path.ice_generation == 0
 
     def test_that_is_somebody_else_all_of_a_sudden_gets_a_new_connection(self) -> None:
         core = connected()
@@ -894,8 +896,8 @@ class TestFailing:
         outputs = core.do(events.LocalCandidatesEnded())
         view = present(core.session)
         assert core.state == "failed"
-        assert "refused our user name or password" in view.detail
-        assert view.cause == f"icecandidateerror 401 Unauthorized ({TURN})"
+        assert "refused our user name or password" in view.status.detail
+        assert view.status.cause == f"icecandidateerror 401 Unauthorized ({TURN})"
         assert commands.ClosePeer() in outputs
         assert core.timers == {}
         assert ("candidate-error", {"url": TURN, "code": 401, "address": "192.0.2.1"}) in core.journal
@@ -910,7 +912,7 @@ class TestFailing:
         core = negotiated()
         core.do(FAILED)
         assert core.state == "failed"
-        assert present(core.session).headline == "No connection is possible"
+        assert present(core.session).status.headline == "No connection is possible"
         assert core.timers == {}
 
     @pytest.mark.parametrize("code", ["session-full", "invitation-expired", "invitation-required"])
@@ -919,14 +921,14 @@ class TestFailing:
         core.do(IceConfigured(CONFIGURATION), events.SignalingOpened())
         core.do(Error(code, "the reason"))
         assert core.state == "failed"
-        assert present(core.session).cause == f"{code}: the reason"
+        assert present(core.session).status.cause == f"{code}: the reason"
         assert core.timers == {}
         assert not core.has_peer
 
     def test_because_of_an_expired_invitation_is_known_from_the_configuration_too(self) -> None:
         core = connecting()
         core.do(NotConfigured("invitation-expired", "the reason"))
-        assert (core.state, present(core.session).headline) == ("failed", "This invitation has expired")
+        assert (core.state, present(core.session).status.headline) == ("failed", "This invitation has expired")
 
     def test_with_an_error_that_is_not_final_goes_on(self) -> None:
         core = waiting()
@@ -1020,7 +1022,7 @@ class TestMedia:
     def test_is_off_starting_on_and_off_again(self) -> None:
         core = connected()
         assert core.do(events.MediaToggled("camera")) == [commands.StartMedia(1, "camera")]
-        assert [control.busy for control in present(core.session).media] == [True, False, False]
+        assert [control.busy for control in present(core.session).media.controls] == [True, False, False]
         assert core.do(events.MediaToggled("camera")) == []
         core.do(events.MediaStarted(1, "camera"))
         assert core.do(events.MediaToggled("camera")) == [commands.StopMedia("camera")]
@@ -1059,6 +1061,6 @@ class TestMedia:
         core = connected()
         core.do(events.MediaToggled("camera"), events.MediaFailed(1, "camera", "NotAllowedError"))
         assert core.session.media.states["camera"] == "off"
-        assert "may not use the camera" in present(core.session).media_problem
+        assert "may not use the camera" in present(core.session).media.problem
         core.do(events.MediaToggled("camera"))
-        assert present(core.session).media_problem == ""
+        assert present(core.session).media.problem == ""

@@ -28,6 +28,7 @@ class Script(Session):
 
     def receive(self, event: Event, now: float) -> list[Command]:
         self.received.append((event, now))
+        self.name_problem = f"received {len(self.received)}"  # so that there is something new to show
         if event == PageClosing():
             raise ZeroDivisionError("in the core")
         return [] if isinstance(event, Fault) else self.answers.get(event, [])
@@ -201,6 +202,29 @@ class TestEvents:
         bench.runner.emit(HangUpRequested())
         assert bench.session.order == [RestartRequested(), HangUpRequested()]
 
+    def test_that_change_nothing_are_not_shown(self, build: Build) -> None:
+        bench = build({})
+        bench.runner.emit(RestartRequested())
+        shown = len(bench.shell.views)
+        bench.session.received.clear()  # the next one counts as the first again
+        bench.runner.emit(RestartRequested())
+        assert len(bench.shell.views) == shown
+
+    def test_are_shown_with_the_next_one_after_the_screen_failed(self, build: Build) -> None:
+        bench = build({})
+
+        def fail(_: View) -> None:
+            bench.shell.on_render = lambda _: None
+            raise ZeroDivisionError
+
+        bench.shell.on_render = fail
+        with pytest.raises(ZeroDivisionError):
+            bench.runner.emit(RestartRequested())
+        failed = bench.shell.views[-1]
+        bench.session.received.clear()
+        bench.runner.emit(RestartRequested())
+        assert bench.shell.views[-1] is failed
+
     def test_emitted_while_the_view_is_shown_are_not_forgotten(self, build: Build) -> None:
         bench = build({})
 
@@ -332,7 +356,7 @@ async def test_a_real_session_is_shown_from_the_first_view_on() -> None:
         report=lambda error: pytest.fail(str(error)),
     )
     runner.attach(server=shell, peer=shell, screen=shell)
-    assert [view.state for view in shell.views] == ["ready"]
+    assert [view.status.state for view in shell.views] == ["ready"]
     runner.emit(ConnectRequested("demo"))
-    assert [view.state for view in shell.views] == ["ready", "connecting"]
+    assert [view.status.state for view in shell.views] == ["ready", "connecting"]
     assert shell.did == [commands.OpenSignaling(), FETCH]

@@ -1,15 +1,19 @@
 """What the page shows in each state: the contract's fields, the controls, the words."""
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
 from pyapp.core import events
+from pyapp.core.conversation import Message
+from pyapp.core.path.heartbeat import Pulse
 from pyapp.core.path.recovery import Rung
 from pyapp.protocol.channel import Frame, MediaShared, Piece, encode_frame
 from pyapp.protocol.signaling import Error, PeerJoined, Welcome
-from pyapp.view.console import Fact, Message, View, present
+from pyapp.view.console import View, present
+from pyapp.view.path import Fact
 from tests.unit.pyapp.core.test_session import (
     CONFIGURATION,
     CONNECTED,
@@ -103,54 +107,58 @@ def test_each_state_has_its_words_and_controls(
     build: Callable[[], Core], state: str, level: str, headline: str, controls: str
 ) -> None:
     view = present(build().session)
-    assert (view.state, view.level, view.headline) == (state, level, headline)
-    flags = zip("chrs", (view.can_connect, view.can_hang_up, view.can_restart, view.can_send), strict=True)
+    assert (view.status.state, view.status.level, view.status.headline) == (state, level, headline)
+    buttons = view.controls
+    flags = zip(
+        "chrs", (buttons.can_connect, buttons.can_hang_up, buttons.can_restart, view.thread.can_send), strict=True
+    )
     assert "".join(letter if flag else "-" for letter, flag in flags) == controls
-    assert view.detail.endswith(".")
+    assert view.status.detail.endswith(".")
 
 
 @pytest.mark.parametrize("build", [ready, connecting, waiting, negotiated, full, failed, closed])
 def test_without_a_connection_there_is_no_path(build: Callable[[], Core]) -> None:
     view = present(build().session)
-    assert (view.path, view.local_candidate, view.remote_candidate) == ("none", "", "")
-    assert (view.protocol, view.relay_protocol, view.facts) == ("", "", ())
+    assert (view.path.kind, view.path.local_candidate, view.path.remote_candidate) == ("none", "", "")
+    assert (view.path.protocol, view.path.relay_protocol, view.path.facts) == ("", "", ())
 
 
 def test_a_path_that_is_known_but_not_yet_used_is_not_shown() -> None:
     core = negotiated()
     core.do(CONNECTED, events.StatsSampled(stats_of(("l1", "r1"))))
-    assert present(core.session).path == "none"
+    assert present(core.session).path.kind == "none"
 
 
 class TestThePath:
     def test_between_hosts_is_direct(self) -> None:
         view = over({})
-        assert (view.path, view.local_candidate, view.remote_candidate) == ("direct", "host", "host")
-        assert (view.protocol, view.relay_protocol, view.ice_generation) == ("udp", "", 0)
-        assert "same network" in view.detail
+        assert (view.path.kind, view.path.local_candidate, view.path.remote_candidate) == ("direct", "host", "host")
+        assert (view.path.protocol, view.path.relay_protocol, view.path.ice_generation) == ("udp", "", 0)
+        assert "same network" in view.status.detail
 
     def test_through_nats_is_direct_and_not_on_the_same_network(self) -> None:
         view = over({"candidateType": "srflx"})
-        assert (view.path, view.local_candidate) == ("direct", "srflx")
-        assert "without a relay" in view.detail
+        assert (view.path.kind, view.path.local_candidate) == ("direct", "srflx")
+        assert "without a relay" in view.status.detail
 
     @pytest.mark.parametrize("relay_protocol", ["udp", "tcp", "tls"])
     def test_through_a_relay_says_how_it_is_reached(self, relay_protocol: str) -> None:
         view = over({"candidateType": "relay", "relayProtocol": relay_protocol, "url": TURN})
-        assert (view.path, view.local_candidate, view.relay_protocol) == ("relay", "relay", relay_protocol)
-        assert view.headline == "Connected through a relay"
-        assert "let no direct connection through" in view.detail
-        assert Fact("relay-protocol", "To the relay", relay_protocol.upper()) in view.facts
-        assert Fact("server", "Relay server", "turn.example.org") in view.facts
+        path = view.path
+        assert (path.kind, path.local_candidate, path.relay_protocol) == ("relay", "relay", relay_protocol)
+        assert view.status.headline == "Connected through a relay"
+        assert "let no direct connection through" in view.status.detail
+        assert Fact("relay-protocol", "To the relay", relay_protocol.upper()) in view.path.facts
+        assert Fact("server", "Relay server", "turn.example.org") in view.path.facts
 
     def test_through_a_relay_because_the_page_wants_it_does_not_blame_the_networks(self) -> None:
         view = over({"candidateType": "relay", "relayProtocol": "udp"}, policy="relay")
-        assert "opened with relays only" in view.detail
+        assert "opened with relays only" in view.status.detail
 
     def test_is_still_shown_while_recovering(self) -> None:
         view = present(lost().session)
-        assert (view.path, view.local_candidate) == ("direct", "host")
-        assert view.cause == "connectionState disconnected"
+        assert (view.path.kind, view.path.local_candidate) == ("direct", "host")
+        assert view.status.cause == "connectionState disconnected"
 
     @pytest.mark.parametrize(
         ("rung", "words"),
@@ -165,15 +173,15 @@ class TestThePath:
         assert core.session.connection
         core.session.connection.recovery.rung = rung
         core.session.connection.recovery.attempts = 2
-        assert words in present(core.session).detail
+        assert words in present(core.session).status.detail
         core.do(events.SignalingClosed(1006, ""))
-        assert "The server does not answer either" in present(core.session).detail
+        assert "The server does not answer either" in present(core.session).status.detail
 
     def test_that_was_interrupted_says_for_how_long(self) -> None:
         core = connected()
         assert core.session.connection
         core.session.connection.recovery.last_outage = 0.64
-        assert Fact("interruption", "Last interruption", "0.6 s") in present(core.session).facts
+        assert Fact("interruption", "Last interruption", "0.6 s") in present(core.session).path.facts
 
     def test_has_facts_with_stable_names(self) -> None:
         core = connected()
@@ -181,7 +189,7 @@ class TestThePath:
         stats["T"] |= {"bytesSent": 999, "bytesReceived": 1_234_567}
         stats["l1-r1"] |= {"currentRoundTripTime": 0.0244}
         core.do(events.StatsSampled(stats))
-        assert present(core.session).facts == (
+        assert present(core.session).path.facts == (
             Fact("path", "Path", "Direct"),
             Fact("local-candidate", "This side", "own network (host)"),
             Fact("remote-candidate", "Other side", "own network (host)"),
@@ -194,7 +202,7 @@ class TestThePath:
         )
 
     def test_that_was_not_measured_says_so(self) -> None:
-        facts = {fact.id: fact.value for fact in over({}).facts}
+        facts = {fact.id: fact.value for fact in over({}).path.facts}
         assert (facts["round-trip"], facts["sent"]) == ("not measured", "0 B")
 
     def test_has_no_thousand_of_a_unit(self) -> None:
@@ -202,36 +210,36 @@ class TestThePath:
         stats = stats_of(("l1", "r1"))
         stats["T"] |= {"bytesSent": 999_999}
         core.do(events.StatsSampled(stats))
-        assert {fact.id: fact.value for fact in present(core.session).facts}["sent"] == "1.0 MB"
+        assert {fact.id: fact.value for fact in present(core.session).path.facts}["sent"] == "1.0 MB"
 
 
 class TestTheWords:
     def test_say_that_the_server_is_tried_again_and_why(self) -> None:
         view = present(away().session)
-        assert view.detail == "The server does not answer. Trying again."
-        assert view.cause == "WebSocket closed with 1006"
+        assert view.status.detail == "The server does not answer. Trying again."
+        assert view.status.cause == "WebSocket closed with 1006"
 
     def test_say_that_the_server_is_not_needed_while_connected(self) -> None:
         view = present(without_server().session)
-        assert "out of reach" in view.detail
-        assert view.cause == "WebSocket closed with 1012"
+        assert "out of reach" in view.status.detail
+        assert view.status.cause == "WebSocket closed with 1012"
 
     def test_say_already_while_connecting_that_a_relay_is_of_no_use(self) -> None:
         core = negotiated()
         core.do(events.CandidateError(TURN, 401, "Unauthorized", ""))
         view = present(core.session)
-        assert "refused our user name or password" in view.detail
-        assert "401" in view.cause
+        assert "refused our user name or password" in view.status.detail
+        assert "401" in view.status.cause
 
     def test_give_the_cause_of_a_failure(self) -> None:
-        assert present(full().session).cause == "session-full: two are in it already"
+        assert present(full().session).status.cause == "session-full: two are in it already"
 
     def test_name_the_limit_that_the_server_named(self) -> None:
         core = joining()
         core.do(Error("limit", "At most 32 sessions from one address.", "sessions-per-address"))
         core.do(events.SignalingClosed(1008, ""))
         view = present(core.session)
-        assert "At most 32 sessions" in view.detail + view.cause
+        assert "At most 32 sessions" in view.status.detail + view.status.cause
 
 
 class TestTheConversation:
@@ -242,42 +250,42 @@ class TestTheConversation:
         )
         core.do(events.MessageSubmitted("two"))
         view = present(core.session)
-        assert view.messages == [
+        assert view.thread.messages == [
             Message(1, mine=True, text="one", delivered=True),
             Message(1, mine=False, text="hi"),
             Message(2, mine=True, text="two"),
         ]
-        assert view.delivered_count == 1
+        assert view.thread.delivered_count == 1
 
     def test_is_still_there_after_hanging_up(self) -> None:
         core = connected()
         core.do(events.MessageSubmitted("one"), events.HangUpRequested())
-        assert [line.text for line in present(core.session).messages] == ["one"]
+        assert [line.text for line in present(core.session).thread.messages] == ["one"]
 
 
 class TestMedia:
     def test_of_this_side_has_a_control_each(self) -> None:
         core = connected()
         core.do(events.MediaToggled("camera"), events.MediaToggled("microphone"), events.MediaStarted(2, "microphone"))
-        controls = {control.kind: (control.on, control.busy) for control in present(core.session).media}
+        controls = {control.kind: (control.on, control.busy) for control in present(core.session).media.controls}
         assert controls == {"camera": (False, True), "microphone": (True, False), "screen": (False, False)}
-        assert not present(core.session).local_video
+        assert not present(core.session).media.local_video
         core.do(events.MediaStarted(1, "camera"))
-        assert present(core.session).local_video
+        assert present(core.session).media.local_video
 
     def test_of_the_far_end_is_what_it_says_it_shares_until_it_is_gone(self) -> None:
         core = connected()
         shared = Frame(1, MediaShared(audio=True, video=True), 0)
         core.do(events.ChannelReceived("messages", encode_frame(shared)))
         view = present(core.session)
-        assert (view.remote_audio, view.remote_video) == (True, True)
+        assert (view.media.remote_audio, view.media.remote_video) == (True, True)
         core.do(events.HangUpRequested())
         view = present(core.session)
-        assert (view.remote_audio, view.remote_video) == (False, False)
+        assert (view.media.remote_audio, view.media.remote_video) == (False, False)
 
 
 def test_the_log_is_newest_first() -> None:
-    log = present(connected().session).log
+    log = present(connected().session).log.lines
     numbers = [line.number for line in log]
     assert numbers == sorted(numbers, reverse=True)
     assert log[-1].text == "connecting to session demo"
@@ -285,12 +293,50 @@ def test_the_log_is_newest_first() -> None:
 
 def test_a_third_who_waits_sees_the_session_that_was_asked_for() -> None:
     view = present(waiting().session)
-    assert (view.session, view.session_problem) == ("demo", "")
+    assert (view.lobby.session, view.lobby.problem) == ("demo", "")
 
 
 def test_an_early_peer_is_connecting_and_not_waiting() -> None:
     core = connecting()
     core.do(events.SignalingOpened(), Welcome(polite=False, peer=""))
-    assert present(core.session).state == "waiting"
+    assert present(core.session).status.state == "waiting"
     core.do(PeerJoined(B), IceConfigured(CONFIGURATION))
-    assert present(core.session).state == "connecting"
+    assert present(core.session).status.state == "connecting"
+
+
+class TestAPart:
+    """What is drawn again after an event: the parts that are another object than before."""
+
+    def drawn_after(self, core: Core, *received: events.Event) -> set[str]:
+        before = core.presenter.present(core.session)
+        core.do(*received)
+        after = core.presenter.present(core.session)
+        names = [item.name for item in fields(View)]
+        assert (after is before) == all(getattr(after, name) is getattr(before, name) for name in names)
+        return {name for name in names if getattr(after, name) is not getattr(before, name)}
+
+    def test_is_none_for_a_heartbeat(self) -> None:
+        core = connected()
+        pulse = Pulse()
+        for number in range(1, 4):
+            beat = pulse.next_beat(number / 10, due=0.1, generation=0).encode()
+            assert self.drawn_after(core, events.ChannelReceived("heartbeat", beat), events.TimerFired("beat")) == set()
+
+    def test_is_the_thread_for_a_message(self) -> None:
+        core = connected()
+        frame = encode_frame(Frame(1, Piece("hello"), 0))
+        assert self.drawn_after(core, events.ChannelReceived("messages", frame)) == {"thread"}
+        assert self.drawn_after(core, events.MessageSubmitted("hello")) == {"thread"}
+        frame = encode_frame(Frame(0, None, 1))
+        assert self.drawn_after(core, events.ChannelReceived("messages", frame)) == {"thread"}
+
+    def test_is_the_media_and_the_log_for_a_camera(self) -> None:
+        core = connected()
+        assert self.drawn_after(core, events.MediaToggled("camera")) == {"media"}
+        assert self.drawn_after(core, events.MediaStarted(1, "camera")) == {"media", "log"}
+
+    def test_is_the_path_for_what_is_measured(self) -> None:
+        core = connected()
+        stats = stats_of(("l1", "r1"))
+        stats["l1-r1"] |= {"currentRoundTripTime": 0.5}
+        assert self.drawn_after(core, events.StatsSampled(stats)) == {"path"}

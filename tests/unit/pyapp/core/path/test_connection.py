@@ -443,7 +443,7 @@ class TestStandby:
     def test_brings_messages(self) -> None:
         core = with_standby()
         core.do(events.ChannelReceived("standby", encode_frame(Frame(1, Piece("hello"), 0))))
-        assert [message.text for message in present(core.session).messages] == ["hello"]
+        assert [message.text for message in present(core.session).thread.messages] == ["hello"]
 
     def test_that_was_closed_brings_nothing_that_was_still_on_its_way_to_us(self) -> None:
         core = with_standby()

@@ -779,7 +779,7 @@ class TestAnInvitationThatExpired:
         suspicious(core)
         core.do(events.TimerFired(LOST), events.SignalingOpened(), Error("invitation-expired", "expired"))
         assert core.state == "failed"
-        assert present(core.session).cause
+        assert present(core.session).status.cause
 
 
 class TestANewConnection:
@@ -827,18 +827,18 @@ class TestANewConnection:
     def test_goes_on_with_the_count_of_restarts(self) -> None:
         core = connected()
         core.peer_restarts()
-        assert present(core.session).ice_generation == 1
+        assert present(core.session).path.ice_generation == 1
         core.do(events.ChannelClosed("messages"))
         self.next(core, ATTEMPT)
-        assert present(core.session).ice_generation == 1
+        assert present(core.session).path.ice_generation == 1
 
     def test_says_what_it_is_and_how_long_it_took(self) -> None:
         core = self.replaced()
-        assert "a new one is being made" in present(core.session).detail
+        assert "a new one is being made" in present(core.session).status.detail
         core.do(offer_set("l5"), CONNECTED, events.ChannelOpened("messages"))
         core.do(events.StatsSampled(stats_of(("l5", "r5"))))
         assert core.state == "connected"
-        assert {fact.id: fact.value for fact in present(core.session).facts}["interruption"] == "1.0 s"
+        assert {fact.id: fact.value for fact in present(core.session).path.facts}["interruption"] == "1.0 s"
 
     def test_has_growing_time_before_the_next(self) -> None:
         core = self.replaced()

@@ -1,0 +1,82 @@
+"""The page's address, what this tab remembers, and a name for a new session."""
+
+import contextlib
+import os
+import re
+from dataclasses import dataclass
+
+from js import URL, URLSearchParams, encodeURIComponent, history, location, window
+from pyodide.ffi import JsException
+
+from pyapp.browser.ffi import plain
+
+_TAB_KEY = "ice-console-tab"
+
+# A suggested session name is three of these: easy to say on the phone, hard to meet by chance.
+_FIRST = "amber bright calm clear early fair gentle golden green happy keen kind lively lucky mellow quiet"
+_SECOND = "badger beacon birch brook cedar comet falcon harbor island lantern maple meadow otter river summit willow"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """What the page's address asks for: `/?session=NAME&autoconnect&policy=relay#invite=…`."""
+
+    session: str
+    autoconnect: bool
+    policy: str
+    invitation: str
+    """Bound to the session; it is in the fragment so that no server log has it, and belongs in none of ours."""
+
+    def __repr__(self) -> str:
+        """Leave the invitation out, so that no log can have it by accident."""
+        return f"Address(session={self.session!r}, autoconnect={self.autoconnect}, policy={self.policy!r})"
+
+
+def read_address() -> Address:
+    """Read the page's address."""
+    query = URL.new(location.href).searchParams
+    fragment = URLSearchParams.new(location.hash[1:])
+    return Address(
+        session=plain(query.get("session")) or "",
+        autoconnect=query.has("autoconnect"),
+        policy=plain(query.get("policy")) or "",
+        invitation=plain(fragment.get("invite")) or "",
+    )
+
+
+def keep_in_address(session: str) -> None:
+    """Let a reload, and a copied address, lead back to this session."""
+    url = URL.new(location.href)
+    if plain(url.searchParams.get("session")) != session:
+        url.searchParams.set("session", session)
+        history.replaceState(None, "", url.href)
+
+
+def link_for(session: str) -> str:
+    """Return the address to give to the other side: that of this page for `session`, invitation included."""
+    invitation = read_address().invitation
+    fragment = f"#invite={encodeURIComponent(invitation)}" if invitation else ""
+    return f"{location.origin}{location.pathname}?session={encodeURIComponent(session)}{fragment}"
+
+
+def tab_key() -> str:
+    """Return 32 random hexadecimal digits that stay the same while this tab is reloaded.
+
+    They prove that the place of the page load before is ours to take. They are worth nothing anywhere else, and the
+    tab forgets them when it is closed.
+    """
+    with contextlib.suppress(JsException):  # the person lets this site store nothing: then each load is a stranger
+        stored = plain(window.sessionStorage.getItem(_TAB_KEY))
+        if stored and re.fullmatch("[0-9a-f]{32}", stored):
+            return str(stored)
+        key = os.urandom(16).hex()
+        window.sessionStorage.setItem(_TAB_KEY, key)
+        return key
+    return os.urandom(16).hex()
+
+
+def suggested_session() -> str:
+    """Return a name that is easy to say on the phone and hard to meet by chance: `calm-otter-417`."""
+    first, second, high, low = os.urandom(4)
+    words = _FIRST.split()[first % 16], _SECOND.split()[second % 16]
+    return "-".join((*words, str(100 + (high * 256 + low) % 900)))

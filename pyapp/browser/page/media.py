@@ -1,0 +1,70 @@
+"""Camera, microphone and screen: their buttons, and what both sides show."""
+
+from collections.abc import Callable
+from typing import Any
+
+from pyodide.ffi import JsException
+
+from pyapp.browser.page.dom import Dom
+from pyapp.core.events import Event, MediaKind, MediaToggled
+from pyapp.view.console import Media
+
+_KINDS: tuple[MediaKind, ...] = ("camera", "microphone", "screen")
+
+
+class MediaPanel:
+    """Shows what is shared."""
+
+    def __init__(self, dom: Dom, emit: Callable[[Event], None]) -> None:
+        self._dom = dom
+        self._emit = emit
+        for kind in _KINDS:
+            dom.on(kind, "click", self._toggle(kind))
+        dom.on("play", "click", lambda _: dom.run("play", self._play()))
+
+    def draw(self, media: Media) -> None:
+        """Show it."""
+        write = self._dom.write
+        controls = {control.kind: control for control in media.controls}
+        for kind in _KINDS:
+            control = controls.get(kind)
+            write(kind, "disabled", control is None)
+            write(kind, "aria-pressed", "true" if control and control.on else "false")
+            write(kind, "aria-busy", "true" if control and control.busy else "false")
+            if control:
+                write(f"{kind}-label", "textContent", control.label)
+        for name, shown in (
+            ("data-remote-video", media.remote_video),
+            ("data-remote-audio", media.remote_audio),
+            ("data-local-video", media.local_video),
+        ):
+            write("stage", name, "true" if shown else "false")
+        self._dom.write_problem("media-problem", media.problem)
+
+    def show_local_stream(self, stream: Any) -> None:
+        """Show one's own `MediaStream`, or nothing when it is `None`."""
+        self._dom.element("local-video").srcObject = stream
+
+    def show_remote_stream(self, stream: Any) -> None:
+        """Play the other side's `MediaStream`, or nothing when it is `None`."""
+        self._dom.element("remote-video").srcObject = stream
+        if stream is None:
+            self._dom.write("play", "hidden", True)
+        else:
+            self._dom.run("play", self._play())
+
+    def _toggle(self, kind: MediaKind) -> Callable[[Any], None]:
+        return lambda _: self._emit(MediaToggled(kind))
+
+    async def _play(self) -> None:
+        """Play the other side, or offer a button for it: before a first click the browser may refuse to make sound."""
+        try:
+            await self._dom.element("remote-video").play()
+        except JsException as error:
+            if error.name == "AbortError":  # another stream took its place, and is played by a call of its own
+                return
+            if error.name != "NotAllowedError":
+                raise
+            self._dom.write("play", "hidden", False)
+        else:
+            self._dom.write("play", "hidden", True)

@@ -1,0 +1,102 @@
+"""The page: puts a `View` on the screen, and forwards what the person does as events. It decides nothing.
+
+Each part of the view has a panel, which draws it when it is another one. The markup is in `index.html`; what is shown
+in which state is in there too (`data-in`), and in the style sheet.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from js import Date, document, navigator, performance, window
+
+from pyapp.browser.ffi import OnError
+from pyapp.browser.page.address import read_address
+from pyapp.browser.page.controls import ControlsPanel
+from pyapp.browser.page.dom import Dom
+from pyapp.browser.page.lobby import LobbyPanel
+from pyapp.browser.page.log import LogPanel, clock
+from pyapp.browser.page.media import MediaPanel
+from pyapp.browser.page.path import PathPanel
+from pyapp.browser.page.status import StatusPanel
+from pyapp.browser.page.thread import ThreadPanel
+from pyapp.core.events import Event, PageClosing
+from pyapp.view.console import View
+
+
+class Panel(Protocol):
+    """Draws one part of the view."""
+
+    def draw(self, part: Any, /) -> None:
+        """Show it in place of the one before."""
+
+
+class Page:
+    """The document in front of the person.
+
+    `emit` is called for each thing that the person does. `on_error` is told of every exception of a handler.
+    """
+
+    def __init__(self, emit: Callable[[Event], None], on_error: OnError) -> None:
+        self._dom = Dom(on_error)
+        self._view: View | None = None
+        self._lobby = LobbyPanel(self._dom, emit)
+        self.media = MediaPanel(self._dom, emit)
+        self._panels: dict[str, Panel] = {
+            "status": StatusPanel(self._dom),
+            "lobby": self._lobby,
+            "controls": ControlsPanel(self._dom, emit),
+            "path": PathPanel(self._dom),
+            "media": self.media,
+            "thread": ThreadPanel(self._dom, emit),
+            "log": LogPanel(self._dom, self._diagnostics),
+        }
+        self._drawn: dict[str, object] = {}
+        self._dom.on(window, "pagehide", lambda _: emit(PageClosing()))
+
+    def mark_ready(self) -> None:
+        """Say that the page takes clicks, and hand on the request that came first: a kept click, or `autoconnect`."""
+        performance.mark("console-ready")  # until here runtime/page/boot.mjs keeps the click
+        root = document.documentElement
+        clicked = root.hasAttribute("data-pending-connect")
+        root.removeAttribute("data-pending-connect")
+        self._lobby.take_clicks(at_once=clicked or read_address().autoconnect)
+
+    def render(self, view: View) -> None:
+        """Put `view` on the screen."""
+        before, self._view = self._view, view
+        focused = document.activeElement if before and _buttons(before) != _buttons(view) else None
+        for name, panel in self._panels.items():
+            part = getattr(view, name)
+            if part is not self._drawn.get(name):
+                panel.draw(part)
+                self._drawn[name] = part
+        if focused:
+            self._keep_focus(focused, view)
+
+    def _keep_focus(self, focused: Any, view: View) -> None:
+        """Give the keyboard a place to go on from, when the control that had it went away."""
+        gone = getattr(focused, "disabled", False) or focused.getClientRects().length == 0
+        if not focused.id or not gone:
+            return
+        if focused.id == "send":
+            place = "message"
+        elif view.status.state == "waiting":
+            place = "copy-link"
+        else:
+            place = "connect" if view.controls.can_connect else "status-text"
+        self._dom.element(place).focus()
+
+    def _diagnostics(self) -> str:
+        """Return what the page shows about the connection as text, to be passed on. The invitation is not in it."""
+        view = self._view
+        if view is None:
+            return ""
+        state = (view.status.headline, view.status.detail, view.status.cause)
+        facts = (f"{fact.label}: {fact.value}" for fact in view.path.facts)
+        log = (f"{clock(line.at)} {line.mark} {line.text} {line.detail}".rstrip() for line in view.log.lines)
+        title = f"ICE Console, session {view.lobby.session or '(none)'}, {Date.new().toISOString()}"
+        return "\n".join((title, navigator.userAgent, "", *filter(None, state), "", *facts, "", *log, ""))
+
+
+def _buttons(view: View) -> tuple[object, ...]:
+    return view.status.state, view.controls, view.thread.can_send

@@ -1,0 +1,136 @@
+"""What is going on: the state of the page, and the words for it."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from pyapp.core.diagnostics.path_report import PathReport
+from pyapp.core.path.connection import Connection
+from pyapp.core.session import Session
+from pyapp.view.verdicts import explain, server_sentences
+
+PageState: TypeAlias = Literal[
+    "loading", "ready", "waiting", "connecting", "connected", "recovering", "failed", "closed"
+]
+Level: TypeAlias = Literal["neutral", "busy", "good", "bad"]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """`state` belongs to the page-state contract of the README."""
+
+    state: PageState
+    level: Level = "neutral"
+    headline: str = ""
+    """What is going on, in two to five words: `Connected directly`."""
+    detail: str = ""
+    """One plain sentence that explains it, or says what to do."""
+    cause: str = ""
+    """The technical cause, shown on request: error names, codes, URLs."""
+    title: str = ""
+    """Of the document, and so of the browser's tab."""
+
+
+def inputs(session: Session) -> object:
+    """Return what the status depends on."""
+    place, connection = session.place, session.connection
+    state = page_state(session)
+    gathering = connection.candidates.gathering if connection and state == "connecting" else None
+    return (
+        (state, session.name, session.failure, session.refusal),
+        place and (place.state, place.problem, place.refusal),
+        connection and (connection.established, connection.state, connection.report),
+        connection and (connection.recovery.rung, connection.recovery.attempts, connection.recovery.peer_is_busy),
+        gathering and (gathering.problems(), gathering.causes()),
+    )
+
+
+def status(session: Session) -> Status:
+    """Present it."""
+    state = page_state(session)
+    connection = session.connection
+    report = connection.report if connection and connection.established else None
+    level, headline, detail, cause = _words(session, state, report)
+    title = " · ".join(part for part in (headline, session.name, "ICE Console") if part)
+    return Status(state, level, headline, detail, cause, title)
+
+
+def page_state(session: Session) -> PageState:
+    """Return the `data-state` of the page-state contract."""
+    if session.phase != "active":
+        return session.phase
+    connection = session.connection
+    if connection is not None and (connection.established or connection.replaces):
+        return "recovering" if connection.lost else "connected"
+    place = session.place
+    return "waiting" if place is not None and place.state == "present" and not place.peer else "connecting"
+
+
+def _words(session: Session, state: PageState, report: PathReport | None) -> tuple[Level, str, str, str]:
+    place, connection = session.place, session.connection
+    cause = place.problem if place else ""
+    away = place is not None and place.state == "away"
+    match state:
+        case "failed" if session.failure:
+            verdict = explain(session.failure)
+            return "bad", verdict.headline, verdict.detail, verdict.cause
+        case "waiting":
+            detail = "Give the other side the link. You are connected as soon as they open it and press Connect."
+            return "busy", "Waiting for the other side", detail, cause
+        case "connecting" if place is not None and place.state != "present":
+            detail = "One moment."
+            if away:
+                detail = f"{place.refusal or 'The server does not answer.'} Trying again."
+            return "busy", "Reaching the server", detail, cause
+        case "connecting":
+            problems = server_sentences(connection.candidates.gathering.problems()) if connection else []
+            causes = connection.candidates.gathering.causes() if connection else []
+            detail = " ".join(["Looking for the best path to the other side.", *problems])
+            return "busy", "Connecting", detail, "\n".join(causes)
+        case "recovering":
+            detail = "The connection was interrupted."
+            if away:
+                detail += " The server does not answer either; trying to reach it."
+            elif connection is not None:
+                detail += _attempt_words(connection)
+            detail += " What you write is kept, and sent when it is back."
+            if connection is not None:
+                cause = "\n".join(filter(None, [f"connectionState {connection.state}", cause]))
+            return "busy", "Reconnecting…", detail, cause
+        case "connected" if report:
+            headline, detail = _path_words(session, report)
+            if connection is not None and connection.recovery.peer_is_busy:
+                detail = "The other side's page is busy and does not answer for the moment. The path itself works."
+            if session.refusal is not None:
+                detail += f" {explain(session.refusal).headline}: this connection lasts only as long as its path works."
+            if away:
+                detail += " The server is out of reach for now; this connection does not need it."
+            return "good", headline, detail, cause
+        case "closed":
+            return "neutral", "Disconnected", "You hung up. You can connect again at any time.", ""
+    return "neutral", "Ready to connect", "Give the other side the link, then press Connect.", ""
+
+
+def _attempt_words(connection: Connection) -> str:
+    if not connection.established:
+        return " It could not be mended, so a new one is being made."
+    words = {
+        None: "",
+        "restart": " Looking for another path",
+        "relay-only": " Trying relays alone",
+        "tcp-only": " Trying relays over TCP and TLS alone",
+        "new-connection": " Making a new connection",
+    }[connection.recovery.rung]
+    return f"{words}, attempt {connection.recovery.attempts}." if words else ""
+
+
+def _path_words(session: Session, report: PathReport) -> tuple[str, str]:
+    if report.path == "direct":
+        if report.local.type == report.remote.type == "host":
+            return "Connected directly", "Both sides are on the same network. Nothing passes through a server."
+        return "Connected directly", "Both sides talk to each other through the internet, without a relay."
+    if session.policy == "relay":
+        return "Connected through a relay", "This page was opened with relays only, so a relay passes everything on."
+    return (
+        "Connected through a relay",
+        "The two networks let no direct connection through, so a relay passes everything on. It cannot read it.",
+    )
