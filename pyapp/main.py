@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import os
+import time
 import traceback
 from typing import Any, Literal
 
@@ -34,7 +35,11 @@ def main() -> None:
         is_firefox=is_firefox(),
     )
     runner = Runner(
-        session, clock=lambda: float(performance.now()) / 1000, random=Math.random, report=_show_to_developers
+        session,
+        clock=lambda: float(performance.now()) / 1000,
+        wall=time.time,
+        random=Math.random,
+        report=_show_to_developers,
     )
     _report_what_nobody_handled(runner)
     page = Page(runner.emit, runner.fault)

@@ -321,6 +321,16 @@ class TimerFired:
 
 
 @dataclass(frozen=True, slots=True)
+class Slept:
+    """The machine slept: for so many seconds of the wall's clock the runner's stood still, and all timers with it.
+
+    A wall clock that is set forward looks the same.
+    """
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """An exception that nothing handled. It is shown and journaled, never swallowed."""
 
@@ -368,5 +378,6 @@ Event: TypeAlias = (
     | CapturePermitted
     | VisibilityChanged
     | TimerFired
+    | Slept
     | Fault
 )

@@ -118,6 +118,15 @@ class Provisioning:
         """Ask for relays beside those that went silent."""
         return self._ask("spares")
 
+    def slept(self, seconds: float) -> list[Output]:
+        """Take it that so many seconds passed which `now` does not count, and ask anew: older requests may be dead."""
+        self.relays.slept(seconds)
+        self._renewal_due -= seconds
+        if self._ahead is not None:
+            self._ahead.configured_at -= seconds
+        self._asked.clear()
+        return self._ask("renewal" if self.is_configured else "first")
+
     def renew(self) -> list[Output]:
         """Replace what is about to expire (timer `RENEW`)."""
         return self._ask("renewal")

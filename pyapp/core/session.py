@@ -156,6 +156,8 @@ class Session:
                 return self._hang_up()
             case events.NetworkChanged():
                 return self._network_changed(event)
+            case events.Slept(seconds):
+                return self._slept(seconds)
             case events.VisibilityChanged(hidden):
                 self._is_hidden = hidden
                 return self._to_connection(event)
@@ -466,6 +468,13 @@ class Session:
         changed = self.relays.surroundings_changed()
         self._every_interface = False  # what was one network need not be one any more
         return changed + self._on_another_network(event)
+
+    def _slept(self, seconds: float) -> list[Command]:
+        """Begin anew with the network, whatever is left of it; and count the time that no clock of ours has counted."""
+        self.journal.slept(seconds)
+        self._note("=", "slept", f"this machine slept for {seconds:.0f} s", seconds=round(seconds, 1))
+        fresh = self._provisioning_did(self.provisioning.slept(seconds))
+        return [*fresh, *self._network_changed(events.NetworkChanged("change", certain=True))]
 
     def _on_another_network(self, event: events.NetworkChanged) -> list[Command]:
         if self._prepared and event.certain:

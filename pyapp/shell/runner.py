@@ -1,4 +1,4 @@
-"""The runner: the only clock and the only timers. One inbox, one consumer; it alone calls the core.
+"""The runner: the only clocks and the only timers. One inbox, one consumer; it alone calls the core.
 
 A callback of the browser emits an event and is done. If the consumer is idle it runs at once, on the same turn of the
 browser's loop, so an event costs no trip through a scheduler; if it is busy the event waits its turn. Nothing else
@@ -12,12 +12,16 @@ from typing import Protocol, TypeVar, assert_never
 
 from pyapp.core import commands
 from pyapp.core.commands import Command, PeerCommand, ServerCommand
-from pyapp.core.events import Event, Fault, TimerFired
+from pyapp.core.events import Event, Fault, Slept, TimerFired
 from pyapp.core.session import Session
 from pyapp.view.console import Presenter, View
 
 REHEARSED_AFTER = 0.3
 """Seconds after the start, in which the browser paints the first screen and the person may press Connect at once."""
+
+SLEPT = 2.0
+"""Seconds by which the wall's clock must run ahead of the other one between two events for the machine to have slept:
+NTP, which slews by half a millisecond a second (RFC 5905, section 11.3), never comes to so much between two."""
 
 C_contra = TypeVar("C_contra", contravariant=True)
 
@@ -39,7 +43,9 @@ class Screen(Protocol):
 class Runner:
     """Connects a session to its shells.
 
-    `clock` gives seconds, `random` gives numbers from 0 up to 1, and `report` shows a developer an exception that
+    `clock` gives seconds, and may stand still while the machine sleeps, as `performance.now()` does on macOS and Linux.
+    `wall` gives Unix time in seconds: it does not, but is set now and then, and may be wrong, so that only what it
+    gains on the other is used. `random` gives numbers from 0 up to 1, and `report` shows a developer an exception that
     nothing handled; the journal has it as well.
     """
 
@@ -48,12 +54,16 @@ class Runner:
         session: Session,
         *,
         clock: Callable[[], float],
+        wall: Callable[[], float],
         random: Callable[[], float],
         report: Callable[[BaseException], None],
     ) -> None:
         self._session = session
         self._report = report
         self._clock = clock
+        self._wall = wall
+        self._ahead = wall() - clock()
+        """By how much the wall's clock was ahead of the other at the last event."""
         self._random = random
         self._inbox: deque[Event] = deque()
         self._busy = False
@@ -94,6 +104,12 @@ class Runner:
             asyncio.get_running_loop().call_soon(self._rehearse, steps)
 
     def _consume(self, event: Event) -> None:
+        before, self._ahead = self._ahead, self._wall() - self._clock()
+        if (seconds := self._ahead - before) >= SLEPT:
+            self._answer(Slept(seconds))
+        self._answer(event)
+
+    def _answer(self, event: Event) -> None:
         for command in self._receive(event):
             try:
                 self._perform(command)

@@ -3,8 +3,9 @@
 import re
 import time
 from pathlib import Path
+from typing import Any
 
-from tests.browser.conftest import OpenPage, Operator, StartConsole, TurnServer, pair, wait_until
+from tests.browser.conftest import Console, OpenPage, Operator, StartConsole, TurnServer, pair, wait_until
 
 TTL = 8
 
@@ -12,6 +13,15 @@ TTL = 8
 def _expiries(server: TurnServer) -> list[int]:
     """Return when the credentials expire for which relays were made: Unix times, in order."""
     return sorted({int(name.partition(":")[0]) for name in server.allocations().users})
+
+
+def _from_its_sleep(console: Console) -> list[dict[str, Any]]:
+    """Return what the page that slept told, from the last thing before it; nothing before it has told of it."""
+    entries = console.entries("asleep")
+    sleeper = next((entry["participant"] for entry in entries if entry["event"] == "slept"), "")
+    told = [entry for entry in entries if entry["participant"] == sleeper]
+    events = [entry["event"] for entry in told]
+    return told[events.index("slept") - 1 :] if told else []
 
 
 def _relay_urls(operator: Operator) -> list[str]:
@@ -43,6 +53,40 @@ def test_a_relayed_session_moves_to_new_credentials_before_the_old_ones_expire(
     for operator in (first, second):
         operator.expect_attribute("data-path", "relay")
         assert operator.page.evaluate("peerConnections.length") == 1
+
+
+SLEEP = """(seconds) => {
+  const now = performance.now.bind(performance);
+  const begun = now();
+  const end = Date.now() + seconds * 1000;
+  while (Date.now() < end);
+  const asleep = now() - begun;
+  performance.now = () => now() - asleep;
+}"""
+"""What a page sees of its machine's sleep: nothing runs, and `performance.now()` goes on as if no time had passed."""
+
+
+def test_a_page_whose_machine_slept_begins_anew_with_fresh_credentials(
+    start_console: StartConsole, open_page: OpenPage, turn_server: TurnServer, tmp_path: Path
+) -> None:
+    console = start_console("--config", str(turn_server.configuration(tmp_path, ttl=2 * TTL)))
+    first, second = pair(console, open_page, session="asleep", query="&policy=relay")
+    [*_, before] = _expiries(turn_server)
+    generation = int(first.attribute("data-ice-generation"))
+    first.page.evaluate(SLEEP, 2 * TTL + 1)
+    first.send("awake again")
+    second.expect_received(["awake again"])
+    first.expect_generation(generation + 1)
+    wait_until(lambda: _expiries(turn_server)[-1] > before, "coturn gave a relay for credentials that expire later")
+    first.expect_attribute("data-path", "relay")
+    wait_until(lambda: "recovered" in [entry["event"] for entry in _from_its_sleep(console)], "it told that it is back")
+    before_it, slept, *after = _from_its_sleep(console)
+    # It did not wait for the timer that would have renewed them in time, and stood still as well.
+    assert after[0]["event"] == "network"
+    order = [entry["event"] for entry in after]
+    assert order.index("ice-configuration") < order.index("recovered")
+    # Its log tells the wall's time.
+    assert slept["at"] - before_it["at"] > 2 * TTL * 1000
 
 
 def test_a_direct_connection_gives_its_relays_up(

@@ -74,6 +74,10 @@ class Journal:
         if len(self._unconfirmed) > KEPT:
             self._unconfirmed.popleft()
 
+    def slept(self, seconds: float) -> None:
+        """Take it that so many seconds passed which `now` does not count."""
+        self.time_origin += seconds * 1000
+
     def next_batch(self) -> tuple[JournalEntry, ...]:
         """Return the entries to stream next, as many as fit into a frame, and count them as streamed."""
         batch: list[JournalEntry] = []

@@ -57,8 +57,12 @@ class Relays:
         self._expire_at = now + (math.inf if configuration.lifetime is None else configuration.lifetime)
         self.configuration = replace(configuration, policy="relay") if self.policy == "relay" else configuration
 
+    def slept(self, seconds: float) -> None:
+        """Take it that so many seconds passed which `now` does not count."""
+        self._expire_at -= seconds
+
     def have_expired(self, now: float) -> bool:
-        """Return whether the credentials that we have are worth nothing any more: the machine may have slept."""
+        """Return whether the credentials that we have are worth nothing any more."""
         return now >= self._expire_at
 
     def set_aside(self, url: str) -> bool:

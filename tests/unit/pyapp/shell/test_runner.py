@@ -8,7 +8,16 @@ import pytest
 
 from pyapp.core import commands
 from pyapp.core.commands import Command, PeerCommand, ServerCommand
-from pyapp.core.events import ConnectRequested, Event, Fault, HangUpRequested, PageClosing, RestartRequested, TimerFired
+from pyapp.core.events import (
+    ConnectRequested,
+    Event,
+    Fault,
+    HangUpRequested,
+    PageClosing,
+    RestartRequested,
+    Slept,
+    TimerFired,
+)
 from pyapp.core.session import Session
 from pyapp.protocol.ice import IceConfiguration
 from pyapp.shell import runner
@@ -64,11 +73,16 @@ class Bench:
     shell: Shell = field(default_factory=Shell)
     reported: list[BaseException] = field(default_factory=list)
     clock: float = 0.0
+    wall: float = 1_700_000_000.0
     chance: float = 0.0
 
     def __post_init__(self) -> None:
         self.runner = Runner(
-            self.session, clock=lambda: self.clock, random=lambda: self.chance, report=self.reported.append
+            self.session,
+            clock=lambda: self.clock,
+            wall=lambda: self.wall,
+            random=lambda: self.chance,
+            report=self.reported.append,
         )
         self.runner.attach(server=self.shell, peer=self.shell, screen=self.shell)
 
@@ -347,11 +361,49 @@ class TestTheRehearsal:
         assert next(steps) == taken + 2
 
 
+class TestTwoClocks:
+    """What one gains on the other between two events is told before the second event."""
+
+    def test_tell_that_the_machine_slept(self, build: Build) -> None:
+        bench = build({Slept(3600.0): [SAMPLE]})
+        bench.runner.emit(RestartRequested())
+        bench.clock += 1.0
+        bench.wall += 3601.0
+        for _ in range(2):
+            bench.runner.emit(RestartRequested())
+        assert bench.session.order == [RestartRequested(), Slept(3600.0), RestartRequested(), RestartRequested()]
+        assert bench.shell.did == [SAMPLE]
+
+    def test_tell_it_of_the_time_before_the_first_event_too(self, build: Build) -> None:
+        bench = build({})
+        bench.wall += 60.0
+        bench.runner.emit(RestartRequested())
+        assert bench.session.order == [Slept(60.0), RestartRequested()]
+
+    @pytest.mark.parametrize("gain", [-7200.0, -1.0, 0.0, 1.5])
+    def test_tell_nothing_of_a_wall_clock_that_is_set_back_or_a_little_forward(self, build: Build, gain: float) -> None:
+        bench = build({})
+        for _ in range(3):
+            bench.clock += 100.0
+            bench.wall += 100.0 + gain
+            bench.runner.emit(RestartRequested())
+        assert bench.session.order == [RestartRequested()] * 3
+
+    def test_are_compared_anew_after_the_wall_clock_was_set_back(self, build: Build) -> None:
+        bench = build({})
+        bench.wall -= 86_400.0
+        bench.runner.emit(RestartRequested())
+        bench.wall += 10.0
+        bench.runner.emit(RestartRequested())
+        assert bench.session.order == [RestartRequested(), Slept(10.0), RestartRequested()]
+
+
 async def test_a_real_session_is_shown_from_the_first_view_on() -> None:
     shell = Shell()
     runner = Runner(
         Session("a" * 32, "b" * 32, 0.0),
         clock=lambda: 1.0,
+        wall=lambda: 1_700_000_000.0,
         random=lambda: 0.0,
         report=lambda error: pytest.fail(str(error)),
     )
