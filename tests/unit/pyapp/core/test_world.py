@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -448,6 +448,8 @@ def act(current: World, what: str, name: str) -> None:
         max_size=8,
     ),
 )
+# The server has just answered a doubt when the network under its socket goes without a word.
+@example(2, LAN, [("relay-dies", "a", 0.0), ("move", "a", 0.4), ("move-silently", "b", 0.4)])
 @settings(max_examples=40, deadline=None)
 def test_two_sessions_with_a_standby_lose_nothing_and_never_keep_half_of_it(
     seed: int, delay: float, story: list[tuple[str, str, float]]
