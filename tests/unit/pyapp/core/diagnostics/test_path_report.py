@@ -25,6 +25,7 @@ def chromium() -> Stats:
             "tlsVersion": "FEFD",
             "bytesSent": 2000,
             "bytesReceived": 3000,
+            "packetsReceived": 30,
         },
         "CPcccc_dddd": {
             "id": "CPcccc_dddd",
@@ -40,6 +41,7 @@ def chromium() -> Stats:
             "bytesSent": 1000,
             "bytesReceived": 1500,
             "currentRoundTripTime": 0.024,
+            "priority": 7_241_540_808_152_612_863,
         },
         "Iaaaa": {
             "id": "Iaaaa",
@@ -103,9 +105,11 @@ class TestPathReport:
             round_trip=0.024,
             bytes_sent=2000,
             bytes_received=3000,
+            packets_received=30,
             dtls_state="connected",
             tls_version="FEFD",
             pair_changes=2,
+            priority=7_241_540_808_152_612_863,
         )
 
     def test_of_firefox_follows_the_pair_that_is_selected(self) -> None:

@@ -15,7 +15,7 @@ from pyapp.core.path.connection import KEEP_CHECKING, KEEP_CHECKING_AFTER, NEEDL
 from pyapp.core.path.heartbeat import Pulse
 from pyapp.core.path.relays import RELEASE, RELEASE_AFTER
 from pyapp.protocol.channel import Beat, Frame, Piece, encode_frame
-from pyapp.protocol.ice import IceConfiguration, IceServer
+from pyapp.protocol.ice import IceConfiguration, IceServer, parse_candidate
 from pyapp.protocol.peer import (
     Candidate,
     Description,
@@ -97,6 +97,28 @@ class TestTheOtherSidesRestart:
             outputs += core.do(events.TimerFired(recovery.SILENCE))
         assert core.session.connection.recovery.state == "suspect"
         assert commands.RestartIce() not in outputs
+
+
+class TestTheirCandidatesAfterARestart:
+    HOST = "candidate:1 1 udp 2122252543 192.0.2.7 9 typ host"
+
+    def worth(self, selected: int, *, is_firefox: bool = False) -> int:
+        """Return the priority of `HOST` as it is handed over while the lower one of the selected pair is `selected`."""
+        core = connected(is_firefox=is_firefox)
+        entries = stats_of(("l1", "r1"))
+        # RFC 8445, section 6.1.2.3.
+        entries["l1-r1"]["priority"] = (selected << 32) + 2 * 2_122_252_543
+        core.do(events.StatsSampled(entries))
+        outputs = core.peer_says(Description("offer", f"{sdp('r2')}a={self.HOST}\r\n", 1, 1))
+        (apply,) = (output for output in outputs if isinstance(output, commands.SetRemoteDescription))
+        return parse_candidate(apply.description.sdp.rpartition("a=")[2]).priority
+
+    def test_are_worth_more_than_the_selected_pair(self) -> None:
+        peer_reflexive = (110 << 24) + 65_535
+        assert 64 < self.worth(64) < 8191 < peer_reflexive < self.worth(peer_reflexive)
+
+    def test_are_worth_what_they_say_to_firefox(self) -> None:
+        assert self.worth(1, is_firefox=True) == parse_candidate(self.HOST).priority
 
 
 def answering(core: Core, outputs: list[commands.Command]) -> IceConfiguration:
