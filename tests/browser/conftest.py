@@ -37,9 +37,9 @@ CHROMIUM_ARGS = [
     "--ignore-certificate-errors",
 ]
 WATCH = """
-window.peerConnections = [];
+top.peerConnections ??= [];  // the page takes the constructor of a frame of its own
 window.RTCPeerConnection = class extends RTCPeerConnection {
-  constructor(...options) { super(...options); window.peerConnections.push(this); }
+  constructor(...options) { super(...options); top.peerConnections.push(this); }
 };
 window.permissionsAsked = [];
 for (const name of ["getUserMedia", "getDisplayMedia"]) {
