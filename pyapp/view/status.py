@@ -125,7 +125,10 @@ def _attempt_words(connection: Connection) -> str:
 
 def _path_words(session: Session, report: PathReport) -> tuple[str, str]:
     if report.path == "direct":
-        if report.local.type == report.remote.type == "host":
+        kinds = {report.local.type, report.remote.type}
+        # Where an mDNS name is not resolved (RFC 6762), the other side's host candidate shows as peer-reflexive.
+        is_near = kinds == {"host", "prflx"} and session.connection and session.connection.candidates.share_address
+        if kinds == {"host"} or is_near:
             return "Connected directly", "Both sides are on the same network. Nothing passes through a server."
         return "Connected directly", "Both sides talk to each other through the internet, without a relay."
     if session.policy == "relay":
