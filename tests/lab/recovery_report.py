@@ -102,6 +102,9 @@ def complaints(row: Row, run: Run) -> list[str]:
         found.append(f"silent for more than {row.bound:g} s")
     if run.dark:
         found.append("picture or sound never came back")
+    elif run.back and row.shows and run.mode == Mode.CAMERA.value:
+        gone = (("picture", run.picture), ("sound", run.sound))
+        found += [f"no {what} for more than {row.bound:g} s" for what, seconds in gone if seconds > row.bound]
     for end in run.ends:
         found += [f"{what}" for what, count in (("lost", end.lost), ("doubled", end.doubled)) if count]
         if end.disordered:

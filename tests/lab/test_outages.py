@@ -1,6 +1,6 @@
-"""Each row of the recovery table once: nothing is lost, and no timeout of the browser is waited for.
+"""Rows of the recovery table once each: nothing is lost, and no timeout of the browser is waited for.
 
-How fast it is, is for the bench.
+How fast it is, is for the bench; so are the rows that differ from another one in a direction only.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ import pytest
 
 from tests.lab import recovery_events, recovery_healthy, servers
 from tests.lab.recovery_report import complaints, line
+from tests.lab.recovery_seen import Mode
 from tests.lab.recovery_server import STANDBY_PORT, ConsoleServer
 from tests.lab.recovery_stage import RecoveryStage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from playwright.sync_api import Playwright
@@ -49,13 +50,40 @@ def stage(lab: Lab, server: ConsoleServer, playwright: Playwright) -> Iterator[R
         yield stage
 
 
-@pytest.mark.parametrize("row", recovery_events.events(away=AWAY), ids=lambda row: row.name)
+def _rows(names: Sequence[str]) -> list[Row]:
+    rows = {row.name: row for row in (*recovery_events.events(away=AWAY), *recovery_healthy.false_alarms(HEALTHY))}
+    return [rows[name] for name in names]
+
+
+@pytest.mark.parametrize(
+    "row",
+    _rows(
+        [
+            *("address", "address-silent", "handover", "direct-again", "renumber", "forget", "forget-relayed"),
+            *("to-symmetric", "to-udp-blocked", "to-tls-only"),
+            *("dock", "route", "vpn-up"),
+            *("both", "both-relay", "both-silent"),
+            *("turn-killed", "turn-swallowed", "turn-killed-standby", "turn-swallowed-standby", "server", "uplink"),
+        ]
+    ),
+    ids=lambda row: row.name,
+)
 def test_the_session_survives(row: Row, stage: RecoveryStage, server: ConsoleServer, standby: ConsoleServer) -> None:
     run = stage.play(row, (standby if row.standby else server).served)
     assert complaints(row, run) == [], line(run)
 
 
-@pytest.mark.parametrize("row", recovery_healthy.false_alarms(HEALTHY), ids=lambda row: row.name)
+@pytest.mark.parametrize(
+    "row",
+    _rows(["handover", "route", "turn-killed"]),
+    ids=lambda row: row.name,
+)
+def test_picture_and_sound_survive_with_the_session(row: Row, stage: RecoveryStage, server: ConsoleServer) -> None:
+    run = stage.play(row, server.served, mode=Mode.CAMERA)
+    assert complaints(row, run) == [], line(run)
+
+
+@pytest.mark.parametrize("row", _rows(["healthy", "hidden", "lossy"]), ids=lambda row: row.name)
 def test_a_session_that_is_well_is_left_alone(row: Row, stage: RecoveryStage, server: ConsoleServer) -> None:
     run = stage.play(row, server.served)
     assert complaints(row, run) == [], line(run)

@@ -150,6 +150,17 @@ def test_a_picture_that_stays_away_is_wrong_whatever_becomes_of_messages() -> No
     assert complaints(_ROW, run) == ["picture or sound never came back"]
 
 
+def test_picture_and_sound_have_the_bound_of_messages() -> None:
+    def found(**changes: Any) -> list[str]:
+        return complaints(_ROW, replace(_run(_seen(**changes)), mode="camera"))
+
+    assert found(picture=4.9, sound=4.9) == []
+    assert found(picture=5.1, sound=0.3) == ["no picture for more than 5 s"]
+    assert found(picture=0.3) == ["no sound for more than 5 s"]
+    unseen = replace(_run(_seen(picture=9.0, sound=9.0)), mode="camera")
+    assert complaints(replace(_ROW, shows=False), unseen) == []
+
+
 def test_every_row_has_a_bound_that_a_browsers_timeout_breaks() -> None:
     rows = recovery_events.events() + recovery_healthy.false_alarms(8)
     assert {row.name for row in rows if row.bound > 5} == {"uplink", "stall-own", "stall-far", "stall-both"}
