@@ -63,6 +63,16 @@ class Case:
         return ", ".join(words)
 
 
+PERMITTED = (
+    (kinds.FULL_CONE, kinds.RESTRICTED),
+    (kinds.SYMMETRIC, kinds.TLS_443_ONLY),
+    (kinds.UDP_BLOCKED, kinds.HTTP_PROXY),
+    (kinds.DUAL_STACK, kinds.V6_ONLY),
+    (kinds.NAT64, kinds.SYMMETRIC),
+)
+"""Pairs that stand for each class of path, played with camera permission, too."""
+
+
 def square(chosen: Sequence[Kind]) -> list[Case]:
     """All kinds with all kinds: each pair twice, who waits and who comes changed."""
     return [Case(left=left, right=right) for left in chosen for right in chosen]
@@ -88,6 +98,7 @@ def specials(chosen: Sequence[Kind]) -> list[Case]:
         for relation in (Relation.SAME_LAN, Relation.APART)
         if kind in chosen
     ]
+    cases += [Case(left=left, right=right, camera=True) for left, right in PERMITTED if {left, right} <= {*chosen}]
     cases += [
         Case(left=kind, right=kind, first_turn_dead=True)
         for kind in (kinds.SYMMETRIC, kinds.UDP_BLOCKED)

@@ -76,6 +76,21 @@ def test_on_the_same_lan_with_camera_permission_both_ends_select_host_candidates
 
 
 @pytest.mark.parametrize(
+    "case",
+    [
+        Case(left=kinds.PORT_RESTRICTED, right=kinds.PORT_RESTRICTED, camera=True),
+        Case(left=kinds.SYMMETRIC, right=kinds.SYMMETRIC, camera=True),
+        Case(left=kinds.SYMMETRIC, right=kinds.TLS_443_ONLY, camera=True),
+        Case(left=kinds.UDP_BLOCKED, right=kinds.HTTP_PROXY, camera=True),
+        Case(left=kinds.DUAL_STACK, right=kinds.V6_ONLY, camera=True),
+    ],
+    ids=lambda case: case.name,
+)
+def test_with_camera_permission_the_best_path_is_found_too(play: Play, case: Case) -> None:
+    play(case)
+
+
+@pytest.mark.parametrize(
     ("left", "right"),
     [
         (kinds.PORT_RESTRICTED, kinds.PORT_RESTRICTED),

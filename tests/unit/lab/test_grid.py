@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab import kinds, report
 from tests.lab.cell import Cell, Story
-from tests.lab.expect import Leg, best
+from tests.lab.expect import Leg, Path, best
 from tests.lab.grid import Case, Stage, half, ratios, relays, specials, square
 from tests.lab.judge import Found, Verdict
 
@@ -62,6 +62,15 @@ def test_special_cases_have_names_of_their_own() -> None:
     assert specials((kinds.PUBLIC,)) == [
         Case(left=kinds.PUBLIC, right=kinds.PUBLIC, relation=specials(kinds.ALL)[0].relation)
     ]
+
+
+def test_cases_with_permission_stand_for_each_class_of_path() -> None:
+    def classes(cases: list[Case]) -> set[tuple[Path, int]]:
+        found = [best(case.left, case.right, case.relation) for case in cases]
+        return {(each.path, each.relays) for each in found}
+
+    cases = square(kinds.ALL) + specials(kinds.ALL)
+    assert classes([case for case in cases if case.camera]) == classes(cases)
 
 
 def test_the_two_pages_take_turns_in_going_first(monkeypatch: pytest.MonkeyPatch) -> None:
