@@ -4,8 +4,8 @@ An archive is one marshalled dictionary:
 
 - `modules`: by name, whether it is a package, the file that tracebacks name, and its code. Marshalled code is for a
   module that is not imported at every start, and source text is code under `pyapp/` that is newer than the build
-  (`backend/web/assets.py`). None is a module that the build left out of the standard library, since the console does not
-  import it. If that was wrong, it comes from the server at the moment of its import: late, but it works, and
+  (`backend/web/assets.py`). None is a module that the build left out of the standard library, since the console does
+  not import it. If that was wrong, it comes from the server at the moment of its import: late, but it works, and
   `runtime/page/interpreter.mjs` reports it, which the journal takes down as a fault.
 - `functions` and `patterns`: what `dataclasses`, `namedtuple` and `re` would compile while the modules are imported,
   which is most of the work of importing them (`record.py`).
