@@ -13,6 +13,7 @@ from pyapp.core import commands, events
 from pyapp.core.commands import Command
 from pyapp.core.diagnostics.gathering import candidate_data
 from pyapp.core.diagnostics.journal import Note, note
+from pyapp.core.diagnostics.pace import Pace
 from pyapp.core.diagnostics.path_report import PathReport, path_report
 from pyapp.core.events import ChannelLabel, Event
 from pyapp.core.failures import Failure, no_path
@@ -244,8 +245,8 @@ class Connection:
     """Restarts of the other side's that were answered since a path was proven last."""
     _has_looked_again: bool = False
     """Whether a direct path was looked for since the last outage, since the relay might not be needed."""
-    _noted_at: float = 0.0
-    """When the journal had the last sample."""
+    _pace: Pace = field(default_factory=Pace)
+    """Of the samples in the journal."""
     _outside: Outside = field(default_factory=Outside)
     _now: float = 0.0
 
@@ -588,11 +589,11 @@ class Connection:
             report.local,
             report.remote,
         ):
+            self._pace.changed(now)
             result.append(note("=", "pair", report.line(), **report.data()))
             if self.recovery.state != "suspect":
                 result.append(PathChanged())
-        elif now - self._noted_at > STATS_EVERY / 2:
-            self._noted_at = now
+        elif self._pace.is_due(now):
             result.append(note("=", "stats", report.line(), **report.data()))
         if agreed.state == "stable" and report.local.username_fragment in agreed.fragments[0]:
             result += self._recovery_did(self.recovery.proven(agreed.ice_generation, now))
@@ -646,6 +647,7 @@ class Connection:
                     text = f"the path works again after {seconds:.2f} s"
                     result.append(note("=", "recovered", text, seconds=round(seconds, 3), attempts=attempts))
                     self._has_looked_again = False
+                    self._pace.changed(self._now)
                     result.append(PathChanged())
                     result += self._standby_after(seconds)
                     if self._credentials_wait:
@@ -659,6 +661,7 @@ class Connection:
 
     def _suspect(self, evidence: Evidence) -> list[Output]:
         pulse = self.recovery.pulse
+        self._pace.changed(self._now)
         result: list[Output] = [
             note(
                 "!",

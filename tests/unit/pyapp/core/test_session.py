@@ -410,6 +410,20 @@ class TestConnected:
         assert core.timers[STATS] == STATS_EVERY
         assert [name for name, _ in core.journal].count("stats") >= 1
 
+    def test_notes_less_and_less_while_nothing_changes_and_all_around_an_outage(self) -> None:
+        core = connected()
+
+        def noted(seconds: float) -> int:
+            before = [name for name, _ in core.journal].count("stats")
+            for _ in range(int(seconds / STATS_EVERY)):
+                core.now += STATS_EVERY
+                core.do(SAMPLED)
+            return [name for name, _ in core.journal].count("stats") - before
+
+        assert noted(600.0) < 20
+        core.do(DISCONNECTED)
+        assert noted(15.0) == 3
+
     def test_notes_each_change_of_the_pair(self) -> None:
         core = connected()
         beat, sample = core.do(events.PairChanged())

@@ -1,0 +1,31 @@
+"""How often the journal has a sample of `getStats()`: less and less while nothing changes."""
+
+from dataclasses import dataclass
+
+FIRST_PAUSE, LAST_PAUSE = 2.0, 60.0
+"""Seconds between two samples in the journal, doubling from the first to the last: of a day in which nothing happened
+1,440 are left of 43,200, and what happened has its surroundings in full."""
+
+_EARLY = 0.5
+"""Seconds by which a sample may come before it is due: they are taken at about the same pace."""
+
+
+@dataclass(slots=True)
+class Pace:
+    """When the next one is due. Times are seconds."""
+
+    _pause: float = FIRST_PAUSE
+    _due: float = 0.0
+
+    def changed(self, now: float) -> None:
+        """Begin with short pauses again: the path has changed, is suspect, or works again."""
+        self._pause = FIRST_PAUSE
+        self._due = min(self._due, now + FIRST_PAUSE)
+
+    def is_due(self, now: float) -> bool:
+        """Return whether this sample is for the journal, and count it."""
+        if now < self._due - _EARLY:
+            return False
+        self._due = now + self._pause
+        self._pause = min(self._pause * 2, LAST_PAUSE)
+        return True
