@@ -39,8 +39,8 @@ class Server:
         match command:
             case commands.FetchIceConfiguration():
                 self._fetch(command)
-            case commands.OpenSignaling():
-                self._open()
+            case commands.OpenSignaling(number):
+                self._open(number)
             case commands.CloseSignaling():
                 self._close()
             case commands.SendSignaling(message):
@@ -81,7 +81,7 @@ class Server:
             return
         self._emit(IceConfigurationReceived(number, configuration))
 
-    def _open(self) -> None:
+    def _open(self, number: int) -> None:
         # Browsers connect one WebSocket to a host at a time: one that is lost on its way holds up the next.
         if self._opening is not None:
             self._opening.close()
@@ -89,26 +89,24 @@ class Server:
         if not socket:
             scheme = "wss" if location.protocol == "https:" else "ws"
             socket = WebSocket.new(f"{scheme}://{location.host}/ws")
-        self._opening = Socket(socket, self._on_error, self)
+        self._opening = Socket(number, socket, self._on_error, self)
 
     def opened(self, socket: "Socket") -> None:
         """Take `socket` in the place of the one that was there."""
         if self._socket is not None:
             self._socket.close()
         self._socket, self._opening = socket, None
-        self._emit(SignalingOpened())
+        self._emit(SignalingOpened(socket.number))
 
     def closed(self, socket: "Socket", code: int, reason: str) -> None:
-        """Forget `socket`; the one that is being opened beside it will tell how it goes on."""
+        """Forget `socket`."""
         if socket is self._socket:
             self._socket = None
-            if self._opening is None:
-                self._emit(SignalingClosed(code, reason))
         else:
             self._opening = None
-            self._emit(SignalingClosed(code, reason))
+        self._emit(SignalingClosed(socket.number, code, reason))
 
-    def received(self, data: Any) -> None:
+    def received(self, socket: "Socket", data: Any) -> None:
         """Translate a frame."""
         if not isinstance(data, str):
             self._emit(SignalingGarbled("a binary frame"))
@@ -118,7 +116,7 @@ class Server:
         except MessageError as error:
             self._emit(SignalingGarbled(str(error)))
             return
-        self._emit(SignalingReceived(message))
+        self._emit(SignalingReceived(socket.number, message))
 
     def _close(self) -> None:
         for socket in (self._socket, self._opening):
@@ -130,11 +128,12 @@ class Server:
 class Socket:
     """One `WebSocket` that is not open yet. What it says goes to `owner` until it is closed from here."""
 
-    def __init__(self, socket: Any, on_error: OnError, owner: Server) -> None:
+    def __init__(self, number: int, socket: Any, on_error: OnError, owner: Server) -> None:
+        self.number = number
         self._socket = socket
         self._listeners = Listeners(on_error)
         self._listeners.add(self._socket, "open", lambda _: owner.opened(self))
-        self._listeners.add(self._socket, "message", lambda event: owner.received(event.data))
+        self._listeners.add(self._socket, "message", lambda event: owner.received(self, event.data))
         self._listeners.add(self._socket, "close", lambda event: self._closed(owner, event))
 
     def send(self, text: str) -> None:

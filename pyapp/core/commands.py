@@ -27,11 +27,13 @@ class FetchIceConfiguration:
 
 @dataclass(frozen=True, slots=True)
 class OpenSignaling:
-    """Open a WebSocket; answered by `SignalingOpened` or `SignalingClosed`.
+    """Open a WebSocket; answered by `SignalingOpened` or `SignalingClosed` with its number, `socket`.
 
     It takes the place of one that is still connecting at once, and of one that is open when it is open itself: until
-    then the old one carries what there is, if it is alive.
+    then the old one carries what there is, if it is alive. What takes another one's place closes it without an event.
     """
+
+    socket: int
 
 
 @dataclass(frozen=True, slots=True)

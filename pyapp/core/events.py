@@ -94,13 +94,16 @@ class IceConfigurationFailed:
 
 @dataclass(frozen=True, slots=True)
 class SignalingOpened:
-    """The WebSocket is open; nothing was sent on it yet."""
+    """The WebSocket is open; nothing was sent on it yet. `socket` is that of the command, here and below."""
+
+    socket: int
 
 
 @dataclass(frozen=True, slots=True)
 class SignalingClosed:
     """The WebSocket closed, or never opened. `code` as in RFC 6455, section 7.4."""
 
+    socket: int
     code: int
     reason: str
 
@@ -109,6 +112,7 @@ class SignalingClosed:
 class SignalingReceived:
     """A message of the server."""
 
+    socket: int
     message: ServerMessage
 
 

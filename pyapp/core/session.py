@@ -38,12 +38,12 @@ from pyapp.core.path.recovery import Doubted, Reassured, Suspected
 from pyapp.core.path.relays import Relays
 from pyapp.core.provisioning import NotProvided, Provided, Provisioning
 from pyapp.core.provisioning import Output as ProvisioningOutput
-from pyapp.core.signaling import rendezvous
+from pyapp.core.signaling import link, rendezvous
 from pyapp.core.signaling.rendezvous import Joined, PeerArrived, PeerAway, PeerGone, PeerSaid, Refused, Rendezvous
 from pyapp.protocol.journal import Journal as JournalMessage
 from pyapp.protocol.journal import Journaled
 from pyapp.protocol.peer import PeerMessage
-from pyapp.protocol.signaling import HeldPlace, check_session_name
+from pyapp.protocol.signaling import HeldPlace, ServerMessage, check_session_name
 from pyapp.protocol.wire import MessageError, encode
 
 Phase: TypeAlias = Literal["ready", "active", "failed", "closed"]
@@ -68,6 +68,7 @@ class Prepared:
     """The socket that was opened before Connect was pressed, so that it is there by then, for `session`."""
 
     session: str
+    socket: int = 0
     signaling: Literal["opening", "open", "closed"] = "opening"
 
 
@@ -193,22 +194,22 @@ class Session:
                 return []
         if self.place is not None:
             match event:
-                case events.SignalingOpened():
-                    return self._rendezvous_did(self.place.opened(self._now))
+                case events.SignalingOpened(socket):
+                    return self._rendezvous_did(self.place.opened(socket, self._now))
                 case events.SignalingClosed():
-                    outputs = self.place.closed(event.code, event.reason)
+                    outputs = self.place.link.closed(event.socket, event.code, event.reason)
                     self._note("!", "signaling", "signaling closed", code=event.code, reason=event.reason)
                     return self._rendezvous_did(outputs)
-                case events.SignalingReceived():
-                    return self._signaling_received(self.place, event)
+                case events.SignalingReceived(socket, message):
+                    return self._signaling_received(self.place, message) if socket == self.place.link.socket else []
                 case events.SignalingGarbled():
                     self._note("!", "signaling", f"the server sent what is no message: {event.reason}")
                     return []
         elif self._prepared is not None:
             match event:
-                case events.SignalingOpened():
+                case events.SignalingOpened(socket) if socket == self._prepared.socket:
                     self._prepared.signaling = "open"
-                case events.SignalingClosed():
+                case events.SignalingClosed(socket) if socket == self._prepared.socket:
                     self._prepared.signaling = "closed"
         return self._to_connection(event)
 
@@ -222,8 +223,9 @@ class Session:
             return []
         if self.phase == "active":
             return []
-        self._prepared = Prepared(name)
-        return [commands.OpenSignaling(), *self._provisioning_did(self.provisioning.prepare(name))]
+        self._sockets += 1
+        self._prepared = Prepared(name, self._sockets)
+        return [commands.OpenSignaling(self._sockets), *self._provisioning_did(self.provisioning.prepare(name))]
 
     def _prepare_for_expected(self) -> list[Command]:
         """Prepare for the name that was typed (timer `PREPARE`); a socket that is there is good for any session."""
@@ -231,9 +233,9 @@ class Session:
         if before and before.session == self._expected and self.provisioning.is_ahead_for(self._expected):
             return []
         result = self._prepare(self._expected)
-        if result and before and self._prepared and before.signaling != "closed":
-            self._prepared.signaling = before.signaling
-            result.remove(commands.OpenSignaling())
+        if result and before and before.signaling != "closed":
+            self._prepared = Prepared(self._expected, before.socket, before.signaling)
+            result = [command for command in result if not isinstance(command, commands.OpenSignaling)]
         return result
 
     def _connect(self, name: str) -> list[Command]:
@@ -250,13 +252,13 @@ class Session:
         self._every_interface = False
         self._note("=", "session", f"connecting to session {name}", session=name, policy=self.policy)
         place = self.place = Rendezvous(name, self.participant, self.key, self.invitation, self._epoch, self._sockets)
-        prepared, self._prepared = self._prepared or Prepared(name, "closed"), None
+        prepared, self._prepared = self._prepared or Prepared(name, signaling="closed"), None
         # The other side first: the server's answer takes a round trip, in which there is time for the rest.
         match prepared.signaling:
             case "open":
-                result = self._rendezvous_did(place.adopt(self._now))
+                result = self._rendezvous_did(place.adopt(prepared.socket, self._now))
             case "opening":
-                result = self._rendezvous_did(place.opening())
+                result = self._rendezvous_did(place.link.begun(prepared.socket))
             case "closed":
                 result = self._rendezvous_did(place.open())
         return result + self._provisioning_did(self.provisioning.begin(name, self._now))
@@ -286,7 +288,7 @@ class Session:
             if self._signaling_is_there:
                 result += self._stream_journal()
             result += self._rendezvous_did(self.place.leave())
-            self._epoch, self._sockets = self.place.epoch + 1, self.place.sockets
+            self._epoch, self._sockets = self.place.exchange.epoch + 1, self.place.link.sockets
             self.place = None
         result += self._close_connection()
         self._forget_early()
@@ -356,11 +358,11 @@ class Session:
             return self._new_connection()
         return self._connection_did(self.connection.configured(self._now, is_renewal=is_renewal))
 
-    def _signaling_received(self, place: Rendezvous, event: events.SignalingReceived) -> list[Command]:
-        if isinstance(event.message, Journaled):
-            self.journal.confirmed(event.message.number)
+    def _signaling_received(self, place: Rendezvous, message: ServerMessage) -> list[Command]:
+        if isinstance(message, Journaled):
+            self.journal.confirmed(message.number)
             return self._stream_journal()
-        return self._rendezvous_did(place.received(event.message, self._now))
+        return self._rendezvous_did(place.received(message, self._now))
 
     def _rendezvous_did(self, outputs: Sequence[rendezvous.Output]) -> list[Command]:
         result: list[Command] = []
@@ -456,9 +458,11 @@ class Session:
 
         Unless the change `is_certain`, a socket that has just answered, or is just being opened, will do.
         """
-        if self.place is None or (not is_certain and (self.place.is_opening or self.place.is_answering(self._now))):
+        if self.place is None or (
+            not is_certain and (self.place.link.opening or self.place.link.is_answering(self._now))
+        ):
             return []
-        return self._rendezvous_did(self.place.reopen())
+        return self._rendezvous_did(self.place.link.reopen())
 
     def _network_changed(self, event: events.NetworkChanged) -> list[Command]:
         self._note("=", "network", f"network {event.kind}", certain=event.certain)
@@ -529,8 +533,8 @@ class Session:
             signaling_is_there=self._signaling_is_there,
             peer_is_there=bool(self.place.peer) and not self.place.peer_is_away,
             peer_is_away=self.place.peer_is_away,
-            server_heard=self.place.heard_at if self._signaling_is_there else -1.0,
-            peer_heard=self.place.peer_heard_at,
+            server_heard=self.place.link.heard_at if self._signaling_is_there else -1.0,
+            peer_heard=self.place.exchange.heard_at,
             standby_heard=self.conversation.aside_at,
             refusal=self.refusal,
         )
@@ -549,11 +553,11 @@ class Session:
                 case ToPeer(message):
                     result += self._send_to_peer(message)
                 case Doubted():
-                    result += self._rendezvous_did(self.place.doubt(self._now)) if self.place else []
+                    result += self._rendezvous_did(self.place.link.doubt(self._now)) if self.place else []
                     result += self.conversation.doubt(self._now)
                 case Reassured():
                     self.conversation.reassured()
-                    result += self._rendezvous_did(self.place.reassured()) if self.place else []
+                    result += self._rendezvous_did(self.place.link.reassured()) if self.place else []
                 case Suspected(evidence):
                     result += self.conversation.hold(self._now)
                     result += self._reach_server(is_certain=evidence == "network-changed")
@@ -609,14 +613,14 @@ class Session:
             return self._to_connection(events.TimerFired(name))
         if self.place is None:
             return []
-        if name == rendezvous.RETRY:
+        if name == link.RETRY:
             return self._rendezvous_did(self.place.open())
         if name == rendezvous.SEND_AGAIN:
             return self._rendezvous_did(self.place.send_again(self._now))
-        if name == rendezvous.OPENING:
+        if name == link.OPENING:
             return self._rendezvous_did(self.place.open())
-        if name == rendezvous.PING:
-            return self._rendezvous_did(self.place.check())
+        if name == link.PING:
+            return self._rendezvous_did(self.place.link.check())
         if name == rendezvous.LATE:
             return self._rendezvous_did(self.place.late())
         if name == rendezvous.AWAITED:

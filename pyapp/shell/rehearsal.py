@@ -73,7 +73,7 @@ def _story() -> Iterator[Event]:
     """Yield what this side hears when it joins a session in which the other one waits, with its offer made."""
     yield ConnectExpected(_NAME)
     yield IceConfigurationReceived(1, ice_configuration_from_json(json.loads(_CONFIGURATION)))
-    yield SignalingOpened()
+    yield SignalingOpened(1)
     yield ConnectRequested(_NAME)
     yield NegotiationNeeded()
     yield _received(Welcome(polite=True, peer=_PEER))
@@ -100,7 +100,7 @@ def _story() -> Iterator[Event]:
 
 
 def _received(message: ServerMessage) -> Event:
-    return SignalingReceived(decode_server(encode(message)))
+    return SignalingReceived(1, decode_server(encode(message)))
 
 
 def _said(number: int, message: PeerMessage) -> Event:

@@ -37,7 +37,7 @@ def inputs(session: Session) -> object:
     gathering = connection.candidates.gathering if connection and state == "connecting" else None
     return (
         (state, session.name, session.failure, session.refusal),
-        place and (place.state, place.problem, place.refusal),
+        place and (place.state, place.link.problem, place.link.is_out_of_reach, place.refusal),
         connection and (connection.established, connection.state, connection.report),
         connection and (connection.recovery.rung, connection.recovery.attempts, connection.recovery.peer_is_busy),
         gathering and (gathering.problems(), gathering.causes()),
@@ -67,8 +67,8 @@ def page_state(session: Session) -> PageState:
 
 def _words(session: Session, state: PageState, report: PathReport | None) -> tuple[Level, str, str, str]:
     place, connection = session.place, session.connection
-    cause = place.problem if place else ""
-    away = place is not None and place.state == "away"
+    cause = place.link.problem if place else ""
+    away = place is not None and place.link.is_out_of_reach
     match state:
         case "failed" if session.failure:
             verdict = explain(session.failure)

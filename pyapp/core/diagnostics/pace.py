@@ -1,5 +1,6 @@
 """How often the journal has a sample of `getStats()`: less and less while nothing changes."""
 
+import math
 from dataclasses import dataclass
 
 FIRST_PAUSE, LAST_PAUSE = 2.0, 60.0
@@ -12,10 +13,10 @@ _EARLY = 0.5
 
 @dataclass(slots=True)
 class Pace:
-    """When the next one is due. Times are seconds."""
+    """When the next one is due: the first a moment after the path is known. Times are seconds."""
 
     _pause: float = FIRST_PAUSE
-    _due: float = 0.0
+    _due: float = math.inf
 
     def changed(self, now: float) -> None:
         """Begin with short pauses again: the path has changed, is suspect, or works again."""

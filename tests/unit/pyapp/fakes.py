@@ -209,6 +209,9 @@ class Line:
     """One WebSocket: text in both directions, in order. `cut` means that nothing passes any more."""
 
     number: int
+    """At the server."""
+    socket: int = 0
+    """At the page."""
     up: deque[str] = field(default_factory=deque)
     down: deque[str] = field(default_factory=deque)
     is_open: bool = False
@@ -303,10 +306,11 @@ class Sockets:
     line: Line | None = None
     opening: Line | None = None
 
-    def open(self) -> Line:
+    def open(self, socket: int) -> Line:
         if self.opening is not None:
             self.opening.hung_up = True
         self.opening = self.server.connect()
+        self.opening.socket = socket
         return self.opening
 
     def opened(self) -> None:
@@ -317,14 +321,13 @@ class Sockets:
         self.line, self.opening = self.opening, None
         self.line.is_open = True
 
-    def closed(self, line: Line) -> bool:
-        """Forget `line`, and return whether the page is to be told."""
+    def closed(self, line: Line) -> None:
+        """Forget `line`."""
         line.up.clear()  # what the network lost does not come after the next socket's first frame
         if line is self.line:
             self.line = None
-            return self.opening is None
-        self.opening = None
-        return True
+        else:
+            self.opening = None
 
     def close(self) -> None:
         for line in (self.line, self.opening):

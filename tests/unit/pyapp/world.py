@@ -22,7 +22,7 @@ from pyapp.core.path import recovery, standby
 from pyapp.core.path.connection import RENEW, STATS
 from pyapp.core.path.relays import DIRECT, RELEASE
 from pyapp.core.session import JOURNAL, Session
-from pyapp.core.signaling import rendezvous
+from pyapp.core.signaling import link
 from pyapp.protocol.ice import IceConfiguration, parse_ice_url, username_fragments
 from pyapp.view.status import page_state
 from tests.unit.pyapp.fakes import ConnectedPeerConnection, FakeServer, Line, Sockets, stats_of
@@ -31,7 +31,7 @@ A, B, C = "a" * 32, "b" * 32, "c" * 32
 
 CONSTANT_TIMERS = {
     *(STATS, JOURNAL, provisioning.RENEW, DIRECT, RELEASE, RENEW),
-    *(recovery.BEAT, recovery.SILENCE, rendezvous.PING, standby.TIMER),
+    *(recovery.BEAT, recovery.SILENCE, link.PING, standby.TIMER),
 }
 """Timers that are armed although nothing is amiss."""
 
@@ -333,8 +333,8 @@ class World:
 
     # The server.
 
-    def _open(self, page: Page) -> None:
-        line = page.sockets.open()
+    def _open(self, page: Page, socket: int) -> None:
+        line = page.sockets.open(socket)
         if not page.is_online:
             line.cut, line.is_told = True, False
             self.after(SERVER_NOTICES_AFTER, partial(self._notice, line))
@@ -351,12 +351,13 @@ class World:
         if old := page.sockets.line:
             self.after(self.trip(), partial(self._notice, old))
         page.sockets.opened()
-        self.receive(page, events.SignalingOpened())
+        self.receive(page, events.SignalingOpened(line.socket))
 
     def _gone(self, page: Page, line: Line) -> None:
         """Let a page hear of the end of a socket."""
-        if line in (page.sockets.line, page.sockets.opening) and page.sockets.closed(line):
-            self.receive(page, events.SignalingClosed(1006, ""))
+        if line in (page.sockets.line, page.sockets.opening):
+            page.sockets.closed(line)
+            self.receive(page, events.SignalingClosed(line.socket, 1006, ""))
 
     def _notice(self, line: Line) -> None:
         if line.number in self.server.lines:
@@ -389,7 +390,7 @@ class World:
         message = line.receive()
         for page in list(self.pages.values()):
             if page.sockets.line is line and page.is_online:
-                self.receive(page, events.SignalingReceived(message))
+                self.receive(page, events.SignalingReceived(line.socket, message))
 
     def _fetch(self, page: Page, number: int, avoid: tuple[str, ...]) -> None:
         self.asked.append(avoid)
@@ -420,8 +421,8 @@ class World:
                 page.timers.pop(name, None)
             case commands.FetchIceConfiguration(number, _, avoid):
                 self._fetch(page, number, avoid)
-            case commands.OpenSignaling():
-                self._open(page)
+            case commands.OpenSignaling(socket):
+                self._open(page, socket)
             case commands.CloseSignaling():
                 for line in (page.sockets.line, page.sockets.opening):
                     if line is not None:

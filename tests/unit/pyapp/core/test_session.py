@@ -31,7 +31,7 @@ from pyapp.core.session import (
     PREPARE_AFTER,
     Session,
 )
-from pyapp.core.signaling import rendezvous
+from pyapp.core.signaling import link, rendezvous
 from pyapp.protocol.channel import Beat, Frame, MediaShared, Piece, decode_beat, decode_frame, encode_frame
 from pyapp.protocol.ice import IceConfiguration, IceServer
 from pyapp.protocol.journal import MAX_JOURNAL_ENTRIES, Journal, Journaled
@@ -85,7 +85,20 @@ class NotConfigured:
     reason: str
 
 
-Input = Event | ServerMessage | IceConfigured | NotConfigured
+@dataclass(frozen=True)
+class Opened:
+    """The socket that is being opened is open."""
+
+
+@dataclass(frozen=True)
+class Closed:
+    """The socket that is being opened did not open; if there is none, the one in use closed."""
+
+    code: int
+    reason: str
+
+
+Input = Event | ServerMessage | IceConfigured | NotConfigured | Opened | Closed
 
 
 def session(**changes: Any) -> Session:
@@ -103,6 +116,8 @@ class Core:
     numbers: int = 0
     has_peer: bool = False
     has_standby: bool = False
+    socket: int = 0
+    opening: int = 0
     asked: list[int] = field(default_factory=list)
     """Requests for an ICE configuration without an answer."""
     presenter: Presenter = field(default_factory=Presenter)
@@ -134,7 +149,13 @@ class Core:
                 return events.IceConfigurationReceived(self._answered(), configuration)
             case NotConfigured(code, reason):
                 return events.IceConfigurationFailed(self._answered(), code, reason)
-        return events.SignalingReceived(item) if isinstance(item, ServerMessage) else item
+            case Opened():
+                self.socket, self.opening = self.opening, 0
+                return events.SignalingOpened(self.socket)
+            case Closed(code, reason):
+                closed, self.opening = self.opening or self.socket, 0
+                return events.SignalingClosed(closed, code, reason)
+        return events.SignalingReceived(self.socket, item) if isinstance(item, ServerMessage) else item
 
     def _answered(self) -> int:
         if not self.asked:
@@ -145,6 +166,8 @@ class Core:
 
     def _check(self, command: Command) -> None:
         match command:
+            case commands.OpenSignaling(socket):
+                self.opening = socket
             case commands.FetchIceConfiguration(number):
                 self.asked.append(number)
             case commands.CreatePeer():
@@ -237,7 +260,7 @@ def connecting(**changes: Any) -> Core:
 def waiting(**changes: Any) -> Core:
     """Return the first in the session, whose offer is sent."""
     core = connecting(**changes)
-    core.do(IceConfigured(CONFIGURATION), events.SignalingOpened())
+    core.do(IceConfigured(CONFIGURATION), Opened())
     core.do(Welcome(polite=False, peer=""))
     core.do(offer_set("l1"))
     return core
@@ -276,7 +299,7 @@ class TestConnecting:
     def test_asks_for_the_configuration_and_opens_the_socket(self) -> None:
         core = Core()
         assert core.do(events.ConnectRequested(" demo ")) == [
-            commands.OpenSignaling(),
+            commands.OpenSignaling(ANY),
             FETCH,
         ]
         assert core.state == "connecting"
@@ -284,7 +307,7 @@ class TestConnecting:
 
     def test_joins_once_the_socket_is_open(self) -> None:
         core = connecting(invitation="token")
-        assert core.do(events.SignalingOpened()) == [commands.SendSignaling(Join("demo", A, A, "token"))]
+        assert core.do(Opened()) == [commands.SendSignaling(Join("demo", A, A, "token"))]
 
     @pytest.mark.parametrize("name", ["", "a b", "../x", "-"])
     def test_to_what_is_no_name_is_refused_at_the_field(self, name: str) -> None:
@@ -298,14 +321,14 @@ class TestConnecting:
     def test_alone_waits_with_an_offer(self) -> None:
         core = connecting()
         assert core.do(IceConfigured(CONFIGURATION)) == [commands.CreatePeer(CONFIGURATION)]
-        core.do(events.SignalingOpened())
+        core.do(Opened())
         assert core.do(Welcome(polite=False, peer="")) == [commands.SetLocalDescription(1)]
         assert sent(core.do(offer_set("l1"))) == [Description("offer", sdp("l1"), 1)]
         assert core.state == "waiting"
 
     def test_alone_waits_with_an_offer_also_when_the_configuration_came_last(self) -> None:
         core = connecting()
-        core.do(events.SignalingOpened(), Welcome(polite=False, peer=""))
+        core.do(Opened(), Welcome(polite=False, peer=""))
         assert core.do(IceConfigured(CONFIGURATION)) == [
             commands.CreatePeer(CONFIGURATION),
             commands.SetLocalDescription(1),
@@ -313,7 +336,7 @@ class TestConnecting:
 
     def test_second_leaves_the_offer_to_the_other_for_a_while(self) -> None:
         core = connecting()
-        core.do(IceConfigured(CONFIGURATION), events.SignalingOpened())
+        core.do(IceConfigured(CONFIGURATION), Opened())
         assert beside_journals(core.do(Welcome(polite=True, peer=B))) == []
         assert core.timers[FIRST_OFFER] == FIRST_OFFER_AFTER
         assert core.do(events.NegotiationNeeded()) == []
@@ -321,7 +344,7 @@ class TestConnecting:
 
     def test_second_answers(self) -> None:
         core = connecting()
-        core.do(IceConfigured(CONFIGURATION), events.SignalingOpened(), Welcome(polite=True, peer=B))
+        core.do(IceConfigured(CONFIGURATION), Opened(), Welcome(polite=True, peer=B))
         (apply,) = core.peer_says(Description("offer", sdp("r1"), 1))
         assert isinstance(apply, commands.SetRemoteDescription)
         (answer,) = core.do(events.RemoteDescriptionSet(apply.attempt, apply.description))
@@ -334,7 +357,7 @@ class TestConnecting:
 
     def test_with_first_offers_that_cross_takes_a_new_connection_for_the_other_sides(self) -> None:
         core = connecting()
-        core.do(IceConfigured(CONFIGURATION), events.SignalingOpened())
+        core.do(IceConfigured(CONFIGURATION), Opened())
         core.do(Welcome(polite=True, peer=""), offer_set("l1"), PeerJoined(B))
         create, apply = core.peer_says(Description("offer", sdp("r1"), 1))
         assert create == commands.CreatePeer(CONFIGURATION)
@@ -342,7 +365,7 @@ class TestConnecting:
 
     def test_keeps_what_the_other_side_says_until_there_is_a_connection(self) -> None:
         core = connecting()
-        core.do(events.SignalingOpened(), Welcome(polite=True, peer=B))
+        core.do(Opened(), Welcome(polite=True, peer=B))
         candidate = Candidate(CANDIDATE, "0", 0, "r1")
         assert core.peer_says(Description("offer", sdp("r1"), 1)) == []
         assert core.peer_says(candidate) == []
@@ -355,7 +378,7 @@ class TestConnecting:
 
     def test_keeps_so_much_of_what_the_other_side_says_until_there_is_a_connection(self) -> None:
         core = connecting()
-        core.do(events.SignalingOpened(), Welcome(polite=True, peer=B))
+        core.do(Opened(), Welcome(polite=True, peer=B))
         for _ in range(100):
             core.peer_says(Description("offer", "v=0" + "x" * 50_000, 1))
         for _ in range(20_000):
@@ -390,7 +413,7 @@ class TestConnecting:
 
     def test_first_makes_the_offer_also_when_the_other_came_before_the_configuration(self) -> None:
         core = connecting()
-        core.do(events.SignalingOpened(), Welcome(polite=False, peer=""), PeerJoined(B))
+        core.do(Opened(), Welcome(polite=False, peer=""), PeerJoined(B))
         assert any(
             isinstance(command, commands.SetLocalDescription) for command in core.do(IceConfigured(CONFIGURATION))
         )
@@ -519,7 +542,7 @@ class TestConnected:
 
     def test_leaves_restarts_to_the_other_side_whose_browser_differs(self) -> None:
         core = connecting()
-        core.do(IceConfigured(CONFIGURATION), events.SignalingOpened())
+        core.do(IceConfigured(CONFIGURATION), Opened())
         core.do(Welcome(polite=True, peer=B))
         (apply,) = core.peer_says(Description("offer", f"{sdp('r1')}o=mozilla 1\r\n", 1))
         assert isinstance(apply, commands.SetRemoteDescription)
@@ -540,11 +563,11 @@ class TestConnected:
 
     def test_stays_connected_while_the_server_restarts(self) -> None:
         core = connected()
-        core.do(events.SignalingClosed(1012, "restart"))
+        core.do(Closed(1012, "restart"))
         assert core.state == "connected"
         assert "out of reach" in present(core.session).status.detail
-        assert core.do(events.TimerFired("signaling-retry")) == [commands.OpenSignaling()]
-        core.do(events.SignalingOpened(), Welcome(polite=False, peer=""))
+        assert core.do(events.TimerFired("signaling-retry")) == [commands.OpenSignaling(ANY)]
+        core.do(Opened(), Welcome(polite=False, peer=""))
         assert core.state == "connected"
         core.do(PeerJoined(B))
         assert core.state == "connected"
@@ -578,7 +601,7 @@ class TestConnected:
 
     def test_goes_on_when_the_server_takes_it_back_no_more(self) -> None:
         core = connected()
-        core.do(events.SignalingClosed(1006, ""), events.TimerFired("signaling-retry"), events.SignalingOpened())
+        core.do(Closed(1006, ""), events.TimerFired("signaling-retry"), Opened())
         core.do(Error("invitation-expired", "expired"))
         assert core.state == "connected"
 
@@ -587,10 +610,10 @@ class TestConnected:
         outputs = core.do(Error("replaced", "This tab joined with a newer page."))
         assert commands.CloseSignaling() in outputs
         later = core.do(
-            events.SignalingClosed(1008, ""),
+            Closed(1008, ""),
             events.NetworkChanged("online", certain=True),
             *(events.TimerFired(name) for name in (*rendezvous.TIMERS, provisioning.RENEW, RENEW)),
-            events.SignalingOpened(),
+            Opened(),
         )
         assert not [command for command in later if isinstance(command, commands.ServerCommand)]
         assert not core.timers.keys() & {*rendezvous.TIMERS, provisioning.RENEW}
@@ -649,7 +672,7 @@ class TestRecovering:
         core.now = 3.0
         done = beside_beats(core.do(event))
         assert done == [
-            commands.OpenSignaling(),
+            commands.OpenSignaling(ANY),
             commands.SetConfiguration(CONFIGURATION),
             commands.RestartIce(),
         ]
@@ -692,7 +715,7 @@ class TestTheOtherSide:
 
 
 class TestBeforeConnectIsPressed:
-    PREPARES = (commands.OpenSignaling(), FETCH)
+    PREPARES = (commands.OpenSignaling(ANY), FETCH)
     JOIN = commands.SendSignaling(Join("demo", A, A))
 
     @pytest.fixture
@@ -702,45 +725,45 @@ class TestBeforeConnectIsPressed:
         return core
 
     def test_everything_is_fetched_so_that_the_click_only_joins(self, core: Core) -> None:
-        assert core.do(IceConfigured(CONFIGURATION), events.SignalingOpened()) == []
+        assert core.do(IceConfigured(CONFIGURATION), Opened()) == []
         assert core.state == "ready"
         assert core.do(events.ConnectRequested("demo")) == [self.JOIN, commands.CreatePeer(CONFIGURATION)]
 
     def test_what_is_still_on_its_way_is_not_asked_for_twice(self, core: Core) -> None:
         assert core.do(events.ConnectRequested("demo")) == []
-        assert self.JOIN in core.do(events.SignalingOpened())
+        assert self.JOIN in core.do(Opened())
         assert commands.CreatePeer(CONFIGURATION) in core.do(IceConfigured(CONFIGURATION))
 
     def test_what_was_refused_is_asked_for_again(self, core: Core) -> None:
-        core.do(NotConfigured("invitation-required", "no"), events.SignalingClosed(1006, ""))
+        core.do(NotConfigured("invitation-required", "no"), Closed(1006, ""))
         assert core.state == "ready"
         assert core.do(events.ConnectRequested("demo")) == list(self.PREPARES)
         core.do(NotConfigured("invitation-required", "no"))
         assert core.state == "failed"
 
     def test_a_configuration_that_is_nearly_over_is_not_used(self, core: Core) -> None:
-        core.do(IceConfigured(CONFIGURATION), events.SignalingOpened())
+        core.do(IceConfigured(CONFIGURATION), Opened())
         core.now = 3600 * provisioning.MARGIN
         assert FETCH in core.do(events.ConnectRequested("demo"))
 
     def test_the_age_of_a_configuration_counts(self, core: Core) -> None:
-        core.do(IceConfigured(CONFIGURATION), events.SignalingOpened())
+        core.do(IceConfigured(CONFIGURATION), Opened())
         core.now = 1000.0
         core.do(events.ConnectRequested("demo"))
         assert core.timers[provisioning.RENEW] == 3600 * provisioning.MARGIN - 1000
 
     def test_a_socket_that_closed_meanwhile_is_replaced(self, core: Core) -> None:
-        core.do(events.SignalingOpened(), Error("not-joined", "", ""), events.SignalingClosed(1008, ""))
-        assert core.do(events.ConnectRequested("demo")) == [commands.OpenSignaling()]
+        core.do(Opened(), Error("not-joined", "", ""), Closed(1008, ""))
+        assert core.do(events.ConnectRequested("demo")) == [commands.OpenSignaling(ANY)]
 
     def test_a_socket_that_died_meanwhile_is_replaced_within_a_second(self, core: Core) -> None:
-        core.do(events.SignalingOpened())
+        core.do(Opened())
         core.do(events.ConnectRequested("demo"))
-        assert core.timers[rendezvous.OPENING] == rendezvous.ADOPTED_PATIENCE
-        assert commands.OpenSignaling() in core.do(events.TimerFired(rendezvous.OPENING))
+        assert core.timers[link.OPENING] == link.ADOPTED_PATIENCE
+        assert commands.OpenSignaling(ANY) in core.do(events.TimerFired(link.OPENING))
 
     def test_another_name_has_its_own_configuration(self, core: Core) -> None:
-        core.do(IceConfigured(CONFIGURATION), events.SignalingOpened())
+        core.do(IceConfigured(CONFIGURATION), Opened())
         outputs = core.do(events.ConnectRequested("other"))
         assert FETCH_OTHER in outputs
         assert commands.SendSignaling(Join("other", A, A)) in outputs
@@ -749,7 +772,7 @@ class TestBeforeConnectIsPressed:
         assert core.do(events.NetworkChanged("online", certain=True)) == list(self.PREPARES)
 
     def test_another_name_is_prepared_for_once_it_is_typed(self, core: Core) -> None:
-        core.do(IceConfigured(CONFIGURATION), events.SignalingOpened())
+        core.do(IceConfigured(CONFIGURATION), Opened())
         for name in ("o", "ot", "other"):
             assert core.do(events.SessionEdited(name)) == []
         assert core.timers[PREPARE] == core.now + PREPARE_AFTER
@@ -762,7 +785,7 @@ class TestBeforeConnectIsPressed:
         assert core.do(events.SessionEdited("demo"), events.TimerFired(PREPARE)) == []
 
     def test_what_was_refused_for_another_name_is_prepared_for_this_one(self, core: Core) -> None:
-        core.do(NotConfigured("invitation-required", "no"), events.SignalingClosed(1006, ""))
+        core.do(NotConfigured("invitation-required", "no"), Closed(1006, ""))
         assert core.do(events.SessionEdited("demo"), events.TimerFired(PREPARE)) == list(self.PREPARES)
 
     def test_after_a_session_the_next_name_is_prepared_for(self) -> None:
@@ -791,7 +814,7 @@ class TestWhatTheOtherSideSaysTogether:
 
     def joined(self) -> Core:
         core = connecting()
-        core.do(IceConfigured(CONFIGURATION), events.SignalingOpened(), Welcome(polite=True, peer=B))
+        core.do(IceConfigured(CONFIGURATION), Opened(), Welcome(polite=True, peer=B))
         return core
 
     def everything(self, core: Core, outputs: list[Command]) -> list[Command]:
@@ -842,8 +865,8 @@ class TestHangingUp:
     def test_while_recovering_leaves_no_timer_behind(self) -> None:
         core = connected()
         core.now = 3.0
-        core.do(events.MessageSubmitted("x"), FAILED, events.SignalingClosed(1006, ""))
-        armed = {recovery.ATTEMPT, recovery.LOST, recovery.BEAT, rendezvous.RETRY, provisioning.RENEW, STATS}
+        core.do(events.MessageSubmitted("x"), FAILED, Closed(1006, ""), Closed(1006, ""))
+        armed = {recovery.ATTEMPT, recovery.LOST, recovery.BEAT, link.RETRY, provisioning.RENEW, STATS}
         assert core.timers.keys() >= armed
         core.do(events.HangUpRequested())
         assert core.timers == {}
@@ -861,9 +884,9 @@ class TestHangingUp:
             events.ChannelReceived("messages", encode_frame(Frame(1, Piece("late"), 0))),
             IceConfigured(CONFIGURATION),
             NotConfigured("", "x"),
-            events.SignalingOpened(),
-            events.SignalingClosed(1006, ""),
-            events.SignalingReceived(PeerJoined(B)),
+            Opened(),
+            Closed(1006, ""),
+            PeerJoined(B),
             *(events.TimerFired(name) for name in (JOURNAL, provisioning.RENEW, *PEER_TIMERS, *rendezvous.TIMERS)),
             events.HangUpRequested(),
             events.RestartRequested(),
@@ -886,8 +909,8 @@ class TestHangingUp:
     def test_leaves_the_way_free_to_connect_again(self) -> None:
         core = connected()
         core.do(events.HangUpRequested())
-        assert commands.OpenSignaling() in core.do(events.ConnectRequested("demo"))
-        assert commands.SendSignaling(Join("demo", A, A, socket=2)) in core.do(events.SignalingOpened())
+        assert commands.OpenSignaling(ANY) in core.do(events.ConnectRequested("demo"))
+        assert commands.SendSignaling(Join("demo", A, A, socket=2)) in core.do(Opened())
         assert core.state == "connecting"
 
     def test_by_closing_the_page_says_goodbye_with_the_journal(self) -> None:
@@ -932,7 +955,7 @@ class TestFailing:
     @pytest.mark.parametrize("code", ["session-full", "invitation-expired", "invitation-required"])
     def test_because_the_server_refuses_is_final_and_explained(self, code: str) -> None:
         core = connecting()
-        core.do(IceConfigured(CONFIGURATION), events.SignalingOpened())
+        core.do(IceConfigured(CONFIGURATION), Opened())
         core.do(Error(code, "the reason"))
         assert core.state == "failed"
         assert present(core.session).status.cause == f"{code}: the reason"
@@ -989,9 +1012,9 @@ class TestTheJournal:
     def test_is_streamed_again_after_a_new_socket_from_what_was_confirmed(self) -> None:
         core = waiting()
         (before,) = journals(core.do(events.TimerFired(JOURNAL)))
-        core.do(Journaled(2), events.SignalingClosed(1006, ""), events.TimerFired("signaling-retry"))
+        core.do(Journaled(2), Closed(1006, ""), events.TimerFired("signaling-retry"))
         assert journals(core.do(events.TimerFired(JOURNAL))) == []
-        core.do(events.SignalingOpened(), Welcome(polite=False, peer=""))
+        core.do(Opened(), Welcome(polite=False, peer=""))
         (again,) = journals(core.do(events.TimerFired(JOURNAL)))
         assert again.entries[0].number == 3
         assert again.entries[-1].number > before.entries[-1].number
@@ -1020,7 +1043,7 @@ class TestTheJournal:
     def test_has_no_secret(self) -> None:
         secret = "a=ice-ufrag:l1\r\na=ice-pwd:the-password\r\n"
         core = connecting(invitation="the-invitation")
-        core.do(IceConfigured(CONFIGURATION), events.SignalingOpened())
+        core.do(IceConfigured(CONFIGURATION), Opened())
         core.do(Welcome(polite=False, peer=""), PeerJoined(B))
         core.do(events.LocalDescriptionSet(1, events.SessionDescription("offer", f"v=0\r\n{secret}")))
         core.peer_says(Description("answer", f"v=0\r\n{secret}", 1))
@@ -1066,7 +1089,7 @@ class TestMedia:
         core = Core()
         core.do(events.MediaToggled("microphone"), events.MediaStarted(1, "microphone"))
         core.do(events.ConnectRequested("demo"))
-        core.do(IceConfigured(CONFIGURATION), events.SignalingOpened(), Welcome(polite=False, peer=B))
+        core.do(IceConfigured(CONFIGURATION), Opened(), Welcome(polite=False, peer=B))
         core.do(CONNECTED)
         told = [frame.body for frame in frames(core.do(events.ChannelOpened("messages")))]
         assert told == [MediaShared(audio=True, video=False)]

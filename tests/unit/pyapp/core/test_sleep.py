@@ -1,5 +1,7 @@
 """The machine slept: the runner's clock stood still, and what was true before need not be any more."""
 
+from unittest.mock import ANY
+
 import pytest
 
 from pyapp.core import commands, events, provisioning
@@ -12,6 +14,7 @@ from tests.unit.pyapp.core.test_session import (
     Core,
     IceConfigured,
     NotConfigured,
+    Opened,
     connected,
     waiting,
 )
@@ -31,7 +34,7 @@ def test_is_a_change_of_network_with_a_fresh_configuration(slept: events.Slept) 
     core = connected_and_beating()
     assert core.do(slept) == [FETCH]
     outputs = core.do(events.TimerFired(SETTLE))
-    assert commands.OpenSignaling() in outputs
+    assert commands.OpenSignaling(ANY) in outputs
     assert commands.RestartIce() in outputs
 
 
@@ -75,8 +78,8 @@ def test_asks_again_for_the_first_configuration() -> None:
 
 def test_prepares_for_connect_anew() -> None:
     core = Core()
-    core.do(events.ConnectExpected("demo"), IceConfigured(CONFIGURATION), events.SignalingOpened())
-    assert core.do(LONG) == [commands.OpenSignaling(), FETCH]
+    core.do(events.ConnectExpected("demo"), IceConfigured(CONFIGURATION), Opened())
+    assert core.do(LONG) == [commands.OpenSignaling(ANY), FETCH]
 
 
 def test_makes_what_was_prepared_too_old() -> None:
@@ -91,7 +94,7 @@ def test_makes_what_was_prepared_too_old() -> None:
 def test_of_a_page_that_waits_reaches_the_server_anew() -> None:
     core = waiting()
     outputs = core.do(LONG)
-    assert commands.OpenSignaling() in outputs
+    assert commands.OpenSignaling(ANY) in outputs
     assert FETCH in outputs
 
 

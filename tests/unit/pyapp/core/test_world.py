@@ -16,7 +16,7 @@ from pyapp.core.path.connection import RENEW
 from pyapp.core.path.recovery import ATTEMPT, SETTLE
 from pyapp.core.path.relays import DIRECT, FIRST_DIRECT_AFTER, RELEASE_AFTER
 from pyapp.core.path.standby import LAST_PAUSE
-from pyapp.core.signaling.rendezvous import OPENING
+from pyapp.core.signaling.link import OPENING
 from pyapp.view.console import present
 from tests.unit.pyapp.world import FAILED_AFTER, Page, World
 
@@ -502,7 +502,7 @@ class Sessions(RuleBasedStateMachine):
     def nothing_is_waited_for_without_end(self) -> None:
         for page in self.current.pages.values():
             assert page.session.place
-            assert not page.session.place.is_opening or OPENING in page.timers
+            assert not page.session.place.link.opening or OPENING in page.timers
             assert page.health.state != "suspect" or page.timers.keys() & {ATTEMPT, SETTLE, RENEW}
 
     def teardown(self) -> None:

@@ -114,7 +114,7 @@ Build = Callable[[dict[Event, list[Command]]], Bench]
 class TestCommands:
     EVERY: tuple[ServerCommand | PeerCommand, ...] = (
         FETCH,
-        commands.OpenSignaling(),
+        commands.OpenSignaling(1),
         commands.CreatePeer(IceConfiguration()),
         commands.KeepChecking(),
         commands.RestartIce(),
@@ -411,4 +411,4 @@ async def test_a_real_session_is_shown_from_the_first_view_on() -> None:
     assert [view.status.state for view in shell.views] == ["ready"]
     runner.emit(ConnectRequested("demo"))
     assert [view.status.state for view in shell.views] == ["ready", "connecting"]
-    assert shell.did == [commands.OpenSignaling(), FETCH]
+    assert shell.did == [commands.OpenSignaling(1), FETCH]

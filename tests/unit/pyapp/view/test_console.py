@@ -20,8 +20,10 @@ from tests.unit.pyapp.core.test_session import (
     FAILED,
     TURN,
     B,
+    Closed,
     Core,
     IceConfigured,
+    Opened,
     connected,
     connecting,
     lost,
@@ -37,13 +39,13 @@ def ready() -> Core:
 
 def joining() -> Core:
     core = connecting()
-    core.do(events.SignalingOpened())
+    core.do(Opened())
     return core
 
 
 def away() -> Core:
     core = connecting()
-    core.do(events.SignalingClosed(1006, ""))
+    core.do(Closed(1006, ""))
     return core
 
 
@@ -55,7 +57,7 @@ def without_channel() -> Core:
 
 def without_server() -> Core:
     core = connected()
-    core.do(events.SignalingClosed(1012, ""))
+    core.do(Closed(1012, ""))
     return core
 
 
@@ -174,7 +176,7 @@ class TestThePath:
         core.session.connection.recovery.rung = rung
         core.session.connection.recovery.attempts = 2
         assert words in present(core.session).status.detail
-        core.do(events.SignalingClosed(1006, ""))
+        core.do(Closed(1006, ""))
         assert "The server does not answer either" in present(core.session).status.detail
 
     def test_that_was_interrupted_says_for_how_long(self) -> None:
@@ -237,7 +239,7 @@ class TestTheWords:
     def test_name_the_limit_that_the_server_named(self) -> None:
         core = joining()
         core.do(Error("limit", "At most 32 sessions from one address.", "sessions-per-address"))
-        core.do(events.SignalingClosed(1008, ""))
+        core.do(Closed(1008, ""))
         view = present(core.session)
         assert "At most 32 sessions" in view.status.detail + view.status.cause
 
@@ -298,7 +300,7 @@ def test_a_third_who_waits_sees_the_session_that_was_asked_for() -> None:
 
 def test_an_early_peer_is_connecting_and_not_waiting() -> None:
     core = connecting()
-    core.do(events.SignalingOpened(), Welcome(polite=False, peer=""))
+    core.do(Opened(), Welcome(polite=False, peer=""))
     assert present(core.session).status.state == "waiting"
     core.do(PeerJoined(B), IceConfigured(CONFIGURATION))
     assert present(core.session).status.state == "connecting"

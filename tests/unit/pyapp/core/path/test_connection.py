@@ -35,8 +35,10 @@ from tests.unit.pyapp.core.test_session import (
     SAMPLED,
     TURN,
     B,
+    Closed,
     Core,
     IceConfigured,
+    Opened,
     beside_beats,
     connected,
     connecting,
@@ -238,7 +240,7 @@ class TestTheAnswerToARestart:
         core.do(DISCONNECTED)
         health.attempts = recovery.LADDER.index(rung)
         assert core.session.place
-        core.session.place.heard_at = core.session.place.peer_heard_at = core.now = core.now + 1.0
+        core.session.place.link.heard_at = core.session.place.exchange.heard_at = core.now = core.now + 1.0
         tried = core.do(events.TimerFired(recovery.ATTEMPT))
         assert RestartWanted() in sent(tried)
         (configured,) = (output for output in tried if isinstance(output, commands.SetConfiguration))
@@ -248,7 +250,7 @@ class TestTheAnswerToARestart:
 
     def test_to_the_first_offer_of_a_connection_gathers_as_it_was_made(self) -> None:
         core = connecting()
-        core.do(IceConfigured(CONFIGURATION), events.SignalingOpened(), Welcome(polite=True, peer=B))
+        core.do(IceConfigured(CONFIGURATION), Opened(), Welcome(polite=True, peer=B))
         outputs = core.peer_says(Description("offer", sdp("r1"), 1, 1))
         assert not any(isinstance(output, commands.SetConfiguration) for output in outputs)
 
@@ -421,7 +423,7 @@ class TestStandby:
 
     def test_is_not_offered_without_a_way_to_tell_the_other_side(self) -> None:
         core = relayed()
-        core.do(events.SignalingClosed(1006, ""))
+        core.do(Closed(1006, ""))
         assert core.do(events.TimerFired(standby.TIMER)) == []
 
     def test_is_answered_only_with_the_setting(self) -> None:

@@ -2,6 +2,7 @@
 
 import itertools
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -32,7 +33,7 @@ from pyapp.core.path.recovery import (
     Resumed,
 )
 from pyapp.core.path.relays import DIRECT, FIRST_DIRECT_AFTER
-from pyapp.core.signaling import rendezvous
+from pyapp.core.signaling import link, rendezvous
 from pyapp.protocol.channel import Beat, Piece
 from pyapp.protocol.ice import IceConfiguration, IceServer
 from pyapp.protocol.peer import Description, RelaySuspected
@@ -44,9 +45,11 @@ from tests.unit.pyapp.core.test_session import (
     FETCH,
     SAMPLED,
     B,
+    Closed,
     Core,
     IceConfigured,
     NotConfigured,
+    Opened,
     beats,
     beside_beats,
     connected,
@@ -442,8 +445,8 @@ class TestASessionThatLostItsNetwork:
 
     def test_opens_a_socket_also_while_it_waits_for_the_other_side(self) -> None:
         core = connecting()
-        core.do(events.SignalingOpened(), Welcome(polite=False, peer=""))
-        assert core.do(CERTAIN) == [commands.OpenSignaling()]
+        core.do(Opened(), Welcome(polite=False, peer=""))
+        assert core.do(CERTAIN) == [commands.OpenSignaling(ANY)]
 
     def test_does_nothing_for_what_only_says_that_it_is_offline(self) -> None:
         core = connected()
@@ -487,7 +490,7 @@ class TestASessionThatLostItsNetwork:
     def test_and_hangs_up_in_the_middle_leaves_no_timer(self) -> None:
         core = relayed()
         suspicious(core)
-        core.do(events.TimerFired(ATTEMPT), events.SignalingClosed(1006, ""))
+        core.do(events.TimerFired(ATTEMPT), Closed(1006, ""))
         core.do(events.HangUpRequested())
         assert core.timers == {}
         for name in (*TIMERS, *rendezvous.TIMERS, RENEW, DIRECT):
@@ -510,13 +513,13 @@ class TestASessionThatLostItsNetwork:
         core = connected()
         core.do(events.ChannelReceived("heartbeat", Beat(1, 1, 0, 100, 0).encode()))
         core.now += 0.3
-        assert commands.OpenSignaling() in core.peer_says(Description("offer", sdp("r2"), 1))
+        assert commands.OpenSignaling(ANY) in core.peer_says(Description("offer", sdp("r2"), 1))
 
     def test_keeps_its_socket_when_the_other_side_restarts_though_all_is_well(self) -> None:
         core = connected()
         core.do(events.ChannelReceived("heartbeat", Beat(1, 1, 0, 100, 0).encode()))
         core.now += 0.05
-        assert commands.OpenSignaling() not in core.peer_says(Description("offer", sdp("r2"), 1))
+        assert commands.OpenSignaling(ANY) not in core.peer_says(Description("offer", sdp("r2"), 1))
 
     def test_while_the_server_gave_the_other_side_up_waits_for_it(self) -> None:
         core = connected()
@@ -529,7 +532,7 @@ class TestASessionThatLostItsNetwork:
     def test_is_hidden_also_on_a_connection_that_is_made_later(self) -> None:
         core = connecting()
         core.do(events.VisibilityChanged(hidden=True))
-        core.do(IceConfigured(TWO_RELAYS), events.SignalingOpened())
+        core.do(IceConfigured(TWO_RELAYS), Opened())
         core.do(Welcome(polite=False, peer=""), offer_set("l1"))
         (beat,) = beats(core.do(CONNECTED, events.ChannelOpened("heartbeat")))
         assert beat.due == HIDDEN_INTERVAL * 1000
@@ -752,7 +755,7 @@ class TestBackToADirectPath:
         assert core.session.connection
         core.session.connection.recovery.attempts = LADDER.index("relay-only")
         assert core.session.place
-        core.session.place.heard_at = core.session.place.peer_heard_at = core.now
+        core.session.place.link.heard_at = core.session.place.exchange.heard_at = core.now
         outputs = core.do(events.TimerFired(ATTEMPT))
         (configured,) = (output for output in outputs if isinstance(output, commands.SetConfiguration))
         assert configured.configuration.policy == "relay"
@@ -777,7 +780,7 @@ class TestAnInvitationThatExpired:
     def test_is_the_end_when_the_server_does_not_take_us_back_while_the_path_is_lost(self) -> None:
         core = connected()
         suspicious(core)
-        core.do(events.TimerFired(LOST), events.SignalingOpened(), Error("invitation-expired", "expired"))
+        core.do(events.TimerFired(LOST), Opened(), Error("invitation-expired", "expired"))
         assert core.state == "failed"
         assert present(core.session).status.cause
 
@@ -788,7 +791,7 @@ class TestANewConnection:
         core.do(events.MessageSubmitted("kept"), events.ChannelClosed("messages"))
         assert core.session.place is not None
         core.now += 1.0
-        core.session.place.heard_at = core.session.place.peer_heard_at = core.now
+        core.session.place.link.heard_at = core.session.place.exchange.heard_at = core.now
         outputs = core.do(events.TimerFired(ATTEMPT))
         assert [type(output) for output in outputs if not isinstance(output, commands.SendSignaling)][:2] == [
             commands.ClosePeer,
@@ -805,7 +808,7 @@ class TestANewConnection:
         core.do(events.ChannelClosed("messages"))
         assert core.session.place is not None
         core.now += 1.0
-        core.session.place.heard_at = core.session.place.peer_heard_at = core.now
+        core.session.place.link.heard_at = core.session.place.exchange.heard_at = core.now
         core.do(events.TimerFired(ATTEMPT), offer_set("l5"))
         assert core.do(events.StateChanged("connection", "failed")) == []
         assert core.state == "recovering"
@@ -821,7 +824,7 @@ class TestANewConnection:
     def next(self, core: Core, timer: str) -> list[Command]:
         assert core.session.place is not None
         core.now += 1.0
-        core.session.place.heard_at = core.session.place.peer_heard_at = core.now
+        core.session.place.link.heard_at = core.session.place.exchange.heard_at = core.now
         return core.do(events.TimerFired(timer))
 
     def test_goes_on_with_the_count_of_restarts(self) -> None:
@@ -855,10 +858,10 @@ class TestANewConnection:
 
     def test_is_replaced_once_the_server_is_back(self) -> None:
         core = self.replaced()
-        core.do(events.SignalingClosed(1006, ""))
+        core.do(Closed(1006, ""), Closed(1006, ""))  # the one that was opened in the outage, and the one in use
         assert not any(isinstance(output, commands.CreatePeer) for output in self.next(core, RENEW))
         assert RENEW not in core.timers
-        core.do(events.TimerFired(rendezvous.RETRY), events.SignalingOpened(), Welcome(polite=False, peer=B))
+        core.do(events.TimerFired(link.RETRY), Opened(), Welcome(polite=False, peer=B))
         assert core.timers[RENEW] == RENEW_SOON
 
     def test_is_begun_when_the_channel_closes_in_the_middle_of_an_outage(self) -> None:
@@ -867,5 +870,5 @@ class TestANewConnection:
         core.do(events.ChannelClosed("messages"))
         assert core.session.place is not None
         core.now += 1.0
-        core.session.place.heard_at = core.session.place.peer_heard_at = core.now
+        core.session.place.link.heard_at = core.session.place.exchange.heard_at = core.now
         assert any(isinstance(output, commands.CreatePeer) for output in core.do(events.TimerFired(ATTEMPT)))

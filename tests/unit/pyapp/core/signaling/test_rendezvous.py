@@ -3,30 +3,36 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from unittest.mock import ANY
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyapp.core import commands
+from pyapp.core.commands import Command
 from pyapp.core.delivery import DeliveryFullError
+from pyapp.core.signaling import link
 from pyapp.core.signaling import rendezvous as rules
-from pyapp.core.signaling.rendezvous import (
-    ACKNOWLEDGE,
-    ACKNOWLEDGE_AFTER,
+from pyapp.core.signaling.exchange import TOGETHER_BYTES
+from pyapp.core.signaling.link import (
     AT_ONCE,
-    AWAITED,
     DISPELLED_FOR,
     DOUBT_FOR,
     FIRST_PATIENCE,
     FIRST_RETRY,
     LAST_PATIENCE,
     LAST_RETRY,
-    LATE,
     OPENING,
     PING,
     PING_EVERY,
     RETRY,
+)
+from pyapp.core.signaling.rendezvous import (
+    ACKNOWLEDGE,
+    ACKNOWLEDGE_AFTER,
+    AWAITED,
+    LATE,
     SEND_AGAIN,
     SEND_AGAIN_AFTER,
     TIMERS,
@@ -77,7 +83,7 @@ def rendezvous(participant: str = A, *, epoch: int = 1) -> Rendezvous:
 def present(*, peer: str = "", polite: bool = False) -> Rendezvous:
     place = rendezvous()
     place.open()
-    place.opened(0.0)
+    opened(place, 0.0)
     place.received(Welcome(polite, peer), 0.0)
     return place
 
@@ -88,6 +94,16 @@ def frames(outputs: Sequence[Output]) -> list[Relay]:
         for output in outputs
         if isinstance(output, commands.SendSignaling) and isinstance(output.message, Relay)
     ]
+
+
+def opened(place: Rendezvous, now: float) -> list[Output]:
+    """Take it that the socket that is being opened is open; if there is none, that one was."""
+    return place.opened(place.link.opening or place.link.sockets + 1, now)
+
+
+def closed(place: Rendezvous, code: int, reason: str) -> list[Command]:
+    """Take it that the socket that is being opened closed; if there is none, the one in use."""
+    return place.link.closed(place.link.opening or place.link.socket, code, reason)
 
 
 def relays(outputs: Sequence[Output]) -> list[Relay]:
@@ -103,10 +119,10 @@ def test_what_is_sent_at_one_moment_travels_together() -> None:
     place = present(peer=B)
     for number in range(1, 101):
         place.send(candidate(number), 0.0)
-    place.send(Description("offer", "v=0" + "x" * rules.TOGETHER_BYTES, 1), 0.0)
-    together = frames(place.opened(1.0))
+    place.send(Description("offer", "v=0" + "x" * TOGETHER_BYTES, 1), 0.0)
+    together = frames(opened(place, 1.0))
     assert [(frame.number, len(frame.more)) for frame in together] == [(1, MOST_TOGETHER), (66, 34), (101, 0)]
-    assert [relay.number for relay in relays(place.opened(2.0))] == list(range(1, 102))
+    assert [relay.number for relay in relays(opened(place, 2.0))] == list(range(1, 102))
 
 
 def test_what_comes_together_is_handed_on_in_order() -> None:
@@ -127,10 +143,10 @@ class TestJoining:
         place = rendezvous()
         assert place.open() == [
             commands.CancelTimer(RETRY),
-            commands.OpenSignaling(),
+            commands.OpenSignaling(ANY),
             commands.StartTimer(OPENING, LAST_PATIENCE),
         ]
-        assert commands.SendSignaling(Join("demo", A, A, "token")) in place.opened(0.0)
+        assert commands.SendSignaling(Join("demo", A, A, "token")) in opened(place, 0.0)
         assert place.state == "joining"
 
     def test_alone_makes_the_first_offer_ours(self) -> None:
@@ -149,7 +165,7 @@ class TestJoining:
 
     def test_sends_nothing_before_the_server_says_welcome(self) -> None:
         place = rendezvous()
-        for step in (place.open, lambda: place.opened(0.0), list):
+        for step in (place.open, lambda: opened(place, 0.0), list):
             step()
             assert place.send(candidate(1), 0.0) == []
         outputs = place.received(Welcome(polite=False, peer=""), 0.0)
@@ -199,7 +215,7 @@ class TestTheOtherSide:
     def test_that_is_somebody_new_after_our_socket_came_back_too(self) -> None:
         place = present(peer=B)
         place.send(candidate(1), 0.0)
-        place.closed(1006, "")
+        closed(place, 1006, "")
         outputs = place.received(Welcome(polite=True, peer=C), 0.0)
         assert outputs == [
             *SETTLED,
@@ -239,7 +255,7 @@ class TestWhatItSays:
     def test_is_not_acknowledged_to_nobody(self) -> None:
         assert present().acknowledge() == []
         place = present(peer=B)
-        place.closed(1006, "")
+        closed(place, 1006, "")
         assert place.acknowledge() == []
 
     def test_is_a_bare_acknowledgement_that_nobody_acknowledges(self) -> None:
@@ -253,14 +269,14 @@ class TestWhatItSays:
         expected = ACKNOWLEDGE_AFTER + FIRST_PATIENCE
         assert place.send(candidate(1), 0.0)[-1] == commands.StartTimer(LATE, expected, only_if_idle=True)
         assert place.late() == [commands.SendSignaling(Ping(0)), commands.StartTimer(PING, FIRST_PATIENCE)]
-        assert commands.OpenSignaling() in place.check()
+        assert commands.OpenSignaling(ANY) in place.link.check()
 
     def test_that_nobody_acknowledges_costs_nothing_more_if_our_socket_does_send(self) -> None:
         place = present(peer=B)
         place.send(candidate(1), 0.0)
         place.late()
         assert place.received(Pong(0), 0.1) == [commands.StartTimer(PING, PING_EVERY)]
-        assert commands.OpenSignaling() not in place.check()
+        assert commands.OpenSignaling(ANY) not in place.link.check()
 
     def test_that_was_acknowledged_is_not_late(self) -> None:
         place = present(peer=B)
@@ -274,8 +290,8 @@ class TestASocketThatClosed:
         place = present(peer=B)
         pauses = []
         for _ in range(8):
-            *cancelled, output = place.closed(1006, "")
-            assert cancelled == [commands.CancelTimer(OPENING), commands.CancelTimer(PING)]
+            *cancelled, output = closed(place, 1006, "")
+            assert commands.CancelTimer(OPENING) in cancelled
             assert isinstance(output, commands.StartTimer)
             assert (output.name, output.spread) == (RETRY, output.after / 2)
             pauses.append(output.after)
@@ -284,30 +300,31 @@ class TestASocketThatClosed:
         assert (pauses[0], pauses[1], pauses[-1]) == (AT_ONCE, FIRST_RETRY, LAST_RETRY)
 
     def test_because_the_service_restarts_is_not_tried_at_once(self) -> None:
-        assert present().closed(1012, "")[-1] == commands.StartTimer(RETRY, FIRST_RETRY, spread=FIRST_RETRY / 2)
+        assert closed(present(), 1012, "")[-1] == commands.StartTimer(RETRY, FIRST_RETRY, spread=FIRST_RETRY / 2)
 
     def test_is_tried_soon_once_the_server_has_answered(self) -> None:
         place = present(peer=B)
         for _ in range(5):
-            place.closed(1006, "")
-        place.opened(0.0)
-        assert place.closed(1006, "")[-1] == commands.StartTimer(RETRY, 2.4, spread=1.2)
+            closed(place, 1006, "")
+        opened(place, 0.0)
+        assert closed(place, 1006, "")[-1] == commands.StartTimer(RETRY, 2.4, spread=1.2)
+        opened(place, 0.0)
         place.received(Welcome(polite=False, peer=B), 0.0)
-        assert place.closed(1006, "")[-1] == commands.StartTimer(RETRY, AT_ONCE, spread=AT_ONCE / 2)
+        assert closed(place, 1006, "")[-1] == commands.StartTimer(RETRY, AT_ONCE, spread=AT_ONCE / 2)
 
     def test_says_why_until_it_is_back(self) -> None:
         place = present()
-        place.closed(1012, "restart")
-        assert (place.state, place.problem) == ("away", "WebSocket closed with 1012: restart")
-        place.closed(1006, "")
-        assert place.problem == "WebSocket closed with 1006"
+        closed(place, 1012, "restart")
+        assert (place.state, place.link.problem) == ("away", "WebSocket closed with 1012: restart")
+        closed(place, 1006, "")
+        assert place.link.problem == "WebSocket closed with 1006"
         place.received(Welcome(polite=False, peer=""), 0.0)
-        assert place.problem == ""
+        assert place.link.problem == ""
 
     def test_forgets_neither_the_other_side_nor_what_is_for_it(self) -> None:
         place = present(peer=B)
         place.send(candidate(1), 0.0)
-        place.closed(1006, "")
+        closed(place, 1006, "")
         assert place.peer == B
         assert place.send(candidate(2), 0.0) == []
         outputs = place.received(Welcome(polite=False, peer=B), 0.0)
@@ -317,7 +334,7 @@ class TestASocketThatClosed:
 
     def test_because_the_server_restarted_does_not_make_us_alone(self) -> None:
         place = present(peer=B)
-        place.closed(1012, "")
+        closed(place, 1012, "")
         outputs = place.received(Welcome(polite=False, peer="", server=C, hold=45.0), 0.0)
         assert Joined(polite=False, alone=False) in outputs
         assert outputs[-1] == commands.StartTimer(AWAITED, 45.0, only_if_idle=True)
@@ -331,14 +348,14 @@ class TestASocketThatClosed:
     def test_shows_at_the_same_server_that_the_other_side_left_meanwhile(self) -> None:
         place = rendezvous()
         place.received(Welcome(polite=False, peer=B, server=C), 0.0)
-        place.closed(1006, "")
+        closed(place, 1006, "")
         assert place.received(Welcome(polite=False, peer="", server=C), 0.0)[-1] == PeerAway()
         assert place.peer_is_away
 
     def test_while_we_were_alone_costs_the_one_who_came_meanwhile_nothing(self) -> None:
         place = present()
         place.send(candidate(1), 0.0)
-        place.closed(1012, "")
+        closed(place, 1012, "")
         outputs = place.received(Welcome(polite=True, peer=B), 0.0)
         assert PeerArrived() in outputs
         assert relays(outputs) == [Relay(B, 1, 0, candidate(1))]
@@ -347,54 +364,54 @@ class TestASocketThatClosed:
 class TestANewSocketBesideTheOld:
     def test_is_opened_without_giving_up_the_one_that_may_be_alive(self) -> None:
         place = present(peer=B)
-        assert commands.OpenSignaling() in place.reopen()
+        assert commands.OpenSignaling(ANY) in place.link.reopen()
         assert place.state == "present"
         assert relays(place.send(candidate(1), 0.0)) == [Relay(B, 1, 0, candidate(1))]
 
     def test_repeats_what_was_said_on_the_old_one(self) -> None:
         place = present(peer=B)
         place.send(candidate(1), 0.0)
-        place.reopen()
+        place.link.reopen()
         place.send(candidate(2), 0.0)
-        assert [relay.number for relay in relays(place.opened(1.0))] == [1, 2]
+        assert [relay.number for relay in relays(opened(place, 1.0))] == [1, 2]
         assert [relay.number for relay in relays(place.send(candidate(3), 1.0))] == [3]
         assert relays(place.received(Welcome(polite=False, peer=B), 1.1)) == []
 
     def test_repeats_it_once_more_if_the_server_had_nobody_to_pass_it_on_to(self) -> None:
         place = present(peer=B)
         place.send(candidate(1), 0.0)
-        place.opened(1.0)
+        opened(place, 1.0)
         assert [relay.number for relay in relays(place.received(Welcome(polite=False, peer=""), 1.1))] == [1]
 
     def test_is_not_needed_if_the_old_one_has_just_answered(self) -> None:
         place = present(peer=B)
-        assert not place.is_answering(9.0)
-        assert place.doubt(9.0)[0] == commands.SendSignaling(Ping(0))
-        assert not place.is_answering(9.1)
+        assert not place.link.is_answering(9.0)
+        assert place.link.doubt(9.0)[0] == commands.SendSignaling(Ping(0))
+        assert not place.link.is_answering(9.1)
         place.received(Pong(0), 9.1)
-        assert place.is_answering(9.2)
-        assert not place.is_answering(9.0 + DISPELLED_FOR)
+        assert place.link.is_answering(9.2)
+        assert not place.link.is_answering(9.0 + DISPELLED_FOR)
 
     def test_is_not_given_up_for_another_because_the_old_one_is_in_doubt(self) -> None:
         place = present(peer=B)
-        place.doubt(9.0)
-        place.reopen()
-        assert commands.OpenSignaling() not in place.check()
-        assert place.doubt(9.1) == []
+        place.link.doubt(9.0)
+        place.link.reopen()
+        assert commands.OpenSignaling(ANY) not in place.link.check()
+        assert place.link.doubt(9.1) == []
 
     def test_is_opened_early_if_the_old_one_answers_no_doubt(self) -> None:
         place = present(peer=B)
-        timer = place.doubt(9.0)[1]
+        timer = place.link.doubt(9.0)[1]
         assert timer == commands.StartTimer(PING, DOUBT_FOR)
-        assert commands.OpenSignaling() in place.check()
-        assert place.is_opening
+        assert commands.OpenSignaling(ANY) in place.link.check()
+        assert place.link.opening
 
     def test_has_its_usual_time_to_answer_once_the_doubt_has_passed(self) -> None:
         place = present(peer=B)
-        place.doubt(9.0)
-        assert place.reassured() == [commands.StartTimer(PING, PING_EVERY)]
+        place.link.doubt(9.0)
+        assert place.link.reassured() == [commands.StartTimer(PING, PING_EVERY)]
         place.received(Pong(0), 9.1)
-        assert place.reassured() == []
+        assert place.link.reassured() == []
 
     def test_is_given_up_for_another_when_it_is_late_and_each_gets_more_time(self) -> None:
         place = present(peer=B)
@@ -409,7 +426,7 @@ class TestANewSocketBesideTheOld:
 
     def test_gets_the_time_that_the_last_one_took_four_times(self) -> None:
         place = present(peer=B)
-        place.opened(10.0)
+        opened(place, 10.0)
         place.received(Welcome(polite=False, peer=B), 10.2)
         timer = place.open()[-1]
         assert isinstance(timer, commands.StartTimer)
@@ -418,42 +435,79 @@ class TestANewSocketBesideTheOld:
     def test_has_a_deadline_also_if_the_welcome_to_the_older_one_came_meanwhile(self) -> None:
         place = rendezvous()
         place.open()
-        place.opened(0.0)
+        opened(place, 0.0)
         place.open()
         assert commands.CancelTimer(OPENING) not in place.received(Welcome(polite=False, peer=B), 1.0)
-        (deadline,) = (output for output in place.opened(2.0) if isinstance(output, commands.StartTimer))
+        (deadline,) = (output for output in opened(place, 2.0) if isinstance(output, commands.StartTimer))
         assert (deadline.name, deadline.only_if_idle) == (OPENING, True)
+
+    def test_that_is_refused_says_nothing_against_the_old_one_which_is_asked(self) -> None:
+        place = present(peer=B)
+        old = place.link.socket
+        place.link.reopen()
+        outputs = closed(place, 1006, "")
+        assert (place.state, place.link.socket, place.link.opening) == ("present", old, 0)
+        assert outputs[1] == commands.SendSignaling(Ping(0))
+        assert not any(output.name == RETRY for output in outputs if isinstance(output, commands.StartTimer))
+        assert relays(place.send(candidate(1), 1.0)) == [Relay(B, 1, 0, candidate(1))]
+        assert place.received(Pong(0), 1.1) == [commands.StartTimer(PING, PING_EVERY)]
+        assert commands.OpenSignaling(ANY) not in place.link.check()
+
+    def test_that_is_refused_again_and_again_is_tried_at_growing_pauses_while_the_old_one_is_silent(self) -> None:
+        place = present(peer=B)
+        place.link.reopen()
+        pauses = []
+        for _ in range(7):
+            timer = closed(place, 1006, "")[-1]
+            assert isinstance(timer, commands.StartTimer)
+            pauses.append(timer.after)
+            assert commands.OpenSignaling(ANY) in place.link.check()
+        assert pauses == [0.15, 0.3, 0.6, 1.2, 2.4, 4.8, 8.0]
+
+    def test_goes_on_when_the_old_one_closes_meanwhile(self) -> None:
+        place = present(peer=B)
+        place.link.reopen()
+        assert place.link.closed(place.link.socket, 1006, "") == [commands.CancelTimer(PING)]
+        assert place.state == "opening"
+        assert commands.SendSignaling(Join("demo", A, A, "token", polite=False, socket=2)) in opened(place, 1.0)
+
+    def test_of_long_ago_says_nothing_when_it_closes_at_last(self) -> None:
+        place = present(peer=B)
+        place.link.reopen()
+        opened(place, 1.0)
+        assert place.link.closed(1, 1006, "") == []
+        assert place.state == "joining"
 
     def test_ends_the_pauses_that_grew_before(self) -> None:
         place = present(peer=B)
         for _ in range(5):
-            place.closed(1006, "")
-        place.reopen()
-        assert place.closed(1006, "")[-1] == commands.StartTimer(RETRY, FIRST_RETRY, spread=FIRST_RETRY / 2)
+            closed(place, 1006, "")
+        place.link.reopen()
+        assert closed(place, 1006, "")[-1] == commands.StartTimer(RETRY, FIRST_RETRY, spread=FIRST_RETRY / 2)
 
 
 class TestTheServersSignsOfLife:
     def test_are_asked_for_while_present_alone(self) -> None:
         place = present(peer=B)
-        assert place.check() == [commands.SendSignaling(Ping(0)), commands.StartTimer(PING, PING_EVERY)]
-        place.opened(1.0)
-        assert place.check() == []
+        assert place.link.check() == [commands.SendSignaling(Ping(0)), commands.StartTimer(PING, PING_EVERY)]
+        opened(place, 1.0)
+        assert place.link.check() == []
 
     def test_that_come_mean_that_the_socket_is_kept(self) -> None:
         place = present(peer=B)
         for _ in range(3):
-            assert commands.OpenSignaling() not in place.check()
+            assert commands.OpenSignaling(ANY) not in place.link.check()
             place.received(Pong(0), 0.0)
 
     def test_that_do_not_come_mean_a_new_socket(self) -> None:
         place = present(peer=B)
-        place.check()
-        outputs = place.check()
-        assert commands.OpenSignaling() in outputs
+        place.link.check()
+        outputs = place.link.check()
+        assert commands.OpenSignaling(ANY) in outputs
         assert outputs[-1] == commands.StartTimer(PING, PING_EVERY)
-        place.opened(11.0)
+        opened(place, 11.0)
         place.received(Welcome(polite=False, peer=B), 11.1)
-        assert commands.SendSignaling(Ping(0)) in place.check()
+        assert commands.SendSignaling(Ping(0)) in place.link.check()
 
 
 class TestBeginningAnew:
@@ -499,15 +553,22 @@ class TestRefusals:
 
     def test_that_are_final_leave_the_place_to_whoever_has_it(self) -> None:
         place = present(peer=B)
-        place.reopen()
+        place.link.reopen()
         place.send(candidate(1), 0.0)
         place.received(Error("replaced", "This tab joined with a newer page."), 1.0)
         assert place.state == "refused"
-        assert not place.is_opening
+        assert not place.link.opening
         later = [
-            *(place.open(), place.reopen(), place.check(), place.late(), place.doubt(2.0), place.reassured()),
-            *(place.opened(2.0), place.adopt(2.0), place.received(Welcome(polite=False, peer=B), 2.0)),
-            *(place.closed(1008, ""), place.send(candidate(2), 2.0), place.send_again(2.0), place.acknowledge()),
+            *(
+                place.open(),
+                place.link.reopen(),
+                place.link.check(),
+                place.late(),
+                place.link.doubt(2.0),
+                place.link.reassured(),
+            ),
+            *(opened(place, 2.0), place.adopt(9, 2.0), place.received(Welcome(polite=False, peer=B), 2.0)),
+            *(closed(place, 1008, ""), place.send(candidate(2), 2.0), place.send_again(2.0), place.acknowledge()),
         ]
         assert later == [[]] * len(later)
 
@@ -538,14 +599,14 @@ class TestRefusals:
 class TestLeaving:
     def test_says_goodbye_and_stops_every_timer(self) -> None:
         assert present().leave() == [
-            *(commands.CancelTimer(name) for name in TIMERS),
             commands.SendSignaling(Leave()),
+            *(commands.CancelTimer(name) for name in TIMERS),
             commands.CloseSignaling(),
         ]
 
     def test_says_nothing_on_a_socket_that_is_not_there(self) -> None:
         place = present()
-        place.closed(1006, "")
+        closed(place, 1006, "")
         assert commands.SendSignaling(Leave()) not in place.leave()
 
 
@@ -609,29 +670,31 @@ class World:
                     sockets.line.up.clear()
                     sockets.line.down.clear()
             case "reopen":
-                self.did(page, page.place.reopen())
+                self.did(page, page.place.link.reopen())
             case "restart":
                 self.server.restart()
             case "timer":
                 page.timers.remove(timer)
                 self.did(page, self.fired(page.place, timer))
-            case "open":
+            case "open" if sockets.opening is not None:
                 sockets.opened()
-                self.did(page, page.place.opened(0.0))
+                assert sockets.line is not None
+                self.did(page, page.place.opened(sockets.line.socket, 0.0))
             case "hear" if sockets.line is not None:
                 self.did(page, page.place.received(sockets.line.receive(), 0.0))
             case "closed" | "refused":
                 gone = sockets.line if what == "closed" else sockets.opening
-                if gone is not None and sockets.closed(gone):
-                    self.did(page, page.place.closed(1006, ""))
+                if gone is not None:
+                    sockets.closed(gone)
+                    self.did(page, page.place.link.closed(gone.socket, 1006, ""))
 
     @staticmethod
     def fired(place: Rendezvous, timer: str) -> list[Output]:
         match timer:
-            case rules.RETRY | rules.OPENING:
+            case link.RETRY | link.OPENING:
                 return place.open()
-            case rules.PING:
-                return place.check()
+            case link.PING:
+                return [*place.link.check()]
             case rules.SEND_AGAIN:
                 return place.send_again(0.0)
             case rules.LATE:
@@ -647,8 +710,8 @@ class World:
                     page.timers.add(name)
                 case commands.CancelTimer(name):
                     page.timers.discard(name)
-                case commands.OpenSignaling():
-                    page.sockets.open()
+                case commands.OpenSignaling(socket):
+                    page.sockets.open(socket)
                 case commands.CloseSignaling():
                     page.sockets.close()
                 case commands.SendSignaling(message):
@@ -690,7 +753,7 @@ class World:
         assert (a.place.state, b.place.state) == ("present", "present")
         # All of it is acknowledged too: a new socket has nothing to carry.
         for page in (a, b):
-            assert page.place.opened(0.0)[2:] == []
+            assert opened(page.place, 0.0)[2:] == []
             assert relays(page.place.received(Welcome(polite=False, peer=page.place.peer), 0.0)) == []
 
 

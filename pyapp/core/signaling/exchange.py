@@ -1,0 +1,114 @@
+"""What we and the other side say to each other through the server: numbered, acknowledged, sent again; in epochs.
+
+The numbers go from page to page, not from page to server: so a dropped socket, a restarted server and a message that
+came twice are one case, and neither side needs the server to remember anything. Who is forgotten, or sees a newer
+epoch, begins anew: two sides never wait for each other's old numbers.
+"""
+
+from dataclasses import dataclass, field
+
+from pyapp.core.delivery import Delivery
+from pyapp.protocol.peer import PeerMessage
+from pyapp.protocol.signaling import MOST_TOGETHER, Relay, Relayed
+from pyapp.protocol.wire import encode
+
+TOGETHER_BYTES = 32 * 1024
+"""Of messages in one frame, which the server reads up to `MAX_FRAME_BYTES`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a frame of the other side meant."""
+
+    messages: tuple[PeerMessage, ...] = ()
+    """In order, each once."""
+    has_begun_anew: bool = False
+    """Whether nothing agreed before them holds."""
+    is_stale: bool = False
+    """Whether it was said to a side of the conversation that is over: an answer tells of the new one."""
+    owes_acknowledgement: bool = False
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One end of it. Times are seconds."""
+
+    epoch: int = 1
+    """Counts how often this side began anew; higher than that of any place which the same participant had before."""
+    heard_at: float = -1.0
+    """When the other side was heard last."""
+    _peer_epoch: int = 0
+    _is_known: bool = False
+    """Whether the peer has said that it knows our epoch: if it then does not, it has forgotten us."""
+    # What a TCP connection carries needs no window of ours, and is sent again only on another connection.
+    _delivery: Delivery[PeerMessage] = field(default_factory=Delivery)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something is not acknowledged."""
+        return bool(self._delivery.waiting)
+
+    def begin_anew(self) -> None:
+        """Forget all that was said."""
+        self._delivery = Delivery()
+        self.epoch += 1
+        self._peer_epoch = 0
+        self._is_known = False
+
+    def submit(self, message: PeerMessage) -> None:
+        """Keep a message until it is acknowledged. Raises `DeliveryFullError`."""
+        self._delivery.submit(message, size=len(encode(message)))
+
+    def path_changed(self) -> None:
+        """Take it that what is not acknowledged may be lost."""
+        self._delivery.path_changed()
+
+    def due(self, to: str, now: float) -> list[Relay]:
+        """Return the frames to send now, to the participant `to`, or to whoever comes."""
+        frames = _together(self._delivery.due(now))
+        return [self._relay(to, number, body, more) for number, body, more in frames]
+
+    def acknowledgement(self, to: str) -> Relay:
+        """Return a frame that only acknowledges what came."""
+        return self._relay(to, 0, None, ())
+
+    def received(self, frame: Relayed, now: float) -> Heard:
+        """Take a frame of the other side."""
+        self.heard_at = now
+        if frame.peer_epoch not in (0, self.epoch) or frame.epoch < self._peer_epoch:
+            return Heard(is_stale=True)
+        has_begun_anew = frame.epoch > self._peer_epoch > 0 or (frame.peer_epoch == 0 and self._is_known)
+        if has_begun_anew:
+            self.begin_anew()
+        self._peer_epoch = frame.epoch
+        self._is_known = frame.peer_epoch == self.epoch
+        self._delivery.acknowledged(frame.ack)
+        if frame.body is None:
+            return Heard(has_begun_anew=has_begun_anew)
+        bodies = enumerate((frame.body, *frame.more), frame.number)
+        ready = tuple(body for number, one in bodies for body in self._accept(number, one))
+        return Heard(ready, has_begun_anew, owes_acknowledgement=True)
+
+    def _accept(self, number: int, message: PeerMessage) -> list[PeerMessage]:
+        # To measure one takes a while; what is in order is not kept.
+        size = len(encode(message)) if number > self._delivery.ack + 1 else 0
+        return self._delivery.accept(number, message, size=size)
+
+    def _relay(self, to: str, number: int, message: PeerMessage | None, more: tuple[PeerMessage, ...]) -> Relay:
+        return Relay(to, number, self._delivery.ack, message, self.epoch, self._peer_epoch, more)
+
+
+def _together(due: list[tuple[int, PeerMessage]]) -> list[tuple[int, PeerMessage, tuple[PeerMessage, ...]]]:
+    """Return the frames for what is due: numbers in a row travel together, as far as a frame is long enough."""
+    frames: list[tuple[int, list[PeerMessage]]] = []
+    room = 0
+    for number, message in due:
+        size = len(encode(message)) if len(due) > 1 else 0
+        first, bodies = frames[-1] if frames else (0, [])
+        if bodies and number == first + len(bodies) and size <= room and len(bodies) <= MOST_TOGETHER:
+            bodies.append(message)
+        else:
+            frames.append((number, [message]))
+            room = TOGETHER_BYTES
+        room -= size
+    return [(number, body, tuple(more)) for number, (body, *more) in frames]
