@@ -537,6 +537,7 @@ class Session:
             peer_heard=self.place.exchange.heard_at,
             standby_heard=self.conversation.aside_at,
             refusal=self.refusal,
+            shows_picture=self.conversation.shared.video,
         )
 
     def _to_connection(self, event: Event) -> list[Command]:

@@ -73,6 +73,8 @@ class Negotiation:
     initiator: bool
     is_firefox: bool = False
     """Whether our browser is Firefox: it prunes nothing, and takes candidates for what they are."""
+    shows_picture: bool = False
+    """Whether the other side shares its camera or its screen."""
     state: NegotiationState = "stable"
     ice_generation: int = 0
     """The ICE generation of the last exchange: how many restarts were offered until then, by either side."""
@@ -107,21 +109,27 @@ class Negotiation:
 
     @property
     def leaves_restarts(self) -> bool:
-        """Whether the offers of ICE restarts are the other side's, too, since the first offer was.
+        """Whether the offers of ICE restarts are the other side's alone.
 
-        Chromium's ICE role follows the restart's offer, Firefox's stays that of the first. If the other one offers
-        a restart, their roles conflict: Chromium does not check the new pair, and stays with an old one that Firefox
-        leaves.
+        Between Firefox and Chromium they are made by who made the first. Chromium's ICE role follows the restart's
+        offer, Firefox's stays that of the first. If the other one offers a restart, their roles conflict: Chromium does
+        not check the new pair, and stays with an old one that Firefox leaves.
+
+        While we are shown a picture, they are made by the impolite side. If two offers crossed we would roll ours back,
+        and Chromium never shows the picture again that it decodes after that.
         """
-        return self._has_answered_first and self._is_between_browsers
+        if self.is_between_browsers:
+            return self._has_answered_first
+        return self.polite and self.shows_picture
 
     @property
     def leads_restarts(self) -> bool:
         """Whether this side begins what restart either side could begin, so that only one does."""
-        return not self._has_answered_first if self._is_between_browsers else not self.polite
+        return not self._has_answered_first if self.is_between_browsers else not self.polite
 
     @property
-    def _is_between_browsers(self) -> bool:
+    def is_between_browsers(self) -> bool:
+        """Whether the other side's browser is of another kind than ours."""
         return bool(self._remote_origin) and self._origin != self._remote_origin
 
     def needed(self) -> list[Output]:

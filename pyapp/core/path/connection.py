@@ -123,6 +123,8 @@ class Outside:
     """When a frame came over the standby last."""
     refusal: Failure | None = None
     """Why the server will not have us any more."""
+    shows_picture: bool = False
+    """Whether the other side shares its camera or its screen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +243,8 @@ class Connection:
     """Whether that attempt had only some that had expired."""
     _renews_when_joined: bool = False
     """Whether the next one waits for the server."""
+    _has_asked: bool = False
+    """Whether a restart of ours was left to the other side to offer."""
     _answered: int = 0
     """Restarts of the other side's that were answered since a path was proven last."""
     _has_looked_again: bool = False
@@ -274,7 +278,7 @@ class Connection:
 
     def joined(self, outside: Outside, now: float, *, polite: bool, alone: bool) -> list[Output]:
         """Take it that we have a place at the server; if `alone` in the session, the first offer is ours."""
-        self._outside, self._now = outside, now
+        self._look_outside(outside, now)
         self.negotiation.polite = self.recovery.polite = self.standby.polite = polite
         if self._renews_when_joined:
             self._renews_when_joined = False
@@ -287,7 +291,7 @@ class Connection:
 
     def said(self, message: PeerMessage, outside: Outside, now: float) -> list[Output]:
         """Take a message of the other side."""
-        self._outside, self._now = outside, now
+        self._look_outside(outside, now)
         match message:
             case Description():
                 self.candidates.heard_in(message.sdp)
@@ -297,7 +301,7 @@ class Connection:
                 suspected = note("<", "relay-suspected", f"the other side suspects the relay {url}", url=url)
                 return [suspected, *self._suspect_relay(url)]
             case RestartWanted():
-                return [*self._with_relays(), *self._want_restart("asked for by the other side")]
+                return self._restart_for_peer()
             case StandbyDescription():
                 around = self._surroundings()
                 return self._standby_did(self.standby.said(message, around)) if around else []
@@ -305,6 +309,16 @@ class Connection:
                 return self._remote_candidate(message)
             case Unreadable(why):
                 return [note("!", "message", f"the other side sent what is no message: {why}")]
+
+    def _restart_for_peer(self) -> list[Output]:
+        """Offer the restart that the other side leaves to us."""
+        why = "asked for by the other side"
+        if self.negotiation.is_between_browsers:
+            return [*self._with_relays(), *self._want_restart(why)]
+        if self.negotiation.state != "stable":
+            return []  # the offer under way serves it: what they gather is gathered for the answer
+        restart = self.restarts.begin(why, replace_offer=True)
+        return [*self._with_few_relays(), *self._negotiation_did(restart)]
 
     def configured(self, now: float, *, is_renewal: bool) -> list[Output]:
         """Take it that `relays` has a new configuration; a renewal is one whose predecessor is about to expire."""
@@ -336,13 +350,17 @@ class Connection:
         """Cut the pause before the next one short: the network has changed."""
         return [commands.StartTimer(RENEW, RENEW_SOON)] if self.replaces and not self.established else []
 
+    def _look_outside(self, outside: Outside, now: float) -> None:
+        self._outside, self._now = outside, now
+        self.negotiation.shows_picture = outside.shows_picture
+
     def close(self) -> list[Output]:
         """End it."""
         return [*self._standby_did(self.standby.close("the connection is over")), commands.ClosePeer()]
 
     def receive(self, event: Event, outside: Outside, now: float) -> list[Output]:
         """Take an event of the browser or the person, or a timer of ours."""
-        self._outside, self._now = outside, now
+        self._look_outside(outside, now)
         generation = self.negotiation.ice_generation
         result = self._route(event)
         if (agreed := self.negotiation.ice_generation) > generation:
@@ -434,6 +452,9 @@ class Connection:
             match output:
                 case ToPeer(Description(type_, _, exchange)):
                     result += [note(">", "description", type_, exchange=exchange), output]
+                case ToPeer(RestartWanted()):
+                    self._has_asked = True
+                    result.append(output)
                 case Ignored(what, why):
                     result.append(note("=", "ignored", f"{what} left aside: {why}", what=what, why=why))
                 case BegunAnew():
@@ -455,18 +476,20 @@ class Connection:
         if is_restart and agreed.state == "answering":
             # Begun is as good as agreed: an offer of our own, now, would only be another restart after this one.
             begun = self._recovery_did(self.recovery.negotiated(message.generation, self._now))
-            return [*result, *self._configuration_for_answer(), *negotiated, *begun]
+            return [*result, *self._with_few_relays(), *negotiated, *begun]
         if agreed.gathers_relays != had_relays:
             result += self._set_configuration()
         return result + negotiated
 
-    def _configuration_for_answer(self) -> list[Output]:
-        """Gather for the answer to a restart, at first without relays: one is enough, and the offer's is on its way.
+    def _with_few_relays(self) -> list[Output]:
+        """Gather for a restart that the other side has begun, or asked for, at first without relays.
 
-        Each relay of ours would be paired with each candidate of theirs, and the pair that works waits its turn.
+        One relay is enough, and theirs is on its way. Each of ours would be paired with each candidate of theirs, and
+        the pair that works waits its turn.
         """
-        if self.negotiation.leaves_restarts and self.recovery.state == "suspect":
-            return []  # we have asked for it, and the browser has what the attempt is about
+        if self._has_asked:
+            self._has_asked = False  # the relays are ours to bring, and an attempt says which
+            return [] if self.recovery.state == "suspect" else self._set_configuration()
         self._answered = 1 if self.restarts.is_proven else self._answered + 1
         ours_alone = self.report and self.report.local.type == "relay" and self.report.remote.type != "relay"
         if self._answered > 1 or ours_alone or self.relays.policy == "relay":

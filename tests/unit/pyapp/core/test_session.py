@@ -553,8 +553,36 @@ class TestConnected:
         )
         assert sent(core.do(events.RestartRequested())) == [RestartWanted()]
 
-    def test_restarts_when_the_other_side_asks_for_it(self) -> None:
-        assert connected().peer_says(RestartWanted()) == RESTART
+    def test_restarts_when_the_other_side_asks_for_it_with_the_relays_that_it_brings(self) -> None:
+        configured, restart = connected().peer_says(RestartWanted())
+        assert isinstance(configured, commands.SetConfiguration)
+        assert configured.configuration == CONFIGURATION.without_relays()
+        assert restart == RESTART[-1]
+
+    def test_is_asked_in_vain_while_an_offer_of_ours_is_under_way(self) -> None:
+        core = connected()
+        core.do(events.RestartRequested(), events.NegotiationNeeded())
+        assert core.peer_says(RestartWanted()) == []
+
+    @pytest.mark.parametrize("video", [True, False])
+    def test_leaves_restarts_to_the_impolite_side_while_it_shows_a_picture(self, video: bool) -> None:
+        core = connected()
+        assert core.session.connection
+        core.session.connection.negotiation.polite = True
+        core.session.conversation.shared = MediaShared(audio=True, video=video)
+        outputs = core.do(events.RestartRequested())
+        assert (sent(outputs) == [RestartWanted()]) is video
+        assert (commands.RestartIce() in outputs) is not video
+
+    def test_that_shows_a_picture_gathers_relays_for_the_restart_that_it_asked_for(self) -> None:
+        core = connected()
+        assert core.session.connection
+        core.session.connection.negotiation.polite = True
+        core.session.conversation.shared = MediaShared(audio=True, video=True)
+        core.do(events.RestartRequested())
+        outputs = core.peer_says(Description("offer", sdp("r2"), 2, 1))
+        given = [output.configuration for output in outputs if isinstance(output, commands.SetConfiguration)]
+        assert given == [CONFIGURATION]
 
     def test_restarts_when_the_other_side_does(self) -> None:
         core = connected()
