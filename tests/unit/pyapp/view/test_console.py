@@ -306,6 +306,16 @@ def test_an_early_peer_is_connecting_and_not_waiting() -> None:
     assert present(core.session).status.state == "connecting"
 
 
+def test_a_busy_page_at_the_other_side_is_told_and_no_interruption() -> None:
+    core = connected()
+    before = core.presenter.present(core.session)
+    assert core.session.connection is not None
+    core.session.connection.recovery.peer_is_busy = True
+    view = core.presenter.present(core.session)
+    assert (view.status.state, view.status.headline) == ("connected", before.status.headline)
+    assert "The other side's page is busy" in view.status.detail
+
+
 class TestAPart:
     """What is drawn again after an event: the parts that are another object than before."""
 
