@@ -49,6 +49,7 @@ class Story:
     connected: float | None  # ICE
     opened: float | None  # the channel
     settled: float | None  # on the path that was expected
+    relayed: float = 0.0  # ms over a relay, of those between the open channel and that path
     said: dict[str, str]  # the page's own data-… attributes
     candidates: list[str]
     timeline: list[tuple[float, str, str]]  # ms, what, text
@@ -84,6 +85,13 @@ class Cell:
         return self.ends[1].opened if self.ends else None
 
     @property
+    def best_ms(self) -> float | None:
+        """From the open channel to the expected path at both ends; None: that was not waited for any longer."""
+        if not self.ends or any(end.settled is None for end in self.ends):
+            return None
+        return max(0.0, *((end.settled or 0.0) - (end.opened or 0.0) for end in self.ends))
+
+    @property
     def found(self) -> str:
         """What was chosen, at both ends."""
         return " | ".join(end.path.line() if end.path else "none" for end in self.ends) if self.ends else "none"
@@ -109,6 +117,7 @@ class Cell:
         value["found"] = self.found
         value["letter"] = self.letter
         value["channel_ms"] = self.channel_ms
+        value["best_ms"] = self.best_ms
         for end, story in zip(value["ends"] or (), self.ends or (), strict=True):
             end["path"] = story.path.line() if story.path else None
         return value
@@ -248,14 +257,16 @@ def _story(
         times = [at for at, name, text in events if name == what and (not texts or text in texts)]
         return min(times) if times else None
 
-    settled = report["settled"]
+    settled = round(report["settled"] - zero, 1) if report["settled"] else None
+    opened = when("channel open")
     return Story(
         host=end.host.node,
         path=found(report["path"], near),
         first_candidate=when("candidate"),
         connected=when("iceConnectionState", "connected", "completed"),
-        opened=when("channel open"),
-        settled=round(settled - zero, 1) if settled else None,
+        opened=opened,
+        settled=settled,
+        relayed=relayed(events, opened, events[-1][0] if settled is None else settled) if opened is not None else 0.0,
         said=report["said"],
         candidates=[
             f"{one['type']} {one['protocol']} {one['address']}:{one['port']}"
@@ -267,6 +278,18 @@ def _story(
         snap=report["snap"],
         stats=report["path"] or {},
         problems=problems,
+    )
+
+
+def relayed(events: Sequence[tuple[float, str, str]], opened: float, until: float) -> float:
+    """Return for how many ms, from the open channel on, a relay was in use at either end of the pair selected here."""
+    pairs = [(at, "relay " in f"{text} ") for at, what, text in events if what == "pair"]
+    ends = [at for at, _ in pairs[1:]] + [until]
+    return round(
+        sum(
+            max(min(end, until) - max(at, opened), 0.0) for (at, relay), end in zip(pairs, ends, strict=False) if relay
+        ),
+        1,
     )
 
 

@@ -300,3 +300,39 @@ def relays(cells: Sequence[Cell]) -> list[Relays]:
         )
         for (subject, path), of_class in sorted(classes.items())
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settling:
+    """From the open channel to the best path at both ends, in ms: medians and longest of one class and subject."""
+
+    subject: str
+    path: str
+    cells: int
+    median: float
+    longest: float
+    relayed: float  # ms over a relay before it, the longest at either end
+    never: int  # cells in which that was not seen within some seconds
+
+
+def settlings(cells: Sequence[Cell]) -> list[Settling]:
+    """Say how soon the best path was found, by subject and class of path, over the cells that connected."""
+    classes: dict[tuple[str, str], list[Cell]] = {}
+    for cell in cells:
+        if cell.verdict is not Verdict.FAILED and cell.ends:
+            classes.setdefault((cell.subject, cell.path), []).append(cell)
+    found = []
+    for (subject, path), of_class in sorted(classes.items()):
+        times = [cell.best_ms for cell in of_class if cell.best_ms is not None]
+        found.append(
+            Settling(
+                subject=subject,
+                path=path,
+                cells=len(of_class),
+                median=statistics.median(times) if times else 0.0,
+                longest=max(times, default=0.0),
+                relayed=max(end.relayed for cell in of_class for end in cell.ends or ()) if path != "relay" else 0.0,
+                never=len(of_class) - len(times),
+            )
+        )
+    return found

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.lab.grid import Snap, ratios, relays
+from tests.lab.grid import Snap, ratios, relays, settlings
 from tests.lab.judge import Verdict
 
 if TYPE_CHECKING:
@@ -51,6 +51,11 @@ class Run:
                 asdict(one) | {"ms": ms}
                 for ms in delays(self.cells)
                 for one in relays([cell for cell in self.cells if cell.ms == ms])
+            ],
+            "settlings": [
+                asdict(one) | {"ms": ms}
+                for ms in delays(self.cells)
+                for one in settlings([cell for cell in self.cells if cell.ms == ms])
             ],
             "cells": [cell.to_json() for cell in self.cells],
         }
@@ -131,6 +136,12 @@ def text(cells: Sequence[Cell], chosen: Sequence[Kind], against: Sequence[str]) 
             f"{ms:g} ms, {one.path}, {one.subject}: relays made {one.made:g} a connection, held {one.held:g},"
             f" left behind by {one.left} of {one.cells} cells"
             for one in relays([cell for cell in cells if cell.ms == ms])
+        ]
+        parts += [
+            f"{ms:g} ms, {one.path}, {one.subject}: best path {one.median:.0f} ms after the open channel, at most"
+            f" {one.longest:.0f}, not within seconds in {one.never} of {one.cells} cells; over a relay before it for"
+            f" {one.relayed:.0f} ms at most"
+            for one in settlings([cell for cell in cells if cell.ms == ms])
         ]
     others = [cell for cell in cells if cell.is_special]
     parts += ["Special cases", *map(line, others)] if others else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from tests.lab import kinds, report
 from tests.lab.cell import Cell, Story
 from tests.lab.expect import Leg, Path, best
-from tests.lab.grid import Case, Stage, half, ratios, relays, specials, square
+from tests.lab.grid import Case, Stage, half, ratios, relays, settlings, specials, square
 from tests.lab.judge import Found, Verdict
 
 
@@ -99,6 +100,16 @@ def test_times_are_compared_within_a_class_and_where_both_connected() -> None:
     ]
     (ratio,) = ratios(cells)
     assert (ratio.path, ratio.cells, ratio.ratio) == ("direct", 2, 1.2)
+
+
+def test_the_time_to_the_best_path_counts_from_the_open_channel_at_the_later_end() -> None:
+    cells = [_cell("console", name, 100.0) for name in "abcd"] + [_cell("console", "failed", None)]
+    for cell, settled in zip(cells, (100.0, 400.0, 2600.0, None), strict=False):
+        assert cell.ends
+        cell.ends = (cell.ends[0], replace(cell.ends[1], settled=settled, relayed=settled or 6000.0))
+    (found,) = settlings(cells)
+    assert (found.cells, found.median, found.longest, found.never, found.relayed) == (4, 300.0, 2500.0, 1, 6000.0)
+    assert "best path 300 ms after the open channel, at most 2500" in report.text(cells, (kinds.PUBLIC,), [])
 
 
 def test_relays_are_counted_by_class_and_subject_where_it_connected() -> None:
