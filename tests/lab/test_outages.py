@@ -75,7 +75,7 @@ def test_the_session_survives(row: Row, stage: RecoveryStage, server: ConsoleSer
 
 @pytest.mark.parametrize(
     "row",
-    _rows(["handover", "route", "turn-killed"]),
+    _rows(["handover", "to-symmetric", "route", "ipv6-goes", "turn-killed"]),
     ids=lambda row: row.name,
 )
 def test_picture_and_sound_survive_with_the_session(row: Row, stage: RecoveryStage, server: ConsoleServer) -> None:
