@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from pyapp.core.events import ChannelLabel, MediaKind, SessionDescription
+from pyapp.core.timers import Timer
 from pyapp.protocol.ice import IceConfiguration
 from pyapp.protocol.peer import Candidate
 from pyapp.protocol.signaling import ClientMessage, HeldPlace
@@ -186,12 +187,12 @@ class CloseStandby:
 
 @dataclass(frozen=True, slots=True)
 class StartTimer:
-    """Emit `TimerFired(name)` after so many seconds, and up to `spread` later at random.
+    """Emit `TimerFired(timer)` after so many seconds, and up to `spread` later at random.
 
-    It replaces one of that name, or with `only_if_idle` leaves it as it is.
+    It replaces the one that runs, or with `only_if_idle` leaves it as it is.
     """
 
-    name: str
+    timer: Timer
     after: float
     spread: float = 0.0
     only_if_idle: bool = False
@@ -199,9 +200,9 @@ class StartTimer:
 
 @dataclass(frozen=True, slots=True)
 class CancelTimer:
-    """Forget the timer of that name, if there is one."""
+    """Forget the timer, if it runs."""
 
-    name: str
+    timer: Timer
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,10 @@ from pyapp.core.congestion import Window
 from pyapp.core.delivery import Delivery, DeliveryFullError
 from pyapp.core.events import ChannelLabel
 from pyapp.core.failures import MessageRefusal, TooLong, TooMuchWaiting
+from pyapp.core.timers import ConversationTimer
 from pyapp.protocol.channel import MAX_TEXT_BYTES, Body, Frame, MediaShared, Piece, decode_frame, encode_frame, split
 
-TIMER = "delivery"
+TIMER = ConversationTimer.DELIVERY
 
 PROBE_BYTES = 256
 """Of text, that go over a new path before anything has come back: well under one packet, which is what SCTP's window

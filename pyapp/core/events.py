@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from pyapp.core.timers import Timer
 from pyapp.protocol.ice import IceConfiguration
 from pyapp.protocol.peer import Candidate
 from pyapp.protocol.signaling import ServerMessage
@@ -321,7 +322,7 @@ class VisibilityChanged:
 class TimerFired:
     """A timer set by `commands.StartTimer` is due."""
 
-    name: str
+    timer: Timer
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,19 +9,20 @@ Requests are numbered: an answer is known for what it was asked for, and one to 
 
 import math
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, assert_never
 
 from pyapp.core import commands
 from pyapp.core.commands import Command
 from pyapp.core.diagnostics.journal import Note, note
 from pyapp.core.path.relays import Relays
+from pyapp.core.timers import ProvisioningTimer
 from pyapp.protocol.ice import IceConfiguration
 from pyapp.protocol.signaling import FATAL_CODES, HeldPlace
 
 Purpose: TypeAlias = Literal["first", "renewal", "spares"]
 
-RENEW, RETRY = "ice-configuration", "ice-configuration-retry"
-TIMERS = (RENEW, RETRY)
+RENEW, RETRY = ProvisioningTimer.RENEW, ProvisioningTimer.RETRY
+TIMERS = tuple(ProvisioningTimer)
 
 RETRY_AFTER = 2.0
 """Seconds before `GET /ice` is asked again after a failure."""
@@ -113,6 +114,16 @@ class Provisioning:
         self._asked.clear()
         self._failed.clear()
         return [commands.CancelTimer(name) for name in TIMERS]
+
+    def due(self, timer: ProvisioningTimer) -> list[Output]:
+        """Do what the timer was set for."""
+        match timer:
+            case ProvisioningTimer.RENEW:
+                return self.renew()
+            case ProvisioningTimer.RETRY:
+                return self.retry()
+            case _:
+                assert_never(timer)
 
     def want_spares(self) -> list[Output]:
         """Ask for relays beside those that went silent."""

@@ -6,9 +6,9 @@ It routes an event to the part that it belongs to, and does what one part asks o
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, assert_never
 
-from pyapp.core import commands, conversation, events, provisioning
+from pyapp.core import commands, conversation, events
 from pyapp.core.commands import Command
 from pyapp.core.conversation import Conversation, MessageRefusedError
 from pyapp.core.delivery import KEPT_COST, DeliveryFullError
@@ -38,8 +38,19 @@ from pyapp.core.path.recovery import Doubted, Reassured, Suspected
 from pyapp.core.path.relays import Relays
 from pyapp.core.provisioning import NotProvided, Provided, Provisioning
 from pyapp.core.provisioning import Output as ProvisioningOutput
-from pyapp.core.signaling import link, rendezvous
+from pyapp.core.signaling import rendezvous
 from pyapp.core.signaling.rendezvous import Joined, PeerArrived, PeerAway, PeerGone, PeerSaid, Refused, Rendezvous
+from pyapp.core.timers import (
+    ConnectionTimer,
+    ConversationTimer,
+    LinkTimer,
+    PlaceTimer,
+    ProvisioningTimer,
+    RecoveryTimer,
+    RelaysTimer,
+    SessionTimer,
+    Timer,
+)
 from pyapp.protocol.journal import Journal as JournalMessage
 from pyapp.protocol.journal import Journaled
 from pyapp.protocol.peer import PeerMessage
@@ -48,7 +59,7 @@ from pyapp.protocol.wire import MessageError, encode
 
 Phase: TypeAlias = Literal["ready", "active", "failed", "closed"]
 
-JOURNAL, PREPARE = "journal", "prepare"
+JOURNAL, PREPARE = SessionTimer.JOURNAL, SessionTimer.PREPARE
 
 JOURNAL_AFTER = 1.0
 """Seconds that an entry waits for others before it is streamed."""
@@ -178,7 +189,7 @@ class Session:
             case events.IceConfigurationFailed(number, code, reason):
                 return self._provisioning_did(self.provisioning.failed(number, code, reason))
             case events.TimerFired():
-                return self._timer(event.name)
+                return self._timer(event.timer)
             case events.MediaStarted() | events.MediaStopped() | events.MediaFailed():
                 return self._media_event(event)
             case events.ChannelFilled():
@@ -599,34 +610,22 @@ class Session:
 
     # Timers and the journal.
 
-    def _timer(self, name: str) -> list[Command]:
-        if name == JOURNAL:
-            return self._stream_journal()
-        if name == provisioning.RENEW:
-            return self._provisioning_did(self.provisioning.renew())
-        if name == provisioning.RETRY:
-            return self._provisioning_did(self.provisioning.retry())
-        if name == PREPARE:
-            return self._prepare_for_expected()
-        if name == conversation.TIMER:
-            return self.conversation.transmit(self._now)
-        if name in connection.TIMERS:
-            return self._to_connection(events.TimerFired(name))
-        if self.place is None:
-            return []
-        if name == link.RETRY:
-            return self._rendezvous_did(self.place.open())
-        if name == rendezvous.SEND_AGAIN:
-            return self._rendezvous_did(self.place.send_again(self._now))
-        if name == link.OPENING:
-            return self._rendezvous_did(self.place.open())
-        if name == link.PING:
-            return self._rendezvous_did(self.place.link.check())
-        if name == rendezvous.LATE:
-            return self._rendezvous_did(self.place.late())
-        if name == rendezvous.AWAITED:
-            return self._rendezvous_did(self.place.awaited())
-        return self._rendezvous_did(self.place.acknowledge())
+    def _timer(self, timer: Timer) -> list[Command]:
+        match timer:
+            case SessionTimer.JOURNAL:
+                return self._stream_journal()
+            case SessionTimer.PREPARE:
+                return self._prepare_for_expected()
+            case ProvisioningTimer():
+                return self._provisioning_did(self.provisioning.due(timer))
+            case ConversationTimer():
+                return self.conversation.transmit(self._now)
+            case PlaceTimer() | LinkTimer():
+                return self._rendezvous_did(self.place.due(timer, self._now)) if self.place else []
+            case ConnectionTimer() | RecoveryTimer() | RelaysTimer():
+                return self._to_connection(events.TimerFired(timer))
+            case _:
+                assert_never(timer)
 
     def _stream_journal(self) -> list[Command]:
         if not self._signaling_is_there:

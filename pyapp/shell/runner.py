@@ -14,6 +14,7 @@ from pyapp.core import commands
 from pyapp.core.commands import Command, PeerCommand, ServerCommand
 from pyapp.core.events import Event, Fault, Slept, TimerFired
 from pyapp.core.session import Session
+from pyapp.core.timers import Timer
 from pyapp.view.console import Presenter, View
 
 REHEARSED_AFTER = 0.3
@@ -69,7 +70,7 @@ class Runner:
         self._busy = False
         self._presenter = Presenter()
         self._shown: View | None = None
-        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._timers: dict[Timer, asyncio.TimerHandle] = {}
 
     def attach(self, *, server: Performer[ServerCommand], peer: Performer[PeerCommand], screen: Screen) -> None:
         """Attach the shells, which need `emit` to be built, and show the first view."""
@@ -131,12 +132,12 @@ class Runner:
 
     def _perform(self, command: Command) -> None:
         match command:
-            case commands.StartTimer(name, after, spread, only_if_idle):
-                if not (only_if_idle and name in self._timers):
-                    self._start_timer(name, after + spread * self._random())
-            case commands.CancelTimer(name):
-                if name in self._timers:
-                    self._timers.pop(name).cancel()
+            case commands.StartTimer(timer, after, spread, only_if_idle):
+                if not (only_if_idle and timer in self._timers):
+                    self._start_timer(timer, after + spread * self._random())
+            case commands.CancelTimer(timer):
+                if timer in self._timers:
+                    self._timers.pop(timer).cancel()
             case commands.ReportFault(where, error):
                 self._inbox.append(self._fault(where, error))
             case (
@@ -169,14 +170,14 @@ class Runner:
             case _:
                 assert_never(command)
 
-    def _start_timer(self, name: str, after: float) -> None:
-        if name in self._timers:
-            self._timers.pop(name).cancel()
-        self._timers[name] = asyncio.get_running_loop().call_later(after, self._timer_fired, name)
+    def _start_timer(self, timer: Timer, after: float) -> None:
+        if timer in self._timers:
+            self._timers.pop(timer).cancel()
+        self._timers[timer] = asyncio.get_running_loop().call_later(after, self._timer_fired, timer)
 
-    def _timer_fired(self, name: str) -> None:
-        del self._timers[name]
-        self.emit(TimerFired(name))
+    def _timer_fired(self, timer: Timer) -> None:
+        del self._timers[timer]
+        self.emit(TimerFired(timer))
 
     def _show(self) -> None:
         view = self._presenter.present(self._session)

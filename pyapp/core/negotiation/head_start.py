@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pyapp.core.diagnostics.path_report import PathReport
+from pyapp.core.timers import ConnectionTimer
 from pyapp.protocol.ice import PATH_KINDS
 from pyapp.protocol.peer import Candidate
 from pyapp.protocol.wire import Scalar
 
-TIMER = "head-start"
+TIMER = ConnectionTimer.HEAD_START
 
 HEAD_START = 0.3
 """Seconds, beside one round trip."""

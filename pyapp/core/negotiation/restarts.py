@@ -14,9 +14,10 @@ from pyapp.core.diagnostics.journal import Note, note
 from pyapp.core.negotiation import negotiation
 from pyapp.core.negotiation.negotiation import Negotiation, ToPeer
 from pyapp.core.path.recovery import Recovery
+from pyapp.core.timers import ConnectionTimer
 from pyapp.protocol.peer import RestartWanted
 
-TIMER = "restart"
+TIMER = ConnectionTimer.RESTART
 
 SETTLES_WITHIN = 5.0
 """Seconds that an ICE generation has to be at work at both ends before a restart that can wait replaces it. During a

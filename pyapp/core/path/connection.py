@@ -5,9 +5,9 @@ does what one part asks of another. What it needs of the server and the conversa
 there are its outputs.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, field
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from pyapp.core import commands, events
 from pyapp.core.commands import Command
@@ -17,12 +17,11 @@ from pyapp.core.diagnostics.pace import Pace
 from pyapp.core.diagnostics.path_report import PathReport, path_report
 from pyapp.core.events import ChannelLabel, Event
 from pyapp.core.failures import Failure, no_path
-from pyapp.core.negotiation import head_start, restarts
 from pyapp.core.negotiation.candidates import Candidates
 from pyapp.core.negotiation.candidates import Output as NegotiationOutput
 from pyapp.core.negotiation.negotiation import BegunAnew, Ignored, Negotiation, ToPeer
 from pyapp.core.negotiation.restarts import Restarts
-from pyapp.core.path import recovery, relays, standby
+from pyapp.core.path import standby
 from pyapp.core.path.recovery import (
     Attempt,
     Doubted,
@@ -39,6 +38,7 @@ from pyapp.core.path.recovery import Output as RecoveryOutput
 from pyapp.core.path.relays import Relays
 from pyapp.core.path.standby import Output as StandbyOutput
 from pyapp.core.path.standby import Over, Ready, Standby, Surroundings
+from pyapp.core.timers import ConnectionTimer, OfTheConnection, RecoveryTimer, RelaysTimer, Timer
 from pyapp.protocol.peer import (
     Candidate,
     Description,
@@ -50,23 +50,10 @@ from pyapp.protocol.peer import (
 )
 from pyapp.protocol.wire import MessageError
 
-STATS, STATS_SETTLED, FIRST_OFFER = "stats", "stats-settled", "first-offer"
-NEEDLESS_RELAY, RENEW, KEEP_CHECKING = "needless-relay", "renew", "keep-checking"
-ONE_NETWORK = "one-network"
-TIMERS = (
-    STATS,
-    STATS_SETTLED,
-    FIRST_OFFER,
-    NEEDLESS_RELAY,
-    ONE_NETWORK,
-    RENEW,
-    KEEP_CHECKING,
-    restarts.TIMER,
-    *relays.TIMERS,
-    head_start.TIMER,
-    standby.TIMER,
-    *recovery.TIMERS,
-)
+STATS, STATS_SETTLED, FIRST_OFFER = ConnectionTimer.STATS, ConnectionTimer.STATS_SETTLED, ConnectionTimer.FIRST_OFFER
+NEEDLESS_RELAY, ONE_NETWORK = ConnectionTimer.NEEDLESS_RELAY, ConnectionTimer.ONE_NETWORK
+RENEW, KEEP_CHECKING = ConnectionTimer.RENEW, ConnectionTimer.KEEP_CHECKING
+TIMERS: tuple[OfTheConnection, ...] = (*ConnectionTimer, *RecoveryTimer, *RelaysTimer)
 
 STATS_AGAIN = 0.2
 """Seconds before the path is looked for again while the browser names no selected pair."""
@@ -379,8 +366,8 @@ class Connection:
                 return self._recovery_did(health.network_changed(now, certain=event.certain))
             case events.VisibilityChanged(hidden):
                 return self._recovery_did(health.hidden(now, is_hidden=hidden))
-            case events.TimerFired(name):
-                return self._timer(name)
+            case events.TimerFired(timer):
+                return self._timer(timer)
             case events.NegotiationNeeded():
                 return self._negotiation_did(agreed.needed())
             case events.LocalDescriptionSet(attempt, description):
@@ -419,30 +406,41 @@ class Connection:
                 return self._sampled(path_report(entries))
         return []
 
-    def _timer(self, name: str) -> list[Output]:
-        health, now = self.recovery, self._now
-        handlers: dict[str, Callable[[], list[Output]]] = {
-            STATS: lambda: [commands.SampleStats()],
-            STATS_SETTLED: lambda: [commands.SampleStats()],
-            FIRST_OFFER: lambda: self._negotiation_did(self.negotiation.take_initiative()),
-            restarts.TIMER: lambda: self._restarts_did(self.restarts.begin_if_settled(now)),
-            RENEW: self._renew_again,
-            NEEDLESS_RELAY: self._look_for_direct_path,
-            ONE_NETWORK: self._take_every_interface,
-            KEEP_CHECKING: self._keep_checking,
-            relays.DIRECT: self._look_again_for_direct_path,
-            relays.RELEASE: self._release_relays,
-            head_start.TIMER: lambda: self._negotiation_did(self.candidates.head_start_over()),
-            standby.TIMER: lambda: self._standby_did(self.standby.due(self._surroundings(), now)),
-            recovery.BEAT: lambda: self._recovery_did(health.beat(now)),
-            recovery.SILENCE: lambda: self._recovery_did(health.silent(now)),
-            recovery.SETTLE: lambda: self._recovery_did(health.network_settled(now)),
-            recovery.LOST: lambda: self._recovery_did(health.lost()),
-            recovery.ATTEMPT: lambda: self._recovery_did(
-                health.attempt_over(now, server_heard=self._outside.server_heard, peer_heard=self._outside.peer_heard)
-            ),
-        }
-        return handlers[name]()
+    def _timer(self, timer: Timer) -> list[Output]:
+        match timer:
+            case RecoveryTimer():
+                heard = {"server_heard": self._outside.server_heard, "peer_heard": self._outside.peer_heard}
+                return self._recovery_did(self.recovery.due(timer, self._now, **heard))
+            case RelaysTimer.DIRECT:
+                return self._look_again_for_direct_path()
+            case RelaysTimer.RELEASE:
+                return self._release_relays()
+            case ConnectionTimer():
+                return self._own_timer(timer)
+        return []
+
+    def _own_timer(self, timer: ConnectionTimer) -> list[Output]:
+        match timer:
+            case ConnectionTimer.STATS | ConnectionTimer.STATS_SETTLED:
+                return [commands.SampleStats()]
+            case ConnectionTimer.FIRST_OFFER:
+                return self._negotiation_did(self.negotiation.take_initiative())
+            case ConnectionTimer.RESTART:
+                return self._restarts_did(self.restarts.begin_if_settled(self._now))
+            case ConnectionTimer.RENEW:
+                return self._renew_again()
+            case ConnectionTimer.NEEDLESS_RELAY:
+                return self._look_for_direct_path()
+            case ConnectionTimer.ONE_NETWORK:
+                return self._take_every_interface()
+            case ConnectionTimer.KEEP_CHECKING:
+                return self._keep_checking()
+            case ConnectionTimer.HEAD_START:
+                return self._negotiation_did(self.candidates.head_start_over())
+            case ConnectionTimer.STANDBY:
+                return self._standby_did(self.standby.due(self._surroundings(), self._now))
+            case _:
+                assert_never(timer)
 
     # Descriptions and candidates.
 

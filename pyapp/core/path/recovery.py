@@ -12,15 +12,17 @@ would prove nothing.
 """
 
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, assert_never
 
 from pyapp.core import commands
 from pyapp.core.commands import Command
 from pyapp.core.path.heartbeat import HIDDEN_INTERVAL, HIDDEN_TICK, INTERVAL, Pulse
+from pyapp.core.timers import RecoveryTimer
 from pyapp.protocol.channel import decode_beat
 
-BEAT, SILENCE, ATTEMPT, LOST, SETTLE = "beat", "silence", "recovery-attempt", "recovery-lost", "network-settled"
-TIMERS = (BEAT, SILENCE, ATTEMPT, LOST, SETTLE)
+BEAT, SILENCE = RecoveryTimer.BEAT, RecoveryTimer.SILENCE
+ATTEMPT, LOST, SETTLE = RecoveryTimer.ATTEMPT, RecoveryTimer.LOST, RecoveryTimer.SETTLE
+TIMERS = tuple(RecoveryTimer)
 
 FIRST_DEADLINE, LAST_DEADLINE = 0.6, 8.0
 """Seconds that an attempt has, growing from the first to the last."""
@@ -178,6 +180,22 @@ class Recovery:
     """When the other side was asked for an echo, because something may have changed."""
     _echo_due: float = 0.0
     _is_open: bool = False
+
+    def due(self, timer: RecoveryTimer, now: float, *, server_heard: float, peer_heard: float) -> list[Output]:
+        """Do what the timer was set for; `server_heard` and `peer_heard` as in `attempt_over`."""
+        match timer:
+            case RecoveryTimer.BEAT:
+                return self.beat(now)
+            case RecoveryTimer.SILENCE:
+                return self.silent(now)
+            case RecoveryTimer.SETTLE:
+                return self.network_settled(now)
+            case RecoveryTimer.LOST:
+                return self.lost()
+            case RecoveryTimer.ATTEMPT:
+                return self.attempt_over(now, server_heard=server_heard, peer_heard=peer_heard)
+            case _:
+                assert_never(timer)
 
     def channel_opened(self, now: float) -> list[Output]:
         """Begin to beat and to listen."""

@@ -14,10 +14,11 @@ from typing import Literal
 from pyapp.core import commands
 from pyapp.core.commands import Command
 from pyapp.core.diagnostics.path_report import PathReport
+from pyapp.core.timers import RelaysTimer
 from pyapp.protocol.ice import IceConfiguration, IceError, parse_ice_url
 
-DIRECT, RELEASE = "direct-path", "release-relays"
-TIMERS = (DIRECT, RELEASE)
+DIRECT, RELEASE = RelaysTimer.DIRECT, RelaysTimer.RELEASE
+TIMERS = tuple(RelaysTimer)
 
 FIRST_DIRECT_AFTER, LAST_DIRECT_AFTER = 60.0, 1800.0
 """Seconds on a relay before a direct path is looked for again, doubling from the first to the last."""

@@ -19,10 +19,11 @@ from typing import Literal, TypeAlias
 from pyapp.core import commands
 from pyapp.core.commands import Command
 from pyapp.core.events import SessionDescription
+from pyapp.core.timers import ConnectionTimer
 from pyapp.protocol.ice import IceConfiguration, IceError, parse_ice_url
 from pyapp.protocol.peer import StandbyDescription
 
-TIMER = "standby"
+TIMER = ConnectionTimer.STANDBY
 
 ATTEMPT_FOR = 15.0
 """Seconds until the channel must be open: an allocation over TLS and a handshake, with room for what is lost."""

@@ -12,14 +12,15 @@ opened says nothing against the one in use, which is only asked for a sign of li
 
 import math
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, assert_never
 
 from pyapp.core import commands
 from pyapp.core.commands import Command
+from pyapp.core.timers import LinkTimer
 from pyapp.protocol.signaling import Ping
 
-RETRY, OPENING, PING = "signaling-retry", "signaling-opening", "signaling-ping"
-TIMERS = (RETRY, OPENING, PING)
+RETRY, OPENING, PING = LinkTimer.RETRY, LinkTimer.OPENING, LinkTimer.PING
+TIMERS = tuple(LinkTimer)
 
 PING_EVERY = 5.0
 """Seconds between two signs of life of the server: a dead socket is replaced after two of them at most."""
@@ -79,6 +80,16 @@ class Link:
         """Whether the server gives no sign of life: on no socket, or on none that is new, and not on the old one."""
         is_doubtful = self.state == "present" and self._is_unanswered and bool(self.problem)
         return is_doubtful or (self.state == "away" and not self.opening)
+
+    def due(self, timer: LinkTimer) -> list[Command]:
+        """Do what the timer was set for."""
+        match timer:
+            case LinkTimer.RETRY | LinkTimer.OPENING:
+                return self.open()
+            case LinkTimer.PING:
+                return self.check()
+            case _:
+                assert_never(timer)
 
     def open(self) -> list[Command]:
         """Open a socket, beside one that is there, which may be dead without anybody having been told."""

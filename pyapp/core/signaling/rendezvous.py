@@ -4,13 +4,14 @@
 """
 
 from dataclasses import InitVar, dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, assert_never
 
 from pyapp.core import commands
 from pyapp.core.commands import Command
 from pyapp.core.signaling import link
 from pyapp.core.signaling.exchange import Exchange
 from pyapp.core.signaling.link import FIRST_PATIENCE, Link
+from pyapp.core.timers import LinkTimer, PlaceTimer
 from pyapp.protocol.peer import PeerMessage
 from pyapp.protocol.signaling import (
     FATAL_CODES,
@@ -25,11 +26,9 @@ from pyapp.protocol.signaling import (
     Welcome,
 )
 
-ACKNOWLEDGE = "signaling-acknowledge"
-SEND_AGAIN = "signaling-send-again"
-AWAITED = "signaling-peer-awaited"
-LATE = "signaling-late"
-TIMERS = (ACKNOWLEDGE, SEND_AGAIN, AWAITED, LATE, *link.TIMERS)
+ACKNOWLEDGE, SEND_AGAIN = PlaceTimer.ACKNOWLEDGE, PlaceTimer.SEND_AGAIN
+AWAITED, LATE = PlaceTimer.AWAITED, PlaceTimer.LATE
+TIMERS = (*PlaceTimer, *link.TIMERS)
 
 ACKNOWLEDGE_AFTER = 0.2
 """Seconds: long enough that an answer or the next candidate usually carries the acknowledgement."""
@@ -121,6 +120,22 @@ class Rendezvous:
     def state(self) -> Literal["opening", "away", "joining", "present", "refused"]:
         """That of the link; `refused` is for good: the place is somebody else's, or nobody lets us in."""
         return "opening" if self.link.state == "away" and self.link.opening else self.link.state
+
+    def due(self, timer: PlaceTimer | LinkTimer, now: float) -> list[Output]:
+        """Do what the timer was set for."""
+        match timer:
+            case LinkTimer():
+                return [*self.link.due(timer)]
+            case PlaceTimer.ACKNOWLEDGE:
+                return self.acknowledge()
+            case PlaceTimer.SEND_AGAIN:
+                return self.send_again(now)
+            case PlaceTimer.AWAITED:
+                return self.awaited()
+            case PlaceTimer.LATE:
+                return self.late()
+            case _:
+                assert_never(timer)
 
     def open(self) -> list[Output]:
         """Open a socket and join on it."""
@@ -215,7 +230,7 @@ class Rendezvous:
         return [*ended, PeerGone(), *([PeerArrived()] if self.peer else [])]
 
     def _end(self, *, refused: bool) -> list[Output]:
-        own = [commands.CancelTimer(name) for name in (ACKNOWLEDGE, SEND_AGAIN, AWAITED, LATE)]
+        own = [commands.CancelTimer(name) for name in PlaceTimer]
         return [*own, *self.link.end(refused=refused)]
 
     def _welcomed(self, message: Welcome, now: float) -> list[Output]:

@@ -23,6 +23,7 @@ from pyapp.core.path.connection import RENEW, STATS
 from pyapp.core.path.relays import DIRECT, RELEASE
 from pyapp.core.session import JOURNAL, Session
 from pyapp.core.signaling import link
+from pyapp.core.timers import Timer
 from pyapp.protocol.ice import IceConfiguration, parse_ice_url, username_fragments
 from pyapp.view.status import page_state
 from tests.unit.pyapp.fakes import ConnectedPeerConnection, FakeServer, Line, Sockets, stats_of
@@ -114,7 +115,7 @@ class Page:
     sockets: Sockets
     pc: TimedPeerConnection | None = None
     spare: Spare | None = None
-    timers: dict[str, float] = field(default_factory=dict)
+    timers: dict[Timer, float] = field(default_factory=dict)
     connections: int = 0
     is_online: bool = True
     moved_at: float = -1.0
@@ -465,7 +466,7 @@ class World:
                 assert page.pc is not None, command
                 page.pc.perform(command)
 
-    def _start_timer(self, page: Page, name: str, after: float) -> None:
+    def _start_timer(self, page: Page, name: Timer, after: float) -> None:
         at = page.timers[name] = self.now + max(after, 1e-6)
 
         def fire() -> None:

@@ -35,7 +35,7 @@ def provided(outputs: Sequence[Output]) -> list[Provided | NotProvided]:
 
 
 def timer(outputs: Sequence[Output], name: str) -> float:
-    return next(output.after for output in outputs if isinstance(output, commands.StartTimer) and output.name == name)
+    return next(output.after for output in outputs if isinstance(output, commands.StartTimer) and output.timer == name)
 
 
 def provisioned() -> Provisioning:
@@ -91,7 +91,8 @@ class TestSpares:
     def test_that_failed_once_are_still_no_renewal(self) -> None:
         provisioning = provisioned()
         (number,) = asked(provisioning.want_spares())
-        assert RENEW not in {output.name for output in provisioning.failed(number, "", "no") if hasattr(output, "name")}
+        outputs = provisioning.failed(number, "", "no")
+        assert [output.timer for output in outputs if isinstance(output, commands.StartTimer)] == [RETRY]
         (number,) = asked(provisioning.retry())
         outputs = provisioning.received(number, SHORT, 9.0)
         assert provided(outputs) == [Provided(is_renewal=False)]

@@ -32,6 +32,7 @@ from pyapp.core.session import (
     Session,
 )
 from pyapp.core.signaling import link, rendezvous
+from pyapp.core.timers import Timer
 from pyapp.protocol.channel import Beat, Frame, MediaShared, Piece, decode_beat, decode_frame, encode_frame
 from pyapp.protocol.ice import IceConfiguration, IceServer
 from pyapp.protocol.journal import MAX_JOURNAL_ENTRIES, Journal, Journaled
@@ -111,7 +112,7 @@ class Core:
 
     session: Session = field(default_factory=session)
     now: float = 0.0
-    timers: dict[str, float] = field(default_factory=dict)
+    timers: dict[Timer, float] = field(default_factory=dict)
     said: list[Command] = field(default_factory=list)
     numbers: int = 0
     has_peer: bool = False
@@ -128,7 +129,7 @@ class Core:
         for item in received:
             event = self._event(item)
             if isinstance(event, events.TimerFired):
-                self.timers.pop(event.name, None)
+                self.timers.pop(event.timer, None)
             for command in self.session.receive(event, self.now):
                 match command:
                     case commands.StartTimer(name, after, _, only_if_idle):
@@ -594,7 +595,7 @@ class TestConnected:
         core.do(Closed(1012, "restart"))
         assert core.state == "connected"
         assert "out of reach" in present(core.session).status.detail
-        assert core.do(events.TimerFired("signaling-retry")) == [commands.OpenSignaling(ANY)]
+        assert core.do(events.TimerFired(link.RETRY)) == [commands.OpenSignaling(ANY)]
         core.do(Opened(), Welcome(polite=False, peer=""))
         assert core.state == "connected"
         core.do(PeerJoined(B))
@@ -629,7 +630,7 @@ class TestConnected:
 
     def test_goes_on_when_the_server_takes_it_back_no_more(self) -> None:
         core = connected()
-        core.do(Closed(1006, ""), events.TimerFired("signaling-retry"), Opened())
+        core.do(Closed(1006, ""), events.TimerFired(link.RETRY), Opened())
         core.do(Error("invitation-expired", "expired"))
         assert core.state == "connected"
 
@@ -1040,7 +1041,7 @@ class TestTheJournal:
     def test_is_streamed_again_after_a_new_socket_from_what_was_confirmed(self) -> None:
         core = waiting()
         (before,) = journals(core.do(events.TimerFired(JOURNAL)))
-        core.do(Journaled(2), Closed(1006, ""), events.TimerFired("signaling-retry"))
+        core.do(Journaled(2), Closed(1006, ""), events.TimerFired(link.RETRY))
         assert journals(core.do(events.TimerFired(JOURNAL))) == []
         core.do(Opened(), Welcome(polite=False, peer=""))
         (again,) = journals(core.do(events.TimerFired(JOURNAL)))

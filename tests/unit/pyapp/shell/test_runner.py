@@ -19,6 +19,7 @@ from pyapp.core.events import (
     TimerFired,
 )
 from pyapp.core.session import Session
+from pyapp.core.timers import RecoveryTimer, Timer
 from pyapp.protocol.ice import IceConfiguration
 from pyapp.shell import runner
 from pyapp.shell.runner import Runner
@@ -86,7 +87,7 @@ class Bench:
         )
         self.runner.attach(server=self.shell, peer=self.shell, screen=self.shell)
 
-    def timers(self) -> dict[str, float]:
+    def timers(self) -> dict[Timer, float]:
         """Return the seconds until each timer fires."""
         loop = asyncio.get_running_loop()
         return {name: round(handle.when() - loop.time(), 1) for name, handle in self.runner._timers.items()}
@@ -257,18 +258,20 @@ async def turns() -> None:
         await asyncio.sleep(0)
 
 
+ONE, TWO, THREE = RecoveryTimer.BEAT, RecoveryTimer.SILENCE, RecoveryTimer.LOST
+
 START: dict[Event, list[Command]] = {
-    RestartRequested(): [commands.StartTimer("one", 0.0)],
-    HangUpRequested(): [commands.CancelTimer("one"), commands.CancelTimer("unknown")],
+    RestartRequested(): [commands.StartTimer(ONE, 0.0)],
+    HangUpRequested(): [commands.CancelTimer(ONE), commands.CancelTimer(THREE)],
 }
 
 
 class TestTimers:
     async def test_emit_their_name_once(self, build: Build) -> None:
-        bench = build({RestartRequested(): [commands.StartTimer("one", 0.0)]})
+        bench = build({RestartRequested(): [commands.StartTimer(ONE, 0.0)]})
         bench.runner.emit(RestartRequested())
         await turns()
-        assert bench.session.order == [RestartRequested(), TimerFired("one")]
+        assert bench.session.order == [RestartRequested(), TimerFired(ONE)]
         assert bench.timers() == {}
 
     async def test_are_cancelled(self, build: Build) -> None:
@@ -276,49 +279,49 @@ class TestTimers:
         bench.runner.emit(RestartRequested())
         bench.runner.emit(HangUpRequested())
         await turns()
-        assert TimerFired("one") not in bench.session.order
+        assert TimerFired(ONE) not in bench.session.order
         assert bench.reported == []
 
     async def test_replace_one_of_the_same_name(self, build: Build) -> None:
         bench = build(
             {
-                RestartRequested(): [commands.StartTimer("one", 0.0)],
-                HangUpRequested(): [commands.StartTimer("one", 50.0), commands.StartTimer("two", 7.0)],
+                RestartRequested(): [commands.StartTimer(ONE, 0.0)],
+                HangUpRequested(): [commands.StartTimer(ONE, 50.0), commands.StartTimer(TWO, 7.0)],
             }
         )
         bench.runner.emit(RestartRequested())
         bench.runner.emit(HangUpRequested())
-        assert bench.timers() == {"one": 50.0, "two": 7.0}
+        assert bench.timers() == {ONE: 50.0, TWO: 7.0}
         await turns()
-        assert TimerFired("one") not in bench.session.order
+        assert TimerFired(ONE) not in bench.session.order
 
     async def test_only_if_idle_leave_it_as_it_is(self, build: Build) -> None:
         bench = build(
             {
-                RestartRequested(): [commands.StartTimer("one", 9.0, only_if_idle=True)],
-                HangUpRequested(): [commands.StartTimer("one", 50.0, only_if_idle=True)],
+                RestartRequested(): [commands.StartTimer(ONE, 9.0, only_if_idle=True)],
+                HangUpRequested(): [commands.StartTimer(ONE, 50.0, only_if_idle=True)],
             }
         )
         bench.runner.emit(RestartRequested())
         bench.runner.emit(HangUpRequested())
-        assert bench.timers() == {"one": 9.0}
+        assert bench.timers() == {ONE: 9.0}
 
     async def test_are_spread_at_random(self, build: Build) -> None:
-        bench = build({RestartRequested(): [commands.StartTimer("one", 8.0, spread=4.0)]})
+        bench = build({RestartRequested(): [commands.StartTimer(ONE, 8.0, spread=4.0)]})
         bench.chance = 0.5
         bench.runner.emit(RestartRequested())
-        assert bench.timers() == {"one": 10.0}
+        assert bench.timers() == {ONE: 10.0}
 
     async def test_can_be_set_again_by_what_they_cause(self, build: Build) -> None:
         bench = build(
             {
-                RestartRequested(): [commands.StartTimer("one", 0.0)],
-                TimerFired("one"): [commands.StartTimer("one", 5.0, only_if_idle=True)],
+                RestartRequested(): [commands.StartTimer(ONE, 0.0)],
+                TimerFired(ONE): [commands.StartTimer(ONE, 5.0, only_if_idle=True)],
             }
         )
         bench.runner.emit(RestartRequested())
         await turns()
-        assert bench.timers() == {"one": 5.0}
+        assert bench.timers() == {ONE: 5.0}
 
 
 class TestTheRehearsal:

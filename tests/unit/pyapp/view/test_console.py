@@ -10,6 +10,7 @@ from pyapp.core import events
 from pyapp.core.conversation import Message
 from pyapp.core.path.heartbeat import Pulse
 from pyapp.core.path.recovery import Rung
+from pyapp.core.timers import RecoveryTimer
 from pyapp.protocol.channel import Frame, MediaShared, Piece, encode_frame
 from pyapp.protocol.signaling import Error, PeerJoined, Welcome
 from pyapp.view.console import View, present
@@ -332,7 +333,10 @@ class TestAPart:
         pulse = Pulse()
         for number in range(1, 4):
             beat = pulse.next_beat(number / 10, due=0.1, generation=0).encode()
-            assert self.drawn_after(core, events.ChannelReceived("heartbeat", beat), events.TimerFired("beat")) == set()
+            assert (
+                self.drawn_after(core, events.ChannelReceived("heartbeat", beat), events.TimerFired(RecoveryTimer.BEAT))
+                == set()
+            )
 
     def test_is_the_thread_for_a_message(self) -> None:
         core = connected()

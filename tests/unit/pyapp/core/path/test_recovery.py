@@ -34,6 +34,7 @@ from pyapp.core.path.recovery import (
 )
 from pyapp.core.path.relays import DIRECT, FIRST_DIRECT_AFTER
 from pyapp.core.signaling import link, rendezvous
+from pyapp.core.timers import Timer
 from pyapp.protocol.channel import Beat, Piece
 from pyapp.protocol.ice import IceConfiguration, IceServer
 from pyapp.protocol.peer import Description, RelaySuspected
@@ -646,7 +647,7 @@ class TestAPathThatDiesAgain:
         patience = health.pulse.patience()
         [timer] = health.silent(4.2 + recovery.DOUBT_AFTER * patience)
         assert isinstance(timer, commands.StartTimer)
-        assert timer.name == SILENCE
+        assert timer.timer == SILENCE
         assert timer.after == pytest.approx((1 - recovery.DOUBT_AFTER) * patience)
         now = 4.201 + patience
         return health, health.silent(now), now
@@ -656,7 +657,7 @@ class TestAPathThatDiesAgain:
         health, outputs, now = self.silent_again(polite=polite)
         assert kinds(outputs) == ["Suspected"]
         assert commands.StartTimer(LOST, LOST_AFTER) in outputs
-        (concession,) = (output for output in outputs if getattr(output, "name", "") == ATTEMPT)
+        (concession,) = (output for output in outputs if getattr(output, "timer", "") == ATTEMPT)
         assert isinstance(concession, commands.StartTimer)
         assert concession.after >= CONCEDED if polite else concession.after == 0.0
         attempted = health.attempt_over(now, server_heard=now, peer_heard=now)
@@ -821,7 +822,7 @@ class TestANewConnection:
         self.next(core, ATTEMPT)
         return core
 
-    def next(self, core: Core, timer: str) -> list[Command]:
+    def next(self, core: Core, timer: Timer) -> list[Command]:
         assert core.session.place is not None
         core.now += 1.0
         core.session.place.link.heard_at = core.session.place.exchange.heard_at = core.now

@@ -44,7 +44,7 @@ def servers(outputs: list[Output]) -> list[str]:
 def pause(outputs: list[Output]) -> float:
     (timer,) = outputs
     assert isinstance(timer, commands.StartTimer)
-    assert (timer.name, timer.only_if_idle, timer.spread) == (standby.TIMER, True, timer.after / 2)
+    assert (timer.timer, timer.only_if_idle, timer.spread) == (standby.TIMER, True, timer.after / 2)
     return timer.after
 
 

@@ -12,8 +12,6 @@ from hypothesis import strategies as st
 from pyapp.core import commands
 from pyapp.core.commands import Command
 from pyapp.core.delivery import DeliveryFullError
-from pyapp.core.signaling import link
-from pyapp.core.signaling import rendezvous as rules
 from pyapp.core.signaling.exchange import TOGETHER_BYTES
 from pyapp.core.signaling.link import (
     AT_ONCE,
@@ -293,7 +291,7 @@ class TestASocketThatClosed:
             *cancelled, output = closed(place, 1006, "")
             assert commands.CancelTimer(OPENING) in cancelled
             assert isinstance(output, commands.StartTimer)
-            assert (output.name, output.spread) == (RETRY, output.after / 2)
+            assert (output.timer, output.spread) == (RETRY, output.after / 2)
             pauses.append(output.after)
             place.open()
         assert pauses == [0.02, 0.15, 0.3, 0.6, 1.2, 2.4, 4.8, 8.0]
@@ -419,7 +417,7 @@ class TestANewSocketBesideTheOld:
         for _ in range(12):
             timer = place.open()[-1]
             assert isinstance(timer, commands.StartTimer)
-            assert timer.name == OPENING
+            assert timer.timer == OPENING
             patience.append(timer.after)
         assert patience[:3] == pytest.approx([FIRST_PATIENCE, FIRST_PATIENCE * 1.5, FIRST_PATIENCE * 1.5**2])
         assert patience[-1] == LAST_PATIENCE
@@ -439,7 +437,7 @@ class TestANewSocketBesideTheOld:
         place.open()
         assert commands.CancelTimer(OPENING) not in place.received(Welcome(polite=False, peer=B), 1.0)
         (deadline,) = (output for output in opened(place, 2.0) if isinstance(output, commands.StartTimer))
-        assert (deadline.name, deadline.only_if_idle) == (OPENING, True)
+        assert (deadline.timer, deadline.only_if_idle) == (OPENING, True)
 
     def test_that_is_refused_says_nothing_against_the_old_one_which_is_asked(self) -> None:
         place = present(peer=B)
@@ -448,7 +446,7 @@ class TestANewSocketBesideTheOld:
         outputs = closed(place, 1006, "")
         assert (place.state, place.link.socket, place.link.opening) == ("present", old, 0)
         assert outputs[1] == commands.SendSignaling(Ping(0))
-        assert not any(output.name == RETRY for output in outputs if isinstance(output, commands.StartTimer))
+        assert not any(output.timer == RETRY for output in outputs if isinstance(output, commands.StartTimer))
         assert relays(place.send(candidate(1), 1.0)) == [Relay(B, 1, 0, candidate(1))]
         assert place.received(Pong(0), 1.1) == [commands.StartTimer(PING, PING_EVERY)]
         assert commands.OpenSignaling(ANY) not in place.link.check()
@@ -689,19 +687,9 @@ class World:
                     self.did(page, page.place.link.closed(gone.socket, 1006, ""))
 
     @staticmethod
-    def fired(place: Rendezvous, timer: str) -> list[Output]:
-        match timer:
-            case link.RETRY | link.OPENING:
-                return place.open()
-            case link.PING:
-                return [*place.link.check()]
-            case rules.SEND_AGAIN:
-                return place.send_again(0.0)
-            case rules.LATE:
-                return place.late()
-            case rules.AWAITED:
-                return []  # nobody stays away here
-        return place.acknowledge()
+    def fired(place: Rendezvous, name: str) -> list[Output]:
+        timer = next(timer for timer in TIMERS if timer == name)
+        return place.due(timer, 0.0) if timer != AWAITED else []  # nobody stays away here
 
     def did(self, page: Page, outputs: Sequence[Output]) -> None:
         for output in outputs:

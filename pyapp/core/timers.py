@@ -1,0 +1,81 @@
+"""The timers of the core, an enum for each part: which a part starts, and has due, is checked by the type checker.
+
+A part has `due(timer, now)`, or what owns it calls the one thing that a single timer is for. The values are for logs.
+"""
+
+from enum import StrEnum
+from typing import TypeAlias
+
+
+class SessionTimer(StrEnum):
+    """Of `session`."""
+
+    JOURNAL = "journal"
+    PREPARE = "prepare"
+
+
+class ProvisioningTimer(StrEnum):
+    """Of `provisioning`."""
+
+    RENEW = "ice-configuration"
+    RETRY = "ice-configuration-retry"
+
+
+class ConversationTimer(StrEnum):
+    """Of `conversation`."""
+
+    DELIVERY = "delivery"
+
+
+class LinkTimer(StrEnum):
+    """Of `signaling/link`."""
+
+    RETRY = "signaling-retry"
+    OPENING = "signaling-opening"
+    PING = "signaling-ping"
+
+
+class PlaceTimer(StrEnum):
+    """Of `signaling/rendezvous`."""
+
+    ACKNOWLEDGE = "signaling-acknowledge"
+    SEND_AGAIN = "signaling-send-again"
+    AWAITED = "signaling-peer-awaited"
+    LATE = "signaling-late"
+
+
+class ConnectionTimer(StrEnum):
+    """Of `path/connection`, and of those of its parts that have one each."""
+
+    STATS = "stats"
+    STATS_SETTLED = "stats-settled"
+    FIRST_OFFER = "first-offer"
+    NEEDLESS_RELAY = "needless-relay"
+    ONE_NETWORK = "one-network"
+    RENEW = "renew"
+    KEEP_CHECKING = "keep-checking"
+    RESTART = "restart"
+    HEAD_START = "head-start"
+    STANDBY = "standby"
+
+
+class RecoveryTimer(StrEnum):
+    """Of `path/recovery`."""
+
+    BEAT = "beat"
+    SILENCE = "silence"
+    ATTEMPT = "recovery-attempt"
+    LOST = "recovery-lost"
+    SETTLE = "network-settled"
+
+
+class RelaysTimer(StrEnum):
+    """Of `path/relays`."""
+
+    DIRECT = "direct-path"
+    RELEASE = "release-relays"
+
+
+OfThePlace: TypeAlias = PlaceTimer | LinkTimer
+OfTheConnection: TypeAlias = ConnectionTimer | RecoveryTimer | RelaysTimer
+Timer: TypeAlias = SessionTimer | ProvisioningTimer | ConversationTimer | OfThePlace | OfTheConnection
