@@ -14,7 +14,9 @@ from pathlib import Path
 
 import uvloop
 
-from backend.access.invitations import DEFAULT_TTL, issue_invitation, key_made_if_missing
+from backend.access.audit import Audit
+from backend.access.invitations import DEFAULT_TTL, key_made_if_missing, new_invitation, sign
+from backend.access.store import Store
 from backend.settings import Settings, StartError, TlsFiles
 from backend.web.server import serving
 
@@ -24,7 +26,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         if options.command == "invite":
-            _invite(options.session, options.ttl)
+            _invite(options)
+        elif options.command == "invitations":
+            _list(options.journal)
+        elif options.command == "revoke":
+            _revoke(options.id, options.journal)
         else:
             logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", datefmt="%H:%M:%S")
             uvloop.run(_serve(_settings(options)))
@@ -54,10 +60,23 @@ def _parser() -> argparse.ArgumentParser:
         metavar="TOKEN",
         help="send an Origin-Trial token with the page (may be repeated)",
     )
-    commands = parser.add_subparsers(dest="command", metavar="invite SESSION")
-    invite = commands.add_parser("invite", help="print an invitation to SESSION", description="Print an invitation.")
-    invite.add_argument("session", metavar="SESSION")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    beside = argparse.ArgumentParser(add_help=False)
+    beside.add_argument(
+        "--journal",
+        type=Path,
+        default=argparse.SUPPRESS,
+        metavar="DIR",
+        help="that of the server: what was issued and revoked stands beside it",
+    )
+    invite = commands.add_parser("invite", parents=[beside], help="print an invitation to SESSION")
+    invite.add_argument("session", metavar="SESSION", nargs="?", default="")
+    invite.add_argument("--operator", action="store_true", help="to any session, and to invite others")
     invite.add_argument("--ttl", type=int, default=DEFAULT_TTL, metavar="SECONDS", help="(default: %(default)s)")
+    invite.add_argument("--name", default="", help="who it is for, in the list and the audit log")
+    commands.add_parser("invitations", parents=[beside], help="list the invitations that are good now")
+    revoke = commands.add_parser("revoke", parents=[beside], help="take an invitation back, from running sessions too")
+    revoke.add_argument("id", metavar="ID")
     return parser
 
 
@@ -102,14 +121,45 @@ async def _serve(settings: Settings) -> None:
         # What is there by now stays. Sockets come and go without cycles: looking for some often costs with each one.
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
-        print(f"ICE Console: {server.address}", flush=True)
+        print(f"ICE Console: {server.operator_address}", flush=True)
         await stop.wait()
 
 
-def _invite(session: str, ttl: int) -> None:
-    print(issue_invitation(session, key=key_made_if_missing(), ttl=ttl, now=time.time()), flush=True)
+def _invite(options: argparse.Namespace) -> None:
+    session: str = options.session
+    if bool(session) == options.operator:
+        raise StartError("invite: name a SESSION, or give --operator")
+    invitation = new_invitation(session, name=options.name, ttl=options.ttl, now=time.time())
+    token = sign(invitation, key=key_made_if_missing())
+    with Store(options.journal) as store:
+        store.add(invitation)
+    _note(options.journal, "invited", id=invitation.id, session=session, role=invitation.role, name=invitation.name)
+    print(token, flush=True)
     with contextlib.suppress(BrokenPipeError):
-        print(f"Put it behind the page's address: /?session={session}#invite=INVITATION", file=sys.stderr)
+        query = f"?session={session}" if session else ""
+        print(f"Put it behind the page's address: /{query}#invite=INVITATION", file=sys.stderr)
+
+
+def _list(journal: Path) -> None:
+    with Store(journal) as store:
+        for one in store.all():
+            if one.expires > time.time():
+                until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.expires))
+                state = "revoked" if one.revoked else f"until {until}"
+                print(one.id, one.session or "operator", state, one.name, sep="\t", flush=True)
+
+
+def _revoke(identifier: str, journal: Path) -> None:
+    with Store(journal) as store:
+        if not store.revoke(identifier, now=time.time()):
+            raise StartError(f"revoke: no invitation {identifier!r} that is not revoked yet; 'invitations' lists them")
+    _note(journal, "revoked", id=identifier)
+
+
+def _note(journal: Path, event: str, **data: str) -> None:
+    audit = Audit(journal)
+    audit.note(event, by="server.py", **data)
+    audit.close()
 
 
 if __name__ == "__main__":

@@ -1,23 +1,9 @@
 """Who is on this machine, and which pages may call. Pure: headers and addresses in, a yes or no out."""
 
-from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_PROXY_HEADERS = ("Forwarded", "X-Forwarded-For")
-
-
-def is_local(peer: str, *, host: str, headers: Mapping[str, str]) -> bool:
-    """Whether a request comes from this machine, and so needs no invitation.
-
-    The address of the socket's other end must be loopback. That is not enough: a reverse proxy on this machine would
-    make the whole world local (it says so in `Forwarded`, RFC 7239, or `X-Forwarded-For`), and so would a foreign
-    page whose name was made to resolve to 127.0.0.1 (its name stands in `Host`).
-    """
-    if any(name in headers for name in _PROXY_HEADERS):
-        return False
-    return is_loopback(peer) and is_loopback(host_name(host))
 
 
 def is_loopback(host: str) -> bool:

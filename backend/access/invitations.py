@@ -1,13 +1,17 @@
-"""Invitations: signed tokens that let somebody who is not on this machine into one session for a while.
+"""Invitations: signed tokens that let a guest into one session for a while, or an operator into any.
 
-A JWT (RFC 7519) with HMAC-SHA256: `aud` is the session. The key lives in the environment or in a file, so that
-`server.py invite` in another process signs what the running server takes, and a restart invalidates nothing.
+A JWT (RFC 7519) with HMAC-SHA256: `aud` is the guest's session, and empty for an operator; `jti` names the invitation,
+so that it can be revoked (`store.py`); `run`, if it is there, is the run of the server that it is good for. The key
+lives in the environment or in a file, so that `server.py invite` in another process signs what the running server
+takes, and a restart invalidates nothing else.
 """
 
 import os
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import jwt
 
@@ -18,18 +22,50 @@ from pyapp.protocol.wire import MessageError
 KEY_VARIABLE = "ICE_CONSOLE_INVITATION_KEY"
 DEFAULT_TTL = 86400
 """Seconds that an invitation is good for."""
+LONGEST_TTL = 366 * 86400
 
 _ISSUER = "ice-console"
 _MIN_KEY = 32  # RFC 7518, section 3.2: a key at least as long as the hash
 
 
-class InvitationError(Exception):
-    """An invitation does not let its bearer in. `code` is one of `messages.FATAL_CODES`."""
+Role: TypeAlias = Literal["operator", "guest"]
 
-    def __init__(self, code: str, message: str) -> None:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """What somebody may do who has come in: an operator anything, a guest enter `session`.
+
+    `id` is that of the invitation, empty where none was needed; `name` is for the audit log.
+    """
+
+    role: Role
+    session: str = ""
+    id: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invitation:
+    """What an invitation says. Times are Unix time, seconds. `session` is empty for an operator."""
+
+    id: str
+    role: Role
+    session: str
+    name: str
+    issued: int
+    expires: int
+    revoked: int | None = None
+
+
+class InvitationError(Exception):
+    """An invitation does not let its bearer in. `code` is one of `signaling.FATAL_CODES`."""
+
+    def __init__(self, code: str, message: str, delay: float = 0.0) -> None:
+        """`delay` is how many seconds the answer should wait."""
         super().__init__(message)
         self.code = code
         self.message = message
+        self.delay = delay
 
 
 def existing_key(environ: Mapping[str, str] = os.environ) -> str | None:
@@ -73,27 +109,51 @@ def key_made_if_missing(environ: Mapping[str, str] = os.environ) -> str:
     return key
 
 
-def issue_invitation(session: str, *, key: str, ttl: float, now: float) -> str:
-    """Return an invitation to `session`, good for `ttl` seconds from `now` (Unix time, seconds).
+def new_invitation(session: str, *, name: str = "", ttl: float = DEFAULT_TTL, now: float) -> Invitation:
+    """Return an invitation to `session`, or an operator's if that is empty, for `ttl` seconds from `now` (Unix time).
 
-    Raises `StartError` if nothing could be called `session` or `ttl` is not positive.
+    Raises `StartError` if nothing could be called so, or `ttl` is not positive.
     """
-    try:
-        check_session_name(session)
-    except MessageError as error:
-        raise StartError(str(error)) from None
-    if not 0 < ttl <= 366 * 86400:
+    if session:
+        try:
+            check_session_name(session)
+        except MessageError as error:
+            raise StartError(str(error)) from None
+    if not 1 <= ttl <= LONGEST_TTL:
         raise StartError("--ttl: must be from 1 second to a year")
-    return jwt.encode({"iss": _ISSUER, "aud": session, "iat": int(now), "exp": int(now + ttl)}, key, algorithm="HS256")
+    if len(name) > 128 or not name.isprintable():
+        raise StartError("--name: must be at most 128 printable characters")
+    return Invitation(
+        id=secrets.token_hex(8),
+        role="guest" if session else "operator",
+        session=session,
+        name=name,
+        issued=int(now),
+        expires=int(now + ttl),
+    )
 
 
-def check_invitation(token: str, *, session: str, key: str | None, now: float) -> str:
-    """Return the session that `token` is for, at `now` (Unix time, seconds), or raise `InvitationError`.
+def sign(invitation: Invitation, *, key: str, run: str = "") -> str:
+    """Return the token of `invitation`, which is good for one `run` of the server if that is given."""
+    claims = {
+        "iss": _ISSUER,
+        "aud": invitation.session,
+        "role": invitation.role,
+        "jti": invitation.id,
+        "name": invitation.name,
+        "iat": invitation.issued,
+        "exp": invitation.expires,
+    }
+    return jwt.encode(claims | ({"run": run} if run else {}), key, algorithm="HS256")
 
-    With an empty `session` an invitation to any session will do.
+
+def check_invitation(token: str, *, session: str, key: str | None, now: float, run: str = "") -> Grant:
+    """Return what `token` lets its bearer do, at `now` (Unix time, seconds), or raise `InvitationError`.
+
+    With an empty `session` an invitation to any session will do. Whether it was revoked is not known here.
     """
     if not token:
-        raise InvitationError("invitation-required", "An invitation is needed to join from here.")
+        raise InvitationError("invitation-required", "An invitation is needed to join.")
     try:
         # The times are compared below, with the caller's clock.
         claims = jwt.decode(
@@ -106,18 +166,25 @@ def check_invitation(token: str, *, session: str, key: str | None, now: float) -
                 "verify_exp": False,
                 "verify_iat": False,
                 "verify_aud": False,
+                "verify_jti": False,
             },
         )
     except (jwt.PyJWTError, UnicodeEncodeError):  # a header may hold bytes that are no text
         raise InvitationError("invitation-invalid", "This invitation was not signed by this server.") from None
-    audience, expiry = claims["aud"], claims["exp"]
-    if not isinstance(audience, str) or not isinstance(expiry, int):
+    audience, expiry, role = claims["aud"], claims["exp"], claims.get("role", "guest")
+    texts = [claims.get(name, "") for name in ("jti", "name", "run")]
+    if not all(isinstance(text, str) for text in (audience, *texts)) or not isinstance(expiry, int):
         raise InvitationError("invitation-invalid", "This invitation is not complete.")
-    if session and audience != session:
+    if role not in ("operator", "guest") or (role == "guest") != bool(audience):
+        raise InvitationError("invitation-invalid", "This invitation is not complete.")
+    if role == "guest" and session and audience != session:
         raise InvitationError("invitation-invalid", "This invitation is for another session.")
     if expiry <= now:
         raise InvitationError("invitation-expired", "This invitation has expired. Ask for a new one.")
-    return audience
+    identifier, name, good_for = texts
+    if good_for and good_for != run:
+        raise InvitationError("invitation-expired", "This invitation was for as long as the server ran. It prints one.")
+    return Grant(role=role, session=audience, id=identifier, name=name)
 
 
 def _key_file(environ: Mapping[str, str]) -> Path:

@@ -11,17 +11,18 @@ import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
+from backend.access.audit import Audit
 from backend.access.callers import site
-from backend.access.invitations import InvitationError
+from backend.access.invitations import Grant, InvitationError
 from backend.access.limits import Limits, TokenBucket
 from backend.journal.writer import Journal, Record, server_entry
 from backend.signaling.frames import Received, RelayFrame, Sent, read, write
-from backend.signaling.rooms import Close, Output, Rooms
+from backend.signaling.rooms import Close, Departed, Output, Rooms
 from pyapp.protocol.journal import Journal as JournalMessage
 from pyapp.protocol.journal import Journaled, JournalEntry
 from pyapp.protocol.signaling import (
@@ -44,8 +45,19 @@ this is not: the socket is closed with 1009 (RFC 6455, section 7.4.1). Times `Li
 
 _CLEAN = (WSCloseCode.OK, WSCloseCode.GOING_AWAY)
 
-CheckJoin = Callable[[Join], None]
+CheckJoin = Callable[[Join], Grant]
 """Raises `InvitationError` if this socket may not join so."""
+
+
+@dataclass(slots=True)
+class Stay:
+    """Of one participant in a session, for the audit log: since when (of the loop's clock), and over which path."""
+
+    since: float
+    grant: Grant
+    path: str = ""
+    sent: int = 0
+    received: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -67,9 +79,11 @@ class Connection:
 class Signaling:
     """Every socket of the server."""
 
-    def __init__(self, *, hold: float, limits: Limits, journal: Journal) -> None:
+    def __init__(self, *, hold: float, limits: Limits, journal: Journal, audit: Audit) -> None:
         self._limits = limits
         self._journal = journal
+        self._audit = audit
+        self._stays: dict[tuple[str, str], Stay] = {}
         self._rooms = Rooms(hold, limits, server=secrets.token_hex(16))
         self._connections: dict[int, Connection] = {}
         self._numbers = itertools.count(1)
@@ -114,6 +128,11 @@ class Signaling:
     def holds(self, claim: HeldPlace) -> bool:
         """Whether a page has the place in a session that it claims, with a socket or without."""
         return self._rooms.holds(claim)
+
+    def revoke(self, invitations: Collection[str]) -> None:
+        """Show whoever came in with one of these invitations the door."""
+        if invitations:
+            self._perform(self._rooms.revoke(invitations))
 
     async def close(self) -> None:
         """Tell every page that the service restarts (1012), so that it comes back."""
@@ -201,9 +220,10 @@ class Signaling:
                 self._leave(connection)
 
     def _join(self, connection: Connection, join: Join, check_join: CheckJoin) -> None:
+        grant = None
         if not self._rooms.knows(join):  # an invitation lets in; it need not be fresh for who never left
             try:
-                check_join(join)
+                grant = check_join(join)
             except InvitationError as error:
                 self._refuse(connection, Error(error.code, error.message))
                 return
@@ -212,15 +232,54 @@ class Signaling:
                 self._finish(connection)
                 return
         connection.join = join
-        outputs = self._rooms.join(connection.number, join, address=connection.address)
+        outputs = self._rooms.join(
+            connection.number, join, address=connection.site, invitation=grant.id if grant else ""
+        )
         if self._rooms.is_joined(connection.number):
             connection.is_joined = True
             self._has_joined(connection)
             _log.info("= %s: %s joined", join.session, join.participant[:8])
             self._note(connection, "joined", {"address": connection.address})
+            if grant:
+                self._has_come(connection, join, grant)
         self._perform(outputs)
 
+    def _has_come(self, connection: Connection, join: Join, grant: Grant) -> None:
+        self._stays[join.session, join.participant] = Stay(self._now(), grant)
+        self._audit.note(
+            "came",
+            session=join.session,
+            participant=join.participant,
+            address=connection.address,
+            role=grant.role,
+            invitation=grant.id,
+            name=grant.name,
+        )
+
+    def _has_departed(self, departed: Departed) -> None:
+        if stay := self._stays.pop((departed.session, departed.participant), None):
+            self._audit.note(
+                "left",
+                session=departed.session,
+                participant=departed.participant,
+                how=departed.how,
+                invitation=stay.grant.id,
+                name=stay.grant.name,
+                seconds=round(self._now() - stay.since, 1),
+                path=stay.path,
+                bytes_sent=stay.sent,
+                bytes_received=stay.received,
+            )
+
     def _keep(self, connection: Connection, message: JournalMessage) -> None:
+        if connection.join and (stay := self._stays.get((connection.join.session, connection.join.participant))):
+            for entry in message.entries:
+                if entry.event in ("pair", "stats"):  # the page says what it knows of its path
+                    stay.path = str(entry.data.get("path", ""))[:64]
+                    sent, received = entry.data.get("bytes_sent"), entry.data.get("bytes_received")
+                    stay.sent = sent if isinstance(sent, int) else stay.sent
+                    stay.received = received if isinstance(received, int) else stay.received
+
         def done(number: int | None) -> None:
             if number is None:
                 self._put(connection, Error("unavailable", "The journal cannot be written."))
@@ -263,6 +322,9 @@ class Signaling:
 
     def _perform(self, outputs: Sequence[Output]) -> None:
         for output in outputs:
+            if isinstance(output, Departed):
+                self._has_departed(output)
+                continue
             connection = self._connections.get(output.socket)
             if connection is None:
                 continue

@@ -10,6 +10,7 @@ A session exists as long as one of its places is not free.
 """
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from hmac import compare_digest
 from typing import TypeAlias
@@ -40,7 +41,16 @@ class Close:
     socket: Socket
 
 
-Output: TypeAlias = Send | Close
+@dataclass(frozen=True, slots=True)
+class Departed:
+    """`participant` has no place in `session` any more; `how` is `left`, `lost`, `replaced` or `revoked`."""
+
+    session: str
+    participant: str
+    how: str
+
+
+Output: TypeAlias = Send | Close | Departed
 
 
 @dataclass(slots=True, eq=False)
@@ -51,6 +61,7 @@ class Place:
     participant: str = ""
     key: str = field(default="", repr=False)
     address: str = ""
+    invitation: str = ""  # its id, empty if none was needed
     latest: int = 0  # `Join.socket` of the one that has the place, or had it last
     socket: Socket | None = None
     expires: float | None = None
@@ -69,7 +80,7 @@ class Place:
 
     def free(self) -> None:
         """Forget the participant, and what was kept for it."""
-        self.participant = self.key = self.address = ""
+        self.participant = self.key = self.address = self.invitation = ""
         self.socket = self.expires = None
         self.latest = 0
         self.forget()
@@ -170,10 +181,10 @@ class Rooms:
             place.participant == claim.participant and compare_digest(place.key, claim.key) for place in room.places
         )
 
-    def join(self, socket: Socket, join: Join, *, address: str) -> list[Output]:
+    def join(self, socket: Socket, join: Join, *, address: str, invitation: str = "") -> list[Output]:
         """Give `socket`, which comes from `address`, the place that `join` asks for, or an `Error`.
 
-        A join that is refused changes nothing.
+        A join that is refused changes nothing. `invitation` is the id of the one that let it in.
         """
         room = self._rooms.get(join.session) or Room(join.session)
         known = next((place for place in room.places if place.participant == join.participant), None)
@@ -196,6 +207,7 @@ class Rooms:
         outputs = self._evict(room, left) if left else []
         self._rooms[room.name] = room
         place.participant, place.key, place.address = join.participant, join.key, address
+        place.invitation = invitation
         self._places_at.setdefault(address, Counter())[room.name] += 1
         return outputs + self._take(socket, room, place, join)
 
@@ -234,12 +246,24 @@ class Rooms:
         outputs: list[Output] = []
         while (at := self.next_expiry()) is not None and at <= now:
             place, room = next(iter(self._held.items()))
-            outputs += self._free(room, place, lost=True)
+            outputs += self._free(room, place, how="lost")
         return outputs
 
     def next_expiry(self) -> float | None:
         """Return when `expire` has something to do next, or None."""
         return next(iter(self._held)).expires if self._held else None
+
+    def revoke(self, invitations: Collection[str]) -> list[Output]:
+        """Free the places of whoever came in with one of these invitations."""
+        outputs: list[Output] = []
+        held = [(room, place) for room in self._rooms.values() for place in room.places]
+        for room, place in held:
+            if place.invitation in invitations:
+                if place.socket is not None:
+                    del self._joined[place.socket]
+                    outputs += _refuse(place.socket, "invitation-revoked", "This invitation was taken back.")
+                outputs += self._free(room, place, how="revoked")
+        return outputs
 
     def _resume(self, socket: Socket, room: Room, place: Place, join: Join) -> list[Output]:
         outputs: list[Output] = []
@@ -270,9 +294,9 @@ class Rooms:
         if place.socket is not None:
             del self._joined[place.socket]
             outputs = _refuse(place.socket, "replaced", "This tab joined with a newer page.")
-        return outputs + self._free(room, place)
+        return outputs + self._free(room, place, how="replaced")
 
-    def _free(self, room: Room, place: Place, *, lost: bool = False) -> list[Output]:
+    def _free(self, room: Room, place: Place, *, how: str = "left") -> list[Output]:
         participant, other = place.participant, room.other(place)
         self._held.pop(place, None)
         sessions = self._places_at[place.address]
@@ -285,7 +309,10 @@ class Rooms:
         other.forget()  # it came from who is gone now: an offer of a ghost
         if other.is_free:
             del self._rooms[room.name]
-        return [Send(other.socket, PeerLeft(participant, lost))] if other.socket is not None else []
+        outputs: list[Output] = [Departed(room.name, participant, how)]
+        if other.socket is not None:
+            outputs.append(Send(other.socket, PeerLeft(participant, how == "lost")))
+        return outputs
 
 
 def _left_behind(room: Room, join: Join) -> Place | None:

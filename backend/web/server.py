@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractAccessLogger
 
-from backend.access.callers import is_local, is_own_origin
-from backend.access.invitations import InvitationError, check_invitation, existing_key
+from backend.access.callers import is_own_origin
+from backend.access.control import Access
+from backend.access.invitations import Grant, InvitationError
 from backend.ice.choosing import ice_configuration
 from backend.ice.coturn import HOW_TO_INSTALL, Coturn, coturn_configuration, find_coturn
 from backend.ice.ice_servers import ConfiguredIce, read_ice_servers
@@ -20,7 +21,9 @@ from backend.ice.interfaces import own_addresses, primary_addresses, relay_netwo
 from backend.journal.writer import Journal
 from backend.settings import Settings, StartError
 from backend.signaling.endpoint import Signaling
+from backend.web import invitations
 from backend.web.assets import Assets, choose_encoding
+from pyapp.protocol.access import INVITATION_HEADER
 from pyapp.protocol.signaling import PLACE_HEADER, Error, HeldPlace, Join, check_session_name
 from pyapp.protocol.wire import MessageError, encode
 
@@ -30,6 +33,7 @@ SETTINGS = web.AppKey("SETTINGS", Settings)
 ASSETS = web.AppKey("ASSETS", Assets)
 ICE = web.AppKey("ICE", ConfiguredIce)
 JOURNAL = web.AppKey("JOURNAL", Journal)
+ACCESS = web.AppKey("ACCESS", Access)
 SIGNALING = web.AppKey("SIGNALING", Signaling)
 COTURN = web.AppKey("COTURN", Coturn)
 """Only there while a local coturn is supervised."""
@@ -50,9 +54,11 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _HSTS = "max-age=31536000"
+_REVOKED_WITHIN = 0.5
+"""Seconds."""
 
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
-"""Where a server that listens on every address is reached from this machine, without an invitation."""
+"""Where a server that listens on every address is reached from this machine."""
 
 # Not left to the system's MIME tables: browsers refuse modules and WebAssembly of any other type.
 _CONTENT_TYPES = {
@@ -76,26 +82,30 @@ _CONTENT_TYPES = {
 def create_app(settings: Settings) -> web.Application:
     """Return the application. Raises `StartError` if the settings cannot be served."""
     assets = Assets(settings.root)
-    existing_key()  # a key that is too short stops the start, not the first guest
     app = web.Application()
     app[SETTINGS] = settings
     app[ASSETS] = assets
     app[ICE] = read_ice_servers(settings.config) if settings.config else ConfiguredIce()
     app[JOURNAL] = Journal(settings.journal, limits=settings.limits)
+    app[ACCESS] = Access(settings)
     hold = app[ICE].hold or settings.hold
-    app[SIGNALING] = Signaling(hold=hold, limits=settings.limits, journal=app[JOURNAL])
+    app[SIGNALING] = Signaling(hold=hold, limits=settings.limits, journal=app[JOURNAL], audit=app[ACCESS].audit)
     app.add_routes(
         [
             web.get("/", _page),
             web.get("/assets/{path:.+}", _asset),
             web.get("/ice", _ice),
             web.get("/ws", _signaling),
+            web.post("/invitations", _invite),
+            web.get("/invitations", _invitations),
+            web.delete("/invitations/{id}", _revoke),
             web.get("/healthz", _health),
         ]
     )
     app.on_response_prepare.append(_add_security_headers)
     app.on_shutdown.append(_close_signaling)
     app.cleanup_ctx.append(_run_journal)
+    app.cleanup_ctx.append(_run_access)
     app.cleanup_ctx.append(_run_coturn)
     return app
 
@@ -107,6 +117,12 @@ class Serving:
     address: str
     port: int
     app: web.Application
+
+    @property
+    def operator_address(self) -> str:
+        """The address for whoever started the server: with an operator's invitation, unless it is open to all."""
+        invitation = self.app[ACCESS].operator_invitation()
+        return f"{self.address}#invite={invitation}" if invitation else self.address
 
 
 @contextlib.asynccontextmanager
@@ -213,16 +229,22 @@ def _check_origin(request: web.Request) -> None:
         raise _error(web.HTTPForbidden, Error("foreign-origin", "Only this server's own page may call here."))
 
 
-def _check_access(request: web.Request, token: str, session: str) -> str:
-    """Return the session that the caller may join, empty for any, or raise `InvitationError`."""
-    if request.app[SETTINGS].open_to_all or is_local(request.remote or "", host=request.host, headers=request.headers):
-        return session
+async def _grant(request: web.Request, session: str = "") -> Grant:
+    """Return what the caller's invitation lets it do; answers 401 if that is nothing."""
     try:
-        key = existing_key()
-    except StartError as error:
-        _log.error("! %s", error)
-        key = None
-    return check_invitation(token, session=session, key=key, now=time.time())
+        return request.app[ACCESS].check(request, request.headers.get(INVITATION_HEADER, "").strip(), session)
+    except InvitationError as error:
+        await asyncio.sleep(error.delay)
+        challenge = {"WWW-Authenticate": "Invitation"}  # a 401 has one (RFC 9110, section 15.5.2)
+        raise _error(web.HTTPUnauthorized, Error(error.code, error.message), challenge) from None
+
+
+async def _operator(request: web.Request) -> Grant:
+    _check_origin(request)
+    grant = await _grant(request)
+    if grant.role != "operator":
+        raise _error(web.HTTPForbidden, Error("operators-only", "Only an operator may do this."))
+    return grant
 
 
 def _held_place(request: web.Request, session: str) -> HeldPlace | None:
@@ -249,16 +271,10 @@ async def _ice(request: web.Request) -> web.Response:
         session = request.query.get("session", "")
         if session:
             check_session_name(session)
-        scheme, _, token = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-        if place := _held_place(request, session):
-            session = place.session
-        else:
-            session = _check_access(request, token.strip() if scheme.lower() == "bearer" else "", session)
+        place = _held_place(request, session)
     except MessageError as error:
         raise _error(web.HTTPBadRequest, Error("malformed", str(error))) from None
-    except InvitationError as error:
-        challenge = {"WWW-Authenticate": "Bearer"}  # RFC 6750, section 3
-        raise _error(web.HTTPUnauthorized, Error(error.code, error.message), challenge) from None
+    session = place.session if place else (await _grant(request, session)).session or session
     configured = request.app[ICE]
     servers = configured.servers
     if coturn := request.app.get(COTURN):
@@ -276,10 +292,31 @@ async def _ice(request: web.Request) -> web.Response:
 async def _signaling(request: web.Request) -> web.StreamResponse:
     _check_origin(request)
 
-    def check_join(join: Join) -> None:
-        _check_access(request, join.invitation, join.session)
+    def check_join(join: Join) -> Grant:
+        return request.app[ACCESS].check(request, join.invitation, join.session)
 
     return await request.app[SIGNALING].serve(request, check_join=check_join)
+
+
+# Invitations.
+
+
+async def _invite(request: web.Request) -> web.Response:
+    operator = await _operator(request)
+    try:
+        return await invitations.invite(request, request.app[ACCESS], operator)
+    except MessageError as error:
+        raise _error(web.HTTPBadRequest, Error("malformed", str(error))) from None
+
+
+async def _invitations(request: web.Request) -> web.Response:
+    await _operator(request)
+    return invitations.listed(request.app[ACCESS])
+
+
+async def _revoke(request: web.Request) -> web.Response:
+    operator = await _operator(request)
+    return invitations.revoke(request.match_info["id"], request.app[ACCESS], request.app[SIGNALING], operator)
 
 
 # What belongs to the application's life.
@@ -298,6 +335,22 @@ async def _close_signaling(app: web.Application) -> None:
 async def _run_journal(app: web.Application) -> AsyncIterator[None]:
     async with app[JOURNAL].running():
         yield
+
+
+async def _run_access(app: web.Application) -> AsyncIterator[None]:
+    async def watch() -> None:
+        while True:  # whoever is revoked on the command line is out within a second
+            await asyncio.sleep(_REVOKED_WITHIN)
+            try:
+                app[SIGNALING].revoke(app[ACCESS].store.newly_revoked())
+            except StartError as error:
+                _log.error("! %s", error)
+
+    watching = asyncio.create_task(watch())
+    yield
+    watching.cancel()
+    await asyncio.wait([watching])
+    app[ACCESS].close()
 
 
 async def _run_coturn(app: web.Application) -> AsyncIterator[None]:

@@ -17,6 +17,7 @@ from pyapp.core.events import (
     SignalingOpened,
     SignalingReceived,
 )
+from pyapp.protocol.access import INVITATION_HEADER
 from pyapp.protocol.ice import IceError, ice_configuration_from_json
 from pyapp.protocol.signaling import PLACE_HEADER, decode_server
 from pyapp.protocol.wire import MessageError, encode
@@ -49,7 +50,7 @@ class Server:
 
     def _fetch(self, command: commands.FetchIceConfiguration) -> None:
         number = command.number
-        headers = {"Authorization": f"Bearer {self._invitation}"} if self._invitation else {}
+        headers = {INVITATION_HEADER: self._invitation} if self._invitation else {}
         if command.place is not None:
             headers[PLACE_HEADER] = command.place.to_header()
         query = "".join(f"&avoid={encodeURIComponent(host)}" for host in command.avoid)

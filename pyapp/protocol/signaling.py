@@ -235,6 +235,7 @@ FATAL_CODES = frozenset(
         "invitation-required",
         "invitation-invalid",
         "invitation-expired",
+        "invitation-revoked",
         "not-joined",
     }
 )

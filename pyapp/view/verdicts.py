@@ -36,6 +36,10 @@ REFUSALS = {
         "This invitation has expired",
         "Ask the person who sent you the link for a new one.",
     ),
+    "invitation-revoked": (
+        "This invitation was taken back",
+        "The person who runs this console has ended it. Ask for a new one if that was not meant.",
+    ),
     "invitation-invalid": (
         "This invitation is not valid",
         "Open the link exactly as you were given it, or ask for a new one.",

@@ -197,12 +197,35 @@ function rememberStart() {
   }
 }
 
+/**
+ * The invitation in the address. It is kept for this tab and taken out of the address bar, so that a copied address
+ * gives nothing away. pyapp/browser/page.py reads `invitation`.
+ */
+function takeInvitation() {
+  const fragment = new URLSearchParams(location.hash.slice(1));
+  const given = fragment.get("invite");
+  try {
+    if (given) {
+      sessionStorage.setItem("ice-console-invitation", given);
+      fragment.delete("invite");
+      const rest = `${fragment}` && `#${fragment}`;
+      history.replaceState(history.state, "", `${location.pathname}${location.search}${rest}`);
+    }
+    return given ?? sessionStorage.getItem("ice-console-invitation") ?? "";
+  } catch {
+    return given ?? ""; // the person lets this site store nothing: then it stays in the address
+  }
+}
+
+globalThis.invitation = takeInvitation();
+// Another link, opened in this tab, changes the fragment alone.
+addEventListener("hashchange", () => new URLSearchParams(location.hash.slice(1)).has("invite") && location.reload());
+
 /** Ask for the ICE configuration of the session that the address names, and open the signaling socket. */
 function askEarly() {
   const session = new URLSearchParams(location.search).get("session");
   if (!session) return;
-  const invitation = new URLSearchParams(location.hash.slice(1)).get("invite");
-  const headers = invitation ? { Authorization: `Bearer ${invitation}` } : {};
+  const headers = invitation ? { "X-Invitation": invitation } : {};
   const url = `/ice?session=${encodeURIComponent(session)}`;
   const ask = () => fetch(url, { headers, cache: "no-store" });
   const asked = performance.now();

@@ -244,7 +244,7 @@ async def measure(rounds: int) -> dict[tuple[str, str], list[Visit]]:
     with tempfile.TemporaryDirectory() as scratch:
         stock = Stock(Path(scratch) / "stock")
         stock.prepare()
-        settings = Settings(port=0, turn=False, journal=Path(scratch) / "journal")
+        settings = Settings(port=0, turn=False, open_to_all=True, journal=Path(scratch) / "journal")
         async with serving(settings) as console, stock.serving() as other, async_playwright() as playwright:
             addresses = {"console": console.address, "stock": f"{other}stock.html", "plain": f"{other}plain.html"}
             for number in range(rounds):

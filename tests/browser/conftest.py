@@ -79,6 +79,8 @@ class Console:
     journal: Path
     root: Path
     address: str = ""
+    operator_fragment: str = ""
+    """What the printed address has behind it: an operator's invitation, unless the server is open."""
     lines: list[str] = field(default_factory=list)
 
     def start(self) -> None:
@@ -105,8 +107,8 @@ class Console:
         assert self._process.stdout is not None
         for line in self._process.stdout:
             self.lines.append(line)
-            if match := re.search(r"ICE Console: (https?://\S+)", line):
-                self.address = match[1]
+            if match := re.search(r"ICE Console: (https?://[^\s#]+)(\S*)", line):
+                self.address, self.operator_fragment = match[1], match[2]
                 ready.set()
         ready.set()
 
@@ -115,8 +117,8 @@ class Console:
         return "".join(self.lines)
 
     def run(self, *arguments: str) -> str:
-        """Run `server.py` with other arguments in the same environment, and return what it prints."""
-        command = [sys.executable, "server.py", *arguments]
+        """Run `server.py` with another command in the same environment, and return what it prints."""
+        command = [sys.executable, "server.py", *arguments, "--journal", str(self.journal)]
         environment = os.environ | self.environment
         return subprocess.run(
             command, cwd=self.root, env=environment, check=True, capture_output=True, text=True
@@ -146,10 +148,15 @@ def start_console(tmp_path: Path) -> Iterator[StartConsole]:
     """Start servers with the arguments given, and stop them after the test."""
     running: list[Console] = []
 
-    def start(*arguments: str, environment: dict[str, str] | None = None, root: Path = ROOT) -> Console:
+    def start(
+        *arguments: str, environment: dict[str, str] | None = None, root: Path = ROOT, access: str = "--open"
+    ) -> Console:
         state = {"XDG_STATE_HOME": str(tmp_path / "state"), "PYTHONUNBUFFERED": "1"}
         console = Console(
-            ["--port", "0", *arguments], state | (environment or {}), tmp_path / f"journal-{len(running)}", root
+            ["--port", "0", *([access] if access else []), *arguments],
+            state | (environment or {}),
+            tmp_path / f"journal-{len(running)}",
+            root,
         )
         running.append(console)
         console.start()

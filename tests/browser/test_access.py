@@ -1,4 +1,4 @@
-"""Who is not on this machine needs an invitation. The page comes from the machine's own LAN address here."""
+"""Invitations, as the page has them. It comes from the machine's own LAN address here."""
 
 import json
 import time
@@ -17,7 +17,7 @@ LAN = "198.51.100.10"
 @pytest.fixture
 def lan_console(start_console: StartConsole) -> Console:
     """Serve the console to a LAN."""
-    return start_console("--host", LAN, environment={"ICE_CONSOLE_INVITATION_KEY": KEY})
+    return start_console("--host", LAN, access="", environment={"ICE_CONSOLE_INVITATION_KEY": KEY})
 
 
 def invite(console: Console, session: str, *arguments: str) -> str:
@@ -47,6 +47,32 @@ def test_two_with_an_invitation_connect_and_no_log_has_it(lan_console: Console, 
     wait_until(lambda: bool(lan_console.entries("private")), "the journal is written")
     assert token not in lan_console.log
     assert token not in json.dumps(lan_console.entries("private"))
+
+
+def test_the_invitation_leaves_the_address_bar_and_stays_in_the_tab(lan_console: Console, open_page: OpenPage) -> None:
+    operator = open_page(f"{lan_console.address}?session=private{lan_console.operator_fragment}")
+    assert operator.page.evaluate("location.href") == f"{lan_console.address}?session=private"
+    assert "invite" not in operator.page.locator("#link").input_value(), "an operator's is for nobody else"
+    operator.page.reload()
+    operator.expect_state("ready")
+    operator.connect()
+    operator.expect_state("waiting")
+
+
+def test_whoever_is_revoked_is_shown_the_door(lan_console: Console, open_page: OpenPage) -> None:
+    token = invite(lan_console, "private", "--name", "guest")
+    operator = open_page(f"{lan_console.address}?session=private{lan_console.operator_fragment}")
+    operator.connect()
+    operator.expect_state("waiting")
+    guest = open_page(f"{lan_console.address}?session=private#invite={token}")
+    guest.connect()
+    for page in (operator, guest):
+        page.expect_state("connected")
+    [listed] = [line.split("\t") for line in lan_console.run("invitations").splitlines()]
+    lan_console.run("revoke", listed[0])
+    guest.expect_state("failed")
+    expect(guest.page.locator("#status")).to_contain_text("This invitation was taken back")
+    operator.expect_state("waiting")
 
 
 def test_an_expired_invitation_is_refused_in_words(lan_console: Console, open_page: OpenPage) -> None:

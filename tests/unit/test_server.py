@@ -1,6 +1,7 @@
 """`server.py` as a person starts it."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -12,6 +13,7 @@ import aiohttp
 import pytest
 
 from backend.access.invitations import check_invitation, existing_key
+from pyapp.protocol.access import INVITATION_HEADER
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,7 +43,7 @@ async def finished(process: asyncio.subprocess.Process) -> tuple[int | None, str
 
 @pytest.fixture
 async def server(environ: dict[str, str], tmp_path: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await start(environ, "--port", "0", folder=tmp_path)
+    process = await start(environ, "--port", "0", "--open", folder=tmp_path)
     yield process
     if process.returncode is None:
         process.kill()
@@ -81,7 +83,7 @@ async def test_it_serves_with_a_coturn_and_stops_at_once(
 
 
 async def test_turn_off_starts_no_coturn(environ: dict[str, str], tmp_path: Path) -> None:
-    process = await start(environ, "--port", "0", "--turn", "off", folder=tmp_path)
+    process = await start(environ, "--port", "0", "--open", "--turn", "off", folder=tmp_path)
     address = await address_of(process)
     async with aiohttp.ClientSession() as http, http.get(address + "ice") as response:
         assert (await response.json())["iceServers"] == []
@@ -96,9 +98,41 @@ async def test_an_invitation_stands_alone_on_its_line(environ: dict[str, str], t
     token = output.removesuffix("\n")
     assert "\n" not in token
     key = existing_key(environ)
-    assert check_invitation(token, session="demo", key=key, now=time.time()) == "demo"
+    assert check_invitation(token, session="demo", key=key, now=time.time()).session == "demo"
     assert token not in errors
     assert "#invite=" in errors
+
+
+async def test_the_address_that_is_printed_lets_its_reader_in(environ: dict[str, str], tmp_path: Path) -> None:
+    process = await start(environ, "--port", "0", "--turn", "off", folder=tmp_path)
+    address, _, invitation = (await address_of(process)).partition("#invite=")
+    async with aiohttp.ClientSession() as http:
+        for headers, status in (({}, 401), ({INVITATION_HEADER: invitation}, 200)):
+            async with http.get(address + "ice", headers=headers) as response:
+                assert response.status == status
+    process.terminate()
+    code, _, errors = await finished(process)
+    assert code == 0
+    assert invitation not in errors
+
+
+async def test_invitations_are_listed_and_revoked(environ: dict[str, str], tmp_path: Path) -> None:
+    async def run(*arguments: str) -> str:
+        code, output, _ = await finished(await start(environ, *arguments, folder=tmp_path))
+        assert code == 0
+        return output
+
+    guest = (await run("invite", "demo", "--name", "Bob B")).strip()
+    operator = (await run("invite", "--operator")).strip()
+    rows = [line.split("\t") for line in (await run("invitations")).splitlines()]
+    assert sorted((row[1], row[3]) for row in rows) == [("demo", "Bob B"), ("operator", "")]
+    await run("revoke", next(row[0] for row in rows if row[1] == "demo"))
+    rows = [line.split("\t") for line in (await run("invitations")).splitlines()]
+    assert {row[1]: row[2] == "revoked" for row in rows} == {"demo": True, "operator": False}
+    audit = (tmp_path / "journal" / "audit.log").read_text()
+    assert [json.loads(line)["event"] for line in audit.splitlines()] == ["invited", "invited", "revoked"]
+    assert guest not in audit
+    assert operator not in audit
 
 
 @pytest.mark.parametrize(
@@ -106,6 +140,11 @@ async def test_an_invitation_stands_alone_on_its_line(environ: dict[str, str], t
     [
         (["invite", "not a name"], "session: "),
         (["invite", "demo", "--ttl", "0"], "--ttl: "),
+        (["invite"], "invite: name a SESSION, or give --operator"),
+        (["invite", "demo", "--operator"], "invite: name a SESSION, or give --operator"),
+        (["invite", "demo", "--name", "x" * 129], "--name: "),
+        (["revoke", "0123456789abcdef"], "revoke: no invitation '0123456789abcdef'"),
+        (["invite", "demo", "--journal", "/proc/journal"], "/proc/journal"),
         (["--tls-cert", "cert.pem"], "give both or none"),
         (["--tls-cert", "cert.pem", "--tls-key", "key.pem"], "cert.pem: no such file"),
         (["--config", "missing.toml"], "missing.toml: cannot be read: No such file"),

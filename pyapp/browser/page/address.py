@@ -5,10 +5,11 @@ import os
 import re
 from dataclasses import dataclass
 
-from js import URL, URLSearchParams, encodeURIComponent, history, location, window
+from js import URL, encodeURIComponent, history, location, window
 from pyodide.ffi import JsException
 
 from pyapp.browser.ffi import plain
+from pyapp.protocol.access import invited_session
 
 _TAB_KEY = "ice-console-tab"
 
@@ -25,7 +26,7 @@ class Address:
     autoconnect: bool
     policy: str
     invitation: str
-    """Bound to the session; it is in the fragment so that no server log has it, and belongs in none of ours."""
+    """It came in the fragment, so that no server log has it, and belongs in none of ours."""
 
     def __repr__(self) -> str:
         """Leave the invitation out, so that no log can have it by accident."""
@@ -35,12 +36,11 @@ class Address:
 def read_address() -> Address:
     """Read the page's address."""
     query = URL.new(location.href).searchParams
-    fragment = URLSearchParams.new(location.hash[1:])
     return Address(
         session=plain(query.get("session")) or "",
         autoconnect=query.has("autoconnect"),
         policy=plain(query.get("policy")) or "",
-        invitation=plain(fragment.get("invite")) or "",
+        invitation=str(plain(window.invitation)),  # runtime/page/boot.mjs has taken it out of the address
     )
 
 
@@ -53,9 +53,13 @@ def keep_in_address(session: str) -> None:
 
 
 def link_for(session: str) -> str:
-    """Return the address to give to the other side: that of this page for `session`, invitation included."""
+    """Return the address to give to the other side: that of this page for `session`.
+
+    A guest's invitation is for the session, and good for the other side too; an operator's is for nobody else.
+    """
     invitation = read_address().invitation
-    fragment = f"#invite={encodeURIComponent(invitation)}" if invitation else ""
+    is_for_both = invitation and invited_session(invitation) == session
+    fragment = f"#invite={encodeURIComponent(invitation)}" if is_for_both else ""
     return f"{location.origin}{location.pathname}?session={encodeURIComponent(session)}{fragment}"
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from backend.signaling.frames import RelayFrame, read, write
-from backend.signaling.rooms import Close, Output, Rooms
+from backend.signaling.rooms import Close, Departed, Output, Rooms
 from pyapp.core import commands, events
 from pyapp.core.commands import PeerCommand
 from pyapp.core.events import Event
@@ -289,6 +289,8 @@ class FakeServer:
 
     def _perform(self, outputs: list[Output]) -> None:
         for output in outputs:
+            if isinstance(output, Departed):
+                continue
             line = self.lines.get(output.socket)
             if line is None or line.closing:
                 continue

@@ -13,13 +13,18 @@ from backend.access.invitations import (
     InvitationError,
     check_invitation,
     existing_key,
-    issue_invitation,
     key_made_if_missing,
+    new_invitation,
+    sign,
 )
 from backend.settings import StartError
 
 KEY = "k" * 32
 NOW = 1_700_000_000.0
+
+
+def issue_invitation(session: str, *, key: str, ttl: float, now: float) -> str:
+    return sign(new_invitation(session, ttl=ttl, now=now), key=key)
 
 
 def refused(token: str, *, session: str = "demo", key: str | None = KEY, now: float = NOW) -> tuple[str, str]:
@@ -30,8 +35,8 @@ def refused(token: str, *, session: str = "demo", key: str | None = KEY, now: fl
 
 def test_an_invitation_lets_into_its_session_until_it_expires() -> None:
     token = issue_invitation("demo", key=KEY, ttl=60, now=NOW)
-    assert check_invitation(token, session="demo", key=KEY, now=NOW + 59) == "demo"
-    assert check_invitation(token, session="", key=KEY, now=NOW) == "demo"
+    assert check_invitation(token, session="demo", key=KEY, now=NOW + 59).session == "demo"
+    assert check_invitation(token, session="", key=KEY, now=NOW).role == "guest"
     assert refused(token, now=NOW + 60)[0] == "invitation-expired"
 
 
@@ -80,13 +85,31 @@ def test_a_changed_session_breaks_the_signature() -> None:
     assert refused(f"{header}.{claims}.{signature}", session="other")[0] == "invitation-invalid"
 
 
+def test_an_operator_may_open_any_session() -> None:
+    token = sign(new_invitation("", name="Ada", ttl=60, now=NOW), key=KEY)
+    for session in ("demo", "other", ""):
+        grant = check_invitation(token, session=session, key=KEY, now=NOW)
+        assert (grant.role, grant.session, grant.name) == ("operator", "", "Ada")
+
+
+def test_an_invitation_for_one_run_is_good_for_no_other() -> None:
+    token = sign(new_invitation("", ttl=60, now=NOW), key=KEY, run="one")
+    assert check_invitation(token, session="demo", key=KEY, now=NOW, run="one").role == "operator"
+    with pytest.raises(InvitationError) as raised:
+        check_invitation(token, session="demo", key=KEY, now=NOW, run="two")
+    assert raised.value.code == "invitation-expired"
+
+
+@pytest.mark.parametrize("claims", [{"role": "operator"}, {"aud": ""}, {"role": "root"}, {"jti": 5}, {"name": None}])
+def test_roles_that_do_not_fit_are_refused(claims: dict[str, object]) -> None:
+    assert refused(forged(CLAIMS | claims))[0] == "invitation-invalid"
+
+
 def test_without_a_key_nothing_is_valid() -> None:
     assert refused(issue_invitation("demo", key=KEY, ttl=60, now=NOW), key=None)[0] == "invitation-invalid"
 
 
-@pytest.mark.parametrize(
-    ("session", "ttl"), [("", 60), ("a b", 60), ("../x", 60), ("demo", 0), ("demo", -1), ("demo", 10**9)]
-)
+@pytest.mark.parametrize(("session", "ttl"), [("a b", 60), ("../x", 60), ("demo", 0), ("demo", -1), ("demo", 10**9)])
 def test_what_cannot_be_issued(session: str, ttl: int) -> None:
     with pytest.raises(StartError):
         issue_invitation(session, key=KEY, ttl=ttl, now=NOW)

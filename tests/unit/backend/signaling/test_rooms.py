@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from backend.access.limits import Limits
 from backend.signaling.frames import RelayedFrame, RelayFrame, Sent, carried
-from backend.signaling.rooms import MOST_PASSED, Close, Output, Rooms, Send
+from backend.signaling.rooms import MOST_PASSED, Close, Departed, Output, Rooms, Send
 from pyapp.protocol.peer import Candidate
 from pyapp.protocol.signaling import Error, Join, PeerJoined, PeerLeft, Relay, Welcome
 
@@ -32,6 +32,10 @@ def relayed(sender: str, number: int) -> RelayedFrame:
 
 def sent(outputs: list[Output], socket: int) -> list[Sent]:
     return [output.message for output in outputs if isinstance(output, Send) and output.socket == socket]
+
+
+def said(outputs: list[Output]) -> list[Output]:
+    return [output for output in outputs if not isinstance(output, Departed)]
 
 
 def error_code(outputs: list[Output], socket: int) -> str:
@@ -198,7 +202,7 @@ def test_a_newcomer_does_not_get_what_was_kept_for_the_one_before() -> None:
     world.rooms.lose(2, now=0.0)
     world.relay(1, 1, to=B)
     world.relay(1, 2)
-    assert world.rooms.expire(now=HOLD) == [Send(1, PeerLeft(B, lost=True))]
+    assert said(world.rooms.expire(now=HOLD)) == [Send(1, PeerLeft(B, lost=True))]
     world.relay(1, 3)
     assert sent(world.join(3, C), 3) == [Welcome(polite=True, peer=A), relayed(A, 3)]
 
@@ -218,15 +222,15 @@ def test_a_lost_place_is_held_and_then_free() -> None:
     world.rooms.lose(2, now=100.0)
     assert world.rooms.next_expiry() == 100.0 + HOLD
     assert error_code(world.join(3, C), 3) == "session-full"
-    assert world.rooms.expire(now=100.0 + HOLD - 0.001) == []
-    assert world.rooms.expire(now=100.0 + HOLD) == [Send(1, PeerLeft(B, lost=True))]
+    assert said(world.rooms.expire(now=100.0 + HOLD - 0.001)) == []
+    assert said(world.rooms.expire(now=100.0 + HOLD)) == [Send(1, PeerLeft(B, lost=True))]
     assert world.rooms.next_expiry() is None
     assert sent(world.join(4, C), 4) == [Welcome(polite=True, peer=A)]
 
 
 def test_leaving_frees_the_place_at_once() -> None:
     world = World()
-    assert world.rooms.leave(2) == [Send(1, PeerLeft(B))]
+    assert said(world.rooms.leave(2)) == [Send(1, PeerLeft(B))]
     assert not world.rooms.is_joined(2)
     assert sent(world.join(3, C), 3) == [Welcome(polite=True, peer=A)]
 
@@ -268,7 +272,7 @@ def test_a_session_ends_with_its_last_place() -> None:
     world.rooms.leave(1)
     world.rooms.lose(2, now=0.0)
     assert "demo" in world.rooms
-    assert world.rooms.expire(now=HOLD) == []
+    assert said(world.rooms.expire(now=HOLD)) == []
     assert "demo" not in world.rooms
     assert sent(world.join(3, C), 3) == [Welcome(polite=False, peer="")]
 
@@ -388,9 +392,37 @@ def test_places_expire_in_the_order_in_which_they_were_lost() -> None:
     world.join(4, C, session="other")
     assert world.rooms.next_expiry() == 1.0 + HOLD
     world.rooms.lose(4, now=3.0)
-    assert world.rooms.expire(now=2.0 + HOLD) == []
+    assert said(world.rooms.expire(now=2.0 + HOLD)) == []
     assert "demo" not in world.rooms
     assert world.rooms.next_expiry() == 3.0 + HOLD
+
+
+def test_whoever_came_in_with_a_revoked_invitation_is_shown_the_door() -> None:
+    world = World(with_b=False)
+    world.rooms.join(2, join_as(B), address="x", invitation="i1")
+    world.rooms.join(3, join_as(C, session="other"), address="x", invitation="i1")
+    world.rooms.lose(3, now=0.0)
+    outputs = world.rooms.revoke({"i1", "i2"})
+    assert (error_code(outputs, 2), Close(2) in outputs) == ("invitation-revoked", True)
+    assert sent(outputs, 1) == [PeerLeft(B)]
+    assert [output for output in outputs if isinstance(output, Departed)] == [
+        Departed("demo", B, "revoked"),
+        Departed("other", C, "revoked"),
+    ]
+    assert "other" not in world.rooms
+    assert not world.rooms.knows(join_as(B))
+    assert world.rooms.next_expiry() is None
+    assert world.rooms.revoke({"i1"}) == []
+
+
+def test_it_is_told_how_somebody_departed() -> None:
+    world = World()
+    assert Departed("demo", B, "left") in world.rooms.leave(2)
+    world.rooms.lose(1, now=0.0)
+    assert world.rooms.expire(now=HOLD) == [Departed("demo", A, "lost")]
+    world.join(1, A)
+    world.join(2, B)
+    assert Departed("demo", B, "replaced") in world.join(3, C, key=B)
 
 
 def test_keys_are_not_in_the_repr_of_a_place() -> None:

@@ -13,10 +13,11 @@ import pytest
 import trustme
 import yarl
 
-from backend.access.invitations import KEY_VARIABLE, issue_invitation, key_made_if_missing
+from backend.access.invitations import KEY_VARIABLE, key_made_if_missing, new_invitation, sign
 from backend.ice.credentials import turn_credentials
 from backend.settings import Settings, StartError, TlsFiles
 from backend.web.server import SECURITY_HEADERS, Serving, create_app, serving
+from pyapp.protocol.access import INVITATION_HEADER
 from pyapp.protocol.signaling import PLACE_HEADER, Error, HeldPlace, Join, Leave, Welcome, decode_server
 from pyapp.protocol.wire import encode
 from tests.unit.backend.conftest import GROUPS
@@ -26,6 +27,10 @@ ELSEWHERE = {"X-Forwarded-For": "203.0.113.9"}
 """Makes a caller one that is not on this machine."""
 
 Start = Callable[..., Awaitable[Serving]]
+
+
+def issue_invitation(session: str, *, key: str, ttl: float, now: float) -> str:
+    return sign(new_invitation(session, ttl=ttl, now=now), key=key)
 
 
 @pytest.fixture
@@ -176,14 +181,14 @@ async def test_ice_without_servers(start: Start, http: aiohttp.ClientSession) ->
 async def ice(
     http: aiohttp.ClientSession, server: Serving, *, token: str = "", query: str = "", **headers: str
 ) -> tuple[int, str]:
-    authorization = {"Authorization": f"Bearer {token}"} if token else {}
-    async with http.get(server.address + "ice" + query, headers=ELSEWHERE | authorization | headers) as response:
+    invitation = {INVITATION_HEADER: token} if token else {}
+    async with http.get(server.address + "ice" + query, headers=ELSEWHERE | invitation | headers) as response:
         body = await response.json()
         return response.status, body.get("code", "")
 
 
 async def test_ice_for_a_guest(start: Start, http: aiohttp.ClientSession, key: str) -> None:
-    server = await start()
+    server = await start(open_to_all=False)
     now = time.time()
     demo = issue_invitation("demo", key=key, ttl=60, now=now)
     assert await ice(http, server) == (401, "invitation-required")
@@ -194,13 +199,14 @@ async def test_ice_for_a_guest(start: Start, http: aiohttp.ClientSession, key: s
     assert await ice(http, server, token=demo, query="?session=%20") == (400, "malformed")
     old = issue_invitation("demo", key=key, ttl=60, now=now - 120)
     assert await ice(http, server, token=old) == (401, "invitation-expired")
-    assert await ice(http, server, Authorization=f"Basic {demo}") == (401, "invitation-required")
+    assert await ice(http, server, Authorization=f"Bearer {demo}") == (401, "invitation-required")
+    assert await ice(http, server, token=demo, Authorization="Basic YTpi") == (200, "")
 
 
 async def test_ice_for_who_holds_a_place_whatever_became_of_the_invitation(
     start: Start, http: aiohttp.ClientSession, key: str
 ) -> None:
-    server = await start()
+    server = await start(open_to_all=False)
     invitation = issue_invitation("demo", key=key, ttl=60, now=time.time())
     socket = await http.ws_connect(server.address + "ws", headers=ELSEWHERE)
     await socket.send_str(encode(Join("demo", "a" * 32, "b" * 32, invitation)))
@@ -224,15 +230,16 @@ async def test_an_open_server_asks_for_no_invitation(start: Start, http: aiohttp
     assert await ice(http, server) == (200, "")
 
 
-async def test_a_name_that_was_made_to_point_here_is_not_local(start: Start, http: aiohttp.ClientSession) -> None:
-    server = await start()
-    async with http.get(server.address + "ice", headers={"Host": "rebound.example"}) as response:
-        assert response.status == 401
-        assert "Bearer" in response.headers["WWW-Authenticate"]
+async def test_who_is_on_this_machine_needs_an_invitation_too(start: Start, http: aiohttp.ClientSession) -> None:
+    server = await start(open_to_all=False)
+    for host in ("localhost", f"127.0.0.1:{server.port}", "rebound.example"):  # as bare proxies write it, too
+        async with http.get(server.address + "ice", headers={"Host": host}) as response:
+            assert (response.status, (await response.json())["code"]) == (401, "invitation-required")
+            assert response.headers["WWW-Authenticate"] == "Invitation"
 
 
 async def test_an_invitation_made_by_the_command_is_taken(start: Start, http: aiohttp.ClientSession) -> None:
-    server = await start()
+    server = await start(open_to_all=False)
     token = issue_invitation("demo", key=KEY, ttl=60, now=time.time())
     assert await ice(http, server, token=token) == (401, "invitation-invalid")
     token = issue_invitation("demo", key=key_made_if_missing(), ttl=60, now=time.time())
@@ -270,7 +277,7 @@ async def test_our_own_page_is_served(start: Start, http: aiohttp.ClientSession)
 )
 @pytest.mark.usefixtures("key")
 async def test_signaling_asks_a_guest_for_an_invitation(start: Start, session: str, ttl: int, code: str) -> None:
-    server = await start()
+    server = await start(open_to_all=False)
     invitation = issue_invitation(session, key=KEY, ttl=100, now=time.time() - 100 + ttl) if session else ""
     async with aiohttp.ClientSession() as http, http.ws_connect(server.address + "ws", headers=ELSEWHERE) as socket:
         await socket.send_str(encode(Join("demo", "a" * 32, "b" * 32, invitation)))
@@ -291,7 +298,7 @@ async def test_no_invitation_is_in_a_log(
 ) -> None:
     caplog.set_level("DEBUG")
     token = issue_invitation("demo", key=key, ttl=60, now=time.time())
-    server = await start()
+    server = await start(open_to_all=False)
     await ice(http, server, token=token, query="?session=demo&x=" + token)
     socket = await http.ws_connect(server.address + "ws", headers=ELSEWHERE)
     await socket.send_str(encode(Join("demo", "a" * 32, "b" * 32, token)))
@@ -301,7 +308,7 @@ async def test_no_invitation_is_in_a_log(
     await socket.close()
     assert "GET /ice" in caplog.text
     assert token not in caplog.text
-    assert token not in "".join(path.read_text() for path in (tmp_path / "journal").iterdir())
+    assert token not in b"".join(path.read_bytes() for path in (tmp_path / "journal").iterdir()).decode("latin-1")
 
 
 async def test_a_server_without_a_build_says_how_to_make_one(tmp_path: Path) -> None:

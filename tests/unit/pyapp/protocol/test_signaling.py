@@ -426,5 +426,6 @@ def test_fatal_codes_are_the_documented_ones() -> None:
         "invitation-required",
         "invitation-invalid",
         "invitation-expired",
+        "invitation-revoked",
         "not-joined",
     } == FATAL_CODES

@@ -1,0 +1,96 @@
+"""Who may come in: the one place where an invitation, `--open` and a proxy's word are weighed."""
+
+import logging
+import secrets
+import time
+
+from aiohttp import web
+
+from backend.access.audit import Audit
+from backend.access.callers import is_loopback, site
+from backend.access.invitations import (
+    LONGEST_TTL,
+    Grant,
+    Invitation,
+    InvitationError,
+    check_invitation,
+    existing_key,
+    key_made_if_missing,
+    new_invitation,
+    sign,
+)
+from backend.access.store import Store
+from backend.access.throttle import Throttle
+from backend.settings import Settings, StartError
+
+_log = logging.getLogger("ice_console.access")
+
+
+class Access:
+    """The rules of one run of the server."""
+
+    def __init__(self, settings: Settings) -> None:
+        existing_key()  # a key that is too short stops the start, not the first guest
+        self._run = secrets.token_hex(8)
+        self._is_open = settings.open_to_all
+        self._is_loopback = is_loopback(settings.host)
+        self.store = Store(settings.journal)
+        self.audit = Audit(settings.journal)
+        self._throttle = Throttle()
+        if self._is_open and not self._is_loopback:
+            _log.warning("! --open: whoever reaches this server may use its sessions, and its TURN servers")
+
+    def operator_invitation(self) -> str:
+        """Return an operator's invitation that is good for as long as this server runs; empty if none is needed."""
+        if self._is_open:
+            return ""
+        invitation = new_invitation("", name="printed at the start", ttl=LONGEST_TTL, now=time.time())
+        return sign(invitation, key=key_made_if_missing(), run=self._run)
+
+    def check(self, request: web.Request, token: str, session: str) -> Grant:
+        """Return what the caller may do, who wants into `session`, or anywhere if that is empty.
+
+        Raises `InvitationError`. There is no exception for this machine: what a header does not say proves nothing.
+        """
+        if self._is_open:
+            return Grant(role="operator" if self._is_loopback else "guest", session=session)
+        caller = site(request.remote or "")
+        try:
+            grant = self._check(token, session)
+        except InvitationError as error:
+            now = time.monotonic()
+            delay = self._throttle.wrong(caller, now=now) if error.code == "invitation-invalid" else 0.0
+            self.audit.note("refused", code=error.code, session=session, address=request.remote or "")
+            if error.code == "invitation-invalid" and self._throttle.has_tried_enough(caller, now=now):
+                raise InvitationError("invitation-invalid", "Too many wrong invitations.", delay) from None
+            raise InvitationError(error.code, error.message, delay) from None
+        return grant
+
+    def invite(self, session: str, *, name: str, ttl: float, by: str) -> tuple[Invitation, str]:
+        """Issue an invitation, remember it, and return it with its token. Raises `StartError`."""
+        invitation = new_invitation(session, name=name, ttl=ttl, now=time.time())
+        token = sign(invitation, key=key_made_if_missing())
+        self.store.add(invitation)
+        self.audit.note("invited", id=invitation.id, session=session, role=invitation.role, name=name, by=by)
+        return invitation, token
+
+    def close(self) -> None:
+        """Close the files."""
+        self.store.close()
+        self.audit.close()
+
+    def _check(self, token: str, session: str) -> Grant:
+        try:
+            key = existing_key()
+        except StartError as error:
+            _log.error("! %s", error)
+            key = None
+        grant = check_invitation(token, session=session, key=key, now=time.time(), run=self._run)
+        try:
+            is_revoked = self.store.is_revoked(grant.id)
+        except StartError as error:
+            _log.error("! %s", error)
+            raise InvitationError("unavailable", "Invitations cannot be checked now. Try again.") from None
+        if is_revoked:
+            raise InvitationError("invitation-revoked", "This invitation was taken back.")
+        return grant

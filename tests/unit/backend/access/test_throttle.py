@@ -1,0 +1,30 @@
+"""Wrong invitations."""
+
+from backend.access.throttle import MOST, WITHIN, Throttle
+
+
+def test_each_wrong_one_is_answered_later() -> None:
+    throttle = Throttle()
+    delays = [throttle.wrong("x", now=float(number)) for number in range(MOST)]
+    assert delays[:3] == [0.1, 0.2, 0.4]
+    assert delays == sorted(delays)
+    assert delays[-1] == 5.0
+    assert throttle.wrong("y", now=0.0) == 0.1
+
+
+def test_ten_are_a_mistake_and_more_are_not() -> None:
+    throttle = Throttle()
+    for number in range(MOST + 1):
+        assert not throttle.has_tried_enough("x", now=100.0)
+        throttle.wrong("x", now=float(number))
+    assert throttle.has_tried_enough("x", now=100.0)
+    assert not throttle.has_tried_enough("y", now=100.0)
+    assert not throttle.has_tried_enough("x", now=WITHIN + MOST)
+    assert throttle.wrong("x", now=2 * WITHIN) == 0.1
+
+
+def test_callers_are_forgotten() -> None:
+    throttle = Throttle()
+    for number in range(5000):
+        throttle.wrong(str(number), now=0.0)
+    assert len(throttle._tries) == 4096

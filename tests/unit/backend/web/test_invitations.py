@@ -1,0 +1,173 @@
+"""Operators, guests and their invitations, over HTTP and on running sessions."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from backend.access.invitations import KEY_VARIABLE, new_invitation, sign
+from backend.web.server import Serving
+from pyapp.protocol.access import INVITATION_HEADER, invited_session
+from pyapp.protocol.signaling import Error, Join, PeerLeft, Welcome, decode_server
+from pyapp.protocol.wire import encode
+
+KEY = "k" * 40
+A, B = "a" * 32, "b" * 32
+ROOT = Path(__file__).parents[4]
+
+Start = Callable[..., Awaitable[Serving]]
+
+
+@pytest.fixture(autouse=True)
+def _key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
+
+
+@pytest.fixture
+async def server(start: Start) -> Serving:
+    return await start(open_to_all=False)
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+def operator(server: Serving) -> dict[str, str]:
+    return {INVITATION_HEADER: server.operator_address.partition("#invite=")[2]}
+
+
+async def ask(
+    http: aiohttp.ClientSession, server: Serving, method: str, path: str = "", *, headers: dict[str, str], **body: Any
+) -> tuple[int, Any]:
+    url = f"{server.address}invitations{path}"
+    async with http.request(method, url, headers=headers, json=body or None) as response:
+        assert response.headers["Cache-Control"] == "no-store"
+        return response.status, await response.json() if response.content_length else None
+
+
+async def joined(http: aiohttp.ClientSession, server: Serving, participant: str, invitation: str) -> Any:
+    socket = await http.ws_connect(server.address + "ws")
+    await socket.send_str(encode(Join("demo", participant, participant, invitation)))
+    return socket, decode_server(await socket.receive_str(timeout=5))
+
+
+def audit(tmp_path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (tmp_path / "journal" / "audit.log").read_text().splitlines()]
+
+
+async def test_the_printed_address_lets_an_operator_into_any_session(
+    server: Serving, http: aiohttp.ClientSession
+) -> None:
+    assert server.operator_address.startswith(server.address + "#invite=")
+    for session in ("demo", "other", ""):
+        async with http.get(f"{server.address}ice?session={session}", headers=operator(server)) as response:
+            assert response.status == 200
+    _, answer = await joined(http, server, A, operator(server)[INVITATION_HEADER])
+    assert isinstance(answer, Welcome)
+
+
+async def test_it_is_good_for_as_long_as_the_server_runs(
+    start: Start, server: Serving, http: aiohttp.ClientSession
+) -> None:
+    other = await start(open_to_all=False)
+    async with http.get(other.address + "ice", headers=operator(server)) as response:
+        assert (response.status, (await response.json())["code"]) == (401, "invitation-expired")
+
+
+async def test_an_open_server_prints_none(start: Start) -> None:
+    server = await start()
+    assert server.operator_address == server.address
+
+
+async def test_an_operator_invites_a_guest_to_one_session(
+    server: Serving, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    status, issued = await ask(http, server, "POST", headers=operator(server), session="demo", name="Bob", ttl=60)
+    assert (status, issued["session"], issued["role"], issued["name"]) == (201, "demo", "guest", "Bob")
+    token = issued["invitation"]
+    assert invited_session(token) == "demo"
+    assert 58 <= issued["expires"] - time.time() <= 61
+    for session, code in (("demo", 200), ("other", 401)):
+        url = f"{server.address}ice?session={session}"
+        async with http.get(url, headers={INVITATION_HEADER: token}) as response:
+            assert response.status == code
+    status, listed = await ask(http, server, "GET", headers=operator(server))
+    assert [one["id"] for one in listed["invitations"]] == [issued["id"]]
+    assert token not in json.dumps(listed)
+    for method, path in (("GET", ""), ("POST", ""), ("DELETE", f"/{issued['id']}")):
+        status, refusal = await ask(http, server, method, path, headers={INVITATION_HEADER: token}, session="demo")
+        assert (status, refusal["code"]) == (403, "operators-only")
+        assert (await ask(http, server, method, path, headers={}, session="demo"))[0] == 401
+    assert token not in (tmp_path / "journal" / "audit.log").read_text()
+
+
+@pytest.mark.parametrize(
+    "body", [{"session": ""}, {"session": "a b"}, {"name": "x"}, {"session": "a", "ttl": 0}, {"session": "a", "x": 1}]
+)
+async def test_what_cannot_be_issued(server: Serving, http: aiohttp.ClientSession, body: dict[str, Any]) -> None:
+    status, refusal = await ask(http, server, "POST", headers=operator(server), **body)
+    assert (status, refusal["code"]) == (400, "malformed")
+
+
+async def test_a_foreign_page_may_not_invite(server: Serving, http: aiohttp.ClientSession) -> None:
+    headers = operator(server) | {"Origin": "https://evil.example"}
+    assert (await ask(http, server, "POST", headers=headers, session="demo"))[0] == 403
+
+
+async def revoke_by_http(server: Serving, http: aiohttp.ClientSession, identifier: str, _: Path) -> None:
+    assert await ask(http, server, "DELETE", f"/{identifier}", headers=operator(server)) == (204, None)
+    assert (await ask(http, server, "DELETE", f"/{identifier}", headers=operator(server)))[0] == 404
+
+
+async def revoke_by_command(_: Serving, __: aiohttp.ClientSession, identifier: str, journal: Path) -> None:
+    command = [sys.executable, "server.py", "revoke", identifier, "--journal", str(journal)]
+    await asyncio.to_thread(subprocess.run, command, cwd=ROOT, check=True)
+
+
+@pytest.mark.parametrize("revoke", [revoke_by_http, revoke_by_command])
+async def test_revoked_means_out_of_a_running_session_too(
+    server: Serving,
+    http: aiohttp.ClientSession,
+    tmp_path: Path,
+    revoke: Callable[[Serving, aiohttp.ClientSession, str, Path], Awaitable[None]],
+) -> None:
+    _, issued = await ask(http, server, "POST", headers=operator(server), session="demo", name="Bob")
+    first, _ = await joined(http, server, A, operator(server)[INVITATION_HEADER])
+    guest, answer = await joined(http, server, B, issued["invitation"])
+    assert isinstance(answer, Welcome)
+    await first.receive_str(timeout=5)
+    await revoke(server, http, issued["id"], tmp_path / "journal")
+    error = decode_server(await guest.receive_str(timeout=1.0))
+    assert isinstance(error, Error)
+    assert error.code == "invitation-revoked"
+    assert (await guest.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE
+    assert decode_server(await first.receive_str(timeout=5)) == PeerLeft(B)
+    _, answer = await joined(http, server, B, issued["invitation"])
+    assert isinstance(answer, Error)
+    assert answer.code == "invitation-revoked"
+    async with http.get(server.address + "ice", headers={INVITATION_HEADER: issued["invitation"]}) as response:
+        assert response.status == 401
+    events = audit(tmp_path)
+    assert [one["event"] for one in events] == ["invited", "came", "came", "revoked", "left", "refused", "refused"]
+    assert events[2] | {"name": "Bob", "session": "demo", "role": "guest", "invitation": issued["id"]} == events[2]
+    assert events[4]["how"] == "revoked"
+
+
+async def test_wrong_invitations_are_answered_later_and_later_and_good_ones_at_once(
+    server: Serving, http: aiohttp.ClientSession
+) -> None:
+    forged = sign(new_invitation("demo", now=time.time()), key="z" * 40)
+    answers = await asyncio.gather(*(joined(http, server, A, forged) for _ in range(12)))
+    assert {answer.code for _, answer in answers} == {"invitation-invalid"}
+    assert answers[-1][1].message == "Too many wrong invitations."
+    good = sign(new_invitation("demo", now=time.time()), key=KEY)
+    assert isinstance((await joined(http, server, A, good))[1], Welcome)
