@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+from backend.access.configured import ConfiguredAccess, read_access, read_limits
+from backend.access.limits import Limits
 from backend.settings import StartError
 from pyapp.protocol.ice import IceError, parse_ice_url
 from pyapp.protocol.signaling import LONGEST_HOLD
@@ -19,6 +21,7 @@ DEFAULT_TTL = 3600
 
 _SECRETS = ("secret", "secret_env", "secret_file")
 _TOP_KEYS = ("standby", "hold")
+_TABLES = ("access", "limits")
 _KEYS = ("name", "urls", *_SECRETS, "ttl", "username", "credential")
 
 
@@ -52,6 +55,9 @@ class ConfiguredIce:
     servers: tuple[ConfiguredServer, ...] = ()
     standby: bool = False
     hold: float | None = None
+    access: ConfiguredAccess = field(default_factory=ConfiguredAccess)
+    limits: Limits | None = None
+    """None if the file changes none."""
 
 
 def read_ice_servers(path: Path, *, environ: Mapping[str, str] = os.environ) -> ConfiguredIce:
@@ -66,8 +72,15 @@ def read_ice_servers(path: Path, *, environ: Mapping[str, str] = os.environ) -> 
         # The parser quotes at most one character of the file, never a value.
         raise StartError(f"{path}: is not TOML: {error}") from None
     for key in document:
-        if key not in ("server", *_TOP_KEYS):
-            raise StartError(f"{path}: unknown key {key!r}; the file has {', '.join(_TOP_KEYS)} and [[server]] entries")
+        if key not in ("server", *_TOP_KEYS, *_TABLES):
+            known = ", ".join((*_TOP_KEYS, *(f"[{name}]" for name in _TABLES)))
+            raise StartError(f"{path}: unknown key {key!r}; the file has {known} and [[server]] entries")
+
+    def fail(rule: str) -> NoReturn:
+        raise StartError(f"{path}: {rule}")
+
+    access = read_access(document.get("access", {}), fail)
+    limits = read_limits(document["limits"], Limits(), fail) if "limits" in document else None
     standby = document.get("standby", False)
     if not isinstance(standby, bool):
         raise StartError(f"{path}: standby: must be true or false")
@@ -89,7 +102,7 @@ def read_ice_servers(path: Path, *, environ: Mapping[str, str] = os.environ) -> 
                 reader.fail(f"urls: {url!r} stands in {seen[url]} already")
             seen[url] = entry
         servers.append(server)
-    return ConfiguredIce(tuple(servers), standby, hold)
+    return ConfiguredIce(tuple(servers), standby, hold, access, limits)
 
 
 @dataclass(frozen=True, slots=True)

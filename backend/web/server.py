@@ -5,8 +5,8 @@ import contextlib
 import logging
 import ssl
 import time
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractAccessLogger
@@ -14,6 +14,7 @@ from aiohttp.abc import AbstractAccessLogger
 from backend.access.callers import is_own_origin
 from backend.access.control import Access
 from backend.access.invitations import Grant, InvitationError
+from backend.access.proxies import caller
 from backend.ice.choosing import ice_configuration
 from backend.ice.coturn import HOW_TO_INSTALL, Coturn, coturn_configuration, find_coturn
 from backend.ice.ice_servers import ConfiguredIce, read_ice_servers
@@ -35,6 +36,8 @@ ICE = web.AppKey("ICE", ConfiguredIce)
 JOURNAL = web.AppKey("JOURNAL", Journal)
 ACCESS = web.AppKey("ACCESS", Access)
 SIGNALING = web.AppKey("SIGNALING", Signaling)
+CALLER, IDENTITY = web.RequestKey("CALLER", str), web.RequestKey("IDENTITY", str)
+"""Of a request that came through a proxy of ours: the client's address, and who it is by single sign-on, or nothing."""
 COTURN = web.AppKey("COTURN", Coturn)
 """Only there while a local coturn is supervised."""
 
@@ -82,10 +85,13 @@ _CONTENT_TYPES = {
 def create_app(settings: Settings) -> web.Application:
     """Return the application. Raises `StartError` if the settings cannot be served."""
     assets = Assets(settings.root)
-    app = web.Application()
+    configured = read_ice_servers(settings.config) if settings.config else ConfiguredIce()
+    if configured.limits:
+        settings = replace(settings, limits=configured.limits)
+    app = web.Application(middlewares=[_know_caller])
     app[SETTINGS] = settings
     app[ASSETS] = assets
-    app[ICE] = read_ice_servers(settings.config) if settings.config else ConfiguredIce()
+    app[ICE] = configured
     app[JOURNAL] = Journal(settings.journal, limits=settings.limits)
     app[ACCESS] = Access(settings)
     hold = app[ICE].hold or settings.hold
@@ -172,7 +178,7 @@ class AccessLog(AbstractAccessLogger):
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Write the line; `time` is in seconds."""
-        method, path, peer = request.method, request.rel_url.raw_path, request.remote
+        method, path, peer = request.method, request.rel_url.raw_path, request.get(CALLER, request.remote)
         _log.info("< %s %s %.200s %s %.0f ms", response.status, method, path, peer, time * 1000)
 
 
@@ -224,15 +230,45 @@ async def _health(_request: web.Request) -> web.Response:
 # Who may call.
 
 
+@web.middleware
+async def _know_caller(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Give the request the address and the host that a proxy of ours says are the client's."""
+    access = request.app[ICE].access
+    if access.proxies:
+        headers = {name.lower(): request.headers.getall(name) for name in request.headers}
+        who = caller(
+            request.remote or "",
+            host=request.host,
+            headers=headers,
+            proxies=access.proxies,
+            identity_header=access.identity_header,
+        )
+        request[CALLER], request[IDENTITY] = who.address, who.identity
+        request = request.clone(remote=who.address, host=who.host)
+    return await handler(request)
+
+
 def _check_origin(request: web.Request) -> None:
-    if not is_own_origin(request.headers.get(hdrs.ORIGIN), host=request.host):
-        raise _error(web.HTTPForbidden, Error("foreign-origin", "Only this server's own page may call here."))
+    origin = request.headers.get(hdrs.ORIGIN)
+    if is_own_origin(origin, host=request.host) or str(origin).lower() in request.app[ICE].access.origins:
+        return
+    rule = (
+        f"The page is of {origin:.200}, and this server was asked as {request.host:.200}. Behind a proxy, name it"
+        " in [access] proxies, so that its X-Forwarded-Host is believed, or the page's origin in [access] origins."
+    )
+    _log.warning("! %s", rule)
+    raise _error(web.HTTPForbidden, Error("foreign-origin", rule))
 
 
 async def _grant(request: web.Request, session: str = "") -> Grant:
     """Return what the caller's invitation lets it do; answers 401 if that is nothing."""
     try:
-        return request.app[ACCESS].check(request, request.headers.get(INVITATION_HEADER, "").strip(), session)
+        token = request.headers.get(INVITATION_HEADER, "").strip()
+        return request.app[ACCESS].check(
+            token, session, address=request.remote or "", identity=request.get(IDENTITY, "")
+        )
     except InvitationError as error:
         await asyncio.sleep(error.delay)
         challenge = {"WWW-Authenticate": "Invitation"}  # a 401 has one (RFC 9110, section 15.5.2)
@@ -293,7 +329,9 @@ async def _signaling(request: web.Request) -> web.StreamResponse:
     _check_origin(request)
 
     def check_join(join: Join) -> Grant:
-        return request.app[ACCESS].check(request, join.invitation, join.session)
+        return request.app[ACCESS].check(
+            join.invitation, join.session, address=request.remote or "", identity=request.get(IDENTITY, "")
+        )
 
     return await request.app[SIGNALING].serve(request, check_join=check_join)
 

@@ -1,0 +1,85 @@
+"""What a request says of who made it: the word of a proxy counts if it is one of ours, and nobody else's. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+from typing import TypeAlias
+
+from backend.access.callers import host_name, host_port, parse_address
+
+Networks: TypeAlias = Sequence[IPv4Network | IPv6Network]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """`address` is the client's, `host` what it asked for (a `Host` header), `identity` who it is by single sign-on."""
+
+    address: str
+    host: str
+    identity: str = ""
+
+
+def caller(
+    peer: str, *, host: str, headers: Mapping[str, Sequence[str]], proxies: Networks, identity_header: str = ""
+) -> Caller:
+    """Return who made a request that came from the address `peer` with this `Host`.
+
+    `headers` are all values of each, by its name in lower case. Of the addresses that proxies wrote down, the last one
+    that is no proxy of ours is the client's: whatever is before it, the client may have written itself. A proxy of
+    ours that sets `X-Forwarded-For` passes a `Forwarded` of the client's on, and the other way round: where they
+    disagree, neither is believed.
+    """
+    if not _is_one_of(peer, proxies):
+        return Caller(peer, host)
+    identity = _last(headers, identity_header.lower()) if identity_header else ""
+    elements = [_parameters(element) for element in _list(headers, "forwarded")]
+    written = [element.get("for", "") for element in elements], _list(headers, "x-forwarded-for")
+    said = {_client(addresses, peer, proxies) for addresses in written if addresses}
+    address = said.pop() if len(said) == 1 else peer
+    forwarded_host = next((element["host"] for element in reversed(elements) if element.get("host")), "")
+    legacy_host, port = _last(headers, "x-forwarded-host"), _last(headers, "x-forwarded-port")
+    if forwarded_host and legacy_host and forwarded_host != legacy_host:
+        return Caller(address, host, identity)
+    outside = forwarded_host or legacy_host or host
+    if port.isascii() and port.isdigit() and host_port(outside) is None:
+        name = host_name(outside)
+        outside = f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+    return Caller(address, outside, identity)
+
+
+def _client(addresses: Sequence[str], peer: str, proxies: Networks) -> str:
+    last = peer
+    for text in reversed(addresses):
+        address = parse_address(_without_port(text))
+        if address is None:  # `unknown`, or a name that hides it (RFC 7239, section 6.3)
+            return last
+        last = str(address)
+        if not _is_one_of(last, proxies):
+            return last
+    return last
+
+
+def _without_port(text: str) -> str:
+    if text.startswith("[") or text.count(":") == 1:
+        return host_name(text)
+    return text
+
+
+def _is_one_of(address: str, networks: Networks) -> bool:
+    parsed = parse_address(address)
+    return parsed is not None and any(parsed.version == each.version and parsed in each for each in networks)
+
+
+def _list(headers: Mapping[str, Sequence[str]], name: str) -> list[str]:
+    return [part.strip() for value in headers.get(name, ()) for part in value.split(",") if part.strip()]
+
+
+def _last(headers: Mapping[str, Sequence[str]], name: str) -> str:
+    values = _list(headers, name)
+    return values[-1] if values else ""
+
+
+def _parameters(element: str) -> dict[str, str]:
+    """Return the parameters of one element of `Forwarded` (RFC 7239, section 4)."""
+    pairs = (pair.partition("=") for pair in element.split(";"))
+    return {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}

@@ -1,0 +1,112 @@
+"""Behind a proxy: origins, addresses, single sign-on, limits."""
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from backend.settings import StartError
+from backend.web.server import SETTINGS, Serving
+
+Start = Callable[..., Awaitable[Serving]]
+PROXIED = '[access]\nproxies = ["127.0.0.1"]\n'
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+@pytest.fixture
+def configured(tmp_path: Path) -> Callable[[str], Path]:
+    def write(text: str) -> Path:
+        path = tmp_path / "ice.toml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+async def test_the_page_of_another_host_is_served_if_our_proxy_says_so(
+    start: Start, http: aiohttp.ClientSession, configured: Callable[[str], Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    headers = {"Origin": "https://a.example:8443", "X-Forwarded-Host": "a.example", "X-Forwarded-Port": "8443"}
+    for text, status in ((PROXIED, 200), ("", 403), ('[access]\nproxies = ["10.0.0.0/8"]', 403)):
+        server = await start(config=configured(text))
+        async with http.get(server.address + "ice", headers=headers) as response:
+            assert response.status == status
+            said = (await response.json()).get("message", "")
+        if status == 403:
+            for part in ("https://a.example:8443", f"127.0.0.1:{server.port}", "[access] proxies", "[access] origins"):
+                assert part in said
+            assert said in caplog.text
+    server = await start(config=configured('[access]\norigins = ["https://A.example:8443"]'))
+    async with http.get(server.address + "ice", headers=headers) as response:
+        assert response.status == 200
+    socket = await http.ws_connect(server.address + "ws", headers=headers)
+    await socket.close()
+
+
+async def test_the_client_and_not_the_proxy_is_counted_and_logged(
+    start: Start, http: aiohttp.ClientSession, configured: Callable[[str], Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    server = await start(config=configured(PROXIED + "[limits]\nsockets_per_address = 1\n"))
+    for number in (1, 2, 3):
+        socket = await http.ws_connect(server.address + "ws", headers={"X-Forwarded-For": f"203.0.113.{number}"})
+        await socket.send_str('{"kind":"ping","number":1}')
+        assert json.loads(await socket.receive_str(timeout=5)) == {"kind": "pong", "number": 1}
+    async with http.get(server.address + "ws", headers={"X-Forwarded-For": "203.0.113.3"}) as response:
+        assert response.status == 503
+    assert "GET /ws 203.0.113.3" in caplog.text
+
+
+async def test_whoever_comes_by_single_sign_on_is_an_operator(
+    start: Start, http: aiohttp.ClientSession, configured: Callable[[str], Path], tmp_path: Path
+) -> None:
+    text = PROXIED + 'identity_header = "X-Forwarded-Email"\n'
+    server = await start(open_to_all=False, config=configured(text))
+    who = {"X-Forwarded-Email": "ada@example.org"}
+    async with http.post(server.address + "invitations", headers=who, json={"session": "demo"}) as response:
+        assert response.status == 201
+    async with http.post(server.address + "invitations", json={"session": "demo"}) as response:
+        assert response.status == 401
+    invited = json.loads((tmp_path / "journal" / "audit.log").read_text().splitlines()[0])
+    assert (invited["event"], invited["by"]) == ("invited", "ada@example.org")
+    text = text.replace("127.0.0.1", "10.0.0.1")
+    other = await start(open_to_all=False, config=configured(text), journal=tmp_path / "other")
+    async with http.get(other.address + "ice", headers=who) as response:
+        assert response.status == 401
+
+
+async def test_limits_can_be_set(start: Start, configured: Callable[[str], Path]) -> None:
+    server = await start(config=configured("[limits]\nsessions_per_address = 7\nheartbeat = 5\n"))
+    limits = server.app[SETTINGS].limits
+    assert (limits.sessions_per_address, limits.heartbeat, limits.kept_frames) == (7, 5, 256)
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("access = 1", "'access' must be written as"),
+        ("[access]\nproxy = []", "unknown key 'proxy'; known are proxies"),
+        ('[access]\nproxies = "10.0.0.1"', "proxies: must be a list of texts"),
+        ('[access]\nproxies = ["10.0.0.1/8"]', "proxies: '10.0.0.1/8' is no address and no network"),
+        ('[access]\norigins = ["console.example"]', "origins: 'console.example' is no origin"),
+        ('[access]\norigins = ["https://console.example/"]', "is no origin"),
+        ('[access]\nidentity_header = "X-User"', "believed only from .* proxies, and there are none"),
+        ("[access]\nidentity_header = 1", "identity_header: must be text"),
+        ("[limits]\nsocket = 1", "unknown key 'socket'"),
+        ("[limits]\nsockets = 1.5", "sockets: must be a whole number above 0"),
+        ("[limits]\nsockets = true", "sockets: must be a whole number above 0"),
+        ("[limits]\nheartbeat = 0", "heartbeat: must be a number above 0"),
+    ],
+)
+async def test_a_mistake_is_one_line(start: Start, configured: Callable[[str], Path], text: str, rule: str) -> None:
+    with pytest.raises(StartError, match=rule) as raised:
+        await start(config=configured(text))
+    assert "ice.toml: " in str(raised.value)
+    assert "\n" not in str(raised.value)
