@@ -17,6 +17,11 @@ restart after a change of the network began with candidates of the network that 
 
 _VARIETY = {"udp": 0, "tls": 1, "tcp": 2}
 
+_CROSSES = {"tls": (443,), "tcp": (443, 80), "udp": ()}
+"""By transport, the ports that cross most firewalls, the better first. Over UDP, whatever the operator chose."""
+_SPARE = {"udp": (443,), "tls": (), "tcp": ()}
+"""As above, for the second URL of a transport."""
+
 
 def variety_first(servers: Sequence[ConfiguredServer]) -> tuple[ConfiguredServer, ...]:
     """Return `servers` with at most `MAX_URLS` URLs left, chosen by the policy "variety first".
@@ -34,9 +39,15 @@ def variety_first(servers: Sequence[ConfiguredServer]) -> tuple[ConfiguredServer
     8. more STUN URLs: two tell which kind of mapping a NAT does.
 
     "First" and "second" are the order of the file: it is the operator's preference. What is left keeps that order.
+
+    A TURN server is a host, however many entries its URLs stand in: providers list each URL alone. Of a host's URLs of
+    one transport the one comes first that crosses most firewalls: TLS on 443 is the only way out of many networks.
     """
     stun = [url for server in servers if not server.is_turn for url in server.urls]
-    turn = [_by_variety(server.urls) for server in servers if server.is_turn]
+    hosts: dict[str, list[str]] = {}
+    for url in (url for server in servers if server.is_turn for url in server.urls):
+        hosts.setdefault(parse_ice_url(url).host.lower(), []).append(url)
+    turn = [_by_variety(urls) for urls in hosts.values()]
     leading, others = turn[:2], turn[2:]
     by_rank = [urls[rank : rank + 1] for rank in range(max(map(len, leading), default=0)) for urls in leading]
     variety = by_rank[: 2 * len(leading)]
@@ -87,15 +98,28 @@ def _is_on(server: ConfiguredServer, hosts: Collection[str]) -> bool:
     return server.is_turn and all(parse_ice_url(url).host in hosts for url in server.urls)
 
 
+def left_out(servers: Sequence[ConfiguredServer]) -> tuple[str, ...]:
+    """Return the URLs that no page gets as long as no server fails."""
+    given = {url for server in variety_first(servers) for url in server.urls}
+    return tuple(url for server in servers for url in server.urls if url not in given)
+
+
 def _by_variety(urls: Sequence[str]) -> list[str]:
-    """Return `urls` so that each transport comes once before any comes twice: UDP, TLS, TCP, then the rest."""
-    seen: dict[str, int] = {}
-    keys = {}
+    """Return the URLs of a host so that each transport comes once before any comes twice."""
+    by_transport: dict[str, list[str]] = {}
     for url in urls:
-        transport = parse_ice_url(url).transport
-        seen[transport] = seen.get(transport, 0) + 1
-        keys[url] = (seen[transport], _VARIETY[transport])
+        by_transport.setdefault(parse_ice_url(url).transport, []).append(url)
+    keys: dict[str, tuple[int, int]] = {}
+    for transport, group in by_transport.items():
+        first, *others = sorted(group, key=lambda url: _rank(url, _CROSSES[transport]))
+        others.sort(key=lambda url: _rank(url, (*_SPARE[transport], *_CROSSES[transport])))
+        keys |= {url: (place, _VARIETY[transport]) for place, url in enumerate((first, *others))}
     return sorted(urls, key=keys.__getitem__)
+
+
+def _rank(url: str, ports: Sequence[int]) -> int:
+    port = parse_ice_url(url).port
+    return ports.index(port) if port in ports else len(ports)
 
 
 def _with_credentials(server: ConfiguredServer, *, name: str, now: float) -> IceServer:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from backend.ice.choosing import ice_configuration, variety_first
+from backend.ice.choosing import ice_configuration, left_out, variety_first
 from backend.ice.credentials import turn_credentials
 from backend.ice.ice_servers import ConfiguredServer
 
@@ -72,6 +72,60 @@ def test_two_urls_of_one_transport_come_after_one_of_each() -> None:
     )
     [kept] = variety_first([stun("a"), server])[1:]
     assert kept.urls == ("turn:t:3478", "turn:t:3478?transport=tcp", "turns:t:443")
+
+
+def entries(*urls: str) -> list[ConfiguredServer]:
+    """Each URL in an entry of its own, as providers answer."""
+    return [ConfiguredServer(urls=(url,), username="u", credential="c") for url in urls]
+
+
+CLOUDFLARE = (
+    "stun:stun.cloudflare.com:3478",
+    "turn:turn.cloudflare.com:3478?transport=udp",
+    "turn:turn.cloudflare.com:3478?transport=tcp",
+    "turns:turn.cloudflare.com:5349?transport=tcp",
+    "turn:turn.cloudflare.com:80?transport=tcp",
+    "turns:turn.cloudflare.com:443?transport=tcp",
+)
+METERED = (
+    "stun:stun.relay.metered.ca:80",
+    "turn:global.relay.metered.ca:80",
+    "turn:global.relay.metered.ca:80?transport=tcp",
+    "turn:global.relay.metered.ca:443",
+    "turns:global.relay.metered.ca:443?transport=tcp",
+)
+
+
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize(
+    ("urls", "expected"),
+    [
+        (CLOUDFLARE, {CLOUDFLARE[number] for number in (0, 1, 4, 5)}),
+        (METERED, {METERED[number] for number in (0, 1, 2, 4)}),
+    ],
+)
+def test_the_lists_of_providers_keep_the_way_out_of_company_networks(
+    urls: tuple[str, ...], expected: set[str], alone: bool
+) -> None:
+    together = [
+        ConfiguredServer(urls=urls[:1]),
+        ConfiguredServer(urls=urls[1:], username="u", credential="c"),
+    ]
+    servers = entries(*urls) if alone else together
+    assert {url for server in variety_first(servers) for url in server.urls} == expected
+    assert set(left_out(servers)) == set(urls) - expected
+
+
+def test_the_spare_over_udp_is_on_443() -> None:
+    urls = ("turn:t:3478", "turn:t:3479", "turn:t:443", "turn:t:3480", "turn:t:3481")
+    kept = [server.urls[0] for server in variety_first(entries(*urls))]
+    assert kept == ["turn:t:3478", "turn:t:3479", "turn:t:443", "turn:t:3480"]
+    assert [server.urls[0] for server in variety_first(entries("stun:a", "stun:b", "turns:t", *urls))] == [
+        "stun:a",
+        "turns:t",
+        "turn:t:3478",
+        "turn:t:443",
+    ]
 
 
 def test_credentials_and_expiry() -> None:
