@@ -18,7 +18,7 @@ from backend.access.audit import Audit
 from backend.access.invitations import DEFAULT_TTL, key_made_if_missing, new_invitation, sign
 from backend.access.store import Store
 from backend.settings import Settings, StartError, TlsFiles
-from backend.web.server import serving
+from backend.web.server import SIGNALING, serving
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -60,6 +60,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="TOKEN",
         help="send an Origin-Trial token with the page (may be repeated)",
     )
+    parser.add_argument(
+        "--drain",
+        type=_seconds,
+        default=0.0,
+        metavar="SECONDS",
+        help="when told to stop, take no new sessions and wait so long for the others to end (default: at once)",
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     beside = argparse.ArgumentParser(add_help=False)
     beside.add_argument(
@@ -87,6 +94,13 @@ def _port(text: str) -> int:
     return port
 
 
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= 86400:
+        raise argparse.ArgumentTypeError("must be from 0 to 86400 seconds")
+    return seconds
+
+
 def _origin_trial(token: str) -> str:
     try:
         is_base64 = bool(base64.b64decode(token, validate=True))
@@ -109,6 +123,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         open_to_all=options.open,
         journal=options.journal,
         origin_trials=tuple(options.origin_trial),
+        drain=options.drain,
     )
 
 
@@ -123,6 +138,14 @@ async def _serve(settings: Settings) -> None:
         gc.set_threshold(50_000, 20, 100)
         print(f"ICE Console: {server.operator_address}", flush=True)
         await stop.wait()
+        if settings.drain:
+            stop.clear()  # a second signal ends the waiting
+            draining = asyncio.create_task(server.app[SIGNALING].drain(settings.drain))
+            await asyncio.wait(
+                {draining, again := asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in (draining, again):
+                task.cancel()
 
 
 def _invite(options: argparse.Namespace) -> None:

@@ -92,6 +92,8 @@ class Signaling:
         self._per_site: Counter[str] = Counter()
         self._unjoined_per_site: Counter[str] = Counter()
         self._closings: set[asyncio.Task[object]] = set()
+        self._is_draining = False
+        self._emptied = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
 
     async def serve(self, request: web.Request, *, check_join: CheckJoin) -> web.StreamResponse:
@@ -133,6 +135,18 @@ class Signaling:
         """Show whoever came in with one of these invitations the door."""
         if invitations:
             self._perform(self._rooms.revoke(invitations))
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether no new sessions are taken any more."""
+        return self._is_draining
+
+    async def drain(self, seconds: float) -> None:
+        """Take no new sessions, and wait until there are none, but at most `seconds`."""
+        self._is_draining = True
+        if len(self._rooms):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._emptied.wait(), seconds)
 
     async def close(self) -> None:
         """Tell every page that the service restarts (1012), so that it comes back."""
@@ -220,6 +234,10 @@ class Signaling:
                 self._leave(connection)
 
     def _join(self, connection: Connection, join: Join, check_join: CheckJoin) -> None:
+        if self._is_draining and join.session not in self._rooms:
+            self._complain(connection, Error("unavailable", "The server is about to restart. Try again in a moment."))
+            self._finish(connection, WSCloseCode.SERVICE_RESTART)
+            return
         grant = None
         if not self._rooms.knows(join):  # an invitation lets in; it need not be fresh for who never left
             try:
@@ -334,6 +352,8 @@ class Signaling:
                 self._complain(connection, output.message)
             else:
                 self._put(connection, output.message)
+        if self._is_draining and not len(self._rooms):
+            self._emptied.set()
         self._schedule()
 
     def _complain(self, connection: Connection, error: Error) -> None:

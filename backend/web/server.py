@@ -112,6 +112,7 @@ def create_app(settings: Settings) -> web.Application:
             web.get("/invitations", _invitations),
             web.delete("/invitations/{id}", _revoke),
             web.get("/healthz", _health),
+            web.get("/readyz", _ready),
         ]
     )
     app.on_response_prepare.append(_add_security_headers)
@@ -231,6 +232,13 @@ def _accepted(request: web.Request) -> str:
 
 async def _health(_request: web.Request) -> web.Response:
     return web.json_response({"status": "ok"}, headers={"Cache-Control": "no-store"})
+
+
+async def _ready(request: web.Request) -> web.Response:
+    """Answer whether new sessions are taken: what a load balancer asks."""
+    is_ready = not request.app[SIGNALING].is_draining
+    status = {"status": "ready" if is_ready else "draining"}
+    return web.json_response(status, status=200 if is_ready else 503, headers={"Cache-Control": "no-store"})
 
 
 # Who may call.

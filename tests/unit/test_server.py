@@ -14,6 +14,8 @@ import pytest
 
 from backend.access.invitations import check_invitation, existing_key
 from pyapp.protocol.access import INVITATION_HEADER
+from pyapp.protocol.signaling import Error, Join, Leave, Welcome, decode_server
+from pyapp.protocol.wire import encode
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -80,6 +82,41 @@ async def test_it_serves_with_a_coturn_and_stops_at_once(
     assert (code, output) == (0, "")
     assert "Traceback" not in errors
     assert (tmp_path / "journal").is_dir()
+
+
+@pytest.mark.parametrize("ending", ["leave", "signal", "time"])
+async def test_it_drains(environ: dict[str, str], tmp_path: Path, ending: str) -> None:
+    arguments = ["--port", "0", "--open", "--turn", "off", "--drain", "0.5" if ending == "time" else "60"]
+    process = await start(environ, *arguments, folder=tmp_path)
+    address = await address_of(process)
+    async with aiohttp.ClientSession() as http:
+        async with http.get(address + "readyz") as response:
+            assert (response.status, await response.json()) == (200, {"status": "ready"})
+        first, second = [await http.ws_connect(address + "ws") for _ in range(2)]
+        await first.send_str(encode(Join("demo", "a" * 32, "b" * 32)))
+        await first.receive_str(timeout=5)
+        process.terminate()
+        for _ in range(500):
+            async with http.get(address + "readyz") as response:
+                if response.status == 503:
+                    break
+        await second.send_str(encode(Join("other", "c" * 32, "d" * 32)))
+        refusal = decode_server(await second.receive_str(timeout=5))
+        assert isinstance(refusal, Error)
+        assert refusal.code == "unavailable"
+        assert (await second.receive(timeout=5)).data == 1012
+        third = await http.ws_connect(address + "ws")
+        await third.send_str(encode(Join("demo", "c" * 32, "d" * 32)))
+        assert isinstance(decode_server(await third.receive_str(timeout=5)), Welcome)
+        if ending == "leave":
+            for socket in (first, third):
+                await socket.send_str(encode(Leave()))
+        elif ending == "signal":
+            process.terminate()
+        async with asyncio.timeout(10):
+            code, _, errors = await finished(process)
+    assert code == 0
+    assert "Traceback" not in errors
 
 
 async def test_turn_off_starts_no_coturn(environ: dict[str, str], tmp_path: Path) -> None:
@@ -183,7 +220,9 @@ async def test_what_is_no_token_of_an_origin_trial_is_refused(
     assert "argument --origin-trial: must be a token as it was issued: base64" in errors
 
 
-@pytest.mark.parametrize("arguments", [["--port", "70000"], ["--port", "x"], ["--turn", "maybe"], ["--nonsense"]])
+@pytest.mark.parametrize(
+    "arguments", [["--port", "70000"], ["--port", "x"], ["--drain", "-1"], ["--turn", "maybe"], ["--nonsense"]]
+)
 async def test_a_wrong_option_is_explained(environ: dict[str, str], tmp_path: Path, arguments: list[str]) -> None:
     code, output, errors = await finished(await start(environ, *arguments, folder=tmp_path))
     assert (code, output) == (2, "")
