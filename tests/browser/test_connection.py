@@ -9,7 +9,9 @@ from playwright.sync_api import expect
 from tests.browser.conftest import Console, OpenPage, StartConsole, TurnServer, pair, wait_until
 
 
-def test_two_operators_on_one_machine_connect_without_a_server_between_them(console: Console, open_page: OpenPage) -> None:
+def test_two_operators_on_one_machine_connect_without_a_server_between_them(
+    console: Console, open_page: OpenPage
+) -> None:
     for operator in pair(console, open_page, session="same-machine"):
         operator.expect_attribute("data-path", "direct")
         # Whose check comes before its mDNS name is resolved is peer-reflexive, and we may be to it (RFC 8445,
