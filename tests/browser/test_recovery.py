@@ -16,7 +16,8 @@ TABLE = "ice_console_test"
 class Path:
     """The path between the two browsers: every UDP packet that a browser sends to the other is dropped while it is cut.
 
-    The rule names the one address of this run's own network (`.ci/isolated`), and touches nothing else.
+    The rules name the addresses of this run's own network (`.ci/isolated`), loopback included, where pages that are
+    bound to no interface may find each other, and touch nothing else.
     """
 
     def cut(self) -> None:
@@ -25,7 +26,8 @@ class Path:
             table inet {TABLE} {{
                 chain out {{
                     type filter hook output priority 0
-                    ip daddr {LAN} meta l4proto udp drop
+                    ip daddr {{ {LAN}, 127.0.0.0/8 }} meta l4proto udp drop
+                    ip6 daddr ::1 meta l4proto udp drop
                 }}
             }}
             """
