@@ -414,8 +414,12 @@ class Session:
         return result
 
     def _refused(self, refusal: Refusal) -> list[Command]:
-        """Fail; but not while the peers are connected, who need the server only to get connected again."""
-        if self.connection is not None and self.connection.established and not self.connection.lost:
+        """Fail; but not while the peers are connected, who need the server only to get connected again.
+
+        Whoever is revoked is to leave, connected or not.
+        """
+        is_to_leave = refusal.code == "invitation-revoked"
+        if not is_to_leave and self.connection is not None and self.connection.established and not self.connection.lost:
             self.refusal = refusal
             return self._provisioning_did(self.provisioning.end())  # no offer could follow from new credentials
         return self._fail(refusal)

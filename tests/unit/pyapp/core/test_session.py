@@ -656,6 +656,12 @@ class TestConnected:
         core.do(FAILED)
         assert core.state == "failed"
 
+    def test_ends_at_once_for_whoever_is_revoked(self) -> None:
+        core = connected()
+        core.do(Error("invitation-revoked", "This invitation was taken back."))
+        assert core.state == "failed"
+        assert present(core.session).status.headline == "This invitation was taken back"
+
     def test_fails_once_the_channel_is_gone_and_no_server_helps_to_another(self) -> None:
         core = connected()
         core.do(Error("replaced", "This tab joined with a newer page."))
