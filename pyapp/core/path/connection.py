@@ -470,7 +470,7 @@ class Connection:
             # The old socket may still receive, and no longer send; and what we gather now is for this outage.
             result += [SocketDoubted(), *self._blame_relay()]
         negotiated = self._negotiation_did(agreed.remote_description(message))
-        is_restart = self.established and message.generation > agreed.ice_generation
+        is_restart = message.type == "offer" and self.established and message.generation > agreed.ice_generation
         if is_restart and agreed.state == "answering":
             # Begun is as good as agreed: an offer of our own, now, would only be another restart after this one.
             begun = self._recovery_did(self.recovery.negotiated(message.generation, self._now))

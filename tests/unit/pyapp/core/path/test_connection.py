@@ -11,7 +11,14 @@ from pyapp.core.events import Event
 from pyapp.core.negotiation import restarts
 from pyapp.core.negotiation.restarts import SETTLES_WITHIN
 from pyapp.core.path import recovery, standby
-from pyapp.core.path.connection import KEEP_CHECKING, KEEP_CHECKING_AFTER, NEEDLESS_RELAY, NEEDLESS_RELAY_AFTER
+from pyapp.core.path.connection import (
+    KEEP_CHECKING,
+    KEEP_CHECKING_AFTER,
+    NEEDLESS_RELAY,
+    NEEDLESS_RELAY_AFTER,
+    ONE_NETWORK,
+    ONE_NETWORK_AFTER,
+)
 from pyapp.core.path.heartbeat import Pulse
 from pyapp.core.path.relays import RELEASE, RELEASE_AFTER
 from pyapp.protocol.channel import Beat, Frame, Piece, encode_frame
@@ -83,6 +90,42 @@ class TestARelayThatMayNotBeNeeded:
 
     def test_is_what_was_asked_for_where_only_relays_are_wanted(self) -> None:
         assert NEEDLESS_RELAY not in self.relayed(self.RELAY, policy="relay").timers
+
+
+class TestOneNetworkWithoutMdns:
+    """Both sides have one public address, and a relay between them: only their real addresses could be direct."""
+
+    def relayed(self, *, theirs: str = "203.0.113.1", permitted: bool = True, policy: str = "all") -> Core:
+        core = connected(policy=policy)
+        core.do(events.CapturePermitted(permitted))
+        for address, ufrag in (("203.0.113.1", "l1"), (theirs, "r1")):
+            line = f"candidate:2 1 udp 1677729535 {address} 9 typ srflx raddr 0.0.0.0 rport 0 ufrag {ufrag}"
+            reflexive = Candidate(line, "0", 0, ufrag)
+            if ufrag == "l1":
+                core.do(events.LocalCandidate(reflexive, TURN))
+            else:
+                core.peer_says(reflexive)
+        core.do(events.StatsSampled(stats_of(("l1", "r1"), candidateType="relay", relayProtocol="udp", url=TURN)))
+        return core
+
+    def made(self, core: Core) -> list[bool]:
+        """Return of each connection made now whether it gathers on every interface."""
+        outputs = core.do(events.TimerFired(ONE_NETWORK))
+        return [output.every_interface for output in outputs if isinstance(output, commands.CreatePeer)]
+
+    def test_is_tried_with_a_connection_over_every_interface(self) -> None:
+        core = self.relayed()
+        assert core.timers[ONE_NETWORK] == ONE_NETWORK_AFTER
+        assert self.made(core) == [True]
+
+    def test_is_left_as_it_is_where_the_page_may_not_know_the_interfaces(self) -> None:
+        assert self.made(self.relayed(permitted=False)) == []
+
+    def test_is_not_suspected_of_two_public_addresses(self) -> None:
+        assert ONE_NETWORK not in self.relayed(theirs="203.0.113.2").timers
+
+    def test_is_what_was_asked_for_where_only_relays_are_wanted(self) -> None:
+        assert self.made(self.relayed(policy="relay")) == []
 
 
 class TestTheOtherSidesRestart:
