@@ -88,6 +88,7 @@ class Link:
     tunnel: subprocess.Popen[str] | None = None
     ipv4: IPv4Address | None = None
     ipv6: IPv6Address | None = None
+    lost_ipv6: IPv6Address | None = None  # the one that it had before IPv6 went away
 
 
 @dataclass(kw_only=True)
@@ -190,7 +191,7 @@ def free_addresses(place: Place) -> tuple[IPv4Address | None, IPv6Address | None
         taken = {link.ipv4 for link in place.links}
         ipv4 = next(place.lan[i] for i in range(first, place.lan.num_addresses - 1) if place.lan[i] not in taken)
     if place.lan6:
-        taken6 = {link.ipv6 for link in place.links}
+        taken6 = {link.ipv6 for link in place.links} | {link.lost_ipv6 for link in place.links}
         ipv6 = next(place.lan6[i] for i in range(16, 64) if place.lan6[i] not in taken6)
     return ipv4, ipv6
 

@@ -233,7 +233,7 @@ class Network(Boxes):
             # With its last address the interface would keep the route.
             lost = [f"addr del {link.ipv6}/64", f"route del default via {link.place.lan6[1]}"]
             self._batch(host.node, [f"{each} dev {link.interface}" for each in lost])
-            link.ipv6 = None
+            link.ipv6, link.lost_ipv6 = None, link.ipv6
             return
         link.ipv6 = free_addresses(link.place)[1]
         self._come_up(host, link)
