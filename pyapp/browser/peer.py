@@ -47,11 +47,8 @@ BUFFERED_MOST, BUFFERED_LEAST = 1 << 12, 1 << 10
 Little, because what waits there is late without being lost, and would be sent again behind itself."""
 
 _UNKNOWN = "keep-checking"
-UNCHECKED = tuple(
-    Candidate(f"candidate:1 1 udp 2130706431 {address} 9999 typ host ufrag {_UNKNOWN}", None, 0, _UNKNOWN)
-    for address in ("192.0.2.1", "2001:db8::1")
-)
-"""Candidates that keep Chromium checking: one for each address family, of documentation (RFC 5737, RFC 3849).
+UNCHECKED = ("192.0.2.1", "2001:db8::1")
+"""Addresses of candidates that keep Chromium checking: one of each family, of documentation (RFC 5737, RFC 3849).
 
 On a path that works, Chromium looks for checks to send every 250 ms, and checks a new pair three times and then once in
 480 ms; as long as a pair has had fewer than three checks, it looks every 48 ms, and all new pairs have their turn. No
@@ -138,8 +135,8 @@ class Peer:
                 )
             case commands.AddIceCandidate(candidate):
                 self._call(command, self._pc.addIceCandidate(_candidate_init(candidate)), lambda: None)
-            case commands.KeepChecking():
-                self._keep_checking()
+            case commands.KeepChecking(priority):
+                self._keep_checking(priority)
             case commands.RestartIce():
                 self._pc.restartIce()
             case commands.SendOnChannel("standby", text):
@@ -203,10 +200,11 @@ class Peer:
             self._is_full = False
             self._emit(ChannelDrained())
 
-    def _keep_checking(self) -> None:
+    def _keep_checking(self, priority: int) -> None:
         # A browser may refuse what belongs to no description (W3C WebRTC 1.0, addIceCandidate): then it is as before.
-        for candidate in UNCHECKED:
-            added = self._pc.addIceCandidate(_candidate_init(candidate))
+        for address in UNCHECKED:
+            line = f"candidate:1 1 udp {priority} {address} 9999 typ host ufrag {_UNKNOWN}"
+            added = self._pc.addIceCandidate(_candidate_init(Candidate(line, None, 0, _UNKNOWN)))
             when_settled(added, lambda _: None, lambda _: None, self._on_error)
 
     def _close(self) -> None:

@@ -106,7 +106,13 @@ class AddIceCandidate:
 
 @dataclass(frozen=True, slots=True)
 class KeepChecking:
-    """Have the browser look for connectivity checks to send without long pauses, in the next ICE generation, too."""
+    """Have the browser look for connectivity checks to send without long pauses, in the next ICE generation, too.
+
+    `priority` is that of the candidate which does it: not less than the selected pair's, or else it is pruned, and not
+    more, or else it keeps relays of ours that nobody needs.
+    """
+
+    priority: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,7 +117,7 @@ class TestCommands:
         FETCH,
         commands.OpenSignaling(1),
         commands.CreatePeer(IceConfiguration()),
-        commands.KeepChecking(),
+        commands.KeepChecking(1),
         commands.RestartIce(),
         commands.SendOnChannel("messages", "x"),
         SAMPLE,
