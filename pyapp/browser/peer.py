@@ -135,8 +135,8 @@ class Peer:
                 )
             case commands.AddIceCandidate(candidate):
                 self._call(command, self._pc.addIceCandidate(_candidate_init(candidate)), lambda: None)
-            case commands.KeepChecking(priority):
-                self._keep_checking(priority)
+            case commands.KeepChecking(priority, network_cost):
+                self._keep_checking(priority, network_cost)
             case commands.RestartIce():
                 self._pc.restartIce()
             case commands.SendOnChannel("standby", text):
@@ -200,10 +200,11 @@ class Peer:
             self._is_full = False
             self._emit(ChannelDrained())
 
-    def _keep_checking(self, priority: int) -> None:
+    def _keep_checking(self, priority: int, network_cost: int) -> None:
         # A browser may refuse what belongs to no description (W3C WebRTC 1.0, addIceCandidate): then it is as before.
         for address in UNCHECKED:
             line = f"candidate:1 1 udp {priority} {address} 9999 typ host ufrag {_UNKNOWN}"
+            line += f" network-cost {network_cost}"
             added = self._pc.addIceCandidate(_candidate_init(Candidate(line, None, 0, _UNKNOWN)))
             when_settled(added, lambda _: None, lambda _: None, self._on_error)
 

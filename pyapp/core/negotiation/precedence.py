@@ -32,6 +32,7 @@ HIGHEST = 2**31 - 1
 """Of all priorities (RFC 8445, section 5.1.2)."""
 
 _PRIORITY = re.compile(r"^((?:a=)?candidate:\S+ \d+ \S+) (\d{1,10}) ", re.MULTILINE)
+_COST = re.compile(r"^(?:a=)?candidate:.* network-cost (\d{1,3})\b", re.MULTILINE)
 _KINDS = (1, 2, 3, 50, 95, 105, 120)
 """Type preferences at which a kind begins: relays over TLS, TCP and UDP, host over TCP, reflexive, host."""
 
@@ -42,6 +43,8 @@ class Precedence:
 
     selected: int = 0
     """The lower candidate priority of the selected pair, as the browser counts it."""
+    network_cost: int = 0
+    """What a candidate of the other side cost last, an extension of libwebrtc's that counts before the priority."""
     _band: int = 1
     """The priority that the least of the candidates of their generation is given."""
 
@@ -59,6 +62,8 @@ class Precedence:
 
     def handed(self, text: str) -> str:
         """Return `candidate:…`, or a description, as it is handed to the browser."""
+        for match in _COST.finditer(text):
+            self.network_cost = int(match[1])
         return _PRIORITY.sub(lambda match: f"{match[1]} {self._band + _rank(int(match[2]))} ", text)
 
 

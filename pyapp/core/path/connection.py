@@ -523,7 +523,8 @@ class Connection:
         """Be ready for the next outage: a path that comes then must not wait for the browser to look at it."""
         if self.recovery.state == "suspect" or self.negotiation.state != "stable":
             return self._keep_checking_soon()
-        return [commands.KeepChecking(max(self.negotiation.precedence.selected, 1))]
+        precedence = self.negotiation.precedence
+        return [commands.KeepChecking(max(precedence.selected, 1), precedence.network_cost)]
 
     def _local_candidates_ended(self) -> list[Output]:
         result = self._negotiation_did(self.candidates.gathering_ended())

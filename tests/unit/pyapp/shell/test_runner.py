@@ -117,7 +117,7 @@ class TestCommands:
         FETCH,
         commands.OpenSignaling(1),
         commands.CreatePeer(IceConfiguration()),
-        commands.KeepChecking(1),
+        commands.KeepChecking(1, 0),
         commands.RestartIce(),
         commands.SendOnChannel("messages", "x"),
         SAMPLE,

@@ -179,3 +179,11 @@ class TestTheText:
     @pytest.mark.parametrize("text", ["", "candidate:1 1 udp", "v=0\r\n", "candidate:1 1 udp x 192.0.2.7 9 typ host"])
     def test_without_a_priority_stays(self, text: str) -> None:
         assert after(5).handed(text) == text
+
+
+def test_the_network_cost_is_that_of_the_last_candidate() -> None:
+    precedence = Precedence()
+    precedence.handed("candidate:1 1 udp 2113937151 192.0.2.1 9 typ host ufrag r1 network-cost 999")
+    assert precedence.network_cost == 999
+    precedence.handed("candidate:1 1 udp 2113937151 192.0.2.1 9 typ host ufrag r1")
+    assert precedence.network_cost == 999

@@ -328,9 +328,10 @@ class TestTheBrowser:
         core = connected()
         assert core.timers.pop(KEEP_CHECKING) == KEEP_CHECKING_AFTER
         assert core.session.connection
-        core.session.connection.negotiation.precedence.selected = 62
+        precedence = core.session.connection.negotiation.precedence
+        precedence.selected, precedence.network_cost = 62, 999
         # As much as the selected pair: less would be pruned, and more would keep relays that nobody needs.
-        assert core.do(events.TimerFired(KEEP_CHECKING)) == [commands.KeepChecking(62)]
+        assert core.do(events.TimerFired(KEEP_CHECKING)) == [commands.KeepChecking(62, 999)]
         core.peer_restarts()
         assert core.timers[KEEP_CHECKING] == KEEP_CHECKING_AFTER
 
