@@ -35,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", datefmt="%H:%M:%S")
             uvloop.run(_serve(_settings(options)))
     except StartError as error:
-        print(f"server.py: {error}", file=sys.stderr)
+        for line in str(error).splitlines():
+            print(f"server.py: {line}", file=sys.stderr)
         return 2
     return 0
 

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class StartError(Exception):
-    """The server cannot start as asked: the message is one line for the operator, without any secret."""
+    """The server cannot start as asked: the message has a line for each mistake, and no secret."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

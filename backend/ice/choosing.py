@@ -4,6 +4,7 @@ from collections.abc import Collection, Sequence
 
 from backend.ice.credentials import turn_credentials
 from backend.ice.ice_servers import ConfiguredServer
+from backend.ice.urls import LeftOut
 from pyapp.protocol.ice import IceConfiguration, IceServer, parse_ice_url
 
 MAX_URLS = 4
@@ -46,7 +47,7 @@ def variety_first(servers: Sequence[ConfiguredServer]) -> tuple[ConfiguredServer
     stun = [url for server in servers if not server.is_turn for url in server.urls]
     hosts: dict[str, list[str]] = {}
     for url in (url for server in servers if server.is_turn for url in server.urls):
-        hosts.setdefault(parse_ice_url(url).host.lower(), []).append(url)
+        hosts.setdefault(parse_ice_url(url).host, []).append(url)
     turn = [_by_variety(urls) for urls in hosts.values()]
     leading, others = turn[:2], turn[2:]
     by_rank = [urls[rank : rank + 1] for rank in range(max(map(len, leading), default=0)) for urls in leading]
@@ -98,10 +99,20 @@ def _is_on(server: ConfiguredServer, hosts: Collection[str]) -> bool:
     return server.is_turn and all(parse_ice_url(url).host in hosts for url in server.urls)
 
 
-def left_out(servers: Sequence[ConfiguredServer]) -> tuple[str, ...]:
-    """Return the URLs that no page gets as long as no server fails."""
-    given = {url for server in variety_first(servers) for url in server.urls}
-    return tuple(url for server in servers for url in server.urls if url not in given)
+def left_out(servers: Sequence[ConfiguredServer]) -> tuple[LeftOut, ...]:
+    """Return the URLs that no page gets as long as no server fails, and why."""
+    given = [url for server in variety_first(servers) for url in server.urls]
+    kept = {(parsed.is_turn, parsed.host, parsed.transport): url for url in given if (parsed := parse_ice_url(url))}
+    result = []
+    for url in (url for server in servers for url in server.urls if url not in given):
+        parsed = parse_ice_url(url)
+        same = kept.get((parsed.is_turn, parsed.host, parsed.transport))
+        result.append(LeftOut(url, _SAME.format(same) if same else _TOO_MANY))
+    return tuple(result)
+
+
+_SAME = "of this host and transport, {} is the one that crosses most firewalls, or comes first"
+_TOO_MANY = f"{MAX_URLS} are enough: browsers slow down with more, and others give more variety"
 
 
 def _by_variety(urls: Sequence[str]) -> list[str]:

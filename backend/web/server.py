@@ -15,7 +15,7 @@ from backend.access.callers import is_own_origin
 from backend.access.control import Access
 from backend.access.invitations import Grant, InvitationError
 from backend.access.proxies import caller
-from backend.ice.choosing import MAX_URLS, ice_configuration, left_out
+from backend.ice.choosing import ice_configuration, left_out
 from backend.ice.coturn import HOW_TO_INSTALL, Coturn, coturn_configuration, find_coturn
 from backend.ice.ice_servers import ConfiguredIce, read_ice_servers
 from backend.ice.interfaces import own_addresses, primary_addresses, relay_network, resolve
@@ -86,12 +86,8 @@ def create_app(settings: Settings) -> web.Application:
     """Return the application. Raises `StartError` if the settings cannot be served."""
     assets = Assets(settings.root)
     configured = read_ice_servers(settings.config) if settings.config else ConfiguredIce()
-    if urls := left_out(configured.servers):
-        _log.warning(
-            "! no page gets %s: browsers slow down with more than %d URLs, and others give more variety",
-            ", ".join(urls),
-            MAX_URLS,
-        )
+    for one in (*configured.left_out, *left_out(configured.servers)):
+        _log.warning("! no page gets %s: %s", one.url, one.why)
     if configured.limits:
         settings = replace(settings, limits=configured.limits)
     app = web.Application(middlewares=[_know_caller])

@@ -23,9 +23,16 @@ class IceError(ValueError):
     """A URI, a configuration or a candidate breaks a rule, which the message says."""
 
 
+class UnusableUrlError(IceError):
+    """A URI is valid, and no browser would use it: the message says why."""
+
+
 @dataclass(frozen=True, slots=True)
 class IceUrl:
-    """A STUN or TURN server's URI. `transport` is `udp`, `tcp` or `tls`, as it goes over the wire."""
+    """A STUN or TURN server's URI. `transport` is `udp`, `tcp` or `tls`, as it goes over the wire.
+
+    `host` is in one form, in lower case, and IPv6 shortened (RFC 5952) in brackets: two URIs of one server are equal.
+    """
 
     scheme: str
     host: str
@@ -41,41 +48,60 @@ class IceUrl:
 def parse_ice_url(text: str) -> IceUrl:
     """Return the parts of a `stun:`, `turn:` or `turns:` URI (RFC 7064, section 3.1; RFC 7065, section 3.1).
 
-    Raises `IceError`, also for what is a valid URI but no browser would use.
+    Raises `IceError`, for what is a valid URI but no browser would use `UnusableUrlError`.
     """
     if not (match := _URI.fullmatch(text)):
+        hint = "; an IPv6 address stands in brackets" if text.count(":") > 2 and "[" not in text else ""
         raise IceError(
             f"{text[:120]!r} is not a stun:, turn: or turns: URI (RFC 7064, RFC 7065),"
-            " such as 'turn:turn.example.org:3478?transport=udp'"
+            f" such as 'turn:turn.example.org:3478?transport=udp'{hint}"
         )
-    scheme, query = match["scheme"], match["transport"]
-    if match["host"].startswith("["):
-        _check_ipv6(match["host"][1:-1])
+    scheme, host, query = match["scheme"], match["host"].lower(), match["transport"]
+    if host.startswith("["):
+        host = _ipv6(host[1:-1])
     port = int(match["port"]) if match["port"] else DEFAULT_PORTS[scheme]
     if not 0 < port < 65536:
         raise IceError(f"{text!r}: the port must be from 1 to 65535")
     if scheme == "stuns":
-        raise IceError(f"{text!r}: no browser speaks STUN over TLS; use 'stun:', or 'turns:' for a relay")
+        raise UnusableUrlError(f"{text!r}: no browser speaks STUN over TLS; use 'stun:', or 'turns:' for a relay")
+    if port == 53:  # Chromium 156 sends nothing there, and its gathering never completes
+        raise UnusableUrlError(f"{text!r}: browsers refuse port 53, for STUN and TURN alike")
     if scheme == "stun":
         if query:
             raise IceError(f"{text!r}: a stun: URI has no transport (RFC 7064, section 3.1)")
-        return IceUrl(scheme, match["host"], port, "udp")
+        return IceUrl(scheme, host, port, "udp")
     if query not in (None, "udp", "tcp"):
         raise IceError(f"{text!r}: the transport must be 'udp' or 'tcp'")
     if scheme == "turns" and query == "udp":
-        raise IceError(f"{text!r}: no browser speaks TURN over DTLS; use '?transport=tcp'")
+        raise UnusableUrlError(f"{text!r}: no browser speaks TURN over DTLS; use '?transport=tcp'")
     if port < 1024 and port not in (80, 443):
-        raise IceError(f"{text!r}: browsers refuse TURN on port {port}; use 80, 443, or 1024 and above")
-    return IceUrl(scheme, match["host"], port, "tls" if scheme == "turns" else query or "udp")
+        raise UnusableUrlError(f"{text!r}: browsers refuse TURN on port {port}; use 80, 443, or 1024 and above")
+    return IceUrl(scheme, host, port, "tls" if scheme == "turns" else query or "udp")
 
 
-def _check_ipv6(text: str) -> None:
+_REPORTED_IPV6 = re.compile(r"(?P<scheme>[a-z]+):(?P<host>[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*):(?P<rest>[0-9]+(?:\?.*)?)")
+
+
+def parse_reported_url(text: str) -> IceUrl:
+    """Return the parts of the `url` of a candidate or of an `icecandidateerror`, or raise `IceError`.
+
+    Chromium (156) makes it anew, always with a port, and writes IPv6 addresses without brackets after `stun:`.
+    """
+    if match := _REPORTED_IPV6.fullmatch(text):
+        text = f"{match['scheme']}:[{match['host']}]:{match['rest']}"
+    return parse_ice_url(text)
+
+
+def _ipv6(text: str) -> str:
     from ipaddress import IPv6Address  # noqa: PLC0415 - rare, and not worth its import at every start of the page
 
     try:
-        IPv6Address(text)
+        address = IPv6Address(text)
     except ValueError:
         raise IceError(f"'[{text}]' is not an IPv6 address (RFC 3986, section 3.2.2)") from None
+    if address.ipv4_mapped:  # one form in every Python (RFC 5952, section 5)
+        return f"[::ffff:{address.ipv4_mapped}]"
+    return f"[{address}]"
 
 
 PathKind: TypeAlias = Literal["direct", "relay over UDP", "relay over TCP"]
@@ -181,14 +207,13 @@ class IceConfiguration:
         return replace(self, policy="relay", pool_size=0, servers=tuple(servers))
 
     def server_name(self, url: str) -> str:
-        """Return the operator's name for the server at `url`, else the URL's host, else nothing."""
-        for server in self.servers:
-            if url in server.urls and server.name:
-                return server.name
+        """Return the operator's name for the server at `url`, which a browser reported, else the URL's host."""
         try:
-            return parse_ice_url(url).host if url else ""
+            asked = parse_reported_url(url)
         except IceError:
             return url
+        named = (server for server in self.servers if server.name)
+        return next((server.name for server in named if asked in map(parse_ice_url, server.urls)), asked.host)
 
     def to_json(self) -> dict[str, Any]:
         """Return the body of `GET /ice`. The extra members (`name`, `expires`) are ignored by a browser."""

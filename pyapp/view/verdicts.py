@@ -7,7 +7,7 @@ from typing import assert_never
 from pyapp.core.diagnostics.gathering import ServerProblem
 from pyapp.core.failures import Failure, MediaRefusal, MessageRefusal, NoPath, Refusal, TooLong
 from pyapp.protocol.channel import MAX_TEXT_BYTES
-from pyapp.protocol.ice import IceError, parse_ice_url
+from pyapp.protocol.ice import IceError, parse_reported_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def _no_path(failure: NoPath) -> Verdict:
 
 def _server(url: str) -> str:
     try:
-        parsed = parse_ice_url(url)
+        parsed = parse_reported_url(url)
     except IceError:
         return url
     return f"{parsed.host} ({parsed.transport.upper()} port {parsed.port})"

@@ -15,7 +15,7 @@ from pyapp.core import commands
 from pyapp.core.commands import Command
 from pyapp.core.diagnostics.path_report import PathReport
 from pyapp.core.timers import RelaysTimer
-from pyapp.protocol.ice import IceConfiguration, IceError, parse_ice_url
+from pyapp.protocol.ice import IceConfiguration, IceError, parse_reported_url
 
 DIRECT, RELEASE = RelaysTimer.DIRECT, RelaysTimer.RELEASE
 TIMERS = tuple(RelaysTimer)
@@ -69,7 +69,7 @@ class Relays:
     def set_aside(self, url: str) -> bool:
         """Suspect a relay in what is gathered from now on; return whether `url` names one."""
         try:
-            host = parse_ice_url(url).host
+            host = parse_reported_url(url).host
         except IceError:  # the other side says anything; and a browser may not say which relay it uses
             return False
         if host in self.configuration.relay_hosts or len(self.suspected) < MOST_SUSPECTED:
@@ -78,7 +78,7 @@ class Relays:
 
     def answered(self, url: str) -> str:
         """Take it that the relay at `url` is well; return its host if it was suspected, or nothing."""
-        host = parse_ice_url(url).host if self.suspected else ""
+        host = parse_reported_url(url).host if self.suspected else ""
         if host not in self.suspected:
             return ""
         self.suspected -= {host}

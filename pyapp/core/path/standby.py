@@ -20,7 +20,7 @@ from pyapp.core import commands
 from pyapp.core.commands import Command
 from pyapp.core.events import SessionDescription
 from pyapp.core.timers import ConnectionTimer
-from pyapp.protocol.ice import IceConfiguration, IceError, parse_ice_url
+from pyapp.protocol.ice import IceConfiguration, IceError, parse_reported_url
 from pyapp.protocol.peer import StandbyDescription
 
 TIMER = ConnectionTimer.STANDBY
@@ -197,6 +197,6 @@ class Standby:
 
 def _host(url: str) -> str:
     try:
-        return parse_ice_url(url).host
+        return parse_reported_url(url).host
     except IceError:  # the other side says anything; and a browser may not say which relay it uses
         return ""

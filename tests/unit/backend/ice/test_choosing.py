@@ -1,10 +1,13 @@
 """Which servers a caller gets: the policy "variety first"."""
 
+import json
+from pathlib import Path
+
 import pytest
 
 from backend.ice.choosing import ice_configuration, left_out, variety_first
 from backend.ice.credentials import turn_credentials
-from backend.ice.ice_servers import ConfiguredServer
+from backend.ice.ice_servers import ConfiguredServer, read_ice_servers
 
 
 def stun(*hosts: str) -> ConfiguredServer:
@@ -113,7 +116,50 @@ def test_the_lists_of_providers_keep_the_way_out_of_company_networks(
     ]
     servers = entries(*urls) if alone else together
     assert {url for server in variety_first(servers) for url in server.urls} == expected
-    assert set(left_out(servers)) == set(urls) - expected
+    assert {one.url for one in left_out(servers)} == set(urls) - expected
+
+
+# As Cloudflare answered before: port 53 as well, and all in one entry.
+CLOUDFLARE_BEFORE = {
+    "urls": [
+        "stun:stun.cloudflare.com:3478",
+        "stun:stun.cloudflare.com:53",
+        "turn:turn.cloudflare.com:3478?transport=udp",
+        "turn:turn.cloudflare.com:53?transport=udp",
+        "turn:turn.cloudflare.com:3478?transport=tcp",
+        "turn:turn.cloudflare.com:80?transport=tcp",
+        "turns:turn.cloudflare.com:5349?transport=tcp",
+        "turns:turn.cloudflare.com:443?transport=tcp",
+    ],
+    "username": "u",
+    "credential": "c",
+}
+
+
+def test_the_earlier_list_of_cloudflare_with_all_in_one_entry_and_port_53(tmp_path: Path) -> None:
+    path = tmp_path / "ice.json"
+    path.write_text(json.dumps({"iceServers": CLOUDFLARE_BEFORE}), encoding="utf-8")
+    ice = read_ice_servers(path)
+    assert [url for server in variety_first(ice.servers) for url in server.urls] == [
+        "stun:stun.cloudflare.com:3478",
+        "turn:turn.cloudflare.com:3478?transport=udp",
+        "turn:turn.cloudflare.com:80?transport=tcp",
+        "turns:turn.cloudflare.com:443?transport=tcp",
+    ]
+    assert [one.url for one in ice.left_out] == [
+        "stun:stun.cloudflare.com:53",
+        "turn:turn.cloudflare.com:53?transport=udp",
+    ]
+    assert all(one.why.startswith("browsers refuse port 53") for one in ice.left_out)
+    why = {one.url: one.why for one in left_out(ice.servers)}
+    assert "turns:turn.cloudflare.com:443" in why["turns:turn.cloudflare.com:5349?transport=tcp"]
+    assert "turn:turn.cloudflare.com:80" in why["turn:turn.cloudflare.com:3478?transport=tcp"]
+
+
+def test_what_is_one_too_many_is_said_to_be() -> None:
+    [one] = left_out([turn("t", "udp", "tls"), turn("u", "udp", "tls"), turn("v", "udp")])
+    assert one.url == "turn:v:3478?transport=udp"
+    assert one.why.startswith("4 are enough")
 
 
 def test_the_spare_over_udp_is_on_443() -> None:

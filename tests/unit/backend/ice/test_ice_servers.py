@@ -86,13 +86,11 @@ FIXED = f'username = "u"\ncredential = "{SECRET}"\n'
         (STUN + "name = 1", "name: must be text"),
         ('urls = ["http://s.example"]', "is not a stun:, turn: or turns: URI"),
         ('urls = ["stun:"]', "is not a stun:, turn: or turns: URI"),
-        ('urls = ["stuns:s.example"]', "no browser speaks STUN over TLS"),
-        ('urls = ["stun:s.example?transport=udp"]', "a stun: URI has no transport"),
         ('urls = ["turn:t.example:0"]\n' + HIDDEN, "the port must be from 1 to 65535"),
-        ('urls = ["turn:t.example:53"]\n' + HIDDEN, "browsers refuse TURN on port 53"),
+        ('urls = ["turn:2001:db8::1:3478"]\n' + HIDDEN, "an IPv6 address stands in brackets"),
+        ('urls = ["stun:s.example?transport=sctp"]', "a stun: URI has no transport"),
+        ('urls = ["stun:s.example", "turn:t.example"]', "a TURN server needs credentials"),
         ('urls = ["turn:t.example?transport=sctp"]\n' + HIDDEN, "the transport must be"),
-        ('urls = ["stun:s.example", "stun:s.example"]', "stands there twice"),
-        ('urls = ["stun:s.example", "turn:t.example"]\n' + HIDDEN, "STUN and TURN servers are mixed"),
         (STUN + HIDDEN, "secret: a STUN server takes no credentials"),
         (STUN + FIXED, "username: a STUN server takes no credentials"),
         (STUN + "ttl = 5", "ttl: a STUN server takes no credentials"),
@@ -130,6 +128,91 @@ def test_each_error_is_one_line_that_names_file_entry_and_rule(tmp_path: Path, t
     assert rule in message
     assert SECRET not in message
     assert "\n" not in message
+
+
+def test_lists_as_people_paste_them(tmp_path: Path) -> None:
+    ice = read(
+        tmp_path,
+        """
+[[server]]
+name = "pasted"
+urls = [
+  "stun:turn.example.org:3478?transport=udp", " stun:turn.example.org:3479 ", "stun:turn.example.org?transport=tcp",
+  "TURN:turn.example.org:3478?transport=UDP", "turn:turn.example.org:53", "turn:TURN.example.org",
+  "turns:turn.example.org:443?transport=udp", "turns:turn.example.org", "stuns:turn.example.org",
+  "turn:[2001:DB8:0::1]:3478?transport=tcp",
+]
+username = "user"
+credential = "word"
+""",
+    )
+    stun, turn = ice.servers
+    assert stun == ConfiguredServer(name="pasted", urls=("stun:turn.example.org:3478", "stun:turn.example.org:3479"))
+    assert turn.urls == (
+        "turn:turn.example.org:3478?transport=udp",
+        "turns:turn.example.org",
+        "turn:[2001:DB8:0::1]:3478?transport=tcp",
+    )
+    assert (turn.name, turn.username, turn.credential) == ("pasted", "user", "word")
+    assert [(one.url, one.why.partition(";")[0]) for one in ice.left_out] == [
+        ("stun:turn.example.org?transport=tcp", "no browser speaks STUN over TCP"),
+        ("turn:turn.example.org:53", "browsers refuse port 53, for STUN and TURN alike"),
+        ("turn:TURN.example.org", "it is the same as 'turn:turn.example.org:3478?transport=udp'"),
+        ("turns:turn.example.org:443?transport=udp", "no browser speaks TURN over DTLS"),
+        ("stuns:turn.example.org", "no browser speaks STUN over TLS"),
+    ]
+
+
+def test_an_entry_of_no_use_does_not_end_the_start(tmp_path: Path) -> None:
+    ice = read(tmp_path, f'[[server]]\nurls = ["stun:s.example", "turn:t.example:53"]\n{HIDDEN}')
+    assert ice.servers == (ConfiguredServer(urls=("stun:s.example",)),)
+    assert [one.url for one in ice.left_out] == ["turn:t.example:53"]
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    text = (
+        'standby = 1\nnmae = "x"\n[limits]\nsessions_per_address = 0\n'
+        '[[server]]\nurls = ["http://s", "turn:t.example:0"]\n'
+        f'[[server]]\nname = 5\nurls = ["turn:t.example"]\n{HIDDEN}ttl = 0\n'
+    )
+    with pytest.raises(StartError) as raised:
+        read(tmp_path, text)
+    lines = str(raised.value).splitlines()
+    assert all(line.startswith(f"{tmp_path / 'ice.toml'}: ") for line in lines)
+    for rule in (
+        "unknown key 'nmae'",
+        "standby:",
+        "[limits] sessions_per_address: ",
+        "'http://s'",
+        "turn:t.example:0",
+        "name: ",
+        "ttl: ",
+    ):
+        assert sum(rule in line for line in lines) == 1, rule
+    assert len(lines) == 7
+    assert SECRET not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("", "is not JSON"),
+        ("{", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ("[]", "it names no server"),
+        ("5", "it must be a list of servers"),
+        ('{"servers": []}', "it names no server"),
+        (f'[{{"urls": "turn:t.example", "credential": "{SECRET}"}}]', "without a user name and a credential"),
+    ],
+)
+def test_errors_of_a_json_file(tmp_path: Path, text: str, rule: str) -> None:
+    path = tmp_path / "ice.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(StartError) as raised:
+        read_ice_servers(path)
+    assert str(raised.value).startswith(f"{path}: ")
+    assert rule in str(raised.value)
+    assert SECRET not in str(raised.value)
 
 
 def test_the_entry_is_called_by_its_name(tmp_path: Path) -> None:

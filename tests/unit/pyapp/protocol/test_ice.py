@@ -18,6 +18,7 @@ from pyapp.protocol.ice import (
     ice_configuration_from_json,
     parse_candidate,
     parse_ice_url,
+    parse_reported_url,
     username_fragments,
 )
 
@@ -30,7 +31,9 @@ class TestUri:
         [
             ("stun:stun.example.org", IceUrl("stun", "stun.example.org", 3478, "udp")),
             ("stun:stun.example.org:19302", IceUrl("stun", "stun.example.org", 19302, "udp")),
-            ("stun:192.0.2.1:53", IceUrl("stun", "192.0.2.1", 53, "udp")),
+            ("stun:192.0.2.1:54", IceUrl("stun", "192.0.2.1", 54, "udp")),
+            ("turn:T.Example", IceUrl("turn", "t.example", 3478, "udp")),
+            ("stun:[2001:DB8:0::1]", IceUrl("stun", "[2001:db8::1]", 3478, "udp")),
             ("stun:[2001:db8::1]", IceUrl("stun", "[2001:db8::1]", 3478, "udp")),
             ("stun:[2001:db8::1]:5000", IceUrl("stun", "[2001:db8::1]", 5000, "udp")),
             ("stun:[::ffff:192.0.2.1]", IceUrl("stun", "[::ffff:192.0.2.1]", 3478, "udp")),
@@ -69,7 +72,7 @@ class TestUri:
             ("turn:example.org?transport=", "not a stun:"),
             ("turn:example.org?transport=udp&x=1", "not a stun:"),
             ("turn:example.org?ttl=1", "not a stun:"),
-            ("turn:2001:db8::1", "not a stun:"),
+            ("turn:2001:db8::1", "an IPv6 address stands in brackets"),
             ("turn:[2001:db8::1", "not a stun:"),
             ("turn:[example.org]", "not a stun:"),
             ("turn:-example.org", "not a stun:"),
@@ -85,7 +88,8 @@ class TestUri:
             ("turn:example.org?transport=sctp", "must be 'udp' or 'tcp'"),
             ("turn:example.org?transport=tls", "must be 'udp' or 'tcp'"),
             ("turns:example.org?transport=udp", "TURN over DTLS"),
-            ("turn:example.org:53", "browsers refuse TURN on port 53"),
+            ("turn:example.org:53", "browsers refuse port 53"),
+            ("stun:example.org:53", "browsers refuse port 53"),
             ("turn:example.org:1023", "browsers refuse TURN on port 1023"),
             ("turns:example.org:22", "browsers refuse TURN on port 22"),
         ],
@@ -103,6 +107,27 @@ class TestUri:
     def test_with_what_is_no_ipv6_address_is_refused(self, host: str) -> None:
         with pytest.raises(IceError):
             parse_ice_url(f"turn:{host}:3478")
+
+    @pytest.mark.parametrize(
+        ("reported", "configured"),
+        [
+            ("turn:2001:db8::1:3478?transport=udp", "turn:[2001:DB8:0::1]"),
+            ("turns:2001:db8::1:443?transport=tcp", "turns:[2001:db8::1]:443"),
+            ("turn:::1:3478?transport=tcp", "turn:[::1]?transport=tcp"),
+            ("stun:2001:db8::1:3478", "stun:[2001:db8::1]"),
+            ("turn:::ffff:192.0.2.1:3478?transport=udp", "turn:[::ffff:c000:201]"),
+            ("turn:[2001:db8::1]:3478?transport=udp", "turn:[2001:db8::1]"),
+            ("turn:t.example:3478?transport=udp", "turn:T.example"),
+        ],
+    )
+    def test_that_a_browser_reports_is_the_one_that_was_configured(self, reported: str, configured: str) -> None:
+        assert parse_reported_url(reported) == parse_ice_url(configured)
+
+    @given(st.text())
+    def test_any_reported_text_is_a_uri_or_refused(self, text: str) -> None:
+        for reported in (text, f"turn:{text}:1"):
+            with contextlib.suppress(IceError):
+                assert parse_reported_url(reported).port > 0
 
     @given(st.text())
     def test_any_text_is_a_uri_or_refused(self, text: str) -> None:
@@ -265,6 +290,10 @@ class TestConfiguration:
             (TURN, "turn-eu"),
             ("stun:stun.example.org", "stun.example.org"),
             ("turn:elsewhere.example", "elsewhere.example"),
+            ("turn:TURN.example.org:3478?transport=udp", "turn-eu"),
+            ("turn:turn.example.org", "turn-eu"),
+            ("turns:turn.example.org:443?transport=tcp", "turn-eu"),
+            ("turn:turn.example.org:3478?transport=tcp", "turn.example.org"),
             ("", ""),
             ("what", "what"),
         ],
