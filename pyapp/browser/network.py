@@ -1,16 +1,18 @@
 """What the browser says of the network, of the window, and of what the page may use."""
 
+import math
+import time
 from collections.abc import Callable
 from typing import Any, Literal
 
 from js import document, navigator, window
 
 from pyapp.browser.ffi import Listeners, OnError, jsobj, when_settled
-from pyapp.core.events import CapturePermitted, Event, NetworkChanged, VisibilityChanged
+from pyapp.core.events import CapturePermitted, Event, NetworkChanged, PersonActive, VisibilityChanged
 
 
 class Network:
-    """Emits `NetworkChanged`, `VisibilityChanged` and `CapturePermitted` for as long as the page lives."""
+    """Emits `NetworkChanged`, `VisibilityChanged`, `PersonActive` and `CapturePermitted` while the page lives."""
 
     def __init__(self, emit: Callable[[Event], None], on_error: OnError) -> None:
         self._emit = emit
@@ -20,6 +22,9 @@ class Network:
         listeners.add(document, "visibilitychange", lambda _: emit(VisibilityChanged(hidden=bool(document.hidden))))
         if document.hidden:  # a tab that was opened in the background
             emit(VisibilityChanged(hidden=True))
+        self._pressed_at = -math.inf
+        for kind in ("keydown", "pointerdown"):
+            listeners.add(window, kind, lambda _: self._pressed())
         self._permissions: dict[str, bool] = {}
         for name in ("camera", "microphone"):
             self._watch_permission(listeners, name, on_error)
@@ -28,6 +33,12 @@ class Network:
         if self._connection is not None:
             self._estimates = self._read()
             listeners.add(self._connection, "change", lambda _: self._changed())
+
+    def _pressed(self) -> None:
+        # Once a second is enough to know that somebody is there.
+        if (now := time.monotonic()) - self._pressed_at >= 1.0:
+            self._pressed_at = now
+            self._emit(PersonActive())
 
     def _changed(self) -> None:
         before, self._estimates = self._estimates, self._read()

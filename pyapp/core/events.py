@@ -66,6 +66,11 @@ class MediaToggled:
 
 
 @dataclass(frozen=True, slots=True)
+class PersonActive:
+    """A key or a pointer was pressed."""
+
+
+@dataclass(frozen=True, slots=True)
 class PageClosing:
     """The page is being left (`pagehide`)."""
 
@@ -352,6 +357,7 @@ Event: TypeAlias = (
     | RestartRequested
     | MessageSubmitted
     | MediaToggled
+    | PersonActive
     | PageClosing
     | IceConfigurationReceived
     | IceConfigurationFailed

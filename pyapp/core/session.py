@@ -10,7 +10,7 @@ from typing import Literal, TypeAlias, assert_never
 
 from pyapp.core import commands, conversation, events
 from pyapp.core.commands import Command
-from pyapp.core.conversation import Conversation, MessageRefusedError
+from pyapp.core.conversation import NOTHING_SHARED, Conversation, MessageRefusedError
 from pyapp.core.delivery import KEPT_COST, DeliveryFullError
 from pyapp.core.diagnostics.journal import Journal, Mark, Note
 from pyapp.core.events import ChannelLabel, Event
@@ -18,7 +18,7 @@ from pyapp.core.failures import Failure, MessageRefusal, Refusal
 from pyapp.core.media import Media
 from pyapp.core.media import Output as MediaOutput
 from pyapp.core.negotiation.negotiation import ToPeer
-from pyapp.core.path import connection
+from pyapp.core.path import connection, recovery
 from pyapp.core.path.connection import (
     ChannelIs,
     Connection,
@@ -142,6 +142,8 @@ class Session:
         self._now = now
         noted = self.journal.number
         result = self._route(event)
+        if self.connection is not None and self._is_activity(event):
+            result += self._connection_did(self.connection.active(self._outside, now))
         if self.journal.number > noted and self._signaling_is_there:
             result.append(commands.StartTimer(JOURNAL, JOURNAL_AFTER, only_if_idle=True))
         return result
@@ -150,6 +152,24 @@ class Session:
     def ice_restarts(self) -> int:
         """How many there were so far."""
         return self._restarts_before + (self.connection.negotiation.ice_generation if self.connection else 0)
+
+    def _is_activity(self, event: Event) -> bool:
+        """Return whether the session is in use: somebody does something, or is seen or heard."""
+        match event:
+            case (
+                events.PersonActive()
+                | events.MessageSubmitted()
+                | events.MediaToggled()
+                | events.RestartRequested()
+                | events.NetworkChanged()
+                | events.VisibilityChanged()
+                | events.PairChanged()
+                | events.ChannelReceived("messages" | "standby")
+            ):
+                return True
+            case events.TimerFired(recovery.BEAT):
+                return (self.media.shared, self.conversation.shared) != (NOTHING_SHARED, NOTHING_SHARED)
+        return False
 
     @property
     def _signaling_is_there(self) -> bool:

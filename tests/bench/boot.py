@@ -177,7 +177,7 @@ async def launched(playwright: Playwright, profile: str) -> BrowserContext:
     return context
 
 
-def _main_threads() -> dict[int, float]:
+def main_threads() -> dict[int, float]:
     """Return the processor time, in seconds, of the main thread of each page's process that we started."""
     parents, renderers = {}, []
     for folder in Path("/proc").glob("[0-9]*"):
@@ -220,11 +220,11 @@ async def visit(context: BrowserContext, address: str, *, slow: bool = False) ->
         rate = 20_000_000 / 8
         link = {"offline": False, "latency": 30, "downloadThroughput": rate, "uploadThroughput": rate}
         await protocol.send("Network.emulateNetworkConditions", link)
-    before = _main_threads()
+    before = main_threads()
     await page.goto(address, wait_until="commit")
     await page.evaluate(READY)
     # The page's process is the one that worked.
-    cpu = max(spent - before.get(process, 0.0) for process, spent in _main_threads().items())
+    cpu = max(spent - before.get(process, 0.0) for process, spent in main_threads().items())
     times = await page.evaluate(TIMES)
     marks: dict[str, float] = times["marks"] | {"paint": times["paint"]}
     large = [entry for entry in times["downloads"] if entry[0].endswith((".wasm", ".zip", ".marshal"))]

@@ -3,11 +3,12 @@
 import re
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path as File
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Console, OpenPage, pair, program
+from tests.browser.conftest import Console, OpenPage, Operator, StartConsole, pair, program, wait_until
 from tests.browser.test_access import LAN
 
 TABLE = "ice_console_test"
@@ -85,3 +86,56 @@ def test_neither_a_path_nor_a_server_is_no_reason_to_give_up(console: Console, o
             "WebSocket connection to .* failed|ERR_CONNECTION_REFUSED|WebSocket is closed before"
         )
     second.expect_received(["into the dark"])
+
+
+WATCH_BEATS = """() => {
+  globalThis.beats = [];
+  for (const scope of [window, ...Array.from(frames)]) {
+    const { send } = scope.RTCDataChannel.prototype;
+    scope.RTCDataChannel.prototype.send = function (data) {
+      if (this.label === "heartbeat") beats.push(Number(data.split(" ")[3]));
+      return send.call(this, data);
+    };
+  }
+}"""
+"""Keep what each beat sent says of when the next is due, in ms."""
+
+
+def _wait_for_beats(operator: Operator, condition: str, what: str) -> None:
+    wait_until(lambda: bool(operator.page.evaluate(condition)), what)
+
+
+def _wait_for_slow_beats(*operators: Operator) -> None:
+    for operator in operators:
+        _wait_for_beats(operator, "beats.at(-1) > 100", "beats are slow")
+
+
+def test_a_quiet_session_beats_slowly_and_quickly_at_the_first_key_and_still_notices(
+    start_console: StartConsole, open_page: OpenPage, path: Path, checkout: File
+) -> None:
+    source = checkout / "pyapp/core/path/recovery.py"
+    changed, count = re.subn(r"^QUIET_AFTER = .*$", "QUIET_AFTER = 2.0", source.read_text(), flags=re.MULTILINE)
+    assert count == 1
+    source.write_text(changed)
+    console = start_console(root=checkout)
+    first, second = pair(console, open_page, session="quiet")
+    for operator in (first, second):
+        operator.page.evaluate(WATCH_BEATS)
+    for sleepy, wakes in ((first, second), (second, first)):
+        _wait_for_slow_beats(first, second)
+        sleepy.page.evaluate("beats.length = 0")
+        wakes.page.keyboard.press("Shift")
+        _wait_for_beats(sleepy, "beats.includes(100)", "the other end is quick, too")
+    _wait_for_slow_beats(first, second)
+    path.cut()
+    for operator in (first, second):
+        operator.expect_state("recovering")
+    path.mend()
+    for operator in (first, second):
+        operator.expect_state("connected")
+        operator.take_problems("WebSocket is closed before")
+    wait_until(lambda: "recovered" in [entry["event"] for entry in console.entries("quiet")], "it told that it is back")
+    suspected, *_ = [entry["data"] for entry in console.entries("quiet") if entry["event"] == "suspect"]
+    assert suspected["evidence"] == "silence"
+    # Within two seconds on an idle machine (make bench-quiet); Chromium itself takes more than five.
+    assert suspected["silence_ms"] < 5000

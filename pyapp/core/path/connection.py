@@ -61,8 +61,8 @@ STATS_AGAIN = 0.2
 STATS_SETTLED_AFTER = 0.1
 """Seconds before a second look at a pair that changed: Chromium answers `getStats()` from a cache for 50 ms."""
 
-STATS_EVERY = 2.0
-"""Seconds between two samples of `getStats()` while connected."""
+STATS_EVERY, STATS_QUIET_EVERY = 2.0, 10.0
+"""Seconds between two samples of `getStats()` while connected, and while it is quiet: each costs some ten beats."""
 
 FIRST_OFFER_AFTER = 3.0
 """Seconds to wait for the other side's first offer before making it here."""
@@ -345,6 +345,11 @@ class Connection:
         """End it."""
         return [*self._standby_did(self.standby.close("the connection is over")), commands.ClosePeer()]
 
+    def active(self, outside: Outside, now: float) -> list[Output]:
+        """Take it that a person does something, here or there."""
+        self._look_outside(outside, now)
+        return self._recovery_did(self.recovery.active(now))
+
     def receive(self, event: Event, outside: Outside, now: float) -> list[Output]:
         """Take an event of the browser or the person, or a timer of ours."""
         self._look_outside(outside, now)
@@ -620,7 +625,8 @@ class Connection:
         if agreed.state == "stable" and report.local.username_fragment in agreed.fragments[0]:
             result += self._recovery_did(self.recovery.proven(agreed.ice_generation, now))
         # Not every browser tells of the new pair.
-        result.append(commands.StartTimer(STATS, STATS_AGAIN if self.restarts.is_settling(now) else STATS_EVERY))
+        usual = STATS_QUIET_EVERY if self.recovery.is_quiet else STATS_EVERY
+        result.append(commands.StartTimer(STATS, STATS_AGAIN if self.restarts.is_settling(now) else usual))
         if agreed.leads_restarts:
             result += self.relays.review(report, gathered=agreed.gathers_relays)
         may_be_direct = self.candidates.may_be_direct(report)

@@ -15,6 +15,13 @@ from pyapp.protocol.channel import MAX_BEAT_HELD, Beat
 INTERVAL = 0.1
 """Seconds between two beats while the page can be seen."""
 
+QUIET_INTERVAL, QUIET_MOST = 0.6, 1.8
+"""Seconds between two beats once nothing has been said or shown for a while; less where packets are lost, so that those
+which may be lost in a row do not take more than the second."""
+
+LATE = 1.2
+"""How much of the time until the next beat must have passed before it is late."""
+
 HIDDEN_INTERVAL = 1.2
 """Seconds between two beats of a hidden tab, whose timers fire about once a second."""
 
@@ -117,12 +124,24 @@ class Pulse:
         """How many beats in a row are too many to be lost by chance."""
         return math.ceil(math.log(FALSE_ALARM) / math.log(min(self.loss, 0.5)))
 
+    @property
+    def due(self) -> float:
+        """Seconds after the last beat at which the other side wanted to send the next."""
+        return self._due
+
+    @property
+    def quiet_interval(self) -> float:
+        """Seconds between two beats of ours when it is quiet, if what we send is lost as often as what we hear."""
+        return max(min(QUIET_INTERVAL, QUIET_MOST / self.chance), INTERVAL)
+
     def patience(self) -> float:
         """Return the seconds of silence that are still normal on this path."""
         if not self._heard:
             return FIRST_PATIENCE
         trip = self.round_trip.smoothed or 0.0
-        return max(LEAST_PATIENCE, self.chance * self._due, 3 * trip, self._due + 1.3 * self._pause) + 4 * self._jitter
+        # One that comes rarely is asked for when it is late, and the answer must have its time.
+        asked = LATE * self._due + trip + LEAST_PATIENCE if self._due >= QUIET_INTERVAL else LEAST_PATIENCE
+        return max(asked, self.chance * self._due, 3 * trip, self._due + 1.3 * self._pause) + 4 * self._jitter
 
     def silence(self, now: float) -> float:
         """Return the seconds since something was heard."""

@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias, assert_never
 
 from pyapp.core import commands
 from pyapp.core.commands import Command
-from pyapp.core.path.heartbeat import HIDDEN_INTERVAL, HIDDEN_TICK, INTERVAL, Pulse
+from pyapp.core.path.heartbeat import HIDDEN_INTERVAL, HIDDEN_TICK, INTERVAL, LATE, Pulse
 from pyapp.core.timers import RecoveryTimer
 from pyapp.protocol.channel import decode_beat
 
@@ -42,6 +42,9 @@ LOST_AFTER = 1.0
 
 LOOK_AFTER = 0.85
 """The part of the patience after which it is looked once more what the transport has received."""
+
+QUIET_AFTER = 120.0
+"""Seconds in which nothing was said, shown or changed, after which beats slow down."""
 
 STALL = 0.15
 """Seconds by which a timer of our own may be late before the silence is our own stall, and not the other side's."""
@@ -149,6 +152,10 @@ class Recovery:
     """The same at the other side, by its beats."""
     silent_since: float = 0.0
     """When something was heard last before the outage that is, or was."""
+    is_quiet: bool = False
+    """Whether our beats are slow because nothing happens."""
+    _active_at: float = 0.0
+    """When something was said, shown, typed or changed last, here or there."""
     _suspected_at: float = 0.0
     _resumed: bool = False
     """Whether something was heard since the suspicion."""
@@ -200,6 +207,7 @@ class Recovery:
     def channel_opened(self, now: float) -> list[Output]:
         """Begin to beat and to listen."""
         self._is_open = True
+        self._active_at = now
         self.pulse.listen(now)
         if self.state == "idle":
             self.state = "healthy"
@@ -228,10 +236,18 @@ class Recovery:
             return [commands.StartTimer(BEAT, CATCH_UP)]
         return self._beat(now)
 
+    def active(self, now: float) -> list[Output]:
+        """Take it that something happens: beats are quick again, and say so, which wakes the other side, too."""
+        self._active_at = now
+        if not self.is_quiet or self.state != "healthy":
+            return []
+        # Twice: if the only one were lost, the other side would wait for the next at the old pace.
+        return [*self._beat(now), *self._beat(now), commands.SampleStats()]
+
     def heard(self, text: str, now: float) -> list[Output]:
         """Take a beat of the other side. Raises `MessageError` for what is none."""
         beat = decode_beat(text)
-        silence, patience = self.pulse.silence(now), self.pulse.patience()
+        silence, patience, was_slow = self.pulse.silence(now), self.pulse.patience(), self.pulse.due > INTERVAL
         # A page that stands still, theirs or ours, says nothing of the path.
         we_stood_still = not self.is_hidden and now - self._beat_due > STALL
         is_telling = self.state != "suspect" and not we_stood_still and self._alive_at <= (self.pulse.heard_at or 0.0)
@@ -241,6 +257,8 @@ class Recovery:
         self.peer_generation = beat.generation
         was_doubted = self._doubted and self.state == "healthy"
         outputs: list[Output] = [self._listen(now), *([Reassured()] if was_doubted else [])]
+        if was_slow and self.pulse.due <= INTERVAL:
+            outputs += self.active(now)
         if beat.wants_echo:
             outputs += self._beat(now)
         self._echoed = max(self._echoed, beat.echo)
@@ -276,7 +294,8 @@ class Recovery:
         if not self._doubted:
             # Two at once: the other side's SCTP acknowledges every second packet without delay (RFC 9260, section 6.2).
             self._doubted = True
-            outputs += [Doubted(), *self._beat(now), *self._beat(now)]
+            self._active_at = now
+            outputs += [Doubted(), *self._beat(now, wants_echo=self.is_quiet), *self._beat(now)]
         if self.pulse.silence(now) > LOST_AFTER and not self.peer_is_busy:
             self.peer_is_busy = True
             outputs.append(Noticed("the other page stands still, and its browser answers", self.pulse.silence(now)))
@@ -350,7 +369,7 @@ class Recovery:
         self.attempts = 0
         self._nothing_heard()
         self._attempted_at = None
-        self._suspected_at = now
+        self._suspected_at = self._active_at = now
         self.silent_since = now if self.pulse.heard_at is None else self.pulse.heard_at
         self._restarted_from = self.generation
         return [
@@ -373,6 +392,7 @@ class Recovery:
     def negotiated(self, generation: int, now: float) -> list[Output]:
         """Give the new ICE `generation` its time from now on, whoever asked for it."""
         self._negotiated, self._negotiated_at = generation, now
+        self._active_at = now
         if self.state != "suspect" or self._resumed:
             return []
         self._attempted_at = now
@@ -472,7 +492,7 @@ class Recovery:
     def _recovered(self, now: float) -> list[Output]:
         self.state = "healthy"
         self.is_lost = False
-        self._healthy_since = now
+        self._healthy_since = self._active_at = now
         self.last_outage = (self.pulse.heard_at or now) - self.silent_since
         recovered = Recovered(self.last_outage, self.attempts)
         self.attempts = 0
@@ -522,12 +542,15 @@ class Recovery:
         interval = HIDDEN_INTERVAL if self.is_hidden else INTERVAL
         if self.state == "suspect" and now - self._suspected_at > LOST_AFTER:
             interval = max(interval, SUSPECT_INTERVAL)
+        self.is_quiet = self.state == "healthy" and now - self._active_at >= QUIET_AFTER
+        if self.is_quiet:
+            interval = max(interval, self.pulse.quiet_interval)
         self._beat_due = now + interval
         beat = self.pulse.next_beat(now, due=interval, generation=self.generation, wants_echo=wants_echo)
         return [commands.SendOnChannel("heartbeat", beat.encode()), commands.StartTimer(BEAT, interval)]
 
     def _listen(self, now: float) -> Command:
-        doubtful = self.pulse.patience() * DOUBT_AFTER
+        doubtful = max(self.pulse.patience() * DOUBT_AFTER, self.pulse.due * LATE)
         self._stalled = self._doubted = self.peer_is_busy = False
         self._packets = None
         self._silence_due = now + doubtful
