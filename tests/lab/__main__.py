@@ -9,13 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from playwright.sync_api import sync_playwright
 
 from tests.lab import kinds, report, servers
-from tests.lab.command import add_arguments, say, why_not
+from tests.lab.command import add_arguments, numbers, say, why_not
 from tests.lab.grid import Snap, Stage, half, specials, square
 from tests.lab.lab import Lab
 
@@ -33,6 +34,8 @@ def main() -> int:
     begin = time.monotonic()
     cells: list[Cell] = []
     cases = (half if options.half else square)(options.kinds) + ([] if options.plain else specials(options.kinds))
+    if options.rest:
+        cases = [replace(case, rest=seconds) for case in cases if not case.camera for seconds in options.rest]
     with contextlib.ExitStack() as stack:
         chromium = stack.enter_context(sync_playwright()).chromium
         lab = stack.enter_context(Lab())
@@ -84,9 +87,16 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--half", action="store_true", help="each pair once, not once in each role")
     parser.add_argument("--plain", action="store_true", help="leave out the special cases")
     parser.add_argument("--report", type=Path, default=Path("build/lab"), metavar="DIR", help="(default: %(default)s)")
+    parser.add_argument(
+        "--rest",
+        type=numbers,
+        default=[],
+        metavar="S,S",
+        help="fresh pages, clicked so many seconds after they are ready (0: at once), instead of pages used before",
+    )
     options = parser.parse_args()
-    if options.camera and options.side_by_side:
-        parser.error("the yardstick has no camera")
+    if options.camera and (options.side_by_side or options.rest):
+        parser.error("the yardstick has no camera, and a fresh page has it off")
     return options
 
 

@@ -58,6 +58,7 @@ class End:
 
     host: Host
     page: Page
+    address: str
     problems: list[str] = field(default_factory=list)
 
     def begin(self, session: str, *, camera: bool = False, microphone: bool = False) -> None:
@@ -69,6 +70,11 @@ class End:
             if button.get_attribute("aria-pressed") != "true":
                 button.click()
                 expect(button).to_have_attribute("aria-pressed", "true", timeout=_CLICKING)
+
+    def arrive(self, session: str, rest: float) -> None:
+        """Load the page anew, at the session's own address, and click so many seconds after it is ready."""
+        self.page.goto(f"{self.address}?session={session}", timeout=_LOADING, wait_until="commit")
+        self.ask("clickWhenReady", rest * 1000)
 
     def say(self, text: str) -> None:
         """Send a message."""
@@ -132,7 +138,7 @@ class Fleet:
             # Playwright's own switch for certificates is not needed, the browser's covers TURN over TLS as well.
             page = (browser if isinstance(browser, BrowserContext) else browser.new_context()).new_page()
             page.add_init_script(_INSTRUMENT)
-            end = self._ends[key] = End(host=host, page=page)
+            end = self._ends[key] = End(host=host, page=page, address=served.address)
             _listen(end)
             page.goto(served.address, timeout=_LOADING)
             expect(page.locator("body")).to_have_attribute("data-state", "ready", timeout=_LOADING)

@@ -72,6 +72,7 @@ class Cell:
     path: str  # host, direct or relay, as expected: times are compared within one
     verdict: Verdict
     is_special: bool = False  # not one of the square of kinds
+    rest: float | None = None  # s between a fresh page and its click
     ends: tuple[Story, Story] | None = None
     relays_made: dict[str, int] = field(default_factory=dict)
     relays_held: int = 0  # while connected, at both servers
@@ -130,7 +131,7 @@ def measure(
     begin = time.monotonic()
     first, second = ends
     try:
-        reports = _meet(first, second, session, expected, camera=camera)
+        reports = _meet(first, second, session, expected, camera=camera, rest=cell.rest)
         cell.relays_made = {server.node: server.allocations(session).made for server in (lab.turn1, lab.turn2)}
         cell.relays_held = _held(lab, session)
         problems = [end.take_problems() for end in ends]
@@ -171,15 +172,22 @@ def wait_until(holds: Callable[[], bool], seconds: float) -> bool:
     return True
 
 
-def _meet(first: End, second: End, session: str, expected: Best, *, camera: bool) -> list[dict[str, Any]]:
-    for end in (first, second):
-        end.begin(session, camera=camera)
-    first.connect()
-    first.expect_state("waiting")
-    # Whoever waits has usually waited for long.
-    first.ask("gathered", _GATHERING)
-    second.connect()
+def _meet(
+    first: End, second: End, session: str, expected: Best, *, camera: bool, rest: float | None
+) -> list[dict[str, Any]]:
     ends = (first, second)
+    if rest is None:
+        for end in ends:
+            end.begin(session, camera=camera)
+    for end in ends:
+        if rest is None:
+            end.connect()
+        else:
+            end.arrive(session, rest)
+        if end is first:
+            first.expect_state("waiting")
+            # Whoever waits has usually waited for long.
+            first.ask("gathered", _GATHERING)
     opened = [end.ask("opened", _OPENING) for end in ends]
     if all(opened):
 

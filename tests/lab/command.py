@@ -19,7 +19,7 @@ _SELFCHECK = Path(__file__).with_name("test_selfcheck.py")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options that all commands have."""
     parser.add_argument(
-        "--delay", type=_delays, default=[0.0, 25.0], metavar="MS,MS", help="one way, at each site (default: 0,25)"
+        "--delay", type=numbers, default=[0.0, 25.0], metavar="MS,MS", help="one way, at each site (default: 0,25)"
     )
     parser.add_argument("--unchecked", action="store_true", help="do not measure the lab first")
 
@@ -46,5 +46,6 @@ def _lab_is_what_it_says() -> bool:
     return subprocess.run([sys.executable, "-m", "pytest", "-q", _SELFCHECK], cwd=ROOT, check=False).returncode == 0
 
 
-def _delays(text: str) -> list[float]:
-    return [float(ms) for ms in text.split(",")]
+def numbers(text: str) -> list[float]:
+    """Read numbers between commas. Raises `ValueError` for what is none."""
+    return [float(number) for number in text.split(",")]

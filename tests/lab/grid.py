@@ -49,6 +49,8 @@ class Case:
     relation: Relation = Relation.APART
     camera: bool = False
     first_turn_dead: bool = False
+    rest: float | None = None
+    """Seconds from a fresh page that is ready to its click, at both ends; None: pages that were used before."""
 
     @property
     def name(self) -> str:
@@ -60,7 +62,14 @@ class Case:
             words.append("camera")
         if self.first_turn_dead:
             words.append("first TURN server dead")
+        if self.rest is not None:
+            words.append(resting(self.rest))
         return ", ".join(words)
+
+
+def resting(seconds: float) -> str:
+    """Say for how long pages were ready when they were clicked."""
+    return f"after {seconds:g} s at rest" if seconds else "clicked at once"
 
 
 PERMITTED = (
@@ -153,6 +162,7 @@ class Stage:
             path=expected.path.name.lower(),
             verdict=Verdict.FAILED,
             is_special=case != Case(left=case.left, right=case.right),
+            rest=case.rest,
         )
         first, second = (
             self._fleet.end(host, served, camera=camera, snap=knows)
@@ -228,6 +238,7 @@ class Stage:
 
 
 _SLOW = 1.05  # times the yardstick's: what is less is what two runs differ by
+_SLOW_AT_REST, _SLOW_AT_ONCE = 1.25, 1.6  # without delay, where it is the processors that are compared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +249,7 @@ class Ratio:
     cells: int
     console: float
     yardstick: float
+    wanted: float | None  # at most
 
     @property
     def ratio(self) -> float:
@@ -247,28 +259,38 @@ class Ratio:
     @property
     def is_slow(self) -> bool:
         """Whether a run may not end well with it."""
-        return self.ratio > _SLOW
+        return self.wanted is not None and self.ratio > self.wanted
 
 
 def ratios(cells: Sequence[Cell]) -> list[Ratio]:
     """Compare the times to an open channel, by class of path, over the cells that both subjects reached."""
-    times: dict[tuple[str, str], dict[str, float]] = {}
+    times: dict[tuple[str, str, float | None], dict[str, float]] = {}
     for cell in cells:
         if cell.channel_ms is not None and cell.verdict is not Verdict.FAILED:
-            times.setdefault((cell.path, cell.name), {})[cell.subject] = cell.channel_ms
+            path = cell.path if cell.rest is None else f"{cell.path}, {resting(cell.rest)}"
+            times.setdefault((path, cell.name, _wanted(cell)), {})[cell.subject] = cell.channel_ms
     both = {key: value for key, value in times.items() if len(value) == 2}
     result = []
-    for path in sorted({path for path, _ in both}):
-        of_path = [value for (where, _), value in both.items() if where == path]
+    for path, wanted in sorted({path: wanted for path, _, wanted in both}.items()):
+        of_path = [value for (where, *_), value in both.items() if where == path]
         result.append(
             Ratio(
                 path=path,
+                wanted=wanted,
                 cells=len(of_path),
                 console=statistics.median(value["console"] for value in of_path),
                 yardstick=statistics.median(value["yardstick"] for value in of_path),
             )
         )
     return result
+
+
+def _wanted(cell: Cell) -> float | None:
+    if cell.ms:
+        return _SLOW
+    if cell.rest is None:  # what pages take that were used before depends on what they were used for
+        return None
+    return _SLOW_AT_REST if cell.rest else _SLOW_AT_ONCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -122,6 +122,18 @@
       clicked = null;
     },
 
+    // Click so many ms after the page is ready.
+    clickWhenReady: (rest) => new Promise((resolve) => {
+      const look = () => {
+        if (document.body?.dataset.state !== "ready") return;
+        observer.disconnect();
+        setTimeout(() => { document.querySelector("#connect").click(); resolve(); }, rest);
+      };
+      const observer = new MutationObserver(look);
+      observer.observe(document, { attributes: true, childList: true, subtree: true });
+      look();
+    }),
+
     // Until nothing more is gathered, or it takes too long: some servers never answer some networks.
     gathered: (patience) => until(() => connections.every(({ pc }) =>
       ["complete", "new"].includes(pc.iceGatheringState) || pc.connectionState === "closed"), patience),

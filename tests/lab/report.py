@@ -113,7 +113,7 @@ def objections(cells: Sequence[Cell], planned: int) -> list[str]:
         f"{ms:g} ms, {ratio.path}: the console takes {100 * (ratio.ratio - 1):.1f} % longer than the hand-written page."
         for ms in delays(cells)
         for ratio in ratios([cell for cell in cells if cell.ms == ms])
-        if ms and ratio.is_slow  # without delay it is the processors that are compared, not the round trips
+        if ratio.is_slow
     ]
 
 

@@ -97,5 +97,6 @@ element("send").onclick = () => {
   channel.send(element("message").value);
   element("message").value = "";
 };
+element("session").value = new URLSearchParams(location.search).get("session") ?? "";
 performance.mark("console-ready");
 state("ready");

@@ -102,6 +102,25 @@ def test_times_are_compared_within_a_class_and_where_both_connected() -> None:
     assert (ratio.path, ratio.cells, ratio.ratio) == ("direct", 2, 1.2)
 
 
+@pytest.mark.parametrize(
+    ("ms", "rest", "wanted"), [(0, None, None), (0, 0.0, 1.6), (0, 3.0, 1.25), (25, 0.0, 1.05), (25, None, 1.05)]
+)
+def test_without_delay_only_fresh_pages_are_judged(ms: float, rest: float | None, wanted: float | None) -> None:
+    cells = [_cell("console", "a", 110.0), _cell("yardstick", "a", 100.0)]
+    for cell in cells:
+        cell.ms, cell.rest = ms, rest
+    (ratio,) = ratios(cells)
+    assert ratio.wanted == wanted
+    assert ratio.is_slow is (wanted == 1.05)
+
+
+def test_times_of_pages_at_rest_and_clicked_at_once_are_not_mixed() -> None:
+    cells = [_cell(subject, f"a {rest}", 100.0) for rest in (0.0, 3.0) for subject in ("console", "yardstick")]
+    for cell in cells:
+        cell.ms, cell.rest = 0, float(cell.name.split()[1])
+    assert [ratio.path for ratio in ratios(cells)] == ["direct, after 3 s at rest", "direct, clicked at once"]
+
+
 def test_the_time_to_the_best_path_counts_from_the_open_channel_at_the_later_end() -> None:
     cells = [_cell("console", name, 100.0) for name in "abcd"] + [_cell("console", "failed", None)]
     for cell, settled in zip(cells, (100.0, 400.0, 2600.0, None), strict=False):
