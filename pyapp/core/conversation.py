@@ -136,6 +136,11 @@ class Conversation:
     def _thread(self) -> _Thread:
         return self._threads[self._partner]
 
+    @property
+    def received_count(self) -> int:
+        """How many messages of theirs have come."""
+        return self._counts[False]
+
     def submit(self, text: str, now: float) -> list[Command]:
         """Take a message of ours. Raises `MessageRefusedError`, and then keeps nothing of it."""
         # A field that cuts at a length may leave half of a surrogate pair, which is no character and has no UTF-8.

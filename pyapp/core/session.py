@@ -126,6 +126,8 @@ class Session:
     _epoch: int = 1
     _sockets: int = 0
     _is_hidden: bool = False
+    _read: int = 0
+    """How many messages of theirs had come when the page was hidden or shown last."""
     _capture_permitted: bool = False
     _every_interface: bool = False
     """Whether the next connection gathers on every interface: both sides seem to be on one network."""
@@ -172,6 +174,11 @@ class Session:
         return False
 
     @property
+    def unread(self) -> int:
+        """How many messages came since the page is hidden."""
+        return self.conversation.received_count - self._read if self._is_hidden else 0
+
+    @property
     def _signaling_is_there(self) -> bool:
         return self.place is not None and self.place.state == "present"
 
@@ -192,6 +199,7 @@ class Session:
                 return self._slept(seconds)
             case events.VisibilityChanged(hidden):
                 self._is_hidden = hidden
+                self._read = self.conversation.received_count
                 return self._to_connection(event)
             case events.CapturePermitted(permitted):
                 self._capture_permitted = permitted

@@ -36,7 +36,7 @@ def inputs(session: Session) -> object:
     state = page_state(session)
     gathering = connection.candidates.gathering if connection and state == "connecting" else None
     return (
-        (state, session.name, session.failure, session.refusal),
+        (state, session.name, session.failure, session.refusal, session.unread),
         place and (place.state, place.link.problem, place.link.is_out_of_reach, place.refusal),
         connection and (connection.established, connection.state, connection.report),
         connection and (connection.recovery.rung, connection.recovery.attempts, connection.recovery.peer_is_busy),
@@ -51,6 +51,8 @@ def status(session: Session) -> Status:
     report = connection.report if connection and connection.established else None
     level, headline, detail, cause = _words(session, state, report)
     title = " · ".join(part for part in (headline, session.name, "ICE Console") if part)
+    if session.unread:
+        title = f"({session.unread}) {title}"
     return Status(state, level, headline, detail, cause, title)
 
 

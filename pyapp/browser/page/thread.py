@@ -3,15 +3,20 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from js import document
+from js import Date, Intl, document, window
+from pyodide.ffi import to_js
 
+from pyapp.browser.ffi import jsobj
 from pyapp.browser.page.dom import Dom
 from pyapp.core.conversation import Message
 from pyapp.core.events import Event, MessageSubmitted
 from pyapp.view.console import Thread
+from pyapp.view.links import Span, spans
 
 SHOWN_MESSAGES = 200
 """The newest, which each message lays out anew. The earlier ones stay in the document, and are a button away."""
+COMPOSING = 229
+"""The `keyCode` of a key that an input method takes for itself (UI Events, section "Legacy key attributes")."""
 NEAR_THE_END = 8.0
 """CSS pixels from the newest message, within which the person reads the newest."""
 
@@ -32,6 +37,13 @@ class ThreadPanel:
         self._earlier = 0
         """How many bubbles are not shown."""
         self._reads_newest = True
+        self._clock = Intl.DateTimeFormat.new(to_js([]), jsobj({"timeStyle": "short"}))
+        self._calendar = Intl.DateTimeFormat.new(to_js([]), jsobj({"dateStyle": "full", "timeStyle": "medium"}))
+        self._is_composing = False
+        """Whether what the input method shows in the field is not decided yet."""
+        dom.on("message", "compositionstart", lambda _: self._composes(is_so=True))
+        dom.on("message", "compositionend", lambda _: self._composes(is_so=False))
+        dom.on("thread", "copy", self._copy)
         dom.on("message-form", "submit", lambda _: self._submit())
         dom.on("message", "keydown", self._key)
         dom.on("message", "input", lambda _: self._fit())
@@ -47,6 +59,8 @@ class ThreadPanel:
 
     def _submit(self) -> None:
         field = self._dom.element("message")
+        if self._is_composing:  # the button was pressed: let the input method end, or it writes the text once more
+            field.blur()
         text = field.value
         if not self._thread.can_send or not text.strip():
             return
@@ -57,10 +71,17 @@ class ThreadPanel:
             field.style.height = ""
 
     def _key(self, event: Any) -> None:
-        """Enter sends; with Shift, or while an input method composes, it is an ordinary key."""
-        if event.key == "Enter" and not event.shiftKey and not event.isComposing:
+        """Enter sends; with Shift, or while an input method composes, it is an ordinary key.
+
+        Safari ends the composition before it tells of the Enter that ended it: only its `keyCode` says what it was.
+        """
+        is_taken = event.isComposing or event.keyCode == COMPOSING
+        if event.key == "Enter" and not event.shiftKey and not is_taken:
             event.preventDefault()
             self._submit()
+
+    def _composes(self, *, is_so: bool) -> None:
+        self._is_composing = is_so
 
     def _fit(self) -> None:
         """Let the field grow with its text, up to the height that the style sheet allows."""
@@ -81,14 +102,33 @@ class ThreadPanel:
     def _append(self, message: Message) -> None:
         place = len(self._bubbles)
         bubble = document.createElement("li")
-        bubble.textContent = message.text
+        bubble.append(*(_node(span) for span in spans(message.text)))
+        bubble.dir = "auto"
         bubble.style.order = str(place)
+        self._stamp(bubble)
         self._bubbles.append(bubble)
         if message.mine:
             bubble.append(document.createElement("span"))
             self._show_status(place, is_delivered=message.delivered)
         self._dom.element("sent" if message.mine else "messages").append(bubble)
         self._dom.write("thread-empty", "hidden", True)
+
+    def _stamp(self, bubble: Any) -> None:
+        """Say when the message came, or was written. The style sheet shows it: the text stays the message alone."""
+        now = Date.new()
+        bubble.setAttribute("data-time", self._clock.format(now))
+        bubble.title = self._calendar.format(now)
+
+    def _copy(self, event: Any) -> None:
+        """Copy several messages as they are shown, one below the other: the document has theirs and ours apart."""
+        selection = window.getSelection()
+        ends = [_place(node) for node in (selection.anchorNode, selection.focusNode)]
+        if None in ends or ends[0] == ends[1]:
+            return  # within one, the browser copies what is selected
+        first, last = sorted(place for place in ends if place is not None)
+        text = "\n".join(message.text for message in self._thread.messages[first : last + 1])
+        event.clipboardData.setData("text/plain", text)
+        event.preventDefault()
 
     def _show_status(self, place: int, *, is_delivered: bool) -> None:
         status = "delivered" if is_delivered else "sending"
@@ -122,3 +162,24 @@ class ThreadPanel:
             self._bubbles[place].hidden = place < first
         self._earlier = first
         self._dom.write("earlier", "hidden", not first)
+
+
+def _node(span: Span) -> Any:
+    """Return a text, or a link that opens in a tab of its own, which learns nothing of this one."""
+    if not span.href:
+        return span.text
+    link = document.createElement("a")
+    link.href = span.href
+    link.target = "_blank"
+    link.rel = "noopener noreferrer"
+    link.textContent = span.text
+    return link
+
+
+def _place(node: Any) -> int | None:
+    """Return the place in the conversation of the bubble that `node` is in."""
+    if not node:
+        return None
+    element = node if hasattr(node, "closest") else node.parentElement
+    bubble = element.closest("#thread li")
+    return int(bubble.style.order) if bubble else None

@@ -245,6 +245,23 @@ class TestTheWords:
         assert "At most 32 sessions" in view.status.detail + view.status.cause
 
 
+class TestTheTitle:
+    def test_counts_what_came_while_the_page_is_hidden(self) -> None:
+        def comes(number: int) -> str:
+            core.do(events.ChannelReceived("messages", encode_frame(Frame(number, Piece("hi"), 0))))
+            return present(core.session).status.title
+
+        core = connected()
+        assert not comes(1).startswith("(")
+        core.do(events.VisibilityChanged(hidden=True))
+        assert comes(2).startswith("(1) Connected directly")
+        assert comes(3).startswith("(2) ")
+        core.do(events.VisibilityChanged(hidden=False))
+        assert not comes(4).startswith("(")
+        core.do(events.VisibilityChanged(hidden=True))
+        assert comes(5).startswith("(1) ")
+
+
 class TestTheConversation:
     def test_says_of_ours_whether_they_are_delivered(self) -> None:
         core = connected()
