@@ -13,7 +13,7 @@ help:  ## list the commands
 setup: $(VENV)/.run node_modules/.package-lock.json  ## install what `make run` needs
 	@.ci/debian-packages coturn
 
-setup-test: setup $(VENV)/.dev  ## install what `make test` needs
+setup-test: setup $(VENV)/.dev node_modules/axe-core/package.json  ## install what `make test` needs
 	@.ci/debian-packages coturn chromium firefox-esr iproute2 nftables conntrack tinyproxy-bin tayga procps
 
 $(PY):
@@ -32,7 +32,7 @@ node_modules/.package-lock.json: package.json package-lock.json .npmrc
 	npm ci --no-progress --omit=dev
 	@touch $@
 
-node_modules/peer/package.json: package-lock.json | node_modules/.package-lock.json
+node_modules/axe-core/package.json: package-lock.json | node_modules/.package-lock.json
 	npm ci --no-progress
 	@touch $@
 
@@ -78,7 +78,7 @@ bench:  ## every benchmark, one after the other, whatever the first one finds
 bench-boot: setup-test build  ## how fast the page starts, against a stock PyScript page; fails if a target is missed
 	.ci/isolated $(PY) -m tests.bench.boot $(ARGS)
 
-bench-signaling: setup-test build node_modules/peer/package.json  ## what carrying signaling costs the server, against peerjs-server
+bench-signaling: setup-test build  ## what carrying signaling costs the server, against peerjs-server
 	$(PY) -m tests.bench.signaling $(ARGS)
 
 bench-recovery: setup-test build  ## how long a session is silent when its network changes, against a plain page

@@ -68,16 +68,18 @@ def path(session: Session) -> Path:
 
 
 def _facts(session: Session, connection: Connection, report: PathReport) -> tuple[Fact, ...]:
+    local, remote = (_CANDIDATE_WORDS.get(end.type, end.type) for end in (report.local, report.remote))
     facts = [
         Fact("path", "Path", "Relay" if report.path == "relay" else "Direct"),
-        Fact("local-candidate", "This side", _CANDIDATE_WORDS.get(report.local.type, report.local.type)),
-        Fact("remote-candidate", "Other side", _CANDIDATE_WORDS.get(report.remote.type, report.remote.type)),
         Fact("protocol", "Protocol", report.local.protocol.upper()),
+        Fact("local-candidate", "This side", local),
+        Fact("remote-candidate", "Other side", remote),
     ]
+    if report.local.type == "relay" and report.local.url:
+        name = session.relays.configuration.server_name(report.local.url)
+        facts.append(Fact("server", "Relay server", name))
     if report.local.relay_protocol:
         facts.append(Fact("relay-protocol", "To the relay", report.local.relay_protocol.upper()))
-    if report.local.type == "relay" and report.local.url:
-        facts.append(Fact("server", "Relay server", session.relays.configuration.server_name(report.local.url)))
     trip = "not measured" if report.round_trip is None else f"{report.round_trip * 1000:.0f} ms"
     facts += [
         Fact("round-trip", "Round trip", trip),

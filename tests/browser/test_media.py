@@ -116,3 +116,41 @@ def test_media_goes_on_after_the_other_side_reloads(console: Console, open_page:
     second.connect()
     second.expect_state("connected")
     expect_picture(second)
+
+
+STRICT = """
+addEventListener("DOMContentLoaded", () => document.getElementById("remote-video")?.removeAttribute("autoplay"));
+Object.defineProperty(HTMLMediaElement.prototype, "play", {value: ((original) => function (...rest) {
+  if (this.id == "remote-video" && !window.mayPlay) {
+    return Promise.reject(new DOMException("no gesture", "NotAllowedError"));
+  }
+  return original.apply(this, rest);
+})(HTMLMediaElement.prototype.play)});
+"""
+"""A browser that makes no sound by itself, until a test sets `mayPlay`."""
+
+
+def test_the_button_to_play_stands_while_something_shared_does_not_play(console: Console, open_page: OpenPage) -> None:
+    reader = open_page("about:blank", wait_for=None)
+    reader.page.add_init_script(STRICT)
+    reader.page.goto(f"{console.address}?session=play&autoconnect")
+    reader.expect_state("waiting")
+    writer = open_page(f"{console.address}?session=play&autoconnect", wait_for="connected")
+    reader.expect_state("connected")
+    reader.page.wait_for_function("peerConnections[0].getTransceivers().length == 2")
+    play = reader.page.locator("#play")
+    expect(reader.page.locator("#stage")).to_have_attribute("data-remote-video", "false")
+    expect(play).to_be_hidden()  # over an empty picture it says nothing
+    writer.page.locator("#microphone").click()
+    expect(play).to_be_visible()
+    play.click()
+    expect(play).to_be_visible()  # the browser still refuses
+    writer.page.locator("#microphone").click()
+    expect(play).to_be_hidden()
+    writer.page.locator("#microphone").click()
+    expect(play).to_be_visible()
+    reader.page.evaluate("window.mayPlay = true")
+    play.click()
+    expect(play).to_be_hidden()
+    reader.page.evaluate("document.getElementById('remote-video').pause()")
+    expect(play).to_be_visible()

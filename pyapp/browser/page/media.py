@@ -18,9 +18,15 @@ class MediaPanel:
     def __init__(self, dom: Dom, emit: Callable[[Event], None]) -> None:
         self._dom = dom
         self._emit = emit
+        self._is_shared = False
+        """Whether the other side shares anything, so that there is something to play."""
+        self._is_refused = False
+        """Whether the browser would not play it by itself."""
         for kind in _KINDS:
             dom.on(kind, "click", self._toggle(kind))
         dom.on("play", "click", lambda _: dom.run("play", self._play()))
+        dom.on("remote-video", "play", lambda _: self._plays(refused=False))
+        dom.on("remote-video", "pause", lambda _: self._paused())
 
     def draw(self, media: Media) -> None:
         """Show it."""
@@ -40,6 +46,8 @@ class MediaPanel:
         ):
             write("stage", name, "true" if shown else "false")
         self._dom.write_problem("media-problem", media.problem)
+        self._is_shared = media.remote_video or media.remote_audio
+        self._offer_to_play()
 
     def show_local_stream(self, stream: Any) -> None:
         """Show one's own `MediaStream`, or nothing when it is `None`."""
@@ -48,16 +56,18 @@ class MediaPanel:
     def show_remote_stream(self, stream: Any) -> None:
         """Play the other side's `MediaStream`, or nothing when it is `None`."""
         self._dom.element("remote-video").srcObject = stream
-        if stream is None:
-            self._dom.write("play", "hidden", True)
-        else:
+        self._plays(refused=False)
+        if stream is not None:
             self._dom.run("play", self._play())
 
     def _toggle(self, kind: MediaKind) -> Callable[[Any], None]:
         return lambda _: self._emit(MediaToggled(kind))
 
     async def _play(self) -> None:
-        """Play the other side, or offer a button for it: before a first click the browser may refuse to make sound."""
+        """Play the other side, or offer a button for it: before a first click the browser may refuse to make sound.
+
+        With sound alone the promise is kept only when a first picture comes; the event `play` comes at once.
+        """
         try:
             await self._dom.element("remote-video").play()
         except JsException as error:
@@ -65,6 +75,16 @@ class MediaPanel:
                 return
             if error.name != "NotAllowedError":
                 raise
-            self._dom.write("play", "hidden", False)
-        else:
-            self._dom.write("play", "hidden", True)
+            self._plays(refused=True)
+
+    def _paused(self) -> None:
+        """Offer to go on when something else stopped it: a phone call, a media key, the picture-in-picture window."""
+        self._plays(refused=bool(self._dom.element("remote-video").srcObject))
+
+    def _plays(self, *, refused: bool) -> None:
+        self._is_refused = refused
+        self._offer_to_play()
+
+    def _offer_to_play(self) -> None:
+        """Show the button while there is something to play that does not play. It never lies over an empty picture."""
+        self._dom.write("play", "hidden", not (self._is_refused and self._is_shared))

@@ -194,9 +194,9 @@ class TestThePath:
         core.do(events.StatsSampled(stats))
         assert present(core.session).path.facts == (
             Fact("path", "Path", "Direct"),
+            Fact("protocol", "Protocol", "UDP"),
             Fact("local-candidate", "This side", "own network (host)"),
             Fact("remote-candidate", "Other side", "own network (host)"),
-            Fact("protocol", "Protocol", "UDP"),
             Fact("round-trip", "Round trip", "24 ms"),
             Fact("sent", "Sent", "999 B"),
             Fact("received", "Received", "1.2 MB"),

@@ -1,0 +1,183 @@
+"""The page in every state, before axe-core: light and dark, on a phone and on a desktop. Reflow and motion, too."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, Literal
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import ROOT, Console, OpenPage, Operator, StartConsole, pair
+from tests.browser.test_recovery import Path, path
+
+__all__ = ["path"]
+
+AXE = (ROOT / "node_modules/axe-core/axe.min.js").read_text()
+PHONE, DESKTOP = (390, 844), (1280, 800)
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+ZOOMED = (640, 400)
+"""What 1280 x 800 is at a zoom of 200 %, in CSS pixels."""
+
+
+MOVING = """document.getAnimations().map((one) => one.animationName || one.transitionProperty)
+  .filter((name) => name != "late")"""
+"""What moves now; `late` only shows a notice after a while."""
+
+
+def expect_accessible(operator: Operator) -> None:
+    """Let axe-core look at the page as it is, in every scheme and size; and let nothing stand out at the sides."""
+    page = operator.page
+    for width, height in (PHONE, DESKTOP):
+        page.set_viewport_size({"width": width, "height": height})
+        for scheme in SCHEMES:
+            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+            violations = _violations(page)
+            assert not violations, f"{width} x {height}, {scheme}: {json.dumps(violations, indent=1)}"
+    for width, height in (PHONE, DESKTOP, ZOOMED, (320, 256)):
+        page.set_viewport_size({"width": width, "height": height})
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, f"wider than {width} x {height}"
+    assert not page.evaluate(MOVING), "motion is reduced"
+    page.set_viewport_size({"width": DESKTOP[0], "height": DESKTOP[1]})
+
+
+def _violations(page: Page) -> list[dict[str, Any]]:
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE)
+    found: list[dict[str, Any]] = page.evaluate("axe.run().then((result) => result.violations)")
+    return [
+        {"id": one["id"], "impact": one["impact"], "nodes": [(n["html"], n["failureSummary"]) for n in one["nodes"]]}
+        for one in found
+    ]
+
+
+def _loading(console: Console, open_page: OpenPage) -> Operator:
+    operator = open_page("about:blank", wait_for=None)
+    operator.page.route("**/pyodide.asm.wasm", lambda _: None)
+    operator.page.goto(f"{console.address}?session=loading", wait_until="domcontentloaded")
+    operator.expect_state("loading")
+    return operator
+
+
+def _not_loaded(console: Console, open_page: OpenPage) -> Operator:
+    operator = open_page("about:blank", wait_for=None)
+    operator.page.route("**/pyodide.asm.wasm", lambda route: route.fulfill(status=404))
+    operator.page.goto(f"{console.address}?session=broken")
+    expect(operator.page.locator("#reload")).to_be_visible()
+    return operator
+
+
+def _ready(console: Console, open_page: OpenPage) -> Operator:
+    return open_page(f"{console.address}?session=ready")
+
+
+def _name_refused(console: Console, open_page: OpenPage) -> Operator:
+    operator = open_page(f"{console.address}?session=ready")
+    operator.page.locator("#session").fill("")
+    operator.connect()
+    expect(operator.page.locator("#session-problem")).to_be_visible()
+    return operator
+
+
+def _waiting(console: Console, open_page: OpenPage) -> Operator:
+    operator = open_page(f"{console.address}?session=waiting")
+    operator.connect()
+    operator.expect_state("waiting")
+    return operator
+
+
+def _connecting(console: Console, open_page: OpenPage) -> Operator:
+    operator = open_page("about:blank", wait_for=None)
+    operator.page.route_web_socket(re.compile("/ws$"), lambda _: None)  # it opens, and says nothing
+    operator.page.goto(f"{console.address}?session=connecting")
+    operator.expect_state("ready")
+    operator.connect()
+    operator.expect_state("connecting")
+    return operator
+
+
+def _connected(console: Console, open_page: OpenPage) -> Operator:
+    first, second = pair(console, open_page, session="connected")
+    first.send("from this side")
+    second.send("from the other side")
+    first.expect_received(["from the other side"])
+    expect(first.page.locator("#fact-round-trip")).to_be_visible()
+    return first
+
+
+def _with_media(console: Console, open_page: OpenPage) -> Operator:
+    first, second = pair(console, open_page, session="media")
+    for operator in (first, second):
+        operator.page.locator("#camera").click()
+        operator.page.locator("#microphone").click()
+    expect(first.page.locator("#remote-video")).to_be_visible()
+    expect(first.page.locator("#local-video")).to_be_visible()
+    return first
+
+
+def _diagnostics_open(console: Console, open_page: OpenPage) -> Operator:
+    operator = _connected(console, open_page)
+    operator.page.locator("#diagnostics > summary").click()
+    operator.page.locator("#log summary").first.click()
+    return operator
+
+
+def _closed(console: Console, open_page: OpenPage) -> Operator:
+    operator = _connected(console, open_page)
+    operator.page.locator("#hangup").click()
+    operator.expect_state("closed")
+    return operator
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        *(_loading, _ready, _name_refused, _waiting, _connecting),
+        *(_connected, _with_media, _diagnostics_open, _closed),
+    ],
+)
+def test_axe_finds_nothing(
+    console: Console, open_page: OpenPage, build: Callable[[Console, OpenPage], Operator]
+) -> None:
+    expect_accessible(build(console, open_page))
+
+
+def test_axe_finds_nothing_when_it_cannot_load(console: Console, open_page: OpenPage) -> None:
+    operator = _not_loaded(console, open_page)
+    expect_accessible(operator)
+    operator.take_problems("wasm|WebAssembly|status of 404")
+
+
+def test_axe_finds_nothing_while_the_path_is_interrupted(console: Console, open_page: OpenPage, path: Path) -> None:
+    first, _ = pair(console, open_page, session="interrupted")
+    first.page.evaluate(AXE)
+    path.cut()
+    first.expect_state("recovering")
+    first.page.locator("#cause-box summary").click()
+    expect_accessible(first)
+    first.expect_state("recovering")
+
+
+def test_axe_finds_nothing_when_it_failed(start_console: StartConsole, open_page: OpenPage) -> None:
+    console = start_console(access="")
+    operator = open_page(f"{console.address}?session=uninvited")
+    operator.connect()
+    operator.expect_state("failed")
+    assert operator.take_problems("401")
+    operator.page.locator("#cause-box summary").click()
+    expect_accessible(operator)
+
+
+def test_on_a_desktop_the_path_does_not_scroll(console: Console, open_page: OpenPage) -> None:
+    first, _ = pair(console, open_page, session="path", query="&policy=relay")
+    first.page.set_viewport_size({"width": 1280, "height": 800})
+    expect(first.page.locator("#fact-server")).to_be_visible()
+    first.page.locator("#restart-ice").click()
+    first.expect_generation(1)
+    panel = first.page.locator("#path")
+    assert panel.evaluate("(panel) => panel.scrollHeight <= panel.clientHeight")
+    assert panel.evaluate("(panel) => getComputedStyle(panel).overflowY") == "visible"
+    for selector in ("#path", "#conversation", "#message", "#diagnostics"):
+        box = first.page.locator(selector).bounding_box()
+        assert box
+        assert box["y"] + box["height"] <= 800, f"{selector} is below the window"
