@@ -34,7 +34,9 @@ from pyapp.core.path.connection import (
     StandbyIs,
 )
 from pyapp.core.path.connection import Output as ConnectionOutput
-from pyapp.core.path.recovery import Doubted, Reassured, Suspected
+from pyapp.core.path.outage import Suspect
+from pyapp.core.path.outcomes import Doubted, Reassured, Suspected
+from pyapp.core.path.recovery import Idle
 from pyapp.core.path.relays import Relays
 from pyapp.core.provisioning import NotProvided, Provided, Provisioning
 from pyapp.core.provisioning import Output as ProvisioningOutput
@@ -340,8 +342,8 @@ class Session:
         outputs = self.connection.close()
         self._restarts_before = self.ice_restarts
         if self.connection.established:
-            health = self.connection.recovery
-            self._lost_at = health.silent_since if health.state == "suspect" else self._now
+            health = self.connection.recovery.state
+            self._lost_at = health.silent_since if isinstance(health, Suspect) else self._now
         self.connection = None
         return self._connection_did(outputs)
 
@@ -526,7 +528,7 @@ class Session:
     def _on_another_network(self, event: events.NetworkChanged) -> list[Command]:
         if self._prepared and event.certain:
             return self._prepare(self._prepared.session)
-        if self.connection is None or self.connection.recovery.state == "idle":
+        if self.connection is None or isinstance(self.connection.recovery.state, Idle):
             if not event.certain:
                 return []
             again = self._connection_did(self.connection.replace_soon()) if self.connection else []

@@ -5,6 +5,8 @@ from typing import Literal, TypeAlias
 
 from pyapp.core.diagnostics.path_report import PathReport
 from pyapp.core.path.connection import Connection
+from pyapp.core.path.ladder import Rung
+from pyapp.core.path.outage import Suspect
 from pyapp.core.session import Session
 from pyapp.view.verdicts import explain, server_sentences
 
@@ -39,7 +41,7 @@ def inputs(session: Session) -> object:
         (state, session.name, session.failure, session.refusal, session.unread),
         place and (place.state, place.link.problem, place.link.is_out_of_reach, place.refusal),
         connection and (connection.established, connection.state, connection.report),
-        connection and (connection.recovery.rung, connection.recovery.attempts, connection.recovery.peer_is_busy),
+        connection and (_attempted(connection), connection.recovery.peer_is_busy),
         gathering and (gathering.problems(), gathering.causes()),
     )
 
@@ -115,14 +117,21 @@ def _words(session: Session, state: PageState, report: PathReport | None) -> tup
 def _attempt_words(connection: Connection) -> str:
     if not connection.established:
         return " It could not be mended, so a new one is being made."
+    rung, attempts = _attempted(connection)
     words = {
         None: "",
         "restart": " Looking for another path",
         "relay-only": " Trying relays alone",
         "tcp-only": " Trying relays over TCP and TLS alone",
         "new-connection": " Making a new connection",
-    }[connection.recovery.rung]
-    return f"{words}, attempt {connection.recovery.attempts}." if words else ""
+    }[rung]
+    return f"{words}, attempt {attempts}." if words else ""
+
+
+def _attempted(connection: Connection) -> tuple[Rung | None, int]:
+    """Return what is being tried in an outage, and how many attempts there were."""
+    outage = connection.recovery.state
+    return (outage.ladder.rung, outage.ladder.attempts) if isinstance(outage, Suspect) else (None, 0)
 
 
 def _path_words(session: Session, report: PathReport) -> tuple[str, str]:

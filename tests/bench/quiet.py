@@ -19,7 +19,7 @@ from playwright.async_api import Page, async_playwright
 
 from backend.settings import Settings
 from backend.web.server import serving
-from pyapp.core.path.recovery import QUIET_AFTER
+from pyapp.core.path.silence import QUIET_AFTER
 from tests.bench.boot import launched, main_threads
 
 WAITING = """(state) => new Promise((resolve) => {

@@ -43,7 +43,7 @@ class Restarts:
     @property
     def is_proven(self) -> bool:
         """Whether the last generation that was agreed was seen at work at both ends."""
-        return self.agreed.ice_generation <= min(self.health.generation, self.health.peer_generation)
+        return self.agreed.ice_generation <= min(self.health.vitals.generation, self.health.vitals.peer_generation)
 
     def is_settling(self, now: float) -> bool:
         """Return whether an exchange is under way, or what it agreed has still time to come to work."""

@@ -22,19 +22,10 @@ from pyapp.core.negotiation.candidates import Output as NegotiationOutput
 from pyapp.core.negotiation.negotiation import BegunAnew, Ignored, Negotiation, ToPeer
 from pyapp.core.negotiation.restarts import Restarts
 from pyapp.core.path import standby
-from pyapp.core.path.recovery import (
-    Attempt,
-    Doubted,
-    Evidence,
-    Noticed,
-    Reassured,
-    Recovered,
-    Recovery,
-    Resumed,
-    Rung,
-    Suspected,
-)
-from pyapp.core.path.recovery import Output as RecoveryOutput
+from pyapp.core.path.ladder import Rung
+from pyapp.core.path.outcomes import Attempt, Doubted, Evidence, Reassured, Recovered, Resumed, Suspected
+from pyapp.core.path.outcomes import Output as RecoveryOutput
+from pyapp.core.path.recovery import Recovery
 from pyapp.core.path.relays import Relays
 from pyapp.core.path.standby import Output as StandbyOutput
 from pyapp.core.path.standby import Over, Ready, Standby, Surroundings
@@ -266,7 +257,7 @@ class Connection:
     def joined(self, outside: Outside, now: float, *, polite: bool, alone: bool) -> list[Output]:
         """Take it that we have a place at the server; if `alone` in the session, the first offer is ours."""
         self._look_outside(outside, now)
-        self.negotiation.polite = self.recovery.polite = self.standby.polite = polite
+        self.negotiation.polite = self.recovery.vitals.polite = self.standby.polite = polite
         if self._renews_when_joined:
             self._renews_when_joined = False
             return self.replace_soon()
@@ -311,7 +302,7 @@ class Connection:
         """Take it that `relays` has a new configuration; a renewal is one whose predecessor is about to expire."""
         self._now = now
         result = self._set_configuration()
-        if self.recovery.state == "suspect":
+        if self.recovery.is_suspect:
             if self._tried_with_expired:
                 self._tried_with_expired = False
                 restart = self.restarts.begin("the relays' credentials had expired", replace_offer=True)
@@ -403,7 +394,7 @@ class Connection:
                 # was on its way on the old pair may be lost: it is sent again before `getStats()` says what is new.
                 return [
                     *self._recovery_did(health.beat(now)),
-                    PathUntried() if health.state == "suspect" else PathChanged(),
+                    PathUntried() if health.is_suspect else PathChanged(),
                     commands.SampleStats(),
                     commands.StartTimer(STATS_SETTLED, STATS_SETTLED_AFTER),
                 ]
@@ -492,7 +483,7 @@ class Connection:
         """
         if self._has_asked:
             self._has_asked = False  # the relays are ours to bring, and an attempt says which
-            return [] if self.recovery.state == "suspect" else self._set_configuration()
+            return [] if self.recovery.is_suspect else self._set_configuration()
         self._answered = 1 if self.restarts.is_proven else self._answered + 1
         ours_alone = self.report and self.report.local.type == "relay" and self.report.remote.type != "relay"
         if self._answered > 1 or ours_alone or self.relays.policy == "relay":
@@ -503,7 +494,7 @@ class Connection:
     def _is_quiet(self) -> bool:
         """Whether we have not heard the other side for a moment, and it may be right to restart."""
         patience = max(ANSWER_AFTER, self.recovery.pulse.patience() / 2)
-        return self.recovery.state == "healthy" and self.recovery.pulse.silence(self._now) >= patience
+        return self.recovery.is_healthy and self.recovery.pulse.silence(self._now) >= patience
 
     def _remote_candidate(self, candidate: Candidate) -> list[Output]:
         result = self._negotiation_did(self.candidates.heard(candidate))
@@ -515,9 +506,9 @@ class Connection:
     def _local_candidate(self, candidate: Candidate, url: str) -> list[Output]:
         result: list[Output] = []
         is_relay = candidate_data(candidate).get("type") == "relay" and bool(url)
-        if is_relay and self.recovery.state == "healthy" and (host := self.relays.answered(url)):
+        if is_relay and self.recovery.is_healthy and (host := self.relays.answered(url)):
             result.append(note("=", "relay-well", f"the relay {host} answers again", host=host))
-        trip = self.recovery.pulse.round_trip.smoothed or 0.0
+        trip = self.recovery.vitals.trip
         return result + self._negotiation_did(self.candidates.gathered(candidate, url, self.report, trip))
 
     def _keep_checking_soon(self) -> list[Output]:
@@ -526,7 +517,7 @@ class Connection:
 
     def _keep_checking(self) -> list[Output]:
         """Be ready for the next outage: a path that comes then must not wait for the browser to look at it."""
-        if self.recovery.state == "suspect" or self.negotiation.state != "stable":
+        if self.recovery.is_suspect or self.negotiation.state != "stable":
             return self._keep_checking_soon()
         precedence = self.negotiation.precedence
         return [commands.KeepChecking(max(precedence.selected, 1), precedence.network_cost)]
@@ -618,7 +609,7 @@ class Connection:
         ):
             self._pace.changed(now)
             result.append(note("=", "pair", report.line(), **report.data()))
-            if self.recovery.state != "suspect":
+            if not self.recovery.is_suspect:
                 result.append(PathChanged())
         elif self._pace.is_due(now):
             result.append(note("=", "stats", report.line(), **report.data()))
@@ -671,9 +662,7 @@ class Connection:
                     result += self._attempt(rung, number)
                 case Resumed():
                     result.append(PathChanged())
-                case Recovered(seconds, attempts):
-                    text = f"the path works again after {seconds:.2f} s"
-                    result.append(note("=", "recovered", text, seconds=round(seconds, 3), attempts=attempts))
+                case Recovered(seconds):
                     self._has_looked_again = False
                     self._pace.changed(self._now)
                     result.append(PathChanged())
@@ -681,27 +670,13 @@ class Connection:
                     if self._credentials_wait:
                         self._credentials_wait = False
                         result += self._move_to_new_credentials()
-                case Noticed(what_it_was, seconds):
-                    result.append(note("=", "no-alarm", what_it_was, seconds=round(seconds, 3)))
                 case _:
                     result.append(output)
         return result
 
     def _suspect(self, evidence: Evidence) -> list[Output]:
-        pulse = self.recovery.pulse
         self._pace.changed(self._now)
-        result: list[Output] = [
-            note(
-                "!",
-                "suspect",
-                f"the path is suspect: {evidence}",
-                evidence=evidence,
-                silence_ms=round(pulse.silence(self._now) * 1000),
-                patience_ms=round(pulse.patience() * 1000),
-                loss=round(pulse.loss, 4),
-            ),
-            Suspected(evidence),
-        ]
+        result: list[Output] = [Suspected(evidence)]
         if self.standby.state == "open":
             host = self.standby.host
             result.append(note("=", "standby-used", f"messages go over the standby path over {host}", host=host))
@@ -764,12 +739,12 @@ class Connection:
         return result
 
     def _look_for_direct_path(self) -> list[Output]:
-        if self.recovery.state != "healthy" or self.report is None or self.report.path == "direct":
+        if not self.recovery.is_healthy or self.report is None or self.report.path == "direct":
             return []
         return self._want_restart("looking for a direct path")
 
     def _take_every_interface(self) -> list[Output]:
-        if self.recovery.state != "healthy" or self.report is None or self.report.path == "direct":
+        if not self.recovery.is_healthy or self.report is None or self.report.path == "direct":
             return []
         if self.relays.policy == "relay" or not self.capture_permitted or not self._outside.signaling_is_there:
             return []
@@ -780,7 +755,7 @@ class Connection:
         """Give up the relays of a connection that does not need them, at both sides."""
         if self.report is None or self.report.path != "direct" or not self.relays.configuration.relay_hosts:
             return []
-        is_quiet = self.recovery.state == "healthy" and self.negotiation.state == "stable"
+        is_quiet = self.recovery.is_healthy and self.negotiation.state == "stable"
         if not is_quiet or not self._outside.signaling_is_there:
             return []
         self.negotiation.gathers_relays = False
@@ -818,14 +793,14 @@ class Connection:
             and bool(local.url)
             and (self.report.remote.type != "relay" or not self.negotiation.polite)
             and self.established
-            and self.recovery.state == "healthy"
+            and self.recovery.is_healthy
             and self._outside.signaling_is_there
             and self._outside.peer_is_there,
         )
 
     def _review_standby(self, report: PathReport) -> list[Output]:
         around = self._surroundings()
-        if self.recovery.state != "healthy":
+        if not self.recovery.is_healthy:
             return []
         if around is None or report.path == "direct":
             return self._standby_did(self.standby.close("no relay is in use any more"))

@@ -9,19 +9,19 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from pyapp.core import commands
+from pyapp.core.diagnostics.journal import Note
 from pyapp.core.path import recovery
-from pyapp.core.path.recovery import (
+from pyapp.core.path.outcomes import (
     Attempt,
     Doubted,
-    Noticed,
     Outcome,
     Output,
     Reassured,
     Recovered,
-    Recovery,
     Resumed,
     Suspected,
 )
+from pyapp.core.path.recovery import Recovery
 
 Timing = Callable[[float], float]
 """When a timer that is due at a time does fire."""
@@ -56,6 +56,9 @@ class End:
 
     def outcomes(self, *kinds: type[Outcome]) -> list[Outcome]:
         return [outcome for _, outcome in self.said if isinstance(outcome, kinds)]
+
+    def alarms_not_given(self) -> list[str]:
+        return [outcome.text for _, outcome in self.said if isinstance(outcome, Note) and outcome.event == "no-alarm"]
 
     def suspicions(self) -> list[tuple[float, str]]:
         return [(at, outcome.evidence) for at, outcome in self.said if isinstance(outcome, Suspected)]
@@ -134,7 +137,7 @@ class Duo:
                     self.doubts += 1
                 case Reassured():
                     self.reassured += 1
-                case Suspected() | Attempt() | Resumed() | Recovered() | Noticed():
+                case Suspected() | Attempt() | Resumed() | Recovered() | Note():
                     end.said.append((self.now, output))
                     if isinstance(output, Attempt) and self.mends_after is not None:
                         self.after(self.mends_after, partial(self.mend, max(self.a.works, self.b.works) + 1))

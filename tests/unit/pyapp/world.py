@@ -741,7 +741,7 @@ class World:
         return all(
             page.state == "connected"
             and page.session.connection is not None
-            and page.health.state == "healthy"
+            and page.health.is_healthy
             and page.session.connection.negotiation.state == "stable"
             and page.heard == self.other(page).said
             and all(message.delivered for message in page.session.conversation.messages if message.mine)

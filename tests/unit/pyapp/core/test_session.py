@@ -23,6 +23,7 @@ from pyapp.core.path.connection import (
     STATS_EVERY,
     STATS_SETTLED,
 )
+from pyapp.core.path.outage import LOST_AFTER
 from pyapp.core.session import (
     JOURNAL,
     MAX_EARLY_BYTES,
@@ -518,9 +519,9 @@ class TestConnected:
         assert restarts.TIMER in core.timers
         assert core.session.connection is not None
         health = core.session.connection.recovery
-        health.generation = 1
+        health.vitals.generation = 1
         assert core.do(events.TimerFired(restarts.TIMER)) == []
-        health.peer_generation = 1
+        health.vitals.peer_generation = 1
         assert core.do(events.TimerFired(restarts.TIMER)) == RESTART
         assert core.do(events.TimerFired(restarts.TIMER)) == []
 
@@ -698,7 +699,7 @@ class TestRecovering:
         core.now = 3.0
         core.do(DISCONNECTED)
         assert core.state == "connected"
-        assert core.timers[recovery.LOST] == recovery.LOST_AFTER
+        assert core.timers[recovery.LOST] == LOST_AFTER
 
     @pytest.mark.parametrize("event", [DISCONNECTED, FAILED])
     def test_opens_a_socket_and_restarts_at_once(self, event: Event) -> None:

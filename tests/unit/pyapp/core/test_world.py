@@ -503,7 +503,7 @@ class Sessions(RuleBasedStateMachine):
         for page in self.current.pages.values():
             assert page.session.place
             assert not page.session.place.link.opening or OPENING in page.timers
-            assert page.health.state != "suspect" or page.timers.keys() & {ATTEMPT, SETTLE, RENEW}
+            assert not page.health.is_suspect or page.timers.keys() & {ATTEMPT, SETTLE, RENEW}
 
     def teardown(self) -> None:
         for name in "ab":

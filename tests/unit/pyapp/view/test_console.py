@@ -9,7 +9,9 @@ import pytest
 from pyapp.core import events
 from pyapp.core.conversation import Message
 from pyapp.core.path.heartbeat import Pulse
-from pyapp.core.path.recovery import Rung
+from pyapp.core.path.ladder import Rung
+from pyapp.core.path.outage import Suspect
+from pyapp.core.path.silence import Healthy
 from pyapp.core.timers import RecoveryTimer
 from pyapp.protocol.channel import Frame, MediaShared, Piece, encode_frame
 from pyapp.protocol.signaling import Error, PeerJoined, Welcome
@@ -174,8 +176,9 @@ class TestThePath:
     def test_that_is_lost_says_what_is_tried(self, rung: Rung, words: str) -> None:
         core = lost()
         assert core.session.connection
-        core.session.connection.recovery.rung = rung
-        core.session.connection.recovery.attempts = 2
+        outage = core.session.connection.recovery.state
+        assert isinstance(outage, Suspect)
+        outage.ladder.rung, outage.ladder.attempts = rung, 2
         assert words in present(core.session).status.detail
         core.do(Closed(1006, ""))
         assert "The server does not answer either" in present(core.session).status.detail
@@ -328,7 +331,9 @@ def test_a_busy_page_at_the_other_side_is_told_and_no_interruption() -> None:
     core = connected()
     before = core.presenter.present(core.session)
     assert core.session.connection is not None
-    core.session.connection.recovery.peer_is_busy = True
+    health = core.session.connection.recovery.state
+    assert isinstance(health, Healthy)
+    health.listening.peer_is_busy = True
     view = core.presenter.present(core.session)
     assert (view.status.state, view.status.headline) == ("connected", before.status.headline)
     assert "The other side's page is busy" in view.status.detail

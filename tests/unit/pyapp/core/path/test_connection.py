@@ -20,6 +20,8 @@ from pyapp.core.path.connection import (
     ONE_NETWORK_AFTER,
 )
 from pyapp.core.path.heartbeat import Pulse
+from pyapp.core.path.ladder import LADDER, Rung
+from pyapp.core.path.outage import Suspect
 from pyapp.core.path.relays import RELEASE, RELEASE_AFTER
 from pyapp.protocol.channel import Beat, Frame, Piece, encode_frame
 from pyapp.protocol.ice import IceConfiguration, IceServer, parse_candidate
@@ -140,7 +142,7 @@ class TestTheOtherSidesRestart:
         for _ in ("a doubt", "a last look", "a suspicion"):
             core.now += core.timers[recovery.SILENCE]
             outputs += core.do(events.TimerFired(recovery.SILENCE))
-        assert core.session.connection.recovery.state == "suspect"
+        assert core.session.connection.recovery.is_suspect
         assert commands.RestartIce() not in outputs
 
 
@@ -273,7 +275,7 @@ class TestTheAnswerToARestart:
         assert answering(core, outputs) == self.WITHOUT
 
     @pytest.mark.parametrize("rung", ["relay-only", "tcp-only"])
-    def test_gathers_what_is_being_tried_if_it_was_asked_for(self, rung: str) -> None:
+    def test_gathers_what_is_being_tried_if_it_was_asked_for(self, rung: Rung) -> None:
         """The side whose browser differs has the offers of its own restarts made by the other one."""
         core = connected()
         assert core.session.connection
@@ -281,7 +283,8 @@ class TestTheAnswerToARestart:
         agreed._origin, agreed._remote_origin, agreed._has_answered_first = "-", "mozilla", True
         core.now += 3.0
         core.do(DISCONNECTED)
-        health.attempts = recovery.LADDER.index(rung)
+        assert isinstance(health.state, Suspect)
+        health.state.ladder.attempts = LADDER.index(rung)
         assert core.session.place
         core.session.place.link.heard_at = core.session.place.exchange.heard_at = core.now = core.now + 1.0
         tried = core.do(events.TimerFired(recovery.ATTEMPT))
@@ -489,7 +492,7 @@ class TestStandby:
         assert core.do(events.ChannelClosed("standby")) == [commands.CloseStandby()]
         assert core.state == "connected"
         assert core.session.connection
-        assert core.session.connection.recovery.state == "healthy"
+        assert core.session.connection.recovery.is_healthy
 
     def test_carries_messages_from_the_first_doubt_and_says_nothing_of_it(self) -> None:
         core = with_standby()

@@ -5,7 +5,6 @@ import random
 import pytest
 
 from pyapp.core.path.heartbeat import FIRST_PATIENCE, HIDDEN_INTERVAL, INTERVAL, LEAST_PATIENCE, Pulse
-from pyapp.core.path.recovery import Noticed
 from pyapp.protocol.channel import Beat
 from tests.unit.pyapp.beating import Duo
 
@@ -136,7 +135,7 @@ TEN_MINUTES = 600.0
 def assert_no_alarm(duo: Duo) -> None:
     for end in (duo.a, duo.b):
         assert end.suspicions() == []
-        assert end.health.state == "healthy"
+        assert end.health.is_healthy
 
 
 class TestTenMinutesWithoutAnAlarm:
@@ -181,7 +180,7 @@ class TestTenMinutesWithoutAnAlarm:
             duo.run(0.2)
             duo.mend()
         assert_no_alarm(duo)
-        assert duo.a.outcomes(Noticed), "the journal has what was nearly an alarm"
+        assert duo.a.alarms_not_given(), "the journal has what was nearly an alarm"
 
 
 class TestASilence:

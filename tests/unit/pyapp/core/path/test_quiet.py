@@ -8,7 +8,8 @@ from pyapp.core import commands, events
 from pyapp.core.commands import Command
 from pyapp.core.path.connection import STATS, STATS_EVERY, STATS_QUIET_EVERY
 from pyapp.core.path.heartbeat import INTERVAL, QUIET_INTERVAL, Pulse
-from pyapp.core.path.recovery import BEAT, QUIET_AFTER, SILENCE, Recovery
+from pyapp.core.path.recovery import BEAT, SILENCE, Recovery
+from pyapp.core.path.silence import QUIET_AFTER
 from pyapp.protocol.channel import Beat
 from tests.unit.pyapp.core.test_session import SAMPLED, Core, beats, connected
 from tests.unit.pyapp.world import World
@@ -144,9 +145,9 @@ def test_two_quiet_sides_still_notice_within_two_seconds(seed: int, delay: float
     assert world.b.health.is_quiet
     assert not world.a.notes("suspect")
     world.reroute("a")
-    taken = world.run_until(lambda: "suspect" in (world.a.health.state, world.b.health.state))
+    taken = world.run_until(lambda: world.a.health.is_suspect or world.b.health.is_suspect)
     assert taken < 2.0
-    world.run_until(lambda: world.a.health.state == world.b.health.state == "healthy")
+    world.run_until(lambda: world.a.health.is_healthy and world.b.health.is_healthy)
 
 
 @pytest.mark.parametrize("loss", [0.0, 0.02, 0.1])

@@ -8,31 +8,18 @@ import pytest
 
 from pyapp.core import commands, events, provisioning
 from pyapp.core.commands import Command
+from pyapp.core.diagnostics.journal import Note
 from pyapp.core.negotiation import restarts
 from pyapp.core.path import recovery
 from pyapp.core.path.connection import RENEW, RENEW_SOON
 from pyapp.core.path.heartbeat import HIDDEN_INTERVAL, LEAST_PATIENCE, Pulse
-from pyapp.core.path.recovery import (
-    ATTEMPT,
-    BEAT,
-    CONCEDED,
-    FIRST_DEADLINE,
-    LADDER,
-    LOST,
-    LOST_AFTER,
-    POLITE_EXTRA,
-    SETTLE,
-    SETTLE_AFTER,
-    SILENCE,
-    STALL,
-    TIMERS,
-    Noticed,
-    Output,
-    Recovered,
-    Recovery,
-    Resumed,
-)
+from pyapp.core.path.ladder import FIRST_DEADLINE, LADDER, LAST_DEADLINE, POLITE_EXTRA
+from pyapp.core.path.outage import CONCEDED, LOST_AFTER, Suspect
+from pyapp.core.path.outcomes import Attempt, Output, Recovered, Resumed
+from pyapp.core.path.recovery import ATTEMPT, BEAT, LOST, SETTLE, SETTLE_AFTER, SILENCE, TIMERS, Recovery
 from pyapp.core.path.relays import DIRECT, FIRST_DIRECT_AFTER
+from pyapp.core.path.silence import DOUBT_AFTER
+from pyapp.core.path.vitals import STALL
 from pyapp.core.signaling import link, rendezvous
 from pyapp.core.timers import Timer
 from pyapp.protocol.channel import Beat, Piece
@@ -63,7 +50,7 @@ from tests.unit.pyapp.fakes import sdp, stats_of
 
 
 def kinds(outputs: list[Output]) -> list[str]:
-    return [type(output).__name__ for output in outputs if not isinstance(output, Command)]
+    return [type(output).__name__ for output in outputs if not isinstance(output, (Command, Note))]
 
 
 def duo(delay: float = 0.0, **changes: Any) -> Duo:
@@ -113,7 +100,8 @@ class TestTheEvidence:
         assert evidence == "network-changed"
         assert at == pytest.approx(7.05 + SETTLE_AFTER)
         assert len(both.a.attempts()) == before + 1
-        assert both.a.health.attempts == 1
+        assert isinstance(both.a.health.state, Suspect)
+        assert both.a.health.state.ladder.attempts == 1
 
     def test_of_one_way_deafness_is_known_at_both_ends_at_once(self) -> None:
         both = duo(0.025)
@@ -128,7 +116,7 @@ class TestTheEvidence:
         both.did(both.a, both.a.health.bad_news("failed", both.now))
         both.run(0.05)
         assert both.a.suspicions() == []
-        assert both.a.outcomes(Noticed)
+        assert both.a.alarms_not_given()
 
     def test_of_the_browser_shortens_a_silence(self) -> None:
         both = duo()
@@ -142,7 +130,8 @@ class TestTheEvidence:
         health = both.a.health
         both.now += 1.0  # a second in which this page did nothing; what came is still in its inbox
         outputs = health.silent(both.now)
-        assert kinds(outputs) == ["Noticed"]
+        assert [output.text for output in outputs if isinstance(output, Note)] == ["this page stalled"]
+        assert kinds(outputs) == []
         assert commands.StartTimer(SILENCE, STALL) in outputs
         health.heard(Beat(60, 50, 0, 100, 0).encode(), both.now + 0.001)
         assert "Suspected" not in kinds(health.silent(both.now + STALL))
@@ -190,8 +179,8 @@ class TestTheProof:
         assert self.beat(health, 4, echo=last, generation=0, now=1.35) == []
         outputs = health.heard(Beat(5, last, 0, 100, 1).encode(), 1.4)
         assert kinds(outputs) == ["Recovered"]
-        assert {commands.CancelTimer(name) for name in (ATTEMPT, LOST)} <= {*outputs}
-        assert health.state == "healthy"
+        assert all(commands.CancelTimer(name) in outputs for name in (ATTEMPT, LOST))
+        assert health.is_healthy
         assert health.last_outage == pytest.approx(1.3)
 
     def test_asks_for_the_pair_while_it_waits(self) -> None:
@@ -204,7 +193,7 @@ class TestTheProof:
         both.cut()
         both.run(2.0)
         for end in (both.a, both.b):
-            assert end.health.state == "healthy"
+            assert end.health.is_healthy
             assert end.timers.keys() == {recovery.BEAT, SILENCE}
             assert end.outcomes(Recovered)
 
@@ -215,9 +204,9 @@ class TestTheProof:
         both.mend()
         both.run(2.0)
         for end in (both.a, both.b):
-            assert end.health.state == "healthy"
+            assert end.health.is_healthy
             assert [rung for _, rung in end.attempts()] == ["restart"]
-            assert kinds([outcome for _, outcome in end.said if not isinstance(outcome, Noticed)]) == [
+            assert kinds([outcome for _, outcome in end.said]) == [
                 "Suspected",
                 "Attempt",
                 "Resumed",
@@ -270,8 +259,8 @@ class TestTheLadder:
     def test_has_pauses_that_grow_to_a_limit(self) -> None:
         times = [at for at, _ in self.climbed(polite=False, seconds=120.0)]
         pauses = [after - before for before, after in itertools.pairwise(times)]
-        assert max(pauses) <= recovery.LAST_DEADLINE + 0.01
-        assert pauses[-1] == pytest.approx(recovery.LAST_DEADLINE, abs=0.01)
+        assert max(pauses) <= LAST_DEADLINE + 0.01
+        assert pauses[-1] == pytest.approx(LAST_DEADLINE, abs=0.01)
 
     def test_is_spread_more_and_more(self) -> None:
         health = TestTheProof().suspect()
@@ -391,6 +380,50 @@ class TestThePerson:
         assert both.a.health.is_lost
 
 
+class TestAStateThatEnds:
+    """Takes with it what was true of it alone."""
+
+    @pytest.mark.parametrize("asked_after", [0.0, 1.0])
+    def test_leaves_no_question_to_the_next(self, asked_after: float) -> None:
+        both = duo()
+        both.cut()
+        both.run(asked_after)
+        both.did(both.a, both.a.health.network_changed(both.now, certain=False))
+        both.run(2.0)
+        both.mend(1)
+        both.run(3.0)
+        assert both.a.outcomes(Recovered)
+        assert not [text for text in both.a.alarms_not_given() if "may have changed" in text]
+
+    def test_is_not_said_to_be_a_busy_page_once_the_path_is_suspect(self) -> None:
+        both = duo()
+        both.stall(both.b, 3.0)
+        both.run(2.0)
+        assert both.a.health.peer_is_busy
+        both.did(both.a, both.a.health.bad_news("failed", both.now))
+        assert both.a.health.is_suspect
+        assert not both.a.health.peer_is_busy
+
+    def test_leaves_no_doubt_to_the_next(self) -> None:
+        both = duo()
+        both.cut()
+        both.run(0.2)
+        assert both.doubts == 2
+        both.did(both.a, both.a.health.bad_news("failed", both.now))
+        both.mend(1)
+        both.run(1.0)
+        assert both.a.outcomes(Recovered)
+        assert both.reassured == 1  # of the side that only doubted
+
+    def test_does_not_keep_the_next_from_looking_for_the_pair_at_once(self) -> None:
+        health = TestTheProof().suspect()
+        echo = health.pulse.number
+        assert commands.SampleStats() in health.heard(Beat(2, echo, 0, 100, 0).encode(), 3.0)
+        assert kinds(health.attempt_over(3.01, server_heard=3.0, peer_heard=3.0)) == ["Recovered"]
+        health.suspect("failed", 3.02)
+        assert commands.SampleStats() in health.heard(Beat(3, echo, 0, 100, 0).encode(), 3.05)
+
+
 class TestHiddenPages:
     def test_say_at_once_that_the_next_beat_is_due_later(self) -> None:
         both = duo()
@@ -421,10 +454,16 @@ def suspicious(core: Core) -> list[Command]:
     """Let the path go silent; return what the session says to that."""
     outputs: list[Command] = []
     assert core.session.connection
-    while core.session.connection.recovery.state != "suspect":
+    while not core.session.connection.recovery.is_suspect:
         core.now += core.timers[SILENCE]
         outputs = core.do(events.TimerFired(SILENCE))
     return beside_beats(outputs)
+
+
+def outage(core: Core) -> Suspect:
+    assert core.session.connection
+    assert isinstance(core.session.connection.recovery.state, Suspect)
+    return core.session.connection.recovery.state
 
 
 def urls(configuration: IceConfiguration) -> list[str]:
@@ -640,15 +679,15 @@ class TestAPathThatDiesAgain:
         health.suspect("silence", 1.0)
         for now in (2.0, 4.0):
             health.attempt_over(now, server_heard=now, peer_heard=now)
-        health.proven(health.generation + 1, 4.1)
+        health.proven(1, 4.1)
         health.beat(4.15)  # late: what came meanwhile is read first
         health.beat(4.18)
         health.heard(Beat(2, health.pulse.number, 0, 100, 0).encode(), 4.2)
         patience = health.pulse.patience()
-        [timer] = health.silent(4.2 + recovery.DOUBT_AFTER * patience)
+        [timer] = health.silent(4.2 + DOUBT_AFTER * patience)
         assert isinstance(timer, commands.StartTimer)
         assert timer.timer == SILENCE
-        assert timer.after == pytest.approx((1 - recovery.DOUBT_AFTER) * patience)
+        assert timer.after == pytest.approx((1 - DOUBT_AFTER) * patience)
         now = 4.201 + patience
         return health, health.silent(now), now
 
@@ -661,7 +700,7 @@ class TestAPathThatDiesAgain:
         assert isinstance(concession, commands.StartTimer)
         assert concession.after >= CONCEDED if polite else concession.after == 0.0
         attempted = health.attempt_over(now, server_heard=now, peer_heard=now)
-        assert recovery.Attempt("restart", 1) in attempted
+        assert Attempt("restart", 1) in attempted
         assert health.silent(now + 9.0) == []
 
     def test_waits_for_its_deadline_if_the_new_pair_brought_nothing(self) -> None:
@@ -702,7 +741,7 @@ class TestCredentials:
         core.do(events.ChannelReceived("heartbeat", Beat(2, 9, 0, 100, 0).encode()))
         outputs = core.do(events.TimerFired(ATTEMPT))
         assert core.session.connection
-        assert core.session.connection.recovery.state == "healthy"
+        assert core.session.connection.recovery.is_healthy
         assert commands.RestartIce() in outputs + core.do(events.TimerFired(restarts.TIMER))
 
     def test_that_expired_while_the_machine_slept_are_asked_for_and_tried_at_once(self) -> None:
@@ -754,13 +793,14 @@ class TestBackToADirectPath:
         core = relayed()
         suspicious(core)
         assert core.session.connection
-        core.session.connection.recovery.attempts = LADDER.index("relay-only")
+        outage(core).ladder.attempts = LADDER.index("relay-only")
         assert core.session.place
         core.session.place.link.heard_at = core.session.place.exchange.heard_at = core.now
         outputs = core.do(events.TimerFired(ATTEMPT))
         (configured,) = (output for output in outputs if isinstance(output, commands.SetConfiguration))
         assert configured.configuration.policy == "relay"
-        core.session.connection.recovery.state = "healthy"
+        core.do(events.ChannelReceived("heartbeat", Beat(1, 9, 0, 100, 0).encode()), events.TimerFired(ATTEMPT))
+        assert core.session.connection.recovery.is_healthy
         outputs = core.do(events.TimerFired(DIRECT))
         policies = [output.configuration.policy for output in outputs if isinstance(output, commands.SetConfiguration)]
         assert policies == ["all"]

@@ -1,0 +1,223 @@
+"""While the path is suspect: the attempts, one after the other, and the signs that it works again.
+
+a beat arrives                                       a sign of life, and the person is told no more that it is lost
+it echoes one that was sent since the suspicion      messages go on
+the selected pair is of the attempt's generation     proven, once a beat that was sent over it has come back
+an attempt's deadline passes                         the next rung, or proven, if beats come and go on the old pair
+"""
+
+import math
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from pyapp.core import commands
+from pyapp.core.diagnostics.journal import Note, note
+from pyapp.core.path import outcomes
+from pyapp.core.path.heartbeat import INTERVAL
+from pyapp.core.path.ladder import Ladder
+from pyapp.core.path.outcomes import Attempt, Doubted, Evidence, Resumed, Suspected
+from pyapp.core.path.silence import SILENCE, Listening
+from pyapp.core.path.vitals import Vitals
+from pyapp.core.timers import RecoveryTimer
+
+ATTEMPT, LOST = RecoveryTimer.ATTEMPT, RecoveryTimer.LOST
+
+CONCEDED = 0.1
+"""Seconds, beside one round trip, that the polite side leaves to the other's first offer when both have heard nothing:
+offers that cross cost a rollback, and candidates that are gathered twice."""
+
+LOST_AFTER = 1.0
+"""Seconds of suspicion after which the person is told."""
+
+SUSPECT_INTERVAL = 0.25
+"""Seconds between beats once an outage has lasted a second: beats too must fit into one packet's window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """The path works again: the last output, since it ends the state."""
+
+
+Output: TypeAlias = outcomes.Output | Proven
+
+
+@dataclass(slots=True)
+class Signs:
+    """What was heard since the suspicion, or since it was confirmed. `number` is that of our last beat before."""
+
+    number: int
+    heard_at: float | None = field(init=False, default=None)
+    """When the first beat came."""
+    is_heard: bool = field(init=False, default=False)
+    """Whether something that was said since then came back."""
+    came_up: bool = field(init=False, default=False)
+    """Whether something was heard with a pair of the attempt's generation."""
+
+
+@dataclass(slots=True)
+class Suspect:
+    """The state in which the path does not work, or may not. Times are seconds on the runner's clock."""
+
+    vitals: Vitals
+    evidence: Evidence
+    since: float
+    silent_since: float = field(init=False)
+    """When something was heard last before."""
+    ladder: Ladder = field(init=False)
+    listening: Listening = field(init=False)
+    is_lost: bool = field(init=False, default=False)
+    """Whether it has lasted so long that the person must know."""
+    _signs: Signs = field(init=False)
+    _sampled_at: float = field(init=False, default=-math.inf)
+    """When it was looked last whether the selected pair is a new one."""
+
+    def __post_init__(self) -> None:
+        """Begin with nothing heard and nothing tried."""
+        heard_at = self.vitals.pulse.heard_at
+        self.silent_since = self.since if heard_at is None else heard_at
+        self.ladder = Ladder(self.vitals.generation)
+        self.listening = Listening(self.since)
+        self._signs = Signs(self.vitals.pulse.number)
+
+    @property
+    def is_resumed(self) -> bool:
+        """Whether something was heard since the suspicion, or since it was confirmed."""
+        return self._signs.heard_at is not None
+
+    def begin(self, now: float) -> list[Output]:
+        """Tell of it, and begin the first attempt, unless somebody did.
+
+        A restart that was just negotiated is undone by one of our own. Firefox is silent for half a second at each
+        restart. Whoever has more reason to hurry does not wait so long.
+        """
+        told = [commands.StartTimer(LOST, LOST_AFTER), *self._suspected(now), *self.vitals.beat(now)]
+        answered_at, patience = self.vitals.negotiated_at, 2 * self._deadline
+        if answered_at is None or self.evidence == "network-changed" or now - answered_at > patience:
+            if self.vitals.polite and self.evidence in ("silence", "not-heard"):
+                return [*told, commands.StartTimer(ATTEMPT, self._concession)]
+            return [*told, *self._attempt(now)]
+        self.ladder.joined(self.vitals.negotiated, answered_at)
+        return [*told, commands.StartTimer(ATTEMPT, answered_at + patience - now)]
+
+    def begin_anew(self, now: float) -> list[Output]:
+        """Begin once more, since our network has changed: what was gathered before is worth nothing."""
+        self.evidence = "network-changed"
+        self.ladder.from_the_first_rung()
+        self._signs = Signs(self.vitals.pulse.number)
+        return [commands.StartTimer(LOST, LOST_AFTER), *self._suspected(now), *self._attempt(now)]
+
+    def negotiated(self, now: float) -> list[Output]:
+        """Give a restart that is agreed its time from now on, whoever asked for it."""
+        if self.is_resumed:
+            return []
+        self.ladder.begun_at = now
+        return [commands.StartTimer(ATTEMPT, self._deadline)]
+
+    def server_is_back(self, now: float) -> list[Output]:
+        """Try at once if what was tried before the server could be reached is too old to count."""
+        begun_at = self.ladder.begun_at
+        return [] if begun_at is None or now - begun_at < self._deadline else self._attempt(now)
+
+    def attempt_over(self, now: float, *, server_heard: float, peer_heard: float) -> list[Output]:
+        """Go on to the next rung (timer `ATTEMPT`), as in `Recovery.attempt_over`."""
+        signs, pulse = self._signs, self.vitals.pulse
+        if signs.is_heard and signs.heard_at is not None and pulse.silence(now) < pulse.patience():
+            # The old path works again both ways, and the restart did not get through: it was not needed.
+            pulse.paused(signs.heard_at - self.silent_since)
+            return [Proven()]
+        if self.ladder.attempts == 0 and self.ladder.begun_at is None:
+            return self._attempt(now)  # the other side has made no offer
+        told = self._interrupted(now)
+        if server_heard < self.since:
+            # It may have answered just before the network changed once more.
+            return [*told, Doubted(), commands.StartTimer(ATTEMPT, self._deadline)]
+        return [*told, *self._attempt(now, peer_is_there=peer_heard > self.since)]
+
+    def heard(self, now: float) -> list[Output]:
+        """Take it that a beat came."""
+        self._signs.came_up |= self.vitals.generation > self.ladder.restarted_from
+        return self.sign_of_life(now)
+
+    def sign_of_life(self, now: float) -> list[Output]:
+        """Take it that a beat came, or that what was heard before came over a new pair."""
+        outputs: list[Output] = []
+        if not self.is_resumed:
+            self._signs.heard_at = now
+            self.is_lost = False
+        if not self._signs.is_heard and self.vitals.echoed > self._signs.number:
+            # Hearing is not being heard: what is sent into a dead path only fills the channel's window.
+            self._signs.is_heard = True
+            outputs.append(Resumed())
+        if self.vitals.is_newer_than(self.ladder.restarted_from):
+            return [*outputs, Proven()]
+        if now - self._sampled_at >= INTERVAL:
+            self._sampled_at = now
+            outputs.append(commands.SampleStats())
+        return outputs
+
+    def silent(self, now: float) -> list[Output]:
+        """Judge the silence after a pair of this attempt's did work (timer `SILENCE`).
+
+        It begins from the first rung: the network has changed once more.
+        """
+        if not self._signs.came_up:
+            return []
+        if waiting := self.listening.grace(self.vitals, now):
+            return [*waiting]
+        pulse = self.vitals.pulse
+        if (left := pulse.patience() - pulse.silence(now)) > 0:
+            self.listening.judged_at = now + left
+            return [commands.StartTimer(SILENCE, left)]
+        self.ladder.from_the_first_rung()
+        concession = self._concession if self.vitals.polite else 0.0
+        return [*self._interrupted(now), commands.StartTimer(ATTEMPT, concession)]
+
+    def recovered(self, seconds: float) -> Note:
+        """Return the entry for an outage that is over."""
+        text = f"the path works again after {seconds:.2f} s"
+        return note("=", "recovered", text, seconds=round(seconds, 3), attempts=self.ladder.attempts)
+
+    def _suspected(self, now: float) -> list[Output]:
+        pulse = self.vitals.pulse
+        suspected = note(
+            "!",
+            "suspect",
+            f"the path is suspect: {self.evidence}",
+            evidence=self.evidence,
+            silence_ms=round(pulse.silence(now) * 1000),
+            patience_ms=round(pulse.patience() * 1000),
+            loss=round(pulse.loss, 4),
+        )
+        return [suspected, Suspected(self.evidence)]
+
+    def _interrupted(self, now: float) -> list[Output]:
+        """Take back that it goes on again."""
+        outputs: list[Output] = []
+        if self.is_resumed:
+            # A beat came through, and then no more: the person has not been told yet.
+            outputs.append(commands.StartTimer(LOST, LOST_AFTER))
+        if self._signs.is_heard:
+            # And messages went on.
+            outputs += self._suspected(now)
+        self._signs = Signs(self.vitals.pulse.number)
+        return outputs
+
+    def _attempt(self, now: float, *, peer_is_there: bool = False) -> list[Output]:
+        rung = self.ladder.climb(
+            self.vitals.generation,
+            now,
+            is_closed=self.evidence == "channel-closed",
+            polite=self.vitals.polite,
+            peer_is_there=peer_is_there,
+        )
+        self._signs.came_up = False
+        attempts = self.ladder.attempts
+        return [Attempt(rung, attempts), commands.StartTimer(ATTEMPT, self._deadline, spread=0.1 * attempts)]
+
+    @property
+    def _concession(self) -> float:
+        return CONCEDED + self.vitals.trip
+
+    @property
+    def _deadline(self) -> float:
+        return self.ladder.deadline(self.vitals.trip, polite=self.vitals.polite)
