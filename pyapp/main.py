@@ -12,7 +12,7 @@ from js import Math, console, performance, window
 from pyapp.browser.constructor import is_firefox
 from pyapp.browser.ffi import Listeners
 from pyapp.browser.network import Network
-from pyapp.browser.page.address import read_address, tab_key
+from pyapp.browser.page.address import page_address, read_address, tab_key
 from pyapp.browser.page.page import Page
 from pyapp.browser.peer import Peer
 from pyapp.browser.signaling import Server
@@ -33,6 +33,7 @@ def main() -> None:
         invitation=address.invitation,
         policy=policy,
         is_firefox=is_firefox(),
+        page=page_address(),
     )
     runner = Runner(
         session,

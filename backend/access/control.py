@@ -30,17 +30,18 @@ class Access:
     def __init__(self, settings: Settings) -> None:
         existing_key()  # a key that is too short stops the start, not the first guest
         self._run = secrets.token_hex(8)
-        self._is_open = settings.open_to_all
+        self.is_open = settings.open_to_all
+        """Whether nobody needs an invitation."""
         self._is_loopback = is_loopback(settings.host)
         self.store = Store(settings.journal)
         self.audit = Audit(settings.journal)
         self._throttle = Throttle()
-        if self._is_open and not self._is_loopback:
+        if self.is_open and not self._is_loopback:
             _log.warning("! --open: whoever reaches this server may use its sessions, and its TURN servers")
 
     def operator_invitation(self) -> str:
         """Return an operator's invitation that is good for as long as this server runs; empty if none is needed."""
-        if self._is_open:
+        if self.is_open:
             return ""
         invitation = new_invitation("", name="printed at the start", ttl=LONGEST_TTL, now=time.time())
         return sign(invitation, key=key_made_if_missing(), run=self._run)
@@ -51,7 +52,7 @@ class Access:
         `identity` is who it is by the word of a proxy that is believed: an operator. Raises `InvitationError`. There
         is no exception for this machine: what a header does not say proves nothing.
         """
-        if self._is_open:
+        if self.is_open:
             return Grant(role="operator" if self._is_loopback else "guest", session=session)
         if identity:
             return Grant(role="operator", name=identity)

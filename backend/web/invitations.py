@@ -1,4 +1,4 @@
-"""`POST /invitations`, `GET /invitations`, `DELETE /invitations/ID`: for operators."""
+"""`POST /invitations`, `GET /invitations`, `DELETE /invitations/ID`: for operators. `GET /access`: who one is here."""
 
 import time
 from dataclasses import asdict
@@ -10,6 +10,7 @@ from backend.access.control import Access
 from backend.access.invitations import DEFAULT_TTL, Grant, Invitation
 from backend.settings import StartError
 from backend.signaling.endpoint import Signaling
+from pyapp.protocol.access import Access as AccessTold
 from pyapp.protocol.wire import MessageError, parse
 
 MOST_BYTES = 4096
@@ -33,6 +34,11 @@ async def invite(request: web.Request, access: Access, by: Grant) -> web.Respons
     except StartError as error:
         raise MessageError("body", str(error)) from None
     return web.json_response(_json(invitation) | {"invitation": token}, status=201, headers=_NO_STORE)
+
+
+def told(access: AccessTold) -> web.Response:
+    """Answer with what the caller may do."""
+    return web.json_response(access.to_json(), headers=_NO_STORE)
 
 
 def listed(access: Access) -> web.Response:

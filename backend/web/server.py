@@ -24,7 +24,9 @@ from backend.settings import Settings, StartError
 from backend.signaling.endpoint import Signaling
 from backend.web import invitations
 from backend.web.assets import Assets, choose_encoding
+from backend.web.reaching import other_addresses
 from pyapp.protocol.access import INVITATION_HEADER
+from pyapp.protocol.access import Access as AccessTold
 from pyapp.protocol.signaling import PLACE_HEADER, Error, HeldPlace, Join, check_session_name
 from pyapp.protocol.wire import MessageError, encode
 
@@ -106,6 +108,7 @@ def create_app(settings: Settings) -> web.Application:
             web.get("/ws", _signaling),
             web.post("/invitations", _invite),
             web.get("/invitations", _invitations),
+            web.get("/access", _access),
             web.delete("/invitations/{id}", _revoke),
             web.get("/healthz", _health),
             web.get("/readyz", _ready),
@@ -360,6 +363,28 @@ async def _invite(request: web.Request) -> web.Response:
 async def _invitations(request: web.Request) -> web.Response:
     await _operator(request)
     return invitations.listed(request.app[ACCESS])
+
+
+async def _access(request: web.Request) -> web.Response:
+    """Answer what the caller may do: 200 for who may do nothing, too, since to ask is no fault."""
+    _check_origin(request)
+    access = request.app[ACCESS]
+    try:
+        grant = access.check(
+            request.headers.get(INVITATION_HEADER, "").strip(),
+            "",
+            address=request.remote or "",
+            identity=request.get(IDENTITY, ""),
+        )
+    except InvitationError as error:
+        await asyncio.sleep(error.delay)
+        return invitations.told(AccessTold())
+    addresses: tuple[str, ...] = ()
+    if access.is_open or grant.role == "operator":  # a guest need not know this machine's networks
+        settings, transport = request.app[SETTINGS], request.transport
+        port = transport.get_extra_info("sockname")[1] if transport else settings.port
+        addresses = await asyncio.to_thread(other_addresses, settings.host, port, is_secure=bool(settings.tls))
+    return invitations.told(AccessTold(role=grant.role, is_open=access.is_open, addresses=addresses))
 
 
 async def _revoke(request: web.Request) -> web.Response:

@@ -6,6 +6,7 @@ from typing import Any
 from js import WebSocket, encodeURIComponent, fetch, location, window
 
 from pyapp.browser.ffi import Listeners, OnError, jsobj, plain, when_settled
+from pyapp.browser.inviting import Invitations
 from pyapp.core import commands
 from pyapp.core.commands import ServerCommand
 from pyapp.core.events import (
@@ -30,6 +31,7 @@ class Server:
         self._emit = emit
         self._on_error = on_error
         self._invitation = invitation
+        self._inviting = Invitations(emit, on_error, invitation=invitation)
         self._socket: Socket | None = None
         self._opening: Socket | None = None
         # What runtime/page/boot.mjs asked for while Python was loading.
@@ -47,6 +49,8 @@ class Server:
             case commands.SendSignaling(message):
                 if self._socket is not None:
                     self._socket.send(encode(message))
+            case _:
+                self._inviting.perform(command)
 
     def _fetch(self, command: commands.FetchIceConfiguration) -> None:
         number = command.number

@@ -49,6 +49,39 @@ class SendSignaling:
     message: ClientMessage
 
 
+# To the server, about invitations. Whatever is not answered as the events below say is `InvitingFailed`.
+
+
+@dataclass(frozen=True, slots=True)
+class AskAccess:
+    """Ask `GET /access`; answered by `AccessTold`."""
+
+
+@dataclass(frozen=True, slots=True)
+class IssueInvitation:
+    """Ask `POST /invitations` for one to `session`; answered by `InvitationIssued`.
+
+    `ttl` is in seconds, None for the server's. Unless `anew`, one that this tab had issued before will do.
+    """
+
+    session: str
+    name: str
+    ttl: int | None
+    anew: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ListInvitations:
+    """Ask `GET /invitations`; answered by `InvitationsListed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeInvitation:
+    """Ask `DELETE /invitations/ID`; answered by `InvitationRevoked`."""
+
+    identifier: str
+
+
 # To the RTCPeerConnection. The browser chains calls on it (W3C WebRTC 1.0, section 4.4.1.2), so their order holds.
 
 
@@ -221,7 +254,8 @@ class ReportFault:
     error: Exception
 
 
-ServerCommand: TypeAlias = FetchIceConfiguration | OpenSignaling | CloseSignaling | SendSignaling
+InvitingCommand: TypeAlias = AskAccess | IssueInvitation | ListInvitations | RevokeInvitation
+ServerCommand: TypeAlias = FetchIceConfiguration | OpenSignaling | CloseSignaling | SendSignaling | InvitingCommand
 StandbyCommand: TypeAlias = OfferStandby | AnswerStandby | AcceptStandby | CloseStandby
 PeerCommand: TypeAlias = (
     CreatePeer

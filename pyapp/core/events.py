@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from pyapp.core.timers import Timer
+from pyapp.protocol.access import Access, Invitation
 from pyapp.protocol.ice import IceConfiguration
 from pyapp.protocol.peer import Candidate
 from pyapp.protocol.signaling import ServerMessage
@@ -73,6 +74,101 @@ class PersonActive:
 @dataclass(frozen=True, slots=True)
 class PageClosing:
     """The page is being left (`pagehide`)."""
+
+
+# Inviting the other side: the person, and the server's answers.
+
+InvitingRequest: TypeAlias = Literal["access", "issue", "list", "revoke"]
+
+
+@dataclass(frozen=True, slots=True)
+class InviteOpened:
+    """The person wants to invite: the link, and what was issued so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class InviteClosed:
+    """The person has seen enough of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkWanted:
+    """The link is about to be given away."""
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationRequested:
+    """Another invitation is wanted, called `name`, which may be empty, and good for `ttl` seconds."""
+
+    name: str
+    ttl: int
+
+
+@dataclass(frozen=True, slots=True)
+class RevocationRequested:
+    """An invitation is to be taken back."""
+
+    identifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddressChosen:
+    """Links are to begin with this address of the page."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccessTold:
+    """`GET /access` answered."""
+
+    access: Access
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationIssued:
+    """`POST /invitations` answered, or an earlier answer for `session` is good still."""
+
+    session: str
+    invitation: Invitation
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationsListed:
+    """`GET /invitations` answered."""
+
+    invitations: tuple[Invitation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationRevoked:
+    """`DELETE /invitations/ID` answered."""
+
+    identifier: str
+
+
+@dataclass(frozen=True, slots=True)
+class InvitingFailed:
+    """The server did not answer in time (`no-answer`), something else did (`not-json`), or it refused with `code`."""
+
+    request: InvitingRequest
+    code: str
+    reason: str
+
+
+InvitingEvent: TypeAlias = (
+    InviteOpened
+    | InviteClosed
+    | LinkWanted
+    | InvitationRequested
+    | RevocationRequested
+    | AddressChosen
+    | AccessTold
+    | InvitationIssued
+    | InvitationsListed
+    | InvitationRevoked
+    | InvitingFailed
+)
 
 
 # The server.
@@ -359,6 +455,7 @@ Event: TypeAlias = (
     | MediaToggled
     | PersonActive
     | PageClosing
+    | InvitingEvent
     | IceConfigurationReceived
     | IceConfigurationFailed
     | SignalingOpened

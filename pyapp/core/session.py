@@ -15,6 +15,8 @@ from pyapp.core.delivery import KEPT_COST, DeliveryFullError
 from pyapp.core.diagnostics.journal import Journal, Mark, Note
 from pyapp.core.events import ChannelLabel, Event
 from pyapp.core.failures import Failure, MessageRefusal, Refusal
+from pyapp.core.inviting import Inviting
+from pyapp.core.inviting import Output as InvitingOutput
 from pyapp.core.media import Media
 from pyapp.core.media import Output as MediaOutput
 from pyapp.core.negotiation.negotiation import ToPeer
@@ -96,6 +98,8 @@ class Session:
     policy: Literal["all", "relay"] = "all"
     is_firefox: bool = False
     """Whether the browser is Firefox, whose ICE has rules of its own."""
+    page: str = ""
+    """The page's address, without query and fragment."""
 
     phase: Phase = "ready"
     name: str = ""
@@ -111,6 +115,7 @@ class Session:
     conversation: Conversation = field(default_factory=Conversation)
     message_problem: MessageRefusal | None = None
     media: Media = field(default_factory=Media)
+    inviting: Inviting = field(init=False)
     faults: int = 0
     journal: Journal = field(init=False)
     _prepared: Prepared | None = None
@@ -140,6 +145,7 @@ class Session:
         self.journal = Journal(self.time_origin)
         self.relays = Relays(self.policy)
         self.provisioning = Provisioning(self.relays)
+        self.inviting = Inviting(self.invitation, self.page)
 
     def receive(self, event: Event, now: float) -> list[Command]:
         """Take one event at `now` (seconds on the runner's clock): return what is to be done, in order."""
@@ -187,9 +193,10 @@ class Session:
     def _route(self, event: Event) -> list[Command]:
         match event:
             case events.ConnectExpected():
-                return self._prepare(event.session)
+                return self._prepare(event.session) + self._inviting_did(self.inviting.expected(event.session))
             case events.SessionEdited():
                 self._expected = event.session
+                self.inviting.session = event.session
                 return [] if self.phase == "active" else [commands.StartTimer(PREPARE, PREPARE_AFTER)]
             case events.ConnectRequested():
                 return self._connect(event.session)
@@ -214,6 +221,8 @@ class Session:
                 return self._media_did(self.media.toggle(event.kind))
             case events.PageClosing():
                 return self._leave()
+            case _ if isinstance(event, events.InvitingEvent):
+                return self._inviting_did(self.inviting.receive(event))
             case events.IceConfigurationReceived(number, configuration):
                 return self._provisioning_did(self.provisioning.received(number, configuration, self._now))
             case events.IceConfigurationFailed(number, code, reason):
@@ -291,6 +300,7 @@ class Session:
         self.phase, self.name, self.name_problem, self.failure, self.refusal = "active", name, "", None, None
         self._restarts_before = 0
         self._every_interface = False
+        self.inviting.session = name
         self._note("=", "session", f"connecting to session {name}", session=name, policy=self.policy)
         place = self.place = Rendezvous(name, self.participant, self.key, self.invitation, self._epoch, self._sockets)
         prepared, self._prepared = self._prepared or Prepared(name, signaling="closed"), None
@@ -378,6 +388,15 @@ class Session:
                 result.append(output)
         return result
 
+    def _inviting_did(self, outputs: Sequence[InvitingOutput]) -> list[Command]:
+        result: list[Command] = []
+        for output in outputs:
+            if isinstance(output, Note):
+                self._note(output.mark, output.event, output.text, **output.data)
+            else:
+                result.append(output)
+        return result
+
     # The server.
 
     def _provisioning_did(self, outputs: Sequence[ProvisioningOutput]) -> list[Command]:
@@ -455,9 +474,13 @@ class Session:
         return self._fail(refusal)
 
     def _joined(self, *, polite: bool, alone: bool) -> list[Command]:
+        # Whoever waits gives the link away now.
+        result = self._inviting_did(self.inviting.receive(events.LinkWanted())) if alone and self.invitation else []
         if self.connection is None:
-            return []
-        return self._connection_did(self.connection.joined(self._outside, self._now, polite=polite, alone=alone))
+            return result
+        return result + self._connection_did(
+            self.connection.joined(self._outside, self._now, polite=polite, alone=alone)
+        )
 
     def _peer_gone(self) -> list[Command]:
         if self.refusal is not None:

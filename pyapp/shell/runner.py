@@ -145,6 +145,10 @@ class Runner:
                 | commands.OpenSignaling()
                 | commands.CloseSignaling()
                 | commands.SendSignaling()
+                | commands.AskAccess()
+                | commands.IssueInvitation()
+                | commands.ListInvitations()
+                | commands.RevokeInvitation()
             ):
                 self._server.perform(command)
             case (

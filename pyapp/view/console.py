@@ -7,7 +7,8 @@ from typing import Any, Generic, Literal, TypeVar
 from pyapp.core.conversation import Message
 from pyapp.core.diagnostics.journal import LogLine
 from pyapp.core.session import Session
-from pyapp.view import path, status
+from pyapp.view import inviting, path, status
+from pyapp.view.inviting import Invite
 from pyapp.view.path import Path
 from pyapp.view.status import Status
 from pyapp.view.verdicts import media_refusal, message_refusal
@@ -88,6 +89,7 @@ class View:
     path: Path
     media: Media
     thread: Thread
+    invite: Invite
     log: Log
 
 
@@ -109,10 +111,11 @@ class Presenter:
         self._path = _Kept(path.inputs, path.path)
         self._media = _Kept(_media_inputs, _media)
         self._thread = _Kept(_thread_inputs, _thread)
+        self._invite = _Kept(inviting.inputs, inviting.invite)
         self._log = _Kept(_log_inputs, _log)
         self._parts: tuple[_Kept[Any], ...] = (
             *(self._status, self._lobby, self._controls, self._path),
-            *(self._media, self._thread, self._log),
+            *(self._media, self._thread, self._invite, self._log),
         )
         self._view: View | None = None
 
@@ -129,6 +132,7 @@ class Presenter:
                 self._path.value,
                 self._media.value,
                 self._thread.value,
+                self._invite.value,
                 self._log.value,
             )
         return self._view

@@ -22,6 +22,7 @@ const DOCUMENT = path.join("..", "..", "backend", "web", "document.py"); // from
 const PYODIDE = path.join(ROOT, "node_modules", "pyodide");
 const PYSCRIPT = path.join(ROOT, "node_modules", "@pyscript", "core", "dist");
 const TOO_SMALL_TO_COMPRESS = 256;
+const LATER = new Set(["modules", "qr"]); // fetched when they are needed, if ever
 
 /** The files under `folder` whose names match, as [path with slashes, content], in the order of their paths. */
 function files(folder, pattern) {
@@ -159,11 +160,12 @@ async function build() {
     ]),
     pyscript: await group("pyscript", files(PYSCRIPT, /^(core|error).*\.js$/).map(([name, content]) => [name, compiledAhead(content)])),
     page: await group("page", page),
+    qr: await group("qr", [["qrcode.mjs", read(ROOT, "node_modules", "qrcode-generator", "dist", "qrcode.mjs")]]),
     library: await group("library", compiled.library),
     console: await group("console", compiled.console),
     modules: await group("modules", compiled.modules, { compress: false }),
   };
-  const downloaded = Object.entries(groups).filter(([name]) => name !== "modules").map(([, folder]) => folder);
+  const downloaded = Object.entries(groups).filter(([name]) => !LATER.has(name)).map(([, folder]) => folder);
   const bytes = downloaded.flatMap((folder) => files(path.join(ASSETS, folder), /\.brotli$/)).reduce((sum, [, { length }]) => sum + length, 0);
   const core = files(PYSCRIPT, /^(core|error)-.*\.js$/).map(([name]) => ["pyscript", name]);
   const preload = [

@@ -39,6 +39,9 @@ function fetchModule(name) {
   return Uint8Array.from(request.responseText, (character) => character.charCodeAt(0) & 0xff);
 }
 
+/** A module that is not part of the start. Python cannot import one by itself: it would take `eval`, which the page refuses. */
+const importModule = (group, file) => import(at(group, file));
+
 /** Call back once Python listens for errors, so that the journal has it. */
 function whenReady(callback) {
   new PerformanceObserver((list, observer) => {
@@ -56,6 +59,6 @@ export async function loadPyodide({ stdout, stderr }) {
   const [interpreter, { stdlib }] = await Promise.all([starting, import(at("pyscript", "core.js"))]);
   const run = interpreter.runPythonAsync;
   interpreter.runPythonAsync = (code, options) => (code.trim() === stdlib.trim() ? undefined : run(code, options));
-  interpreter.registerJsModule("console_runtime", { fetch_module: fetchModule });
+  interpreter.registerJsModule("console_runtime", { fetch_module: fetchModule, import_module: importModule });
   return interpreter;
 }

@@ -5,11 +5,10 @@ import os
 import re
 from dataclasses import dataclass
 
-from js import URL, encodeURIComponent, history, location, window
+from js import URL, history, location, window
 from pyodide.ffi import JsException
 
 from pyapp.browser.ffi import plain
-from pyapp.protocol.access import invited_session
 
 _TAB_KEY = "ice-console-tab"
 
@@ -52,15 +51,9 @@ def keep_in_address(session: str) -> None:
         history.replaceState(None, "", url.href)
 
 
-def link_for(session: str) -> str:
-    """Return the address to give to the other side: that of this page for `session`.
-
-    A guest's invitation is for the session, and good for the other side too; an operator's is for nobody else.
-    """
-    invitation = read_address().invitation
-    is_for_both = invitation and invited_session(invitation) == session
-    fragment = f"#invite={encodeURIComponent(invitation)}" if is_for_both else ""
-    return f"{location.origin}{location.pathname}?session={encodeURIComponent(session)}{fragment}"
+def page_address() -> str:
+    """Return the page's address without query and fragment."""
+    return f"{location.origin}{location.pathname}"
 
 
 def tab_key() -> str:

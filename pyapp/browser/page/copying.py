@@ -13,17 +13,29 @@ COPIED_FOR = 2.0
 
 
 class CopyButton:
-    """Copies what `text` returns at each click. `label` is what it says otherwise."""
+    """Copies what `text` returns at each click. `label` is what it says otherwise.
+
+    What is empty is copied by `text_came()`, once it is there.
+    """
 
     def __init__(self, dom: Dom, identifier: str, label: str, text: Callable[[], str]) -> None:
         self._dom = dom
+        self._is_awaited = False
         self._id = identifier
         self._label = label
         self._text = text
         self._copying: asyncio.Task[None] | None = None
         dom.on(identifier, "click", lambda _: self._copy())
 
+    def text_came(self) -> None:
+        """Do what was asked for while there was nothing to copy."""
+        if self._is_awaited:
+            self._copy()
+
     def _copy(self) -> None:
+        self._is_awaited = not self._text()
+        if self._is_awaited:
+            return
         if self._copying:
             self._copying.cancel()
         self._copying = self._dom.run(self._id, self._copy_and_say(self._text()))

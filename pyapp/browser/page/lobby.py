@@ -1,9 +1,8 @@
-"""The lobby: the name of the session, and the link for the other side."""
+"""The lobby: the name of the session. The link for the other side is up to `page/invite.py`."""
 
 from collections.abc import Callable
 
-from pyapp.browser.page.address import keep_in_address, link_for, read_address, suggested_session
-from pyapp.browser.page.copying import CopyButton
+from pyapp.browser.page.address import keep_in_address, read_address, suggested_session
 from pyapp.browser.page.dom import Dom
 from pyapp.core.events import ConnectExpected, ConnectRequested, Event, SessionEdited
 from pyapp.view.console import Lobby
@@ -20,10 +19,7 @@ class LobbyPanel:
         self._field = dom.element("session")
         self._field.value = self._field.value or read_address().session or suggested_session()
         keep_in_address(self._field.value)
-        self._show_link()
         dom.on("session", "input", lambda _: self._edited())
-        dom.on("link", "focus", lambda _: dom.element("link").select())
-        CopyButton(dom, "copy-link", "Copy link", lambda: str(dom.element("link").value))
 
     def take_clicks(self, *, at_once: bool) -> None:
         """Let Connect do something; `at_once`, as if it was clicked."""
@@ -45,7 +41,6 @@ class LobbyPanel:
         write("session", "aria-invalid", "true" if problem else "false")
         write("session-name", "textContent", lobby.session)
         write("session-chip", "hidden", not lobby.is_entered)
-        self._show_link()
 
     @property
     def _name(self) -> str:
@@ -57,13 +52,8 @@ class LobbyPanel:
         self.draw(self._lobby)  # the problem may be the one that was read before
 
     def _edited(self) -> None:
-        """Keep the address and the link in step with the field; a problem with the old name says nothing of the new."""
+        """Keep the address in step with the field; a problem with the old name says nothing of the new."""
         keep_in_address(self._name)
         self._emit(SessionEdited(self._name))
         self._problem_read = True
         self.draw(self._lobby)
-
-    def _show_link(self) -> None:
-        link = link_for(self._name) if self._name else ""
-        self._dom.write("link", "value", link)
-        self._dom.write("copy-link", "disabled", not link)

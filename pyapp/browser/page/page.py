@@ -13,6 +13,7 @@ from pyapp.browser.ffi import OnError
 from pyapp.browser.page.address import read_address
 from pyapp.browser.page.controls import ControlsPanel
 from pyapp.browser.page.dom import Dom
+from pyapp.browser.page.invite import InvitePanel
 from pyapp.browser.page.lobby import LobbyPanel
 from pyapp.browser.page.log import LogPanel, clock
 from pyapp.browser.page.media import MediaPanel
@@ -48,6 +49,7 @@ class Page:
             "path": PathPanel(self._dom),
             "media": self.media,
             "thread": ThreadPanel(self._dom, emit),
+            "invite": InvitePanel(self._dom, emit),
             "log": LogPanel(self._dom, self._diagnostics),
         }
         self._drawn: dict[str, object] = {}

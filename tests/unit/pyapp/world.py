@@ -462,6 +462,13 @@ class World:
                 raise error
             case commands.StartMedia() | commands.StopMedia():
                 raise AssertionError(command)
+            case (
+                commands.AskAccess()
+                | commands.IssueInvitation()
+                | commands.ListInvitations()
+                | commands.RevokeInvitation()
+            ):
+                raise AssertionError(command)
             case _:
                 assert page.pc is not None, command
                 page.pc.perform(command)

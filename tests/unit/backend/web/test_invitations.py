@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any
 
@@ -171,3 +172,32 @@ async def test_wrong_invitations_are_answered_later_and_later_and_good_ones_at_o
     assert answers[-1][1].message == "Too many wrong invitations."
     good = sign(new_invitation("demo", now=time.time()), key=KEY)
     assert isinstance((await joined(http, server, A, good))[1], Welcome)
+
+
+async def told(http: aiohttp.ClientSession, server: Serving, headers: dict[str, str]) -> Any:
+    async with http.get(server.address + "access", headers=headers) as response:
+        assert (response.status, response.headers["Cache-Control"]) == (200, "no-store")
+        return await response.json()
+
+
+async def test_a_page_is_told_what_it_may_do(start: Start, server: Serving, http: aiohttp.ClientSession) -> None:
+    guest = sign(new_invitation("demo", now=time.time()), key=KEY)
+    for headers, role in ((operator(server), "operator"), ({INVITATION_HEADER: guest}, "guest"), ({}, "")):
+        assert await told(http, server, headers) == {"role": role, "open": False, "addresses": []}
+    assert await told(http, server, {INVITATION_HEADER: "forged"}) == {"role": "", "open": False, "addresses": []}
+    everybody = await start()
+    assert await told(http, everybody, {}) == {"role": "operator", "open": True, "addresses": []}
+    async with http.get(everybody.address + "access", headers={"Origin": "https://evil.example"}) as response:
+        assert response.status == 403
+
+
+async def test_who_may_invite_is_told_the_other_addresses_of_the_machine(
+    start: Start, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [ip_interface("127.0.0.1/8"), ip_interface("192.0.2.5/24")]
+    monkeypatch.setattr("backend.web.reaching.own_addresses", lambda: found)
+    server = await start(open_to_all=False, host="0.0.0.0")
+    guest = sign(new_invitation("demo", now=time.time()), key=KEY)
+    answer = await told(http, server, operator(server))
+    assert answer["addresses"] == [f"http://192.0.2.5:{server.port}/"]
+    assert (await told(http, server, {INVITATION_HEADER: guest}))["addresses"] == []

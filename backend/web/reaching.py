@@ -1,0 +1,44 @@
+"""Under which addresses other machines reach this server: what an operator's page offers for links."""
+
+from collections.abc import Iterable
+
+from backend.access.callers import is_loopback, parse_address
+from backend.ice.interfaces import InterfaceAddress, own_addresses, primary_addresses
+
+_ANY = {"0.0.0.0": 4, "::": 6}  # noqa: S104 - compared, not bound
+MOST = 8
+"""Addresses: more are no choice for a person."""
+
+
+def other_addresses(host: str, port: int, *, is_secure: bool) -> tuple[str, ...]:
+    """Return the addresses of the page for other machines, of a server that listens on `host` and `port`.
+
+    The ones that packets to the rest of the world leave from come first.
+    """
+    if host in _ANY:
+        return reached_at(host, own_addresses(), primary_addresses(), port=port, is_secure=is_secure)
+    return () if is_loopback(host) else (_url(host, port, is_secure=is_secure),)
+
+
+def reached_at(
+    host: str, own: Iterable[InterfaceAddress], primary: Iterable[str], *, port: int, is_secure: bool
+) -> tuple[str, ...]:
+    """Return the addresses of the page for a server that listens on all addresses of the family of `host`.
+
+    `own` are the addresses of this machine, `primary` those with a route to the world. Link-local ones need a zone,
+    which no URL of a browser has.
+    """
+    usable = [
+        str(address.ip)
+        for address in own
+        if address.version == _ANY[host] and not address.ip.is_loopback and not address.ip.is_link_local
+    ]
+    first = [address for address in primary if address in usable]
+    return tuple(_url(address, port, is_secure=is_secure) for address in dict.fromkeys((*first, *usable)))[:MOST]
+
+
+def _url(host: str, port: int, *, is_secure: bool) -> str:
+    address = parse_address(host)
+    name = f"[{host}]" if address is not None and address.version == 6 else host
+    scheme, default = ("https", 443) if is_secure else ("http", 80)
+    return f"{scheme}://{name}/" if port == default else f"{scheme}://{name}:{port}/"
