@@ -40,8 +40,6 @@ CHECKS_EVERY = 0.25
 """Chromium looks for checks to send so often, once it is settled."""
 
 DISCONNECTED_AFTER, FAILED_AFTER = 5.0, 15.0
-RANKED_AFTER = 2.5
-"""Seconds before a browser gives up a relay that it prefers and that does not answer."""
 
 SERVER_NOTICES_AFTER = 6.0
 """Seconds after which the server takes a socket for dead."""
@@ -650,10 +648,10 @@ class World:
             return
         pc.relay, previous = "", pc.relay
         works = other.pc is not None and self.is_alive(page, pc, path) and self.is_alive(other, other.pc, path[::-1])
-        relay, waits = self._relay(page, pc, path)
+        relay = self._relay(page, pc, path)
         # The one that has no relay in it can only follow the other one there.
         is_led = self.is_direct or bool(relay) or bool(other.pc and other.pc.path == path[::-1])
-        if works and is_led and self.now - pc.born[path[0]] >= waits:
+        if works and is_led:
             self._connected(page, pc, path, "" if self.is_direct and not self._only_relay(pc, path) else relay)
             return
         pc.relay = previous
@@ -662,17 +660,16 @@ class World:
     def _only_relay(self, pc: TimedPeerConnection, path: Path) -> bool:
         return pc.asked[path[0]].policy == "relay"
 
-    def _relay(self, page: Page, pc: TimedPeerConnection, path: Path) -> tuple[str, float]:
-        """Return the relay of `page` that carries `path`, and how long it takes to get over dead ones before it.
+    def _relay(self, page: Page, pc: TimedPeerConnection, path: Path) -> str:
+        """Return the relay of `page` that carries `path`: the first that lives of those that it asked.
 
-        That is one of `a`'s, or of `b`'s if `a` gathered none.
+        That is one of `a`'s, or of `b`'s if `a` gathered none. Whichever carried the path before, a pair of this
+        generation is worth more (`precedence.py`), and a dead server gives no candidate.
         """
-        urls, other = _relays(pc, path[0]), self.other(page).pc
-        alive = self._alive(urls)
+        alive, other = self._alive(_relays(pc, path[0])), self.other(page).pc
         if not alive or (page is self.b and other is not None and self._alive(_relays(other, path[1]))):
-            return "", 0.0
-        needs = not self.is_direct or self._only_relay(pc, path)
-        return alive[0], RANKED_AFTER if needs and pc.path and urls[0] != alive[0] else 0.0
+            return ""
+        return alive[0]
 
     def _alive(self, urls: list[str]) -> list[str]:
         return [url for url in urls if parse_ice_url(url).host not in self.dead_relays]

@@ -450,6 +450,19 @@ def act(current: World, what: str, name: str) -> None:
 )
 # The server has just answered a doubt when the network under its socket goes without a word.
 @example(2, LAN, [("relay-dies", "a", 0.0), ("move", "a", 0.4), ("move-silently", "b", 0.4)])
+# The relay that was suspected in vain is the one that is left.
+@example(
+    1364,
+    LAN,
+    [
+        ("reroute", "a", 0.0),
+        ("say", "a", 0.4),
+        ("relay-dies", "a", 3.0),
+        ("say", "a", 3.0),
+        ("move-silently", "a", 3.0),
+        ("move-silently", "a", 0.0),
+    ],
+)
 @settings(max_examples=40, deadline=None)
 def test_two_sessions_with_a_standby_lose_nothing_and_never_keep_half_of_it(
     seed: int, delay: float, story: list[tuple[str, str, float]]
