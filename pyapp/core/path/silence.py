@@ -24,11 +24,21 @@ DOUBT_AFTER = 0.4
 LOOK_AFTER = 0.85
 """The part of the patience after which it is looked once more what the transport has received."""
 
+LOOK_AGAIN = 0.06
+"""Seconds, if not a round trip, between two looks that are compared: Chromium answers `getStats()` from a cache for
+50 ms, and on a busy machine much later than it was asked, several at once."""
+
+UNSEEN_AFTER = 1.0
+"""Seconds after which a silence is believed although the browser does not say what was received."""
+
 QUIET_AFTER = 120.0
 """Seconds in which nothing was said, shown or changed, after which beats slow down."""
 
 BUSY_AFTER = 1.0
 """Seconds without a beat after which the other page is called busy, while its browser still answers."""
+
+_AT_ONCE = 0.001
+"""Seconds that a timer is not worth: the clock is no more exact than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +63,17 @@ class Listening:
     """Whether the beat is late."""
     packets: int | None = field(init=False, default=None)
     """How many the transport had received when it was looked at last since then."""
+    packets_at: float = field(init=False, default=0.0)
+    """When there were that many first."""
+    was_compared: bool = field(init=False, default=False)
+    """Whether it was compared since the last look was asked for."""
     peer_is_busy: bool = field(init=False, default=False)
     """Whether the other page has stood still for a while: its beats are missing, and its browser still answers."""
 
     def judge_in(self, seconds: float, now: float) -> list[Command]:
         """Look by then what the transport has received, and judge."""
         self.judged_at = now + seconds
+        self.was_compared = False
         return [commands.SampleStats(), commands.StartTimer(SILENCE, seconds)]
 
     def grace(self, vitals: Vitals, now: float) -> list[Command | Outcome]:
@@ -127,19 +142,20 @@ class Healthy:
         if waiting := listening.grace(vitals, now):
             self._alive_at = now + grace(vitals) - vitals.pulse.patience()
             listening.packets, listening.is_doubtful = None, True
-            return [*waiting]
+            return [*waiting, *self.beat(now), *self.beat(now)]
         if self._question is not None:
             asked_at = self._question.asked_at
             if (answered := max(vitals.pulse.heard_at or 0.0, self._alive_at)) < asked_at:
-                left = self._question.due - now
-                return [*listening.judge_in(left, now)] if left > 0 else [Alarm("no-echo")]
+                if (left := self._question.due - now) >= _AT_ONCE:
+                    return [*listening.judge_in(left, now)]
+                return self._look_again(-left, now) or [Alarm("no-echo")]
             what = "the network may have changed, and yet the other side answers"
             outputs.append(no_alarm(what, answered - asked_at))
             self._question = None
         silence, patience = vitals.pulse.silence(now), vitals.pulse.patience()
         # Any sign of life of the other side will do.
-        if (left := patience - min(silence, now - self._alive_at)) <= 0:
-            return [Alarm("silence")]
+        if (left := patience - min(silence, now - self._alive_at)) < _AT_ONCE:
+            return [*outputs, *(self._look_again(-left, now) or [Alarm("silence")])]
         if not listening.is_doubtful:
             # Two at once: the other side's SCTP acknowledges every second packet without delay (RFC 9260, section 6.2).
             listening.is_doubtful = True
@@ -157,11 +173,26 @@ class Healthy:
         A page that stands still sends no beats, and its browser goes on: it acknowledges ours, checks ICE and sends the
         picture. So a silence is only one if nothing comes at all.
         """
-        if not self.listening.is_doubtful and self._question is None:
+        listening = self.listening
+        if not listening.is_doubtful and self._question is None:
             return
-        if self.listening.packets is not None and packets > self.listening.packets:
-            self._alive_at = now
-        self.listening.packets = packets
+        if listening.packets is None or packets > listening.packets:
+            if listening.packets is not None:
+                self._alive_at = now
+            listening.packets, listening.packets_at = packets, now
+        elif now - listening.packets_at >= self._look_again_after:
+            listening.was_compared = True
+
+    def _look_again(self, overdue: float, now: float) -> list[Output]:
+        """Wait until it is known what was received, if a silence is `overdue` by so many seconds and that is not."""
+        if self.listening.was_compared or overdue > UNSEEN_AFTER:
+            return []
+        # Two beats, for the same reason as above.
+        return [*self.beat(now), *self.beat(now), *self.listening.judge_in(self._look_again_after, now)]
+
+    @property
+    def _look_again_after(self) -> float:
+        return max(LOOK_AGAIN, self.vitals.trip)
 
     def ask(self, now: float) -> None:
         """Take it that the other side is asked for an echo at `now`."""

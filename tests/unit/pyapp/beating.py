@@ -51,6 +51,8 @@ class End:
     packets: int = 0
     """What the transport has received: beats, and acknowledgements of them, whatever the page does."""
     unacknowledged: bool = False
+    stats_after: float = 0.001
+    """Seconds until the browser says what was received."""
     busy_until: float = 0.0
     """When the page's script goes on; until then it runs no timers and reads nothing."""
 
@@ -132,7 +134,7 @@ class Duo:
                 case commands.SendOnChannel("heartbeat", text):
                     self._send(end, text)
                 case commands.SampleStats():
-                    self.after(0.001, lambda: self._sampled(end))
+                    self.after(end.stats_after, lambda: self._sampled(end))
                 case Doubted():
                     self.doubts += 1
                 case Reassured():

@@ -239,6 +239,20 @@ class TestAPageThatStandsStill:
         duo.run(5)
         assert_no_alarm(duo)
 
+    @pytest.mark.parametrize("seconds", [0.7, 2.5, 5.0])
+    @pytest.mark.parametrize("late", [0.05, 0.3, 0.7])
+    @pytest.mark.parametrize("busy", ["a", "b", "ab"])
+    def test_is_no_outage_though_our_browser_says_late_what_came(self, seconds: float, late: float, busy: str) -> None:
+        duo = Duo(delay=0.0005, jitter=0.002).start()
+        duo.a.stats_after = duo.b.stats_after = late
+        for _ in range(6):
+            duo.run(5.03)
+            for name in busy:
+                duo.stall(getattr(duo, name), seconds)
+            duo.run(seconds)
+        duo.run(5)
+        assert_no_alarm(duo)
+
     def test_is_said_to_be_busy_after_a_second(self) -> None:
         duo = Duo(delay=0.01).start()
         duo.run(5)
@@ -270,6 +284,15 @@ class TestAPageThatStandsStill:
         ((at, evidence),) = duo.a.suspicions()
         assert evidence == "silence"
         assert at - died < 0.7
+
+    @pytest.mark.parametrize("late", [0.05, 0.7, 1e9])
+    def test_an_outage_is_noticed_though_our_browser_says_late_what_came_or_never(self, late: float) -> None:
+        duo = Duo(delay=0.01, jitter=0.002).start()
+        duo.run(20)
+        duo.a.stats_after = late
+        duo.cut()
+        duo.run(1.5 + min(late, 1.0))
+        assert duo.a.suspicions()
 
     def test_an_outage_is_noticed_as_soon_as_ever(self) -> None:
         duo = Duo(delay=0.01, jitter=0.002).start()
