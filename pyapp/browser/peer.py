@@ -9,6 +9,7 @@ from pyodide.ffi import JsException, jsnull, to_js
 
 from pyapp.browser.constructor import Constructor
 from pyapp.browser.ffi import Listeners, OnError, jsobj, when_settled, when_settled_unless_closed
+from pyapp.browser.probe import UdpProbe
 from pyapp.browser.standby import StandbyPeer
 from pyapp.core import commands
 from pyapp.core.commands import PeerCommand
@@ -99,6 +100,7 @@ class Peer:
         self._media = LocalMedia(emit, on_error, show=show_local, changed=self._send_media)
         self._constructor = Constructor()
         self._standby = StandbyPeer(emit, on_error, self._constructor)
+        self._probe = UdpProbe(emit, on_error, self._constructor)
         self._show_remote = show_remote
         self._pc: Any = None
         self._listeners: Listeners | None = None
@@ -158,6 +160,8 @@ class Peer:
                 commands.OfferStandby() | commands.AnswerStandby() | commands.AcceptStandby() | commands.CloseStandby()
             ):
                 self._standby.perform(command)
+            case commands.ProbeUdp():
+                self._probe.begin(command)
 
     def _create(self, pc: Any) -> None:
         self._pc = pc
@@ -209,6 +213,7 @@ class Peer:
             when_settled(added, lambda _: None, lambda _: None, self._on_error)
 
     def _close(self) -> None:
+        self._probe.close()
         if self._listeners is not None:
             self._listeners.close()
             self._listeners = None

@@ -223,6 +223,17 @@ class CloseStandby:
     """Close it; no event follows."""
 
 
+@dataclass(frozen=True, slots=True)
+class ProbeUdp:
+    """Ask the STUN servers of `configuration` whether UDP gets out, in place of an open question.
+
+    Answered by `UdpProbed` with its number, as long as there is a connection.
+    """
+
+    number: int
+    configuration: IceConfiguration
+
+
 # To the runner.
 
 
@@ -272,6 +283,7 @@ PeerCommand: TypeAlias = (
     | StartMedia
     | StopMedia
     | StandbyCommand
+    | ProbeUdp
 )
 TimerCommand: TypeAlias = StartTimer | CancelTimer
 Command: TypeAlias = ServerCommand | PeerCommand | TimerCommand | ReportFault

@@ -352,6 +352,17 @@ class StandbyFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class UdpProbed:
+    """A STUN server answered over UDP: we are seen under `address`. Or none did, and it is empty.
+
+    `number` is that of the command.
+    """
+
+    number: int
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class PairChanged:
     """`selectedcandidatepairchange` of the ICE transport."""
 
@@ -477,6 +488,7 @@ Event: TypeAlias = (
     | ChannelReceived
     | StandbyDescribed
     | StandbyFailed
+    | UdpProbed
     | PairChanged
     | StatsSampled
     | MediaStarted

@@ -57,6 +57,7 @@ class ConnectionTimer(StrEnum):
     RESTART = "restart"
     HEAD_START = "head-start"
     STANDBY = "standby"
+    PROBE = "probe"
 
 
 class RecoveryTimer(StrEnum):

@@ -169,6 +169,7 @@ class Runner:
                 | commands.AnswerStandby()
                 | commands.AcceptStandby()
                 | commands.CloseStandby()
+                | commands.ProbeUdp()
             ):
                 self._peer.perform(command)
             case _:

@@ -31,7 +31,7 @@
   globalThis.RTCPeerConnection = watched(RTCPeerConnection);
 
   function watch(pc) {
-    const one = { pc, events: [], candidates: [], opened: false, standby: false };
+    const one = { pc, events: [], candidates: [], opened: false, aside: "" };
     connections.push(one);
     note(pc, "connection made");
     pc.addEventListener("icecandidate", ({ candidate }) => {
@@ -48,8 +48,8 @@
   }
 
   function watchChannel(pc, channel) {
-    // The console's second path is a connection of its own, and not one of those that are measured.
-    if (channel.label === "standby") entry(pc).standby = true;
+    // The console's second path is a connection of its own, and so is its question to a STUN server: they are not measured.
+    if (["standby", "probe"].includes(channel.label)) entry(pc).aside = channel.label;
     channel.addEventListener("open", () => {
       entry(pc).opened = true;
       note(pc, "channel open", channel.label);
@@ -74,7 +74,7 @@
     entry(pc)?.events.push({ at: now(), what, text });
   }
 
-  const primaries = () => connections.filter(({ standby }) => !standby);
+  const primaries = () => connections.filter(({ aside }) => !aside);
 
   // The connection in use: of several, the newest that lives.
   const current = () => primaries().findLast(({ pc }) => pc.connectionState !== "closed") ?? primaries().at(-1);
@@ -135,7 +135,7 @@
     }),
 
     // Until nothing more is gathered, or it takes too long: some servers never answer some networks.
-    gathered: (patience) => until(() => connections.every(({ pc }) =>
+    gathered: (patience) => until(() => connections.every(({ pc, aside }) => aside === "probe" ||
       ["complete", "new"].includes(pc.iceGatheringState) || pc.connectionState === "closed"), patience),
 
     // Until a channel is open, or the page has given up.
@@ -143,7 +143,7 @@
       Boolean(current()?.opened) || document.body.dataset.state === "failed", patience),
 
     // Standbys that could carry something now.
-    standbys: () => connections.filter(({ standby, opened, pc }) => standby && opened && pc.connectionState === "connected").length,
+    standbys: () => connections.filter(({ aside, opened, pc }) => aside === "standby" && opened && pc.connectionState === "connected").length,
 
     // As it was when the page had told it.
     path: () => current()?.path ?? null,

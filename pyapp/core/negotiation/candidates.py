@@ -4,6 +4,7 @@
 `negotiation` has the last word: it sends and applies a candidate only with the description that it belongs to.
 """
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -74,6 +75,11 @@ class Candidates:
     def may_be_direct(self, report: PathReport) -> bool:
         """Return whether the relay that `report` tells of may not be needed."""
         return self._reach.may_be_direct(report, self.agreed.fragments[1])
+
+    @property
+    def reached(self) -> AbstractSet[str]:
+        """The addresses by which we can be reached over UDP, in the generation of ours that was gathered last."""
+        return self._head_start.reached
 
     @property
     def share_address(self) -> bool:

@@ -9,6 +9,7 @@ section 4.1).
 """
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from pyapp.core.diagnostics.path_report import PathReport
@@ -51,6 +52,11 @@ class HeadStart:
     def is_pointless(self) -> bool:
         """Whether our network leaves nothing that a relay could wait for."""
         return not self._reached or any(len(ports) > 1 for ports in self._reached.values())
+
+    @property
+    def reached(self) -> AbstractSet[str]:
+        """The addresses by which others could reach us over UDP, in this generation."""
+        return self._reached.keys()
 
     def holds_end(self) -> bool:
         """Take the end of candidates, if one of them still waits."""

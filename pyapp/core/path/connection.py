@@ -25,6 +25,7 @@ from pyapp.core.path import standby
 from pyapp.core.path.ladder import Rung
 from pyapp.core.path.outcomes import Attempt, Doubted, Evidence, Reassured, Recovered, Resumed, Suspected
 from pyapp.core.path.outcomes import Output as RecoveryOutput
+from pyapp.core.path.probe import Probe
 from pyapp.core.path.recovery import Recovery
 from pyapp.core.path.relays import Relays
 from pyapp.core.path.standby import Output as StandbyOutput
@@ -202,6 +203,7 @@ class Connection:
     recovery: Recovery = field(init=False)
     restarts: Restarts = field(init=False)
     standby: Standby = field(init=False)
+    probe: Probe = field(default_factory=Probe)
     state: str = "new"
     channel_open: bool = False
     established: bool = False
@@ -358,8 +360,9 @@ class Connection:
         match event:
             case events.RestartRequested():
                 return [*self._with_relays(), *self._want_restart("asked for by the person")]
-            case events.NetworkChanged():
-                return self._recovery_did(health.network_changed(now, certain=event.certain))
+            case events.NetworkChanged(_, certain):
+                asked = self.probe.may_have_changed(now, certain=certain)
+                return [*asked, *self._recovery_did(health.network_changed(now, certain=certain))]
             case events.VisibilityChanged(hidden):
                 return self._recovery_did(health.hidden(now, is_hidden=hidden))
             case events.TimerFired(timer):
@@ -400,6 +403,8 @@ class Connection:
                 ]
             case events.StatsSampled(entries):
                 return self._sampled(path_report(entries))
+            case events.UdpProbed(number, address):
+                return self._probed(number, address)
         return []
 
     def _timer(self, timer: Timer) -> list[Output]:
@@ -435,6 +440,9 @@ class Connection:
                 return self._negotiation_did(self.candidates.head_start_over())
             case ConnectionTimer.STANDBY:
                 return self._standby_did(self.standby.due(self._surroundings(), self._now))
+            case ConnectionTimer.PROBE:
+                servers = self.relays.usual(gathered=False)
+                return [*self.probe.due(servers, self._now, is_quiet=self.recovery.is_quiet)]
             case _:
                 assert_never(timer)
 
@@ -620,6 +628,7 @@ class Connection:
         result.append(commands.StartTimer(STATS, STATS_AGAIN if self.restarts.is_settling(now) else usual))
         if agreed.leads_restarts:
             result += self.relays.review(report, gathered=agreed.gathers_relays)
+        result += self.probe.review(report, allowed=self.relays.policy == "all")
         may_be_direct = self.candidates.may_be_direct(report)
         if may_be_direct and self.relays.policy == "all" and not self._has_looked_again:
             self._has_looked_again = True
@@ -742,6 +751,15 @@ class Connection:
         if not self.recovery.is_healthy or self.report is None or self.report.path == "direct":
             return []
         return self._want_restart("looking for a direct path")
+
+    def _probed(self, number: int, address: str) -> list[Output]:
+        """Leave a relay over TCP or TLS while it works, if UDP gets out: the path that comes of it may be direct."""
+        if not self.recovery.is_healthy or self.report is None or self.report.kind != "relay over TCP":
+            return []
+        if not self.probe.answered(number, address, self.candidates.reached, self._now):
+            return []
+        found = note("=", "probe", f"UDP gets out again, from {address}", address=address)
+        return [found, *self._want_restart("UDP gets out again")]
 
     def _take_every_interface(self) -> list[Output]:
         if not self.recovery.is_healthy or self.report is None or self.report.path == "direct":

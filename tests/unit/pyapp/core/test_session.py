@@ -192,6 +192,7 @@ class Core:
                 | commands.RestartIce()
                 | commands.SendOnChannel()
                 | commands.SampleStats()
+                | commands.ProbeUdp()
             ):
                 assert self.has_peer, f"{command} without a connection"
 
