@@ -28,7 +28,8 @@ class Settings:
     `port` 0 takes a free one. `turn` says whether a local coturn may be started. `open_to_all` lets in whoever
     reaches the server, without an invitation. `hold` is how long, in seconds, a place is kept for a participant
     whose socket was lost. `drain` is how long a server that was told to stop waits for its sessions to end.
-    `origin_trials` are the tokens of browsers' trials that the page takes part in.
+    `hsts`: browsers are to come by https alone from now on. `origin_trials` are the tokens of browsers' trials that
+    the page takes part in.
     """
 
     host: str = "127.0.0.1"
@@ -41,5 +42,6 @@ class Settings:
     origin_trials: tuple[str, ...] = ()
     hold: float = 30.0
     drain: float = 0.0
+    hsts: bool = False
     root: Path = ROOT
     limits: Limits = field(default_factory=Limits)

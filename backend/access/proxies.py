@@ -12,11 +12,15 @@ Networks: TypeAlias = Sequence[IPv4Network | IPv6Network]
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`address` is the client's, `host` what it asked for (a `Host` header), `identity` who it is by single sign-on."""
+    """`address` is the client's, `host` what it asked for (a `Host` header), `identity` who it is by single sign-on.
+
+    `scheme` is `http` or `https`, by which it asked; empty if no proxy of ours says so.
+    """
 
     address: str
     host: str
     identity: str = ""
+    scheme: str = ""
 
 
 def caller(
@@ -37,14 +41,16 @@ def caller(
     said = {_client(addresses, peer, proxies) for addresses in written if addresses}
     address = said.pop() if len(said) == 1 else peer
     forwarded_host = next((element["host"] for element in reversed(elements) if element.get("host")), "")
+    scheme = next((element["proto"] for element in reversed(elements) if element.get("proto")), "")
+    scheme = (scheme or _last(headers, "x-forwarded-proto")).lower()
     legacy_host, port = _last(headers, "x-forwarded-host"), _last(headers, "x-forwarded-port")
     if forwarded_host and legacy_host and forwarded_host != legacy_host:
-        return Caller(address, host, identity)
+        return Caller(address, host, identity, scheme)
     outside = forwarded_host or legacy_host or host
     if port.isascii() and port.isdigit() and host_port(outside) is None:
         name = host_name(outside)
         outside = f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
-    return Caller(address, outside, identity)
+    return Caller(address, outside, identity, scheme)
 
 
 def _client(addresses: Sequence[str], peer: str, proxies: Networks) -> str:

@@ -1,5 +1,7 @@
 """The text of the page: `index.html`, filled in with the names of what it is made of.
 
+Every address in it is relative to its own: a proxy may serve it under any path.
+
 The build runs this as well (`runtime/build/build.mjs`, in Pyodide): the standard library has no brotli, and Node has.
 """
 
@@ -17,12 +19,12 @@ def render(template: str, manifest: dict[str, Any]) -> bytes:
     """Return the page for a `manifest.json`."""
     groups: dict[str, str] = manifest["groups"]
     configuration = {
-        "interpreter": f"/assets/{groups['page']}/interpreter.mjs",
+        "interpreter": f"assets/{groups['page']}/interpreter.mjs",
         "plugins": _PLUGINS_OFF,
         "runtime": {"groups": groups} | {name: manifest[name] for name in ("bytes", "lock", "preload")},
     }
     text = template
     for name, value in groups.items():
-        text = text.replace(f"/assets/{name}/", f"/assets/{value}/")
+        text = text.replace(f'"assets/{name}/', f'"assets/{value}/')
     text = text.replace("<!-- plugins off -->", _NO_PLUGINS)
     return text.replace('config=""', f'config="{html.escape(json.dumps(configuration))}"').encode()

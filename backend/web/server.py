@@ -11,10 +11,10 @@ from dataclasses import dataclass, replace
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractAccessLogger
 
-from backend.access.callers import is_own_origin
+from backend.access.callers import host_name, is_loopback, is_own_origin
 from backend.access.control import Access
 from backend.access.invitations import Grant, InvitationError
-from backend.access.proxies import caller
+from backend.access.proxies import Caller, caller
 from backend.ice.choosing import ice_configuration, left_out
 from backend.ice.coturn import HOW_TO_INSTALL, Coturn, coturn_configuration, find_coturn
 from backend.ice.ice_servers import ConfiguredIce, read_ice_servers
@@ -38,8 +38,8 @@ ICE = web.AppKey("ICE", ConfiguredIce)
 JOURNAL = web.AppKey("JOURNAL", Journal)
 ACCESS = web.AppKey("ACCESS", Access)
 SIGNALING = web.AppKey("SIGNALING", Signaling)
-CALLER, IDENTITY = web.RequestKey("CALLER", str), web.RequestKey("IDENTITY", str)
-"""Of a request that came through a proxy of ours: the client's address, and who it is by single sign-on, or nothing."""
+CALLER = web.RequestKey("CALLER", Caller)
+"""Of a request, where there are proxies of ours: what they say of who made it."""
 COTURN = web.AppKey("COTURN", Coturn)
 """Only there while a local coturn is supervised."""
 
@@ -184,7 +184,11 @@ class AccessLog(AbstractAccessLogger):
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """Write the line; `time` is in seconds."""
-        method, path, peer = request.method, request.rel_url.raw_path, request.get(CALLER, request.remote)
+        method, path, peer = (
+            request.method,
+            request.rel_url.raw_path,
+            request[CALLER].address if CALLER in request else request.remote,
+        )
         _log.info("< %s %s %.200s %s %.0f ms", response.status, method, path, peer, time * 1000)
 
 
@@ -194,7 +198,8 @@ class AccessLog(AbstractAccessLogger):
 async def _page(request: web.Request) -> web.StreamResponse:
     document = await asyncio.to_thread(request.app[ASSETS].document)
     # Never stale: kept by the browser, but asked for each time, and not sent again if it is the same.
-    headers = {"Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+    # And as it is: what a proxy puts in, the security policy would stop, and the tag would not be its own.
+    headers = {"Cache-Control": "no-cache, no-transform", "Vary": "Accept-Encoding"}
     if tokens := request.app[SETTINGS].origin_trials:
         headers["Origin-Trial"] = ", ".join(tokens)
     encoding = choose_encoding(_accepted(request), document.compressed)
@@ -258,9 +263,13 @@ async def _know_caller(
             proxies=access.proxies,
             identity_header=access.identity_header,
         )
-        request[CALLER], request[IDENTITY] = who.address, who.identity
+        request[CALLER] = who
         request = request.clone(remote=who.address, host=who.host)
     return await handler(request)
+
+
+def _identity(request: web.Request) -> str:
+    return request[CALLER].identity if CALLER in request else ""
 
 
 def _check_origin(request: web.Request) -> None:
@@ -279,9 +288,7 @@ async def _grant(request: web.Request, session: str = "") -> Grant:
     """Return what the caller's invitation lets it do; answers 401 if that is nothing."""
     try:
         token = request.headers.get(INVITATION_HEADER, "").strip()
-        return request.app[ACCESS].check(
-            token, session, address=request.remote or "", identity=request.get(IDENTITY, "")
-        )
+        return request.app[ACCESS].check(token, session, address=request.remote or "", identity=_identity(request))
     except InvitationError as error:
         await asyncio.sleep(error.delay)
         challenge = {"WWW-Authenticate": "Invitation"}  # a 401 has one (RFC 9110, section 15.5.2)
@@ -343,7 +350,7 @@ async def _signaling(request: web.Request) -> web.StreamResponse:
 
     def check_join(join: Join) -> Grant:
         return request.app[ACCESS].check(
-            join.invitation, join.session, address=request.remote or "", identity=request.get(IDENTITY, "")
+            join.invitation, join.session, address=request.remote or "", identity=_identity(request)
         )
 
     return await request.app[SIGNALING].serve(request, check_join=check_join)
@@ -397,7 +404,10 @@ async def _revoke(request: web.Request) -> web.Response:
 
 async def _add_security_headers(request: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(SECURITY_HEADERS)
-    if request.app[SETTINGS].tls:
+    if not request.app[SETTINGS].hsts:
+        return
+    asked = request.get(CALLER) or Caller(request.remote or "", request.host)
+    if (asked.scheme or request.scheme) == "https" and not is_loopback(host_name(asked.host)):
         response.headers["Strict-Transport-Security"] = _HSTS
 
 

@@ -42,19 +42,19 @@ class Invitations:
         """Begin what `command` says."""
         match command:
             case commands.AskAccess():
-                self._ask("access", "GET", "/access", lambda body: self._emit(AccessTold(Access.from_json(body))))
+                self._ask("access", "GET", "access", lambda body: self._emit(AccessTold(Access.from_json(body))))
             case commands.ListInvitations():
                 self._ask(
                     "list",
                     "GET",
-                    "/invitations",
+                    "invitations",
                     lambda body: self._emit(InvitationsListed(invitations_from_json(body))),
                 )
             case commands.RevokeInvitation(identifier):
                 self._ask(
                     "revoke",
                     "DELETE",
-                    f"/invitations/{encodeURIComponent(identifier)}",
+                    f"invitations/{encodeURIComponent(identifier)}",
                     lambda _: self._emit(InvitationRevoked(identifier)),
                 )
             case commands.IssueInvitation():
@@ -73,7 +73,7 @@ class Invitations:
         wanted: dict[str, Any] = {"session": command.session, "name": command.name}
         if command.ttl is not None:
             wanted["ttl"] = command.ttl
-        self._ask("issue", "POST", "/invitations", issued, wanted)
+        self._ask("issue", "POST", "invitations", issued, wanted)
 
     def _ask(
         self,

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from js import WebSocket, encodeURIComponent, fetch, location, window
+from js import URL, WebSocket, encodeURIComponent, fetch, location, window
 
 from pyapp.browser.ffi import Listeners, OnError, jsobj, plain, when_settled
 from pyapp.browser.inviting import Invitations
@@ -58,7 +58,7 @@ class Server:
         if command.place is not None:
             headers[PLACE_HEADER] = command.place.to_header()
         query = "".join(f"&avoid={encodeURIComponent(host)}" for host in command.avoid)
-        url = f"/ice?session={encodeURIComponent(command.session)}{query}"
+        url = f"ice?session={encodeURIComponent(command.session)}{query}"
         request = self._early and self._early.answer(url)
         if not request:
             request = fetch(url, jsobj({"headers": headers, "cache": "no-store"}))
@@ -92,8 +92,9 @@ class Server:
             self._opening.close()
         socket = self._early and self._early.socket()
         if not socket:
-            scheme = "wss" if location.protocol == "https:" else "ws"
-            socket = WebSocket.new(f"{scheme}://{location.host}/ws")
+            # Relative to the page, which may live under any path; older browsers want the scheme said.
+            url = str(URL.new("ws", location.href).href)
+            socket = WebSocket.new(f"ws{url.removeprefix('http')}")
         self._opening = Socket(number, socket, self._on_error, self)
 
     def opened(self, socket: "Socket") -> None:

@@ -119,9 +119,13 @@ addEventListener(
   whileLoading(({ violatedDirective, blockedURI }) => failedToLoad(`${violatedDirective} blocked ${blockedURI}`)),
 );
 
+/** The address of a file that the page is made of. The page may live under any path. */
+const asset = (group, file) => new URL(`assets/${runtime.groups[group]}/${file}`, location.href);
+const ASSETS = new URL("assets/", location.href).pathname;
+
 // What must arrive before Python runs, and has not yet.
 const LARGE = [["pyodide", "pyodide.asm.wasm"], ["library", "library.zip"], ["console", "console.marshal"]];
-const awaited = new Set([...runtime.preload, ...LARGE].map(([group, file]) => `/assets/${runtime.groups[group]}/${file}`));
+const awaited = new Set([...runtime.preload, ...LARGE].map(([group, file]) => asset(group, file).pathname));
 
 /** Name what is still missing. The bytes of a file on its way are not seen, so it may only be slow: loading goes on. */
 function nameTheMissing() {
@@ -143,7 +147,7 @@ new PerformanceObserver((list, observer) => {
   if (settled) observer.disconnect();
   for (const { name, responseStatus, contentType, encodedBodySize } of list.getEntries()) {
     const path = new URL(name).pathname;
-    if (settled || !path.startsWith("/assets/")) continue;
+    if (settled || !path.startsWith(ASSETS)) continue;
     hasArrived(path);
     const missing = responseStatus >= 400 || (responseStatus === 0 && encodedBodySize === 0);
     if (!missing && contentType !== "text/html") showDownload(encodedBodySize);
@@ -226,11 +230,11 @@ function askEarly() {
   const session = new URLSearchParams(location.search).get("session");
   if (!session) return;
   const headers = invitation ? { "X-Invitation": invitation } : {};
-  const url = `/ice?session=${encodeURIComponent(session)}`;
+  const url = `ice?session=${encodeURIComponent(session)}`;
   const ask = () => fetch(url, { headers, cache: "no-store" });
   const asked = performance.now();
   let answer = ask();
-  let socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/ws`);
+  let socket = new WebSocket(new URL("ws", location.href).href.replace(/^http/, "ws"));
   answer.catch(() => {}); // whoever takes it hears of it
   globalThis.early = {
     /** The answer to `wanted`, once, if it is that of now: it says for how long it holds. */
@@ -256,9 +260,9 @@ async function load() {
   if (refused) return fail(...refused);
   askEarly();
   for (const [group, file] of runtime.preload) {
-    document.head.append(Object.assign(document.createElement("link"), { rel: "modulepreload", href: `/assets/${runtime.groups[group]}/${file}` }));
+    document.head.append(Object.assign(document.createElement("link"), { rel: "modulepreload", href: asset(group, file).href }));
   }
-  const [{ hooks }] = await Promise.all([import(`/assets/${runtime.groups.pyscript}/core.js`), import(interpreter)]);
+  const [{ hooks }] = await Promise.all([import(asset("pyscript", "core.js")), import(new URL(interpreter, location.href))]);
   // Its default hook for workers is made with Function(), which the page's Content-Security-Policy refuses.
   hooks.worker.onBeforeRunAsync.clear();
   // PyScript prints what stopped the Python program, or kept it from starting, and tells nobody.

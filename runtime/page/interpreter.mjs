@@ -4,7 +4,7 @@
 // together are named in the page's configuration; runtime/build/build.mjs made them.
 
 const { runtime } = JSON.parse(document.querySelector('script[type="py"]').getAttribute("config"));
-const at = (group, file) => new URL(`/assets/${runtime.groups[group]}/${file}`, location.href).href;
+const at = (group, file) => new URL(`assets/${runtime.groups[group]}/${file}`, location.href).href;
 
 // Python stays on the stack that the browser gave: nothing here waits synchronously, and Chromium's heap profiler, which is
 // on for some of its users, reads past the end of the stacks that suspending needs, and the page crashes.

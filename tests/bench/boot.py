@@ -135,7 +135,7 @@ class Stock:
             "files": {f"/{name}": f"./{name}" for name in modules},
         }
         (self.folder / "pyscript.json").write_text(json.dumps(configuration))
-        page = (ROOT / "index.html").read_text().replace("/assets/page/", "/static/")
+        page = (ROOT / "index.html").read_text().replace('"assets/page/', '"/static/')
         script = '<script type="module" fetchpriority="low" src="/static/boot.mjs"></script>'
         if script not in page:
             raise SystemExit("index.html loads boot.mjs otherwise than this benchmark knows")

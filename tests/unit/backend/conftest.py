@@ -17,7 +17,7 @@ GROUPS = {
 }
 DOCUMENT = "document-0123456789abcdef"
 FILES = {
-    "index.html": '<!doctype html><link href="/assets/page/console.css"><script config=""></script>',
+    "index.html": '<!doctype html><link href="assets/page/console.css"><script config=""></script>',
     "server.py": "raise SystemExit",
     "static/console.css": "body {}",
     "runtime/page/boot.mjs": "export {};",

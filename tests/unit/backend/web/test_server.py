@@ -22,6 +22,7 @@ from pyapp.protocol.signaling import PLACE_HEADER, Error, HeldPlace, Join, Leave
 from pyapp.protocol.wire import encode
 from tests.unit.backend.conftest import GROUPS
 
+ROOT = Path(__file__).parents[4]
 KEY = "k" * 40
 ELSEWHERE = {"X-Forwarded-For": "203.0.113.9"}
 """Makes a caller one that is not on this machine."""
@@ -337,7 +338,41 @@ async def test_tls(start: Start, tmp_path: Path) -> None:
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as http,
         http.get(server.address) as response,
     ):
-        assert "max-age" in response.headers["Strict-Transport-Security"]
+        assert response.status == 200
+
+
+async def test_browsers_are_bound_to_https_only_where_that_is_asked_for_and_never_on_loopback(
+    start: Start, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    (tmp_path / "ice.toml").write_text('[access]\nproxies = ["127.0.0.1"]', encoding="utf-8")
+    asked = [(True, "a.example", "https"), (True, "a.example", "http"), (True, "localhost", "https")]
+    for hsts, host, scheme in [*asked, (False, "a.example", "https")]:
+        server = await start(hsts=hsts, config=tmp_path / "ice.toml")
+        for headers in (
+            {"X-Forwarded-Host": host, "X-Forwarded-Proto": scheme},
+            {"Forwarded": f"host={host};proto={scheme}"},
+        ):
+            async with http.get(server.address, headers=headers) as response:
+                is_bound = "Strict-Transport-Security" in response.headers
+                assert is_bound == (hsts and (host, scheme) == ("a.example", "https"))
+
+
+async def test_no_proxy_may_change_the_page(start: Start, http: aiohttp.ClientSession) -> None:
+    async with http.get((await start()).address) as response:
+        assert response.headers["Cache-Control"] == "no-cache, no-transform"
+
+
+def test_every_address_in_the_page_is_relative_to_it() -> None:
+    sources = [ROOT / "index.html", *ROOT.glob("runtime/page/*.mjs"), *ROOT.glob("static/*.css")]
+    sources += ROOT.glob("pyapp/browser/**/*.py")
+    found = []
+    for path in sources:
+        quotes = "\"'(=" if path.suffix == ".py" else "\"'(=`"  # in Python, backquotes are for names in prose
+        absolute = re.compile(
+            rf"[{quotes}](?://|/(?:access|assets|ice|ws|invitations|sessions|static)\b)|location\.host\b"
+        )
+        found += [f"{path.name}: {match[0]}" for match in absolute.finditer(path.read_text())]
+    assert found == []
 
 
 async def test_tls_files_that_are_none(tmp_path: Path, server_root: Path) -> None:
