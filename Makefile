@@ -14,7 +14,8 @@ setup: $(VENV)/.run node_modules/.package-lock.json  ## install what `make run` 
 	@.ci/debian-packages coturn
 
 setup-test: setup $(VENV)/.dev node_modules/axe-core/package.json  ## install what `make test` needs
-	@.ci/debian-packages coturn chromium firefox-esr iproute2 nftables conntrack tinyproxy-bin tayga procps zbar-tools
+	@.ci/debian-packages coturn chromium firefox-esr iproute2 nftables conntrack tinyproxy-bin tayga procps zbar-tools \
+		nginx apache2-bin haproxy caddy systemd
 
 $(PY):
 	@.ci/debian-packages python3-venv

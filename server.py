@@ -17,8 +17,12 @@ import uvloop
 from backend.access.audit import Audit
 from backend.access.invitations import DEFAULT_TTL, key_made_if_missing, new_invitation, sign
 from backend.access.store import Store
+from backend.notify import take_manager
 from backend.settings import Settings, StartError, TlsFiles
 from backend.web.server import SIGNALING, serving
+
+_STOP_WITHIN = 10.0
+"""Seconds that the end takes at most once nobody is waited for."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,6 +71,9 @@ def _parser() -> argparse.ArgumentParser:
         default=0.0,
         metavar="SECONDS",
         help="when told to stop, take no new sessions and wait so long for the others to end (default: at once)",
+    )
+    parser.add_argument(
+        "--hsts", action="store_true", help="tell browsers to come by https alone for a year (never said on loopback)"
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     beside = argparse.ArgumentParser(add_help=False)
@@ -125,20 +132,24 @@ def _settings(options: argparse.Namespace) -> Settings:
         journal=options.journal,
         origin_trials=tuple(options.origin_trial),
         drain=options.drain,
+        hsts=options.hsts,
     )
 
 
 async def _serve(settings: Settings) -> None:
+    manager = take_manager()
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with serving(settings) as server:
+    async with serving(settings) as server, manager.watched():
         # What is there by now stays. Sockets come and go without cycles: looking for some often costs with each one.
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
         print(f"ICE Console: {server.operator_address}", flush=True)
+        manager.ready()
         await stop.wait()
+        manager.stopping(within=settings.drain + _STOP_WITHIN)
         if settings.drain:
             stop.clear()  # a second signal ends the waiting
             draining = asyncio.create_task(server.app[SIGNALING].drain(settings.drain))
@@ -161,7 +172,7 @@ def _invite(options: argparse.Namespace) -> None:
     print(token, flush=True)
     with contextlib.suppress(BrokenPipeError):
         query = f"?session={session}" if session else ""
-        print(f"Put it behind the page's address: /{query}#invite=INVITATION", file=sys.stderr)
+        print(f"Put it behind the page's address: {query}#invite=INVITATION", file=sys.stderr)
 
 
 def _list(journal: Path) -> None:

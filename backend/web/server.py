@@ -381,7 +381,7 @@ async def _access(request: web.Request) -> web.Response:
             request.headers.get(INVITATION_HEADER, "").strip(),
             "",
             address=request.remote or "",
-            identity=request.get(IDENTITY, ""),
+            identity=_identity(request),
         )
     except InvitationError as error:
         await asyncio.sleep(error.delay)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -117,6 +118,28 @@ async def test_it_drains(environ: dict[str, str], tmp_path: Path, ending: str) -
             code, _, errors = await finished(process)
     assert code == 0
     assert "Traceback" not in errors
+
+
+async def test_the_service_manager_hears_when_it_serves_that_it_lives_and_when_it_ends(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(str(tmp_path / "notify"))
+        heard.setblocking(False)
+        told = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "100000"}
+        process = await start(environ | told, "--port", "0", "--drain", "5", folder=tmp_path)
+        said: list[bytes] = []
+
+        async def until(word: bytes) -> None:
+            while not said or not said[-1].startswith(word):
+                said.append(await asyncio.wait_for(loop.sock_recv(heard, 1000), 20))
+
+        await until(b"READY=1")
+        await until(b"WATCHDOG=1")
+        process.terminate()
+        await until(b"STOPPING=1\nEXTEND_TIMEOUT_USEC=15000000")
+        assert (await finished(process))[0] == 0
 
 
 async def test_turn_off_starts_no_coturn(environ: dict[str, str], tmp_path: Path) -> None:
