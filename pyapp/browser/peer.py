@@ -48,8 +48,9 @@ BUFFERED_MOST, BUFFERED_LEAST = 1 << 12, 1 << 10
 Little, because what waits there is late without being lost, and would be sent again behind itself."""
 
 _UNKNOWN = "keep-checking"
-UNCHECKED = ("192.0.2.1", "2001:db8::1")
-"""Addresses of candidates that keep Chromium checking: one of each family, of documentation (RFC 5737, RFC 3849).
+UNCHECKED = ("192.0.2.{}", "2001:db8::{}")
+"""Addresses of candidates that keep Chromium checking: one of each family, of documentation (RFC 5737, RFC 3849), and
+others each time, since Chromium does not take the priority of one that it has.
 
 On a path that works, Chromium looks for checks to send every 250 ms, and checks a new pair three times and then once in
 480 ms; as long as a pair has had fewer than three checks, it looks every 48 ms, and all new pairs have their turn. No
@@ -109,6 +110,7 @@ class Peer:
         self._remote_stream: Any = None
         self._watched_transport = False
         self._is_full = False
+        self._unchecked = 0
 
     def perform(self, command: PeerCommand) -> None:
         """Begin what `command` says; a call that the browser refuses at once is an event too."""
@@ -206,8 +208,9 @@ class Peer:
 
     def _keep_checking(self, priority: int, network_cost: int) -> None:
         # A browser may refuse what belongs to no description (W3C WebRTC 1.0, addIceCandidate): then it is as before.
+        self._unchecked = self._unchecked % 250 + 1
         for address in UNCHECKED:
-            line = f"candidate:1 1 udp {priority} {address} 9999 typ host ufrag {_UNKNOWN}"
+            line = f"candidate:1 1 udp {priority} {address.format(self._unchecked)} 9999 typ host ufrag {_UNKNOWN}"
             line += f" network-cost {network_cost}"
             added = self._pc.addIceCandidate(_candidate_init(Candidate(line, None, 0, _UNKNOWN)))
             when_settled(added, lambda _: None, lambda _: None, self._on_error)

@@ -141,9 +141,9 @@ class AddIceCandidate:
 class KeepChecking:
     """Have the browser look for connectivity checks to send without long pauses, in the next ICE generation, too.
 
-    `priority` is that of the candidate which does it: not less than the selected pair's, or else it is pruned, and not
-    more, or else it keeps relays of ours that nobody needs. `network_cost` is what the other side's candidates cost,
-    for the same reason.
+    `priority` is that of the candidate which does it: above the selected pair's, or else its own pairs are pruned, and
+    no more than that, or else relays of ours that an ICE restart left behind are kept. `network_cost` is what the
+    other side's candidates cost, for the same reason.
     """
 
     priority: int

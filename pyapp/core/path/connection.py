@@ -229,6 +229,8 @@ class Connection:
     """Restarts of the other side's that were answered since a path was proven last."""
     _has_looked_again: bool = False
     """Whether a direct path was looked for since the last outage, since the relay might not be needed."""
+    _kept_above: int | None = None
+    """The priority of the candidate that keeps the browser checking, or nothing before it is asked to."""
     _pace: Pace = field(default_factory=Pace)
     """Of the samples in the journal."""
     _outside: Outside = field(default_factory=Outside)
@@ -351,6 +353,7 @@ class Connection:
         if (agreed := self.negotiation.ice_generation) > generation:
             self.restarts.negotiated(now)
             result.append(commands.StartTimer(STATS, STATS_AGAIN))
+            self._kept_above = None
             result += self._keep_checking_soon()
             result += self._recovery_did(self.recovery.negotiated(agreed, now))
         return result
@@ -527,8 +530,15 @@ class Connection:
         """Be ready for the next outage: a path that comes then must not wait for the browser to look at it."""
         if self.recovery.is_suspect or self.negotiation.state != "stable":
             return self._keep_checking_soon()
-        precedence = self.negotiation.precedence
-        return [commands.KeepChecking(max(precedence.selected, 1), precedence.network_cost)]
+        self._kept_above = 0  # what is known of the selected pair may be older than this generation's
+        return [commands.SampleStats()]
+
+    def _keep_checking_above(self, selected: int) -> list[Output]:
+        """Have it do so, whenever the selected pair is worth more than the candidate that makes it."""
+        if self._kept_above is None or selected < self._kept_above:
+            return []
+        self._kept_above = selected + 1
+        return [commands.KeepChecking(self._kept_above, self.negotiation.precedence.network_cost)]
 
     def _local_candidates_ended(self) -> list[Output]:
         result = self._negotiation_did(self.candidates.gathering_ended())
@@ -609,7 +619,7 @@ class Connection:
         agreed, now = self.negotiation, self._now
         agreed.precedence.selected = report.priority >> 32
         self.recovery.sampled(report.packets_received, now)
-        result: list[Output] = []
+        result = self._keep_checking_above(agreed.precedence.selected)
         if previous is None or (previous.pair, previous.local, previous.remote) != (
             report.pair,
             report.local,

@@ -325,19 +325,36 @@ def _kept_checking(outputs: list[commands.Command]) -> bool:
     return any(isinstance(output, commands.KeepChecking) for output in outputs)
 
 
+def _selected(priority: int) -> events.StatsSampled:
+    entries = stats_of(("l1", "r1"))
+    entries["l1-r1"]["priority"] = (priority << 32) + 2 * 2_122_252_543
+    return events.StatsSampled(entries)
+
+
 class TestTheBrowser:
     """It keeps checking on a path that works, so that the next one is not found late."""
 
     def test_is_asked_to_keep_checking_when_a_generation_has_paired_its_candidates(self) -> None:
         core = connected()
         assert core.timers.pop(KEEP_CHECKING) == KEEP_CHECKING_AFTER
-        assert core.session.connection
-        precedence = core.session.connection.negotiation.precedence
-        precedence.selected, precedence.network_cost = 62, 999
-        # As much as the selected pair: less would be pruned, and more would keep relays that nobody needs.
-        assert core.do(events.TimerFired(KEEP_CHECKING)) == [commands.KeepChecking(62, 999)]
+        assert not _kept_checking(core.do(_selected(41)))
+        # What is known of the pair may be of the generation before.
+        assert core.do(events.TimerFired(KEEP_CHECKING)) == [commands.SampleStats()]
+        assert self.asked(core, 62) == [63]
         core.peer_restarts()
         assert core.timers[KEEP_CHECKING] == KEEP_CHECKING_AFTER
+
+    def test_is_asked_anew_when_a_pair_is_selected_that_is_worth_more(self) -> None:
+        core = connected()
+        core.do(events.TimerFired(KEEP_CHECKING))
+        assert self.asked(core, 62) == [63]
+        assert self.asked(core, 62) == []
+        assert self.asked(core, 42) == []
+        assert self.asked(core, 63) == [64]
+
+    def asked(self, core: Core, selected: int) -> list[int]:
+        """Return the priorities of the candidates that keep it checking once the pair is worth `selected`."""
+        return [output.priority for output in core.do(_selected(selected)) if isinstance(output, commands.KeepChecking)]
 
     def test_is_not_asked_during_an_outage_or_an_exchange(self) -> None:
         core = lost()
