@@ -125,7 +125,7 @@ HAPPENS = ["", "path", "channel", "doubt", "reassured", "hold", "standby", "no-s
 
 
 @given(st.integers(0, 2**32), st.lists(st.tuples(st.booleans(), st.sampled_from(HAPPENS)), max_size=25))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_two_people_read_what_was_said_once_and_in_order(seed: int, said_by: list[tuple[bool, str]]) -> None:
     line = Line(random.Random(seed))
     for number, (by_a, happens) in enumerate(said_by):

@@ -73,7 +73,7 @@ class Wire:
     st.lists(st.tuples(st.booleans(), st.integers(0, 300), st.booleans()), max_size=40),
 )
 @example(1, 0.9, [(True, 100, False)] * 40)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_exactly_once_and_in_order_over_any_wire(
     seed: int, loss: float, submissions: list[tuple[bool, int, bool]]
 ) -> None:

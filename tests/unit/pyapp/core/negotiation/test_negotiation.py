@@ -227,7 +227,7 @@ class TestEveryOrder:
 
 class TestAnyOrderWithCandidates:
     @given(st.integers(0, 2**32), st.booleans())
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200)
     def test_of_a_first_negotiation(self, seed: int, both_start: bool) -> None:
         connected(both_start=both_start, seed=seed)
 
@@ -235,7 +235,7 @@ class TestAnyOrderWithCandidates:
         st.integers(0, 2**32),
         st.lists(st.sampled_from(["a.restart", "b.restart", "a.media", "b.media"]), min_size=1, max_size=6),
     )
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=400)
     def test_of_restarts_and_media_at_any_moment(self, seed: int, wishes: list[str]) -> None:
         choose = random.Random(seed)
         current = world(both_start=True)
@@ -250,7 +250,7 @@ class TestAnyOrderWithCandidates:
         st.integers(0, 2**32),
         st.lists(st.sampled_from(["a.insist", "b.insist", "a.media", "b.media"]), min_size=1, max_size=6),
     )
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300)
     def test_of_restarts_that_replace_an_offer_without_an_answer(self, seed: int, wishes: list[str]) -> None:
         choose = random.Random(seed)
         current = connected(seed=seed)

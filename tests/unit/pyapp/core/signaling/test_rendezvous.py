@@ -752,7 +752,7 @@ EVENTS = ["say", "say", "say", "cut", "cut both-ways", "cut silently", "reopen",
     st.integers(0, 2**32),
     st.lists(st.tuples(st.sampled_from(EVENTS), st.sampled_from("ab"), st.integers(0, 12)), max_size=25),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_nothing_is_lost_or_heard_twice_whatever_happens_to_the_sockets(
     seed: int, story: list[tuple[str, str, int]]
 ) -> None:
