@@ -17,9 +17,11 @@ import uvloop
 from backend.access.audit import Audit
 from backend.access.invitations import DEFAULT_TTL, key_made_if_missing, new_invitation, sign
 from backend.access.store import Store
-from backend.notify import take_manager
+from backend.notify import Manager, take_manager
 from backend.settings import Settings, StartError, TlsFiles
-from backend.web.server import SIGNALING, serving
+from backend.web.reloading import Reloader
+from backend.web.server import RELOADER, SIGNALING, serving
+from pyapp.protocol.ice import IceError, parse_ice_url
 
 _STOP_WITHIN = 10.0
 """Seconds that the end takes at most once nobody is waited for."""
@@ -47,7 +49,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="server.py", description="Serve ICE Console.")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--host",
+        action="append",
+        default=[],
+        help="address to listen on, :: for all (may be repeated; default: 127.0.0.1)",
+    )
     parser.add_argument("--port", default=8080, type=_port, help="port, 0 for a free one (default: %(default)s)")
     parser.add_argument("--config", type=Path, metavar="FILE", help="ICE configuration: STUN and TURN servers (TOML)")
     parser.add_argument("--tls-cert", type=Path, metavar="FILE", help="certificate chain (PEM): serve https")
@@ -55,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--turn", choices=("auto", "off"), default="auto", help="start a local coturn if the configuration has no TURN"
     )
+    parser.add_argument("--turn-host", type=_turn_host, metavar="NAME", help="what pages are told of the local coturn")
     parser.add_argument("--open", action="store_true", help="let in everybody, without an invitation")
     parser.add_argument("--journal", type=Path, default=Path("journal"), metavar="DIR", help="diagnostics go here")
     parser.add_argument(
@@ -102,6 +110,15 @@ def _port(text: str) -> int:
     return port
 
 
+def _turn_host(name: str) -> str:
+    host = f"[{name}]" if ":" in name else name
+    try:
+        parse_ice_url(f"turn:{host}")
+    except IceError:
+        raise argparse.ArgumentTypeError("must be a host name or an address, without a port") from None
+    return name
+
+
 def _seconds(text: str) -> float:
     seconds = float(text)
     if not 0 <= seconds <= 86400:
@@ -123,11 +140,12 @@ def _settings(options: argparse.Namespace) -> Settings:
     if bool(options.tls_cert) != bool(options.tls_key):
         raise StartError("--tls-cert and --tls-key: give both or none")
     return Settings(
-        host=options.host,
+        hosts=tuple(dict.fromkeys(options.host)) or ("127.0.0.1",),
         port=options.port,
         config=options.config,
         tls=TlsFiles(certificate=options.tls_cert, key=options.tls_key) if options.tls_cert else None,
         turn=options.turn == "auto",
+        turn_host=options.turn_host or "",
         open_to_all=options.open,
         journal=options.journal,
         origin_trials=tuple(options.origin_trial),
@@ -148,7 +166,11 @@ async def _serve(settings: Settings) -> None:
         gc.set_threshold(50_000, 20, 100)
         print(f"ICE Console: {server.operator_address}", flush=True)
         manager.ready()
+        reloads = asyncio.Queue[None]()
+        loop.add_signal_handler(signal.SIGHUP, reloads.put_nowait, None)
+        reloading = asyncio.create_task(_reload(server.app[RELOADER], reloads, manager))
         await stop.wait()
+        reloading.cancel()
         manager.stopping(within=settings.drain + _STOP_WITHIN)
         if settings.drain:
             stop.clear()  # a second signal ends the waiting
@@ -158,6 +180,14 @@ async def _serve(settings: Settings) -> None:
             )
             for task in (draining, again):
                 task.cancel()
+
+
+async def _reload(reloader: Reloader, wanted: asyncio.Queue[None], manager: Manager) -> None:
+    while True:
+        await wanted.get()
+        manager.reloading()
+        await reloader.reload()
+        manager.ready()
 
 
 def _invite(options: argparse.Namespace) -> None:

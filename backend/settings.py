@@ -25,18 +25,20 @@ class TlsFiles:
 class Settings:
     """Everything that one run of the server needs to know.
 
-    `port` 0 takes a free one. `turn` says whether a local coturn may be started. `open_to_all` lets in whoever
-    reaches the server, without an invitation. `hold` is how long, in seconds, a place is kept for a participant
-    whose socket was lost. `drain` is how long a server that was told to stop waits for its sessions to end.
-    `hsts`: browsers are to come by https alone from now on. `origin_trials` are the tokens of browsers' trials that
-    the page takes part in.
+    `hosts` are names or addresses to listen on; `::` is every address. `port` 0 takes a free one. `turn` says whether
+    a local coturn may be started, and `turn_host` is what pages are told of it, if not the host that they asked for.
+    `open_to_all` lets in whoever reaches the server, without an invitation. `hold` is how long, in seconds, a place is
+    kept for a participant whose socket was lost. `drain` is how long a server that was told to stop waits for its
+    sessions to end. `hsts`: browsers are to come by https alone from now on. `origin_trials` are the tokens of
+    browsers' trials that the page takes part in.
     """
 
-    host: str = "127.0.0.1"
+    hosts: tuple[str, ...] = ("127.0.0.1",)
     port: int = 8080
     config: Path | None = None
     tls: TlsFiles | None = None
     turn: bool = True
+    turn_host: str = ""
     open_to_all: bool = False
     journal: Path = Path("journal")
     origin_trials: tuple[str, ...] = ()

@@ -32,7 +32,7 @@ class Access:
         self._run = secrets.token_hex(8)
         self.is_open = settings.open_to_all
         """Whether nobody needs an invitation."""
-        self._is_loopback = is_loopback(settings.host)
+        self._is_loopback = all(is_loopback(host) for host in settings.hosts)
         self.store = Store(settings.journal)
         self.audit = Audit(settings.journal)
         self._throttle = Throttle()

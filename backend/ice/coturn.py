@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -99,13 +100,14 @@ class CoturnConfiguration:
             lines.append("no-tls")
         return "\n".join(lines) + "\n"
 
-    def servers(self, host: str) -> tuple[ConfiguredServer, ...]:
-        """Return the STUN and the TURN server under the name by which a caller reached us: the `Host` header.
+    def servers(self, host: str, *, name: str = "") -> tuple[ConfiguredServer, ...]:
+        """Return the STUN and the TURN server under `name`, or that by which a caller reached us: the `Host` header.
 
         Nothing, if that caller cannot reach this coturn: it came through a proxy, and coturn serves loopback only.
         """
-        name = host_name(host)
-        if is_loopback(name):
+        if name:
+            pass  # whoever said so knows
+        elif is_loopback(name := host_name(host)):
             # Not 'localhost', which may mean the other address family, where coturn does not listen.
             name = next((text for text in self.network.listening if is_loopback(text)), self.network.listening[0])
         elif self.network.is_loopback:
@@ -184,11 +186,27 @@ class Coturn:
         self.configuration = configuration
         self.ready = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
+        self._changed = asyncio.Event()
 
     @property
     def pid(self) -> int | None:
         """The process that runs now, if one does."""
         return self._process.pid if self._process else None
+
+    async def change(self, configuration: CoturnConfiguration) -> None:
+        """Go on with another configuration, at once. Relays end with the process that has them."""
+        self.configuration = configuration
+        self.ready.clear()
+        self._changed.set()
+        if self._process:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.terminate()
+
+    def renew_certificate(self) -> None:
+        """Have it read its certificate and key again (turnserver(1): SIGUSR2); what goes on goes on."""
+        if self._process:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.send_signal(signal.SIGUSR2)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Coturn"]:
@@ -211,14 +229,24 @@ class Coturn:
                 retry=retry_if_exception_type((CoturnEndedError, OSError)),
                 wait=wait_exponential(multiplier=0.25, max=30.0),
                 before_sleep=_log_delay,
+                sleep=self._sleep,
             ):
                 with attempt:
                     await self._run()
 
+    async def _sleep(self, seconds: float) -> None:
+        """Wait before the next try, but not if there is something new to try."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+
     async def _run(self) -> None:
-        """Run the process to its end. Raises `CoturnEndedError` if that came soon."""
+        """Run the process to its end. Raises `CoturnEndedError` if that came soon, and is not what was wanted."""
+        self._changed.clear()
         started = time.monotonic()
         process = await self._start()
+        if self._changed.is_set():  # while it was started
+            process.terminate()
         probe = asyncio.create_task(self._probe())
         try:
             await self._log_output(process)
@@ -229,6 +257,8 @@ class Coturn:
             self.ready.clear()
             await _stop(process)
             self._process = None
+        if self._changed.is_set():
+            return
         if time.monotonic() - started < _STEADY_SECONDS:
             raise CoturnEndedError(f"ended with code {code}")
         _log.warning("! coturn ended with code %s; starting it again", code)

@@ -15,6 +15,10 @@ InterfaceAddress: TypeAlias = IPv4Interface | IPv6Interface
 """An address with the length of its subnet's prefix."""
 
 
+_ANY = {"0.0.0.0": 4, "::": 6}  # noqa: S104 - compared, not bound
+"""What stands for every address, of a version of IP."""
+
+
 @dataclass(frozen=True, slots=True)
 class RelayNetwork:
     """Addresses, as text, for a local relay. `allowed` are addresses or ranges `first-last`: all else is refused."""
@@ -25,10 +29,12 @@ class RelayNetwork:
     is_loopback: bool
 
 
-def relay_network(host: str, *, addresses: Sequence[InterfaceAddress], primary: Iterable[str] = ()) -> RelayNetwork:
-    """Return what two browsers on this machine or LAN need of a relay next to a server that listens on `host`.
+def relay_network(
+    hosts: Sequence[str], *, addresses: Sequence[InterfaceAddress], primary: Iterable[str] = ()
+) -> RelayNetwork:
+    """Return what two browsers on this machine or LAN need of a relay next to a server that listens on `hosts`.
 
-    `host` is an address of this machine, or `0.0.0.0` or `::` for all of them; `addresses` are those of this machine;
+    `hosts` are addresses of this machine, or `0.0.0.0` or `::` for all of them; `addresses` are those of this machine;
     `primary` those with a route to the world, which the relay hands out when there are several.
 
     Allowed peers: this machine's own addresses (a browser's, and the relay's, when both browsers relay), and, unless
@@ -36,12 +42,13 @@ def relay_network(host: str, *, addresses: Sequence[InterfaceAddress], primary: 
     """
     usable = [address for address in addresses if not address.ip.is_link_local]  # needs a zone, which TURN has not
     own = {str(address.ip): address for address in usable}
-    if host == "0.0.0.0":  # noqa: S104  # compared, not bound
-        listening = [text for text, address in own.items() if address.version == 4]
-    elif host == "::":
-        listening = list(own)
-    else:
-        listening = [host]
+    listening: list[str] = []
+    for host in hosts:
+        if host in _ANY:
+            listening += [text for text, address in own.items() if address.version == _ANY[host]]
+        else:
+            listening.append(host)
+    listening = list(dict.fromkeys(listening))
     is_loopback = all(ip_interface(text).ip.is_loopback for text in listening)
     if is_loopback:
         return RelayNetwork(tuple(listening), tuple(listening), tuple(own), is_loopback=True)
@@ -57,12 +64,15 @@ def relay_network(host: str, *, addresses: Sequence[InterfaceAddress], primary: 
     return RelayNetwork(tuple(listening), tuple(relaying), tuple(dict.fromkeys(allowed)), is_loopback=False)
 
 
-def resolve(host: str) -> str:
-    """Return the address that a server on `host` listens on. Raises `StartError`."""
+def resolve_all(host: str) -> list[str]:
+    """Return the addresses that a server on `host` listens on: `::` means both families. Raises `StartError`."""
+    if host == "::":
+        return list(_ANY)
     try:
-        return str(socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][4][0])
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError):
         raise StartError(f"--host {host}: no such name or address") from None
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 def own_addresses() -> list[InterfaceAddress]:
@@ -77,13 +87,19 @@ def own_addresses() -> list[InterfaceAddress]:
 
 
 def parse_addresses(text: bytes) -> list[InterfaceAddress]:
-    """Return the addresses in the output of `ip -json address`."""
+    """Return the addresses in the output of `ip -json address` that can be relied on.
+
+    Those that are still checked for duplicates cannot be used yet (RFC 4862); temporary ones come and go (RFC 8981).
+    """
     return [
         ip_interface(f"{info['local']}/{info['prefixlen']}")
         for interface in json.loads(text)
         for info in interface.get("addr_info", [])
-        if "local" in info
+        if "local" in info and not _PASSING & {name for name, value in info.items() if value is True}
     ]
+
+
+_PASSING = {"tentative", "dadfailed", "temporary"}
 
 
 def primary_addresses() -> list[str]:

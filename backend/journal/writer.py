@@ -50,7 +50,7 @@ class Journal:
     def __init__(self, folder: Path, *, limits: Limits) -> None:
         """Make the folder. Raises `StartError` if that cannot be done."""
         self._folder = folder
-        self._limits = limits
+        self.limits = limits
         self._queue: asyncio.Queue[Record | None] = asyncio.Queue(limits.journal_queue)
         self._kept: dict[tuple[str, str], int] = {}
         self._files: dict[str, None] | None = None
@@ -128,7 +128,7 @@ class Journal:
     def _append(self, session: str, lines: bytes) -> None:
         path = self._folder / f"{session}.jsonl"  # a session name is safe as a file name: messages.check_session_name
         with contextlib.suppress(FileNotFoundError):
-            if path.stat().st_size + len(lines) > self._limits.journal_file_bytes:
+            if path.stat().st_size + len(lines) > self.limits.journal_file_bytes:
                 self._thin(path)
         self._make_room(path.name)
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -144,7 +144,7 @@ class Journal:
         draft.unlink(missing_ok=True)
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.writelines(thin(kept, limit=self._limits.journal_file_bytes))
+            file.writelines(thin(kept, limit=self.limits.journal_file_bytes))
         draft.replace(path)
 
     def _make_room(self, name: str) -> None:
@@ -154,7 +154,7 @@ class Journal:
             self._files = dict.fromkeys(path.name for path in files)
         self._files.pop(name, None)
         self._files[name] = None
-        while len(self._files) > self._limits.journal_files:
+        while len(self._files) > self.limits.journal_files:
             oldest = next(iter(self._files))
             (self._folder / oldest).unlink(missing_ok=True)
             del self._files[oldest]

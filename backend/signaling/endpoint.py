@@ -127,6 +127,11 @@ class Signaling:
             self._end(connection)
         return socket
 
+    def change(self, *, hold: float, limits: Limits) -> None:
+        """Go on with these; what is counted by socket holds for those that come from now on."""
+        self._limits = self._rooms.limits = limits
+        self._rooms.hold = hold
+
     def holds(self, claim: HeldPlace) -> bool:
         """Whether a page has the place in a session that it claims, with a socket or without."""
         return self._rooms.holds(claim)

@@ -3,10 +3,10 @@
 import asyncio
 import contextlib
 import logging
-import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractAccessLogger
@@ -16,15 +16,17 @@ from backend.access.control import Access
 from backend.access.invitations import Grant, InvitationError
 from backend.access.proxies import Caller, caller
 from backend.ice.choosing import ice_configuration, left_out
-from backend.ice.coturn import HOW_TO_INSTALL, Coturn, coturn_configuration, find_coturn
 from backend.ice.ice_servers import ConfiguredIce, read_ice_servers
-from backend.ice.interfaces import own_addresses, primary_addresses, relay_network, resolve
+from backend.ice.local_turn import LocalTurn
 from backend.journal.writer import Journal
 from backend.settings import Settings, StartError
 from backend.signaling.endpoint import Signaling
 from backend.web import invitations
 from backend.web.assets import Assets, choose_encoding
+from backend.web.certificates import Certificates
+from backend.web.listening import listen
 from backend.web.reaching import other_addresses
+from backend.web.reloading import Current, Reloader
 from pyapp.protocol.access import INVITATION_HEADER
 from pyapp.protocol.access import Access as AccessTold
 from pyapp.protocol.signaling import PLACE_HEADER, Error, HeldPlace, Join, check_session_name
@@ -34,14 +36,14 @@ _log = logging.getLogger("ice_console.http")
 
 SETTINGS = web.AppKey("SETTINGS", Settings)
 ASSETS = web.AppKey("ASSETS", Assets)
-ICE = web.AppKey("ICE", ConfiguredIce)
+CURRENT = web.AppKey("CURRENT", Current)
 JOURNAL = web.AppKey("JOURNAL", Journal)
 ACCESS = web.AppKey("ACCESS", Access)
 SIGNALING = web.AppKey("SIGNALING", Signaling)
 CALLER = web.RequestKey("CALLER", Caller)
 """Of a request, where there are proxies of ours: what they say of who made it."""
-COTURN = web.AppKey("COTURN", Coturn)
-"""Only there while a local coturn is supervised."""
+LOCAL_TURN = web.AppKey("LOCAL_TURN", LocalTurn)
+RELOADER = web.AppKey("RELOADER", Reloader)
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; connect-src 'self'; style-src 'self';"
@@ -62,7 +64,7 @@ _HSTS = "max-age=31536000"
 _REVOKED_WITHIN = 0.5
 """Seconds."""
 
-_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+_ANY = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}  # noqa: S104
 """Where a server that listens on every address is reached from this machine."""
 
 # Not left to the system's MIME tables: browsers refuse modules and WebAssembly of any other type.
@@ -84,22 +86,28 @@ _CONTENT_TYPES = {
 }
 
 
-def create_app(settings: Settings) -> web.Application:
-    """Return the application. Raises `StartError` if the settings cannot be served."""
+def create_app(settings: Settings, certificates: Certificates | None = None) -> web.Application:
+    """Return the application, whose sockets have `certificates`. Raises `StartError` if it cannot be served."""
     assets = Assets(settings.root)
     configured = read_ice_servers(settings.config) if settings.config else ConfiguredIce()
-    for one in (*configured.left_out, *left_out(configured.servers)):
-        _log.warning("! no page gets %s: %s", one.url, one.why)
-    if configured.limits:
-        settings = replace(settings, limits=configured.limits)
+    _tell_left_out(configured)
+    limits = configured.limits or settings.limits
     app = web.Application(middlewares=[_know_caller])
     app[SETTINGS] = settings
     app[ASSETS] = assets
-    app[ICE] = configured
-    app[JOURNAL] = Journal(settings.journal, limits=settings.limits)
+    app[CURRENT] = Current(configured)
+    app[JOURNAL] = Journal(settings.journal, limits=limits)
     app[ACCESS] = Access(settings)
-    hold = app[ICE].hold or settings.hold
-    app[SIGNALING] = Signaling(hold=hold, limits=settings.limits, journal=app[JOURNAL], audit=app[ACCESS].audit)
+    hold = configured.hold or settings.hold
+    app[SIGNALING] = Signaling(hold=hold, limits=limits, journal=app[JOURNAL], audit=app[ACCESS].audit)
+    app[LOCAL_TURN] = LocalTurn(settings.hosts, name=settings.turn_host, tls=settings.tls)
+    app[RELOADER] = Reloader(
+        app[CURRENT],
+        config=settings.config,
+        certificates=certificates,
+        apply=partial(_put_in_force, app),
+        certificate_changed=app[LOCAL_TURN].renew_certificate,
+    )
     app.add_routes(
         [
             web.get("/", _page),
@@ -118,7 +126,8 @@ def create_app(settings: Settings) -> web.Application:
     app.on_shutdown.append(_close_signaling)
     app.cleanup_ctx.append(_run_journal)
     app.cleanup_ctx.append(_run_access)
-    app.cleanup_ctx.append(_run_coturn)
+    app.cleanup_ctx.append(_run_local_turn)
+    app.cleanup_ctx.append(_run_reloader)
     return app
 
 
@@ -140,38 +149,24 @@ class Serving:
 @contextlib.asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[Serving]:
     """Serve until the end of the block. Raises `StartError` if that cannot begin."""
-    context = _tls_context(settings)
-    app = create_app(settings)
-    # Sockets are told to close and coturn to stop; whatever else still runs gets two seconds.
-    runner = web.AppRunner(app, access_log_class=AccessLog, shutdown_timeout=2.0)
-    try:
-        await runner.setup()
-        site = web.TCPSite(runner, settings.host, settings.port, ssl_context=context)
+    certificates = Certificates(settings.tls) if settings.tls else None
+    with contextlib.ExitStack() as opened:
+        sockets = await asyncio.to_thread(listen, settings.hosts, settings.port)
+        for each in sockets:
+            opened.callback(each.close)
+        app = create_app(settings, certificates)
+        # Sockets are told to close and coturn to stop; whatever else still runs gets two seconds.
+        runner = web.AppRunner(app, access_log_class=AccessLog, shutdown_timeout=2.0)
         try:
-            await site.start()
-        except OSError as error:
-            reason = error.strerror or "not possible"
-            raise StartError(f"cannot listen on {settings.host} port {settings.port}: {reason}") from None
-        port: int = runner.addresses[0][1]
-        host = _ANY.get(settings.host, settings.host)
-        host = f"[{host}]" if ":" in host else host
-        yield Serving(f"{'https' if context else 'http'}://{host}:{port}/", port, app)
-    finally:
-        await runner.cleanup()
-
-
-def _tls_context(settings: Settings) -> ssl.SSLContext | None:
-    if not settings.tls:
-        return None
-    for file in (settings.tls.certificate, settings.tls.key):
-        if not file.is_file():
-            raise StartError(f"{file}: no such file")
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(settings.tls.certificate, settings.tls.key)
-    except OSError as error:  # ssl.SSLError is one
-        raise StartError(f"{settings.tls.certificate}, {settings.tls.key}: cannot be used: {error.strerror}") from None
-    return context
+            await runner.setup()
+            for each in sockets:
+                await web.SockSite(runner, each, ssl_context=certificates.context if certificates else None).start()
+            port: int = sockets[0].getsockname()[1]
+            host = _ANY.get(settings.hosts[0], settings.hosts[0])
+            host = f"[{host}]" if ":" in host else host
+            yield Serving(f"{'https' if certificates else 'http'}://{host}:{port}/", port, app)
+        finally:
+            await runner.cleanup()
 
 
 class AccessLog(AbstractAccessLogger):
@@ -253,7 +248,7 @@ async def _know_caller(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
     """Give the request the address and the host that a proxy of ours says are the client's."""
-    access = request.app[ICE].access
+    access = request.app[CURRENT].configured.access
     if access.proxies:
         headers = {name.lower(): request.headers.getall(name) for name in request.headers}
         who = caller(
@@ -274,7 +269,10 @@ def _identity(request: web.Request) -> str:
 
 def _check_origin(request: web.Request) -> None:
     origin = request.headers.get(hdrs.ORIGIN)
-    if is_own_origin(origin, host=request.host) or str(origin).lower() in request.app[ICE].access.origins:
+    if (
+        is_own_origin(origin, host=request.host)
+        or str(origin).lower() in request.app[CURRENT].configured.access.origins
+    ):
         return
     rule = (
         f"The page is of {origin:.200}, and this server was asked as {request.host:.200}. Behind a proxy, name it"
@@ -331,10 +329,10 @@ async def _ice(request: web.Request) -> web.Response:
     except MessageError as error:
         raise _error(web.HTTPBadRequest, Error("malformed", str(error))) from None
     session = place.session if place else (await _grant(request, session)).session or session
-    configured = request.app[ICE]
+    configured = request.app[CURRENT].configured
     servers = configured.servers
-    if coturn := request.app.get(COTURN):
-        servers += coturn.configuration.servers(request.host)
+    if not any(server.is_turn for server in servers):
+        servers += request.app[LOCAL_TURN].servers(request.host)
     configuration = ice_configuration(
         servers,
         name=session or "console",
@@ -436,18 +434,30 @@ async def _run_access(app: web.Application) -> AsyncIterator[None]:
     app[ACCESS].close()
 
 
-async def _run_coturn(app: web.Application) -> AsyncIterator[None]:
+async def _run_local_turn(app: web.Application) -> AsyncIterator[None]:
+    async with app[LOCAL_TURN].running(is_wanted=_wants_local_turn(app[SETTINGS], app[CURRENT].configured)):
+        yield
+
+
+async def _run_reloader(app: web.Application) -> AsyncIterator[None]:
+    async with app[RELOADER].watching():
+        yield
+
+
+def _wants_local_turn(settings: Settings, configured: ConfiguredIce) -> bool:
+    return settings.turn and not any(server.is_turn for server in configured.servers)
+
+
+async def _put_in_force(app: web.Application, configured: ConfiguredIce) -> None:
+    """Go on with another configuration file."""
     settings = app[SETTINGS]
-    if not settings.turn or any(server.is_turn for server in app[ICE].servers):
-        yield
-        return
-    if not (program := find_coturn()):
-        _log.warning("! %s", HOW_TO_INSTALL)
-        yield
-        return
-    address = await asyncio.to_thread(resolve, settings.host)
-    addresses = await asyncio.to_thread(own_addresses)
-    network = relay_network(address, addresses=addresses, primary=primary_addresses())
-    app[COTURN] = Coturn(coturn_configuration(program, network=network, tls=settings.tls))
-    async with app[COTURN].running():
-        yield
+    limits = configured.limits or settings.limits
+    app[JOURNAL].limits = limits
+    app[SIGNALING].change(hold=configured.hold or settings.hold, limits=limits)
+    await app[LOCAL_TURN].want(is_wanted=_wants_local_turn(settings, configured))
+    _tell_left_out(configured)
+
+
+def _tell_left_out(configured: ConfiguredIce) -> None:
+    for one in (*configured.left_out, *left_out(configured.servers)):
+        _log.warning("! no page gets %s: %s", one.url, one.why)

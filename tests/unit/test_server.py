@@ -137,9 +137,47 @@ async def test_the_service_manager_hears_when_it_serves_that_it_lives_and_when_i
 
         await until(b"READY=1")
         await until(b"WATCHDOG=1")
+        process.send_signal(signal.SIGHUP)
+        await until(b"RELOADING=1")
+        await until(b"READY=1")
         process.terminate()
         await until(b"STOPPING=1\nEXTEND_TIMEOUT_USEC=15000000")
         assert (await finished(process))[0] == 0
+
+
+async def test_it_serves_on_every_address_that_it_was_told(environ: dict[str, str], tmp_path: Path) -> None:
+    hosts = ["--host", "127.0.0.1", "--host", "127.0.0.2", "--host", "::1"]
+    told = ["--turn-host", "turn.example", "--open"]
+    process = await start(environ, "--port", "0", *hosts, *told, folder=tmp_path)
+    address = await address_of(process)
+    async with aiohttp.ClientSession() as http:
+        for host in ("127.0.0.1", "127.0.0.2", "[::1]"):
+            async with http.get(address.replace("127.0.0.1", host) + "ice") as response:
+                assert (await response.json())["iceServers"][0]["urls"][0].startswith("stun:turn.example:")
+    process.terminate()
+    assert (await finished(process))[0] == 0
+
+
+async def test_sighup_ends_nothing_and_a_bad_file_is_a_line(environ: dict[str, str], tmp_path: Path) -> None:
+    config = write(tmp_path / "ice.toml", "")
+    process = await start(environ, "--port", "0", "--open", "--config", str(config), folder=tmp_path)
+    address = await address_of(process)
+    write(config, "[[server]]\nurls = 1\n")
+    process.send_signal(signal.SIGHUP)
+    assert process.stderr
+    async with asyncio.timeout(20):
+        while b"what was there stays" not in (line := await process.stderr.readline()):
+            assert line
+    assert b"urls: must be a list of texts" in line
+    async with aiohttp.ClientSession() as http, http.get(address + "healthz") as response:
+        assert response.status == 200
+    process.terminate()
+    assert (await finished(process))[0] == 0
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
 
 
 async def test_turn_off_starts_no_coturn(environ: dict[str, str], tmp_path: Path) -> None:
@@ -244,7 +282,16 @@ async def test_what_is_no_token_of_an_origin_trial_is_refused(
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--port", "70000"], ["--port", "x"], ["--drain", "-1"], ["--turn", "maybe"], ["--nonsense"]]
+    "arguments",
+    [
+        ["--port", "70000"],
+        ["--port", "x"],
+        ["--drain", "-1"],
+        ["--turn", "maybe"],
+        ["--turn-host", "a:b:c.example"],
+        ["--turn-host", "a/b"],
+        ["--nonsense"],
+    ],
 )
 async def test_a_wrong_option_is_explained(environ: dict[str, str], tmp_path: Path, arguments: list[str]) -> None:
     code, output, errors = await finished(await start(environ, *arguments, folder=tmp_path))

@@ -5,7 +5,7 @@ from ipaddress import ip_interface
 
 import pytest
 
-from backend.ice.interfaces import own_addresses, parse_addresses, primary_addresses, relay_network, resolve
+from backend.ice.interfaces import own_addresses, parse_addresses, primary_addresses, relay_network, resolve_all
 from backend.settings import StartError
 
 ADDRESSES = [
@@ -24,16 +24,16 @@ ADDRESSES = [
 
 
 def test_on_loopback_only_this_machine_is_relayed_to() -> None:
-    network = relay_network("127.0.0.1", addresses=ADDRESSES, primary=["192.168.1.7"])
+    network = relay_network(["127.0.0.1"], addresses=ADDRESSES, primary=["192.168.1.7"])
     assert network.listening == network.relaying == ("127.0.0.1",)
     assert network.is_loopback
     assert network.allowed == ("127.0.0.1", "::1", "192.168.1.7", "172.17.0.1", "8.8.4.4", "fd00::7", "2600:1::7")
 
 
 def test_on_every_address_the_private_subnets_are_relayed_to() -> None:
-    network = relay_network("::", addresses=ADDRESSES, primary=["192.168.1.7", "2600:1::7"])
+    network = relay_network(["0.0.0.0", "::"], addresses=ADDRESSES, primary=["192.168.1.7", "2600:1::7"])
     assert network.listening == (
-        "127.0.0.1", "::1", "192.168.1.7", "172.17.0.1", "8.8.4.4", "fd00::7", "2600:1::7",
+        "127.0.0.1", "192.168.1.7", "172.17.0.1", "8.8.4.4", "::1", "fd00::7", "2600:1::7",
     )  # fmt: skip
     assert network.relaying == ("192.168.1.7", "2600:1::7")
     assert not network.is_loopback
@@ -50,18 +50,18 @@ def test_on_every_address_the_private_subnets_are_relayed_to() -> None:
 
 
 def test_every_ipv4_address_leaves_ipv6_alone() -> None:
-    network = relay_network("0.0.0.0", addresses=ADDRESSES)
+    network = relay_network(["0.0.0.0"], addresses=ADDRESSES)
     assert network.listening == ("127.0.0.1", "192.168.1.7", "172.17.0.1", "8.8.4.4")
     assert network.relaying == ("192.168.1.7", "172.17.0.1", "8.8.4.4")
 
 
 def test_one_address() -> None:
-    network = relay_network("192.168.1.7", addresses=ADDRESSES, primary=["8.8.4.4"])
+    network = relay_network(["192.168.1.7"], addresses=ADDRESSES, primary=["8.8.4.4"])
     assert network.listening == network.relaying == ("192.168.1.7",)
 
 
 def test_a_single_address_is_no_subnet() -> None:
-    network = relay_network("10.0.0.1", addresses=[ip_interface("10.0.0.1/32")])
+    network = relay_network(["10.0.0.1"], addresses=[ip_interface("10.0.0.1/32")])
     assert network.allowed == ("10.0.0.1",)
 
 
@@ -86,7 +86,9 @@ def test_without_the_program_loopback_and_the_primary_addresses_are_known(monkey
 
 
 def test_a_host_is_resolved() -> None:
-    assert resolve("127.0.0.1") == "127.0.0.1"
-    assert resolve("::1") == "::1"
+    assert resolve_all("127.0.0.1") == ["127.0.0.1"]
+    assert resolve_all("::1") == ["::1"]
+    assert resolve_all("::") == ["0.0.0.0", "::"]
+    assert "127.0.0.1" in resolve_all("localhost")
     with pytest.raises(StartError, match=r"--host 300\.1\.1\.1"):
-        resolve("300.1.1.1")
+        resolve_all("300.1.1.1")

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from backend.settings import StartError
-from backend.web.server import SETTINGS, Serving
+from backend.web.server import SIGNALING, Serving
 
 Start = Callable[..., Awaitable[Serving]]
 PROXIED = '[access]\nproxies = ["127.0.0.1"]\n'
@@ -84,7 +84,7 @@ async def test_whoever_comes_by_single_sign_on_is_an_operator(
 
 async def test_limits_can_be_set(start: Start, configured: Callable[[str], Path]) -> None:
     server = await start(config=configured("[limits]\nsessions_per_address = 7\nheartbeat = 5\n"))
-    limits = server.app[SETTINGS].limits
+    limits = server.app[SIGNALING]._limits
     assert (limits.sessions_per_address, limits.heartbeat, limits.kept_frames) == (7, 5, 256)
 
 

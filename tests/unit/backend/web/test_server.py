@@ -377,7 +377,7 @@ def test_every_address_in_the_page_is_relative_to_it() -> None:
 
 async def test_tls_files_that_are_none(tmp_path: Path, server_root: Path) -> None:
     (tmp_path / "key.pem").write_text("nothing", encoding="utf-8")
-    for name, rule in (("missing.pem", "no such file"), ("key.pem", "cannot be used")):
+    for name, rule in (("missing.pem", "no such file"), ("key.pem", "is no certificate in PEM")):
         tls = TlsFiles(certificate=tmp_path / name, key=tmp_path / "key.pem")
         with pytest.raises(StartError, match=rule):
             async with serving(Settings(port=0, turn=False, tls=tls, root=server_root, journal=tmp_path / "journal")):

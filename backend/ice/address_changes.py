@@ -1,0 +1,47 @@
+"""When the addresses of this machine change: Linux says so over rtnetlink(7)."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+
+# Of <linux/rtnetlink.h>: links, and the addresses and routes of both families.
+_GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400
+_QUIET = 0.5
+"""Seconds without a change after which it is complete: an address, its route, and the check for duplicates."""
+_PATIENCE = 3.0
+"""Seconds after which a change that does not end is passed on."""
+_ASKED_EVERY = 5.0
+"""Seconds, where nobody says anything."""
+
+
+async def address_changes() -> AsyncIterator[None]:
+    """Yield each time that addresses or routes may have changed, once that is over."""
+    try:
+        link = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
+        link.bind((0, _GROUPS))
+    except OSError:  # a sandbox without them
+        while True:
+            await asyncio.sleep(_ASKED_EVERY)
+            yield
+    with link:
+        while True:
+            await _changed(link)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_PATIENCE):
+                    await _quiet(link)
+            yield
+
+
+async def _changed(link: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # ENOBUFS: more was said than fits, so there was a change
+        await asyncio.get_running_loop().sock_recv(link, 65536)
+
+
+async def _quiet(link: socket.socket) -> None:
+    while True:
+        try:
+            async with asyncio.timeout(_QUIET):
+                await _changed(link)
+        except TimeoutError:
+            return

@@ -1,0 +1,107 @@
+"""The local coturn over the life of the server: there while the configuration names no TURN server.
+
+It listens on the addresses that this machine has now; `coturn.py` has the process.
+
+Started before the network, or moved to another one, it goes on with the addresses that there are; its secret stays, so
+that the credentials that pages have stay good.
+"""
+
+import asyncio
+import contextlib
+import logging
+import subprocess
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+
+from backend.access.callers import is_loopback
+from backend.ice.address_changes import address_changes
+from backend.ice.coturn import HOW_TO_INSTALL, Coturn, coturn_configuration, find_coturn
+from backend.ice.ice_servers import ConfiguredServer
+from backend.ice.interfaces import RelayNetwork, own_addresses, primary_addresses, relay_network, resolve_all
+from backend.settings import StartError, TlsFiles
+
+_log = logging.getLogger("ice_console.coturn")
+
+
+class LocalTurn:
+    """Use as `async with LocalTurn(...).running()`."""
+
+    def __init__(self, hosts: Sequence[str], *, name: str, tls: TlsFiles | None) -> None:
+        """`hosts` is where the server listens; `name` is what pages are told, if not the host that they asked for.
+
+        Whoever gives a name means others to come by it, whatever stands in front of the server: then coturn listens on
+        every address.
+        """
+        self._hosts = tuple(hosts) if not name or is_loopback(name) else ("::",)
+        self._name = name
+        self._tls = tls
+        self._is_wanted = False
+        self._lock = asyncio.Lock()
+        self._stack = contextlib.AsyncExitStack()
+        self._was_told = False
+        self.coturn: Coturn | None = None
+
+    def servers(self, host: str) -> tuple[ConfiguredServer, ...]:
+        """Return the servers for a page that asked for `host`; none if there are none, or it cannot reach them."""
+        return self.coturn.configuration.servers(host, name=self._name) if self.coturn else ()
+
+    @contextlib.asynccontextmanager
+    async def running(self, *, is_wanted: bool) -> AsyncIterator["LocalTurn"]:
+        """Run it if it `is_wanted`, and follow the addresses of this machine. Raises `StartError`."""
+        self._is_wanted = is_wanted
+        try:
+            await self._adapt()
+            following = asyncio.create_task(self._follow())
+            try:
+                yield self
+            finally:
+                following.cancel()
+                await asyncio.wait([following])
+        finally:
+            await self._stack.aclose()
+
+    async def want(self, *, is_wanted: bool) -> None:
+        """Start it or stop it, whichever is called for."""
+        self._is_wanted = is_wanted
+        await self._adapt()
+
+    def renew_certificate(self) -> None:
+        """Have it read its certificate again."""
+        if self.coturn:
+            self.coturn.renew_certificate()
+
+    async def _follow(self) -> None:
+        async for _ in address_changes():
+            try:
+                await self._adapt()
+            except (OSError, StartError, subprocess.SubprocessError) as error:
+                _log.warning("! the addresses of this machine cannot be told: %s", error)
+
+    async def _adapt(self) -> None:
+        async with self._lock:
+            if not self._is_wanted:
+                await self._stack.aclose()
+                self.coturn = None
+                return
+            if not (program := find_coturn()):
+                if not self._was_told:
+                    _log.warning("! %s", HOW_TO_INSTALL)
+                self._was_told = True
+                return
+            network = await asyncio.to_thread(self._network)
+            if not network.listening:
+                return  # there is no address yet
+            if self.coturn is None:
+                configuration = coturn_configuration(program, network=network, tls=self._tls)
+                self.coturn = await self._stack.enter_async_context(Coturn(configuration).running())
+            elif network != self.coturn.configuration.network:
+                _log.info("= the addresses of this machine have changed: coturn goes on with %s", _listed(network))
+                await self.coturn.change(replace(self.coturn.configuration, network=network))
+
+    def _network(self) -> RelayNetwork:
+        hosts = [address for host in self._hosts for address in resolve_all(host)]
+        return relay_network(hosts, addresses=own_addresses(), primary=primary_addresses())
+
+
+def _listed(network: RelayNetwork) -> str:
+    return ", ".join(network.relaying)

@@ -1,0 +1,87 @@
+"""The certificate and its key: read, checked as a client would, and exchanged while connections go on."""
+
+import ssl
+from pathlib import Path
+
+from backend.settings import StartError, TlsFiles
+
+
+class Certificates:
+    """What the server's sockets use. `context` stays the same object when another pair is read."""
+
+    def __init__(self, files: TlsFiles) -> None:
+        """Read the pair. Raises `StartError`."""
+        self.files = files
+        self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self.read()
+
+    def read(self) -> None:
+        """Read the pair again; connections that there are keep theirs. Raises `StartError` and changes nothing."""
+        check_pair(self.files)
+        _load(self.context, self.files)
+
+
+def check_pair(files: TlsFiles) -> None:
+    """Raise `StartError`, one line, if a server cannot use these files, or every browser would refuse them."""
+    for file in (files.certificate, files.key):
+        try:
+            file.read_bytes()
+        except FileNotFoundError:
+            raise StartError(f"{file}: no such file") from None
+        except OSError as error:
+            raise StartError(f"{file}: cannot be read: {error.strerror}") from None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    _load(context, files)
+    if _has_expired(context, files.certificate):
+        raise StartError(f"{files.certificate}: the certificate has expired")
+
+
+class _PassphraseError(Exception):
+    """The key wants one."""
+
+
+def _load(context: ssl.SSLContext, files: TlsFiles) -> None:
+    def refuse() -> str:  # else OpenSSL would ask at the terminal, and wait
+        raise _PassphraseError
+
+    try:
+        context.load_cert_chain(files.certificate, files.key, password=refuse)
+    except _PassphraseError:
+        raise StartError(f"{files.key}: the key wants a passphrase; write it without one: openssl pkey") from None
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise StartError(f"{files.key}: is not the key of {files.certificate}") from None
+        raise StartError(_culprit(files)) from None
+    except OSError as error:
+        raise StartError(f"{files.certificate}, {files.key}: cannot be read: {error.strerror}") from None
+
+
+def _culprit(files: TlsFiles) -> str:
+    try:
+        ssl.create_default_context().load_verify_locations(files.certificate)
+    except ssl.SSLError:
+        return f"{files.certificate}: is no certificate in PEM"
+    return f"{files.key}: cannot be used: it must be a private key in PEM, of a kind and size that TLS allows"
+
+
+def _has_expired(server: ssl.SSLContext, certificate: Path) -> bool:
+    """Let a client that trusts this very certificate look at it: the standard library reads the dates no other way."""
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname = False
+    client.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+    client.load_verify_locations(certificate)
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = client.wrap_bio(back, there), server.wrap_bio(there, back, server_side=True)
+    for end in ends * 3:
+        try:
+            end.do_handshake()
+        except ssl.SSLWantReadError:
+            continue
+        except ssl.SSLCertVerificationError as error:
+            return error.verify_code == _EXPIRED
+        except ssl.SSLError:  # about something else, which is for the client to judge
+            return False
+    return False
+
+
+_EXPIRED = 10  # X509_V_ERR_CERT_HAS_EXPIRED

@@ -1,0 +1,141 @@
+"""Files that change while the server runs: read again on SIGHUP, and when one of them is another than it was.
+
+A file that is wrong is refused with its lines, and what was there stays. Sessions go on.
+"""
+
+import asyncio
+import contextlib
+import logging
+import tomllib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from backend.ice.ice_servers import ConfiguredIce, read_ice_servers
+from backend.settings import StartError
+from backend.web.certificates import Certificates
+
+_log = logging.getLogger("ice_console.files")
+
+LOOK_EVERY = 1.0
+"""Seconds. What has changed is read once it has stayed the same for so long: two files are not written at once."""
+
+
+@dataclass(slots=True)
+class Current:
+    """The configuration that is in force now."""
+
+    configured: ConfiguredIce
+
+
+class Reloader:
+    """Use as `async with reloader.watching()`."""
+
+    def __init__(
+        self,
+        current: Current,
+        *,
+        config: Path | None,
+        certificates: Certificates | None,
+        apply: Callable[[ConfiguredIce], Awaitable[None]],
+        certificate_changed: Callable[[], None],
+    ) -> None:
+        """`apply` puts a configuration in force; `certificate_changed` tells whoever else has the certificate."""
+        self._current = current
+        self._config = config
+        self._certificates = certificates
+        self._apply = apply
+        self._certificate_changed = certificate_changed
+        self._lock = asyncio.Lock()
+        self._read = self._stamps()
+
+    @contextlib.asynccontextmanager
+    async def watching(self) -> AsyncIterator["Reloader"]:
+        """Look at the files again and again."""
+        task = asyncio.create_task(self._watch())
+        try:
+            yield self
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def reload(self) -> None:
+        """Read all the files again, now."""
+        async with self._lock:
+            self._read = await asyncio.to_thread(self._stamps)
+            await self._reload_configuration()
+            self._reload_certificate()
+
+    async def _watch(self) -> None:
+        before = self._read
+        while True:
+            await asyncio.sleep(LOOK_EVERY)
+            now = await asyncio.to_thread(self._stamps)
+            if now != self._read and now == before:
+                await self.reload()
+            before = now
+
+    async def _reload_configuration(self) -> None:
+        if self._config is None:
+            return
+        try:
+            configured = await asyncio.to_thread(read_ice_servers, self._config)
+        except StartError as error:
+            _refuse(error)
+            return
+        if configured != self._current.configured:
+            self._current.configured = configured
+            await self._apply(configured)
+            _log.info("= %s is in force", self._config)
+
+    def _reload_certificate(self) -> None:
+        if self._certificates is None:
+            return
+        try:
+            self._certificates.read()
+        except StartError as error:
+            _refuse(error)
+            return
+        self._certificate_changed()
+        _log.info("= %s is in force", self._certificates.files.certificate)
+
+    def _stamps(self) -> dict[Path, object]:
+        """Return what tells that a file has changed, links followed."""
+        files = [*_named_in(self._config)] if self._config else []
+        if self._certificates:
+            files += [self._certificates.files.certificate, self._certificates.files.key]
+        stamps: dict[Path, object] = {}
+        for file in files:
+            try:
+                stat = file.stat()
+                stamps[file] = (stat.st_dev, stat.st_ino, stat.st_mtime_ns, stat.st_size)
+            except OSError as error:
+                stamps[file] = error.errno
+        return stamps
+
+
+def _refuse(error: StartError) -> None:
+    for line in str(error).splitlines():
+        _log.error("! not taken, what was there stays: %s", line)
+
+
+def _named_in(config: Path) -> Iterator[Path]:
+    """Return `config` and the files that it names."""
+    yield config
+    try:
+        document = tomllib.loads(config.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError):
+        return  # for whoever reads it for good to complain of
+    yield from (config.parent / name for name in _names(document))
+
+
+def _names(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, each in value.items():
+            if isinstance(each, str) and key.endswith("_file"):
+                yield each
+            yield from _names(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _names(each)
