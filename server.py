@@ -5,7 +5,9 @@ import asyncio
 import base64
 import contextlib
 import gc
+import io
 import logging
+import os
 import signal
 import sys
 import time
@@ -29,6 +31,7 @@ _STOP_WITHIN = 10.0
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line asks for and return the exit code: 0, or 2 for what cannot be done as asked."""
+    _open_what_is_closed()
     options = _parser().parse_args(arguments)
     try:
         if options.command == "invite":
@@ -45,6 +48,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"server.py: {line}", file=sys.stderr)
         return 2
     return 0
+
+
+def _open_what_is_closed() -> None:
+    """Open the standard streams that a service was started without: else a socket would get such a number.
+
+    Whoever reads what is printed may have letters that not all names can be written with.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # it gets the lowest number that is free
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -160,14 +177,15 @@ async def _serve(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    reloads = asyncio.Queue[None]()
+    loop.add_signal_handler(signal.SIGHUP, reloads.put_nowait, None)
     async with serving(settings) as server, manager.watched():
         # What is there by now stays. Sockets come and go without cycles: looking for some often costs with each one.
         gc.freeze()
         gc.set_threshold(50_000, 20, 100)
-        print(f"ICE Console: {server.operator_address}", flush=True)
+        with contextlib.suppress(OSError):  # nobody reads it
+            print(f"ICE Console: {server.operator_address}", flush=True)
         manager.ready()
-        reloads = asyncio.Queue[None]()
-        loop.add_signal_handler(signal.SIGHUP, reloads.put_nowait, None)
         reloading = asyncio.create_task(_reload(server.app[RELOADER], reloads, manager))
         await stop.wait()
         reloading.cancel()

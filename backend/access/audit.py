@@ -2,10 +2,13 @@
 
 import json
 import logging
+import sys
 import time
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import Any
 
+from backend.seldom import Seldom
 from pyapp.protocol.wire import Scalar
 
 _log = logging.getLogger("ice_console.audit")
@@ -32,5 +35,10 @@ class Audit:
 
 
 class _File(RotatingFileHandler):
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self._told = Seldom()
+
     def handleError(self, _record: logging.LogRecord) -> None:  # noqa: N802 - the name of the standard library
-        _log.error("! %s cannot be written", self.baseFilename)
+        if self._told.is_due(time.monotonic()):
+            _log.error("! %s cannot be written: %s", self.baseFilename, sys.exception())

@@ -28,7 +28,8 @@ class Access:
     """The rules of one run of the server."""
 
     def __init__(self, settings: Settings) -> None:
-        existing_key()  # a key that is too short stops the start, not the first guest
+        if not settings.open_to_all:
+            existing_key()  # a key that is too short stops the start, not the first guest
         self._run = secrets.token_hex(8)
         self.is_open = settings.open_to_all
         """Whether nobody needs an invitation."""

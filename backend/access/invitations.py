@@ -77,11 +77,13 @@ def existing_key(environ: Mapping[str, str] = os.environ) -> str | None:
         return _checked(key.strip(), KEY_VARIABLE)
     path = _key_file(environ)
     try:
-        return _checked(path.read_text(encoding="ascii").strip(), str(path))
+        return _checked(path.read_text(encoding="utf-8-sig").strip(), str(path))
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError):
-        raise StartError(f"{path}: the key for invitations cannot be read") from None
+    except OSError as error:
+        raise StartError(f"{path}: the key for invitations cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise StartError(f"{path}: the key for invitations must be text in UTF-8") from None
 
 
 def key_made_if_missing(environ: Mapping[str, str] = os.environ) -> str:
@@ -188,11 +190,19 @@ def check_invitation(token: str, *, session: str, key: str | None, now: float, r
 
 
 def _key_file(environ: Mapping[str, str]) -> Path:
-    state = environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    if not (state := environ.get("XDG_STATE_HOME")):
+        try:
+            home = environ.get("HOME") or Path.home()
+        except RuntimeError:  # a user of a container, whom nobody has heard of
+            rule = f"no HOME, so there is no place for the key for invitations: set XDG_STATE_HOME or {KEY_VARIABLE}"
+            raise StartError(rule) from None
+        state = os.path.join(home, ".local", "state")  # noqa: PTH118 - text, as above
     return Path(state) / "ice-console" / "invitation.key"
 
 
 def _checked(key: str, source: str) -> str:
+    if not key.isprintable():  # UTF-16, or several lines
+        raise StartError(f"{source}: the key for invitations must be one line of text in UTF-8")
     if len(key) < _MIN_KEY:
         raise StartError(f"{source}: the key for invitations must have at least {_MIN_KEY} characters")
     return key

@@ -6,16 +6,19 @@ that is full is thinned (`thinning.py`). No credential and no invitation is ever
 
 import asyncio
 import contextlib
+import errno
 import json
 import logging
 import os
 import re
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from backend.access.limits import Limits
 from backend.journal.thinning import thin
+from backend.seldom import Seldom
 from backend.settings import StartError
 from pyapp.protocol.journal import JournalEntry
 from pyapp.protocol.wire import Scalar
@@ -23,6 +26,8 @@ from pyapp.protocol.wire import Scalar
 _log = logging.getLogger("ice_console.journal")
 
 _REDACTED = "[redacted]"
+_EVERYWHERE = ""  # no session is called so
+_WHOLE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 _MAX_PARTICIPANTS = 4096  # whose highest entry number is remembered
 _SENSITIVE = re.compile(r"credential|password|secret|invit|token|authori[sz]ation|(^|[^a-z])(key|pwd)$", re.IGNORECASE)
 # A JWT (RFC 7519; its header starts with '{"', which is 'eyJ'), and an ICE password in SDP (RFC 8839, section 5.4).
@@ -47,12 +52,17 @@ class Record:
 class Journal:
     """All journal files under one folder. Use as `async with Journal(...).running()`."""
 
-    def __init__(self, folder: Path, *, limits: Limits) -> None:
-        """Make the folder. Raises `StartError` if that cannot be done."""
+    def __init__(self, folder: Path, *, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+        """Make the folder. Raises `StartError` if that cannot be done. `clock` is in seconds."""
+        self._clock = clock
         self._folder = folder
         self.limits = limits
         self._queue: asyncio.Queue[Record | None] = asyncio.Queue(limits.journal_queue)
         self._kept: dict[tuple[str, str], int] = {}
+        self._pauses: dict[str, Seldom] = {}
+        """By session, or for all: until when nothing is written, since it cannot be."""
+        self._missed: set[tuple[str, str]] = set()
+        """Sessions and participants of whom something was not written."""
         self._files: dict[str, None] | None = None
         """The files there are, the one written to last at the end; None before they were looked for."""
         try:
@@ -88,24 +98,40 @@ class Journal:
                 batch.append(self._queue.get_nowait())
             ended = None in batch
             records = [record for record in batch if record is not None]
-            for record, kept in zip(records, await asyncio.to_thread(self._write, records), strict=True):
-                record.done(kept)
+            kept = await asyncio.to_thread(self._write, records)
+            for record in records:
+                if id(record) in kept:
+                    record.done(kept[id(record)])
 
-    def _write(self, records: Sequence[Record]) -> list[int | None]:
-        """Write all that came in the meantime; return what `done` of each is to hear."""
+    def _write(self, records: Sequence[Record]) -> dict[int, int | None]:
+        """Write all that came in the meantime; return what `done` of each is to hear, by its identity.
+
+        While nothing can be written nobody is told, else every page would send it all again, and again.
+        """
         by_session: dict[str, list[Record]] = {}
         for record in records:
             by_session.setdefault(record.session, []).append(record)
         kept: dict[int, int | None] = {}
         for session, group in by_session.items():
             kept |= self._write_session(session, group)
-        return [kept[id(record)] for record in records]
+        return kept
 
     def _write_session(self, session: str, records: Sequence[Record]) -> dict[int, int | None]:
+        now = self._clock()
+        if any(where in self._pauses and now < self._pauses[where].next_at for where in (_EVERYWHERE, session)):
+            self._missed |= {(session, record.participant) for record in records}
+            return {}
         highest: dict[str, int] = {}
         kept: dict[int, int | None] = {}
         lines = []
         for record in records:
+            if (session, record.participant) in self._missed:
+                if not any(entry.number for entry in record.entries):
+                    continue
+                # What came before this one is not there: the page sends it all again.
+                self._missed.discard((session, record.participant))
+                kept[id(record)] = None
+                continue
             last = highest.get(record.participant, self._kept.get((session, record.participant), 0))
             # The page sends again what was not confirmed; the server's own entries have number 0.
             fresh = [entry for entry in record.entries if entry.number == 0 or entry.number > last]
@@ -114,9 +140,21 @@ class Journal:
         try:
             if lines:
                 self._append(session, b"".join(lines))
+                for where in (_EVERYWHERE, session):
+                    if self._pauses.pop(where, None):
+                        _log.info("= the journal can be written again")
         except OSError as error:
-            _log.error("! journal of %s cannot be written: %s", session, error.strerror)
-            return dict.fromkeys(kept)
+            where = _EVERYWHERE if error.errno in _WHOLE_DISK else session
+            is_first = where not in self._pauses
+            pause = self._pauses.setdefault(where, Seldom())
+            pause.is_due(now)
+            _log.error(
+                "! journal of %s cannot be written: %s; trying again in %.0f s", session, error.strerror, pause.pause
+            )
+            if is_first:
+                return dict.fromkeys(kept)
+            self._missed |= {(session, record.participant) for record in records}
+            return {}
         for participant, number in highest.items():
             self._kept.pop((session, participant), None)  # to the end: those silent for longest are forgotten first
             if number:
@@ -132,8 +170,14 @@ class Journal:
                 self._thin(path)
         self._make_room(path.name)
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "ab") as file:
-            file.write(lines)
+        with os.fdopen(descriptor, "ab", buffering=0) as file:
+            before = file.tell()
+            try:
+                while lines:
+                    lines = lines[file.write(lines) or 0 :]
+            except OSError:
+                file.truncate(before)  # half a line would spoil the next one
+                raise
 
     def _thin(self, path: Path) -> None:
         """Make the file at `path` shorter. It is replaced whole, so that a crash leaves the one or the other."""

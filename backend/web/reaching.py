@@ -10,11 +10,17 @@ MOST = 8
 """Addresses: more are no choice for a person."""
 
 
-def other_addresses(host: str, port: int, *, is_secure: bool) -> tuple[str, ...]:
-    """Return the addresses of the page for other machines, of a server that listens on `host` and `port`.
+def other_addresses(hosts: Iterable[str], port: int, *, is_secure: bool) -> tuple[str, ...]:
+    """Return the addresses of the page for other machines, of a server that listens on `hosts` and `port`.
 
-    The ones that packets to the rest of the world leave from come first.
+    `::` is both families. The ones that packets to the rest of the world leave from come first.
     """
+    every = [each for host in hosts for each in (_ANY if host == "::" else (host,))]
+    found = [url for host in every for url in _addresses(host, port, is_secure=is_secure)]
+    return tuple(dict.fromkeys(found))[:MOST]
+
+
+def _addresses(host: str, port: int, *, is_secure: bool) -> tuple[str, ...]:
     if host in _ANY:
         return reached_at(host, own_addresses(), primary_addresses(), port=port, is_secure=is_secure)
     return () if is_loopback(host) else (_url(host, port, is_secure=is_secure),)

@@ -19,6 +19,7 @@ from backend.ice.choosing import ice_configuration, left_out
 from backend.ice.ice_servers import ConfiguredIce, read_ice_servers
 from backend.ice.local_turn import LocalTurn
 from backend.journal.writer import Journal
+from backend.seldom import Seldom
 from backend.settings import Settings, StartError
 from backend.signaling.endpoint import Signaling
 from backend.web import invitations
@@ -388,7 +389,7 @@ async def _access(request: web.Request) -> web.Response:
     if access.is_open or grant.role == "operator":  # a guest need not know this machine's networks
         settings, transport = request.app[SETTINGS], request.transport
         port = transport.get_extra_info("sockname")[1] if transport else settings.port
-        addresses = await asyncio.to_thread(other_addresses, settings.host, port, is_secure=bool(settings.tls))
+        addresses = await asyncio.to_thread(other_addresses, settings.hosts, port, is_secure=bool(settings.tls))
     return invitations.told(AccessTold(role=grant.role, is_open=access.is_open, addresses=addresses))
 
 
@@ -419,13 +420,16 @@ async def _run_journal(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _run_access(app: web.Application) -> AsyncIterator[None]:
+    told = Seldom()
+
     async def watch() -> None:
         while True:  # whoever is revoked on the command line is out within a second
             await asyncio.sleep(_REVOKED_WITHIN)
             try:
                 app[SIGNALING].revoke(app[ACCESS].store.newly_revoked())
             except StartError as error:
-                _log.error("! %s", error)
+                if told.is_due(time.monotonic()):
+                    _log.error("! %s", error)
 
     watching = asyncio.create_task(watch())
     yield

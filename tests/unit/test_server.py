@@ -180,6 +180,25 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
+@pytest.mark.parametrize("way", ["bare", "closed"])
+async def test_it_serves_in_the_barest_environment(tmp_path: Path, way: str) -> None:
+    """No HOME, no terminal, LANG=C; or no standard streams at all, not even /dev/null."""
+    command = [sys.executable, str(ROOT / "server.py"), "--port", "0", "--open", "--journal", str(tmp_path / "j")]
+    redirected = '"$@" <&-' if way == "closed" else '"$@" </dev/null'
+    process = await asyncio.create_subprocess_exec(
+        "sh", "-c", f"exec setsid {redirected}", "sh", *command,
+        cwd=tmp_path, env={"LANG": "C", "LC_ALL": "C"},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    address = await address_of(process)
+    async with aiohttp.ClientSession() as http, http.get(address + "ice") as response:
+        assert len((await response.json())["iceServers"]) == 2, "coturn is there, and has its configuration"
+    process.terminate()
+    code, _, errors = await finished(process)
+    assert code == 0
+    assert "Traceback" not in errors
+
+
 async def test_turn_off_starts_no_coturn(environ: dict[str, str], tmp_path: Path) -> None:
     process = await start(environ, "--port", "0", "--open", "--turn", "off", folder=tmp_path)
     address = await address_of(process)

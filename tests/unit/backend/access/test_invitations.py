@@ -145,6 +145,39 @@ def test_the_key_file_is_in_the_home_folder_by_default(tmp_path: Path, monkeypat
     assert (tmp_path / ".local" / "state" / "ice-console" / "invitation.key").is_file()
 
 
+@pytest.mark.parametrize(
+    ("written", "rule"),
+    [
+        (b"\xef\xbb\xbf" + KEY.encode() + b"\r\n", ""),
+        (KEY.encode() + b"\n\n", ""),
+        (KEY.encode("utf-16"), "must be text in UTF-8"),
+        (KEY.encode("utf-16-le"), "must be one line of text in UTF-8"),
+        (b"\xe4" * 40, "must be text in UTF-8"),
+        (KEY.encode() + b"\n" + KEY.encode(), "must be one line"),
+    ],
+)
+def test_a_key_file_is_read_as_editors_write_it(tmp_path: Path, written: bytes, rule: str) -> None:
+    environ = {"XDG_STATE_HOME": str(tmp_path)}
+    path = tmp_path / "ice-console" / "invitation.key"
+    path.parent.mkdir()
+    path.write_bytes(written)
+    if not rule:
+        assert existing_key(environ) == KEY
+        return
+    with pytest.raises(StartError, match=rule) as raised:
+        existing_key(environ)
+    assert str(raised.value).startswith(str(path))
+
+
+def test_a_user_that_nobody_has_heard_of_is_told_what_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_home() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", no_home)
+    with pytest.raises(StartError, match=f"no HOME, .*: set XDG_STATE_HOME or {KEY_VARIABLE}$"):
+        existing_key({})
+
+
 def test_a_key_file_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(StartError, match="cannot be"):

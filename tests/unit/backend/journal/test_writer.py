@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -133,10 +134,101 @@ async def test_the_number_of_files_is_bounded(tmp_path: Path) -> None:
 
 async def test_a_failure_to_write_is_told_and_the_entries_can_be_sent_again(tmp_path: Path) -> None:
     (tmp_path / "demo.jsonl").mkdir()
-    async with Journal(tmp_path, limits=Limits()).running() as journal:
+    now = [0.0]
+    async with Journal(tmp_path, limits=Limits(), clock=lambda: now[0]).running() as journal:
         assert await Writer(journal).append(entry(1)) is None
+        assert await Writer(journal).append(entry(1), session="other") == 1, "it is about one file"
         (tmp_path / "demo.jsonl").rmdir()
+        now[0] = 1.0
         assert await Writer(journal).append(entry(1)) == 1
+
+
+class Disk:
+    """One that is full as long as `is_full`, in a journal whose clock stands still."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.is_full, self.now, self.answers = True, 0.0, list[int | None]()
+        self.journal = Journal(folder, limits=Limits(), clock=lambda: self.now)
+        append = self.journal._append
+
+        def to_disk(session: str, lines: bytes) -> None:
+            if self.is_full:
+                raise OSError(28, "No space left on device")
+            append(session, lines)
+
+        monkeypatch.setattr(self.journal, "_append", to_disk)
+
+    def send(self, *numbers: int, session: str = "demo") -> list[int | None]:
+        """Return what the page is told."""
+        before = len(self.answers)
+        record = Record(session, A, 7.5, tuple(entry(number) for number in numbers), self.answers.append)
+        for answer in self.journal._write([record]).values():
+            record.done(answer)
+        return self.answers[before:]
+
+
+def test_a_full_disk_is_told_once_and_then_ever_more_seldom(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    disk = Disk(tmp_path, monkeypatch)
+    for at in range(1000):
+        disk.now = float(at)
+        disk.send(*range(1, at + 2))
+        disk.send(1, session="other")
+    told = [record.message for record in caplog.records if "No space left" in record.message]
+    assert len(told) < 30
+    assert told[0] == "! journal of demo cannot be written: No space left on device; trying again in 1 s"
+    assert told[-1].endswith("trying again in 60 s")
+    assert len(disk.answers) < 50, "nor is any page asked to send it all again each time"
+
+
+def test_once_there_is_room_nothing_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    disk = Disk(tmp_path, monkeypatch)
+    assert disk.send(1, 2) == [None]
+    assert disk.send(3) == [], "while it waits nobody is told"
+    disk.is_full, disk.now = False, 1.0
+    assert disk.send(4) == [None], "what came before is to be sent again"
+    assert disk.send(1, 2, 3, 4) == [4]
+    assert [line["number"] for line in lines(tmp_path / "demo.jsonl")] == [1, 2, 3, 4]
+    assert "= the journal can be written again" in caplog.text
+
+
+def test_a_line_that_did_not_fit_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(tmp_path, limits=Limits())
+    journal._append("demo", b'{"first":1}\n')
+    opened = os.fdopen
+
+    def nearly_full(descriptor: int, *given: Any, **options: Any) -> Any:
+        file = opened(descriptor, *given, **options)
+        write = file.write
+
+        class Full:
+            def __enter__(self) -> Any:
+                file.__enter__()
+                return self
+
+            def __exit__(self, *raised: object) -> None:
+                file.__exit__(*raised)
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(file, name)
+
+            def write(self, data: bytes) -> int:
+                if len(data) < 10:
+                    raise OSError(28, "No space left on device")
+                return int(write(data[:8]))
+
+        return Full()
+
+    monkeypatch.setattr(os, "fdopen", nearly_full)
+    with pytest.raises(OSError, match="No space left"):
+        journal._append("demo", b'{"second":2}\n')
+    monkeypatch.undo()
+    journal._append("demo", b'{"third":3}\n')
+    assert lines(tmp_path / "demo.jsonl") == [{"first": 1}, {"third": 3}]
 
 
 async def test_a_link_is_not_followed(tmp_path: Path) -> None:

@@ -196,7 +196,7 @@ async def test_who_may_invite_is_told_the_other_addresses_of_the_machine(
 ) -> None:
     found = [ip_interface("127.0.0.1/8"), ip_interface("192.0.2.5/24")]
     monkeypatch.setattr("backend.web.reaching.own_addresses", lambda: found)
-    server = await start(open_to_all=False, host="0.0.0.0")
+    server = await start(open_to_all=False, hosts=("0.0.0.0",))
     guest = sign(new_invitation("demo", now=time.time()), key=KEY)
     answer = await told(http, server, operator(server))
     assert answer["addresses"] == [f"http://192.0.2.5:{server.port}/"]
