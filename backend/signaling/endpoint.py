@@ -222,9 +222,11 @@ class Signaling:
         self._dispatch(connection, decoded, check_join, size=size)
 
     def _dispatch(self, connection: Connection, message: Received, check_join: CheckJoin, *, size: int) -> None:
+        if isinstance(message, RelayFrame) and connection.is_joined:  # most are: no place comes or goes by it
+            for output in self._rooms.relay(connection.number, message, size=size):
+                self._deliver(output)
+            return
         match message:
-            case RelayFrame() if connection.is_joined:
-                self._perform(self._rooms.relay(connection.number, message, size=size))
             case Join() if connection.join:
                 self._complain(connection, Error("malformed", "kind: 'join' once on a socket"))
             case Join():
@@ -345,21 +347,22 @@ class Signaling:
 
     def _perform(self, outputs: Sequence[Output]) -> None:
         for output in outputs:
-            if isinstance(output, Departed):
-                self._has_departed(output)
-                continue
-            connection = self._connections.get(output.socket)
-            if connection is None:
-                continue
-            if isinstance(output, Close):
-                self._finish(connection)
-            elif isinstance(output.message, Error):
-                self._complain(connection, output.message)
-            else:
-                self._put(connection, output.message)
+            self._deliver(output)
         if self._is_draining and not len(self._rooms):
             self._emptied.set()
         self._schedule()
+
+    def _deliver(self, output: Output) -> None:
+        if isinstance(output, Departed):
+            self._has_departed(output)
+        elif (connection := self._connections.get(output.socket)) is None:
+            pass  # it ended in the meantime
+        elif isinstance(output, Close):
+            self._finish(connection)
+        elif isinstance(output.message, Error):
+            self._complain(connection, output.message)
+        else:
+            self._put(connection, output.message)
 
     def _complain(self, connection: Connection, error: Error) -> None:
         _log.info("! %s: %s %s", _who(connection), error.code, error.limit or error.message)

@@ -99,8 +99,8 @@ class Place:
         if relay.peer_epoch > one.epoch or one.peer_epoch not in (0, relay.epoch):  # of, or for, an epoch that is over
             self.passed.clear()
         elif relay.peer_epoch == one.epoch:
-            for number in [number for number, frame in self.passed.items() if frame.last <= relay.ack]:
-                del self.passed[number]
+            while self.passed and (first := next(iter(self.passed.values()))).last <= relay.ack:
+                del self.passed[first.number]
 
     def was_told(self, frame: RelayedFrame) -> None:
         """Remember `frame`, which was just sent here; what its sender would say differently by now is of no use."""
