@@ -1,15 +1,17 @@
 """`[access]` and `[limits]` of the configuration file."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from backend.access.limits import Limits
+from backend.settings import StartError
 
 Fail = Callable[[str], NoReturn]
-"""Raises an error with the rule that was broken."""
+"""Raises `StartError` with the rule that was broken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,47 +24,96 @@ class ConfiguredAccess:
 
 
 def read_access(table: Any, fail: Fail) -> ConfiguredAccess:
-    """Return what is in `[access]`, or `fail`."""
-    known = ("proxies", "origins", "identity_header")
-    _check_keys("access", table, known, fail)
-    proxies, origins = (_texts(name, table.get(name, []), fail) for name in ("proxies", "origins"))
+    """Return what is in `[access]`. Raises `StartError` with a line for each mistake, as `fail` writes it."""
+    mistakes = _Mistakes()
+    with mistakes.collected():
+        _check_is_table("access", table, fail)
+    mistakes.stop_if_any()
+    _check_keys("access", table, ("proxies", "origins", "identity_header"), fail, mistakes)
+    proxies, origins = (_texts(name, table, fail, mistakes) for name in ("proxies", "origins"))
     networks = []
     for text in proxies:
-        try:
-            networks.append(ip_network(text))
-        except ValueError:
-            fail(f"[access] proxies: {text!r} is no address and no network such as '10.0.0.0/8'")
+        with mistakes.collected():
+            try:
+                networks.append(ip_network(text))
+            except ValueError:
+                fail(f"[access] proxies: {text!r} is no address and no network such as '10.0.0.0/8'")
     for origin in origins:
-        parts = urlsplit(origin)
-        if parts.scheme not in ("http", "https") or not parts.netloc or parts.path or parts.query or parts.fragment:
-            fail(f"[access] origins: {origin!r} is no origin such as 'https://console.example.org:8443'")
+        with mistakes.collected():
+            if not _is_origin(origin):
+                fail(f"[access] origins: {origin!r} is no origin such as 'https://console.example.org:8443'")
     header = table.get("identity_header", "")
-    if not isinstance(header, str):
-        fail("[access] identity_header: must be text")
-    if header and not networks:
-        fail("[access] identity_header: is believed only from [access] proxies, and there are none")
+    with mistakes.collected():
+        if not isinstance(header, str):
+            fail("[access] identity_header: must be text")
+        if header and not table.get("proxies"):
+            fail("[access] identity_header: is believed only from [access] proxies, and there are none")
+    mistakes.stop_if_any()
     return ConfiguredAccess(tuple(networks), tuple(origin.lower() for origin in origins), header)
 
 
 def read_limits(table: Any, limits: Limits, fail: Fail) -> Limits:
-    """Return `limits` with those in `[limits]` changed, or `fail`."""
+    """Return `limits` with those in `[limits]` changed. Raises `StartError` with a line for each mistake."""
     kinds = {item.name: type(getattr(limits, item.name)) for item in fields(Limits)}
-    _check_keys("limits", table, tuple(kinds), fail)
+    mistakes = _Mistakes()
+    with mistakes.collected():
+        _check_is_table("limits", table, fail)
+    mistakes.stop_if_any()
+    _check_keys("limits", table, tuple(kinds), fail, mistakes)
     for name, value in table.items():
-        if type(value) not in ((int, float) if kinds[name] is float else (int,)) or not 0 < value < 2**53:
-            fail(f"[limits] {name}: must be a {'whole ' if kinds[name] is int else ''}number above 0")
+        if (kind := kinds.get(name)) is None:
+            continue  # told above
+        with mistakes.collected():
+            if type(value) not in ((int, float) if kind is float else (int,)) or not 0 < value < 2**53:
+                fail(f"[limits] {name}: must be a {'whole ' if kind is int else ''}number above 0")
+    mistakes.stop_if_any()
     return replace(limits, **table)
 
 
-def _check_keys(name: str, table: Any, known: tuple[str, ...], fail: Fail) -> None:
+def _is_origin(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # of brackets that do not match
+        return False
+    return (
+        parts.scheme in ("http", "https") and bool(parts.netloc) and not (parts.path or parts.query or parts.fragment)
+    )
+
+
+@dataclass(slots=True)
+class _Mistakes:
+    """The lines of all that is wrong with a table."""
+
+    lines: list[str] = field(default_factory=list)
+
+    @contextlib.contextmanager
+    def collected(self) -> Iterator[None]:
+        try:
+            yield
+        except StartError as error:
+            self.lines.append(str(error))
+
+    def stop_if_any(self) -> None:
+        if self.lines:
+            raise StartError("\n".join(self.lines))
+
+
+def _check_is_table(name: str, table: Any, fail: Fail) -> None:
     if not isinstance(table, Mapping):
         fail(f"{name!r} must be written as [{name}]")
+
+
+def _check_keys(name: str, table: Any, known: tuple[str, ...], fail: Fail, mistakes: _Mistakes) -> None:
     for key in table:
-        if key not in known:
-            fail(f"[{name}]: unknown key {key!r}; known are {', '.join(known)}")
+        with mistakes.collected():
+            if key not in known:
+                fail(f"[{name}]: unknown key {key!r}; known are {', '.join(known)}")
 
 
-def _texts(name: str, value: Any, fail: Fail) -> list[str]:
-    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
-        fail(f"[access] {name}: must be a list of texts")
-    return list(value)
+def _texts(name: str, table: Any, fail: Fail, mistakes: _Mistakes) -> list[str]:
+    value = table.get(name, [])
+    with mistakes.collected():
+        if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+            fail(f"[access] {name}: must be a list of texts")
+        return list(value)
+    return []

@@ -97,6 +97,8 @@ async def test_limits_can_be_set(start: Start, configured: Callable[[str], Path]
         ('[access]\nproxies = ["10.0.0.1/8"]', "proxies: '10.0.0.1/8' is no address and no network"),
         ('[access]\norigins = ["console.example"]', "origins: 'console.example' is no origin"),
         ('[access]\norigins = ["https://console.example/"]', "is no origin"),
+        ('[access]\norigins = ["https://[::1"]', "is no origin"),
+        ('[access]\nproxies = []\nidentity_header = "X-User"', "believed only from .* proxies, and there are none"),
         ('[access]\nidentity_header = "X-User"', "believed only from .* proxies, and there are none"),
         ("[access]\nidentity_header = 1", "identity_header: must be text"),
         ("[limits]\nsocket = 1", "unknown key 'socket'"),
@@ -110,3 +112,18 @@ async def test_a_mistake_is_one_line(start: Start, configured: Callable[[str], P
         await start(config=configured(text))
     assert "ice.toml: " in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+async def test_all_mistakes_are_told_at_once(start: Start, configured: Callable[[str], Path]) -> None:
+    text = (
+        '[access]\nproxy = 1\nproxies = ["x", "10.0.0.1/8"]\norigins = ["y"]\nidentity_header = 1\n'
+        "[limits]\nsocket = 1\nsockets = 0\nheartbeat = 0\n"
+    )
+    with pytest.raises(StartError) as raised:
+        await start(config=configured(text))
+    lines = str(raised.value).splitlines()
+    named = ["'proxy'", "'x'", "'10.0.0.1/8'", "'y'", "identity_header", "'socket'", "sockets", "heartbeat"]
+    assert len(lines) == len(named)
+    for line, name in zip(lines, named, strict=True):
+        assert name in line
+        assert "ice.toml: " in line
