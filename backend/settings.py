@@ -29,8 +29,8 @@ class Settings:
     a local coturn may be started, and `turn_host` is what pages are told of it, if not the host that they asked for.
     `open_to_all` lets in whoever reaches the server, without an invitation. `hold` is how long, in seconds, a place is
     kept for a participant whose socket was lost. `drain` is how long a server that was told to stop waits for its
-    sessions to end. `hsts`: browsers are to come by https alone from now on. `origin_trials` are the tokens of
-    browsers' trials that the page takes part in.
+    sessions to end. `hsts`: browsers are to come by https alone from now on. `checks` says whether STUN and TURN
+    servers may be asked how they are. `origin_trials` are the tokens of browsers' trials that the page takes part in.
     """
 
     hosts: tuple[str, ...] = ("127.0.0.1",)
@@ -45,5 +45,6 @@ class Settings:
     hold: float = 30.0
     drain: float = 0.0
     hsts: bool = False
+    checks: bool = True
     root: Path = ROOT
     limits: Limits = field(default_factory=Limits)

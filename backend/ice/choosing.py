@@ -65,6 +65,7 @@ def variety_first(servers: Sequence[ConfiguredServer]) -> tuple[ConfiguredServer
             ttl=server.ttl,
             username=server.username,
             credential=server.credential,
+            expires=server.expires,
         )
         for server in servers
         if (urls := tuple(url for url in server.urls if url in chosen))
@@ -82,14 +83,15 @@ def ice_configuration(
     """Return what `GET /ice` answers at `now` (Unix time, seconds) to a caller whose TURN user is called `name`.
 
     TURN servers on the hosts `avoid` went silent for the caller: spares take their places, as far as there are any.
-    `expires` and `lifetime` are those of the ephemeral credentials that expire first, or None if there are none.
+    `expires` and `lifetime` are those of the credentials that expire first, or None if there are none.
     """
     chosen = variety_first(sorted(servers, key=lambda server: _is_on(server, avoid)))
-    expiries = [int(now) + server.ttl for server in chosen if server.secret]
+    expiries: list[float] = [int(now) + server.ttl for server in chosen if server.secret]
+    expiries += [server.expires for server in chosen if server.expires is not None]
     return IceConfiguration(
         servers=tuple(_with_credentials(server, name=name, now=now) for server in chosen),
         pool_size=POOL_SIZE,
-        expires=float(min(expiries)) if expiries else None,
+        expires=min(expiries) if expiries else None,
         lifetime=min(expiries) - now if expiries else None,
         standby=standby,
     )

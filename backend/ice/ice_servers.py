@@ -4,18 +4,19 @@ Every mistake is one line: file, entry, rule; all that are found come together. 
 error or a repr. A file that is called `….json` is a list of servers as providers hand them out (`shapes.py`).
 """
 
-import contextlib
 import json
 import os
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from backend.access.configured import ConfiguredAccess, read_access, read_limits
 from backend.access.limits import Limits
+from backend.ice.providers.configured import ConfiguredProvider, read_providers
 from backend.ice.shapes import ShapeError, read_named
+from backend.ice.tables import Mistakes, Table, entry_name
 from backend.ice.urls import LeftOut, sort_out
 from backend.settings import StartError
 from pyapp.protocol.ice import parse_ice_url
@@ -25,7 +26,7 @@ DEFAULT_TTL = 3600
 """Seconds that ephemeral credentials are good for."""
 
 _SECRETS = ("secret", "secret_env", "secret_file")
-_TOP_KEYS = ("standby", "hold")
+_TOP_KEYS = ("standby", "hold", "checks")
 _TABLES = ("access", "limits")
 _KEYS = ("name", "urls", *_SECRETS, "ttl", "username", "credential")
 
@@ -34,7 +35,8 @@ _KEYS = ("name", "urls", *_SECRETS, "ttl", "username", "credential")
 class ConfiguredServer:
     """A `[[server]]`, or the half of it whose URIs are all `stun:`, or all `turn:` and `turns:`.
 
-    A TURN server has either a shared `secret`, and `ttl` in seconds, or a fixed `username` and `credential`.
+    A TURN server has either a shared `secret`, and `ttl` in seconds, or a fixed `username` and `credential`, which a
+    provider issued until `expires` (Unix time, seconds) if that is not None.
     """
 
     name: str = ""
@@ -43,6 +45,7 @@ class ConfiguredServer:
     ttl: int = DEFAULT_TTL
     username: str = ""
     credential: str = field(default="", repr=False)
+    expires: float | None = None
 
     @property
     def is_turn(self) -> bool:
@@ -52,7 +55,7 @@ class ConfiguredServer:
 
 @dataclass(frozen=True, slots=True)
 class ConfiguredIce:
-    """The file: its servers in their order, and whether pages keep a standby path (`pyapp/core/path/standby.py`).
+    """The file: its servers and providers, each in their order, and whether pages keep a standby path (`standby.py`).
 
     `hold` is how long, in seconds, a place is kept for who has lost the server; None if the file does not say.
     """
@@ -63,6 +66,11 @@ class ConfiguredIce:
     access: ConfiguredAccess = field(default_factory=ConfiguredAccess)
     limits: Limits | None = None
     """None if the file changes none."""
+    providers: tuple[ConfiguredProvider, ...] = ()
+    providers_first: bool = False
+    """Whether the first `[[provider]]` stands before the first `[[server]]`: links of one chain, in this order."""
+    checks: bool = True
+    """Whether servers are asked how they are (`watch.py`); if not, pages get all of them, in the file's order."""
     left_out: tuple[LeftOut, ...] = ()
     """URLs in it that no browser would use."""
 
@@ -88,31 +96,6 @@ def read_ice_servers(path: Path, *, environ: Mapping[str, str] = os.environ) -> 
     return configured
 
 
-@dataclass(frozen=True, slots=True)
-class Mistakes:
-    """What is wrong with the file at `path`: a line for each."""
-
-    path: Path
-    lines: list[str] = field(default_factory=list)
-
-    def fail(self, rule: str) -> NoReturn:
-        """Leave the innermost `collecting` with this mistake."""
-        raise StartError(f"{self.path}: {rule}")
-
-    @contextlib.contextmanager
-    def collecting(self) -> Iterator[None]:
-        """Keep the mistake that ends the block, and go on behind it."""
-        try:
-            yield
-        except StartError as error:
-            self.lines.append(str(error))
-
-    def stop_if_any(self) -> None:
-        """Raise `StartError` with all of them."""
-        if self.lines:
-            raise StartError("\n".join(self.lines))
-
-
 def _read_json(path: Path, text: str) -> ConfiguredIce:
     try:
         named = read_named(json.loads(text))
@@ -132,10 +115,10 @@ def _read_json(path: Path, text: str) -> ConfiguredIce:
 def _read_document(document: Mapping[str, Any], mistakes: Mistakes, environ: Mapping[str, str]) -> ConfiguredIce:
     configured = ConfiguredIce()
     for key in document:
-        if key not in ("server", *_TOP_KEYS, *_TABLES):
+        if key not in ("server", "provider", *_TOP_KEYS, *_TABLES):
             known = ", ".join((*_TOP_KEYS, *(f"[{name}]" for name in _TABLES)))
             with mistakes.collecting():
-                mistakes.fail(f"unknown key {key!r}; the file has {known} and [[server]] entries")
+                mistakes.fail(f"unknown key {key!r}; the file has {known}, [[server]] and [[provider]] entries")
     with mistakes.collecting():
         configured = replace(configured, access=read_access(document.get("access", {}), mistakes.fail))
     with mistakes.collecting():
@@ -146,14 +129,22 @@ def _read_document(document: Mapping[str, Any], mistakes: Mistakes, environ: Map
             mistakes.fail("standby: must be true or false")
         configured = replace(configured, standby=standby)
     with mistakes.collecting():
+        if not isinstance(checks := document.get("checks", True), bool):
+            mistakes.fail("checks: must be true or false")
+        configured = replace(configured, checks=checks)
+    with mistakes.collecting():
         hold = document.get("hold")
         if hold is not None and (type(hold) not in (int, float) or not 1 <= hold <= LONGEST_HOLD):
             mistakes.fail(f"hold: must be seconds, from 1 to {LONGEST_HOLD:.0f}")
         configured = replace(configured, hold=hold)
     with mistakes.collecting():
         servers, left_out = _read_servers(document.get("server", []), mistakes, environ)
-        return replace(configured, servers=servers, left_out=left_out)
-    return configured  # not used: a mistake was kept
+        configured = replace(configured, servers=servers, left_out=left_out)
+    with mistakes.collecting():
+        providers = read_providers(document.get("provider", []), mistakes, environ, _TOP_KEYS)
+        order = [key for key in document if key in ("server", "provider")]
+        return replace(configured, providers=providers, providers_first=order[:1] == ["provider"])
+    return configured
 
 
 def _read_servers(
@@ -165,8 +156,7 @@ def _read_servers(
     servers: list[ConfiguredServer] = []
     left_out: list[LeftOut] = []
     for number, table in enumerate(tables, start=1):
-        name = table.get("name")
-        entry = f"[[server]] {number}" + (f' "{name}"' if isinstance(name, str) and name else "")
+        entry = entry_name("server", number, table)
         reader = _Entry(mistakes, entry, table, environ)
         found, others = reader.read()
         left_out += others
@@ -179,31 +169,19 @@ def _read_servers(
     return tuple(servers), tuple(left_out)
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Table):
     """One `[[server]]` table on its way to a `ConfiguredServer` for STUN, one for TURN, or both."""
 
-    mistakes: Mistakes
-    entry: str
-    table: Mapping[str, Any] = field(repr=False)
-    environ: Mapping[str, str] = field(repr=False)
-
-    def fail(self, rule: str) -> NoReturn:
-        self.mistakes.fail(f"{self.entry}: {rule}")
+    __slots__ = ()
 
     def read(self) -> tuple[list[ConfiguredServer], tuple[LeftOut, ...]]:
         """Return the servers, and the URLs that no browser would use."""
         name = ""
         urls: tuple[str, ...] = ()
         left_out: tuple[LeftOut, ...] = ()
-        for key in self.table:
-            with self.mistakes.collecting():
-                if key in _TOP_KEYS:  # to TOML, what stands below [[server]] is a key of it
-                    self.fail(f"{key}: must stand before the first [[server]]")
-                if key not in _KEYS:
-                    self.fail(f"unknown key {key!r}; known are {', '.join(_KEYS)}")
+        self.check_keys(_KEYS, _TOP_KEYS)
         with self.mistakes.collecting():
-            name = self._text("name")
+            name = self.text("name")
         with self.mistakes.collecting():
             urls, left_out = self._urls()
         stun = tuple(url for url in urls if not parse_ice_url(url).is_turn)
@@ -231,27 +209,16 @@ class _Entry:
         if secrets and len(given) > 1:
             self.fail(f"{secrets[0]} and {given[1]}: give a shared secret, or username and credential, not both")
         if secrets:
-            return ConfiguredServer(name=name, urls=urls, secret=self._secret(secrets[0]), ttl=self._ttl())
+            ttl = self.seconds("ttl", DEFAULT_TTL, 366 * 86400)
+            return ConfiguredServer(name=name, urls=urls, secret=self.secret(secrets[0]), ttl=ttl)
         if "ttl" in self.table:
             self.fail("ttl: is for a shared secret; a fixed user does not expire")
         for key, other in (("username", "credential"), ("credential", "username")):
             if key not in self.table:
                 self.fail(f"{other} without {key}")
         return ConfiguredServer(
-            name=name, urls=urls, username=self._filled("username"), credential=self._filled("credential")
+            name=name, urls=urls, username=self.filled("username"), credential=self.filled("credential")
         )
-
-    def _text(self, key: str) -> str:
-        value = self.table.get(key, "")
-        if not isinstance(value, str):
-            self.fail(f"{key}: must be text")
-        return value
-
-    def _filled(self, key: str) -> str:
-        value = self._text(key)
-        if not value.strip():
-            self.fail(f"{key}: is empty")
-        return value
 
     def _urls(self) -> tuple[tuple[str, ...], tuple[LeftOut, ...]]:
         if "urls" not in self.table:
@@ -266,39 +233,3 @@ class _Entry:
             with self.mistakes.collecting():
                 self.fail(f"urls: {error}")
         return found.urls, found.left_out
-
-    def _ttl(self) -> int:
-        ttl = self.table.get("ttl", DEFAULT_TTL)
-        if type(ttl) is not int:  # a bool is an int to Python, and none to TOML
-            self.fail("ttl: must be a whole number of seconds")
-        if not 0 < ttl <= 366 * 86400:
-            self.fail("ttl: must be from 1 second to a year")
-        return ttl
-
-    def _secret(self, key: str) -> str:
-        source = self._filled(key)
-        readers: dict[str, Callable[[str], str]] = {
-            "secret": lambda text: text,
-            "secret_env": self._secret_from_environment,
-            "secret_file": self._secret_from_file,
-        }
-        return readers[key](source)
-
-    def _secret_from_environment(self, variable: str) -> str:
-        if variable not in self.environ:
-            self.fail(f"secret_env: the environment has no variable {variable!r}")
-        if not (secret := self.environ[variable].strip()):
-            self.fail(f"secret_env: the environment variable {variable!r} is empty")
-        return secret
-
-    def _secret_from_file(self, name: str) -> str:
-        path = self.mistakes.path.parent / name
-        try:
-            secret = path.read_text(encoding="utf-8").strip()
-        except OSError as error:
-            self.fail(f"secret_file: {path}: cannot be read: {error.strerror}")
-        except UnicodeDecodeError:
-            self.fail(f"secret_file: {path}: is not UTF-8 text")
-        if not secret:
-            self.fail(f"secret_file: {path}: is empty")
-        return secret

@@ -80,6 +80,12 @@ class Signaling:
     """Every socket of the server."""
 
     def __init__(self, *, hold: float, limits: Limits, journal: Journal, audit: Audit) -> None:
+        self.on_ended: Callable[[str], None] = lambda _session: None
+        """Called with each session that all have left. Who is merely lost may still be connected to the other side."""
+        self.on_entries: Callable[[str, str, Sequence[JournalEntry]], None] = lambda _participant, _address, _entries: (
+            None
+        )
+        """Called with a participant, its address, and what its page tells."""
         self._limits = limits
         self._journal = journal
         self._audit = audit
@@ -131,6 +137,10 @@ class Signaling:
         """Go on with these; what is counted by socket holds for those that come from now on."""
         self._limits = self._rooms.limits = limits
         self._rooms.hold = hold
+
+    def is_live(self, session: str) -> bool:
+        """Whether somebody has a place in `session`."""
+        return session in self._rooms
 
     def holds(self, claim: HeldPlace) -> bool:
         """Whether a page has the place in a session that it claims, with a socket or without."""
@@ -282,6 +292,8 @@ class Signaling:
         )
 
     def _has_departed(self, departed: Departed) -> None:
+        if departed.how != "lost" and departed.session not in self._rooms:
+            self.on_ended(departed.session)
         if stay := self._stays.pop((departed.session, departed.participant), None):
             self._audit.note(
                 "left",
@@ -297,6 +309,8 @@ class Signaling:
             )
 
     def _keep(self, connection: Connection, message: JournalMessage) -> None:
+        if connection.join:
+            self.on_entries(connection.join.participant, connection.address, message.entries)
         if connection.join and (stay := self._stays.get((connection.join.session, connection.join.participant))):
             for entry in message.entries:
                 if entry.event in ("pair", "stats"):  # the page says what it knows of its path

@@ -15,7 +15,8 @@ from backend.access.callers import host_name, is_loopback, is_own_origin
 from backend.access.control import Access
 from backend.access.invitations import Grant, InvitationError
 from backend.access.proxies import Caller, caller
-from backend.ice.choosing import ice_configuration, left_out
+from backend.ice.chain import Chain
+from backend.ice.choosing import ice_configuration
 from backend.ice.ice_servers import ConfiguredIce, read_ice_servers
 from backend.ice.local_turn import LocalTurn
 from backend.journal.writer import Journal
@@ -41,6 +42,7 @@ CURRENT = web.AppKey("CURRENT", Current)
 JOURNAL = web.AppKey("JOURNAL", Journal)
 ACCESS = web.AppKey("ACCESS", Access)
 SIGNALING = web.AppKey("SIGNALING", Signaling)
+CHAIN = web.AppKey("CHAIN", Chain)
 CALLER = web.RequestKey("CALLER", Caller)
 """Of a request, where there are proxies of ours: what they say of who made it."""
 LOCAL_TURN = web.AppKey("LOCAL_TURN", LocalTurn)
@@ -101,6 +103,9 @@ def create_app(settings: Settings, certificates: Certificates | None = None) -> 
     app[ACCESS] = Access(settings)
     hold = configured.hold or settings.hold
     app[SIGNALING] = Signaling(hold=hold, limits=limits, journal=app[JOURNAL], audit=app[ACCESS].audit)
+    app[CHAIN] = Chain(configured, is_live=app[SIGNALING].is_live, checks=settings.checks)
+    app[SIGNALING].on_ended = app[CHAIN].ended
+    app[SIGNALING].on_entries = app[CHAIN].watch.heard
     app[LOCAL_TURN] = LocalTurn(settings.hosts, name=settings.turn_host, tls=settings.tls)
     app[RELOADER] = Reloader(
         app[CURRENT],
@@ -128,6 +133,7 @@ def create_app(settings: Settings, certificates: Certificates | None = None) -> 
     app.cleanup_ctx.append(_run_journal)
     app.cleanup_ctx.append(_run_access)
     app.cleanup_ctx.append(_run_local_turn)
+    app.cleanup_ctx.append(_run_chain)
     app.cleanup_ctx.append(_run_reloader)
     return app
 
@@ -235,9 +241,9 @@ async def _health(_request: web.Request) -> web.Response:
 
 
 async def _ready(request: web.Request) -> web.Response:
-    """Answer whether new sessions are taken: what a load balancer asks."""
+    """Answer whether new sessions are taken, which is what a load balancer asks, and which servers are of no use."""
     is_ready = not request.app[SIGNALING].is_draining
-    status = {"status": "ready" if is_ready else "draining"}
+    status = {"status": "ready" if is_ready else "draining", "ice": request.app[CHAIN].problems()}
     return web.json_response(status, status=200 if is_ready else 503, headers={"Cache-Control": "no-store"})
 
 
@@ -330,16 +336,14 @@ async def _ice(request: web.Request) -> web.Response:
     except MessageError as error:
         raise _error(web.HTTPBadRequest, Error("malformed", str(error))) from None
     session = place.session if place else (await _grant(request, session)).session or session
-    configured = request.app[CURRENT].configured
-    servers = configured.servers
-    if not any(server.is_turn for server in servers):
-        servers += request.app[LOCAL_TURN].servers(request.host)
+    local = request.app[LOCAL_TURN].servers(request.host)
+    servers = await request.app[CHAIN].servers(session, address=request.remote or "", local=local)
     configuration = ice_configuration(
         servers,
         name=session or "console",
         now=time.time(),
         avoid=request.query.getall("avoid", ())[:8],
-        standby=configured.standby,
+        standby=request.app[CURRENT].configured.standby,
     )
     return web.json_response(configuration.to_json(), headers={"Cache-Control": "no-store"})
 
@@ -443,6 +447,11 @@ async def _run_local_turn(app: web.Application) -> AsyncIterator[None]:
         yield
 
 
+async def _run_chain(app: web.Application) -> AsyncIterator[None]:
+    async with app[CHAIN].running():
+        yield
+
+
 async def _run_reloader(app: web.Application) -> AsyncIterator[None]:
     async with app[RELOADER].watching():
         yield
@@ -459,9 +468,10 @@ async def _put_in_force(app: web.Application, configured: ConfiguredIce) -> None
     app[JOURNAL].limits = limits
     app[SIGNALING].change(hold=configured.hold or settings.hold, limits=limits)
     await app[LOCAL_TURN].want(is_wanted=_wants_local_turn(settings, configured))
+    await app[CHAIN].replace(configured)
     _tell_left_out(configured)
 
 
 def _tell_left_out(configured: ConfiguredIce) -> None:
-    for one in (*configured.left_out, *left_out(configured.servers)):
+    for one in configured.left_out:
         _log.warning("! no page gets %s: %s", one.url, one.why)

@@ -283,6 +283,7 @@ class TurnServer:
         """Write a configuration file for the console that names this server alone. `ttl` in seconds."""
         path = folder / f"ice-{protocol}.toml"
         path.write_text(
+            "checks = false\n"  # the allocations at it are the pages'
             f'[[server]]\nname = "test-turn"\nurls = ["{self.url(protocol)}"]\nsecret = "{secret or self.secret}"\n'
             + (f"ttl = {ttl}\n" if ttl else "")
         )

@@ -11,7 +11,7 @@ def test_is_ready_at_both_ends_and_ends_with_the_session(
     config = tmp_path / "ice.toml"
     urls = [turn_server.url("udp", host) for host in ("127.0.0.1", "127.0.0.2")]
     entries = [f'[[server]]\nurls = ["{url}"]\nsecret = "{turn_server.secret}"' for url in urls]
-    config.write_text("\n".join(["standby = true", *entries, ""]))
+    config.write_text("\n".join(["standby = true", "checks = false", *entries, ""]))
     console = start_console("--config", str(config))
     first, second = (open_page(f"{console.address}?session=standby&policy=relay") for _ in range(2))
     for operator, state in ((first, "waiting"), (second, "connected")):

@@ -64,6 +64,7 @@ async def start(tmp_path: Path, server_root: Path) -> AsyncIterator[Callable[...
             given: dict[str, Any] = {
                 "port": 0,
                 "turn": False,
+                "checks": False,
                 "open_to_all": True,
                 "journal": tmp_path / "journal",
                 "root": server_root,

@@ -1,0 +1,133 @@
+"""Where the servers of a page come from: the file's `[[server]]` and `[[provider]]` entries, the local coturn.
+
+They are links of one chain, in the order of the file; which come first is the operator's preference. A link that has
+nothing is passed over. The local coturn is the last one: it is for a page that would get no TURN server at all.
+Within a link, `watch.py` knows which URLs answer, and which host is nearest to a page.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable
+
+import aiohttp
+
+from backend.ice.choosing import left_out
+from backend.ice.ice_servers import ConfiguredIce, ConfiguredServer
+from backend.ice.providers.provider import Provider
+from backend.ice.watch import Watch
+
+_log = logging.getLogger("ice_console.ice")
+
+_TEND_EVERY = 1.0
+"""Seconds."""
+
+
+class Chain:
+    """The links. Use as `async with chain.running()`."""
+
+    def __init__(self, configured: ConfiguredIce, *, is_live: Callable[[str], bool], checks: bool = True) -> None:
+        """`is_live` says whether somebody is in a session; `checks` whether the servers are asked how they are."""
+        self.configured = configured
+        self.watch = Watch()
+        self._checks = checks
+        self.providers: tuple[Provider, ...] = ()
+        self._is_live = is_live
+        self._http: aiohttp.ClientSession | None = None
+        self._told: set[str] = set()
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator["Chain"]:
+        """Ask the providers in the background, from now on."""
+        async with aiohttp.ClientSession(
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None),  # each request has its own
+            headers={"User-Agent": "ice-console"},
+        ) as self._http:
+            await self.replace(self.configured)
+            tasks = [asyncio.create_task(self._tend())]
+            if self._checks:
+                tasks.append(asyncio.create_task(self._check()))
+            try:
+                yield self
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks)
+                await asyncio.gather(*(provider.close() for provider in self.providers))
+
+    async def replace(self, configured: ConfiguredIce) -> None:
+        """Go on with another configuration. A provider that is in both keeps what it has."""
+        if self._http is None:
+            raise RuntimeError("a chain is replaced while it runs")
+        before = self.providers
+        self.configured = configured
+        self.providers = tuple(
+            next((provider for provider in before if provider.configured == one), None)
+            or Provider(one, self._http, is_live=self._is_live)
+            for one in configured.providers
+        )
+        for provider in before:
+            if provider not in self.providers:
+                await provider.close()
+        self._tell(configured.servers)
+
+    async def servers(
+        self, session: str, *, address: str = "", local: tuple[ConfiguredServer, ...] = ()
+    ) -> tuple[ConfiguredServer, ...]:
+        """Return the servers for a page of `session` that calls from `address`, the preferred ones first.
+
+        `local` are those of our coturn.
+        """
+        answers = await asyncio.gather(*(provider.servers(session) for provider in self.providers))
+        links = self._in_order(self.configured.servers, answers)
+        servers = tuple(server for link in links for server in link)
+        self._tell(servers)
+        if self.configured.checks:
+            servers = tuple(self.watch.well([one for link in links for one in self.watch.nearest_first(link, address)]))
+        return servers if any(server.is_turn for server in servers) else servers + local
+
+    def _in_order(
+        self, static: tuple[ConfiguredServer, ...], answers: list[tuple[ConfiguredServer, ...]]
+    ) -> list[tuple[ConfiguredServer, ...]]:
+        return [*answers, static] if self.configured.providers_first else [static, *answers]
+
+    def ended(self, session: str) -> None:
+        """Take it that all have left `session`."""
+        for provider in self.providers:
+            provider.ended(session)
+
+    def problems(self) -> dict[str, dict[str, str]]:
+        """Return what `GET /readyz` says: why URLs are left out, and why providers have no answer, by their names."""
+        down = {one.configured.name: one.problem for one in self.providers if one.problem}
+        return {"left_out": self.watch.health.left_out(), "providers": down}
+
+    async def _tend(self) -> None:
+        while True:
+            tended = await asyncio.gather(*(provider.tend() for provider in self.providers), return_exceptions=True)
+            for error in tended:
+                if isinstance(error, Exception):
+                    _log.error("! a provider could not be tended", exc_info=error)
+            await asyncio.sleep(_TEND_EVERY)
+
+    async def _check(self) -> None:
+        while True:
+            if self.configured.checks:
+                await self.check()
+            await asyncio.sleep(self.watch.next_check_after)
+
+    async def check(self) -> None:
+        """Ask every server of every link once."""
+        samples = [(provider, provider.sample()) for provider in self.providers]
+        servers = [*self.configured.servers, *(server for _, sample in samples for server in sample)]
+        checks = await self.watch.round(servers)
+        for provider, sample in samples:
+            found = [checks[url].problem for server in sample for url in server.urls if url in checks]
+            if any(problem.startswith("401") for problem in found):
+                provider.distrust()
+
+    def _tell(self, servers: tuple[ConfiguredServer, ...]) -> None:
+        for one in left_out(servers):
+            if one.url not in self._told:
+                self._told.add(one.url)
+                _log.warning("! no page gets %s: %s", one.url, one.why)

@@ -1,0 +1,144 @@
+"""Which URLs answer: what the server's own checks and the pages say of each. Pure; times are seconds of any clock.
+
+A URL is left out once it fails for all: the server was refused twice running, and no page had a candidate from it
+since. It is back after two good checks. Where the server reaches nothing at all over UDP (or TCP, or TLS), its checks
+say nothing, since its own network may block that: then pages do, of several networks.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+from pyapp.protocol.ice import IceError, IceUrl, parse_ice_url, parse_reported_url
+
+IN_A_ROW = 2
+"""Checks that must agree before a URL is left out, or is back."""
+
+PAGES = 3
+"""Pages, of two networks at least, that must have had no answer where the server's own checks say nothing."""
+
+REMEMBERED = 600.0
+"""Seconds that what a page said counts."""
+
+_MOST_PAGES = 64
+"""Whose last word on a URL is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What came of asking a URL once: `problem` is why it is of no use, or nothing; `seconds` is a round trip."""
+
+    problem: str = ""
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A URL is left out from now on, because of `problem`; or back, if that is empty."""
+
+    url: str
+    problem: str
+
+
+@dataclass(slots=True)
+class _Url:
+    """What is known of one. `run` counts good checks in a row, or bad ones below zero, since `run_began`."""
+
+    text: str
+    is_left_out: bool = False
+    problem: str = ""
+    seconds: float | None = None
+    run: int = 0
+    run_began: float = 0.0
+    answered_at: float = -1e9
+    """When a page had a candidate from it."""
+    pages: OrderedDict[str, tuple[float, str, bool]] = field(default_factory=OrderedDict)
+    """By page: when it had the last word, from which network, and whether there was an answer."""
+
+
+@dataclass(slots=True)
+class Health:
+    """All URLs that were checked."""
+
+    _urls: dict[IceUrl, _Url] = field(default_factory=dict)
+
+    def keep(self, urls: list[str]) -> None:
+        """Forget all but these."""
+        parsed = {parse_ice_url(url): url for url in urls}
+        self._urls = {key: self._urls.get(key) or _Url(text) for key, text in parsed.items()}
+
+    def checked(self, url: str, check: Check, now: float) -> None:
+        """Take the server's own check of `url`."""
+        known = self._urls.setdefault(parse_ice_url(url), _Url(url))
+        is_good = not check.problem
+        if known.run == 0 or (known.run > 0) != is_good:
+            known.run, known.run_began = 0, now
+        known.run += 1 if is_good else -1
+        known.problem = check.problem or known.problem
+        if check.seconds is not None:
+            before = known.seconds if known.seconds is not None else check.seconds
+            known.seconds = before * 0.7 + check.seconds * 0.3
+
+    def heard(self, page: str, network: str, url: str, *, answered: bool, now: float) -> None:
+        """Take it that a page in `network` had a candidate from the server at `url`, or an error instead."""
+        try:
+            known = self._urls.get(parse_reported_url(url))
+        except IceError:
+            return
+        if known is None:
+            return
+        _, _, before = known.pages.pop(page, (0.0, "", False))
+        # An error comes once for each interface: one of a page that had an answer is noise.
+        known.pages[page] = (now, network, answered or before)
+        if answered:
+            known.answered_at = now
+        while len(known.pages) > _MOST_PAGES:
+            known.pages.popitem(last=False)
+
+    def review(self, now: float) -> list[Change]:
+        """Return what has changed by what was said since the last time."""
+        changes = []
+        reached = {key.transport for key, known in self._urls.items() if known.run > 0}
+        for key, known in self._urls.items():
+            problem = self._verdict(known, now, counts=key.transport in reached)
+            if bool(problem) != known.is_left_out:
+                known.is_left_out = bool(problem)
+                changes.append(Change(known.text, problem))
+        return changes
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether one more check may change what is said of a URL."""
+        return any(
+            abs(one.run) < IN_A_ROW and (one.run < 0) != one.is_left_out for one in self._urls.values() if one.run
+        )
+
+    def is_left_out(self, url: str) -> bool:
+        """Return whether no page is to get `url`."""
+        known = self._urls.get(parse_ice_url(url))
+        return known is not None and known.is_left_out
+
+    def left_out(self) -> dict[str, str]:
+        """Return the URLs that no page is to get, with the last problem of each."""
+        return {known.text: known.problem or _UNREACHED for known in self._urls.values() if known.is_left_out}
+
+    def seconds(self, host: str) -> float | None:
+        """Return the shortest round trip that the server itself measured to `host`."""
+        known = [one.seconds for key, one in self._urls.items() if key.host == host and one.seconds is not None]
+        return min(known, default=None)
+
+    @staticmethod
+    def _verdict(known: _Url, now: float, *, counts: bool) -> str:
+        if known.answered_at > now - REMEMBERED and known.answered_at >= known.run_began:
+            return ""
+        if counts and (known.run <= -IN_A_ROW or (known.is_left_out and known.run < IN_A_ROW)):
+            return known.problem or _UNREACHED
+        if known.run > 0:
+            return ""
+        words = [word for word in known.pages.values() if word[0] > now - REMEMBERED]
+        unanswered = {network for _, network, answered in words if not answered}
+        if len(words) >= PAGES and len(unanswered) >= 2 and not any(answered for *_, answered in words):
+            return _UNREACHED
+        return ""
+
+
+_UNREACHED = "no page had an answer"

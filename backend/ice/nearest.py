@@ -1,0 +1,89 @@
+"""Which TURN host is nearest to whom: measured by the pages of a network, else by the server. Pure."""
+
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+
+HYSTERESIS = 0.010
+"""Seconds that a host must be nearer than another to take its place: moving a relay costs a restart."""
+
+FEWEST, MOST = 3, 8
+"""Measures of a host that are needed, and kept: the lowest counts, since whatever disturbs one makes it higher."""
+
+MOST_NETWORKS, MOST_GATHERINGS = 4096, 1024
+"""Networks, and candidate gatherings under way, that are remembered."""
+
+_PREFIXES = {4: 24, 6: 48}
+
+
+def network_of(address: str) -> str:
+    """Return the network prefix that `address` counts as: an IPv4 /24, an IPv6 /48."""
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
+    return str(ip_network(f"{parsed}/{_PREFIXES[parsed.version]}", strict=False))
+
+
+@dataclass(slots=True)
+class _Network:
+    seconds: dict[str, deque[float]] = field(default_factory=lambda: defaultdict(lambda: deque(maxlen=MOST)))
+    """By host: how long a relay took there."""
+    order: tuple[str, ...] = ()
+
+    def measured(self, host: str) -> float | None:
+        """Return the measure of `host`, if it is one."""
+        known = self.seconds.get(host, ())
+        return min(known) if len(known) >= FEWEST else None
+
+
+@dataclass(slots=True)
+class Nearest:
+    """What the pages of each network have measured.
+
+    The measure is the time from the first candidate of a gathering to the relay over UDP: two round trips, and what
+    the browser needs for itself, which is the same for all hosts.
+    """
+
+    _networks: OrderedDict[str, _Network] = field(default_factory=OrderedDict)
+    _begun: OrderedDict[tuple[str, str], float] = field(default_factory=OrderedDict)
+    """By page and gathering (its `ice-ufrag`): when the first candidate was there."""
+
+    def candidate(self, page: str, network: str, gathering: str, at: float, *, relay_host: str = "") -> None:
+        """Take a candidate that `page` had at `at` (seconds of its clock): any, or over UDP from `relay_host`."""
+        begun = self._begun.setdefault((page, gathering), at)
+        while len(self._begun) > MOST_GATHERINGS:
+            self._begun.popitem(last=False)
+        if not relay_host or not 0 <= at - begun < 10:
+            return
+        known = self._networks.pop(network, None) or _Network()
+        self._networks[network] = known
+        known.seconds[relay_host].append(at - begun)
+        while len(self._networks) > MOST_NETWORKS:
+            self._networks.popitem(last=False)
+
+    def order(self, network: str, hosts: Sequence[str], own: Callable[[str], float | None]) -> list[str]:
+        """Return `hosts`, those first that are nearer to `network`; `own` is the server's measure of a host.
+
+        Who was asked for before keeps its place unless another is nearer by more than `HYSTERESIS`; of hosts that
+        nobody has measured, the order is kept.
+        """
+        known = self._networks.get(network)
+        order = [host for host in (known.order if known else ()) if host in hosts]
+        order += [host for host in hosts if host not in order]
+        # Whom its pages have not measured is as near as the server finds, which is less than they will: so it is tried.
+        measured = {host: known.measured(host) if known else None for host in order}
+        seconds = {host: own(host) if (theirs := measured[host]) is None else theirs for host in order}
+        for place in range(1, len(order)):
+            while place and self._is_nearer(seconds[order[place]], seconds[order[place - 1]]):
+                order[place - 1 : place + 1] = reversed(order[place - 1 : place + 1])
+                place -= 1  # noqa: PLW2901 - the host's new place
+        if known:
+            known.order = tuple(order)
+        return order
+
+    @staticmethod
+    def _is_nearer(one: float | None, other: float | None) -> bool:
+        return one is not None and other is not None and one < other - HYSTERESIS

@@ -1,0 +1,112 @@
+"""How the servers are: asked by this server twice a minute, and heard of from the pages' journals."""
+
+import asyncio
+import logging
+import ssl
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+
+from backend.ice.checking import check
+from backend.ice.credentials import turn_credentials
+from backend.ice.health import Check, Health
+from backend.ice.ice_servers import ConfiguredServer
+from backend.ice.nearest import Nearest, network_of
+from pyapp.protocol.ice import IceError, parse_ice_url, parse_reported_url
+from pyapp.protocol.journal import JournalEntry
+
+_log = logging.getLogger("ice_console.ice")
+
+CHECK_EVERY, CHECK_AGAIN_AFTER = 30.0, 5.0
+"""Seconds between two checks, and if what the first says of a server is new."""
+
+_AT_ONCE, _MOST_URLS = 4, 64
+_GOOD_FOR = 300
+"""Seconds that the credentials of a check are good, for servers whose clocks are not ours."""
+
+
+class Watch:
+    """What is known of the servers, and who asks them."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic, tls: ssl.SSLContext | None = None) -> None:
+        """`clock` counts seconds from anywhere; `tls` says whose certificates are believed."""
+        self.health = Health()
+        self.nearest = Nearest()
+        self._clock = clock
+        self._tls = tls
+
+    async def round(self, servers: Sequence[ConfiguredServer]) -> dict[str, Check]:
+        """Ask each URL of `servers` once, log what has changed, and return what came of it."""
+        asked = [(url, server) for server in servers for url in server.urls][:_MOST_URLS]
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def ask(url: str, server: ConfiguredServer) -> Check:
+            username, credential = server.username, server.credential
+            if server.secret:
+                issued = turn_credentials(server.secret, name="check", expires=int(time.time()) + _GOOD_FOR)
+                username, credential = issued.username, issued.credential
+            async with gate:
+                return await check(url, username, credential, tls=self._tls)
+
+        checks = await asyncio.gather(*(ask(url, server) for url, server in asked))
+        self.health.keep([url for url, _ in asked])
+        for (url, _), found in zip(asked, checks, strict=True):
+            self.health.checked(url, found, self._clock())
+        self._review()
+        return {url: found for (url, _), found in zip(asked, checks, strict=True)}
+
+    def heard(self, participant: str, address: str, entries: Iterable[JournalEntry]) -> None:
+        """Take what a page that calls from `address` tells of its gathering."""
+        network = network_of(address)
+        for entry in entries:
+            if entry.event == "candidate-local" and "type" in entry.data:
+                self._candidate(participant, network, entry)
+            elif entry.event == "candidate-error":
+                self._said(participant, network, entry.data.get("url"), answered=False)
+
+    @property
+    def next_check_after(self) -> float:
+        """How long to wait with the next round, in seconds."""
+        return CHECK_AGAIN_AFTER if self.health.is_unsettled else CHECK_EVERY
+
+    def well(self, servers: Sequence[ConfiguredServer]) -> list[ConfiguredServer]:
+        """Return `servers` without URLs that fail for all. If no relay would be left, all of them stay."""
+        well = [
+            replace(server, urls=urls)
+            for server in servers
+            if (urls := tuple(url for url in server.urls if not self.health.is_left_out(url)))
+        ]
+        return well if any(server.is_turn for server in well) else list(servers)
+
+    def nearest_first(self, servers: Sequence[ConfiguredServer], address: str) -> list[ConfiguredServer]:
+        """Return `servers` with TURN hosts that are nearer to `address` first; STUN servers keep their places."""
+        hosts = {id(server): parse_ice_url(server.urls[0]).host for server in servers if server.is_turn}
+        order = self.nearest.order(network_of(address), list(dict.fromkeys(hosts.values())), self.health.seconds)
+        turn = iter(sorted((one for one in servers if one.is_turn), key=lambda one: order.index(hosts[id(one)])))
+        return [next(turn) if server.is_turn else server for server in servers]
+
+    def _candidate(self, participant: str, network: str, entry: JournalEntry) -> None:
+        url = entry.data.get("server")
+        self._said(participant, network, url, answered=True)
+        host = ""
+        if entry.data["type"] == "relay" and isinstance(url, str):
+            try:
+                parsed = parse_reported_url(url)
+            except IceError:
+                return
+            if parsed.transport != "udp":
+                return
+            host = parsed.host
+        gathering = str(entry.data.get("ufrag", ""))
+        self.nearest.candidate(participant, network, gathering, entry.at / 1000, relay_host=host)
+
+    def _said(self, participant: str, network: str, url: object, *, answered: bool) -> None:
+        if isinstance(url, str) and url:
+            self.health.heard(participant, network, url, answered=answered, now=self._clock())
+
+    def _review(self) -> None:
+        for change in self.health.review(self._clock()):
+            if change.problem:
+                _log.warning("! %s fails for all and is left out: %s", change.url, change.problem)
+            else:
+                _log.info("= %s is well again", change.url)

@@ -1,0 +1,106 @@
+"""Servers, providers and the local coturn, one behind the other."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from backend.ice.chain import Chain
+from backend.ice.ice_servers import ConfiguredIce, ConfiguredServer
+from backend.ice.providers.configured import ConfiguredProvider
+
+STATIC = ConfiguredServer(urls=("turn:static.example",), username="u", credential="c")
+STUN = ConfiguredServer(urls=("stun:stun.example",))
+LOCAL = (ConfiguredServer(urls=("turn:local.example",), secret="s"),)
+
+
+def provider(folder: Path, name: str, *, write: bool = True) -> ConfiguredProvider:
+    path = folder / f"{name}.json"
+    if write:
+        path.write_text(json.dumps([{"urls": f"turn:{name}.example", "username": "u", "credential": "c"}]), "utf-8")
+    return ConfiguredProvider(kind="file", name=name, ttl=600, path=path)
+
+
+async def urls(chain: Chain) -> list[str]:
+    return [url for server in await chain.servers("a", local=LOCAL) for url in server.urls]
+
+
+async def test_the_order_is_that_of_the_file(tmp_path: Path) -> None:
+    providers = (provider(tmp_path, "one"), provider(tmp_path, "gone", write=False), provider(tmp_path, "two"))
+    ice = ConfiguredIce(servers=(STATIC,), providers=providers)
+    async with Chain(ice, is_live=bool, checks=False).running() as chain:
+        assert await urls(chain) == ["turn:static.example", "turn:one.example", "turn:two.example"]
+        assert chain.problems()["providers"].keys() == {"gone"}
+        await chain.replace(replace(ice, providers_first=True))
+        assert await urls(chain) == ["turn:one.example", "turn:two.example", "turn:static.example"]
+
+
+async def test_the_local_coturn_is_for_those_who_would_have_none(tmp_path: Path) -> None:
+    ice = ConfiguredIce(servers=(STUN,), providers=(provider(tmp_path, "gone", write=False),))
+    async with Chain(ice, is_live=bool, checks=False).running() as chain:
+        assert await urls(chain) == ["stun:stun.example", "turn:local.example"]
+        await chain.replace(replace(ice, providers=(provider(tmp_path, "one"),)))
+        assert await urls(chain) == ["stun:stun.example", "turn:one.example"]
+
+
+async def test_a_provider_that_stays_keeps_what_it_has(tmp_path: Path) -> None:
+    one, two = provider(tmp_path, "one"), provider(tmp_path, "two")
+    async with Chain(ConfiguredIce(providers=(one, two)), is_live=bool, checks=False).running() as chain:
+        kept = chain.providers[0]
+        await chain.replace(ConfiguredIce(providers=(provider(tmp_path, "one"),)))
+        assert chain.providers == (kept,)
+        assert await urls(chain) == ["turn:one.example"]
+
+
+async def test_what_no_page_gets_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    servers = tuple(ConfiguredServer(urls=(f"stun:{number}.example",)) for number in range(4))
+    ice = ConfiguredIce(servers=servers, providers=(provider(tmp_path, "one"),))
+    async with Chain(ice, is_live=bool, checks=False).running() as chain:
+        for _ in range(3):
+            await urls(chain)
+    assert caplog.text.count("no page gets stun:3.example: 4 are enough") == 1
+
+
+async def test_a_provider_whose_care_fails_keeps_the_others_going(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("backend.ice.chain._TEND_EVERY", 0.0)
+    chain = Chain(
+        ConfiguredIce(providers=(provider(tmp_path, "one"), provider(tmp_path, "two"))), is_live=bool, checks=False
+    )
+    tended_again = asyncio.Event()
+    rounds = []
+
+    async def fail() -> None:
+        raise RuntimeError
+
+    async def count() -> None:
+        rounds.append(1)
+        if len(rounds) == 2:
+            tended_again.set()
+
+    async with chain.running():
+        monkeypatch.setattr(chain.providers[0], "tend", fail)
+        monkeypatch.setattr(chain.providers[1], "tend", count)
+        await tended_again.wait()
+    assert "a provider could not be tended" in caplog.text
+
+
+async def test_it_waits_for_all_providers_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ice = ConfiguredIce(providers=(provider(tmp_path, "one"), provider(tmp_path, "two")))
+    async with Chain(ice, is_live=bool, checks=False).running() as chain:
+        both = asyncio.Barrier(2)
+
+        def together(number: int) -> Callable[[str], Awaitable[tuple[ConfiguredServer, ...]]]:
+            async def servers(_session: str) -> tuple[ConfiguredServer, ...]:
+                await both.wait()
+                return (ConfiguredServer(urls=(f"turn:{number}.example",)),)
+
+            return servers
+
+        for number, one in enumerate(chain.providers):
+            monkeypatch.setattr(one, "servers", together(number))
+        assert await urls(chain) == ["turn:0.example", "turn:1.example"]
