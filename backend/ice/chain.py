@@ -100,7 +100,8 @@ class Chain:
     def problems(self) -> dict[str, dict[str, str]]:
         """Return what `GET /readyz` says: why URLs are left out, and why providers have no answer, by their names."""
         down = {one.configured.name: one.problem for one in self.providers if one.problem}
-        return {"left_out": self.watch.health.left_out(), "providers": down}
+        problems = {"left_out": self.watch.health.left_out(), "providers": down}
+        return {name: found for name, found in problems.items() if found}
 
     async def _tend(self) -> None:
         while True:

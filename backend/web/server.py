@@ -243,7 +243,7 @@ async def _health(_request: web.Request) -> web.Response:
 async def _ready(request: web.Request) -> web.Response:
     """Answer whether new sessions are taken, which is what a load balancer asks, and which servers are of no use."""
     is_ready = not request.app[SIGNALING].is_draining
-    status = {"status": "ready" if is_ready else "draining", "ice": request.app[CHAIN].problems()}
+    status = {"status": "ready" if is_ready else "draining", **request.app[CHAIN].problems()}
     return web.json_response(status, status=200 if is_ready else 503, headers={"Cache-Control": "no-store"})
 
 

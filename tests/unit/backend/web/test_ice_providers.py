@@ -124,10 +124,8 @@ async def test_what_is_of_no_use_is_in_readyz(
         body = await response.json()
     assert body == {
         "status": "ready",
-        "ice": {
-            "left_out": {"turn:t.example": "no page had an answer"},
-            "providers": {"cloudflare": "it answers with HTTP 401: the secret is refused"},
-        },
+        "left_out": {"turn:t.example": "no page had an answer"},
+        "providers": {"cloudflare": "it answers with HTTP 401: the secret is refused"},
     }
 
 
