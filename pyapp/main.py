@@ -11,10 +11,11 @@ from js import Math, console, performance, window
 
 from pyapp.browser.constructor import is_firefox
 from pyapp.browser.ffi import Listeners
+from pyapp.browser.media import Media
 from pyapp.browser.network import Network
 from pyapp.browser.page.address import page_address, read_address, tab_key
 from pyapp.browser.page.page import Page
-from pyapp.browser.peer import Peer
+from pyapp.browser.peers import PeerConnections
 from pyapp.browser.signaling import Server
 from pyapp.core.session import Session
 from pyapp.shell.rehearsal import rehearse
@@ -45,10 +46,11 @@ def main() -> None:
     _report_what_nobody_handled(runner)
     page = Page(runner.emit, runner.fault)
     server = Server(runner.emit, runner.fault, invitation=address.invitation)
-    peer = Peer(
+    media = Media(
         runner.emit, runner.fault, show_local=page.media.show_local_stream, show_remote=page.media.show_remote_stream
     )
-    runner.attach(server=server, peer=peer, screen=page)
+    peers = PeerConnections(runner.emit, runner.fault, media)
+    runner.attach(server=server, peers=peers, media=media, screen=page)
     Network(runner.emit, runner.fault)
     page.mark_ready()
     runner.rehearse(rehearse())

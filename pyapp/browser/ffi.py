@@ -61,30 +61,6 @@ def when_settled(
     promise.then(guarded(fulfilled), guarded(rejected))
 
 
-def when_settled_unless_closed(
-    current: Callable[[], Any],
-    promise: Any,
-    fulfilled: Callable[[], None],
-    rejected: Callable[[Any], None],
-    on_error: OnError,
-) -> None:
-    """Do as `when_settled` for a promise of the object that `current` returns.
-
-    When another one has taken its place by then, or none, what comes of the promise concerns nobody.
-    """
-    owner = current()
-
-    def settled(_: Any) -> None:
-        if current() is owner:
-            fulfilled()
-
-    def refused(error: Any) -> None:
-        if current() is owner:
-            rejected(error)
-
-    when_settled(promise, settled, refused, on_error)
-
-
 class Listeners:
     """Python callbacks on JavaScript event targets, detached together by `close()`.
 

@@ -1,18 +1,16 @@
-"""The browser's `RTCPeerConnection`, its channels and media, behind events and commands."""
+"""An `RTCPeerConnection` of the browser, its channels and media, behind events and commands."""
 
 import json
 from collections.abc import Callable
 from typing import Any
 
-from js import JSON, Array, MediaStream, navigator
+from js import JSON, Array, MediaStream
 from pyodide.ffi import JsException, jsnull, to_js
 
-from pyapp.browser.constructor import Constructor
-from pyapp.browser.ffi import Listeners, OnError, jsobj, when_settled, when_settled_unless_closed
-from pyapp.browser.probe import UdpProbe
-from pyapp.browser.standby import StandbyPeer
+from pyapp.browser.ffi import Listeners, OnError, jsobj, when_settled
+from pyapp.browser.media import Media
 from pyapp.core import commands
-from pyapp.core.commands import PeerCommand
+from pyapp.core.commands import Channel, PeerCommand
 from pyapp.core.events import (
     CandidateError,
     ChannelClosed,
@@ -21,29 +19,23 @@ from pyapp.core.events import (
     ChannelLabel,
     ChannelOpened,
     ChannelReceived,
-    Event,
     LocalCandidate,
     LocalCandidatesEnded,
     LocalDescriptionSet,
-    MediaFailed,
-    MediaKind,
-    MediaStarted,
-    MediaStopped,
     NegotiationNeeded,
     PairChanged,
+    PeerEvent,
     PeerOperationFailed,
     RemoteDescriptionSet,
     SessionDescription,
     StateChanged,
+    StateName,
     StatsSampled,
 )
 from pyapp.protocol.peer import Candidate
 
-CHANNELS: dict[ChannelLabel, int] = {"messages": 0, "heartbeat": 1}
-"""Data channels by label: their ids. Both ends make them (`negotiated`), which saves the DCEP exchange (RFC 8832)."""
-
 BUFFERED_MOST, BUFFERED_LEAST = 1 << 12, 1 << 10
-"""Bytes of messages that wait in the browser (`bufferedAmount`): above the first no more are sent until the second.
+"""Bytes that wait in the browser for a channel (`bufferedAmount`): above the first it is full, until the second.
 
 Little, because what waits there is late without being lost, and would be sent again behind itself."""
 
@@ -58,6 +50,14 @@ check can be sent to a candidate whose `ice-ufrag` belongs to no description yet
 stays at none, without a packet to it (a TURN server is asked for a permission, and may refuse it). Chromium counts the
 candidate to the next generation; with the one after, its pair is gone.
 """
+
+STATES: dict[StateName, str] = {
+    "connection": "connectionState",
+    "ice-connection": "iceConnectionState",
+    "ice-gathering": "iceGatheringState",
+    "signaling": "signalingState",
+}
+"""Attributes that have an event of their own, by the name of ours."""
 
 STATS_FIELDS = [
     "id",
@@ -86,31 +86,35 @@ STATS_FIELDS = [
 
 
 class Peer:
-    """Performs `PeerCommand`s. Streams go straight to the page: they are JavaScript's, and not the core's business."""
+    """Performs the commands to one `RTCPeerConnection`, until it is closed."""
 
     def __init__(
         self,
-        emit: Callable[[Event], None],
+        pc: Any,
+        channels: tuple[Channel, ...],
+        emit: Callable[[PeerEvent], None],
         on_error: OnError,
-        *,
-        show_local: Callable[[Any], None],
-        show_remote: Callable[[Any], None],
+        media: Media,
     ) -> None:
+        self._pc = pc
         self._emit = emit
         self._on_error = on_error
-        self._media = LocalMedia(emit, on_error, show=show_local, changed=self._send_media)
-        self._constructor = Constructor()
-        self._standby = StandbyPeer(emit, on_error, self._constructor)
-        self._probe = UdpProbe(emit, on_error, self._constructor)
-        self._show_remote = show_remote
-        self._pc: Any = None
-        self._listeners: Listeners | None = None
+        self._media = media
         self._channels: dict[ChannelLabel, Any] = {}
+        self._full: set[ChannelLabel] = set()
         self._transceivers: list[Any] = []
         self._remote_stream: Any = None
         self._watched_transport = False
-        self._is_full = False
         self._unchecked = 0
+        self._is_closed = False
+        listeners = self._listeners = Listeners(on_error)
+        listeners.add(pc, "negotiationneeded", lambda _: emit(NegotiationNeeded()))
+        listeners.add(pc, "icecandidate", self._local_candidate)
+        listeners.add(pc, "icecandidateerror", self._candidate_error)
+        for name, attribute in STATES.items():
+            self._watch_state(name, attribute)
+        for channel in channels:
+            self._add_channel(channel)
 
     def perform(self, command: PeerCommand) -> None:
         """Begin what `command` says; a call that the browser refuses at once is an event too."""
@@ -119,11 +123,16 @@ class Peer:
         except JsException as error:
             self._failed(_operation(command), error, _attempt(command))
 
+    def send_media(self) -> None:
+        """Give each sender the track that is on, or none."""
+        tracks = self._media.tracks()
+        for transceiver in self._transceivers:
+            track = tracks[transceiver.receiver.track.kind]
+            replaced = transceiver.sender.replaceTrack(jsnull if track is None else track)
+            self._when_settled(replaced, lambda _: None, lambda error: self._failed("replaceTrack", error))
+
     def _perform(self, command: PeerCommand) -> None:
         match command:
-            case commands.CreatePeer(configuration, every_interface):
-                self._close()
-                self._create(self._constructor.new(configuration, every_interface=every_interface))
             case commands.ClosePeer():
                 self._close()
             case commands.SetConfiguration(configuration):
@@ -143,68 +152,42 @@ class Peer:
                 self._keep_checking(priority, network_cost)
             case commands.RestartIce():
                 self._pc.restartIce()
-            case commands.SendOnChannel("standby", text):
-                self._standby.send(text)
             case commands.SendOnChannel(label, text):
-                self._channels[label].send(text)
-                if label == "messages" and not self._is_full and self._channels[label].bufferedAmount > BUFFERED_MOST:
-                    self._is_full = True
-                    self._emit(ChannelFilled())
+                self._send(label, text)
             case commands.SampleStats():
                 self._sample_stats()
             case commands.AddMediaSections():
                 self._add_media_sections()
-            case commands.StartMedia(number, kind):
-                self._media.start(number, kind)
-            case commands.StopMedia(kind):
-                self._media.stop(kind)
-            case (
-                commands.OfferStandby() | commands.AnswerStandby() | commands.AcceptStandby() | commands.CloseStandby()
-            ):
-                self._standby.perform(command)
-            case commands.ProbeUdp():
-                self._probe.begin(command)
 
-    def _create(self, pc: Any) -> None:
-        self._pc = pc
-        listeners = self._listeners = Listeners(self._on_error)
-        listeners.add(pc, "negotiationneeded", lambda _: self._emit(NegotiationNeeded()))
-        listeners.add(pc, "icecandidate", self._local_candidate)
-        listeners.add(pc, "icecandidateerror", self._candidate_error)
-        listeners.add(
-            pc, "connectionstatechange", lambda _: self._emit(StateChanged("connection", str(pc.connectionState)))
-        )
-        listeners.add(
-            pc,
-            "iceconnectionstatechange",
-            lambda _: self._emit(StateChanged("ice-connection", str(pc.iceConnectionState))),
-        )
-        listeners.add(
-            pc,
-            "icegatheringstatechange",
-            lambda _: self._emit(StateChanged("ice-gathering", str(pc.iceGatheringState))),
-        )
-        listeners.add(
-            pc, "signalingstatechange", lambda _: self._emit(StateChanged("signaling", str(pc.signalingState)))
-        )
-        for label, identifier in CHANNELS.items():
-            self._add_channel(listeners, label, identifier)
-        self._remote_stream = MediaStream.new()
+    def _watch_state(self, name: StateName, attribute: str) -> None:
+        def changed(_: Any) -> None:
+            self._emit(StateChanged(name, str(getattr(self._pc, attribute))))
 
-    def _add_channel(self, listeners: Listeners, label: ChannelLabel, identifier: int) -> None:
-        options = jsobj({"negotiated": True, "id": identifier, "ordered": False, "maxRetransmits": 0})
-        channel = self._channels[label] = self._pc.createDataChannel(label, options)
-        if label == "messages":
-            channel.bufferedAmountLowThreshold = BUFFERED_LEAST
-            listeners.add(channel, "bufferedamountlow", lambda _: self._drained())
-        listeners.add(channel, "open", lambda _: self._emit(ChannelOpened(label)))
-        listeners.add(channel, "close", lambda _: self._emit(ChannelClosed(label)))
-        listeners.add(channel, "message", lambda event: self._emit(ChannelReceived(label, str(event.data))))
+        self._listeners.add(self._pc, f"{attribute.lower()}change", changed)
 
-    def _drained(self) -> None:
-        if self._is_full:
-            self._is_full = False
-            self._emit(ChannelDrained())
+    def _add_channel(self, wanted: Channel) -> None:
+        label = wanted.label
+        options = {"negotiated": True, "id": wanted.id, "ordered": wanted.ordered}
+        if wanted.max_retransmits is not None:
+            options["maxRetransmits"] = wanted.max_retransmits
+        channel = self._channels[label] = self._pc.createDataChannel(label, jsobj(options))
+        channel.bufferedAmountLowThreshold = BUFFERED_LEAST
+        self._listeners.add(channel, "bufferedamountlow", lambda _: self._drained(label))
+        self._listeners.add(channel, "open", lambda _: self._emit(ChannelOpened(label)))
+        self._listeners.add(channel, "close", lambda _: self._emit(ChannelClosed(label)))
+        self._listeners.add(channel, "message", lambda event: self._emit(ChannelReceived(label, str(event.data))))
+
+    def _send(self, label: ChannelLabel, text: str) -> None:
+        channel = self._channels[label]
+        channel.send(text)
+        if label not in self._full and channel.bufferedAmount > BUFFERED_MOST:
+            self._full.add(label)
+            self._emit(ChannelFilled(label))
+
+    def _drained(self, label: ChannelLabel) -> None:
+        if label in self._full:
+            self._full.remove(label)
+            self._emit(ChannelDrained(label))
 
     def _keep_checking(self, priority: int, network_cost: int) -> None:
         # A browser may refuse what belongs to no description (W3C WebRTC 1.0, addIceCandidate): then it is as before.
@@ -216,19 +199,20 @@ class Peer:
             when_settled(added, lambda _: None, lambda _: None, self._on_error)
 
     def _close(self) -> None:
-        self._probe.close()
-        if self._listeners is not None:
-            self._listeners.close()
-            self._listeners = None
-        if self._pc is not None:
-            self._pc.close()
-            self._pc = None
-        self._channels.clear()
-        self._transceivers.clear()
-        self._remote_stream = None
-        self._watched_transport = False
-        self._is_full = False
-        self._show_remote(None)
+        self._is_closed = True
+        self._listeners.close()
+        self._pc.close()
+        if self._remote_stream is not None:
+            self._media.show_remote(None)
+
+    def _when_settled(self, promise: Any, fulfilled: Callable[[Any], None], rejected: Callable[[Any], None]) -> None:
+        """Do what follows a promise of this connection: once it is closed, what comes of it concerns nobody."""
+        when_settled(
+            promise,
+            lambda value: None if self._is_closed else fulfilled(value),
+            lambda error: None if self._is_closed else rejected(error),
+            self._on_error,
+        )
 
     def _call(self, command: PeerCommand, promise: Any, done: Callable[[], None]) -> None:
         """Emit what comes of a promise of this connection."""
@@ -236,22 +220,26 @@ class Peer:
         def refused(error: Any) -> None:
             self._failed(_operation(command), error, _attempt(command))
 
-        when_settled_unless_closed(lambda: self._pc, promise, done, refused, self._on_error)
+        self._when_settled(promise, lambda _: done(), refused)
 
     def _failed(self, operation: str, error: Any, attempt: int = 0) -> None:
         self._emit(PeerOperationFailed(operation, f"{error.name}: {error.message}", attempt))
 
     def _local_description_set(self, attempt: int) -> None:
-        description = self._pc.localDescription
-        if description is jsnull:
+        description = self._local_description()
+        if description is None:
             return  # the first offer of all, rolled back already: nobody waits for it
-        self._emit(LocalDescriptionSet(attempt, SessionDescription(str(description.type), str(description.sdp))))
+        self._emit(LocalDescriptionSet(attempt, description))
         self._watch_transport()
+
+    def _local_description(self) -> SessionDescription | None:
+        description = self._pc.localDescription
+        return None if description is jsnull else SessionDescription(str(description.type), str(description.sdp))
 
     def _watch_transport(self) -> None:
         """Listen to the DTLS and ICE transports, which are there once the channel has been negotiated."""
         sctp = self._pc.sctp
-        if self._watched_transport or sctp is jsnull or self._listeners is None:
+        if self._watched_transport or self._is_closed or sctp is jsnull:
             return
         self._watched_transport = True
         dtls = sctp.transport
@@ -261,7 +249,7 @@ class Peer:
     def _local_candidate(self, event: Any) -> None:
         candidate = event.candidate
         if candidate is jsnull:
-            self._emit(LocalCandidatesEnded())
+            self._emit(LocalCandidatesEnded(self._local_description()))
             return
         text = str(candidate.candidate)
         if not text:
@@ -285,14 +273,11 @@ class Peer:
         self._emit(CandidateError(str(event.url), int(event.errorCode), str(event.errorText), address))
 
     def _sample_stats(self) -> None:
-        pc = self._pc
-
         def sampled(report: Any) -> None:
-            if pc is self._pc:
-                text = JSON.stringify(Array.from_(report.values()), to_js(STATS_FIELDS))
-                self._emit(StatsSampled({entry["id"]: entry for entry in json.loads(text)}))
+            text = JSON.stringify(Array.from_(report.values()), to_js(STATS_FIELDS))
+            self._emit(StatsSampled({entry["id"]: entry for entry in json.loads(text)}))
 
-        when_settled(pc.getStats(), sampled, lambda error: self._failed("getStats", error), self._on_error)
+        self._when_settled(self._pc.getStats(), sampled, lambda error: self._failed("getStats", error))
 
     def _add_media_sections(self) -> None:
         for kind in ("audio", "video"):
@@ -308,104 +293,17 @@ class Peer:
     def _adopt_media_sections(self) -> None:
         """Use every new transceiver both ways, for what is switched on now or later."""
         known = len(self._transceivers)
-        for transceiver in list(self._pc.getTransceivers())[known:]:
+        added = list(self._pc.getTransceivers())[known:]
+        if not added:
+            return
+        if self._remote_stream is None:
+            self._remote_stream = MediaStream.new()
+        for transceiver in added:
             transceiver.direction = "sendrecv"
             self._transceivers.append(transceiver)
             self._remote_stream.addTrack(transceiver.receiver.track)
-        if len(self._transceivers) > known:
-            self._show_remote(self._remote_stream)
-            self._send_media()
-
-    def _send_media(self) -> None:
-        """Give each sender the track that is on, or none."""
-        tracks = self._media.tracks()
-        for transceiver in self._transceivers:
-            track = tracks[transceiver.receiver.track.kind]
-            replaced = transceiver.sender.replaceTrack(jsnull if track is None else track)
-            when_settled(replaced, lambda _: None, lambda error: self._failed("replaceTrack", error), self._on_error)
-
-
-class LocalMedia:
-    """Camera, microphone and screen. Nothing is asked for before the person switches it on.
-
-    Camera and screen share one video track to the far end: switching one on switches the other off.
-    """
-
-    def __init__(
-        self,
-        emit: Callable[[Event], None],
-        on_error: OnError,
-        *,
-        show: Callable[[Any], None],
-        changed: Callable[[], None],
-    ) -> None:
-        self._emit = emit
-        self._on_error = on_error
-        self._show = show
-        self._changed = changed
-        self._wanted: dict[MediaKind, int] = {}  # the latest request of each kind
-        self._tracks: dict[MediaKind, Any] = {}
-        self._numbers: dict[MediaKind, int] = {}  # the requests that the tracks were given for
-        self._listeners: dict[MediaKind, Listeners] = {}
-
-    def tracks(self) -> dict[str, Any]:
-        """Return the track to send as `audio` and the one to send as `video`, or None."""
-        return {
-            "audio": self._tracks.get("microphone"),
-            "video": self._tracks.get("screen") or self._tracks.get("camera"),
-        }
-
-    def start(self, number: int, kind: MediaKind) -> None:
-        """Ask the browser, and so the person, for it."""
-        if not hasattr(navigator, "mediaDevices"):
-            # Only a secure context has it (W3C Media Capture, section 9.1).
-            self._emit(MediaFailed(number, kind, "SecurityError"))
-            return
-        self._wanted[kind] = number
-        devices = navigator.mediaDevices
-        if kind == "screen":
-            promise = devices.getDisplayMedia(jsobj({"video": True}))
-        elif kind == "camera":
-            promise = devices.getUserMedia(jsobj({"video": {"width": {"ideal": 1280}, "height": {"ideal": 720}}}))
-        else:
-            promise = devices.getUserMedia(jsobj({"audio": True}))
-        when_settled(
-            promise,
-            lambda stream: self._given(number, kind, stream.getTracks()[0]),
-            lambda error: self._emit(MediaFailed(number, kind, str(error.name))),
-            self._on_error,
-        )
-
-    def stop(self, kind: MediaKind) -> None:
-        """Switch it off, and want it no more if the browser still asks the person."""
-        self._wanted.pop(kind, None)
-        self._end(kind)
-
-    def _given(self, number: int, kind: MediaKind, track: Any) -> None:
-        if self._wanted.get(kind) != number:
-            track.stop()  # nobody waits for it any more: its light must not stay on
-            return
-        if kind != "microphone":
-            self._end("camera" if kind == "screen" else "screen")
-        self._tracks[kind], self._numbers[kind] = track, number
-        listeners = self._listeners[kind] = Listeners(self._on_error)
-        listeners.add(track, "ended", lambda _: self._end(kind))
-        self._emit(MediaStarted(number, kind))
-        self._update()
-
-    def _end(self, kind: MediaKind) -> None:
-        track = self._tracks.pop(kind, None)
-        if track is None:
-            return
-        self._listeners.pop(kind).close()
-        track.stop()
-        self._emit(MediaStopped(self._numbers.pop(kind), kind))
-        self._update()
-
-    def _update(self) -> None:
-        video = self.tracks()["video"]
-        self._show(None if video is None else MediaStream.new(to_js([video])))
-        self._changed()
+        self._media.show_remote(self._remote_stream)
+        self.send_media()
 
 
 def _operation(command: PeerCommand) -> str:

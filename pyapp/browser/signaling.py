@@ -115,12 +115,12 @@ class Server:
     def received(self, socket: "Socket", data: Any) -> None:
         """Translate a frame."""
         if not isinstance(data, str):
-            self._emit(SignalingGarbled("a binary frame"))
+            self._emit(SignalingGarbled(socket.number, "a binary frame"))
             return
         try:
             message = decode_server(data)
         except MessageError as error:
-            self._emit(SignalingGarbled(str(error)))
+            self._emit(SignalingGarbled(socket.number, str(error)))
             return
         self._emit(SignalingReceived(socket.number, message))
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from pyapp.core.events import ChannelLabel, MediaKind, SessionDescription
+from pyapp.core.peers import PeerId
 from pyapp.core.timers import Timer
 from pyapp.protocol.ice import IceConfiguration
 from pyapp.protocol.peer import Candidate
@@ -82,23 +83,36 @@ class RevokeInvitation:
     identifier: str
 
 
-# To the RTCPeerConnection. The browser chains calls on it (W3C WebRTC 1.0, section 4.4.1.2), so their order holds.
+# To an RTCPeerConnection: `OfPeer` says which. The browser chains calls on it (W3C WebRTC 1.0, section 4.4.1.2), so
+# their order holds.
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A data channel that both ends make (`negotiated`), which saves the DCEP exchange (RFC 8832)."""
+
+    label: ChannelLabel
+    id: int
+    ordered: bool = False
+    max_retransmits: int | None = 0
+    """How often SCTP sends a message again (RFC 3758): None as often as it takes."""
 
 
 @dataclass(frozen=True, slots=True)
 class CreatePeer:
-    """Make an `RTCPeerConnection` with its channels, in place of the one that is there.
+    """Make it, with its channels.
 
     It gathers on the default route alone, or on `every_interface` if the page may know them.
     """
 
     configuration: IceConfiguration
+    channels: tuple[Channel, ...]
     every_interface: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ClosePeer:
-    """Close it; no event follows."""
+    """Close it; no event follows, but for those that are on the way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +187,32 @@ class AddMediaSections:
     """Add an audio and a video section, idle until something is shared; `negotiationneeded` follows."""
 
 
+PeerCommand: TypeAlias = (
+    CreatePeer
+    | ClosePeer
+    | SetConfiguration
+    | SetLocalDescription
+    | SetRemoteDescription
+    | AddIceCandidate
+    | KeepChecking
+    | RestartIce
+    | SendOnChannel
+    | SampleStats
+    | AddMediaSections
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OfPeer:
+    """A command to the `RTCPeerConnection` `peer`; events of it are an `events.OfPeer` of the same name."""
+
+    peer: PeerId
+    command: PeerCommand
+
+
+# To the camera, the microphone and the screen.
+
+
 @dataclass(frozen=True, slots=True)
 class StartMedia:
     """Ask for the camera, microphone or screen and send it; answered by `MediaStarted` or `MediaFailed`.
@@ -189,49 +229,6 @@ class StopMedia:
     """Switch it off; answered by `MediaStopped`. What the browser has not given yet is stopped as soon as it comes."""
 
     kind: MediaKind
-
-
-# To the second RTCPeerConnection, the standby: one channel, nothing trickled. `number` comes back with its events.
-
-
-@dataclass(frozen=True, slots=True)
-class OfferStandby:
-    """Make it, in place of one that is there, and an offer; answered by `StandbyDescribed` or `StandbyFailed`."""
-
-    number: int
-    configuration: IceConfiguration
-
-
-@dataclass(frozen=True, slots=True)
-class AnswerStandby:
-    """Make it, in place of one that is there, and an answer to `offer`; answered in the same way."""
-
-    number: int
-    configuration: IceConfiguration
-    offer: SessionDescription
-
-
-@dataclass(frozen=True, slots=True)
-class AcceptStandby:
-    """`setRemoteDescription()` with the answer; `ChannelOpened` follows, or `StandbyFailed`."""
-
-    answer: SessionDescription
-
-
-@dataclass(frozen=True, slots=True)
-class CloseStandby:
-    """Close it; no event follows."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeUdp:
-    """Ask the STUN servers of `configuration` whether UDP gets out, in place of an open question.
-
-    Answered by `UdpProbed` with its number, as long as there is a connection.
-    """
-
-    number: int
-    configuration: IceConfiguration
 
 
 # To the runner.
@@ -267,23 +264,8 @@ class ReportFault:
 
 InvitingCommand: TypeAlias = AskAccess | IssueInvitation | ListInvitations | RevokeInvitation
 ServerCommand: TypeAlias = FetchIceConfiguration | OpenSignaling | CloseSignaling | SendSignaling | InvitingCommand
-StandbyCommand: TypeAlias = OfferStandby | AnswerStandby | AcceptStandby | CloseStandby
-PeerCommand: TypeAlias = (
-    CreatePeer
-    | ClosePeer
-    | SetConfiguration
-    | SetLocalDescription
-    | SetRemoteDescription
-    | AddIceCandidate
-    | KeepChecking
-    | RestartIce
-    | SendOnChannel
-    | SampleStats
-    | AddMediaSections
-    | StartMedia
-    | StopMedia
-    | StandbyCommand
-    | ProbeUdp
-)
+MediaCommand: TypeAlias = StartMedia | StopMedia
 TimerCommand: TypeAlias = StartTimer | CancelTimer
-Command: TypeAlias = ServerCommand | PeerCommand | TimerCommand | ReportFault
+PartCommand: TypeAlias = PeerCommand | TimerCommand
+"""Of a part that knows of one `RTCPeerConnection` alone: who owns that says which one it is (`OfPeer`)."""
+Command: TypeAlias = ServerCommand | OfPeer | MediaCommand | TimerCommand | ReportFault

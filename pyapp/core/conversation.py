@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from pyapp.core import commands
-from pyapp.core.commands import Command
+from pyapp.core.commands import Command, SendOnChannel
 from pyapp.core.congestion import Window
 from pyapp.core.delivery import Delivery, DeliveryFullError
 from pyapp.core.events import ChannelLabel
 from pyapp.core.failures import MessageRefusal, TooLong, TooMuchWaiting
+from pyapp.core.peers import NO_PEER, PeerId
 from pyapp.core.timers import ConversationTimer
 from pyapp.protocol.channel import MAX_TEXT_BYTES, Body, Frame, MediaShared, Piece, decode_frame, encode_frame, split
 
@@ -122,7 +123,8 @@ class Conversation:
     """That of the channel `messages`."""
     _is_full: bool = False
     """Whether the browser has not sent yet what went over that channel: more would only wait there, and twice."""
-    _has_standby: bool = False
+    _peers: dict[ChannelLabel, PeerId] = field(default_factory=dict)
+    """Whose channels they are. There is a standby if it is one of them."""
     _owed: dict[ChannelLabel, None] = field(default_factory=dict)
     """The channels over which an acknowledgement is due."""
     _acknowledged_at: float = -math.inf
@@ -161,9 +163,9 @@ class Conversation:
         self._thread.media.keep(shared, size=0)
         return self.transmit(now)
 
-    def opened(self, shared: MediaShared, now: float) -> list[Command]:
-        """Go on over a new channel, on which nothing is shared until it is told."""
-        self.channel_is(is_open=True)
+    def opened(self, peer: PeerId, shared: MediaShared, now: float) -> list[Command]:
+        """Go on over the new channel of `peer`, on which nothing is shared until it is told."""
+        self.channel_is(peer)
         if shared == NOTHING_SHARED == self._thread.told:
             return self.transmit(now)
         return self.share(shared, now)
@@ -191,14 +193,16 @@ class Conversation:
         frames = self._due(now) + self._over_standby(before, now)
         if frame.number and self._path != "closed":
             # Over the one it came by as well, which is known to work in one direction.
-            self._owed |= dict.fromkeys((label, *self._channels(now)))
-        return [*frames, *self._acknowledge(frames, now), *self._timer(now)]
+            known = (label,) if self._has(label) else ()
+            self._owed |= dict.fromkeys((*known, *self._channels(now)))
+        return self._sent([*frames, *self._acknowledge(frames, now)]) + self._timer(now)
 
-    def channel_is(self, *, is_open: bool) -> None:
-        """Hold everything while the channel is closed, and send what waits when it is open."""
-        self._path = "well" if is_open else "closed"
+    def channel_is(self, peer: PeerId) -> None:
+        """Hold everything while the channel is closed, and send what waits when it is open: that of `peer`."""
+        self._path = "closed" if peer == NO_PEER else "well"
+        self._peers["messages"] = peer
         self._is_full = False
-        if not is_open:
+        if peer == NO_PEER:
             self.shared = NOTHING_SHARED
             self._owed.clear()
         self._path_changed()
@@ -214,13 +218,13 @@ class Conversation:
             delivery.released(now)
         return self.transmit(now)
 
-    def standby_is(self, now: float, *, is_open: bool) -> list[Command]:
-        """Use the standby from now on, if it is needed, or no more."""
+    def standby_is(self, peer: PeerId, now: float) -> list[Command]:
+        """Use the standby from now on, which is `peer`, if it is needed; or no more."""
         before = self._channels(now)
-        self._has_standby = is_open
+        self._peers["standby"] = peer
         self._owed.pop("standby", None)
         self.aside_at = self._aside_until = -math.inf
-        return [*self._over_standby(before, now), *self._timer(now)] if self._path != "well" else []
+        return self._sent(self._over_standby(before, now)) + self._timer(now) if self._path != "well" else []
 
     def doubt(self, now: float) -> list[Command]:
         """Send over the standby as well, until the path is held or the doubt has passed."""
@@ -228,7 +232,7 @@ class Conversation:
         if self._path == "well":
             self._path = "doubted"
         frames = self._over_standby(before, now)
-        return [*frames, *self._timer(now)] if frames else []
+        return self._sent(frames) + self._timer(now) if frames else []
 
     def reassured(self) -> None:
         """Take it that the doubt has passed."""
@@ -240,7 +244,7 @@ class Conversation:
         before = self._channels(now)
         if self._path != "closed":
             self._path = "held"
-        return [*self._over_standby(before, now), *self._timer(now)]
+        return self._sent(self._over_standby(before, now)) + self._timer(now)
 
     def probe(self, now: float) -> list[Command]:
         """Send the oldest of what waits, and hold the rest still: the path is new, and may not work."""
@@ -249,7 +253,7 @@ class Conversation:
             return []
         for delivery in self._thread.both:
             if due := delivery.due(now, most=PROBE_BYTES):
-                return [self._frame(number, body) for number, body in due]
+                return self._sent([self._frame(number, body) for number, body in due])
         return []
 
     def path_changed(self, now: float) -> list[Command]:
@@ -262,7 +266,7 @@ class Conversation:
     def transmit(self, now: float) -> list[Command]:
         """Send what is new, again what is late, and the acknowledgement that is due (timer `TIMER`)."""
         frames = self._due(now)
-        return [*frames, *self._acknowledge(frames, now), *self._timer(now)]
+        return self._sent([*frames, *self._acknowledge(frames, now)]) + self._timer(now)
 
     def is_with(self, participant: str) -> bool:
         """Return whether the conversation goes on with `participant`, rather than begins."""
@@ -299,20 +303,23 @@ class Conversation:
         self.messages[place] = replace(message, delivered=True)
         self.delivered_count += 1
 
+    def _has(self, label: ChannelLabel) -> bool:
+        return self._peers.get(label, NO_PEER) != NO_PEER
+
     def _channels(self, now: float) -> tuple[ChannelLabel, ...]:
         """Return the channels that carry frames now."""
         if self._path == "closed":
             return ()
-        is_aside = self._has_standby and (self._path != "well" or now < self._aside_until)
+        is_aside = self._has("standby") and (self._path != "well" or now < self._aside_until)
         is_held = self._path == "held" or self._is_full
         return (*(() if is_held else ("messages",)), *(("standby",) if is_aside else ()))
 
-    def _due(self, now: float) -> list[commands.SendOnChannel]:
+    def _due(self, now: float) -> list[SendOnChannel]:
         if not (channels := self._channels(now)):
             return []
         return [self._frame(number, body, label) for number, body in self._all_due(now) for label in channels]
 
-    def _over_standby(self, before: tuple[ChannelLabel, ...], now: float) -> list[commands.SendOnChannel]:
+    def _over_standby(self, before: tuple[ChannelLabel, ...], now: float) -> list[SendOnChannel]:
         """Send all that waits over the standby if it is not one of the channels `before`; at least a sign of life."""
         if "standby" in before or "standby" not in self._channels(now):
             return []
@@ -327,7 +334,7 @@ class Conversation:
         for delivery in self._thread.both:
             delivery.path_changed()
 
-    def _acknowledge(self, frames: Iterable[commands.SendOnChannel], now: float) -> list[commands.SendOnChannel]:
+    def _acknowledge(self, frames: Iterable[SendOnChannel], now: float) -> list[SendOnChannel]:
         """Acknowledge over the channels that `frames`, which do so too, do not go over; or do so a little later."""
         for frame in frames:
             self._owed.pop(frame.label, None)
@@ -337,13 +344,16 @@ class Conversation:
         owed, self._owed = self._owed, {}
         return [self._frame(0, None, label) for label in owed]
 
+    def _sent(self, frames: Iterable[SendOnChannel]) -> list[Command]:
+        return [commands.OfPeer(self._peers[frame.label], frame) for frame in frames]
+
     def _timer(self, now: float) -> list[Command]:
         times = [self._acknowledged_at + ACKNOWLEDGED_EVERY] if self._owed else []
         if self._channels(now):
             times += [due for delivery in self._thread.both if (due := delivery.next_due) is not None]
         return [commands.StartTimer(TIMER, max(min(times) - now, 0.02)) if times else commands.CancelTimer(TIMER)]
 
-    def _frame(self, number: int, body: Body | None, label: ChannelLabel = "messages") -> commands.SendOnChannel:
+    def _frame(self, number: int, body: Body | None, label: ChannelLabel = "messages") -> SendOnChannel:
         pieces, media = self._thread.pieces, self._thread.media
         frame = Frame(number, body, pieces.ack, pieces.held, media.ack)
-        return commands.SendOnChannel(label, encode_frame(frame))
+        return SendOnChannel(label, encode_frame(frame))

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from pyapp.core.peers import PeerId
 from pyapp.core.timers import Timer
 from pyapp.protocol.access import Access, Invitation
 from pyapp.protocol.ice import IceConfiguration
@@ -15,7 +16,7 @@ from pyapp.protocol.signaling import ServerMessage
 from pyapp.protocol.wire import Scalar
 
 MediaKind: TypeAlias = Literal["camera", "microphone", "screen"]
-ChannelLabel: TypeAlias = Literal["messages", "heartbeat", "standby"]
+ChannelLabel: TypeAlias = Literal["messages", "heartbeat", "standby", "probe"]
 
 
 # The person at the page.
@@ -222,10 +223,11 @@ class SignalingReceived:
 class SignalingGarbled:
     """A frame that is no message of the vocabulary."""
 
+    socket: int
     reason: str
 
 
-# The browser's RTCPeerConnection.
+# An RTCPeerConnection of the browser: `OfPeer` says which.
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +281,12 @@ class LocalCandidate:
 
 @dataclass(frozen=True, slots=True)
 class LocalCandidatesEnded:
-    """`icecandidate` with null: gathering is complete."""
+    """`icecandidate` with null: gathering is complete. `description` is the `localDescription`, with all candidates.
+
+    It is None if an own first offer has been rolled back by then.
+    """
+
+    description: SessionDescription | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,12 +326,16 @@ class ChannelClosed:
 
 @dataclass(frozen=True, slots=True)
 class ChannelFilled:
-    """The browser keeps much that is to go over the channel of the messages (`bufferedAmount`): send no more."""
+    """The browser keeps much that is to go over a data channel (`bufferedAmount`): send no more."""
+
+    label: ChannelLabel
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelDrained:
     """It has sent nearly all of it (`bufferedamountlow`)."""
+
+    label: ChannelLabel
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,33 +344,6 @@ class ChannelReceived:
 
     label: ChannelLabel
     text: str
-
-
-@dataclass(frozen=True, slots=True)
-class StandbyDescribed:
-    """The standby's local description is set and has all its candidates. `number` is that of the command."""
-
-    number: int
-    description: SessionDescription
-
-
-@dataclass(frozen=True, slots=True)
-class StandbyFailed:
-    """The standby is of no use: a call on it was refused, or its `connectionState` is `failed`. `why` says which."""
-
-    number: int
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class UdpProbed:
-    """A STUN server answered over UDP: we are seen under `address`. Or none did, and it is empty.
-
-    `number` is that of the command.
-    """
-
-    number: int
-    address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,6 +356,36 @@ class StatsSampled:
     """`getStats()`: the entries that the diagnostics need, by id, with W3C names (webrtc-stats)."""
 
     entries: Mapping[str, Mapping[str, Any]] = field(repr=False)
+
+
+PeerEvent: TypeAlias = (
+    NegotiationNeeded
+    | LocalDescriptionSet
+    | RemoteDescriptionSet
+    | PeerOperationFailed
+    | LocalCandidate
+    | LocalCandidatesEnded
+    | CandidateError
+    | StateChanged
+    | ChannelOpened
+    | ChannelClosed
+    | ChannelFilled
+    | ChannelDrained
+    | ChannelReceived
+    | PairChanged
+    | StatsSampled
+)
+
+
+@dataclass(frozen=True, slots=True)
+class OfPeer:
+    """An event of the `RTCPeerConnection` `peer`. It may have waited in the inbox while that was closed."""
+
+    peer: PeerId
+    event: PeerEvent
+
+
+# Camera, microphone and screen.
 
 
 @dataclass(frozen=True, slots=True)
@@ -473,24 +487,7 @@ Event: TypeAlias = (
     | SignalingClosed
     | SignalingReceived
     | SignalingGarbled
-    | NegotiationNeeded
-    | LocalDescriptionSet
-    | RemoteDescriptionSet
-    | PeerOperationFailed
-    | LocalCandidate
-    | LocalCandidatesEnded
-    | CandidateError
-    | StateChanged
-    | ChannelOpened
-    | ChannelClosed
-    | ChannelFilled
-    | ChannelDrained
-    | ChannelReceived
-    | StandbyDescribed
-    | StandbyFailed
-    | UdpProbed
-    | PairChanged
-    | StatsSampled
+    | OfPeer
     | MediaStarted
     | MediaStopped
     | MediaFailed

@@ -22,7 +22,9 @@ from pyapp.core.media import Output as MediaOutput
 from pyapp.core.negotiation.negotiation import ToPeer
 from pyapp.core.path import connection, recovery
 from pyapp.core.path.connection import (
+    Addressed,
     ChannelIs,
+    ChannelIsFull,
     Connection,
     Failed,
     FrameReceived,
@@ -35,11 +37,11 @@ from pyapp.core.path.connection import (
     SparesWanted,
     StandbyIs,
 )
-from pyapp.core.path.connection import Output as ConnectionOutput
 from pyapp.core.path.outage import Suspect
 from pyapp.core.path.outcomes import Doubted, Reassured, Suspected
 from pyapp.core.path.recovery import Idle
 from pyapp.core.path.relays import Relays
+from pyapp.core.peers import NO_PEER, PeerIds
 from pyapp.core.provisioning import NotProvided, Provided, Provisioning
 from pyapp.core.provisioning import Output as ProvisioningOutput
 from pyapp.core.signaling import rendezvous
@@ -130,6 +132,7 @@ class Session:
     """When the last connection that had worked was heard last."""
     _replacements: int = 0
     """Connections in a row that took the place of one another, and of one that was lost."""
+    _peers: PeerIds = field(default_factory=PeerIds)
     _epoch: int = 1
     _sockets: int = 0
     _is_hidden: bool = False
@@ -173,8 +176,7 @@ class Session:
                 | events.RestartRequested()
                 | events.NetworkChanged()
                 | events.VisibilityChanged()
-                | events.PairChanged()
-                | events.ChannelReceived("messages" | "standby")
+                | events.OfPeer(_, events.PairChanged() | events.ChannelReceived("messages" | "standby"))
             ):
                 return True
             case events.TimerFired(recovery.BEAT):
@@ -231,11 +233,8 @@ class Session:
                 return self._timer(event.timer)
             case events.MediaStarted() | events.MediaStopped() | events.MediaFailed():
                 return self._media_event(event)
-            case events.ChannelFilled():
-                self.conversation.channel_filled()
-                return []
-            case events.ChannelDrained():
-                return self.conversation.channel_drained(self._now)
+            case events.OfPeer():
+                return self._of_peer(event)
             case events.Fault():
                 self.faults += 1
                 self.journal.note(
@@ -252,7 +251,7 @@ class Session:
                     return self._rendezvous_did(outputs)
                 case events.SignalingReceived(socket, message):
                     return self._signaling_received(self.place, message) if socket == self.place.link.socket else []
-                case events.SignalingGarbled():
+                case events.SignalingGarbled(socket) if socket == self.place.link.socket:
                     self._note("!", "signaling", f"the server sent what is no message: {event.reason}")
                     return []
         elif self._prepared is not None:
@@ -346,7 +345,7 @@ class Session:
         return result
 
     def _close_connection(self) -> list[Command]:
-        self.conversation.channel_is(is_open=False)
+        self.conversation.channel_is(NO_PEER)
         if self.connection is None:
             return []
         outputs = self.connection.close()
@@ -567,6 +566,7 @@ class Session:
         polite = place.polite is not False
         self.connection = Connection(
             self.relays,
+            self._peers,
             polite=polite,
             is_hidden=self._is_hidden,
             is_firefox=self.is_firefox,
@@ -608,12 +608,18 @@ class Session:
             shows_picture=self.conversation.shared.video,
         )
 
+    def _of_peer(self, event: events.OfPeer) -> list[Command]:
+        """Give it to who has the `RTCPeerConnection`; if nobody has, it was on the way while that was closed."""
+        if self.connection is None or not self.connection.owns(event.peer):
+            return []
+        return self._to_connection(event)
+
     def _to_connection(self, event: Event) -> list[Command]:
         if self.connection is None:
             return []
         return self._connection_did(self.connection.receive(event, self._outside, self._now))
 
-    def _connection_did(self, outputs: Sequence[ConnectionOutput]) -> list[Command]:
+    def _connection_did(self, outputs: Sequence[Addressed]) -> list[Command]:
         result: list[Command] = []
         for output in outputs:
             match output:
@@ -636,13 +642,18 @@ class Session:
                     result += self.conversation.path_changed(self._now)
                 case PathUntried():
                     result += self.conversation.probe(self._now)
-                case ChannelIs(is_open):
-                    if is_open:
-                        result += self.conversation.opened(self.media.shared, self._now)
+                case ChannelIs(peer):
+                    if peer != NO_PEER:
+                        result += self.conversation.opened(peer, self.media.shared, self._now)
                     else:
-                        self.conversation.channel_is(is_open=False)
-                case StandbyIs(is_open):
-                    result += self.conversation.standby_is(self._now, is_open=is_open)
+                        self.conversation.channel_is(NO_PEER)
+                case StandbyIs(peer):
+                    result += self.conversation.standby_is(peer, self._now)
+                case ChannelIsFull(is_full):
+                    if is_full:
+                        self.conversation.channel_filled()
+                    else:
+                        result += self.conversation.channel_drained(self._now)
                 case FrameReceived(text, label):
                     result += self._frame_received(text, label)
                 case SparesWanted():

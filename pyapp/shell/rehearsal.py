@@ -22,7 +22,9 @@ from pyapp.core.events import (
     LocalCandidatesEnded,
     LocalDescriptionSet,
     NegotiationNeeded,
+    OfPeer,
     PairChanged,
+    PeerEvent,
     RemoteDescriptionSet,
     SessionDescription,
     SignalingOpened,
@@ -31,6 +33,7 @@ from pyapp.core.events import (
     StatsSampled,
 )
 from pyapp.core.path.heartbeat import Pulse
+from pyapp.core.peers import PeerIds
 from pyapp.core.session import Session
 from pyapp.protocol.ice import ice_configuration_from_json
 from pyapp.protocol.peer import Candidate, Description, PeerMessage
@@ -62,14 +65,16 @@ def rehearse(times: int = TIMES) -> Iterator[View]:
 
 def _rehearse_once() -> Iterator[View]:
     session, presenter = Session(_US, _US, 0.0), Presenter()
-    for number, event in enumerate(_story()):
+    peer = PeerIds().next()  # the session's first
+    for number, step in enumerate(_story()):
+        event = OfPeer(peer, step) if isinstance(step, PeerEvent) else step
         for command in session.receive(event, number / 100):
             if isinstance(command, commands.SendSignaling):
                 encode(command.message)
         yield presenter.present(session)
 
 
-def _story() -> Iterator[Event]:
+def _story() -> Iterator[Event | PeerEvent]:
     """Yield what this side hears when it joins a session in which the other one waits, with its offer made."""
     yield ConnectExpected(_NAME)
     yield IceConfigurationReceived(1, ice_configuration_from_json(json.loads(_CONFIGURATION)))
@@ -88,7 +93,7 @@ def _story() -> Iterator[Event]:
     for number in range(_CANDIDATES):
         yield LocalCandidate(_candidate("here", number), "stun:stun.invalid:3478")
     yield StateChanged("ice-connection", "checking")
-    yield LocalCandidatesEnded()
+    yield LocalCandidatesEnded(SessionDescription("answer", _sdp("here", "active")))
     yield PairChanged()
     yield StateChanged("ice-connection", "connected")
     yield StateChanged("connection", "connected")

@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar, assert_never
 
-from pyapp.core import commands
-from pyapp.core.commands import Command, PeerCommand, ServerCommand
+from pyapp.core import commands, events
+from pyapp.core.commands import Command, MediaCommand, OfPeer, ServerCommand
 from pyapp.core.events import Event, Fault, Slept, TimerFired
 from pyapp.core.session import Session
 from pyapp.core.timers import Timer
@@ -72,10 +72,18 @@ class Runner:
         self._shown: View | None = None
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
 
-    def attach(self, *, server: Performer[ServerCommand], peer: Performer[PeerCommand], screen: Screen) -> None:
+    def attach(
+        self,
+        *,
+        server: Performer[ServerCommand],
+        peers: Performer[OfPeer],
+        media: Performer[MediaCommand],
+        screen: Screen,
+    ) -> None:
         """Attach the shells, which need `emit` to be built, and show the first view."""
         self._server = server
-        self._peer = peer
+        self._peers = peers
+        self._media = media
         self._screen = screen
         self._show()
 
@@ -115,7 +123,7 @@ class Runner:
             try:
                 self._perform(command)
             except Exception as error:  # noqa: BLE001 - one command that failed must not take the others with it
-                self._inbox.append(self._fault(type(command).__name__, error))
+                self._inbox.append(self._fault(_name_of(command), error))
 
     def _receive(self, event: Event) -> list[Command]:
         try:
@@ -123,7 +131,7 @@ class Runner:
         except Exception as error:
             if isinstance(event, Fault):
                 raise
-            self._inbox.append(self._fault(type(event).__name__, error))
+            self._inbox.append(self._fault(_name_of(event), error))
             return []
 
     def _fault(self, where: str, error: BaseException) -> Fault:
@@ -151,27 +159,10 @@ class Runner:
                 | commands.RevokeInvitation()
             ):
                 self._server.perform(command)
-            case (
-                commands.CreatePeer()
-                | commands.ClosePeer()
-                | commands.SetConfiguration()
-                | commands.SetLocalDescription()
-                | commands.SetRemoteDescription()
-                | commands.AddIceCandidate()
-                | commands.KeepChecking()
-                | commands.RestartIce()
-                | commands.SendOnChannel()
-                | commands.SampleStats()
-                | commands.AddMediaSections()
-                | commands.StartMedia()
-                | commands.StopMedia()
-                | commands.OfferStandby()
-                | commands.AnswerStandby()
-                | commands.AcceptStandby()
-                | commands.CloseStandby()
-                | commands.ProbeUdp()
-            ):
-                self._peer.perform(command)
+            case OfPeer():
+                self._peers.perform(command)
+            case commands.StartMedia() | commands.StopMedia():
+                self._media.perform(command)
             case _:
                 assert_never(command)
 
@@ -189,3 +180,10 @@ class Runner:
         if view is not self._shown:
             self._screen.render(view)
             self._shown = view  # not if that failed: then it is tried again with the next event
+
+
+def _name_of(what: Command | Event) -> str:
+    match what:
+        case commands.OfPeer(_, content) | events.OfPeer(_, content):
+            return type(content).__name__
+    return type(what).__name__

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from pyapp.core import commands
+from pyapp.core.commands import PartCommand
 from pyapp.core.diagnostics.gathering import Gathering, candidate_data, candidate_words
 from pyapp.core.diagnostics.journal import Note, note
 from pyapp.core.diagnostics.path_report import PathReport
@@ -18,7 +19,7 @@ from pyapp.core.negotiation.negotiation import Negotiation
 from pyapp.core.path.reach import Reach
 from pyapp.protocol.peer import Candidate
 
-Output: TypeAlias = negotiation.Output | Note
+Output: TypeAlias = negotiation.Output | PartCommand | Note
 
 
 @dataclass(slots=True)

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from pyapp.core import commands, events
-from pyapp.core.commands import Command
+from pyapp.core.commands import PeerCommand
 from pyapp.core.negotiation.precedence import Precedence
 from pyapp.protocol.ice import username_fragments
 from pyapp.protocol.peer import Candidate, Description, PeerMessage
@@ -59,7 +59,7 @@ class BegunAnew:
     """
 
 
-Output: TypeAlias = Command | ToPeer | Ignored | BegunAnew
+Output: TypeAlias = PeerCommand | ToPeer | Ignored | BegunAnew
 
 
 @dataclass(slots=True)
@@ -259,11 +259,11 @@ class Negotiation:
             self._latest_generation = min(self._latest_generation + 1, MAX_COUNT)  # the other side says any number
         self._generation = self._latest_generation
 
-    def _set_local_description(self) -> Command:
+    def _set_local_description(self) -> PeerCommand:
         self._attempt += 1
         return commands.SetLocalDescription(self._attempt)
 
-    def _set_remote_description(self, description: events.SessionDescription) -> Command:
+    def _set_remote_description(self, description: events.SessionDescription) -> PeerCommand:
         self._attempt += 1
         return commands.SetRemoteDescription(self._attempt, description)
 
@@ -312,7 +312,7 @@ class Negotiation:
             self.precedence.begin(below_peer_reflexive=_origin(message.sdp).startswith(_FIREFOX))
         return events.SessionDescription(message.type, self.precedence.handed(message.sdp))
 
-    def _add(self, candidate: Candidate) -> Command:
+    def _add(self, candidate: Candidate) -> PeerCommand:
         text = candidate.candidate if self.is_firefox else self.precedence.handed(candidate.candidate)
         return commands.AddIceCandidate(replace(candidate, candidate=text))
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from pyapp.core import commands
+from pyapp.core.commands import PartCommand
 from pyapp.core.diagnostics.journal import Note, note
 from pyapp.core.negotiation import negotiation
 from pyapp.core.negotiation.negotiation import Negotiation, ToPeer
@@ -26,7 +27,7 @@ restart Firefox sends on the generation before: if that one has no pair its DTLS
 AGAIN_AFTER = 0.2
 """Seconds before it is looked again whether it has settled."""
 
-Output: TypeAlias = negotiation.Output | Note
+Output: TypeAlias = negotiation.Output | PartCommand | Note
 
 
 @dataclass(slots=True)

@@ -1,8 +1,8 @@
-"""The one `RTCPeerConnection`: what the browser, the other side and time say of it, and what is to be done about it.
+"""The `RTCPeerConnection` in use: what the browser, the other side and time say of it, and what is to be done about it.
 
 It gives what comes to the part that it belongs to (negotiation, candidates, recovery, restarts, relays, standby), and
 does what one part asks of another. What it needs of the server and the conversation is in `Outside`; what is to be done
-there are its outputs.
+there are its outputs. Its parts know of no other `RTCPeerConnection`: each command is addressed on its way out.
 """
 
 from collections.abc import Sequence
@@ -10,12 +10,12 @@ from dataclasses import InitVar, dataclass, field
 from typing import TypeAlias, assert_never
 
 from pyapp.core import commands, events
-from pyapp.core.commands import Command
+from pyapp.core.commands import Channel, Command, PeerCommand
 from pyapp.core.diagnostics.gathering import candidate_data
 from pyapp.core.diagnostics.journal import Note, note
 from pyapp.core.diagnostics.pace import Pace
 from pyapp.core.diagnostics.path_report import PathReport, path_report
-from pyapp.core.events import ChannelLabel, Event
+from pyapp.core.events import ChannelLabel, Event, PeerEvent
 from pyapp.core.failures import Failure, no_path
 from pyapp.core.negotiation.candidates import Candidates
 from pyapp.core.negotiation.candidates import Output as NegotiationOutput
@@ -30,6 +30,7 @@ from pyapp.core.path.recovery import Recovery
 from pyapp.core.path.relays import Relays
 from pyapp.core.path.standby import Output as StandbyOutput
 from pyapp.core.path.standby import Over, Ready, Standby, Surroundings
+from pyapp.core.peers import NO_PEER, PeerId, PeerIds
 from pyapp.core.timers import ConnectionTimer, OfTheConnection, RecoveryTimer, RelaysTimer, Timer
 from pyapp.protocol.peer import (
     Candidate,
@@ -45,6 +46,7 @@ from pyapp.protocol.wire import MessageError
 STATS, STATS_SETTLED, FIRST_OFFER = ConnectionTimer.STATS, ConnectionTimer.STATS_SETTLED, ConnectionTimer.FIRST_OFFER
 NEEDLESS_RELAY, ONE_NETWORK = ConnectionTimer.NEEDLESS_RELAY, ConnectionTimer.ONE_NETWORK
 RENEW, KEEP_CHECKING = ConnectionTimer.RENEW, ConnectionTimer.KEEP_CHECKING
+CHANNELS = (Channel("messages", 0), Channel("heartbeat", 1))
 TIMERS: tuple[OfTheConnection, ...] = (*ConnectionTimer, *RecoveryTimer, *RelaysTimer)
 
 STATS_AGAIN = 0.2
@@ -108,16 +110,23 @@ class Outside:
 
 @dataclass(frozen=True, slots=True)
 class ChannelIs:
-    """The channel of the messages is open from now on, or closed."""
+    """The channel of the messages is open from now on, that of `peer`; or closed."""
 
-    is_open: bool
+    peer: PeerId
 
 
 @dataclass(frozen=True, slots=True)
 class StandbyIs:
     """The same of the channel of the standby."""
 
-    is_open: bool
+    peer: PeerId
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelIsFull:
+    """The browser takes no more for the channel of the messages from now on, or takes it again."""
+
+    is_full: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +187,7 @@ Occurrence: TypeAlias = (
     | Suspected
     | ChannelIs
     | StandbyIs
+    | ChannelIsFull
     | FrameReceived
     | PathChanged
     | PathUntried
@@ -187,14 +197,21 @@ Occurrence: TypeAlias = (
     | ReplacementWanted
     | Failed
 )
-Output: TypeAlias = Command | Occurrence
+Addressed: TypeAlias = Command | Occurrence
+"""What leaves: each command to an `RTCPeerConnection` names it."""
+Output: TypeAlias = Addressed | PeerCommand
+"""Of a part that has but one."""
 
 
 @dataclass(slots=True)
 class Connection:
-    """What is known of the one `RTCPeerConnection`. `polite` as in the negotiation; `is_hidden` is the page."""
+    """What is known of the `RTCPeerConnection` in use. `polite` as in the negotiation; `is_hidden` is the page.
+
+    Names for it, for the standby's and for the probe's are taken from `names`.
+    """
 
     relays: Relays
+    names: PeerIds
     polite: InitVar[bool] = True
     is_hidden: InitVar[bool] = False
     is_firefox: InitVar[bool] = False
@@ -203,7 +220,9 @@ class Connection:
     recovery: Recovery = field(init=False)
     restarts: Restarts = field(init=False)
     standby: Standby = field(init=False)
-    probe: Probe = field(default_factory=Probe)
+    probe: Probe = field(init=False)
+    peer: PeerId = NO_PEER
+    """Ours: another one if the first offers crossed."""
     state: str = "new"
     channel_open: bool = False
     established: bool = False
@@ -242,7 +261,8 @@ class Connection:
         self.candidates = Candidates(self.negotiation)
         self.recovery = Recovery(polite=polite, is_hidden=is_hidden)
         self.restarts = Restarts(self.negotiation, self.recovery)
-        self.standby = Standby(polite=polite)
+        self.standby = Standby(self.names, polite=polite)
+        self.probe = Probe(self.names)
 
     @property
     def lost(self) -> bool:
@@ -251,14 +271,27 @@ class Connection:
             return self.replaces
         return self.recovery.is_lost or not self.channel_open
 
-    def begin(self) -> list[Output]:
+    def begin(self) -> list[Addressed]:
         """Make it."""
-        return [self._create()]
+        return self._addressed([self._create()])
 
-    def _create(self) -> Command:
-        return commands.CreatePeer(self.relays.ranked, every_interface=self.every_interface)
+    def owns(self, peer: PeerId) -> bool:
+        """Return whether `peer` is the one in use, the standby's, or the probe's."""
+        return peer in (self.peer, self.standby.peer, self.probe.peer)
 
-    def joined(self, outside: Outside, now: float, *, polite: bool, alone: bool) -> list[Output]:
+    def _create(self) -> PeerCommand:
+        return commands.CreatePeer(self.relays.ranked, CHANNELS, every_interface=self.every_interface)
+
+    def _addressed(self, outputs: Sequence[Output]) -> list[Addressed]:
+        """Say of each command to our `RTCPeerConnection` which one that is: from its creation on it is a new one."""
+        result: list[Addressed] = []
+        for output in outputs:
+            if isinstance(output, commands.CreatePeer):
+                self.peer = self.names.next()
+            result.append(commands.OfPeer(self.peer, output) if isinstance(output, PeerCommand) else output)
+        return result
+
+    def joined(self, outside: Outside, now: float, *, polite: bool, alone: bool) -> list[Addressed]:
         """Take it that we have a place at the server; if `alone` in the session, the first offer is ours."""
         self._look_outside(outside, now)
         self.negotiation.polite = self.recovery.vitals.polite = self.standby.polite = polite
@@ -266,14 +299,17 @@ class Connection:
             self._renews_when_joined = False
             return self.replace_soon()
         if alone:
-            return self._negotiation_did(self.negotiation.take_initiative())
+            return self._addressed(self._negotiation_did(self.negotiation.take_initiative()))
         if self.established:
-            return self._recovery_did(self.recovery.server_is_back(now))
+            return self._addressed(self._recovery_did(self.recovery.server_is_back(now)))
         return [] if self.negotiation.initiator else [commands.StartTimer(FIRST_OFFER, FIRST_OFFER_AFTER)]
 
-    def said(self, message: PeerMessage, outside: Outside, now: float) -> list[Output]:
+    def said(self, message: PeerMessage, outside: Outside, now: float) -> list[Addressed]:
         """Take a message of the other side."""
         self._look_outside(outside, now)
+        return self._addressed(self._said(message))
+
+    def _said(self, message: PeerMessage) -> list[Output]:
         match message:
             case Description():
                 self.candidates.heard_in(message.sdp)
@@ -302,9 +338,12 @@ class Connection:
         restart = self.restarts.begin(why, replace_offer=True)
         return [*self._with_few_relays(), *self._negotiation_did(restart)]
 
-    def configured(self, now: float, *, is_renewal: bool) -> list[Output]:
+    def configured(self, now: float, *, is_renewal: bool) -> list[Addressed]:
         """Take it that `relays` has a new configuration; a renewal is one whose predecessor is about to expire."""
         self._now = now
+        return self._addressed(self._configured(is_renewal=is_renewal))
+
+    def _configured(self, *, is_renewal: bool) -> list[Output]:
         result = self._set_configuration()
         if self.recovery.is_suspect:
             if self._tried_with_expired:
@@ -322,13 +361,13 @@ class Connection:
             result += self._want_restart("the relay's credentials were renewed")
         return result
 
-    def replace(self, number: int) -> list[Output]:
+    def replace(self, number: int) -> list[Addressed]:
         """Take the place of one that was lost, the `number`-th in a row, for so long before the next is tried."""
         self.replaces = True
         after = min(RENEW_AFTER * 1.5 ** min(number - 1, 10), LAST_RENEW_AFTER)
         return [commands.StartTimer(RENEW, after, spread=after / 6)]
 
-    def replace_soon(self) -> list[Output]:
+    def replace_soon(self) -> list[Addressed]:
         """Cut the pause before the next one short: the network has changed."""
         return [commands.StartTimer(RENEW, RENEW_SOON)] if self.replaces and not self.established else []
 
@@ -336,17 +375,18 @@ class Connection:
         self._outside, self._now = outside, now
         self.negotiation.shows_picture = outside.shows_picture
 
-    def close(self) -> list[Output]:
+    def close(self) -> list[Addressed]:
         """End it."""
-        return [*self._standby_did(self.standby.close("the connection is over")), commands.ClosePeer()]
+        aside = [*self._standby_did(self.standby.close("the connection is over")), *self.probe.close()]
+        return self._addressed([*aside, commands.ClosePeer()])
 
-    def active(self, outside: Outside, now: float) -> list[Output]:
+    def active(self, outside: Outside, now: float) -> list[Addressed]:
         """Take it that a person does something, here or there."""
         self._look_outside(outside, now)
-        return self._recovery_did(self.recovery.active(now))
+        return self._addressed(self._recovery_did(self.recovery.active(now)))
 
-    def receive(self, event: Event, outside: Outside, now: float) -> list[Output]:
-        """Take an event of the browser or the person, or a timer of ours."""
+    def receive(self, event: Event, outside: Outside, now: float) -> list[Addressed]:
+        """Take an event of the browser, of an `RTCPeerConnection` that we own, or of the person; or a timer of ours."""
         self._look_outside(outside, now)
         generation = self.negotiation.ice_generation
         result = self._route(event)
@@ -356,11 +396,17 @@ class Connection:
             self._kept_above = None
             result += self._keep_checking_soon()
             result += self._recovery_did(self.recovery.negotiated(agreed, now))
-        return result
+        return self._addressed(result)
 
     def _route(self, event: Event) -> list[Output]:
-        agreed, health, now = self.negotiation, self.recovery, self._now
+        health, now = self.recovery, self._now
         match event:
+            case events.OfPeer(peer, event_of_standby) if peer == self.standby.peer:
+                return self._standby_did(self.standby.receive(event_of_standby, now))
+            case events.OfPeer(peer, event_of_probe) if peer == self.probe.peer:
+                return self._probed(event_of_probe)
+            case events.OfPeer(_, event_of_ours):
+                return self._peer_did(event_of_ours)
             case events.RestartRequested():
                 return [*self._with_relays(), *self._want_restart("asked for by the person")]
             case events.NetworkChanged(_, certain):
@@ -370,6 +416,11 @@ class Connection:
                 return self._recovery_did(health.hidden(now, is_hidden=hidden))
             case events.TimerFired(timer):
                 return self._timer(timer)
+        return []
+
+    def _peer_did(self, event: PeerEvent) -> list[Output]:
+        agreed, health, now = self.negotiation, self.recovery, self._now
+        match event:
             case events.NegotiationNeeded():
                 return self._negotiation_did(agreed.needed())
             case events.LocalDescriptionSet(attempt, description):
@@ -391,10 +442,8 @@ class Connection:
                 return [changed, *self._changed_to(name, value)]
             case events.ChannelOpened() | events.ChannelClosed() | events.ChannelReceived():
                 return self._channel(event)
-            case events.StandbyDescribed(number, description):
-                return self._standby_did(self.standby.described(number, description, now))
-            case events.StandbyFailed(number, why):
-                return self._standby_did(self.standby.failed(number, why, now))
+            case events.ChannelFilled(label) | events.ChannelDrained(label):
+                return [ChannelIsFull(isinstance(event, events.ChannelFilled))] if label == "messages" else []
             case events.PairChanged():
                 # Chromium's controlled side follows the data: a beat brings it to the better pair, too. And what
                 # was on its way on the old pair may be lost: it is sent again before `getStats()` says what is new.
@@ -406,9 +455,8 @@ class Connection:
                 ]
             case events.StatsSampled(entries):
                 return self._sampled(path_report(entries))
-            case events.UdpProbed(number, address):
-                return self._probed(number, address)
-        return []
+            case _:
+                assert_never(event)
 
     def _timer(self, timer: Timer) -> list[Output]:
         match timer:
@@ -464,7 +512,7 @@ class Connection:
                     result.append(note("=", "ignored", f"{what} left aside: {why}", what=what, why=why))
                 case BegunAnew():
                     text = "the first offers crossed: a new connection for the other side's"
-                    result += [note("=", "crossed", text), self._create()]
+                    result += [note("=", "crossed", text), commands.ClosePeer(), self._create()]
                 case _:
                     result.append(output)
         return result
@@ -587,22 +635,16 @@ class Connection:
                 return self._recovery_did(health.muted())
             case events.ChannelReceived("heartbeat", text):
                 return self._heard(text)
-            case events.ChannelOpened("standby"):
-                return self._standby_did(self.standby.opened(now))
-            case events.ChannelClosed("standby"):
-                return self._standby_did(self.standby.closed(now))
-            case events.ChannelReceived("standby") if self.standby.state != "open":
-                return []  # it waited in the inbox while the standby was closed, and is sent again
             case events.ChannelOpened(label):
                 self.channel_open = True
                 opened = note("=", "channel", f"channel {label} open", label=label)
-                return [opened, commands.SampleStats(), ChannelIs(is_open=True)]
+                return [opened, commands.SampleStats(), ChannelIs(self.peer)]
             case events.ChannelClosed(label):
                 self.channel_open = False
                 closed = note("=", "channel", f"channel {label} closed", label=label)
                 if self._outside.refusal is not None:  # another channel would need another connection, and a server
-                    return [ChannelIs(is_open=False), closed, Failed(self._outside.refusal)]
-                return [ChannelIs(is_open=False), closed, *self._recovery_did(health.channel_closed(now))]
+                    return [ChannelIs(NO_PEER), closed, Failed(self._outside.refusal)]
+                return [ChannelIs(NO_PEER), closed, *self._recovery_did(health.channel_closed(now))]
             case events.ChannelReceived(label, text):
                 return [FrameReceived(text, label)]
 
@@ -762,14 +804,18 @@ class Connection:
             return []
         return self._want_restart("looking for a direct path")
 
-    def _probed(self, number: int, address: str) -> list[Output]:
+    def _probed(self, event: PeerEvent) -> list[Output]:
         """Leave a relay over TCP or TLS while it works, if UDP gets out: the path that comes of it may be direct."""
+        address = self.probe.answer(event)
+        if address is None:
+            return []
+        over = self.probe.close()
         if not self.recovery.is_healthy or self.report is None or self.report.kind != "relay over TCP":
-            return []
-        if not self.probe.answered(number, address, self.candidates.reached, self._now):
-            return []
+            return [*over]
+        if not self.probe.is_news(address, self.candidates.reached, self._now):
+            return [*over]
         found = note("=", "probe", f"UDP gets out again, from {address}", address=address)
-        return [found, *self._want_restart("UDP gets out again")]
+        return [*over, found, *self._want_restart("UDP gets out again")]
 
     def _take_every_interface(self) -> list[Output]:
         if not self.recovery.is_healthy or self.report is None or self.report.path == "direct":
@@ -800,10 +846,12 @@ class Connection:
                     result.append(ToPeer(message))
                 case Ready(host):
                     ready = note("=", "standby", f"a standby path over {host} is ready", open=True, host=host)
-                    result += [ready, StandbyIs(is_open=True)]
+                    result += [ready, StandbyIs(self.standby.peer)]
+                case standby.Received(text):
+                    result.append(FrameReceived(text, "standby"))
                 case Over(host, why):
-                    text = f"no standby path over {host}: {why}"
-                    result += [note("=", "standby", text, open=False, host=host, reason=why), StandbyIs(is_open=False)]
+                    words = f"no standby path over {host}: {why}"
+                    result += [note("=", "standby", words, open=False, host=host, reason=why), StandbyIs(NO_PEER)]
                 case _:
                     result.append(output)
         return result

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from pyapp.core.commands import Command
+from pyapp.core.commands import PartCommand
 from pyapp.core.diagnostics.journal import Note, note
 from pyapp.core.path.ladder import Rung
 
@@ -56,7 +56,7 @@ class Recovered:
 
 
 Outcome: TypeAlias = Note | Doubted | Reassured | Suspected | Attempt | Resumed | Recovered
-Output: TypeAlias = Command | Outcome
+Output: TypeAlias = PartCommand | Outcome
 
 
 def no_alarm(what: str, seconds: float) -> Note:

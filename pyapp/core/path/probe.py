@@ -7,18 +7,26 @@ section 3) costs a packet or four, and its answer is what an ICE restart would b
 
     asked  --an address that ICE does not know-->   a restart is worth it, once for each address
     asked  --nothing, or one that it knows-->       asked again after a pause
+
+It asks by an `RTCPeerConnection` that gathers, connects to nothing, and is thrown away.
 """
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from pyapp.core import commands
-from pyapp.core.commands import Command
+from pyapp.core import commands, events
+from pyapp.core.commands import Channel, Command
+from pyapp.core.diagnostics.gathering import candidate_data
 from pyapp.core.diagnostics.path_report import PathReport
+from pyapp.core.events import PeerEvent
+from pyapp.core.peers import NO_PEER, PeerId, PeerIds
 from pyapp.core.timers import ConnectionTimer
 from pyapp.protocol.ice import IceConfiguration
 
 TIMER = ConnectionTimer.PROBE
+
+CHANNELS = (Channel("probe", 0, ordered=True, max_retransmits=None),)
+"""One that never opens: with none there would be nothing to gather for."""
 
 EVERY, QUIET_EVERY = 3.0, 30.0
 """Seconds between two questions, and while the session is quiet. Whoever comes home is to be on a direct path five
@@ -39,8 +47,9 @@ answer STUN over UDP, and carry nothing else."""
 class Probe:
     """What was asked, and what is known by now. Times are seconds on the runner's clock."""
 
-    number: int = 0
-    """Of the last question."""
+    names: PeerIds
+    peer: PeerId = NO_PEER
+    """The question that is open."""
     _is_on: bool = False
     """Whether there is anything to ask for."""
     _asked_at: float = 0.0
@@ -73,18 +82,37 @@ class Probe:
         """Ask, in place of a question that is still open (timer `TIMER`)."""
         if not configuration.servers:
             return []  # nobody to ask: all relays are over TCP or TLS
-        self.number += 1
+        outputs = self.close()
+        self.peer = self.names.next()
         self._asked_at = now
-        again = commands.StartTimer(TIMER, QUIET_EVERY if is_quiet else EVERY)
-        return [commands.ProbeUdp(self.number, configuration), again]
+        return [
+            *outputs,
+            commands.OfPeer(self.peer, commands.CreatePeer(configuration, CHANNELS)),
+            commands.OfPeer(self.peer, commands.SetLocalDescription(1)),
+            commands.StartTimer(TIMER, QUIET_EVERY if is_quiet else EVERY),
+        ]
 
-    def answered(self, number: int, address: str, known: AbstractSet[str], now: float) -> bool:
-        """Take that we are seen under `address`, or nothing; return whether ICE should be restarted for it.
+    def answer(self, event: PeerEvent) -> str | None:
+        """Return the address that the open question finds us under, empty if UDP gets no answer; None if not yet."""
+        match event:
+            case events.LocalCandidate(candidate):
+                data = candidate_data(candidate)
+                is_answer = (data.get("type"), data.get("protocol")) == ("srflx", "udp")
+                return str(data["address"]) if is_answer else None
+            case events.LocalCandidatesEnded() | events.PeerOperationFailed():
+                return ""
+        return None
+
+    def close(self) -> list[Command]:
+        """Ask no more."""
+        peer, self.peer = self.peer, NO_PEER
+        return [] if peer == NO_PEER else [commands.OfPeer(peer, commands.ClosePeer())]
+
+    def is_news(self, address: str, known: AbstractSet[str], now: float) -> bool:
+        """Take that we are seen under `address`, or none; return whether ICE should be restarted for it.
 
         `known` are the addresses that the ICE generation in use was gathered with.
         """
-        if number != self.number:
-            return False
         if not address:
             self._tried.clear()  # UDP is blocked: when it gets through again, that is news
         if not address or address in self._tried or address in known or now < self._not_before:

@@ -16,7 +16,7 @@ from dataclasses import InitVar, dataclass, field
 from typing import TypeAlias, assert_never
 
 from pyapp.core import commands
-from pyapp.core.commands import Command
+from pyapp.core.commands import PartCommand
 from pyapp.core.path import outage, silence
 from pyapp.core.path.heartbeat import INTERVAL, LATE, Pulse
 from pyapp.core.path.outage import LOST_AFTER, SUSPECT_INTERVAL, Proven, Suspect
@@ -186,7 +186,7 @@ class Recovery:
 
     # The silence.
 
-    def _listen(self, now: float) -> Command:
+    def _listen(self, now: float) -> PartCommand:
         doubtful = max(self.pulse.patience() * DOUBT_AFTER, self.pulse.due * LATE)
         if not isinstance(self.state, Idle):
             self.state.listening = Listening(now + doubtful)

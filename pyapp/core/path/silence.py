@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from pyapp.core import commands
-from pyapp.core.commands import Command
+from pyapp.core.commands import PartCommand
 from pyapp.core.path.heartbeat import INTERVAL
 from pyapp.core.path.outcomes import Doubted, Evidence, Outcome, no_alarm
 from pyapp.core.path.vitals import STALL, Vitals
@@ -48,7 +48,7 @@ class Alarm:
     evidence: Evidence
 
 
-Output: TypeAlias = Command | Outcome | Alarm
+Output: TypeAlias = PartCommand | Outcome | Alarm
 
 
 @dataclass(slots=True)
@@ -70,13 +70,13 @@ class Listening:
     peer_is_busy: bool = field(init=False, default=False)
     """Whether the other page has stood still for a while: its beats are missing, and its browser still answers."""
 
-    def judge_in(self, seconds: float, now: float) -> list[Command]:
+    def judge_in(self, seconds: float, now: float) -> list[PartCommand]:
         """Look by then what the transport has received, and judge."""
         self.judged_at = now + seconds
         self.was_compared = False
         return [commands.SampleStats(), commands.StartTimer(SILENCE, seconds)]
 
-    def grace(self, vitals: Vitals, now: float) -> list[Command | Outcome]:
+    def grace(self, vitals: Vitals, now: float) -> list[PartCommand | Outcome]:
         """If this page stood still, give what came meanwhile the time to be read, and the other side to answer."""
         late = now - self.judged_at
         if late <= STALL or self.has_stalled:
@@ -113,13 +113,13 @@ class Healthy:
         """Begin with quick beats."""
         self._active_at = self.since
 
-    def beat(self, now: float, *, wants_echo: bool = False) -> list[Command]:
+    def beat(self, now: float, *, wants_echo: bool = False) -> list[PartCommand]:
         """Send a beat; slowly when it is quiet."""
         self.is_quiet = now - self._active_at >= QUIET_AFTER
         at_least = self.vitals.pulse.quiet_interval if self.is_quiet else 0.0
         return self.vitals.beat(now, at_least=at_least, wants_echo=wants_echo)
 
-    def active(self, now: float) -> list[Command]:
+    def active(self, now: float) -> list[PartCommand]:
         """Take it that something happens: beats are quick again, and say so, which wakes the other side, too."""
         self._active_at = now
         if not self.is_quiet:

@@ -8,22 +8,25 @@
     any         --it fails, or takes too long-->                   closed, a longer pause each time
     any         --the path in use is direct, or over its host-->   closed
 
-The side whose own relay carries the path in use offers, for it alone knows which one that is; if both relays do, the
-impolite side. A browser that does not say it (Firefox) can only answer. It is an `RTCPeerConnection` of its own, since
-ICE keeps one pair alive. Nobody is told of it but the journal: without it, everything is as it would be.
+It is an `RTCPeerConnection` of its own, since ICE keeps one pair alive. The side whose own relay carries the path in
+use offers, for it alone knows which one that is; if both relays do, the impolite side. A browser that does not say it
+(Firefox) can only answer. Nobody is told of it but the journal: without it, everything is as it would be.
 """
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from pyapp.core import commands
-from pyapp.core.commands import Command
-from pyapp.core.events import SessionDescription
+from pyapp.core import commands, events
+from pyapp.core.commands import Channel, Command, PeerCommand
+from pyapp.core.events import PeerEvent, SessionDescription
+from pyapp.core.peers import NO_PEER, PeerId, PeerIds
 from pyapp.core.timers import ConnectionTimer
 from pyapp.protocol.ice import IceConfiguration, IceError, parse_reported_url
 from pyapp.protocol.peer import StandbyDescription
 
 TIMER = ConnectionTimer.STANDBY
+
+CHANNELS = (Channel("standby", 0),)
 
 ATTEMPT_FOR = 15.0
 """Seconds until the channel must be open: an allocation over TLS and a handshake, with room for what is lost."""
@@ -33,6 +36,9 @@ OPEN_AFTER = 0.5
 
 FIRST_PAUSE, LAST_PAUSE = 5.0, 300.0
 """Seconds after one that failed, doubling from the first to the last, and up to half as much at random."""
+
+FIRST, SECOND = 1, 2
+"""The two descriptions that each `RTCPeerConnection` is given, in the order in which they are set."""
 
 STEADY_AFTER = 30.0
 """Seconds for which it must have been open to count as no failure when it is lost."""
@@ -80,19 +86,30 @@ class Over:
     why: str
 
 
-Output: TypeAlias = Command | ToPeer | Ready | Over
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A frame came over it."""
+
+    text: str
+
+
+Output: TypeAlias = Command | ToPeer | Ready | Received | Over
 
 
 @dataclass(slots=True)
 class Standby:
-    """The standby of one connection. `polite` as in the negotiation. Times are seconds on the runner's clock."""
+    """The standby of one connection. `polite` as in the negotiation. Times are seconds on the runner's clock.
 
+    The name of each `RTCPeerConnection`, from `names`, is the number of our attempt to the other side, too.
+    """
+
+    names: PeerIds
     polite: bool = True
     state: Literal["closed", "describing", "offered", "connecting", "open"] = "closed"
+    peer: PeerId = NO_PEER
+    """None while it is closed."""
     host: str = ""
     """Of its relay at this side."""
-    _number: int = 0
-    """Of the `RTCPeerConnection`s made for it here."""
     _answers: int = 0
     """The other side's attempt that this one answers, 0 for none: it is ours."""
     _avoid: str = ""
@@ -114,13 +131,13 @@ class Standby:
     def due(self, around: Surroundings | None, now: float) -> list[Output]:
         """Offer the next one, or give up the one under way (timer `TIMER`)."""
         if self.state != "closed":
-            return self.failed(self._number, "it took too long", now)
+            return self.failed("it took too long", now)
         hosts = around.hosts("") if around else ()
         if around is None or not around.offers or not hosts:
             return []
         self._answers, self._avoid = 0, around.relay
-        number, configuration = self._begin(around, hosts[self._failures % len(hosts)])
-        return [commands.OfferStandby(number, configuration), commands.StartTimer(TIMER, ATTEMPT_FOR)]
+        create = self._create(around, hosts[self._failures % len(hosts)])
+        return [create, self._do(commands.SetLocalDescription(FIRST)), commands.StartTimer(TIMER, ATTEMPT_FOR)]
 
     def said(self, message: StandbyDescription, around: Surroundings) -> list[Output]:
         """Take an offer or an answer of the other side.
@@ -129,10 +146,10 @@ class Standby:
         """
         description = SessionDescription(message.type, message.sdp)
         if message.type == "answer":
-            if self.state != "offered" or message.attempt != self._number:
+            if self.state != "offered" or message.attempt != self.peer:
                 return []
             self.state = "connecting"
-            return [commands.AcceptStandby(description)]
+            return [self._do(commands.SetRemoteDescription(SECOND, description))]
         if self.state in ("describing", "offered") and not self._answers and not self.polite:
             return []
         outputs = self._close("the other side begins anew") if self.state == "open" else []
@@ -140,59 +157,77 @@ class Standby:
         if not hosts:
             return outputs
         self._answers, self._avoid = message.attempt, message.avoid
-        number, configuration = self._begin(around, hosts[0])
-        return [
-            *outputs,
-            commands.AnswerStandby(number, configuration, description),
-            commands.StartTimer(TIMER, ATTEMPT_FOR),
-        ]
+        if self.peer:
+            outputs.append(self._do(commands.ClosePeer()))
+        create = self._create(around, hosts[0])
+        apply = self._do(commands.SetRemoteDescription(FIRST, description))
+        return [*outputs, create, apply, commands.StartTimer(TIMER, ATTEMPT_FOR)]
 
-    def described(self, number: int, description: SessionDescription, now: float) -> list[Output]:
-        """Send our description, if a relay gave us a candidate for it."""
-        if number != self._number or self.state != "describing":
-            return []
-        if "\na=candidate:" not in description.sdp:
-            return self.failed(number, f"the relay {self.host} gave no candidate", now)
-        if self._answers:
-            self.state = "connecting"
-            return [ToPeer(StandbyDescription("answer", description.sdp, self._answers))]
-        self.state = "offered"
-        return [ToPeer(StandbyDescription("offer", description.sdp, number, self._avoid))]
+    def receive(self, event: PeerEvent, now: float) -> list[Output]:
+        """Take an event of `peer`: whatever the browser refuses is the end of it."""
+        match event:
+            case events.RemoteDescriptionSet(_, SessionDescription("offer")):
+                return [self._do(commands.SetLocalDescription(SECOND))]
+            case events.LocalCandidatesEnded(SessionDescription() as description):
+                return self._described(description, now)
+            case events.StateChanged("connection", "failed"):
+                return self.failed("the connection failed", now)
+            case events.PeerOperationFailed(_, error):
+                return self.failed(error, now)
+            case events.ChannelOpened():
+                return self._opened(now)
+            case events.ChannelClosed() if self.state == "open":
+                return self.failed("the channel closed", now)  # the other side has no more use for it, or began anew
+            case events.ChannelReceived(_, text) if self.state == "open":
+                return [Received(text)]
+        return []
 
-    def opened(self, now: float) -> list[Output]:
-        """Take it that the channel is open."""
-        if self.state != "connecting":
-            return []
-        self.state = "open"
-        self._opened_at = now
-        return [commands.CancelTimer(TIMER), Ready(self.host)]
-
-    def failed(self, number: int, why: str, now: float) -> list[Output]:
-        """Give it up, and wait longer before the next; also when the other side has closed it."""
-        if number != self._number or self.state == "closed":
+    def failed(self, why: str, now: float) -> list[Output]:
+        """Give it up, and wait longer before the next."""
+        if self.state == "closed":
             return []
         was_steady = self.state == "open" and now - self._opened_at > STEADY_AFTER
         self._failures = 0 if was_steady else self._failures + 1
         return self._close(why)
-
-    def closed(self, now: float) -> list[Output]:
-        """Take it that the channel closed: the other side has no more use for it, or began anew."""
-        return self.failed(self._number, "the channel closed", now) if self.state == "open" else []
 
     def close(self, why: str) -> list[Output]:
         """Close it without blame: the next one, if it is still wanted, need not wait for long."""
         self._failures = 0
         return [] if self.state == "closed" else self._close(why)
 
-    def _begin(self, around: Surroundings, host: str) -> tuple[int, IceConfiguration]:
+    def _described(self, description: SessionDescription, now: float) -> list[Output]:
+        """Send our description, if a relay gave us a candidate for it."""
+        if self.state != "describing":
+            return []
+        if "\na=candidate:" not in description.sdp:
+            return self.failed(f"the relay {self.host} gave no candidate", now)
+        if self._answers:
+            self.state = "connecting"
+            return [ToPeer(StandbyDescription("answer", description.sdp, self._answers))]
+        self.state = "offered"
+        return [ToPeer(StandbyDescription("offer", description.sdp, self.peer, self._avoid))]
+
+    def _opened(self, now: float) -> list[Output]:
+        if self.state != "connecting":
+            return []
+        self.state = "open"
+        self._opened_at = now
+        return [commands.CancelTimer(TIMER), Ready(self.host)]
+
+    def _create(self, around: Surroundings, host: str) -> Command:
         self.state = "describing"
+        self.peer = self.names.next()
         self.host = host
-        self._number += 1
-        return self._number, around.configuration.relay_at(host, over_tcp=around.over_tcp)
+        return self._do(commands.CreatePeer(around.configuration.relay_at(host, over_tcp=around.over_tcp), CHANNELS))
 
     def _close(self, why: str) -> list[Output]:
+        outputs: list[Output] = [commands.CancelTimer(TIMER), self._do(commands.ClosePeer()), Over(self.host, why)]
         self.state = "closed"
-        return [commands.CancelTimer(TIMER), commands.CloseStandby(), Over(self.host, why)]
+        self.peer = NO_PEER
+        return outputs
+
+    def _do(self, command: PeerCommand) -> Command:
+        return commands.OfPeer(self.peer, command)
 
 
 def _host(url: str) -> str:

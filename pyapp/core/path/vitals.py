@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from pyapp.core import commands
-from pyapp.core.commands import Command
+from pyapp.core.commands import PartCommand
 from pyapp.core.path.heartbeat import HIDDEN_INTERVAL, HIDDEN_TICK, INTERVAL, Pulse
 from pyapp.core.timers import RecoveryTimer
 from pyapp.protocol.channel import Beat
@@ -44,7 +44,7 @@ class Vitals:
         """A round trip in seconds, or 0 if there was none yet."""
         return self.pulse.round_trip.smoothed or 0.0
 
-    def beat(self, now: float, *, at_least: float = 0.0, wants_echo: bool = False) -> list[Command]:
+    def beat(self, now: float, *, at_least: float = 0.0, wants_echo: bool = False) -> list[PartCommand]:
         """Send a beat, if the channel is open; the next one is due `at_least` so many seconds later."""
         if not self.is_open:
             return []
@@ -53,7 +53,7 @@ class Vitals:
         beat = self.pulse.next_beat(now, due=interval, generation=self.generation, wants_echo=wants_echo)
         return [commands.SendOnChannel("heartbeat", beat.encode()), commands.StartTimer(BEAT, interval)]
 
-    def catch_up(self, now: float) -> Command:
+    def catch_up(self, now: float) -> PartCommand:
         """Put the next beat off, since what came while this page stood still is to be read first."""
         self._due = now + CATCH_UP
         return commands.StartTimer(BEAT, CATCH_UP)

@@ -15,7 +15,7 @@ from backend.signaling.frames import RelayFrame, read, write
 from backend.signaling.rooms import Close, Departed, Output, Rooms
 from pyapp.core import commands, events
 from pyapp.core.commands import PeerCommand
-from pyapp.core.events import Event
+from pyapp.core.events import PeerEvent
 from pyapp.protocol.ice import parse_candidate, username_fragments
 from pyapp.protocol.journal import Journal, Journaled, JournalEntry
 from pyapp.protocol.peer import Candidate
@@ -59,7 +59,7 @@ class FakePeerConnection:
     state: Literal["stable", "have-local-offer", "have-remote-offer"] = "stable"
     wanted_media: int = 1
     chain: deque[PeerCommand] = field(default_factory=deque)
-    emitted: "deque[Event | LocalDescriptionDue]" = field(default_factory=deque)
+    emitted: "deque[PeerEvent | LocalDescriptionDue]" = field(default_factory=deque)
     current_type: Literal["offer", "answer"] = "offer"
     current_local: str = ""
     current_remote: str = ""
@@ -102,7 +102,7 @@ class FakePeerConnection:
             case _:
                 raise AssertionError(command)
 
-    def next_event(self) -> Event:
+    def next_event(self) -> PeerEvent:
         """Return what the browser's loop delivers next."""
         event = self.emitted.popleft()
         if isinstance(event, LocalDescriptionDue):
@@ -193,7 +193,8 @@ class FakePeerConnection:
     def _gather(self, fragment: str) -> None:
         for text in gathered(self.name):
             self.emitted.append(events.LocalCandidate(Candidate(text, "0", 0, fragment), ""))
-        self.emitted.append(events.LocalCandidatesEnded())
+        kind = "offer" if self.pending_local else self.current_type
+        self.emitted.append(events.LocalCandidatesEnded(events.SessionDescription(kind, self.local)))
 
     def _refuse(self, operation: str, why: str, attempt: int = 0) -> None:
         self.failures.append(f"{operation}: {why}")

@@ -17,10 +17,11 @@ from backend.ice.choosing import ice_configuration
 from backend.ice.ice_servers import ConfiguredServer
 from pyapp.core import commands, events, provisioning
 from pyapp.core.commands import Command, PeerCommand
-from pyapp.core.events import ChannelLabel, Event
+from pyapp.core.events import ChannelLabel, Event, OfPeer
 from pyapp.core.path import recovery, standby
 from pyapp.core.path.connection import RENEW, STATS
 from pyapp.core.path.relays import DIRECT, RELEASE
+from pyapp.core.peers import NO_PEER, PeerId
 from pyapp.core.session import JOURNAL, Session
 from pyapp.core.signaling import link
 from pyapp.core.timers import Timer
@@ -51,6 +52,7 @@ Path = tuple[str, str]
 class TimedPeerConnection(ConnectedPeerConnection):
     """`born` says when the fragments of this end were gathered, `asked` with which configuration."""
 
+    peer: PeerId = NO_PEER
     clock: Callable[[], float] = lambda: 0.0
     configuration: IceConfiguration = field(default_factory=IceConfiguration)
     born: dict[str, float] = field(default_factory=dict)
@@ -93,7 +95,7 @@ class TimedPeerConnection(ConnectedPeerConnection):
 class Spare:
     """A page's second connection, gathered at `born` over the relay on `host`."""
 
-    number: int
+    id: PeerId
     host: str
     born: float
     name: str
@@ -434,28 +436,18 @@ class World:
                     line.up.clear()
                 elif line is not None and page.is_online:
                     self.after(self.trip(), partial(self._take, line))
-            case commands.CreatePeer(configuration):
-                page.connections += 1
-                page.pc = TimedPeerConnection(
-                    f"{page.name}{page.connections}-", clock=lambda: self.now, configuration=configuration
-                )
-                page.pc.start()
-            case commands.ClosePeer():
-                self._close_peer(page)
-            case commands.SendOnChannel("standby", text):
-                self._send_aside(page, text)
-            case commands.SendOnChannel(label, text):
-                self._send(page, label, text)
-            case commands.OfferStandby(number, configuration):
-                self._make_spare(page, number, configuration, "offer")
-            case commands.AnswerStandby(number, configuration, offer):
-                self._make_spare(page, number, configuration, "answer", _spare_of(offer))
-            case commands.AcceptStandby(description):
-                assert page.spare
-                page.spare.remote = _spare_of(description)
-                self.after(4 * self.trip() + self.moment(), partial(self._join_spares, page, page.spare))
-            case commands.CloseStandby():
-                self._close_spare(page)
+            case commands.OfPeer(peer, commands.CreatePeer(configuration, standby.CHANNELS)):
+                assert not page.spare, command
+                (host,) = configuration.relay_hosts
+                page.spare = Spare(peer, host, self.now, f"{page.name}{next(self._numbers)}")
+            case commands.OfPeer(peer, commands.CreatePeer() as create):
+                self._make_peer(page, peer, create)
+            case commands.OfPeer(peer, to_spare) if page.spare and page.spare.id == peer:
+                self._perform_on_spare(page, page.spare, to_spare)
+            case commands.OfPeer(peer, to_peer):
+                assert page.pc is not None, command
+                assert page.pc.peer == peer, command
+                self._perform_on_peer(page, page.pc, to_peer)
             case commands.ReportFault(_, error):
                 raise error
             case commands.StartMedia() | commands.StopMedia():
@@ -467,9 +459,45 @@ class World:
                 | commands.RevokeInvitation()
             ):
                 raise AssertionError(command)
+
+    def _make_peer(self, page: Page, peer: PeerId, create: commands.CreatePeer) -> None:
+        assert page.pc is None, create
+        page.connections += 1
+        name, configuration = f"{page.name}{page.connections}-", create.configuration
+        page.pc = TimedPeerConnection(name, peer=peer, clock=lambda: self.now, configuration=configuration)
+        page.pc.start()
+
+    def _perform_on_peer(self, page: Page, pc: TimedPeerConnection, command: PeerCommand) -> None:
+        match command:
+            case commands.ClosePeer():
+                self._close_peer(page)
+            case commands.SendOnChannel(label, text):
+                self._send(page, label, text)
             case _:
-                assert page.pc is not None, command
-                page.pc.perform(command)
+                pc.perform(command)
+
+    def _perform_on_spare(self, page: Page, spare: Spare, command: PeerCommand) -> None:
+        match command:
+            case commands.SetLocalDescription():
+                kind = "answer" if spare.remote else "offer"
+                self.after(4 * self.trip() + self.moment(), partial(self._gathered, page, spare, kind))
+            case commands.SetRemoteDescription(attempt, description):
+                spare.remote = _spare_of(description)
+                described: Event = OfPeer(spare.id, events.RemoteDescriptionSet(attempt, description))
+                self.after(0.0, partial(self._if_spare, page, spare, described))
+                if description.type == "answer":
+                    self.after(4 * self.trip() + self.moment(), partial(self._join_spares, page, spare))
+            case commands.SendOnChannel("standby", text):
+                self._send_aside(page, text)
+            case commands.ClosePeer():
+                self._close_spare(page)
+            case _:
+                raise AssertionError(command)
+
+    def _if_spare(self, page: Page, spare: Spare, event: Event) -> None:
+        """Tell the page what became of its standby, if that was not closed since."""
+        if page.spare is spare:
+            self.receive(page, event)
 
     def _start_timer(self, page: Page, name: Timer, after: float) -> None:
         at = page.timers[name] = self.now + max(after, 1e-6)
@@ -490,7 +518,9 @@ class World:
 
         def step() -> None:
             pc.is_busy = False
-            if pc.is_closed or page.pc is not pc:
+            if page.pc is not pc:
+                while pc.emitted:  # what was on its way when it was closed still comes
+                    self.receive(page, OfPeer(pc.peer, pc.next_event()))
                 return
             if pc.chain and (not pc.emitted or self.choose.random() < 0.5):
                 pc.step()
@@ -502,7 +532,7 @@ class World:
                     pc.open.add(event.label)
                 elif isinstance(event, events.ChannelClosed):
                     pc.open.discard(event.label)
-                self.receive(page, event)
+                self.receive(page, OfPeer(pc.peer, event))
 
         self.after(self.moment(), step)
 
@@ -533,27 +563,16 @@ class World:
 
         def arrive() -> None:
             other = self.other(page)
-            if other.pc is peer and other.is_online:
-                self.receive(other, events.ChannelReceived(label, text))
+            if other.is_online and other.pc is not None and other.pc is peer:
+                self.receive(other, OfPeer(other.pc.peer, events.ChannelReceived(label, text)))
 
         self.after(self.trip(), arrive)
 
-    def _make_spare(
-        self, page: Page, number: int, configuration: IceConfiguration, kind: str, remote: str = ""
-    ) -> None:
-        if page.spare:
-            self._close_spare(page)
-        (host,) = configuration.relay_hosts
-        spare = page.spare = Spare(number, host, self.now, f"{page.name}{next(self._numbers)}", remote)
-
-        def gathered() -> None:
-            if page.spare is spare:
-                found = page.is_online and host not in self.dead_relays
-                lines = ["v=0", *(["a=candidate:1 1 udp 1 192.0.2.1 9 typ relay"] if found else []), spare.name, ""]
-                description = events.SessionDescription(kind, "\r\n".join(lines))
-                self.receive(page, events.StandbyDescribed(number, description))
-
-        self.after(4 * self.trip() + self.moment(), gathered)
+    def _gathered(self, page: Page, spare: Spare, kind: str) -> None:
+        found = page.is_online and spare.host not in self.dead_relays
+        lines = ["v=0", *(["a=candidate:1 1 udp 1 192.0.2.1 9 typ relay"] if found else []), spare.name, ""]
+        description = events.SessionDescription(kind, "\r\n".join(lines))
+        self._if_spare(page, spare, OfPeer(spare.id, events.LocalCandidatesEnded(description)))
 
     def _join_spares(self, page: Page, spare: Spare) -> None:
         other = self.other(page)
@@ -568,7 +587,7 @@ class World:
     def _spare_opened(self, page: Page, spare: Spare) -> None:
         if page.spare is spare:
             spare.is_open = True
-            self.receive(page, events.ChannelOpened("standby"))
+            self.receive(page, OfPeer(spare.id, events.ChannelOpened("standby")))
 
     def _close_spare(self, page: Page) -> None:
         assert page.spare, "no standby to close"
@@ -580,7 +599,7 @@ class World:
     def _spare_closed(self, page: Page, spare: Spare) -> None:
         if page.spare is spare:
             spare.is_open = False
-            self.receive(page, events.ChannelClosed("standby"))
+            self.receive(page, OfPeer(spare.id, events.ChannelClosed("standby")))
 
     def _send_aside(self, page: Page, text: str) -> None:
         spare, other = page.spare, self.other(page)
@@ -591,7 +610,7 @@ class World:
 
         def arrive() -> None:
             if other.spare is spare.peer and spare.peer and spare.peer.is_open and other.is_online:
-                self.receive(other, events.ChannelReceived("standby", text))
+                self.receive(other, OfPeer(spare.peer.id, events.ChannelReceived("standby", text)))
 
         self.after(self.trip(), arrive)
 
@@ -734,7 +753,7 @@ class World:
         if self._is_aside_alive(page) and self._is_aside_alive(self.other(page)):
             spare.dead_since = None
         elif self.now - (spare.dead_since or self.now) > FAILED_AFTER:
-            self.receive(page, events.StandbyFailed(spare.number, "the connection failed"))
+            self.receive(page, OfPeer(spare.id, events.StateChanged("connection", "failed")))
         else:
             spare.dead_since = spare.dead_since or self.now
 

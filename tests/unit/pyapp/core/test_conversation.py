@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyapp.core import commands
-from pyapp.core.commands import Command
+from pyapp.core.commands import Command, SendOnChannel
 from pyapp.core.conversation import (
     ACKNOWLEDGED_EVERY,
     ASIDE_AGAIN_AFTER,
@@ -23,6 +23,7 @@ from pyapp.core.conversation import (
 )
 from pyapp.core.events import ChannelLabel
 from pyapp.core.failures import TooLong, TooMuchWaiting
+from pyapp.core.peers import NO_PEER, PeerId
 from pyapp.protocol.channel import (
     MAX_PIECE_BYTES,
     MAX_TEXT_BYTES,
@@ -35,16 +36,28 @@ from pyapp.protocol.channel import (
 )
 from pyapp.protocol.wire import MessageError
 
+PEER, ASIDE = PeerId(1), PeerId(2)
+
 
 def frames(outputs: Iterable[Command], label: ChannelLabel = "messages") -> list[Frame]:
-    sent = [output for output in outputs if isinstance(output, commands.SendOnChannel)]
-    return [decode_frame(output.text) for output in sent if output.label == label]
+    return [decode_frame(each.text) for each in sent(outputs) if each.label == label]
+
+
+def sent(outputs: Iterable[Command]) -> list[SendOnChannel]:
+    """Return what is sent, on channels of their peers."""
+    result = []
+    for output in outputs:
+        if isinstance(output, commands.OfPeer):
+            assert isinstance(output.command, SendOnChannel)
+            assert output.peer == (ASIDE if output.command.label == "standby" else PEER)
+            result.append(output.command)
+    return result
 
 
 def timer(outputs: list[Command]) -> float | None:
     """Return when the only timer command at the end of `outputs` fires, or None if it cancels."""
     *others, last = outputs
-    assert all(isinstance(output, commands.SendOnChannel) for output in others)
+    assert len(sent(others)) == len(others)
     match last:
         case commands.StartTimer(name, after):
             assert name == TIMER
@@ -57,7 +70,7 @@ def timer(outputs: list[Command]) -> float | None:
 
 def opened() -> Conversation:
     conversation = Conversation()
-    conversation.channel_is(is_open=True)
+    conversation.channel_is(PEER)
     return conversation
 
 
@@ -88,7 +101,7 @@ class Line:
         other = self.b if person is self.a else self.a
         for output in outputs:
             match output:
-                case commands.SendOnChannel(label, text):
+                case commands.OfPeer(_, SendOnChannel(label, text)):
                     self.carried += 1
                     for _ in range(self.choose.choice([0, 0, 1, 1, 1, 2]) if self.bad else 1):
                         other.inbound.append((self.now + (self.choose.random() if self.bad else 0.05), text, label))
@@ -135,9 +148,9 @@ def test_two_people_read_what_was_said_once_and_in_order(seed: int, said_by: lis
             case "path":
                 line.did(person, person.conversation.path_changed(line.now))
             case "channel":
-                person.conversation.channel_is(is_open=False)
+                person.conversation.channel_is(NO_PEER)
                 line.tick()
-                person.conversation.channel_is(is_open=True)
+                person.conversation.channel_is(PEER)
                 line.did(person, person.conversation.transmit(line.now))
             case "doubt":
                 line.did(person, person.conversation.doubt(line.now))
@@ -146,7 +159,7 @@ def test_two_people_read_what_was_said_once_and_in_order(seed: int, said_by: lis
             case "hold":
                 line.did(person, person.conversation.hold(line.now))
             case "standby" | "no-standby":
-                line.did(person, person.conversation.standby_is(line.now, is_open=happens == "standby"))
+                line.did(person, person.conversation.standby_is(ASIDE if happens == "standby" else NO_PEER, line.now))
         for _ in range(line.choose.randrange(6)):
             line.tick()
     for person in (line.a, line.b):
@@ -191,7 +204,7 @@ class TestAMessageOfOurs:
         conversation = Conversation()
         outputs = conversation.submit("hello", 0.0)
         assert (frames(outputs), timer(outputs)) == ([], None)
-        conversation.channel_is(is_open=True)
+        conversation.channel_is(PEER)
         assert frames(conversation.transmit(9.0)) == [Frame(1, Piece("hello"), 0)]
 
     def test_is_sent_again_at_once_on_a_new_path(self) -> None:
@@ -284,7 +297,7 @@ class TestAFrameOfTheOtherSide:
 
     def test_is_not_acknowledged_on_a_channel_that_closed(self) -> None:
         conversation = opened()
-        conversation.channel_is(is_open=False)
+        conversation.channel_is(NO_PEER)
         assert frames(conversation.received(encode_frame(Frame(1, Piece("hello"), 0)), 0.0)) == []
         assert said(conversation, mine=False) == ["hello"]
 
@@ -333,7 +346,7 @@ class TestALongMessage:
         conversation.submit(self.TEXT, 0.0)
         conversation.received(encode_frame(Frame(0, None, 5)), 0.1)
         conversation.with_partner("new")
-        conversation.channel_is(is_open=True)
+        conversation.channel_is(PEER)
         sent = frames(conversation.transmit(1.0))
         assert [frame.body for frame in sent] == split(self.TEXT)
         assert [frame.number for frame in sent] == [1, 2, 3, 4, 5, 6]
@@ -383,14 +396,14 @@ class TestAChannelThatIsFull:
     def test_is_another_one_on_a_new_connection(self) -> None:
         conversation = opened()
         conversation.channel_filled()
-        conversation.channel_is(is_open=False)
-        conversation.channel_is(is_open=True)
+        conversation.channel_is(NO_PEER)
+        conversation.channel_is(PEER)
         assert frames(conversation.submit("sent", 0.0)) != []
 
 
 def with_standby() -> Conversation:
     conversation = opened()
-    assert conversation.standby_is(0.0, is_open=True) == []
+    assert conversation.standby_is(ASIDE, 0.0) == []
     return conversation
 
 
@@ -437,7 +450,7 @@ class TestTheStandby:
         conversation = opened()
         conversation.submit("one", 1.0)
         assert conversation.hold(1.1) == [commands.CancelTimer(TIMER)]
-        outputs = conversation.standby_is(1.2, is_open=True)
+        outputs = conversation.standby_is(ASIDE, 1.2)
         assert frames(outputs, "standby") == [Frame(1, Piece("one"), 0)]
         assert timer(outputs) is not None
 
@@ -445,7 +458,7 @@ class TestTheStandby:
         conversation = with_standby()
         conversation.hold(1.0)
         conversation.submit("one", 1.1)
-        assert timer(conversation.standby_is(1.2, is_open=False)) is None
+        assert timer(conversation.standby_is(NO_PEER, 1.2)) is None
         assert frames(conversation.path_changed(2.0)) == [Frame(1, Piece("one"), 0)]
 
     def test_is_left_with_everything_sent_again_when_the_path_works_again(self) -> None:
@@ -482,8 +495,7 @@ class TestTheStandby:
         on_the_way: list[tuple[float, int, str]] = []
 
         def did(side: int, outputs: list[Command], now: float) -> None:
-            sent = [output for output in outputs if isinstance(output, commands.SendOnChannel)]
-            on_the_way.extend((now + trip, 1 - side, output.text) for output in sent if output.label == "standby")
+            on_the_way.extend((now + trip, 1 - side, each.text) for each in sent(outputs) if each.label == "standby")
 
         did(0, sides[0].doubt(0.0), 0.0)
         sides[0].reassured()
@@ -509,10 +521,10 @@ class TestANewPeer:
         for text in ("one", "two", "three"):
             conversation.submit(text, 0.0)
         conversation.received(encode_frame(Frame(1, Piece("theirs"), 1)), 0.1)
-        conversation.channel_is(is_open=False)
+        conversation.channel_is(NO_PEER)
         conversation.with_partner("new")
         assert frames(conversation.transmit(0.2)) == []
-        conversation.channel_is(is_open=True)
+        conversation.channel_is(PEER)
         outputs = conversation.transmit(0.3)
         assert frames(outputs) == [Frame(1, Piece("two"), 0), Frame(2, Piece("three"), 0)]
         conversation.received(encode_frame(Frame(0, None, 2)), 0.4)
@@ -569,7 +581,7 @@ class TestANewPeer:
         conversation.submit("one", 0.0)
         for partner in ("c", "a"):
             conversation.with_partner(partner)
-            conversation.channel_is(is_open=True)
+            conversation.channel_is(PEER)
         assert frames(conversation.transmit(9.0)) == [Frame(1, Piece("one"), 0)]
 
     def test_is_told_that_nothing_is_shared_any_more_if_it_was_told_otherwise(self) -> None:
@@ -579,13 +591,13 @@ class TestANewPeer:
         conversation.with_partner("c")
         conversation.with_partner("a")
         nothing = MediaShared(audio=False, video=False)
-        assert [frame.body for frame in frames(conversation.opened(nothing, 1.0))][-1] == nothing
+        assert [frame.body for frame in frames(conversation.opened(PEER, nothing, 1.0))][-1] == nothing
 
     def test_is_heard_from_its_first_number(self) -> None:
         conversation = opened()
         conversation.received(encode_frame(Frame(1, Piece("old"), 0)), 0.0)
         conversation.with_partner("new")
-        conversation.channel_is(is_open=True)
+        conversation.channel_is(PEER)
         conversation.received(encode_frame(Frame(1, Piece("new"), 0)), 1.0)
         assert said(conversation, mine=False) == ["old", "new"]
         assert [message.number for message in conversation.messages] == [1, 2]

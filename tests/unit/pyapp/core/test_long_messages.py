@@ -11,9 +11,10 @@ from functools import partial
 import pytest
 
 from pyapp.core import commands
-from pyapp.core.commands import Command
+from pyapp.core.commands import Command, SendOnChannel
 from pyapp.core.congestion import INITIAL, OVERHEAD
 from pyapp.core.conversation import Conversation
+from pyapp.core.peers import PeerId
 from pyapp.protocol.channel import MAX_PIECE_BYTES, MediaShared
 
 LONG = "a line of a pasted log, 50 bytes with its newline\n" * 600
@@ -83,13 +84,13 @@ class Pair:
         choose = random.Random(self.seed)
         self.ends = (End(self.there(choose)), End((self.back or self.there)(choose)))
         for end in self.ends:
-            end.conversation.channel_is(is_open=True)
+            end.conversation.channel_is(PeerId(1))
 
     def did(self, end: End, outputs: list[Command]) -> None:
         other = self.ends[end is self.ends[0]]
         for output in outputs:
             match output:
-                case commands.SendOnChannel(_, text):
+                case commands.OfPeer(_, SendOnChannel(_, text)):
                     at = end.link.arrives(len(text.encode()) + OVERHEAD, self.now)
                     if at is not None:
                         self._at(at, partial(self._receive, other, text))

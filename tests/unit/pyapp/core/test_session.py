@@ -9,13 +9,14 @@ from unittest.mock import ANY
 import pytest
 
 from pyapp.core import commands, events, provisioning
-from pyapp.core.commands import Command
-from pyapp.core.events import Event
+from pyapp.core.commands import Command, PeerCommand
+from pyapp.core.events import Event, PeerEvent
 from pyapp.core.negotiation import restarts
 from pyapp.core.negotiation.candidates import Candidates
 from pyapp.core.negotiation.restarts import SETTLES_WITHIN
-from pyapp.core.path import recovery
+from pyapp.core.path import probe, recovery, standby
 from pyapp.core.path.connection import (
+    CHANNELS,
     FIRST_OFFER,
     FIRST_OFFER_AFTER,
     RENEW,
@@ -24,6 +25,7 @@ from pyapp.core.path.connection import (
     STATS_SETTLED,
 )
 from pyapp.core.path.outage import LOST_AFTER
+from pyapp.core.peers import NO_PEER, PeerId
 from pyapp.core.session import (
     JOURNAL,
     MAX_EARLY_BYTES,
@@ -100,7 +102,11 @@ class Closed:
     reason: str
 
 
-Input = Event | ServerMessage | IceConfigured | NotConfigured | Opened | Closed
+Input = Event | PeerEvent | ServerMessage | IceConfigured | NotConfigured | Opened | Closed
+"""What happens to a core; of a peer connection without a name, to the one in use."""
+
+Said = Command | PeerCommand
+"""What it says; without a name, to the one in use."""
 
 
 def session(**changes: Any) -> Session:
@@ -114,19 +120,23 @@ class Core:
     session: Session = field(default_factory=session)
     now: float = 0.0
     timers: dict[Timer, float] = field(default_factory=dict)
-    said: list[Command] = field(default_factory=list)
+    said: list[Said] = field(default_factory=list)
     numbers: int = 0
-    has_peer: bool = False
-    has_standby: bool = False
+    peer: PeerId = NO_PEER
+    """The connection in use, or the last one that was."""
+    standby: PeerId = NO_PEER
+    probe: PeerId = NO_PEER
+    peers: set[PeerId] = field(default_factory=set)
+    """Those that there are."""
     socket: int = 0
     opening: int = 0
     asked: list[int] = field(default_factory=list)
     """Requests for an ICE configuration without an answer."""
     presenter: Presenter = field(default_factory=Presenter)
 
-    def do(self, *received: Input) -> list[Command]:
+    def do(self, *received: Input) -> list[Said]:
         """Return the commands but for timers, which are in `timers` by name."""
-        result: list[Command] = []
+        result: list[Said] = []
         for item in received:
             event = self._event(item)
             if isinstance(event, events.TimerFired):
@@ -138,6 +148,9 @@ class Core:
                             self.timers[name] = after
                     case commands.CancelTimer(name):
                         self.timers.pop(name, None)
+                    case commands.OfPeer(peer, to_peer):
+                        self._check_peer(peer, to_peer)
+                        result.append(to_peer if peer == self.peer else command)
                     case _:
                         self._check(command)
                         result.append(command)
@@ -157,6 +170,8 @@ class Core:
             case Closed(code, reason):
                 closed, self.opening = self.opening or self.socket, 0
                 return events.SignalingClosed(closed, code, reason)
+        if isinstance(item, PeerEvent):
+            return events.OfPeer(self.peer, item)
         return events.SignalingReceived(self.socket, item) if isinstance(item, ServerMessage) else item
 
     def _answered(self) -> int:
@@ -172,35 +187,30 @@ class Core:
                 self.opening = socket
             case commands.FetchIceConfiguration(number):
                 self.asked.append(number)
-            case commands.CreatePeer():
-                self.has_peer = True
-            case commands.ClosePeer():
-                self.has_peer = False
-            case commands.OfferStandby() | commands.AnswerStandby():
-                self.has_standby = True
-            case commands.CloseStandby():
-                assert self.has_standby
-                self.has_standby = False
-            case commands.AcceptStandby() | commands.SendOnChannel("standby"):
-                assert self.has_standby, f"{command} without a standby"
-            case (
-                commands.SetConfiguration()
-                | commands.SetLocalDescription()
-                | commands.SetRemoteDescription()
-                | commands.AddIceCandidate()
-                | commands.KeepChecking()
-                | commands.RestartIce()
-                | commands.SendOnChannel()
-                | commands.SampleStats()
-                | commands.ProbeUdp()
-            ):
-                assert self.has_peer, f"{command} without a connection"
 
-    def peer_says(self, body: PeerMessage, sender: str = B) -> list[Command]:
+    def _check_peer(self, peer: PeerId, command: PeerCommand) -> None:
+        match command:
+            case commands.CreatePeer(_, channels):
+                assert peer > max(self.peer, self.standby, self.probe), "a name is given once"
+                self.peers.add(peer)
+                match channels:
+                    case standby.CHANNELS:
+                        self.standby = peer
+                    case probe.CHANNELS:
+                        self.probe = peer
+                    case _:
+                        self.peer = peer
+            case commands.ClosePeer():
+                self.peers.remove(peer)
+            case _:
+                assert peer in self.peers, f"{command} without a connection"
+        assert self.peers <= {self.peer, self.standby, self.probe}, "one of each kind"
+
+    def peer_says(self, body: PeerMessage, sender: str = B) -> list[Said]:
         self.numbers += 1
         return self.do(Relayed(sender, self.numbers, 0, body))
 
-    def peer_restarts(self) -> list[Command]:
+    def peer_restarts(self) -> list[Said]:
         """Take its first ICE restart, and answer: no relays are gathered for that."""
         configure, apply = self.peer_says(Description("offer", sdp("r2"), 1, 1))
         assert isinstance(configure, commands.SetConfiguration)
@@ -220,11 +230,11 @@ class Core:
         return [(entry.event, dict(entry.data)) for entry in self.session.journal._unconfirmed]
 
 
-def frames(outputs: Sequence[Command]) -> list[Frame]:
+def frames(outputs: Sequence[Said]) -> list[Frame]:
     return [decode_frame(output.text) for output in outputs if output == commands.SendOnChannel("messages", ANY)]
 
 
-def sent(outputs: Sequence[Command]) -> list[PeerMessage]:
+def sent(outputs: Sequence[Said]) -> list[PeerMessage]:
     return [
         output.message.body
         for output in outputs
@@ -234,7 +244,7 @@ def sent(outputs: Sequence[Command]) -> list[PeerMessage]:
     ]
 
 
-def journals(outputs: Sequence[Command]) -> list[Journal]:
+def journals(outputs: Sequence[Said]) -> list[Journal]:
     return [
         output.message
         for output in outputs
@@ -242,15 +252,15 @@ def journals(outputs: Sequence[Command]) -> list[Journal]:
     ]
 
 
-def beside_journals(outputs: Sequence[Command]) -> list[Command]:
+def beside_journals(outputs: Sequence[Said]) -> list[Said]:
     return [output for output in outputs if not journals([output])]
 
 
-def beats(outputs: Sequence[Command]) -> list[Beat]:
+def beats(outputs: Sequence[Said]) -> list[Beat]:
     return [decode_beat(output.text) for output in outputs if output == commands.SendOnChannel("heartbeat", ANY)]
 
 
-def beside_beats(outputs: Sequence[Command]) -> list[Command]:
+def beside_beats(outputs: Sequence[Said]) -> list[Said]:
     return [output for output in outputs if not beats([output]) and not journals([output])]
 
 
@@ -269,7 +279,7 @@ def waiting(**changes: Any) -> Core:
     return core
 
 
-def offer_set(fragment: str, attempt: int = 1) -> Event:
+def offer_set(fragment: str, attempt: int = 1) -> PeerEvent:
     return events.LocalDescriptionSet(attempt, events.SessionDescription("offer", sdp(fragment)))
 
 
@@ -323,7 +333,7 @@ class TestConnecting:
 
     def test_alone_waits_with_an_offer(self) -> None:
         core = connecting()
-        assert core.do(IceConfigured(CONFIGURATION)) == [commands.CreatePeer(CONFIGURATION)]
+        assert core.do(IceConfigured(CONFIGURATION)) == [commands.CreatePeer(CONFIGURATION, CHANNELS)]
         core.do(Opened())
         assert core.do(Welcome(polite=False, peer="")) == [commands.SetLocalDescription(1)]
         assert sent(core.do(offer_set("l1"))) == [Description("offer", sdp("l1"), 1)]
@@ -333,7 +343,7 @@ class TestConnecting:
         core = connecting()
         core.do(Opened(), Welcome(polite=False, peer=""))
         assert core.do(IceConfigured(CONFIGURATION)) == [
-            commands.CreatePeer(CONFIGURATION),
+            commands.CreatePeer(CONFIGURATION, CHANNELS),
             commands.SetLocalDescription(1),
         ]
 
@@ -362,9 +372,40 @@ class TestConnecting:
         core = connecting()
         core.do(IceConfigured(CONFIGURATION), Opened())
         core.do(Welcome(polite=True, peer=""), offer_set("l1"), PeerJoined(B))
-        create, apply = core.peer_says(Description("offer", sdp("r1"), 1))
-        assert create == commands.CreatePeer(CONFIGURATION)
+        first = core.peer
+        close, create, apply = core.peer_says(Description("offer", sdp("r1"), 1))
+        assert close == commands.ClosePeer()
+        assert core.peers == {core.peer} != {first}
+        assert create == commands.CreatePeer(CONFIGURATION, CHANNELS)
         assert isinstance(apply, commands.SetRemoteDescription)
+
+    @pytest.mark.parametrize(
+        "late",
+        [
+            FAILED,
+            CONNECTED,
+            SAMPLED,
+            events.NegotiationNeeded(),
+            events.LocalCandidatesEnded(None),
+            events.LocalCandidate(Candidate(CANDIDATE, "0", 0, "l1"), TURN),
+            events.PeerOperationFailed("setLocalDescription", "OperationError: late", 1),
+            events.ChannelOpened("messages"),
+            events.ChannelClosed("messages"),
+            events.ChannelFilled("messages"),
+            events.ChannelReceived("messages", encode_frame(Frame(1, Piece("late"), 0))),
+        ],
+        ids=lambda event: type(event).__name__,
+    )
+    def test_anew_hears_nothing_of_the_connection_before(self, late: PeerEvent) -> None:
+        core = connected()
+        old = core.peer
+        core.do(PeerLeft(B), offer_set("l2"))
+        noted = len(core.journal)
+        assert core.do(events.OfPeer(old, late)) == []
+        assert (core.state, len(core.journal)) == ("waiting", noted)
+        core.do(events.HangUpRequested())
+        assert core.do(events.OfPeer(core.peer, late)) == []
+        assert core.state == "closed"
 
     def test_keeps_what_the_other_side_says_until_there_is_a_connection(self) -> None:
         core = connecting()
@@ -488,7 +529,7 @@ class TestConnected:
     def test_takes_no_harm_from_what_is_no_message(self) -> None:
         core = connected()
         assert core.do(events.ChannelReceived("messages", "hello")) == []
-        assert core.do(events.SignalingGarbled("not JSON")) == []
+        assert core.do(events.SignalingGarbled(core.socket, "not JSON")) == []
         assert core.state == "connected"
 
     def test_restarts_on_request(self) -> None:
@@ -722,7 +763,7 @@ class TestTheOtherSide:
         core.do(events.MessageSubmitted("unconfirmed"))
         assert core.do(PeerLeft(B)) == [
             commands.ClosePeer(),
-            commands.CreatePeer(CONFIGURATION),
+            commands.CreatePeer(CONFIGURATION, CHANNELS),
             commands.SetLocalDescription(1),
         ]
         assert core.state == "waiting"
@@ -732,7 +773,7 @@ class TestTheOtherSide:
         core = connected()
         core.do(events.MessageSubmitted("confirmed"), events.MessageSubmitted("unconfirmed"))
         core.do(events.ChannelReceived("messages", encode_frame(Frame(0, None, 1))))
-        assert commands.CreatePeer(CONFIGURATION) in core.do(PeerLeft(B), offer_set("l2"), PeerJoined(C))
+        assert commands.CreatePeer(CONFIGURATION, CHANNELS) in core.do(PeerLeft(B), offer_set("l2"), PeerJoined(C))
         core.numbers = 0
         (apply,) = core.peer_says(Description("answer", sdp("r9"), 1), C)
         assert isinstance(apply, commands.SetRemoteDescription)
@@ -746,7 +787,7 @@ class TestTheOtherSide:
         core = connected()
         assert beside_journals(core.do(PeerJoined(C))) == [
             commands.ClosePeer(),
-            commands.CreatePeer(CONFIGURATION),
+            commands.CreatePeer(CONFIGURATION, CHANNELS),
             commands.SetLocalDescription(1),
         ]
 
@@ -764,12 +805,12 @@ class TestBeforeConnectIsPressed:
     def test_everything_is_fetched_so_that_the_click_only_joins(self, core: Core) -> None:
         assert core.do(IceConfigured(CONFIGURATION), Opened()) == []
         assert core.state == "ready"
-        assert core.do(events.ConnectRequested("demo")) == [self.JOIN, commands.CreatePeer(CONFIGURATION)]
+        assert core.do(events.ConnectRequested("demo")) == [self.JOIN, commands.CreatePeer(CONFIGURATION, CHANNELS)]
 
     def test_what_is_still_on_its_way_is_not_asked_for_twice(self, core: Core) -> None:
         assert core.do(events.ConnectRequested("demo")) == []
         assert self.JOIN in core.do(Opened())
-        assert commands.CreatePeer(CONFIGURATION) in core.do(IceConfigured(CONFIGURATION))
+        assert commands.CreatePeer(CONFIGURATION, CHANNELS) in core.do(IceConfigured(CONFIGURATION))
 
     def test_what_was_refused_is_asked_for_again(self, core: Core) -> None:
         core.do(NotConfigured("invitation-required", "no"), Closed(1006, ""))
@@ -816,7 +857,7 @@ class TestBeforeConnectIsPressed:
         assert core.do(events.TimerFired(PREPARE)) == [FETCH_OTHER]
         core.do(IceConfigured(CONFIGURATION))
         join = commands.SendSignaling(Join("other", A, A))
-        assert core.do(events.ConnectRequested("other")) == [join, commands.CreatePeer(CONFIGURATION)]
+        assert core.do(events.ConnectRequested("other")) == [join, commands.CreatePeer(CONFIGURATION, CHANNELS)]
 
     def test_the_same_name_again_asks_for_nothing(self, core: Core) -> None:
         assert core.do(events.SessionEdited("demo"), events.TimerFired(PREPARE)) == []
@@ -854,7 +895,7 @@ class TestWhatTheOtherSideSaysTogether:
         core.do(IceConfigured(CONFIGURATION), Opened(), Welcome(polite=True, peer=B))
         return core
 
-    def everything(self, core: Core, outputs: list[Command]) -> list[Command]:
+    def everything(self, core: Core, outputs: list[Said]) -> list[Said]:
         (apply,) = (output for output in outputs if isinstance(output, commands.SetRemoteDescription))
         return core.do(events.RemoteDescriptionSet(apply.attempt, apply.description))
 
@@ -895,7 +936,7 @@ class TestHangingUp:
         assert core.timers == {}
         assert core.state == "closed"
         assert commands.CloseSignaling() in outputs
-        assert not core.has_peer
+        assert not core.peers
         said_goodbye = commands.SendSignaling(Leave()) in outputs
         assert said_goodbye == (build is not connecting)
 
@@ -917,7 +958,7 @@ class TestHangingUp:
             SAMPLED,
             offer_set("l9"),
             events.NegotiationNeeded(),
-            events.LocalCandidatesEnded(),
+            events.LocalCandidatesEnded(None),
             events.ChannelReceived("messages", encode_frame(Frame(1, Piece("late"), 0))),
             IceConfigured(CONFIGURATION),
             NotConfigured("", "x"),
@@ -967,7 +1008,7 @@ class TestFailing:
     def test_with_a_refused_password_and_relays_only_says_so(self) -> None:
         core = waiting(policy="relay")
         core.do(events.CandidateError(TURN, 401, "Unauthorized", "192.0.2.1"))
-        outputs = core.do(events.LocalCandidatesEnded())
+        outputs = core.do(events.LocalCandidatesEnded(None))
         view = present(core.session)
         assert core.state == "failed"
         assert "refused our user name or password" in view.status.detail
@@ -979,7 +1020,7 @@ class TestFailing:
     def test_with_candidates_waits_for_the_browser_to_try_them(self) -> None:
         core = waiting()
         core.do(events.LocalCandidate(Candidate(CANDIDATE, "0", 0, "l1"), ""))
-        core.do(events.CandidateError(TURN, 701, "timeout", ""), events.LocalCandidatesEnded())
+        core.do(events.CandidateError(TURN, 701, "timeout", ""), events.LocalCandidatesEnded(None))
         assert core.state == "waiting"
 
     def test_before_it_was_ever_connected_is_final(self) -> None:
@@ -997,7 +1038,7 @@ class TestFailing:
         assert core.state == "failed"
         assert present(core.session).status.cause == f"{code}: the reason"
         assert core.timers == {}
-        assert not core.has_peer
+        assert not core.peers
 
     def test_because_of_an_expired_invitation_is_known_from_the_configuration_too(self) -> None:
         core = connecting()

@@ -73,7 +73,7 @@ def test_asks_again_for_the_first_configuration() -> None:
     assert core.state == "connecting"
     core.do(events.TimerFired(provisioning.RETRY))
     core.do(IceConfigured(CONFIGURATION))
-    assert core.has_peer
+    assert core.peers
 
 
 def test_prepares_for_connect_anew() -> None:

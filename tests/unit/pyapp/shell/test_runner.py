@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from pyapp.core import commands
-from pyapp.core.commands import Command, PeerCommand, ServerCommand
+from pyapp.core.commands import Command, MediaCommand, OfPeer, ServerCommand
 from pyapp.core.events import (
     ConnectRequested,
     Event,
@@ -18,6 +18,7 @@ from pyapp.core.events import (
     Slept,
     TimerFired,
 )
+from pyapp.core.peers import PeerId
 from pyapp.core.session import Session
 from pyapp.core.timers import RecoveryTimer, Timer
 from pyapp.protocol.ice import IceConfiguration
@@ -26,7 +27,8 @@ from pyapp.shell.runner import Runner
 from pyapp.view.console import View
 
 FETCH = commands.FetchIceConfiguration(1, "demo")
-SAMPLE = commands.SampleStats()
+PEER = PeerId(1)
+SAMPLE, CLOSE = OfPeer(PEER, commands.SampleStats()), OfPeer(PEER, commands.ClosePeer())
 
 
 class Script(Session):
@@ -57,7 +59,7 @@ class Shell:
     on_perform: Callable[[Command], None] = lambda _: None
     on_render: Callable[[View], None] = lambda _: None
 
-    def perform(self, command: ServerCommand | PeerCommand) -> None:
+    def perform(self, command: ServerCommand | OfPeer | MediaCommand) -> None:
         self.did.append(command)
         self.on_perform(command)
 
@@ -85,7 +87,7 @@ class Bench:
             random=lambda: self.chance,
             report=self.reported.append,
         )
-        self.runner.attach(server=self.shell, peer=self.shell, screen=self.shell)
+        self.runner.attach(server=self.shell, peers=self.shell, media=self.shell, screen=self.shell)
 
     def timers(self) -> dict[Timer, float]:
         """Return the seconds until each timer fires."""
@@ -113,17 +115,15 @@ Build = Callable[[dict[Event, list[Command]]], Bench]
 
 
 class TestCommands:
-    EVERY: tuple[ServerCommand | PeerCommand, ...] = (
+    EVERY: tuple[Command, ...] = (
         FETCH,
         commands.OpenSignaling(1),
-        commands.CreatePeer(IceConfiguration()),
-        commands.KeepChecking(1, 0),
-        commands.RestartIce(),
-        commands.SendOnChannel("messages", "x"),
+        OfPeer(PEER, commands.CreatePeer(IceConfiguration(), ())),
+        OfPeer(PEER, commands.SendOnChannel("messages", "x")),
         SAMPLE,
         commands.StartMedia(1, "camera"),
         commands.StopMedia("camera"),
-        commands.ClosePeer(),
+        CLOSE,
         commands.CloseSignaling(),
     )
 
@@ -134,11 +134,12 @@ class TestCommands:
         assert bench.reported == []
 
     def test_go_to_the_shell_that_can_perform_them(self, build: Build) -> None:
-        bench = build({RestartRequested(): [FETCH, SAMPLE]})
-        server, peer = Shell(), Shell()
-        bench.runner.attach(server=server, peer=peer, screen=bench.shell)
+        stop = commands.StopMedia("camera")
+        bench = build({RestartRequested(): [FETCH, SAMPLE, stop]})
+        server, peers, media = Shell(), Shell(), Shell()
+        bench.runner.attach(server=server, peers=peers, media=media, screen=bench.shell)
         bench.runner.emit(RestartRequested())
-        assert (server.did, peer.did) == ([FETCH], [SAMPLE])
+        assert (server.did, peers.did, media.did) == ([FETCH], [SAMPLE], [stop])
 
     def test_that_fail_become_a_fault_and_the_others_are_performed(self, build: Build) -> None:
         bench = build({RestartRequested(): [FETCH, SAMPLE]})
@@ -163,7 +164,7 @@ class TestEvents:
         assert bench.session.received == [(RestartRequested(), 12.5)]
 
     def test_emitted_while_a_command_is_performed_wait_their_turn(self, build: Build) -> None:
-        bench = build({RestartRequested(): [FETCH, SAMPLE], HangUpRequested(): [commands.ClosePeer()]})
+        bench = build({RestartRequested(): [FETCH, SAMPLE], HangUpRequested(): [CLOSE]})
 
         def answer_at_once(command: Command) -> None:
             if command == FETCH:
@@ -173,7 +174,7 @@ class TestEvents:
         bench.shell.on_perform = answer_at_once
         bench.runner.emit(RestartRequested())
         assert bench.session.order == [RestartRequested(), HangUpRequested()]
-        assert bench.shell.did == [FETCH, SAMPLE, commands.ClosePeer()]
+        assert bench.shell.did == [FETCH, SAMPLE, CLOSE]
         assert bench.reported == []
 
     def test_are_shown_once_for_all_that_came_of_them(self, build: Build) -> None:
@@ -410,7 +411,7 @@ async def test_a_real_session_is_shown_from_the_first_view_on() -> None:
         random=lambda: 0.0,
         report=lambda error: pytest.fail(str(error)),
     )
-    runner.attach(server=shell, peer=shell, screen=shell)
+    runner.attach(server=shell, peers=shell, media=shell, screen=shell)
     assert [view.status.state for view in shell.views] == ["ready"]
     runner.emit(ConnectRequested("demo"))
     assert [view.status.state for view in shell.views] == ["ready", "connecting"]

@@ -26,6 +26,7 @@ from tests.unit.pyapp.core.test_session import (
     Closed,
     Core,
     IceConfigured,
+    Input,
     Opened,
     connected,
     connecting,
@@ -342,7 +343,7 @@ def test_a_busy_page_at_the_other_side_is_told_and_no_interruption() -> None:
 class TestAPart:
     """What is drawn again after an event: the parts that are another object than before."""
 
-    def drawn_after(self, core: Core, *received: events.Event) -> set[str]:
+    def drawn_after(self, core: Core, *received: Input) -> set[str]:
         before = core.presenter.present(core.session)
         core.do(*received)
         after = core.presenter.present(core.session)

@@ -1,5 +1,6 @@
 """The connection as a session has one: its candidates, relays and standby. Its parts have tests of their own."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 from unittest.mock import ANY
@@ -7,7 +8,8 @@ from unittest.mock import ANY
 import pytest
 
 from pyapp.core import commands, events, provisioning
-from pyapp.core.events import Event
+from pyapp.core.commands import PeerCommand
+from pyapp.core.events import Event, PeerEvent
 from pyapp.core.negotiation import restarts
 from pyapp.core.negotiation.restarts import SETTLES_WITHIN
 from pyapp.core.path import recovery, standby
@@ -48,6 +50,7 @@ from tests.unit.pyapp.core.test_session import (
     Core,
     IceConfigured,
     Opened,
+    Said,
     beside_beats,
     connected,
     connecting,
@@ -138,7 +141,7 @@ class TestTheOtherSidesRestart:
         core.peer_restarts()
         assert core.session.connection
         core.do(events.ChannelReceived("heartbeat", Pulse().next_beat(core.now, due=0.1, generation=0).encode()))
-        outputs: list[commands.Command] = []
+        outputs: list[Said] = []
         while not core.session.connection.recovery.is_suspect:
             core.now += core.timers[recovery.SILENCE]
             outputs += core.do(events.TimerFired(recovery.SILENCE))
@@ -169,7 +172,7 @@ class TestTheirCandidatesAfterARestart:
         assert self.worth(1, is_firefox=True) == parse_candidate(self.HOST).priority
 
 
-def answering(core: Core, outputs: list[commands.Command]) -> IceConfiguration:
+def answering(core: Core, outputs: list[Said]) -> IceConfiguration:
     """Return the configuration with which `outputs` begin the answer to a restart."""
     *_, configured, apply = (
         output for output in outputs if isinstance(output, commands.SetConfiguration | commands.SetRemoteDescription)
@@ -302,11 +305,11 @@ class TestTheAnswerToARestart:
         assert not any(isinstance(output, commands.SetConfiguration) for output in outputs)
 
     @pytest.mark.parametrize("event", [events.RestartRequested(), DISCONNECTED, RestartWanted()], ids=repr)
-    def test_is_followed_by_a_restart_of_ours_with_them(self, event: Event | PeerMessage) -> None:
+    def test_is_followed_by_a_restart_of_ours_with_them(self, event: Event | PeerEvent | PeerMessage) -> None:
         core = connected()
         assert self.restarted(core, 1) == self.WITHOUT
         core.now += SETTLES_WITHIN  # without a beat: the browser's bad news is believed
-        outputs = core.do(event) if isinstance(event, Event) else core.peer_says(event)
+        outputs = core.do(event) if isinstance(event, Event | PeerEvent) else core.peer_says(event)
         *_, configured, restart = (
             output for output in outputs if isinstance(output, commands.SetConfiguration | commands.RestartIce)
         )
@@ -321,7 +324,7 @@ class TestTheAnswerToARestart:
         assert core.do(events.TimerFired(restarts.TIMER)) == RESTART
 
 
-def _kept_checking(outputs: list[commands.Command]) -> bool:
+def _kept_checking(outputs: list[Said]) -> bool:
     return any(isinstance(output, commands.KeepChecking) for output in outputs)
 
 
@@ -450,31 +453,60 @@ def relayed(*, setting: bool = True, polite: bool = False, remote: str = "host",
     core.session.connection.negotiation.polite = core.session.connection.standby.polite = polite
     two = replace(CONFIGURATION, servers=(*CONFIGURATION.servers, IceServer((OTHER_TURN,), "user", "the-credential")))
     core.do(IceConfigured(replace(two, standby=setting)))
+    core.do(over_relay(remote=remote, **local))
+    return core
+
+
+def over_relay(*, remote: str = "host", **local: str) -> PeerEvent:
     entries = stats_of(("l1", "r1"), **({"candidateType": "relay", "relayProtocol": "tls", "url": TURN} | local))
     entries["R"]["candidateType"] = remote
-    core.do(events.StatsSampled(entries))
-    return core
+    return events.StatsSampled(entries)
 
 
 def with_standby() -> Core:
     core = relayed()
-    core.do(events.TimerFired(standby.TIMER), events.StandbyDescribed(1, events.SessionDescription("offer", GATHERED)))
-    core.peer_says(StandbyDescription("answer", GATHERED, 1))
-    core.do(events.ChannelOpened("standby"))
+    core.do(events.TimerFired(standby.TIMER))
+    core.do(aside(core, OFFERED))
+    core.peer_says(StandbyDescription("answer", GATHERED, core.standby))
+    core.do(aside(core, events.ChannelOpened("standby")))
     return core
+
+
+OFFERED = events.LocalCandidatesEnded(events.SessionDescription("offer", GATHERED))
+CONNECTION_FAILED = events.StateChanged("connection", "failed")
+
+
+def aside(core: Core, event: PeerEvent) -> events.OfPeer:
+    """Return what happens to the standby."""
+    return events.OfPeer(core.standby, event)
+
+
+def to_standby(core: Core, outputs: Sequence[Said]) -> list[PeerCommand]:
+    """Return the commands to the standby."""
+    of_peers = [output for output in outputs if isinstance(output, commands.OfPeer)]
+    assert all(output.peer == core.standby for output in of_peers)
+    return [output.command for output in of_peers]
+
+
+def labels(outputs: Sequence[Said]) -> list[str]:
+    """Return the channels that something is sent on."""
+    plain = [output.command if isinstance(output, commands.OfPeer) else output for output in outputs]
+    return [output.label for output in plain if isinstance(output, commands.SendOnChannel)]
 
 
 class TestStandby:
     def test_is_offered_a_little_after_the_path_turned_out_to_be_relayed(self) -> None:
         core = relayed()
         assert core.timers[standby.TIMER] == standby.OPEN_AFTER
-        (offer,) = core.do(events.TimerFired(standby.TIMER))
-        assert isinstance(offer, commands.OfferStandby)
-        assert [server.urls for server in offer.configuration.servers] == [(OTHER_TURN,)]
-        described = core.do(events.StandbyDescribed(1, events.SessionDescription("offer", GATHERED)))
-        assert sent(described) == [StandbyDescription("offer", GATHERED, 1, TURN)]
-        answer = core.peer_says(StandbyDescription("answer", GATHERED, 1))
-        assert answer == [commands.AcceptStandby(events.SessionDescription("answer", GATHERED))]
+        create, describe = to_standby(core, core.do(events.TimerFired(standby.TIMER)))
+        assert isinstance(create, commands.CreatePeer)
+        assert [server.urls for server in create.configuration.servers] == [(OTHER_TURN,)]
+        assert describe == commands.SetLocalDescription(1)
+        described = core.do(aside(core, OFFERED))
+        assert sent(described) == [StandbyDescription("offer", GATHERED, core.standby, TURN)]
+        answer = core.peer_says(StandbyDescription("answer", GATHERED, core.standby))
+        accept = commands.SetRemoteDescription(2, events.SessionDescription("answer", GATHERED))
+        assert to_standby(core, answer) == [accept]
 
     @pytest.mark.parametrize(
         "core",
@@ -501,13 +533,15 @@ class TestStandby:
     def test_is_answered_only_with_the_setting(self) -> None:
         offer = StandbyDescription("offer", GATHERED, 1, OTHER_TURN)
         assert relayed(setting=False, polite=True).peer_says(offer) == []
-        (answer,) = relayed(polite=True, candidateType="host").peer_says(offer)
-        assert isinstance(answer, commands.AnswerStandby)
-        assert [server.urls for server in answer.configuration.servers] == [(TURN,)]
+        core = relayed(polite=True, candidateType="host")
+        create, apply = to_standby(core, core.peer_says(offer))
+        assert isinstance(create, commands.CreatePeer)
+        assert [server.urls for server in create.configuration.servers] == [(TURN,)]
+        assert apply == commands.SetRemoteDescription(1, events.SessionDescription("offer", GATHERED))
 
     def test_is_no_channel_of_the_path_in_use(self) -> None:
         core = with_standby()
-        assert core.do(events.ChannelClosed("standby")) == [commands.CloseStandby()]
+        assert to_standby(core, core.do(aside(core, events.ChannelClosed("standby")))) == [commands.ClosePeer()]
         assert core.state == "connected"
         assert core.session.connection
         assert core.session.connection.recovery.is_healthy
@@ -519,53 +553,57 @@ class TestStandby:
         core.now += core.timers[recovery.SILENCE]
         noted = len(core.journal)
         doubted = core.do(events.TimerFired(recovery.SILENCE))
-        labels = [output.label for output in doubted if isinstance(output, commands.SendOnChannel)]
-        assert labels == ["standby", "heartbeat", "heartbeat"]
+        assert labels(doubted) == ["standby", "heartbeat", "heartbeat"]
         assert (core.state, len(core.journal)) == ("connected", noted)
         core.do(events.ChannelReceived("heartbeat", Beat(2, 0, 0, 100, 0).encode()))
         again = core.do(events.MessageSubmitted("again"))
-        assert [output.label for output in again if isinstance(output, commands.SendOnChannel)] == ["messages"]
+        assert labels(again) == ["messages"]
 
     def test_carries_messages_alone_while_the_path_is_suspect(self) -> None:
         core = with_standby()
         core.now += 3.0
         core.do(DISCONNECTED)
         told = core.do(events.MessageSubmitted("hello"))
-        assert [output.label for output in told if isinstance(output, commands.SendOnChannel)] == ["standby"]
+        assert labels(told) == ["standby"]
         assert ("standby-used", {"host": "turn2.example.org"}) in core.journal
         core.do(events.TimerFired(recovery.LOST))
         assert core.state == "recovering"
 
     def test_brings_messages(self) -> None:
         core = with_standby()
-        core.do(events.ChannelReceived("standby", encode_frame(Frame(1, Piece("hello"), 0))))
+        core.do(aside(core, events.ChannelReceived("standby", encode_frame(Frame(1, Piece("hello"), 0)))))
         assert [message.text for message in present(core.session).thread.messages] == ["hello"]
 
     def test_that_was_closed_brings_nothing_that_was_still_on_its_way_to_us(self) -> None:
         core = with_standby()
-        core.do(events.StandbyFailed(1, "the connection failed"))
-        assert core.do(events.ChannelReceived("standby", encode_frame(Frame(1, Piece("hello"), 0)))) == []
+        late = aside(core, events.ChannelReceived("standby", encode_frame(Frame(1, Piece("hello"), 0))))
+        core.do(aside(core, CONNECTION_FAILED))
+        assert core.do(late) == []
+        core.do(over_relay(), events.TimerFired(standby.TIMER))
+        assert core.peers == {core.peer, core.standby}, "there is another one"
+        assert core.do(late) == []
+        assert not present(core.session).thread.messages
 
     def test_is_made_anew_with_renewed_credentials(self) -> None:
         core = with_standby()
         core.do(events.TimerFired(provisioning.RENEW))
-        assert commands.CloseStandby() in core.do(IceConfigured(core.session.relays.configuration))
+        assert commands.ClosePeer() in to_standby(core, core.do(IceConfigured(core.session.relays.configuration)))
 
     def test_is_kept_when_a_configuration_comes_in_an_outage(self) -> None:
         core = with_standby()
         core.now += 3.0
         core.do(DISCONNECTED)
-        assert commands.CloseStandby() not in core.do(IceConfigured(core.session.relays.configuration))
+        assert to_standby(core, core.do(IceConfigured(core.session.relays.configuration))) == []
 
     @pytest.mark.parametrize("end", [events.HangUpRequested(), events.PageClosing(), PeerLeft(B)], ids=repr)
     def test_ends_with_the_connection(self, end: Event | ServerMessage) -> None:
         core = with_standby()
-        assert commands.CloseStandby() in core.do(end)
+        assert commands.ClosePeer() in to_standby(core, core.do(end))
         assert standby.TIMER not in core.timers
 
     def test_leaves_no_secret_in_the_journal(self) -> None:
         core = with_standby()
-        core.do(events.StandbyFailed(1, "the connection failed"))
+        core.do(aside(core, CONNECTION_FAILED))
         text = repr(core.journal) + repr(core.session.journal.lines)
         assert [data["host"] for event, data in core.journal if event == "standby"] == ["turn2.example.org"] * 2
         for word in ("the-password", "the-credential", "ice-pwd"):

@@ -7,10 +7,11 @@ import pytest
 
 from pyapp.core import commands, events
 from pyapp.core.diagnostics.path_report import CandidateFacts, PathReport
-from pyapp.core.path.probe import EVERY, FIRST_PAUSE, LAST_PAUSE, LEAST, QUIET_EVERY, SOON, TIMER, Probe
+from pyapp.core.path.probe import CHANNELS, EVERY, FIRST_PAUSE, LAST_PAUSE, LEAST, QUIET_EVERY, SOON, TIMER, Probe
+from pyapp.core.peers import PeerId, PeerIds
 from pyapp.protocol.ice import IceConfiguration, IceServer
 from pyapp.protocol.peer import Candidate
-from tests.unit.pyapp.core.test_session import SAMPLED, TURN, Core, IceConfigured, connected
+from tests.unit.pyapp.core.test_session import SAMPLED, TURN, Core, IceConfigured, Said, connected
 from tests.unit.pyapp.fakes import stats_of
 
 HERE, THERE = "203.0.113.1", "203.0.113.2"
@@ -23,29 +24,46 @@ def report(kind: str, over: str = "") -> PathReport:
 
 
 def asking(over: str = "tls") -> Probe:
-    probe = Probe()
+    probe = Probe(PeerIds())
     probe.review(report("relay", over), allowed=True)
     return probe
 
 
 def answered(probe: Probe, address: str, now: float, known: str = "") -> bool:
     probe.due(STUN, now)
-    return probe.answered(probe.number, address, {known} - {""}, now)
+    answer = probe.answer(seen(address))
+    assert answer == address
+    return probe.is_news(answer, {known} - {""}, now)
+
+
+def seen(address: str) -> events.PeerEvent:
+    """Return the answer of the STUN server, or that there is none."""
+    if not address:
+        return events.LocalCandidatesEnded(None)
+    line = f"candidate:2 1 udp 1677729535 {address} 9 typ srflx raddr 0.0.0.0 rport 0 ufrag p"
+    return events.LocalCandidate(Candidate(line, "0", 0, "p"), "")
+
+
+def asks(number: int) -> list[commands.Command]:
+    return [
+        commands.OfPeer(PeerId(number), commands.CreatePeer(STUN, CHANNELS)),
+        commands.OfPeer(PeerId(number), commands.SetLocalDescription(1)),
+    ]
 
 
 class TestAStunServer:
     @pytest.mark.parametrize("over", ["tcp", "tls"])
     def test_is_asked_now_and_then_on_a_relay_over_tcp(self, over: str) -> None:
         wait = commands.StartTimer(TIMER, EVERY, only_if_idle=True)
-        assert Probe().review(report("relay", over), allowed=True) == [wait]
-        assert asking().due(STUN, 9.0) == [commands.ProbeUdp(1, STUN), commands.StartTimer(TIMER, EVERY)]
+        assert Probe(PeerIds()).review(report("relay", over), allowed=True) == [wait]
+        assert asking().due(STUN, 9.0) == [*asks(1), commands.StartTimer(TIMER, EVERY)]
 
     def test_is_asked_less_often_while_the_session_is_quiet(self) -> None:
         assert commands.StartTimer(TIMER, QUIET_EVERY) in asking().due(STUN, 9.0, is_quiet=True)
 
     @pytest.mark.parametrize("path", [report("host"), report("srflx"), report("relay", "udp"), report("relay")])
     def test_is_not_asked_on_any_other_path(self, path: PathReport) -> None:
-        assert Probe().review(path, allowed=True) == []
+        assert Probe(PeerIds()).review(path, allowed=True) == []
         probe = asking()
         assert probe.review(path, allowed=True) == [commands.CancelTimer(TIMER)]
         assert probe.review(path, allowed=True) == []
@@ -55,7 +73,7 @@ class TestAStunServer:
         assert asking().due(IceConfiguration(), 9.0) == []
 
     def test_is_not_asked_where_only_relays_are_wanted(self) -> None:
-        assert Probe().review(report("relay", "tls"), allowed=False) == []
+        assert Probe(PeerIds()).review(report("relay", "tls"), allowed=False) == []
 
     def test_is_asked_soon_when_the_browser_says_anything_but_not_all_the_time(self) -> None:
         probe = asking()
@@ -96,8 +114,16 @@ class TestARestart:
     def test_is_not_begun_for_an_answer_to_an_older_question(self) -> None:
         probe = asking()
         probe.due(STUN, 10.0)
-        probe.due(STUN, 13.0)
-        assert not probe.answered(1, HERE, set(), 13.1)
+        assert probe.due(STUN, 13.0)[:3] == [commands.OfPeer(PeerId(1), commands.ClosePeer()), *asks(2)]
+        assert probe.peer == PeerId(2)
+
+    @pytest.mark.parametrize("line", ["typ host", "typ relay raddr 0.0.0.0 rport 0"])
+    def test_is_not_begun_for_any_other_candidate(self, line: str) -> None:
+        candidate = Candidate(f"candidate:1 1 udp 1 {HERE} 9 {line}", "0", 0, "p")
+        assert asking().answer(events.LocalCandidate(candidate, "")) is None
+
+    def test_is_not_begun_if_the_browser_does_not_ask(self) -> None:
+        assert asking().answer(events.PeerOperationFailed("createPeer", "UnknownError: no more of them")) == ""
 
 
 class TestAConnectionOverTls:
@@ -107,9 +133,17 @@ class TestAConnectionOverTls:
         core.do(events.StatsSampled(stats_of(("l1", "r1"), candidateType="relay", relayProtocol="tls", url=TURN)))
         return core
 
-    def asked(self, core: Core) -> commands.ProbeUdp:
-        (probe,) = (output for output in core.do(events.TimerFired(TIMER)) if isinstance(output, commands.ProbeUdp))
-        return probe
+    def asked(self, core: Core) -> commands.CreatePeer:
+        outputs = core.do(events.TimerFired(TIMER))
+        of_probe = [output.command for output in outputs if isinstance(output, commands.OfPeer)]
+        (create,) = (command for command in of_probe if isinstance(command, commands.CreatePeer))
+        return create
+
+    def answered(self, core: Core) -> list[Said]:
+        """Return what the answer leads to, beside the end of the question."""
+        over, *outputs = core.do(events.OfPeer(core.probe, seen(HERE)))
+        assert over == commands.OfPeer(core.probe, commands.ClosePeer())
+        return outputs
 
     def test_asks_the_servers_that_it_has_and_no_relays(self) -> None:
         core = self.relayed()
@@ -118,7 +152,8 @@ class TestAConnectionOverTls:
 
     def test_is_left_while_it_works(self) -> None:
         core = self.relayed()
-        outputs = core.do(events.UdpProbed(self.asked(core).number, HERE))
+        self.asked(core)
+        outputs = self.answered(core)
         assert commands.RestartIce() in outputs
         assert core.state == "connected"
 
@@ -126,7 +161,8 @@ class TestAConnectionOverTls:
         core = self.relayed()
         line = f"candidate:2 1 udp 1677729535 {HERE} 9 typ srflx raddr 0.0.0.0 rport 0 ufrag l1"
         core.do(events.LocalCandidate(Candidate(line, "0", 0, "l1"), TURN))
-        assert commands.RestartIce() not in core.do(events.UdpProbed(self.asked(core).number, HERE))
+        self.asked(core)
+        assert commands.RestartIce() not in self.answered(core)
 
     def test_is_asked_about_soon_when_the_browser_says_anything(self) -> None:
         core = self.relayed()
@@ -135,7 +171,14 @@ class TestAConnectionOverTls:
 
     def test_that_is_direct_by_now_is_left_alone(self) -> None:
         core = self.relayed()
-        number = self.asked(core).number
+        self.asked(core)
         core.do(SAMPLED)
         assert TIMER not in core.timers
-        assert commands.RestartIce() not in core.do(events.UdpProbed(number, HERE))
+        assert commands.RestartIce() not in self.answered(core)
+
+    def test_asks_no_more_once_it_is_closed(self) -> None:
+        core = self.relayed()
+        self.asked(core)
+        core.do(events.HangUpRequested())
+        assert core.peers == set()
+        assert core.do(events.OfPeer(core.probe, seen(HERE))) == []

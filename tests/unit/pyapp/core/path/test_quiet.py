@@ -5,13 +5,12 @@ import random
 import pytest
 
 from pyapp.core import commands, events
-from pyapp.core.commands import Command
 from pyapp.core.path.connection import STATS, STATS_EVERY, STATS_QUIET_EVERY
 from pyapp.core.path.heartbeat import INTERVAL, QUIET_INTERVAL, Pulse
 from pyapp.core.path.recovery import BEAT, SILENCE, Recovery
 from pyapp.core.path.silence import QUIET_AFTER
 from pyapp.protocol.channel import Beat
-from tests.unit.pyapp.core.test_session import SAMPLED, Core, beats, connected
+from tests.unit.pyapp.core.test_session import SAMPLED, Core, Said, beats, connected
 from tests.unit.pyapp.world import World
 
 NETWORK = events.NetworkChanged("change", certain=False)
@@ -23,7 +22,7 @@ def beating() -> Core:
     return core
 
 
-def heard(core: Core, *, due: int) -> list[Command]:
+def heard(core: Core, *, due: int) -> list[Said]:
     """Take the next beat of the other side, which echoes our last and says when its next is `due`, in ms."""
     assert core.session.connection
     pulse = core.session.connection.recovery.pulse
@@ -75,7 +74,7 @@ class TestASessionThatIsQuiet:
         ],
         ids=lambda event: type(event).__name__,
     )
-    def test_is_at_full_speed_once_anything_happens_at_either_end(self, event: events.Event) -> None:
+    def test_is_at_full_speed_once_anything_happens_at_either_end(self, event: events.Event | events.PeerEvent) -> None:
         core = quiet()
         said = beats(core.do(event))
         assert len(said) >= 2

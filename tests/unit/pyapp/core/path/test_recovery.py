@@ -7,7 +7,7 @@ from unittest.mock import ANY
 import pytest
 
 from pyapp.core import commands, events, provisioning
-from pyapp.core.commands import Command
+from pyapp.core.commands import PartCommand
 from pyapp.core.diagnostics.journal import Note
 from pyapp.core.negotiation import restarts
 from pyapp.core.path import recovery
@@ -38,6 +38,7 @@ from tests.unit.pyapp.core.test_session import (
     IceConfigured,
     NotConfigured,
     Opened,
+    Said,
     beats,
     beside_beats,
     connected,
@@ -50,7 +51,7 @@ from tests.unit.pyapp.fakes import sdp, stats_of
 
 
 def kinds(outputs: list[Output]) -> list[str]:
-    return [type(output).__name__ for output in outputs if not isinstance(output, (Command, Note))]
+    return [type(output).__name__ for output in outputs if not isinstance(output, PartCommand | Note)]
 
 
 def duo(delay: float = 0.0, **changes: Any) -> Duo:
@@ -450,9 +451,9 @@ def relayed() -> Core:
     return core
 
 
-def suspicious(core: Core) -> list[Command]:
+def suspicious(core: Core) -> list[Said]:
     """Let the path go silent; return what the session says to that."""
-    outputs: list[Command] = []
+    outputs: list[Said] = []
     assert core.session.connection
     while not core.session.connection.recovery.is_suspect:
         core.now += core.timers[SILENCE]
@@ -650,7 +651,7 @@ class TestAPathThatDiesAgain:
         assert frames(core.do(events.MessageSubmitted("on its way")))
         return core
 
-    def hear(self, core: Core, number: int) -> list[Command]:
+    def hear(self, core: Core, number: int) -> list[Said]:
         for _ in ("what came meanwhile is read first", "the beat"):
             core.now += core.timers[BEAT]
             core.do(events.TimerFired(BEAT))
@@ -863,7 +864,7 @@ class TestANewConnection:
         self.next(core, ATTEMPT)
         return core
 
-    def next(self, core: Core, timer: Timer) -> list[Command]:
+    def next(self, core: Core, timer: Timer) -> list[Said]:
         assert core.session.place is not None
         core.now += 1.0
         core.session.place.link.heard_at = core.session.place.exchange.heard_at = core.now
