@@ -1,0 +1,83 @@
+"""Credentials of a provider, at a real coturn: issued, and renewed on the live connection."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from backend.ice.credentials import turn_credentials
+from tests.browser.conftest import OpenPage, StartConsole, TurnServer, pair, wait_until
+
+TTL = 8
+TOKEN = "the-provider's-token"
+
+
+@contextmanager
+def cloudflare(turn: TurnServer) -> Iterator[str]:
+    """Run what answers as Cloudflare does, and issues what `turn` takes; give its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            is_known = self.headers["Authorization"] == f"Bearer {TOKEN}"
+            if self.path != "/v1/turn/keys/key/credentials/generate-ice-servers" or not is_known:
+                self.send_error(401)
+                return
+            issued = turn_credentials(turn.secret, name="provided", expires=int(time.time()) + asked["ttl"])
+            entry = {"urls": [turn.url("udp")], "username": issued.username, "credential": issued.credential}
+            body = json.dumps({"iceServers": [entry]}).encode()
+            self.send_response(201)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        thread.join(20)
+        server.server_close()
+
+
+def _expiries(turn: TurnServer) -> list[int]:
+    """Return when the credentials expire for which relays were made: Unix times, in order."""
+    return sorted({int(name.partition(":")[0]) for name in turn.allocations().users})
+
+
+def test_a_relayed_session_lives_on_from_one_of_a_providers_credentials_to_the_next(
+    start_console: StartConsole, open_page: OpenPage, turn_server: TurnServer, tmp_path: Path
+) -> None:
+    with cloudflare(turn_server) as url:
+        path = tmp_path / "ice.toml"
+        path.write_text(
+            f'checks = false\n[[provider]]\nkind = "cloudflare"\nkey_id = "key"\ntoken_env = "TOKEN"\n'
+            f'url = "{url}"\nttl = {TTL}\n',
+            encoding="utf-8",
+        )
+        console = start_console("--turn", "off", "--config", str(path), environment={"TOKEN": TOKEN})
+        first, second = pair(console, open_page, session="provided", query="&policy=relay")
+        [before, *_] = _expiries(turn_server)
+        generation = int(first.attribute("data-ice-generation"))
+        first.send("with the first credentials")
+        for operator in (first, second):
+            operator.expect_generation(generation + 1)
+        wait_until(lambda: _expiries(turn_server)[-1] > before, "coturn gave a relay for credentials that expire later")
+        wait_until(lambda: time.time() > before + 1, "the first credentials have expired")
+        second.send("with the second credentials")
+        second.expect_state("connected")
+        first.expect_received(["with the second credentials"])
+        second.expect_received(["with the first credentials"])
+        for operator in (first, second):
+            operator.expect_attribute("data-path", "relay")
+            assert operator.page.evaluate("peerConnections.length") == 1
+    assert TOKEN not in console.log
