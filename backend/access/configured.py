@@ -21,6 +21,8 @@ class ConfiguredAccess:
     proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     origins: tuple[str, ...] = ()
     identity_header: str = ""
+    metrics: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Who may ask for `GET /metrics`."""
 
 
 def read_access(table: Any, fail: Fail) -> ConfiguredAccess:
@@ -29,15 +31,10 @@ def read_access(table: Any, fail: Fail) -> ConfiguredAccess:
     with mistakes.collected():
         _check_is_table("access", table, fail)
     mistakes.stop_if_any()
-    _check_keys("access", table, ("proxies", "origins", "identity_header"), fail, mistakes)
+    _check_keys("access", table, ("proxies", "origins", "identity_header", "metrics"), fail, mistakes)
     proxies, origins = (_texts(name, table, fail, mistakes) for name in ("proxies", "origins"))
-    networks = []
-    for text in proxies:
-        with mistakes.collected():
-            try:
-                networks.append(ip_network(text))
-            except ValueError:
-                fail(f"[access] proxies: {text!r} is no address and no network such as '10.0.0.0/8'")
+    networks = _networks("proxies", proxies, fail, mistakes)
+    metrics = _networks("metrics", _texts("metrics", table, fail, mistakes), fail, mistakes)
     for origin in origins:
         with mistakes.collected():
             if not _is_origin(origin):
@@ -49,7 +46,7 @@ def read_access(table: Any, fail: Fail) -> ConfiguredAccess:
         if header and not table.get("proxies"):
             fail("[access] identity_header: is believed only from [access] proxies, and there are none")
     mistakes.stop_if_any()
-    return ConfiguredAccess(tuple(networks), tuple(origin.lower() for origin in origins), header)
+    return ConfiguredAccess(networks, tuple(origin.lower() for origin in origins), header, metrics)
 
 
 def read_limits(table: Any, limits: Limits, fail: Fail) -> Limits:
@@ -101,6 +98,17 @@ class _Mistakes:
 def _check_is_table(name: str, table: Any, fail: Fail) -> None:
     if not isinstance(table, Mapping):
         fail(f"{name!r} must be written as [{name}]")
+
+
+def _networks(name: str, texts: list[str], fail: Fail, mistakes: _Mistakes) -> tuple[IPv4Network | IPv6Network, ...]:
+    networks = []
+    for text in texts:
+        with mistakes.collected():
+            try:
+                networks.append(ip_network(text))
+            except ValueError:
+                fail(f"[access] {name}: {text!r} is no address and no network such as '10.0.0.0/8'")
+    return tuple(networks)
 
 
 def _check_keys(name: str, table: Any, known: tuple[str, ...], fail: Fail, mistakes: _Mistakes) -> None:

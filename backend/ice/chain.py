@@ -16,11 +16,15 @@ from backend.ice.choosing import left_out
 from backend.ice.ice_servers import ConfiguredIce, ConfiguredServer
 from backend.ice.providers.provider import Provider
 from backend.ice.watch import Watch
+from pyapp.protocol.ice import parse_ice_url
 
 _log = logging.getLogger("ice_console.ice")
 
 _TEND_EVERY = 1.0
 """Seconds."""
+
+_MOST_HOSTS = 64
+"""Of servers, told apart in figures: a local coturn has the name by which it was asked for."""
 
 
 class Chain:
@@ -35,6 +39,7 @@ class Chain:
         self._is_live = is_live
         self._http: aiohttp.ClientSession | None = None
         self._told: set[str] = set()
+        self._hosts: frozenset[str] = frozenset()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Chain"]:
@@ -85,7 +90,10 @@ class Chain:
         self._tell(servers)
         if self.configured.checks:
             servers = tuple(self.watch.well([one for link in links for one in self.watch.nearest_first(link, address)]))
-        return servers if any(server.is_turn for server in servers) else servers + local
+        servers = servers if any(server.is_turn for server in servers) else servers + local
+        if hosts := {parse_ice_url(url).host for server in servers for url in server.urls} - self._hosts:
+            self._hosts |= hosts if len(self._hosts) < _MOST_HOSTS else frozenset()
+        return servers
 
     def _in_order(
         self, static: tuple[ConfiguredServer, ...], answers: list[tuple[ConfiguredServer, ...]]
@@ -96,6 +104,10 @@ class Chain:
         """Take it that all have left `session`."""
         for provider in self.providers:
             provider.ended(session)
+
+    def hosts(self) -> frozenset[str]:
+        """Return the hosts of all URLs that pages may have been given."""
+        return self._hosts
 
     def problems(self) -> dict[str, dict[str, str]]:
         """Return what `GET /readyz` says: why URLs are left out, and why providers have no answer, by their names."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import ssl
 import time
 
@@ -10,6 +11,8 @@ from aioice.turn import create_turn_endpoint
 
 from backend.ice.health import Check
 from pyapp.protocol.ice import IceUrl, parse_ice_url
+
+logging.getLogger("aioice").setLevel(logging.WARNING)  # or it notes each allocation, twice a minute
 
 TIMEOUT = 4.0
 """Seconds for all of it: three attempts over UDP (RFC 8489, section 6.2.1)."""

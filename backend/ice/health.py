@@ -121,6 +121,10 @@ class Health:
         """Return the URLs that no page is to get, with the last problem of each."""
         return {known.text: known.problem or _UNREACHED for known in self._urls.values() if known.is_left_out}
 
+    def states(self) -> dict[str, tuple[bool, float | None]]:
+        """Return for each URL that is known whether pages may get it, and a round trip from the server."""
+        return {known.text: (not known.is_left_out, known.seconds) for known in self._urls.values()}
+
     def seconds(self, host: str) -> float | None:
         """Return the shortest round trip that the server itself measured to `host`."""
         known = [one.seconds for key, one in self._urls.items() if key.host == host and one.seconds is not None]

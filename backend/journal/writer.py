@@ -72,6 +72,11 @@ class Journal:
         if not os.access(folder, os.W_OK | os.X_OK):
             raise StartError(f"--journal {folder}: cannot be written to")
 
+    @property
+    def waiting(self) -> int:
+        """How many batches are not written yet."""
+        return self._queue.qsize()
+
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Journal"]:
         """Write in the background; on the way out, write what is still queued."""

@@ -22,6 +22,7 @@ from backend.access.invitations import Grant, InvitationError
 from backend.access.limits import Limits, TokenBucket
 from backend.journal.writer import Journal, Record, server_entry
 from backend.signaling.frames import Received, RelayFrame, Sent, read, write
+from backend.signaling.listener import Listener
 from backend.signaling.rooms import Close, Departed, Output, Rooms
 from pyapp.protocol.journal import Journal as JournalMessage
 from pyapp.protocol.journal import Journaled, JournalEntry
@@ -80,12 +81,7 @@ class Signaling:
     """Every socket of the server."""
 
     def __init__(self, *, hold: float, limits: Limits, journal: Journal, audit: Audit) -> None:
-        self.on_ended: Callable[[str], None] = lambda _session: None
-        """Called with each session that all have left. Who is merely lost may still be connected to the other side."""
-        self.on_entries: Callable[[str, str, Sequence[JournalEntry]], None] = lambda _participant, _address, _entries: (
-            None
-        )
-        """Called with a participant, its address, and what its page tells."""
+        self.listener = Listener()
         self._limits = limits
         self._journal = journal
         self._audit = audit
@@ -132,6 +128,11 @@ class Signaling:
             deadline.cancel()
             self._end(connection)
         return socket
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        """The sessions, the places that are held in them, and the sockets that are open, at this moment."""
+        return len(self._rooms), self._rooms.participants, len(self._connections)
 
     def change(self, *, hold: float, limits: Limits) -> None:
         """Go on with these; what is counted by socket holds for those that come from now on."""
@@ -280,6 +281,7 @@ class Signaling:
         self._perform(outputs)
 
     def _has_come(self, connection: Connection, join: Join, grant: Grant) -> None:
+        self.listener.joined()
         self._stays[join.session, join.participant] = Stay(self._now(), grant)
         self._audit.note(
             "came",
@@ -293,7 +295,7 @@ class Signaling:
 
     def _has_departed(self, departed: Departed) -> None:
         if departed.how != "lost" and departed.session not in self._rooms:
-            self.on_ended(departed.session)
+            self.listener.ended(departed.session)
         if stay := self._stays.pop((departed.session, departed.participant), None):
             self._audit.note(
                 "left",
@@ -310,7 +312,7 @@ class Signaling:
 
     def _keep(self, connection: Connection, message: JournalMessage) -> None:
         if connection.join:
-            self.on_entries(connection.join.participant, connection.address, message.entries)
+            self.listener.heard(connection.join.participant, connection.address, message.entries)
         if connection.join and (stay := self._stays.get((connection.join.session, connection.join.participant))):
             for entry in message.entries:
                 if entry.event in ("pair", "stats"):  # the page says what it knows of its path
@@ -379,6 +381,7 @@ class Signaling:
             self._put(connection, output.message)
 
     def _complain(self, connection: Connection, error: Error) -> None:
+        self.listener.refused(error.code, is_join=not connection.is_joined)
         _log.info("! %s: %s %s", _who(connection), error.code, error.limit or error.message)
         self._note(connection, "error", {"code": error.code, "message": error.message, "limit": error.limit})
         self._put(connection, error)

@@ -170,6 +170,11 @@ class Rooms:
     def __len__(self) -> int:
         return len(self._rooms)
 
+    @property
+    def participants(self) -> int:
+        """How many places are held, with a socket or without."""
+        return len(self._joined) + len(self._held)
+
     def knows(self, join: Join) -> bool:
         """Whether `join` only takes back a place that its participant holds."""
         return self.holds(HeldPlace(join.session, join.participant, join.key))

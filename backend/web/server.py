@@ -20,13 +20,17 @@ from backend.ice.choosing import ice_configuration
 from backend.ice.ice_servers import ConfiguredIce, read_ice_servers
 from backend.ice.local_turn import LocalTurn
 from backend.journal.writer import Journal
+from backend.metrics.gauges import Gauges, Now
+from backend.metrics.meters import Meters
 from backend.seldom import Seldom
 from backend.settings import Settings, StartError
 from backend.signaling.endpoint import Signaling
 from backend.web import invitations
 from backend.web.assets import Assets, choose_encoding
 from backend.web.certificates import Certificates
+from backend.web.hearing import Hearing
 from backend.web.listening import listen
+from backend.web.metrics import HOW_TO_ALLOW, exposition, may_ask
 from backend.web.reaching import other_addresses
 from backend.web.reloading import Current, Reloader
 from pyapp.protocol.access import INVITATION_HEADER
@@ -43,6 +47,7 @@ JOURNAL = web.AppKey("JOURNAL", Journal)
 ACCESS = web.AppKey("ACCESS", Access)
 SIGNALING = web.AppKey("SIGNALING", Signaling)
 CHAIN = web.AppKey("CHAIN", Chain)
+METERS = web.AppKey("METERS", Meters)
 CALLER = web.RequestKey("CALLER", Caller)
 """Of a request, where there are proxies of ours: what they say of who made it."""
 LOCAL_TURN = web.AppKey("LOCAL_TURN", LocalTurn)
@@ -104,8 +109,9 @@ def create_app(settings: Settings, certificates: Certificates | None = None) -> 
     hold = configured.hold or settings.hold
     app[SIGNALING] = Signaling(hold=hold, limits=limits, journal=app[JOURNAL], audit=app[ACCESS].audit)
     app[CHAIN] = Chain(configured, is_live=app[SIGNALING].is_live, checks=settings.checks)
-    app[SIGNALING].on_ended = app[CHAIN].ended
-    app[SIGNALING].on_entries = app[CHAIN].watch.heard
+    app[METERS] = Meters(app[CHAIN].hosts)
+    app[METERS].registry.register(Gauges(lambda: _now(app)))
+    app[SIGNALING].listener = Hearing(app[CHAIN], app[METERS])
     app[LOCAL_TURN] = LocalTurn(settings.hosts, name=settings.turn_host, tls=settings.tls)
     app[RELOADER] = Reloader(
         app[CURRENT],
@@ -126,6 +132,7 @@ def create_app(settings: Settings, certificates: Certificates | None = None) -> 
             web.delete("/invitations/{id}", _revoke),
             web.get("/healthz", _health),
             web.get("/readyz", _ready),
+            web.get("/metrics", _metrics),
         ]
     )
     app.on_response_prepare.append(_add_security_headers)
@@ -245,6 +252,28 @@ async def _ready(request: web.Request) -> web.Response:
     is_ready = not request.app[SIGNALING].is_draining
     status = {"status": "ready" if is_ready else "draining", **request.app[CHAIN].problems()}
     return web.json_response(status, status=200 if is_ready else 503, headers={"Cache-Control": "no-store"})
+
+
+async def _metrics(request: web.Request) -> web.Response:
+    """Answer Prometheus, from where the file says that it asks."""
+    if not may_ask(request.remote or "", request.app[CURRENT].configured.access.metrics):
+        raise web.HTTPForbidden(text=HOW_TO_ALLOW)
+    return exposition(request, request.app[METERS].registry)
+
+
+def _now(app: web.Application) -> Now:
+    sessions, participants, sockets = app[SIGNALING].counts
+    states = app[CHAIN].watch.health.states()
+    return Now(
+        sessions=sessions,
+        participants=participants,
+        sockets=sockets,
+        journal_waiting=app[JOURNAL].waiting,
+        draining=app[SIGNALING].is_draining,
+        urls={url: is_up for url, (is_up, _) in states.items()},
+        trips={url: seconds for url, (_, seconds) in states.items() if seconds is not None},
+        providers={provider.configured.name: provider.is_well for provider in app[CHAIN].providers},
+    )
 
 
 # Who may call.

@@ -1,0 +1,187 @@
+"""What is counted, and how pages' journals become figures. No label names a session, a person or an address.
+
+Labels have few values: what a page says is taken for one only if it is a word that is known.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from pyapp.protocol.ice import IceError, parse_reported_url
+from pyapp.protocol.journal import JournalEntry
+from pyapp.protocol.wire import Scalar
+
+_CONNECT = (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 30)
+_OUTAGE = (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 30, 60, 300)
+
+_PATHS = ("direct", "relay")
+_RELAY_PROTOCOLS = ("", "udp", "tcp", "tls")
+_EVIDENCE = ("silence", "not-heard", "no-echo", "network-changed", "disconnected", "failed", "channel-closed")
+_RUNGS = ("restart", "relay-only", "tcp-only", "new-connection")
+_STUN_CODES = (300, 400, 401, 403, 420, 437, 438, 440, 441, 442, 443, 446, 447, 486, 500, 508, 600, 701)
+
+_MOST_PAGES, _MOST_PAIRS = 4096, 16
+_LONGEST = 3600.0
+"""Seconds; what a page says took longer is not believed."""
+_MOST_BYTES = 1 << 40
+"""As above, of bytes between two entries."""
+
+
+@dataclass(slots=True)
+class _Page:
+    """What is known of a page load. Times are seconds of its clock."""
+
+    latest: int = 0
+    """The number of the latest entry that was counted: what comes twice counts once."""
+    connecting: float | None = None
+    is_second: bool = False
+    """Whether somebody was there when it joined, so that the time to connect is not that of waiting."""
+    is_connected: bool = False
+    is_direct: bool = False
+    relayed: OrderedDict[str, int] = field(default_factory=OrderedDict)
+    """By candidate pair: its bytes."""
+
+
+class Meters:
+    """The counters. `hosts` says which STUN and TURN hosts are ours; the others count as `other`."""
+
+    def __init__(self, hosts: Callable[[], Collection[str]]) -> None:
+        self.registry = CollectorRegistry()
+        self._hosts = hosts
+        self._pages: OrderedDict[str, _Page] = OrderedDict()
+        registry = self.registry
+        self._joins = Counter("ice_console_joins", "Pages that asked for a place.", ["outcome"], registry=registry)
+        self._refusals = Counter("ice_console_refusals", "Errors that pages were told.", ["code"], registry=registry)
+        self._connect = Histogram(
+            "ice_console_connect_seconds",
+            "From Connect, with the other side there, to a path.",
+            ["path"],
+            buckets=_CONNECT,
+            registry=registry,
+        )
+        self._direct = Histogram(
+            "ice_console_direct_path_seconds",
+            "From Connect, with the other side there, to a direct path.",
+            buckets=_CONNECT,
+            registry=registry,
+        )
+        self._outage = Histogram(
+            "ice_console_outage_seconds",
+            "Interruptions, from the last sign of life to the next.",
+            buckets=_OUTAGE,
+            registry=registry,
+        )
+        self._paths = Counter(
+            "ice_console_paths", "Paths that were taken into use.", ["path", "relay_protocol"], registry=registry
+        )
+        self._suspicions = Counter("ice_console_suspicions", "Doubts about a path.", ["evidence"], registry=registry)
+        self._attempts = Counter("ice_console_recovery_attempts", "What was tried.", ["rung"], registry=registry)
+        self._failures = Counter("ice_console_failures", "Sessions that could not go on.", registry=registry)
+        self._ice_errors = Counter(
+            "ice_console_ice_errors",
+            "icecandidateerror events. 701 comes once for each network interface.",
+            ["host", "code"],
+            registry=registry,
+        )
+        self._relay_bytes = Counter(
+            "ice_console_relay_bytes",
+            "Bytes over each TURN host, both ways, as its own client counted them.",
+            ["host", "protocol"],
+            registry=registry,
+        )
+        for outcome in ("joined", "refused"):
+            self._joins.labels(outcome)
+        for path in _PATHS:
+            self._connect.labels(path)
+
+    def joined(self) -> None:
+        """Count a page that has a place now."""
+        self._joins.labels("joined").inc()
+
+    def refused(self, code: str, *, is_join: bool) -> None:
+        """Count an error that a page was told: one of the server's own codes."""
+        self._refusals.labels(code).inc()
+        if is_join:
+            self._joins.labels("refused").inc()
+
+    def heard(self, participant: str, entries: Sequence[JournalEntry]) -> None:
+        """Count what a page tells."""
+        page = self._pages.pop(participant, None) or _Page()
+        self._pages[participant] = page
+        while len(self._pages) > _MOST_PAGES:
+            self._pages.popitem(last=False)
+        for entry in entries:
+            if entry.number > page.latest:
+                page.latest = entry.number
+                self._count(page, entry)
+
+    def _count(self, page: _Page, entry: JournalEntry) -> None:
+        data, at = entry.data, entry.at / 1000
+        match entry.event:
+            case "session" if "policy" in data:
+                page.connecting, page.is_second, page.is_connected, page.is_direct = at, False, False, False
+            case "signaling" if "alone" in data:
+                page.is_second = data["alone"] is False
+            case "pair" | "stats":
+                self._relayed(page, data)
+                if entry.event == "pair":
+                    self._pair(page, data, at)
+            case "recovered":
+                if (seconds := _seconds(data.get("seconds"))) is not None:
+                    self._outage.observe(seconds)
+            case "suspect":
+                self._suspicions.labels(_known(data.get("evidence"), _EVIDENCE)).inc()
+            case "attempt":
+                self._attempts.labels(_known(data.get("rung"), _RUNGS)).inc()
+            case "failed":
+                self._failures.inc()
+            case "candidate-error":
+                code = data.get("code")
+                word = str(code) if type(code) is int and code in _STUN_CODES else "other"
+                self._ice_errors.labels(self._host(data.get("url")), word).inc()
+            case _:
+                pass
+
+    def _pair(self, page: _Page, data: Mapping[str, Scalar], at: float) -> None:
+        path = _known(data.get("path"), _PATHS)
+        self._paths.labels(path, _known(data.get("relay_protocol") or "", _RELAY_PROTOCOLS)).inc()
+        took = _seconds(at - page.connecting) if page.connecting is not None and page.is_second else None
+        if took is None or path not in _PATHS:
+            return
+        if not page.is_connected:
+            page.is_connected = True
+            self._connect.labels(path).observe(took)
+        if path == "direct" and not page.is_direct:
+            page.is_direct = True
+            self._direct.observe(took)
+
+    def _relayed(self, page: _Page, data: Mapping[str, Scalar]) -> None:
+        """Count what went over the relay of this side; the other side's page tells of its own."""
+        sent, received = data.get("bytes_sent"), data.get("bytes_received")
+        if data.get("local_type") != "relay" or type(sent) is not int or type(received) is not int:
+            return
+        pair = f"{data.get('pair')} {data.get('ufrag')}"
+        before = page.relayed.pop(pair, 0)
+        page.relayed[pair] = sent + received
+        while len(page.relayed) > _MOST_PAIRS:
+            page.relayed.popitem(last=False)
+        if 0 < (more := sent + received - before) < _MOST_BYTES:
+            protocol = _known(data.get("relay_protocol") or "udp", _RELAY_PROTOCOLS)
+            self._relay_bytes.labels(self._host(data.get("server")), protocol).inc(more)
+
+    def _host(self, url: Scalar) -> str:
+        try:
+            host = parse_reported_url(url).host if isinstance(url, str) else ""
+        except IceError:
+            host = ""
+        return host if host in self._hosts() else "other"
+
+
+def _known(word: Scalar, words: Collection[str]) -> str:
+    return word if isinstance(word, str) and word in words else "other"
+
+
+def _seconds(value: Scalar) -> float | None:
+    return float(value) if isinstance(value, int | float) and 0 <= value < _LONGEST else None
