@@ -19,6 +19,8 @@ import uvloop
 from backend.access.audit import Audit
 from backend.access.invitations import DEFAULT_TTL, key_made_if_missing, new_invitation, sign
 from backend.access.store import Store
+from backend.ice.checkup import checkup
+from backend.ice.ice_servers import read_ice_servers
 from backend.notify import Manager, take_manager
 from backend.settings import Settings, StartError, TlsFiles
 from backend.web.reloading import Reloader
@@ -30,7 +32,10 @@ _STOP_WITHIN = 10.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Do what the command line asks for and return the exit code: 0, or 2 for what cannot be done as asked."""
+    """Do what the command line asks for and return the exit code: 0, or 2 for what cannot be done as asked.
+
+    `check` returns 1 if something is not well.
+    """
     _open_what_is_closed()
     options = _parser().parse_args(arguments)
     try:
@@ -40,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _list(options.journal)
         elif options.command == "revoke":
             _revoke(options.id, options.journal)
+        elif options.command == "check":
+            return uvloop.run(_check(options.config))
         else:
             logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", datefmt="%H:%M:%S")
             uvloop.run(_serve(_settings(options)))
@@ -117,6 +124,8 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("invitations", parents=[beside], help="list the invitations that are good now")
     revoke = commands.add_parser("revoke", parents=[beside], help="take an invitation back, from running sessions too")
     revoke.add_argument("id", metavar="ID")
+    check = commands.add_parser("check", help="ask every server and provider of the configuration how it is")
+    check.add_argument("--config", type=Path, default=argparse.SUPPRESS, metavar="FILE", help="that of the server")
     return parser
 
 
@@ -206,6 +215,19 @@ async def _reload(reloader: Reloader, wanted: asyncio.Queue[None], manager: Mana
         manager.reloading()
         await reloader.reload()
         manager.ready()
+
+
+async def _check(config: Path | None) -> int:
+    if config is None:
+        raise StartError("check: give --config FILE")
+    configured = read_ice_servers(config)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")  # which URLs no page gets, and why
+    for one in configured.left_out:
+        print(f"! no page gets {one.url}: {one.why}", file=sys.stderr)
+    rows = await checkup(configured)
+    for row in rows:
+        print(row.text(), flush=True)
+    return 1 if any(row.problem for row in rows) else 0
 
 
 def _invite(options: argparse.Namespace) -> None:

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable
 import aiohttp
 
 from backend.ice.choosing import left_out
+from backend.ice.health import Check
 from backend.ice.ice_servers import ConfiguredIce, ConfiguredServer
 from backend.ice.providers.provider import Provider
 from backend.ice.watch import Watch
@@ -117,11 +118,15 @@ class Chain:
 
     async def _tend(self) -> None:
         while True:
-            tended = await asyncio.gather(*(provider.tend() for provider in self.providers), return_exceptions=True)
-            for error in tended:
-                if isinstance(error, Exception):
-                    _log.error("! a provider could not be tended", exc_info=error)
+            await self.tend()
             await asyncio.sleep(_TEND_EVERY)
+
+    async def tend(self) -> None:
+        """Have each provider do what is due."""
+        tended = await asyncio.gather(*(provider.tend() for provider in self.providers), return_exceptions=True)
+        for error in tended:
+            if isinstance(error, Exception):
+                _log.error("! a provider could not be tended", exc_info=error)
 
     async def _check(self) -> None:
         while True:
@@ -129,8 +134,8 @@ class Chain:
                 await self.check()
             await asyncio.sleep(self.watch.next_check_after)
 
-    async def check(self) -> None:
-        """Ask every server of every link once."""
+    async def check(self) -> dict[str, Check]:
+        """Ask every server of every link once, and return what came of it by URL."""
         samples = [(provider, provider.sample()) for provider in self.providers]
         servers = [*self.configured.servers, *(server for _, sample in samples for server in sample)]
         checks = await self.watch.round(servers)
@@ -138,6 +143,7 @@ class Chain:
             found = [checks[url].problem for server in sample for url in server.urls if url in checks]
             if any(problem.startswith("401") for problem in found):
                 provider.distrust()
+        return checks
 
     def _tell(self, servers: tuple[ConfiguredServer, ...]) -> None:
         for one in left_out(servers):

@@ -141,7 +141,10 @@ class Provider:
             self._leaving[session] = (self._clock(), before + held)
 
     async def close(self) -> None:
-        """Revoke what ended sessions were given. What pages use goes on: they come back to the next server."""
+        """Revoke what nobody has, or ended sessions had. What pages use goes on: they come back to the next run."""
+        stock, self._stock = self._stock, None
+        if stock and self.configured.is_by_session:
+            self._release(stock, "")
         for session in list(self._leaving):
             self._has_left(session)
         if self._asking:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from backend.ice.chain import Chain
+from backend.ice.choosing import variety_first
+from backend.ice.health import Check
 from backend.ice.ice_servers import ConfiguredIce, ConfiguredServer
 from backend.ice.providers.configured import ConfiguredProvider
 
@@ -104,3 +106,33 @@ async def test_it_waits_for_all_providers_at_the_same_time(tmp_path: Path, monke
         for number, one in enumerate(chain.providers):
             monkeypatch.setattr(one, "servers", together(number))
         assert await urls(chain) == ["turn:0.example", "turn:1.example"]
+
+
+async def test_a_page_gets_the_two_nearest_hosts_that_are_well() -> None:
+    hosts = ["one", "two", "three"]
+    servers = tuple(ConfiguredServer(urls=(f"turn:{host}.example",), secret="s") for host in hosts)
+    chain = Chain(ConfiguredIce(servers=servers), is_live=bool, checks=False)
+
+    async def given(address: str) -> list[str]:
+        found = await chain.servers("a", address=address)
+        return [url for server in variety_first(found) for url in server.urls][:2]
+
+    async with chain.running():
+        assert await given("192.0.2.9") == ["turn:one.example", "turn:two.example"]
+        for number in range(3):
+            gathering = f"u{number}"
+            chain.watch.nearest.candidate("page", "192.0.2.0/24", gathering, 1.0)
+            for host, seconds in zip(hosts, (0.3, 0.2, 0.1), strict=True):
+                at = 1.0 + seconds
+                chain.watch.nearest.candidate("page", "192.0.2.0/24", gathering, at, relay_host=f"{host}.example")
+        assert await given("192.0.2.9") == ["turn:three.example", "turn:two.example"]
+        assert await given("198.51.100.9") == ["turn:one.example", "turn:two.example"]
+        chain.watch.health.keep([url for server in servers for url in server.urls])
+        for now in (1.0, 2.0):
+            for host in hosts:
+                found = Check("no answer") if host == "three" else Check(seconds=0.1)
+                chain.watch.health.checked(f"turn:{host}.example", found, now)
+        chain.watch.health.review(2.0)
+        assert await given("192.0.2.9") == ["turn:two.example", "turn:one.example"]
+        await chain.replace(ConfiguredIce(servers=servers, checks=False))
+        assert await given("192.0.2.9") == ["turn:one.example", "turn:two.example"]
