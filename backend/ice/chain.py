@@ -85,7 +85,15 @@ class Chain:
 
         `local` are those of our coturn.
         """
-        answers = await asyncio.gather(*(provider.servers(session) for provider in self.providers))
+        asked = await asyncio.gather(
+            *(provider.servers(session) for provider in self.providers), return_exceptions=True
+        )
+        answers: list[tuple[ConfiguredServer, ...]] = []
+        for answer in asked:  # whatever is wrong with a provider, the others are there
+            if isinstance(answer, BaseException):
+                _log.error("! a provider could not be asked", exc_info=answer)
+            else:
+                answers.append(answer)
         links = self._in_order(self.configured.servers, answers)
         servers = tuple(server for link in links for server in link)
         self._tell(servers)
@@ -117,9 +125,12 @@ class Chain:
         return {name: found for name, found in problems.items() if found}
 
     async def _tend(self) -> None:
+        await self.tend()
+        links = self._in_order(self.configured.servers, [provider.sample() for provider in self.providers])
+        self._tell(tuple(server for link in links for server in link))
         while True:
-            await self.tend()
             await asyncio.sleep(_TEND_EVERY)
+            await self.tend()
 
     async def tend(self) -> None:
         """Have each provider do what is due."""

@@ -116,4 +116,4 @@ def _read_entry(entry: Mapping[str, Any]) -> tuple[list[NamedServer], list[LeftO
 
 
 def _is_filled(value: Any) -> bool:
-    return (isinstance(value, str) and bool(value.strip())) or type(value) is int
+    return (isinstance(value, str) and bool(value.strip()) and value.isprintable()) or type(value) is int

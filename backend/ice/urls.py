@@ -48,7 +48,7 @@ def sort_out(texts: Iterable[str]) -> SortedOut:
     found: dict[IceUrl, str] = {}
     left_out: list[LeftOut] = []
     errors: list[IceError] = []
-    for text in texts:
+    for text in map(str.strip, texts):
         try:
             url = tidy(text)
         except UnusableUrlError as error:

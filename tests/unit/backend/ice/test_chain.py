@@ -66,6 +66,25 @@ async def test_what_no_page_gets_is_said_once(tmp_path: Path, caplog: pytest.Log
     assert caplog.text.count("no page gets stun:3.example: 4 are enough") == 1
 
 
+async def test_the_start_says_it_of_providers_before_any_page_asks(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = asyncio.Event()
+    ice = ConfiguredIce(providers=tuple(provider(tmp_path, f"p{number}") for number in range(6)))
+    chain = Chain(ice, is_live=bool, checks=False)
+    tell = chain._tell
+
+    def telling(servers: tuple[ConfiguredServer, ...]) -> None:
+        tell(servers)
+        if servers:
+            told.set()
+
+    monkeypatch.setattr(chain, "_tell", telling)
+    async with chain.running():
+        await told.wait()
+    assert "no page gets turn:p5.example: 4 are enough" in caplog.text
+
+
 async def test_a_provider_whose_care_fails_keeps_the_others_going(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -89,6 +108,21 @@ async def test_a_provider_whose_care_fails_keeps_the_others_going(
         monkeypatch.setattr(chain.providers[1], "tend", count)
         await tended_again.wait()
     assert "a provider could not be tended" in caplog.text
+
+
+async def test_a_provider_that_breaks_breaks_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ice = ConfiguredIce(providers=(provider(tmp_path, "one"), provider(tmp_path, "two")))
+    chain = Chain(ice, is_live=bool, checks=False)
+
+    async def fail(_session: str) -> tuple[ConfiguredServer, ...]:
+        raise RuntimeError
+
+    async with chain.running():
+        monkeypatch.setattr(chain.providers[0], "servers", fail)
+        assert await urls(chain) == ["turn:two.example"]
+    assert "a provider could not be asked" in caplog.text
 
 
 async def test_it_waits_for_all_providers_at_the_same_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

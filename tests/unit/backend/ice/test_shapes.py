@@ -53,6 +53,13 @@ def test_each_shape(value: Any, expected: Named) -> None:
     assert read_named(json.loads(json.dumps(value))) == expected
 
 
+def test_what_would_break_a_line_or_could_not_be_sent() -> None:
+    entries = [{"urls": [f"{STUN}\n"]}, {"urls": UDP, "username": "u\n", "credential": "c"}]
+    named = read_named([*entries, {"urls": [TLS, f"{TLS}\n"], "username": "\ud800", "credential": "c"}])
+    assert named.servers == BOTH[:1]
+    assert all(one.url.isprintable() for one in named.left_out)
+
+
 def test_what_is_of_no_use_is_left_out_and_the_rest_taken() -> None:
     named = read_named(
         [
