@@ -40,6 +40,7 @@ class Chain:
         self._is_live = is_live
         self._http: aiohttp.ClientSession | None = None
         self._told: set[str] = set()
+        self._looked_at: tuple[str, ...] = ()
         self._hosts: frozenset[str] = frozenset()
 
     @contextlib.asynccontextmanager
@@ -157,6 +158,10 @@ class Chain:
         return checks
 
     def _tell(self, servers: tuple[ConfiguredServer, ...]) -> None:
+        urls = tuple(url for server in servers for url in server.urls)
+        if urls == self._looked_at:
+            return
+        self._looked_at = urls
         for one in left_out(servers):
             if one.url not in self._told:
                 self._told.add(one.url)
