@@ -5,6 +5,7 @@ import gc
 import os
 import time
 import traceback
+from itertools import chain
 from typing import Any, Literal
 
 from js import Math, console, performance, window
@@ -53,7 +54,7 @@ def main() -> None:
     runner.attach(server=server, peers=peers, media=media, screen=page)
     Network(runner.emit, runner.fault)
     page.mark_ready()
-    runner.rehearse(rehearse())
+    runner.rehearse(chain(peers.prepare(), rehearse()))
     # The runtime switched the collector off for the start. What is there by now stays: never look through it again.
     gc.freeze()
     gc.enable()

@@ -6,6 +6,7 @@ whatever that is at the moment. Chromium asks the frame whose constructor was ca
 frame is the page's to choose (W3C Permissions Policy, section 5). Tracks of the page are sent over it all the same.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from js import RTCPeerConnection, document, navigator
@@ -19,9 +20,25 @@ class Constructor:
 
     def __init__(self) -> None:
         self._frame: Any = None
+        self._spare: Any = None
+        self._is_first = True
+
+    def prepare(self) -> Iterator[str]:
+        """Make the first one in advance, in steps: without a description it opens no socket, and asks no server."""
+        if _is_chromium():
+            self._framed()
+        yield "the frame"
+        if self._is_first:
+            self._spare = self.new(IceConfiguration())
+        yield "the connection"
 
     def new(self, configuration: IceConfiguration, *, every_interface: bool = False) -> Any:
         """Return one that gathers on the default route, or on `every_interface` if the page may know them."""
+        self._is_first = False
+        if self._spare is not None and not every_interface:
+            made, self._spare = self._spare, None
+            made.setConfiguration(jsobj(configuration.to_rtc_configuration()))
+            return made
         owned = RTCPeerConnection if every_interface or not _is_chromium() else self._framed()
         return owned.new(jsobj(configuration.to_rtc_configuration()))
 

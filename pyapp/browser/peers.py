@@ -1,6 +1,6 @@
 """The browser's `RTCPeerConnection`s by their names: any number of them at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from pyodide.ffi import JsException
 
@@ -25,6 +25,10 @@ class PeerConnections:
         self._peers: dict[PeerId, Peer] = {}
         """Without those that the browser refused to make."""
         media.on_change(self._send_media)
+
+    def prepare(self) -> Iterator[str]:
+        """Make ready for the first one, in steps."""
+        return self._constructor.prepare()
 
     def perform(self, of_peer: OfPeer) -> None:
         """Begin what the command says."""

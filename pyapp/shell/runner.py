@@ -101,7 +101,10 @@ class Runner:
                 self._busy = False
 
     def rehearse(self, steps: Iterator[object]) -> None:
-        """Take one of `steps` at each turn of the loop from soon on, between events, until Connect is pressed."""
+        """Take one of `steps` at each turn of the loop from soon on, between events, until there is somebody else.
+
+        Whoever pressed Connect at once, and waits, has time for it, too.
+        """
         asyncio.get_running_loop().call_later(REHEARSED_AFTER, self._rehearse, steps)
 
     def fault(self, where: str, error: BaseException) -> None:
@@ -109,7 +112,10 @@ class Runner:
         self.emit(self._fault(where, error))
 
     def _rehearse(self, steps: Iterator[object]) -> None:
-        if self._session.phase == "ready" and next(steps, None) is not None:
+        state = self._shown.status.state if self._shown else ""
+        if state == "connecting":  # perhaps to nobody
+            self.rehearse(steps)
+        elif state in ("ready", "waiting") and next(steps, None) is not None:
             asyncio.get_running_loop().call_soon(self._rehearse, steps)
 
     def _consume(self, event: Event) -> None:

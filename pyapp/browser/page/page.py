@@ -4,6 +4,7 @@ Each part of the view has a panel, which draws it when it is another one. The ma
 in which state is in there too (`data-in`), and in the style sheet.
 """
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -22,6 +23,10 @@ from pyapp.browser.page.status import StatusPanel
 from pyapp.browser.page.thread import ThreadPanel
 from pyapp.core.events import Event, PageClosing
 from pyapp.view.console import View
+
+FOCUS_AFTER = 0.1
+"""Seconds after a change in which the browser lays the page out by itself: to ask sooner where a control went takes
+tens of milliseconds, in the middle of connecting."""
 
 
 class Panel(Protocol):
@@ -72,13 +77,16 @@ class Page:
             if part is not self._drawn.get(name):
                 panel.draw(part)
                 self._drawn[name] = part
-        if focused:
-            self._keep_focus(focused, view)
+        if focused and focused.id:
+            self._dom.run("the focus", self._keep_focus(focused))
 
-    def _keep_focus(self, focused: Any, view: View) -> None:
+    async def _keep_focus(self, focused: Any) -> None:
         """Give the keyboard a place to go on from, when the control that had it went away."""
+        await asyncio.sleep(FOCUS_AFTER)
+        view = self._view
+        has_moved_on = document.activeElement not in (focused, document.body)
         gone = getattr(focused, "disabled", False) or focused.getClientRects().length == 0
-        if not focused.id or not gone:
+        if view is None or has_moved_on or not gone:
             return
         if focused.id == "send":
             place = "message"

@@ -20,6 +20,7 @@ from pyapp.core.events import (
 )
 from pyapp.core.peers import PeerId
 from pyapp.core.session import Session
+from pyapp.core.signaling.rendezvous import Rendezvous
 from pyapp.core.timers import RecoveryTimer, Timer
 from pyapp.protocol.ice import IceConfiguration
 from pyapp.shell import runner
@@ -352,17 +353,31 @@ class TestTheRehearsal:
         assert bench.session.order == [RestartRequested()]
         assert len(bench.shell.views) == 2
 
-    async def test_is_over_once_connect_is_pressed(self, build: Build) -> None:
+    async def test_pauses_while_it_connects_and_goes_on_while_nobody_else_is_there(self, build: Build) -> None:
         bench = build({})
         steps = iter(range(1, 100))
         bench.runner.rehearse(steps)
         await self.turns(3)
         bench.session.phase = "active"
-        await self.turns(3)
+        bench.runner.emit(RestartRequested())
         taken = next(steps) - 1
         assert 0 < taken < 10
-        await self.turns(3)
+        await self.turns(20)
         assert next(steps) == taken + 2
+        place = bench.session.place = Rendezvous("demo", "", "", "", 1, 1)
+        place.link.state = "present"
+        bench.runner.emit(RestartRequested())
+        await self.turns(20)
+        assert next(steps) > taken + 4
+
+    async def test_is_over_once_somebody_else_is_there(self, build: Build) -> None:
+        bench = build({})
+        steps = iter(range(1, 100))
+        bench.runner.rehearse(steps)
+        bench.session.phase = "failed"
+        bench.runner.emit(RestartRequested())
+        await self.turns(20)
+        assert next(steps) == 1
 
 
 class TestTwoClocks:
