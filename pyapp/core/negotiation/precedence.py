@@ -13,11 +13,16 @@ alone decides, and each generation has a band above the last one. Within a band 
 Peer-reflexive candidates, which the browser finds itself, keep the priority that the other side's check names
 (section 7.1.1), and so are worth more than any of these. Once a pair with one is selected, the next generation is
 handed over above it: enough for pairs with a host candidate of ours, and not to be had for those with a relay.
+
+The order of priorities is that of the first checks, too, one every 48 ms: each candidate of theirs is checked with all
+relays of ours before the next. A network that shows another port to each destination (symmetric NAT; RFC 4787, section
+4.1) has several reflexive candidates, and nobody answers at any of them: what comes from there directly is
+peer-reflexive. So the relays of such a side are checked before these.
 """
 
 import re
 from bisect import bisect
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 RANKS = 64
 """Ranks in a band: eight kinds of candidates, and eight of each kind."""
@@ -31,10 +36,19 @@ ABOVE_PEER_REFLEXIVE = 111 << 24
 HIGHEST = 2**31 - 1
 """Of all priorities (RFC 8445, section 5.1.2)."""
 
-_PRIORITY = re.compile(r"^((?:a=)?candidate:\S+ \d+ \S+) (\d{1,10}) ", re.MULTILINE)
+_PRIORITY = re.compile(r"^((?:a=)?candidate:\S+ \d+ \S+) (\d{1,10}) (?=(?:(\S+) \d+ typ (\w+))?)", re.MULTILINE)
+_REFLEXIVE = re.compile(
+    r"^(?:a=)?candidate:\S+ \d+ udp \d+ (\S+) (\d+) typ srflx raddr (\S+) rport (\d+)(?:.* network-id (\d+))?",
+    re.MULTILINE,
+)
 _COST = re.compile(r"^(?:a=)?candidate:.* network-cost (\d{1,3})\b", re.MULTILINE)
 _KINDS = (1, 2, 3, 50, 95, 105, 120)
 """Type preferences at which a kind begins: relays over TLS, TCP and UDP, host over TCP, reflexive, host."""
+_RELAY_OVER_UDP, _PEER_REFLEXIVE = 2, 6
+"""Kinds; of the second, none is ever told."""
+
+MOST_REMEMBERED = 64
+"""Sockets of the other side whose ports are remembered: it can name as many as it likes."""
 
 
 @dataclass(slots=True)
@@ -47,6 +61,10 @@ class Precedence:
     """What a candidate of the other side cost last, an extension of libwebrtc's that counts before the priority."""
     _band: int = 1
     """The priority that the least of the candidates of their generation is given."""
+    _ports: dict[tuple[str, ...], str] = field(default_factory=dict)
+    """The port at which each of their sockets was seen first in this generation, by address, base and network."""
+    _is_symmetric: bool = False
+    """Whether one was seen at another one since."""
 
     def begin(self, *, below_peer_reflexive: bool) -> None:
         """Begin the next generation of theirs.
@@ -59,12 +77,25 @@ class Precedence:
         if band + RANKS > LOW:
             band = LOW - RANKS if below_peer_reflexive else max(band, ABOVE_PEER_REFLEXIVE)
         self._band = min(band, HIGHEST - RANKS)
+        self._ports.clear()
+        self._is_symmetric = False
 
     def handed(self, text: str) -> str:
         """Return `candidate:…`, or a description, as it is handed to the browser."""
         for match in _COST.finditer(text):
             self.network_cost = int(match[1])
-        return _PRIORITY.sub(lambda match: f"{match[1]} {self._band + _rank(int(match[2]))} ", text)
+        for address, port, *socket in _REFLEXIVE.findall(text):
+            if len(self._ports) < MOST_REMEMBERED:
+                self._is_symmetric |= self._ports.setdefault((address, *socket), port) != port
+        return _PRIORITY.sub(lambda match: f"{match[1]} {self._band + self._rank(match)} ", text)
+
+    def _rank(self, candidate: re.Match[str]) -> int:
+        rank, address, type_ = _rank(int(candidate[2])), candidate[3] or "", candidate[4]
+        if self._is_symmetric and type_ == "relay" and rank // 8 == _RELAY_OVER_UDP:
+            return _PEER_REFLEXIVE * 8 + rank % 8 // 2
+        if type_ == "srflx" and ":" in address:  # which no network translates: it stays above those relays
+            return _PEER_REFLEXIVE * 8 + 4 + rank % 8 // 2
+        return rank
 
 
 def _rank(priority: int) -> int:

@@ -61,8 +61,9 @@ STATS_EVERY, STATS_QUIET_EVERY = 2.0, 10.0
 FIRST_OFFER_AFTER = 3.0
 """Seconds to wait for the other side's first offer before making it here."""
 
-NEEDLESS_RELAY_AFTER = 1.5
-"""Seconds on a relay that may not be needed before a direct path is looked for."""
+NEEDLESS_RELAY_AFTER = 0.7
+"""Seconds on a relay that may not be needed before a direct path is looked for: a better pair than the first is usually
+nominated by then."""
 
 ONE_NETWORK_AFTER = 1.5
 """Seconds on a relay with a peer of the same public address, before a connection over every interface is tried: on a
@@ -392,8 +393,9 @@ class Connection:
         result = self._route(event)
         if (agreed := self.negotiation.ice_generation) > generation:
             self.restarts.negotiated(now)
-            result.append(commands.StartTimer(STATS, STATS_AGAIN))
             self._kept_above = None
+            self._has_looked_again = True  # whoever began it, and why: it looks at everything
+            result += [commands.CancelTimer(NEEDLESS_RELAY), commands.StartTimer(STATS, STATS_AGAIN)]
             result += self._keep_checking_soon()
             result += self._recovery_did(self.recovery.negotiated(agreed, now))
         return self._addressed(result)
@@ -800,9 +802,11 @@ class Connection:
         return result
 
     def _look_for_direct_path(self) -> list[Output]:
-        if not self.recovery.is_healthy or self.report is None or self.report.path == "direct":
-            return []
-        return self._want_restart("looking for a direct path")
+        return self._want_restart("looking for a direct path") if self._is_relayed else []
+
+    @property
+    def _is_relayed(self) -> bool:
+        return self.recovery.is_healthy and self.report is not None and self.report.path == "relay"
 
     def _probed(self, event: PeerEvent) -> list[Output]:
         """Leave a relay over TCP or TLS while it works, if UDP gets out: the path that comes of it may be direct."""
@@ -818,7 +822,7 @@ class Connection:
         return [*over, found, *self._want_restart("UDP gets out again")]
 
     def _take_every_interface(self) -> list[Output]:
-        if not self.recovery.is_healthy or self.report is None or self.report.path == "direct":
+        if not self._is_relayed:
             return []
         if self.relays.policy == "relay" or not self.capture_permitted or not self._outside.signaling_is_there:
             return []

@@ -2,19 +2,23 @@
 
 Chromium stops gathering when the first pair works. If that pair had a relay, on a busy machine for one, the other side
 may never hear of the address by which we could be reached directly, though UDP gets through. And Chromium may leave a
-direct path for one over a relay that works, too: a check from a relay whose candidate is still on its way makes a
-peer-reflexive pair, which looks better than it is and is nominated.
+direct path for one over a relay, or never check it: a check from a relay whose candidate is still on its way makes a
+peer-reflexive pair, which looks better than it is, is nominated, and prunes the others.
+
+So only two networks that show another port to each destination (symmetric NAT; RFC 4787, section 4.1) are certain to
+need a relay. That a port-restricted one beside one of these does, too, cannot be seen.
 """
 
 import re
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from pyapp.core.diagnostics.path_report import PathReport
 from pyapp.protocol.ice import IceError, parse_candidate, username_fragments
 from pyapp.protocol.peer import Candidate
 
-Family: TypeAlias = Literal["IPv4", "IPv6"]
+Address: TypeAlias = tuple[str, int]
+"""IP address and port."""
 
 MOST_GENERATIONS = 64
 """ICE generations that are remembered, and addresses: the other side can name as many as it likes."""
@@ -24,10 +28,10 @@ _CANDIDATE = re.compile(r"^a=(candidate:.*)$", re.MULTILINE)
 
 @dataclass(slots=True)
 class Reach:
-    """By ICE generation (`ufrag`), the families in which each side can be reached, and if there was a direct path."""
+    """By ICE generation (`ufrag`), where each side can be reached, and if there was a direct path."""
 
-    _ours: dict[str, set[Family]] = field(default_factory=dict)
-    _theirs: dict[str, set[Family]] = field(default_factory=dict)
+    _ours: dict[str, set[Address]] = field(default_factory=dict)
+    _theirs: dict[str, set[Address]] = field(default_factory=dict)
     _were_direct: set[str] = field(default_factory=set)
     _our_addresses: set[str] = field(default_factory=set)
     _their_addresses: set[str] = field(default_factory=set)
@@ -43,11 +47,11 @@ class Reach:
 
     def heard_in(self, sdp: str) -> None:
         """Take those of the other side's that are in its description."""
-        families: dict[str, set[Family]] = {}
+        told: dict[str, set[Address]] = {}
         for text in _CANDIDATE.findall(sdp):
-            _add(families, self._their_addresses, "", text)
+            _add(told, self._their_addresses, "", text)
         for fragment in username_fragments(sdp):
-            _families(self._theirs, fragment).update(families.get("", ()))
+            _of(self._theirs, fragment).update(told.get("", ()))
 
     @property
     def share_address(self) -> bool:
@@ -61,25 +65,30 @@ class Reach:
             if report.remote.type != "prflx":  # that may be a relay whose candidate is still on its way
                 self._were_direct.add(fragment)
             return False
-        return fragment in self._were_direct or self._was_cut_short(report, remote_fragments)
+        return fragment in self._were_direct or self._can_meet(report, remote_fragments)
 
-    def _was_cut_short(self, report: PathReport, remote_fragments: frozenset[str]) -> bool:
+    def _can_meet(self, report: PathReport, remote_fragments: frozenset[str]) -> bool:
         # UDP must get through to a relay: where it is blocked, there is nothing more to tell.
         if report.kind != "relay over UDP" or report.local.username_fragment not in self._ours:
             return False
         ours = self._ours[report.local.username_fragment]
-        theirs = {family for fragment in remote_fragments for family in self._theirs.get(fragment, ())}
-        return not ours or bool(theirs and theirs.isdisjoint(ours))
+        theirs = {address for fragment in remote_fragments for address in self._theirs.get(fragment, ())}
+        return not ours or bool(theirs and not (_is_symmetric(ours) and _is_symmetric(theirs)))
 
 
-def _families(told: dict[str, set[Family]], fragment: str) -> set[Family]:
+def _is_symmetric(reached: set[Address]) -> bool:
+    """Return whether one socket was seen at two ports of one address."""
+    return len({address for address, _ in reached}) < len(reached)
+
+
+def _of(told: dict[str, set[Address]], fragment: str) -> set[Address]:
     if fragment not in told and len(told) >= MOST_GENERATIONS:
         del told[next(iter(told))]
     return told.setdefault(fragment, set())
 
 
-def _add(told: dict[str, set[Family]], addresses: set[str], fragment: str, text: str) -> None:
-    families = _families(told, fragment)
+def _add(told: dict[str, set[Address]], addresses: set[str], fragment: str, text: str) -> None:
+    reached = _of(told, fragment)
     try:
         line = parse_candidate(text)
     except IceError:  # the end of candidates; what is garbled is in the journal
@@ -89,4 +98,5 @@ def _add(told: dict[str, set[Family]], addresses: set[str], fragment: str, text:
         return
     if line.type == "srflx" and len(addresses) < MOST_GENERATIONS:
         addresses.add(line.address)
-    families.add("IPv6" if ":" in line.address else "IPv4")
+    if len(reached) < MOST_GENERATIONS:
+        reached.add((line.address, line.port))

@@ -23,10 +23,9 @@ TIMERS = tuple(RelaysTimer)
 FIRST_DIRECT_AFTER, LAST_DIRECT_AFTER = 60.0, 1800.0
 """Seconds on a relay before a direct path is looked for again, doubling from the first to the last."""
 
-RELEASE_AFTER = 900.0
+RELEASE_AFTER = 20.0
 """Seconds on a direct path after which the relays that were gathered beside it are given up, by an ICE restart without
-them: nothing else makes a browser give them up. By then the network has shown that it stays as it is."""
-
+them: nothing else makes a browser give them up. Chromium keeps them for another half a minute."""
 
 MOST_SUSPECTED = 8
 """Hosts that are set aside beside those in use here: the other side can name as many as it likes."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyapp.core.negotiation.precedence import HIGHEST, LOW, RANKS, Precedence
+from pyapp.core.negotiation.precedence import HIGHEST, LOW, MOST_REMEMBERED, RANKS, Precedence
 from pyapp.protocol.ice import parse_candidate
 
 LOWEST_LOCAL_RELAY = 8191
@@ -89,6 +89,55 @@ class TestWithinAGeneration:
         precedence = after(3)
         first = [handed(precedence, each) for each in priorities]
         assert [handed(precedence, each) for each in priorities] == first
+
+
+class TestASymmetricNetwork:
+    """It has a port for each destination, and nobody answers at those that the STUN servers saw."""
+
+    BASE = "raddr 0.0.0.0 rport 0 generation 0 ufrag u network-id 1"
+    RELAY = f"candidate:3 1 udp {priority(2, 30)} 198.51.100.1 9 typ relay raddr 203.0.113.1 rport 7"
+    V6 = f"candidate:4 1 udp {priority(100, 30)} 2001:db8::1 9 typ srflx raddr :: rport 0"
+
+    def reflexive(self, port: int, base: str = BASE) -> str:
+        return f"candidate:2 1 udp {priority(100, 30)} 203.0.113.1 {port} typ srflx {base}"
+
+    def worth(self, precedence: Precedence, *texts: str) -> list[int]:
+        return [parse_candidate(precedence.handed(text)).priority for text in texts]
+
+    def test_has_its_relays_checked_before_its_reflexive_addresses_of_one_socket(self) -> None:
+        *reflexive, relay = self.worth(Precedence(), self.reflexive(7), self.reflexive(8), self.RELAY)
+        assert relay > max(reflexive)
+
+    def test_is_known_in_a_description_too(self) -> None:
+        described = Precedence().handed(f"a={self.RELAY}\r\na={self.reflexive(7)}\r\na={self.reflexive(8)}\r\n")
+        relay, *reflexive = (parse_candidate(line[2:]).priority for line in described.split("\r\n")[:-1])
+        assert relay > max(reflexive)
+
+    @pytest.mark.parametrize(
+        "base", [BASE.replace("network-id 1", "network-id 2"), BASE.replace("0.0.0.0 rport 0", "10.0.0.2 rport 9")]
+    )
+    def test_is_no_network_with_two_interfaces(self, base: str) -> None:
+        *reflexive, relay = self.worth(Precedence(), self.reflexive(7), self.reflexive(8, base), self.RELAY)
+        assert relay < min(reflexive)
+
+    def test_may_be_reached_by_ipv6(self) -> None:
+        *_, relay, direct = self.worth(Precedence(), self.reflexive(7), self.reflexive(8), self.RELAY, self.V6)
+        assert direct > relay
+        (host,) = self.worth(Precedence(), candidate(priority(126, 30)))
+        assert host > direct
+
+    def test_may_be_another_one_in_the_next_generation(self) -> None:
+        precedence = Precedence()
+        self.worth(precedence, self.reflexive(7), self.reflexive(8))
+        precedence.begin(below_peer_reflexive=False)
+        reflexive, relay = self.worth(precedence, self.reflexive(7), self.RELAY)
+        assert relay < reflexive
+
+    def test_is_remembered_by_so_many_sockets(self) -> None:
+        precedence = Precedence()
+        for number in range(1000):
+            precedence.handed(self.reflexive(7, f"raddr 10.0.0.1 rport {number}"))
+        assert len(precedence._ports) == MOST_REMEMBERED
 
 
 class TestTheNextGeneration:

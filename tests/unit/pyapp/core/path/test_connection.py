@@ -81,6 +81,25 @@ class TestARelayThatMayNotBeNeeded:
         core.do(events.StatsSampled(stats_of(("l2", "r1"), candidateType="relay", relayProtocol="udp", url=TURN)))
         assert NEEDLESS_RELAY not in core.timers
 
+    def test_is_done_without_if_each_side_was_told_where_the_other_can_be_reached(self) -> None:
+        core = connected()
+        theirs = replace(self.REFLEXIVE, candidate=self.REFLEXIVE.candidate.replace("ufrag l2", "ufrag r1"))
+        core.peer_says(replace(theirs, username_fragment="r1"))
+        core.do(events.LocalCandidate(self.REFLEXIVE, TURN))
+        core.do(events.StatsSampled(stats_of(("l2", "r1"), candidateType="relay", relayProtocol="udp", url=TURN)))
+        assert core.timers[NEEDLESS_RELAY] == NEEDLESS_RELAY_AFTER
+
+    def test_is_not_looked_at_again_after_a_restart_of_the_other_side(self) -> None:
+        core = self.relayed(self.RELAY)
+        _, apply = core.peer_says(Description("offer", sdp("r2"), 1, 1))
+        assert isinstance(apply, commands.SetRemoteDescription)
+        (answer,) = core.do(events.RemoteDescriptionSet(apply.attempt, apply.description))
+        assert isinstance(answer, commands.SetLocalDescription)
+        core.do(events.LocalDescriptionSet(answer.attempt, events.SessionDescription("answer", sdp("l2"))))
+        assert NEEDLESS_RELAY not in core.timers
+        core.do(SAMPLED)
+        assert NEEDLESS_RELAY not in core.timers
+
     def test_is_done_without_if_a_direct_path_was_left_for_it(self) -> None:
         core = connected()
         core.do(events.StatsSampled(stats_of(("l1", "r1"), candidateType="relay", relayProtocol="udp", url=TURN)))

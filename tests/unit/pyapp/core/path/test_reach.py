@@ -11,6 +11,8 @@ from pyapp.protocol.peer import Candidate
 HOST = "candidate:1 1 udp 9 4a1b2c3d-0000-4000-8000-0123456789ab.local 9 typ host"
 V4 = "candidate:2 1 udp 8 203.0.113.1 9 typ srflx raddr 0.0.0.0 rport 0"
 V6 = "candidate:3 1 udp 7 2001:db8::1 9 typ srflx raddr :: rport 0"
+SYMMETRIC = [V4, V4.replace("203.0.113.1 9", "203.0.113.1 10")]
+"""Of one socket, seen at two ports."""
 RELAY = "candidate:4 1 udp 1 198.51.100.1 9 typ relay raddr 0.0.0.0 rport 0"
 TCP = "candidate:5 1 tcp 1 203.0.113.1 9 typ host tcptype active"
 
@@ -42,7 +44,10 @@ def test_remembers_so_many_generations_whatever_the_other_side_says() -> None:
     lines = "".join(f"a=ice-ufrag:g{number}\r\n" for number in range(2000))
     reach.heard_in(f"v=0\r\n{lines}" + f"a={V6}\r\n" * 500)
     assert len(reach._theirs) == MOST_GENERATIONS
-    assert all(families == {"IPv6"} for families in reach._theirs.values())
+    assert all(reached == {("2001:db8::1", 9)} for reached in reach._theirs.values())
+    for number in range(10 * MOST_GENERATIONS):
+        reach.heard(candidate(V4.replace("203.0.113.1 9", f"203.0.113.1 {number + 1}"), "many"))
+    assert len(reach._theirs["many"]) == MOST_GENERATIONS
 
 
 @pytest.mark.parametrize(
@@ -50,14 +55,19 @@ def test_remembers_so_many_generations_whatever_the_other_side_says() -> None:
     [
         ([HOST, RELAY], [HOST, V4], True),
         ([RELAY, TCP], [], True),
-        ([HOST, V4], [HOST, V4], False),
+        ([HOST, V4], [HOST, V4], True),
+        ([HOST, *SYMMETRIC], [HOST, V4], True),
+        ([HOST, V4], [HOST, *SYMMETRIC], True),
+        ([HOST, *SYMMETRIC], [HOST, *SYMMETRIC], False),
         ([HOST, V4], [HOST, V6], True),
-        ([HOST, V4, V6], [HOST, V6], False),
+        ([HOST, V4, V6], [HOST, V6], True),
         ([HOST, V4], [HOST, RELAY], False),
         ([HOST, V4], [], False),
     ],
 )
-def test_may_be_direct_if_no_family_was_told_by_both(ours: list[str], theirs: list[str], *, expected: bool) -> None:
+def test_may_be_direct_unless_neither_can_be_reached_at_what_it_told(
+    ours: list[str], theirs: list[str], *, expected: bool
+) -> None:
     reach = Reach()
     for text in ours:
         reach.told(candidate(text, "ours"))
@@ -91,7 +101,7 @@ def test_is_not_so_of_a_path_that_has_its_reason(path: PathReport) -> None:
 
 def test_may_be_direct_again_if_it_was_in_this_generation() -> None:
     reach = Reach()
-    for text in (V4, RELAY):
+    for text in (*SYMMETRIC, RELAY):
         reach.told(candidate(text, "ours"))
         reach.heard(candidate(text, "theirs"))
     theirs = frozenset({"theirs"})
@@ -105,7 +115,7 @@ def test_is_no_direct_path_while_the_remote_candidate_may_be_a_relays_that_is_st
     reach = Reach()
     unknown = report(local="srflx")
     unknown = replace(unknown, remote=replace(unknown.remote, type="prflx"))
-    for text in (V4, RELAY):
+    for text in (*SYMMETRIC, RELAY):
         reach.told(candidate(text, "ours"))
         reach.heard(candidate(text, "theirs"))
     assert not reach.may_be_direct(unknown, frozenset({"theirs"}))
