@@ -1,4 +1,4 @@
-"""The rows in which nothing happens to the network: nothing may be suspected, restarted or shown."""
+"""The rows in which nothing happens to the network: nothing may be suspected or shown."""
 
 from __future__ import annotations
 

@@ -121,7 +121,8 @@ def complaints(row: Row, run: Run) -> list[str]:
             found.append(f"{end.path or 'no'} path at the end")
         elif row.within is not None and end.path_since > row.within:
             found.append(f"{end.path} path only after more than {row.within:g} s")
-        if row.restarts is not None and row.restarts != (end.generation > 0):
+        # Where nothing happens, one gives up the relays that are not needed.
+        if (row.restarts is True and not end.generation) or (row.restarts is False and end.generation > 1):
             found.append(f"generation {end.generation}")
         if row.restarts is False:
             found += _alarms(end)

@@ -51,7 +51,7 @@ class Row:
     standby: bool = False  # whether it is played to pages that keep a second path ready, and begins when they have one
     path: str = ""  # data-path at both ends afterwards, if it must be this one
     within: float | None = None  # seconds after the event by which it is, if that is asked for
-    restarts: bool | None = True  # whether an ICE restart is needed; False: none may happen, nor be thought of
+    restarts: bool | None = True  # whether an ICE restart is needed; False: no outage may be thought of
     modes: frozenset[Mode] = frozenset(Mode)  # in which it can be played
     shows: bool = True  # whether cameras and microphones stay on, so that what is not seen or heard is a gap
     problems: tuple[str, ...] = NOT_REACHED  # what the browser may say on its console

@@ -23,7 +23,7 @@ TIMERS = tuple(RelaysTimer)
 FIRST_DIRECT_AFTER, LAST_DIRECT_AFTER = 60.0, 1800.0
 """Seconds on a relay before a direct path is looked for again, doubling from the first to the last."""
 
-RELEASE_AFTER = 20.0
+RELEASE_AFTER = 25.0
 """Seconds on a direct path after which the relays that were gathered beside it are given up, by an ICE restart without
 them: nothing else makes a browser give them up. Chromium keeps them for another half a minute."""
 
