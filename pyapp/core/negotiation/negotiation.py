@@ -229,7 +229,7 @@ class Negotiation:
         """Take a candidate: apply it, keep it for its description, or drop it with its generation."""
         fragment = candidate.username_fragment
         if fragment in self._remote_fragments or (fragment is None and self._remote_fragments):
-            return [self._add(candidate)]
+            return self._add(candidate)
         if fragment in self._retired_fragments:
             return [Ignored("remote candidate", f"of an older ICE generation, {fragment}")]
         self._unapplied.append(candidate)
@@ -302,7 +302,7 @@ class Negotiation:
             if entry.username_fragment in fragments or entry.username_fragment is None
         ]
         self._unapplied = [entry for entry in self._unapplied if entry not in ready]
-        return [self._add(candidate) for candidate in ready]
+        return [command for candidate in ready for command in self._add(candidate)]
 
     def _handed(self, message: Description) -> events.SessionDescription:
         """Return a description as it is handed to the browser; it may be the first of a new generation."""
@@ -312,9 +312,13 @@ class Negotiation:
             self.precedence.begin(below_peer_reflexive=_origin(message.sdp).startswith(_FIREFOX))
         return events.SessionDescription(message.type, self.precedence.handed(message.sdp))
 
-    def _add(self, candidate: Candidate) -> PeerCommand:
-        text = candidate.candidate if self.is_firefox else self.precedence.handed(candidate.candidate)
-        return commands.AddIceCandidate(replace(candidate, candidate=text))
+    def _add(self, candidate: Candidate) -> list[Output]:
+        text = candidate.candidate
+        if not self.is_firefox:
+            is_pointless, text = self.precedence.is_pointless(text), self.precedence.handed(text)
+            if is_pointless:
+                return [Ignored("remote candidate", "of a symmetric network, whose first one will do")]
+        return [commands.AddIceCandidate(replace(candidate, candidate=text))]
 
     def _stable(self) -> list[Output]:
         self.state = "stable"

@@ -17,7 +17,8 @@ handed over above it: enough for pairs with a host candidate of ours, and not to
 The order of priorities is that of the first checks, too, one every 48 ms: each candidate of theirs is checked with all
 relays of ours before the next. A network that shows another port to each destination (symmetric NAT; RFC 4787, section
 4.1) has several reflexive candidates, and nobody answers at any of them: what comes from there directly is
-peer-reflexive. So the relays of such a side are checked before these.
+peer-reflexive. So the relays of such a side are checked before the first of these, and the others not at all: a check
+that is lost, before the relay has its permission, is sent again when all others have had their turn.
 """
 
 import re
@@ -61,7 +62,7 @@ class Precedence:
     """What a candidate of the other side cost last, an extension of libwebrtc's that counts before the priority."""
     _band: int = 1
     """The priority that the least of the candidates of their generation is given."""
-    _ports: dict[tuple[str, ...], str] = field(default_factory=dict)
+    _ports: dict[tuple[str, str, str, str], str] = field(default_factory=dict)
     """The port at which each of their sockets was seen first in this generation, by address, base and network."""
     _is_symmetric: bool = False
     """Whether one was seen at another one since."""
@@ -80,13 +81,18 @@ class Precedence:
         self._ports.clear()
         self._is_symmetric = False
 
+    def is_pointless(self, text: str) -> bool:
+        """Return whether `candidate:…` names another port of a socket whose first port was handed over."""
+        match = _REFLEXIVE.match(text)
+        return match is not None and self._ports.get(_socket(match), match[2]) != match[2]
+
     def handed(self, text: str) -> str:
         """Return `candidate:…`, or a description, as it is handed to the browser."""
         for match in _COST.finditer(text):
             self.network_cost = int(match[1])
-        for address, port, *socket in _REFLEXIVE.findall(text):
+        for match in _REFLEXIVE.finditer(text):
             if len(self._ports) < MOST_REMEMBERED:
-                self._is_symmetric |= self._ports.setdefault((address, *socket), port) != port
+                self._is_symmetric |= self._ports.setdefault(_socket(match), match[2]) != match[2]
         return _PRIORITY.sub(lambda match: f"{match[1]} {self._band + self._rank(match)} ", text)
 
     def _rank(self, candidate: re.Match[str]) -> int:
@@ -96,6 +102,11 @@ class Precedence:
         if type_ == "srflx" and ":" in address:  # which no network translates: it stays above those relays
             return _PEER_REFLEXIVE * 8 + 4 + rank % 8 // 2
         return rank
+
+
+def _socket(reflexive: re.Match[str]) -> tuple[str, str, str, str]:
+    """Return the public address of a reflexive candidate, its base, and its network."""
+    return reflexive[1], reflexive[3], reflexive[4], reflexive[5] or ""
 
 
 def _rank(priority: int) -> int:

@@ -97,9 +97,10 @@ def test_what_the_browser_says_of_a_server_out_of_reach_is_no_complaint() -> Non
     assert complaints(replace(_ROW, problems=()), _run(end)) == end.problems
 
 
-def test_where_nothing_happens_nothing_may_be_suspected_or_restarted() -> None:
-    assert complaints(_WELL, _run(_seen(generation=0, suspicions=[]))) == []
-    assert complaints(_WELL, _run(_seen())) == ["generation 1", "suspected for silence"]
+def test_where_nothing_happens_nothing_may_be_suspected_and_one_restart_gives_relays_up() -> None:
+    for generation in (0, 1):
+        assert complaints(_WELL, _run(_seen(generation=generation, suspicions=[]))) == []
+    assert complaints(_WELL, _run(_seen(generation=2))) == ["generation 2", "suspected for silence"]
 
 
 def test_where_nothing_happens_nothing_may_be_shown() -> None:

@@ -620,6 +620,15 @@ class TestWhatTheirCandidatesAreWorth:
         assert isinstance(ignored, Ignored)
         assert agreed.remote_candidate(candidate("r1")) == before == [adding(candidate("r1"))]
 
+    @pytest.mark.parametrize("is_firefox", [False, True])
+    def test_is_not_asked_of_a_second_port_of_a_symmetric_network(self, *, is_firefox: bool) -> None:
+        agreed = TestTheIceRole().exchanged(self.CHROMIUM, self.CHROMIUM, answers=False)
+        agreed.is_firefox = is_firefox
+        lines = [f"candidate:2 1 udp 1677729535 203.0.113.1 {port} typ srflx raddr 0.0.0.0 rport 0" for port in (7, 8)]
+        first, second = (agreed.remote_candidate(Candidate(line, "0", 0, "r1")) for line in lines)
+        assert [type(output) for output in first] == [commands.AddIceCandidate]
+        assert [type(output) for output in second] == [commands.AddIceCandidate if is_firefox else Ignored]
+
 
 class TestTheDtlsRole:
     """Firefox answers a later offer with `active` although it is passive, if it made the first one."""

@@ -108,6 +108,16 @@ class TestASymmetricNetwork:
         *reflexive, relay = self.worth(Precedence(), self.reflexive(7), self.reflexive(8), self.RELAY)
         assert relay > max(reflexive)
 
+    def test_has_one_port_of_each_socket_that_is_worth_a_check(self) -> None:
+        precedence = Precedence()
+        assert not precedence.is_pointless(self.reflexive(7))
+        precedence.handed(self.reflexive(7))
+        assert not precedence.is_pointless(self.reflexive(7))
+        assert precedence.is_pointless(self.reflexive(8))
+        assert not any(map(precedence.is_pointless, (self.RELAY, self.V6, "")))
+        precedence.begin(below_peer_reflexive=False)
+        assert not precedence.is_pointless(self.reflexive(8))
+
     def test_is_known_in_a_description_too(self) -> None:
         described = Precedence().handed(f"a={self.RELAY}\r\na={self.reflexive(7)}\r\na={self.reflexive(8)}\r\n")
         relay, *reflexive = (parse_candidate(line[2:]).priority for line in described.split("\r\n")[:-1])
