@@ -61,7 +61,7 @@ STATS_EVERY, STATS_QUIET_EVERY = 2.0, 10.0
 FIRST_OFFER_AFTER = 3.0
 """Seconds to wait for the other side's first offer before making it here."""
 
-NEEDLESS_RELAY_AFTER = 0.7
+NEEDLESS_RELAY_AFTER = 0.4
 """Seconds on a relay that may not be needed before a direct path is looked for: a better pair than the first is usually
 nominated by then."""
 
