@@ -163,7 +163,7 @@ class Serving:
 @contextlib.asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[Serving]:
     """Serve until the end of the block. Raises `StartError` if that cannot begin."""
-    certificates = Certificates(settings.tls) if settings.tls else None
+    certificates = _certificates(settings)
     with contextlib.ExitStack() as opened:
         sockets = await asyncio.to_thread(listen, settings.hosts, settings.port)
         for each in sockets:
@@ -181,6 +181,20 @@ async def serving(settings: Settings) -> AsyncIterator[Serving]:
             yield Serving(f"{'https' if certificates else 'http'}://{host}:{port}/", port, app)
         finally:
             await runner.cleanup()
+
+
+def _certificates(settings: Settings) -> Certificates | None:
+    """Return what the sockets use. Raises `StartError`, with the mistakes of the configuration file as well."""
+    try:
+        return Certificates(settings.tls) if settings.tls else None
+    except StartError as error:
+        lines = [str(error)]
+        if settings.config:
+            try:
+                read_ice_servers(settings.config)
+            except StartError as another:
+                lines.append(str(another))
+        raise StartError("\n".join(lines)) from None
 
 
 class AccessLog(AbstractAccessLogger):

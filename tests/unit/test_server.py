@@ -279,6 +279,20 @@ async def test_what_cannot_be_done_is_one_line_and_exit_code_2(
     assert errors.count("\n") == 1
 
 
+async def test_all_mistakes_of_all_files_are_told_at_once(environ: dict[str, str], tmp_path: Path) -> None:
+    config = write(tmp_path / "ice.toml", "hold = 0\n[limits]\nsockets = 0\n[[server]]\nurls = []\n")
+    tls = ["--tls-cert", "cert.pem", "--tls-key", "key.pem"]
+    code, _, errors = await finished(await start(environ, "--config", str(config), *tls, folder=tmp_path))
+    assert code == 2
+    for line, rule in zip(
+        errors.splitlines(),
+        ["cert.pem: no such file", "[limits] sockets: ", "hold: must be", "urls: is empty"],
+        strict=True,
+    ):
+        assert line.startswith("server.py: ")
+        assert rule in line
+
+
 async def test_tokens_of_origin_trials_go_with_the_page(environ: dict[str, str], tmp_path: Path) -> None:
     trials = ["--origin-trial", "QTE=", "--origin-trial", "QjI="]
     process = await start(environ, "--port", "0", "--turn", "off", *trials, folder=tmp_path)

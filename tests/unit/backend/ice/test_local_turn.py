@@ -45,7 +45,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(50):
         while not condition():  # noqa: ASYNC110  # it is about another process
             await asyncio.sleep(0.01)
 
@@ -142,7 +142,7 @@ async def test_in_a_real_network_it_follows_within_seconds(tmp_path: Path) -> No
     assert output
 
     async def says(wanted: str) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(50):
             while (line := await output.readline()) and line.decode().strip() != wanted:
                 pass
         assert line, (await process.communicate())[1].decode()

@@ -94,7 +94,7 @@ async def test_a_secret_that_was_exchanged_is_seen(
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(50):
         while not condition():  # noqa: ASYNC110  # it is about files
             await asyncio.sleep(0.01)
 
@@ -147,7 +147,7 @@ async def test_the_local_coturn_gets_the_new_certificate(start: Start, tmp_path:
     await greet(port, trusts_first)
     _, trusts_second = write_pair(tmp_path)
     await server.app[RELOADER].reload()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(50):
         while True:
             try:
                 await greet(port, trusts_second)
