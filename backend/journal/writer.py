@@ -61,8 +61,8 @@ class Journal:
         self._kept: dict[tuple[str, str], int] = {}
         self._pauses: dict[str, Seldom] = {}
         """By session, or for all: until when nothing is written, since it cannot be."""
-        self._missed: set[tuple[str, str]] = set()
-        """Sessions and participants of whom something was not written."""
+        self._missed: dict[tuple[str, str], None] = {}
+        """Sessions and participants of whom something was not written, those of late at the end."""
         self._files: dict[str, None] | None = None
         """The files there are, the one written to last at the end; None before they were looked for."""
         try:
@@ -124,17 +124,15 @@ class Journal:
     def _write_session(self, session: str, records: Sequence[Record]) -> dict[int, int | None]:
         now = self._clock()
         if any(where in self._pauses and now < self._pauses[where].next_at for where in (_EVERYWHERE, session)):
-            self._missed |= {(session, record.participant) for record in records}
+            self._miss(session, records)
             return {}
         highest: dict[str, int] = {}
         kept: dict[int, int | None] = {}
         lines = []
         for record in records:
-            if (session, record.participant) in self._missed:
-                if not any(entry.number for entry in record.entries):
-                    continue
+            if _is_of_page(record) and (session, record.participant) in self._missed:
                 # What came before this one is not there: the page sends it all again.
-                self._missed.discard((session, record.participant))
+                del self._missed[session, record.participant]
                 kept[id(record)] = None
                 continue
             last = highest.get(record.participant, self._kept.get((session, record.participant), 0))
@@ -158,7 +156,7 @@ class Journal:
             )
             if is_first:
                 return dict.fromkeys(kept)
-            self._missed |= {(session, record.participant) for record in records}
+            self._miss(session, records)
             return {}
         for participant, number in highest.items():
             self._kept.pop((session, participant), None)  # to the end: those silent for longest are forgotten first
@@ -167,6 +165,13 @@ class Journal:
                 if len(self._kept) > _MAX_PARTICIPANTS:
                     del self._kept[next(iter(self._kept))]
         return kept
+
+    def _miss(self, session: str, records: Sequence[Record]) -> None:
+        """Remember whose entries are to be sent again; the server's own are gone."""
+        for record in filter(_is_of_page, records):
+            self._missed[session, record.participant] = None
+            if len(self._missed) > _MAX_PARTICIPANTS:
+                del self._missed[next(iter(self._missed))]
 
     def _append(self, session: str, lines: bytes) -> None:
         path = self._folder / f"{session}.jsonl"  # a session name is safe as a file name: messages.check_session_name
@@ -207,6 +212,10 @@ class Journal:
             oldest = next(iter(self._files))
             (self._folder / oldest).unlink(missing_ok=True)
             del self._files[oldest]
+
+
+def _is_of_page(record: Record) -> bool:
+    return any(entry.number for entry in record.entries)
 
 
 def to_line(record: Record, entry: JournalEntry) -> bytes:

@@ -189,10 +189,12 @@ def test_once_there_is_room_nothing_is_missing(
     disk = Disk(tmp_path, monkeypatch)
     assert disk.send(1, 2) == [None]
     assert disk.send(3) == [], "while it waits nobody is told"
+    disk.send(0)
     disk.is_full, disk.now = False, 1.0
+    assert disk.send(0) == [0], "what the server has to say needs nothing before it"
     assert disk.send(4) == [None], "what came before is to be sent again"
     assert disk.send(1, 2, 3, 4) == [4]
-    assert [line["number"] for line in lines(tmp_path / "demo.jsonl")] == [1, 2, 3, 4]
+    assert [line["number"] for line in lines(tmp_path / "demo.jsonl")] == [0, 1, 2, 3, 4]
     assert "= the journal can be written again" in caplog.text
 
 
