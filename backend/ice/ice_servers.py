@@ -83,6 +83,8 @@ def read_ice_servers(path: Path, *, environ: Mapping[str, str] = os.environ) -> 
         raise StartError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise StartError(f"{path}: is not UTF-8 text") from None
+    if "\0" in text:  # UTF-16 without its mark
+        raise StartError(f"{path}: is not UTF-8 text")
     if path.suffix.lower() == ".json":
         return _read_json(path, text)
     try:
@@ -90,6 +92,8 @@ def read_ice_servers(path: Path, *, environ: Mapping[str, str] = os.environ) -> 
     except tomllib.TOMLDecodeError as error:
         # The parser quotes at most one character of the file, never a value.
         raise StartError(f"{path}: is not TOML: {error}") from None
+    except RecursionError:
+        raise StartError(f"{path}: is not TOML: nested too deeply") from None
     mistakes = Mistakes(path)
     configured = _read_document(document, mistakes, environ)
     mistakes.stop_if_any()

@@ -88,7 +88,10 @@ class Table:
         source = self.filled(key)
         readers: dict[str, Callable[[str, str], str]] = {"_env": self._from_environment, "_file": self._from_file}
         reader = next((reader for suffix, reader in readers.items() if key.endswith(suffix)), None)
-        return reader(key, source) if reader else source
+        secret = reader(key, source) if reader else source
+        if not secret.isprintable():  # several lines, or UTF-16, whose every other byte is none of a text
+            self.fail(f"{key}: {source if reader else 'its value'}: must be one line of text in UTF-8")
+        return secret
 
     def _from_environment(self, key: str, variable: str) -> str:
         if variable not in self.environ:
@@ -105,6 +108,8 @@ class Table:
             self.fail(f"{key}: {path}: cannot be read: {error.strerror}")
         except UnicodeDecodeError:
             self.fail(f"{key}: {path}: is not UTF-8 text")
+        except ValueError:  # a zero byte, which TOML can write
+            self.fail(f"{key}: {name!r}: is no path")
         if not secret:
             self.fail(f"{key}: {path}: is empty")
         return secret

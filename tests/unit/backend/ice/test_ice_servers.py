@@ -265,3 +265,69 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / "ice.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(StartError, match="is not UTF-8 text"):
         read_ice_servers(tmp_path / "ice.toml")
+
+
+TEXT = '[[server]]\nurls = ["turn:t.example"]\nsecret_file = "turn.secret"\n'
+
+
+@pytest.mark.parametrize(
+    ("encoded", "rule"),
+    [
+        (TEXT.encode(), ""),
+        (TEXT.encode("utf-8-sig"), ""),
+        (TEXT.replace("\n", "\r\n").encode(), ""),
+        (TEXT.replace("\n", "\r").encode(), ""),
+        (TEXT.rstrip("\n").encode(), ""),
+        (TEXT.encode("utf-16"), "is not UTF-8 text"),
+        (TEXT.encode("utf-16-le"), "is not UTF-8 text"),
+        ((TEXT + "# für\n").encode("latin-1"), "is not UTF-8 text"),
+        (b"a = " + b"[" * 100_000, "is not TOML: "),
+    ],
+)
+def test_the_file_is_read_as_editors_on_any_system_write_it(tmp_path: Path, encoded: bytes, rule: str) -> None:
+    (tmp_path / "turn.secret").write_text(SECRET)
+    path = tmp_path / "ice.toml"
+    path.write_bytes(encoded)
+    if not rule:
+        assert read_ice_servers(path).servers[0].secret == SECRET
+        return
+    with pytest.raises(StartError, match=f"^{path}: {rule}") as raised:
+        read_ice_servers(path)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("encoded", "rule"),
+    [
+        (f"{SECRET}\n\n".encode(), ""),
+        (f"  {SECRET} \r\n".encode("utf-8-sig"), ""),
+        (SECRET.encode("utf-16"), "is not UTF-8 text"),
+        (SECRET.encode("utf-16-le"), "must be one line of text in UTF-8"),
+        (f"{SECRET}ä".encode("latin-1"), "is not UTF-8 text"),
+        (f"{SECRET}\n{SECRET}\n".encode(), "must be one line of text in UTF-8"),
+        (b"\xef\xbb\xbf\r\n", "is empty"),
+    ],
+)
+def test_a_secret_file_is_too_and_no_wrong_secret_is_taken_in_silence(
+    tmp_path: Path, encoded: bytes, rule: str
+) -> None:
+    (tmp_path / "turn.secret").write_bytes(encoded)
+    if not rule:
+        assert read(tmp_path, TEXT).servers[0].secret == SECRET
+        return
+    with pytest.raises(
+        StartError, match=rf"ice\.toml: \[\[server\]\] 1: secret_file: .*turn\.secret: {rule}"
+    ) as raised:
+        read(tmp_path, TEXT)
+    assert SECRET not in str(raised.value)
+
+
+def test_other_secrets_are_one_line_too(tmp_path: Path) -> None:
+    for line, environ in (
+        ('secret_env = "TURN"', {"TURN": "two\nlines"}),
+        ('secret = "two\\nlines"', {}),
+        ('secret_file = "a\\u0000b"', {}),
+    ):
+        with pytest.raises(StartError, match=r"must be one line of text|is no path"):
+            read(tmp_path, TEXT.replace('secret_file = "turn.secret"', line), environ)
+    assert read(tmp_path, TEXT.replace('secret_file = "turn.secret"', 'secret_env = "TURN"'), {"TURN": "one\n"})
