@@ -13,16 +13,21 @@ class Certificates:
         """Read the pair. Raises `StartError`."""
         self.files = files
         self.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        self.expires: float | None = None
+        """Unix time, seconds; None if it is not known."""
         self.read()
 
     def read(self) -> None:
         """Read the pair again; connections that there are keep theirs. Raises `StartError` and changes nothing."""
-        check_pair(self.files)
+        self.expires = check_pair(self.files)
         _load(self.context, self.files)
 
 
-def check_pair(files: TlsFiles) -> None:
-    """Raise `StartError`, one line, if a server cannot use these files, or every browser would refuse them."""
+def check_pair(files: TlsFiles) -> float | None:
+    """Return when the certificate expires (Unix time, seconds), or None if that cannot be told.
+
+    Raises `StartError`, one line, if a server cannot use these files, or every browser would refuse them.
+    """
     for file in (files.certificate, files.key):
         try:
             file.read_bytes()
@@ -32,8 +37,7 @@ def check_pair(files: TlsFiles) -> None:
             raise StartError(f"{file}: cannot be read: {error.strerror}") from None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _load(context, files)
-    if _has_expired(context, files.certificate):
-        raise StartError(f"{files.certificate}: the certificate has expired")
+    return _expiry(context, files.certificate)
 
 
 class _PassphraseError(Exception):
@@ -64,7 +68,7 @@ def _culprit(files: TlsFiles) -> str:
     return f"{files.key}: cannot be used: it must be a private key in PEM, of a kind and size that TLS allows"
 
 
-def _has_expired(server: ssl.SSLContext, certificate: Path) -> bool:
+def _expiry(server: ssl.SSLContext, certificate: Path) -> float | None:
     """Let a client that trusts this very certificate look at it: the standard library reads the dates no other way."""
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
@@ -78,10 +82,13 @@ def _has_expired(server: ssl.SSLContext, certificate: Path) -> bool:
         except ssl.SSLWantReadError:
             continue
         except ssl.SSLCertVerificationError as error:
-            return error.verify_code == _EXPIRED
+            if error.verify_code == _EXPIRED:
+                raise StartError(f"{certificate}: the certificate has expired") from None
+            return None
         except ssl.SSLError:  # about something else, which is for the client to judge
-            return False
-    return False
+            return None
+    until = (ends[0].getpeercert() or {}).get("notAfter")
+    return ssl.cert_time_to_seconds(until) if isinstance(until, str) else None
 
 
 _EXPIRED = 10  # X509_V_ERR_CERT_HAS_EXPIRED

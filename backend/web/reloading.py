@@ -6,6 +6,7 @@ A file that is wrong is refused with its lines, and what was there stays. Sessio
 import asyncio
 import contextlib
 import logging
+import time
 import tomllib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +21,12 @@ _log = logging.getLogger("ice_console.files")
 
 LOOK_EVERY = 1.0
 """Seconds. What has changed is read once it has stayed the same for so long: two files are not written at once."""
+
+
+SOON = 7
+"""Days before a certificate expires from which on that is told: whatever renews it should have, by then."""
+TELL_EVERY = 6 * 3600
+"""Seconds."""
 
 
 @dataclass(slots=True)
@@ -69,7 +76,11 @@ class Reloader:
 
     async def _watch(self) -> None:
         before = self._read
+        told = float("-inf")
         while True:
+            if (now_at := time.time()) > told + TELL_EVERY:
+                told = now_at
+                self._tell_of_expiry(now_at)
             await asyncio.sleep(LOOK_EVERY)
             now = await asyncio.to_thread(self._stamps)
             if now != self._read and now == before:
@@ -99,6 +110,13 @@ class Reloader:
             return
         self._certificate_changed()
         _log.info("= %s is in force", self._certificates.files.certificate)
+
+    def _tell_of_expiry(self, now: float) -> None:
+        if self._certificates and self._certificates.expires is not None:
+            days = (self._certificates.expires - now) / 86400
+            if days < SOON:
+                file = self._certificates.files.certificate
+                _log.warning("! %s: %s", file, f"expires in {days:.1f} days" if days > 0 else "has expired")
 
     def _stamps(self) -> dict[Path, object]:
         """Return what tells that a file has changed, links followed."""

@@ -80,6 +80,11 @@ def test_one_that_has_expired_is_refused_and_what_was_there_stays(tmp_path: Path
     assert serial_of(certificates.context) == before
 
 
+def test_when_it_expires_is_known(tmp_path: Path) -> None:
+    until = NOW + dt.timedelta(days=3)
+    assert check_pair(issue(tmp_path, expires=until)) == pytest.approx(until.timestamp(), abs=1)
+
+
 @pytest.mark.parametrize("text", [b"", b"nothing", b"\xff\xfe\x00", b"-----BEGIN CERTIFICATE-----\nx\n"])
 def test_what_is_no_pem_is_named(tmp_path: Path, text: bytes) -> None:
     files = issue(tmp_path)

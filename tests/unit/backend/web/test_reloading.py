@@ -1,6 +1,7 @@
 """Files that change while the server runs."""
 
 import asyncio
+import datetime as dt
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -35,9 +36,10 @@ def remove(path: Path) -> None:
     path.unlink()
 
 
-def write_pair(folder: Path) -> tuple[TlsFiles, ssl.SSLContext]:
+def write_pair(folder: Path, *, days: float = 90) -> tuple[TlsFiles, ssl.SSLContext]:
     authority = trustme.CA()
-    issued = authority.issue_cert("127.0.0.1")
+    until = dt.datetime.now(dt.UTC) + dt.timedelta(days=days)
+    issued = authority.issue_cert("127.0.0.1", not_after=until)
     files = TlsFiles(certificate=folder / "cert.pem", key=folder / "key.pem")
     issued.cert_chain_pems[0].write_to_path(files.certificate)
     issued.private_key_pem.write_to_path(files.key)
@@ -160,3 +162,13 @@ async def test_the_local_coturn_gets_the_new_certificate(start: Start, tmp_path:
 async def greet(port: int | None, context: ssl.SSLContext) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
     writer.transport.abort()
+
+
+async def test_a_certificate_that_nobody_renews_is_told_of(
+    start: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reloading, "LOOK_EVERY", 0.01)
+    await start(tls=write_pair(tmp_path)[0])
+    files, _ = write_pair(tmp_path, days=2.5)
+    monkeypatch.setattr(reloading, "TELL_EVERY", 0.0)
+    await until(lambda: f"! {files.certificate}: expires in 2.5 days" in caplog.text)
