@@ -187,7 +187,16 @@ async def _serve(settings: Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     reloads = asyncio.Queue[None]()
-    loop.add_signal_handler(signal.SIGHUP, reloads.put_nowait, None)
+    terminals = [descriptor for descriptor in (0, 1, 2) if os.isatty(descriptor)]
+
+    def hang_up() -> None:
+        # What was started in a terminal ends with it; everything else reads its files again.
+        if terminals and not any(map(os.isatty, terminals)):
+            stop.set()
+        else:
+            reloads.put_nowait(None)
+
+    loop.add_signal_handler(signal.SIGHUP, hang_up)
     async with serving(settings) as server, manager.watched():
         # What is there by now stays. Sockets come and go without cycles: looking for some often costs with each one.
         gc.freeze()

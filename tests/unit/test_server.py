@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import pty
 import signal
 import socket
 import sys
@@ -172,6 +173,19 @@ async def test_sighup_ends_nothing_and_a_bad_file_is_a_line(environ: dict[str, s
     async with aiohttp.ClientSession() as http, http.get(address + "healthz") as response:
         assert response.status == 200
     process.terminate()
+    assert (await finished(process))[0] == 0
+
+
+async def test_what_was_started_in_a_terminal_ends_with_it(environ: dict[str, str], tmp_path: Path) -> None:
+    terminal, ours = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(ROOT / "server.py"), "--port", "0", "--turn", "off", "--open",
+        cwd=tmp_path, env=environ, stdin=ours, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    os.close(ours)
+    await address_of(process)
+    os.close(terminal)
+    process.send_signal(signal.SIGHUP)
     assert (await finished(process))[0] == 0
 
 
