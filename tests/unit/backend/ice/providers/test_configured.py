@@ -103,7 +103,7 @@ HTTP = 'kind = "http"\n'
         (CLOUDFLARE + f'token = "{SECRET}"', "token: give token_env or token_file"),
         (CLOUDFLARE + 'token_env = "MISSING"', "token_env: the environment has no variable 'MISSING'"),
         (CLOUDFLARE + 'token_env = "EMPTY"', "token_env: the environment variable 'EMPTY' is empty"),
-        (CLOUDFLARE + 'token_env = "LINES"', "token_env: what it names is not one line"),
+        (CLOUDFLARE + 'token_env = "LINES"', "token_env: LINES: must be one line of text"),
         (CLOUDFLARE + 'token_file = "missing"', "missing: cannot be read: No such file"),
         (CLOUDFLARE + 'token_env = "SECRET"\ntoken_file = "x"', "token_env and token_file: give one of them"),
         (CLOUDFLARE + 'token_env = "SECRET"\nttl = 172801', "ttl: must be from 1 second to 172800 seconds"),
