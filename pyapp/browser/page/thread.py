@@ -65,7 +65,7 @@ class ThreadPanel:
         if not self._thread.can_send or not text.strip():
             return
         self._emit(MessageSubmitted(text))
-        field.focus()
+        field.focus(jsobj({"preventScroll": True}))  # or a button that is just being pressed moves away
         if not self._thread.problem:  # what was refused stays, to be changed
             field.value = ""
             field.style.height = ""
