@@ -170,6 +170,26 @@
     report: () => ({ sent, received, states, paths, generations, refused, ticks, frames, played }),
   };
 
+  // What the page asked for of cameras and microphones, when (ms), and what came of it, after how long: for when nothing does.
+  globalThis.pump.asked = [];
+  const ask = navigator.mediaDevices?.getUserMedia.bind(navigator.mediaDevices);
+  if (ask) {
+    navigator.mediaDevices.getUserMedia = async (wanted) => {
+      const one = { wanted: Object.keys(wanted).join(), at: Math.round(performance.now()), outcome: "none", after: null };
+      globalThis.pump.asked = [...globalThis.pump.asked.slice(-5), one];
+      try {
+        const stream = await ask(wanted);
+        one.outcome = "given";
+        return stream;
+      } catch (error) {
+        one.outcome = `${error.name}: ${error.message}`;
+        throw error;
+      } finally {
+        one.after = Math.round(performance.now()) - one.at;
+      }
+    };
+  }
+
   // A screen to share: headless Chromium asks which one, and nobody is there to choose.
   if (navigator.mediaDevices) {
     navigator.mediaDevices.getDisplayMedia = async () => {

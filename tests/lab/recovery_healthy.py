@@ -16,7 +16,7 @@ from tests.lab.recovery_scene import last
 from tests.lab.recovery_seen import Mode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tests.lab.browser import End
     from tests.lab.recovery_scene import Scene
@@ -56,11 +56,11 @@ def _lossy(seconds: float) -> Callable[[Scene], None]:
     return lossy
 
 
-def _stalled(*sides: int) -> Callable[[Scene], None]:
+def _stalled(stalls: Sequence[float], *sides: int) -> Callable[[Scene], None]:
     """Let the scripts of pages stand still, at the same moment; the network goes on."""
 
     def stalled(scene: Scene) -> None:
-        for seconds in STALLS:
+        for seconds in stalls:
             for side in sides:
                 scene.ends[side].page.evaluate(f"pump.stall({seconds * 1000})")
             last(seconds + _BETWEEN)
@@ -73,7 +73,12 @@ def _press(name: str, *, on: bool) -> Callable[[End], None]:
         button = end.page.locator(f"#{name}")
         if button.get_attribute("aria-pressed") != str(on).lower():
             button.click(timeout=_PRESSED)
-            expect(button).to_have_attribute("aria-pressed", str(on).lower(), timeout=_PRESSED)
+            try:
+                expect(button).to_have_attribute("aria-pressed", str(on).lower(), timeout=_PRESSED)
+            except AssertionError as error:
+                asked, busy = end.page.evaluate("pump.asked"), button.get_attribute("aria-busy")
+                told = end.page.locator("#media-problem").text_content()
+                raise AssertionError(f"#{name}, busy: {busy}, told: {told}, the browser was asked: {asked}") from error
 
     return press
 
@@ -135,8 +140,8 @@ def _beside_busy_processes(seconds: float) -> Callable[[Scene], None]:
     return beside
 
 
-def false_alarms(seconds: float) -> list[Row]:
-    """Return the rows in which nothing happens, for so many seconds, and nothing may."""
+def false_alarms(seconds: float, *, stalls: Sequence[float] = STALLS) -> list[Row]:
+    """Return the rows in which nothing happens, for so many seconds, and nothing may; `stalls` are seconds, too."""
     lasting = [
         Row(
             name=name,
@@ -160,12 +165,12 @@ def false_alarms(seconds: float) -> list[Row]:
     standing = [
         Row(
             name=name,
-            title=f"{whose} stand{s} still for {', '.join(f'{length:g}' for length in STALLS)} s",
-            act=_stalled(*sides),
+            title=f"{whose} stand{s} still for {', '.join(f'{length:g}' for length in stalls)} s",
+            act=_stalled(stalls, *sides),
             restarts=False,
             problems=GIVEN_UP,
-            seconds=sum(length + _BETWEEN for length in STALLS),
-            bound=max(STALLS) + 2,
+            seconds=sum(length + _BETWEEN for length in stalls),
+            bound=max(stalls) + 2,
             of_yardstick=False,
         )
         for name, whose, s, sides in (

@@ -142,9 +142,9 @@ class RecoveryStage:
             deadline = time.time() + (_PATIENCE if run.back else 0)
             for end, count in zip(ends, reversed(sent), strict=True):
                 end.page.evaluate(f"pump.complete({count}, {max(deadline - time.time(), 0) * 1000})")
+            over = time.time()  # on a busy machine the reports take a second, in which nobody looks at the picture
             pumps = [end.page.evaluate("pump.report()") for end in ends]
             reports = [end.ask("report") for end in ends]
-            over = time.time()
             run.relays = self._relays_made(session) - relays  # before a server that was killed begins a new log
             concealed = [
                 end.page.evaluate("pump.concealed()") - so_far for end, so_far in zip(ends, concealed, strict=True)
