@@ -19,14 +19,14 @@ from backend.ice.shapes import ShapeError, read_named
 from backend.ice.tables import Mistakes, Table, entry_name
 from backend.ice.urls import LeftOut, sort_out
 from backend.settings import StartError
-from pyapp.protocol.ice import parse_ice_url
+from pyapp.protocol.ice import LEAST_VIDEO, MOST_VIDEO, RELAY_VIDEO, parse_ice_url
 from pyapp.protocol.signaling import LONGEST_HOLD
 
 DEFAULT_TTL = 3600
 """Seconds that ephemeral credentials are good for."""
 
 _SECRETS = ("secret", "secret_env", "secret_file")
-_TOP_KEYS = ("standby", "hold", "checks")
+_TOP_KEYS = ("standby", "hold", "checks", "relay_video")
 _TABLES = ("access", "limits")
 _KEYS = ("name", "urls", *_SECRETS, "ttl", "username", "credential")
 
@@ -73,6 +73,8 @@ class ConfiguredIce:
     """Whether servers are asked how they are (`watch.py`); if not, pages get all of them, in the file's order."""
     left_out: tuple[LeftOut, ...] = ()
     """URLs in it that no browser would use."""
+    relay_video: int = RELAY_VIDEO
+    """kbit/s of video that a page sends over a relay at most."""
 
 
 def read_ice_servers(path: Path, *, environ: Mapping[str, str] = os.environ) -> ConfiguredIce:
@@ -141,6 +143,11 @@ def _read_document(document: Mapping[str, Any], mistakes: Mistakes, environ: Map
         if hold is not None and (type(hold) not in (int, float) or not 1 <= hold <= LONGEST_HOLD):
             mistakes.fail(f"hold: must be seconds, from 1 to {LONGEST_HOLD:.0f}")
         configured = replace(configured, hold=hold)
+    with mistakes.collecting():
+        relay_video = document.get("relay_video", RELAY_VIDEO)
+        if type(relay_video) is not int or not LEAST_VIDEO <= relay_video <= MOST_VIDEO:
+            mistakes.fail(f"relay_video: must be a whole number of kbit/s, from {LEAST_VIDEO} to {MOST_VIDEO}")
+        configured = replace(configured, relay_video=relay_video)
     with mistakes.collecting():
         servers, left_out = _read_servers(document.get("server", []), mistakes, environ)
         configured = replace(configured, servers=servers, left_out=left_out)

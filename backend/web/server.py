@@ -5,7 +5,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from aiohttp import hdrs, web
@@ -379,6 +379,7 @@ async def _ice(request: web.Request) -> web.Response:
     except MessageError as error:
         raise _error(web.HTTPBadRequest, Error("malformed", str(error))) from None
     session = place.session if place else (await _grant(request, session)).session or session
+    configured = request.app[CURRENT].configured
     local = request.app[LOCAL_TURN].servers(request.host)
     servers = await request.app[CHAIN].servers(session, address=request.remote or "", local=local)
     configuration = ice_configuration(
@@ -386,8 +387,9 @@ async def _ice(request: web.Request) -> web.Response:
         name=session or "console",
         now=time.time(),
         avoid=request.query.getall("avoid", ())[:8],
-        standby=request.app[CURRENT].configured.standby,
+        standby=configured.standby,
     )
+    configuration = replace(configuration, relay_video=configured.relay_video)
     return web.json_response(configuration.to_json(), headers={"Cache-Control": "no-store"})
 
 

@@ -27,6 +27,10 @@ class UnusableUrlError(IceError):
     """A URI is valid, and no browser would use it: the message says why."""
 
 
+RELAY_VIDEO, LEAST_VIDEO, MOST_VIDEO = 1500, 50, 100_000
+"""kbit/s of video over a relay, which somebody pays for: what is usual, and the bounds of the setting."""
+
+
 @dataclass(frozen=True, slots=True)
 class IceUrl:
     """A STUN or TURN server's URI. `transport` is `udp`, `tcp` or `tls`, as it goes over the wire.
@@ -136,7 +140,8 @@ class IceConfiguration:
     """What `GET /ice` says: an `RTCConfiguration`, and how long its credentials are good.
 
     `expires` is Unix time in seconds; `lifetime` is seconds from the answer, for a page whose clock is wrong. Both are
-    None for ever. `standby` is whether a second path is kept while relayed (`standby.py`).
+    None for ever. `standby` is whether a second path is kept while relayed (`standby.py`). `relay_video` is how many
+    kbit/s of video a page sends over a relay at most.
     """
 
     servers: tuple[IceServer, ...] = ()
@@ -145,6 +150,7 @@ class IceConfiguration:
     expires: float | None = None
     lifetime: float | None = None
     standby: bool = False
+    relay_video: int = RELAY_VIDEO
 
     def __post_init__(self) -> None:
         """Refuse what no `RTCPeerConnection` would take."""
@@ -227,6 +233,7 @@ class IceConfiguration:
                 "lifetime": self.lifetime,
             }
             | ({"standby": True} if self.standby else {})
+            | ({"relayVideo": self.relay_video} if self.relay_video != RELAY_VIDEO else {})
         )
 
     def to_rtc_configuration(self) -> dict[str, Any]:
@@ -255,6 +262,9 @@ def ice_configuration_from_json(value: Any) -> IceConfiguration:
         expires, lifetime, standby = value.get("expires"), value.get("lifetime"), value.get("standby", False)
         if not isinstance(standby, bool):
             raise IceError("standby: must be true or false")
+        relay_video = value.get("relayVideo", RELAY_VIDEO)
+        if type(relay_video) is not int or not LEAST_VIDEO <= relay_video <= MOST_VIDEO:
+            raise IceError(f"relayVideo: must be a whole number of kbit/s, from {LEAST_VIDEO} to {MOST_VIDEO}")
         pool_size = int(value.get("iceCandidatePoolSize", 0))
         if not 0 <= pool_size <= 255:
             raise IceError("iceCandidatePoolSize: must be from 0 to 255 (W3C WebRTC 1.0, section 4.2.1)")
@@ -267,6 +277,7 @@ def ice_configuration_from_json(value: Any) -> IceConfiguration:
             expires=None if expires is None else float(expires),
             lifetime=None if lifetime is None else float(lifetime),
             standby=standby,
+            relay_video=relay_video,
         )
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise IceError(f"not an ICE configuration: {error}") from None

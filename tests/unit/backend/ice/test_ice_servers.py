@@ -23,6 +23,7 @@ def test_the_example_of_the_design(tmp_path: Path) -> None:
         """
 standby = true
 hold = 45
+relay_video = 800
 
 [[server]]
 urls = ["stun:stun.example.org:3478"]
@@ -47,6 +48,7 @@ secret_env = "TURN_SECRET"
     servers = ice.servers
     assert ice.standby
     assert ice.hold == 45
+    assert ice.relay_video == 800
     assert servers == (
         ConfiguredServer(urls=("stun:stun.example.org:3478",)),
         ConfiguredServer(
@@ -239,6 +241,8 @@ def test_a_url_stands_in_one_entry_only(tmp_path: Path) -> None:
         ("hold = true", "hold: must be seconds, from 1 to 3600"),
         ("hold = 0", "hold: must be seconds, from 1 to 3600"),
         ("hold = 3601", "hold: must be seconds, from 1 to 3600"),
+        ("relay_video = 49", "relay_video: must be a whole number of kbit/s, from 50 to 100000"),
+        ("relay_video = true", "relay_video: must be a whole number of kbit/s, from 50 to 100000"),
         ("hold = nan", "hold: must be seconds, from 1 to 3600"),
         ("server = 5", "must be written as [[server]]"),
         ("server = [5]", "must be written as [[server]]"),

@@ -208,6 +208,10 @@ class TestConfiguration:
             {"iceServers": [], "standby": 1},
             {"iceServers": [], "standby": "true"},
             {"iceServers": [], "standby": None},
+            {"iceServers": [], "relayVideo": 49},
+            {"iceServers": [], "relayVideo": 100_001},
+            {"iceServers": [], "relayVideo": "500"},
+            {"iceServers": [], "relayVideo": True},
         ],
     )
     def test_that_is_none_is_refused(self, value: Any) -> None:
@@ -227,6 +231,10 @@ class TestConfiguration:
     def test_says_of_a_standby_only_that_there_is_to_be_one(self) -> None:
         assert "standby" not in IceConfiguration().to_json()
         assert IceConfiguration(standby=True).to_json()["standby"] is True
+
+    def test_says_of_the_rate_over_a_relay_what_is_not_usual(self) -> None:
+        assert "relayVideo" not in IceConfiguration().to_json()
+        assert ice_configuration_from_json(IceConfiguration(relay_video=300).to_json()).relay_video == 300
 
     def test_names_each_host_of_a_relay_once_in_the_order_of_preference(self) -> None:
         configuration = configured(STUN, ONE_UDP, ONE_TLS, TWO_UDP)
