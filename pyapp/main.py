@@ -12,12 +12,15 @@ from js import Math, console, performance, window
 
 from pyapp.browser.constructor import is_firefox
 from pyapp.browser.ffi import Listeners
-from pyapp.browser.media import Media
+from pyapp.browser.media import LocalMedia
 from pyapp.browser.network import Network
 from pyapp.browser.page.address import page_address, read_address, tab_key
 from pyapp.browser.page.page import Page
+from pyapp.browser.page.remembered import remembered_choices
 from pyapp.browser.peers import PeerConnections
 from pyapp.browser.signaling import Server
+from pyapp.core.devices import Devices
+from pyapp.core.media import Media
 from pyapp.core.session import Session
 from pyapp.shell.rehearsal import rehearse
 from pyapp.shell.runner import Runner
@@ -36,6 +39,7 @@ def main() -> None:
         policy=policy,
         is_firefox=is_firefox(),
         page=page_address(),
+        media=Media(devices=Devices(remembered_choices())),
     )
     runner = Runner(
         session,
@@ -47,9 +51,7 @@ def main() -> None:
     _report_what_nobody_handled(runner)
     page = Page(runner.emit, runner.fault)
     server = Server(runner.emit, runner.fault, invitation=address.invitation)
-    media = Media(
-        runner.emit, runner.fault, show_local=page.media.show_local_stream, show_remote=page.media.show_remote_stream
-    )
+    media = LocalMedia(runner.emit, runner.fault, show_local=page.show_local, show_remote=page.media.show_remote_stream)
     peers = PeerConnections(runner.emit, runner.fault, media)
     runner.attach(server=server, peers=peers, media=media, screen=page)
     Network(runner.emit, runner.fault)

@@ -4,11 +4,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from js import JSON, Array, MediaStream
+from js import JSON, Array, MediaStream, Reflect
 from pyodide.ffi import JsException, jsnull, to_js
 
 from pyapp.browser.ffi import Listeners, OnError, jsobj, when_settled
-from pyapp.browser.media import Media
+from pyapp.browser.media import LocalMedia
 from pyapp.core import commands
 from pyapp.core.commands import Channel, PeerCommand
 from pyapp.core.events import (
@@ -94,7 +94,7 @@ class Peer:
         channels: tuple[Channel, ...],
         emit: Callable[[PeerEvent], None],
         on_error: OnError,
-        media: Media,
+        media: LocalMedia,
     ) -> None:
         self._pc = pc
         self._emit = emit
@@ -130,6 +130,18 @@ class Peer:
             track = tracks[transceiver.receiver.track.kind]
             replaced = transceiver.sender.replaceTrack(jsnull if track is None else track)
             self._when_settled(replaced, lambda _: None, lambda error: self._failed("replaceTrack", error))
+            if (limit := self._media.limit) and transceiver.receiver.track.kind == "video":
+                self._limit_video(transceiver.sender, limit)
+
+    def _limit_video(self, sender: Any, limit: commands.LimitVideo) -> None:
+        """Send no more than the limit: the browser then finds resolution and frame rate for it by itself."""
+        parameters = sender.getParameters()
+        for encoding in parameters.encodings:
+            _set_or_remove(encoding, "maxBitrate", limit.bits)
+            _set_or_remove(encoding, "maxFramerate", limit.frames)
+        limited = sender.setParameters(parameters)
+        # A browser that knows only a part of it refuses; then it sends as it finds right.
+        self._when_settled(limited, lambda _: None, lambda error: self._failed("setParameters", error))
 
     def _perform(self, command: PeerCommand) -> None:
         match command:
@@ -304,6 +316,13 @@ class Peer:
             self._remote_stream.addTrack(transceiver.receiver.track)
         self._media.show_remote(self._remote_stream)
         self.send_media()
+
+
+def _set_or_remove(target: Any, name: str, value: int | None) -> None:
+    if value is None:
+        Reflect.deleteProperty(target, name)
+    else:
+        setattr(target, name, value)
 
 
 def _operation(command: PeerCommand) -> str:

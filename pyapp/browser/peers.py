@@ -6,7 +6,7 @@ from pyodide.ffi import JsException
 
 from pyapp.browser.constructor import Constructor
 from pyapp.browser.ffi import OnError
-from pyapp.browser.media import Media
+from pyapp.browser.media import LocalMedia
 from pyapp.browser.peer import Peer
 from pyapp.core import events
 from pyapp.core.commands import ClosePeer, CreatePeer, OfPeer
@@ -17,7 +17,7 @@ from pyapp.core.peers import PeerId
 class PeerConnections:
     """Performs `OfPeer` commands, each on the one that it names. Those with media sections send what `media` has."""
 
-    def __init__(self, emit: Callable[[Event], None], on_error: OnError, media: Media) -> None:
+    def __init__(self, emit: Callable[[Event], None], on_error: OnError, media: LocalMedia) -> None:
         self._emit = emit
         self._on_error = on_error
         self._media = media

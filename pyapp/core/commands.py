@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from pyapp.core.devices import DEFAULT, Choices
 from pyapp.core.events import ChannelLabel, MediaKind, SessionDescription
 from pyapp.core.peers import PeerId
 from pyapp.core.timers import Timer
@@ -217,11 +218,12 @@ class OfPeer:
 class StartMedia:
     """Ask for the camera, microphone or screen and send it; answered by `MediaStarted` or `MediaFailed`.
 
-    `number` comes back with the answer, and with `MediaStopped`.
+    `number` comes back with the answer, and with all that is said of it. What was on of the same kind ends with it.
     """
 
     number: int
     kind: MediaKind
+    choices: Choices = DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +231,14 @@ class StopMedia:
     """Switch it off; answered by `MediaStopped`. What the browser has not given yet is stopped as soon as it comes."""
 
     kind: MediaKind
+
+
+@dataclass(frozen=True, slots=True)
+class LimitVideo:
+    """Send at most so many bits and frames of video in a second; None is what the browser finds right."""
+
+    bits: int | None
+    frames: int | None
 
 
 # To the runner.
@@ -264,7 +274,7 @@ class ReportFault:
 
 InvitingCommand: TypeAlias = AskAccess | IssueInvitation | ListInvitations | RevokeInvitation
 ServerCommand: TypeAlias = FetchIceConfiguration | OpenSignaling | CloseSignaling | SendSignaling | InvitingCommand
-MediaCommand: TypeAlias = StartMedia | StopMedia
+MediaCommand: TypeAlias = StartMedia | StopMedia | LimitVideo
 TimerCommand: TypeAlias = StartTimer | CancelTimer
 PartCommand: TypeAlias = PeerCommand | TimerCommand
 """Of a part that knows of one `RTCPeerConnection` alone: who owns that says which one it is (`OfPeer`)."""

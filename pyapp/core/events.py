@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+from pyapp.core.devices import Device, DeviceKind
 from pyapp.core.peers import PeerId
 from pyapp.core.timers import Timer
 from pyapp.protocol.access import Access, Invitation
@@ -70,6 +71,22 @@ class MediaToggled:
 @dataclass(frozen=True, slots=True)
 class PersonActive:
     """A key or a pointer was pressed."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceChosen:
+    """A device is to be used from now on; `device` is its `deviceId`, or empty for the system's default."""
+
+    kind: DeviceKind
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class SoundChosen:
+    """How the microphone is to be treated from now on."""
+
+    echo_cancellation: bool
+    noise_suppression: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,18 +407,39 @@ class OfPeer:
 
 @dataclass(frozen=True, slots=True)
 class MediaStarted:
-    """The browser gave the camera, microphone or screen. `number` is that of the command, here and below."""
+    """The browser gave the camera, microphone or screen. `number` is that of the command, here and below.
+
+    `device` is the `deviceId` of what it gave, as far as it is known.
+    """
+
+    number: int
+    kind: MediaKind
+    device: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaStopped:
+    """It is off, since it was asked for."""
 
     number: int
     kind: MediaKind
 
 
 @dataclass(frozen=True, slots=True)
-class MediaStopped:
-    """It is off, by the person's wish or by the browser's own control."""
+class MediaEnded:
+    """It ended by itself: it was unplugged, or stopped by the browser's own control."""
 
     number: int
     kind: MediaKind
+
+
+@dataclass(frozen=True, slots=True)
+class MediaMuted:
+    """The system holds it back (a closed lid, a phone call), or no more: `mute` and `unmute` of the track."""
+
+    number: int
+    kind: MediaKind
+    muted: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,6 +449,27 @@ class MediaFailed:
     number: int
     kind: MediaKind
     error: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DevicesListed:
+    """`enumerateDevices()`: what is plugged in now."""
+
+    devices: tuple[Device, ...]
+
+
+MediaEvent: TypeAlias = (
+    MediaToggled
+    | DeviceChosen
+    | SoundChosen
+    | MediaStarted
+    | MediaStopped
+    | MediaEnded
+    | MediaMuted
+    | MediaFailed
+    | DevicesListed
+)
 
 
 # The browser's network and window.
@@ -477,7 +536,7 @@ Event: TypeAlias = (
     | HangUpRequested
     | RestartRequested
     | MessageSubmitted
-    | MediaToggled
+    | MediaEvent
     | PersonActive
     | PageClosing
     | InvitingEvent
@@ -488,9 +547,6 @@ Event: TypeAlias = (
     | SignalingReceived
     | SignalingGarbled
     | OfPeer
-    | MediaStarted
-    | MediaStopped
-    | MediaFailed
     | NetworkChanged
     | CapturePermitted
     | VisibilityChanged

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from pyapp.core.devices import Device, DeviceKind
 from pyapp.core.diagnostics.gathering import Gathering, ServerProblem
 from pyapp.core.events import MediaKind
 from pyapp.protocol.wire import Scalar
@@ -45,10 +46,38 @@ def no_path(gathering: Gathering, *, relay_only: bool) -> NoPath:
 
 @dataclass(frozen=True, slots=True)
 class MediaRefusal:
-    """`getUserMedia()` or `getDisplayMedia()` gave nothing; `error` is the name of its `DOMException`."""
+    """`getUserMedia()` or `getDisplayMedia()` gave nothing: name and message of its `DOMException`."""
 
     kind: MediaKind
     error: str
+    message: str = ""
+
+    @property
+    def is_by_system(self) -> bool:
+        """Whether the browser itself may not use it. Chromium says so, in its message alone."""
+        return self.error == "NotAllowedError" and "system" in self.message.lower()
+
+    @property
+    def is_dismissed(self) -> bool:
+        """Whether the person closed the browser's question without an answer. Chromium says so."""
+        return self.error == "NotAllowedError" and "dismissed" in self.message.lower()
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the person closed the picker of screens, which is no error."""
+        return self.kind == "screen" and self.error in ("NotAllowedError", "AbortError") and not self.is_by_system
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceGone:
+    """The device in use was unplugged; `next` is what could be used in its place."""
+
+    kind: DeviceKind
+    label: str
+    next: Device | None
+
+
+MediaProblem: TypeAlias = MediaRefusal | DeviceGone
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,22 +1,37 @@
 """Camera, microphone and screen of this side: what the person switched on, and what the browser gave for it.
 
     off --the person--> starting --the browser gives it--> on --the person, or the browser's own control--> off
+                            ^---- another device, or another way to treat the sound ----'
+    on --it is unplugged--> off, and what comes next is offered
 
 A request is numbered: the browser's prompt may stay open for minutes, and what comes for an older request is nobody's.
+While a track is muted by the system (a closed lid, a phone call) it stays on: it comes back by itself.
 """
 
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from pyapp.core import commands
+from pyapp.core import commands, events
 from pyapp.core.commands import Command
+from pyapp.core.devices import Choices, Device, DeviceKind, Devices
 from pyapp.core.diagnostics.journal import Note, note
-from pyapp.core.events import MediaKind
-from pyapp.core.failures import MediaRefusal
+from pyapp.core.events import MediaEvent, MediaKind
+from pyapp.core.failures import DeviceGone, MediaProblem, MediaRefusal
 from pyapp.protocol.channel import MediaShared
 
 MediaState: TypeAlias = Literal["off", "starting", "on"]
 Output: TypeAlias = Command | Note
+
+RELAY_FRAMES = 20
+"""Frames in a second over a relay whose rate is limited: fewer, and each of them sharper."""
+
+
+@dataclass(slots=True)
+class _Ended:
+    """A device that ended by itself: unplugged, unless it is still listed."""
+
+    kind: DeviceKind
+    device: Device
 
 
 @dataclass(slots=True)
@@ -26,60 +41,182 @@ class Media:
     states: dict[MediaKind, MediaState] = field(
         default_factory=lambda: {"camera": "off", "microphone": "off", "screen": "off"}
     )
-    problem: MediaRefusal | None = None
-    """Why the last request gave nothing, until the next one."""
+    devices: Devices = field(default_factory=Devices)
+    problem: MediaProblem | None = None
+    """Why the last request gave nothing, or what became of it, until the next one."""
+    muted: set[MediaKind] = field(default_factory=set)
+    """What the system holds back."""
     _number: int = 0
     _requests: dict[MediaKind, int] = field(default_factory=dict)
     """The requests of what is starting or on, by kind."""
+    _used: dict[MediaKind, str] = field(default_factory=dict)
+    """The devices of what is on."""
+    _changing: set[MediaKind] = field(default_factory=set)
+    """What was on and is starting again: the other side need not know."""
+    _camera_waits: bool = False
+    """Whether the camera was on when the screen took its place."""
+    _ended: _Ended | None = None
+    _limit: int | None = None
+    """Of video, in kbit/s, as it was told to the browser last."""
 
     @property
     def shared(self) -> MediaShared:
         """What the other side is told."""
-        video = "on" in (self.states["camera"], self.states["screen"])
-        return MediaShared(audio=self.states["microphone"] == "on", video=video)
+        on = {kind for kind, state in self.states.items() if state == "on"} | self._changing
+        return MediaShared(
+            audio="microphone" in on,
+            video="camera" in on or "screen" in on,
+            audio_muted="microphone" in self.muted,
+            video_muted=bool(self.muted & {"camera", "screen"}),
+        )
 
-    def toggle(self, kind: MediaKind) -> list[Output]:
-        """Switch it on or off; while the browser asks the person, do nothing."""
-        self.problem = None
-        match self.states[kind]:
-            case "off":
-                self._number += 1
-                self._requests[kind] = self._number
-                self.states[kind] = "starting"
-                return [commands.StartMedia(self._number, kind)]
-            case "on":
-                return [commands.StopMedia(kind)]
-        return []
+    def receive(self, event: MediaEvent) -> list[Output]:
+        """Take what the person wants, or what the browser says."""
+        match event:
+            case events.MediaToggled(kind):
+                return self._toggle(kind)
+            case events.DeviceChosen(kind, device):
+                return self._choose(self.devices.choices.choose(kind, device), kind)
+            case events.SoundChosen(echo_cancellation, noise_suppression):
+                before = self.devices.choices
+                choices = Choices(
+                    before.camera, before.microphone, before.speaker, echo_cancellation, noise_suppression
+                )
+                return self._choose(choices, "microphone")
+            case events.DevicesListed(devices):
+                self.devices.known = devices
+                self._look_for_ended()
+                return []
+            case events.MediaStarted(number, kind, device):
+                return self._started(number, kind, device)
+            case events.MediaStopped(number, kind):
+                return self._stopped(number, kind)
+            case events.MediaEnded(number, kind):
+                return self._ended_by_itself(number, kind)
+            case events.MediaFailed(number, kind, error, message):
+                return self._failed(number, kind, error, message)
+            case events.MediaMuted(number, kind, muted):
+                return self._muted(number, kind, muted=muted)
 
     def end(self) -> list[Output]:
         """Switch everything off, also what the browser has not given yet."""
         outputs: list[Output] = [commands.StopMedia(kind) for kind, state in self.states.items() if state != "off"]
         self._requests.clear()
+        self._used.clear()
+        self._changing.clear()
+        self.muted.clear()
+        self._camera_waits = False
+        self._ended = None
         self.states.update(dict.fromkeys(self.states, "off"))
         return outputs
 
-    def started(self, number: int, kind: MediaKind) -> list[Output]:
-        """Take it that the browser gave it."""
+    def follow(self, limit: int | None) -> list[Output]:
+        """Send at most `limit` kbit/s of video from now on, or what the browser finds right for None."""
+        if limit == self._limit:
+            return []
+        self._limit = limit
+        return [commands.LimitVideo(limit and limit * 1000, RELAY_FRAMES if limit else None)]
+
+    # The person.
+
+    def _toggle(self, kind: MediaKind) -> list[Output]:
+        gone, self.problem = self.problem, None
+        self._ended = None
+        if kind == "camera":
+            self._camera_waits = False
+        match self.states[kind]:
+            case "off" if isinstance(gone, DeviceGone) and gone.kind == kind and gone.next:
+                # What was offered in its place. The choice stays, for when it is plugged in again.
+                return self._start(kind, self.devices.choices.choose(gone.kind, gone.next.id))
+            case "off":
+                return self._start(kind)
+            case "on":
+                return [commands.StopMedia(kind)]
+        return []
+
+    def _start(self, kind: MediaKind, choices: Choices | None = None) -> list[Output]:
+        self._number += 1
+        self._requests[kind] = self._number
+        self.states[kind] = "starting"
+        return [commands.StartMedia(self._number, kind, choices or self.devices.choices)]
+
+    def _choose(self, choices: Choices, kind: DeviceKind) -> list[Output]:
+        if choices == self.devices.choices:
+            return []
+        self.devices.choices = choices
+        if kind == "speaker" or self.states[kind] != "on":
+            return []
+        self.problem = None
+        self._changing.add(kind)
+        return self._start(kind)
+
+    # The browser.
+
+    def _started(self, number: int, kind: MediaKind, device: str) -> list[Output]:
         if number != self._requests.get(kind):
             return []
         self.states[kind] = "on"
-        return [note("=", "media", f"{kind} on", kind=kind, on=True)]
+        self._used[kind] = device
+        self._changing.discard(kind)
+        outputs: list[Output] = [note("=", "media", f"{kind} on", kind=kind, on=True)]
+        # Both are sent on the one video section: one takes the place of the other.
+        if kind == "screen" and "camera" in self._requests:
+            self._camera_waits = self.states["camera"] == "on"
+            outputs.append(commands.StopMedia("camera"))
+        elif kind == "camera" and "screen" in self._requests:
+            outputs.append(commands.StopMedia("screen"))
+        return outputs
 
-    def stopped(self, number: int, kind: MediaKind) -> list[Output]:
-        """Take it that it is off."""
-        return [note("=", "media", f"{kind} off", kind=kind, on=False)] if self._is_over(number, kind) else []
-
-    def failed(self, number: int, kind: MediaKind, error: str) -> list[Output]:
-        """Take it that the browser did not give it."""
+    def _stopped(self, number: int, kind: MediaKind) -> list[Output]:
         if not self._is_over(number, kind):
             return []
-        self.problem = MediaRefusal(kind, error)
-        return [note("!", "media", f"{kind}: {error}", kind=kind, error=error)]
+        outputs: list[Output] = [note("=", "media", f"{kind} off", kind=kind, on=False)]
+        return outputs + self._camera_again() if kind == "screen" else outputs
+
+    def _ended_by_itself(self, number: int, kind: MediaKind) -> list[Output]:
+        device = self._used.get(kind, "")
+        outputs = self._stopped(number, kind)
+        if outputs and kind != "screen":
+            self._ended = _Ended(kind, self.devices.find(kind, device) or Device(kind, device))
+            self._look_for_ended()
+        return outputs
+
+    def _failed(self, number: int, kind: MediaKind, error: str, message: str) -> list[Output]:
+        if not self._is_over(number, kind):
+            return []
+        refusal = MediaRefusal(kind, error, message)
+        if not refusal.is_cancelled:
+            self.problem = refusal
+        return [note("!", "media", f"{kind}: {error}: {message}".rstrip(": "), kind=kind, error=error)]
+
+    def _muted(self, number: int, kind: MediaKind, *, muted: bool) -> list[Output]:
+        if number != self._requests.get(kind):
+            return []
+        (self.muted.add if muted else self.muted.discard)(kind)
+        return [note("=", "media", f"{kind} {'muted by the system' if muted else 'no longer muted'}", kind=kind)]
+
+    def _look_for_ended(self) -> None:
+        """Say that what ended is unplugged, as soon as it is listed no more."""
+        ended = self._ended
+        if ended is None or not self.devices.known or self.devices.find(ended.kind, ended.device.id):
+            return
+        self._ended = None
+        self.problem = DeviceGone(ended.kind, ended.device.label, self.devices.best(ended.kind))
+
+    def _camera_again(self) -> list[Output]:
+        if not self._camera_waits:
+            return []
+        self._camera_waits = False
+        self._changing.add("camera")
+        return self._start("camera")
 
     def _is_over(self, number: int, kind: MediaKind) -> bool:
         """Return whether `number` is that of what is starting or on, and is no more."""
         if number != self._requests.get(kind):
             return False
         del self._requests[kind]
+        self._used.pop(kind, None)
+        self._changing.discard(kind)
+        self.muted.discard(kind)
         self.states[kind] = "off"
         return True

@@ -157,6 +157,9 @@ class Session:
         result = self._route(event)
         if self.connection is not None and self._is_activity(event):
             result += self._connection_did(self.connection.active(self._outside, now))
+        if self.connection is not None and self.connection.report is not None:
+            is_relayed = self.connection.report.path == "relay"
+            result += self._media_did(self.media.follow(self.relays.configuration.relay_video if is_relayed else None))
         if self.journal.number > noted and self._signaling_is_there:
             result.append(commands.StartTimer(JOURNAL, JOURNAL_AFTER, only_if_idle=True))
         return result
@@ -219,8 +222,18 @@ class Session:
                 return []
             case events.MessageSubmitted():
                 return self._submit(event.text)
-            case events.MediaToggled():
-                return self._media_did(self.media.toggle(event.kind))
+            case (
+                events.MediaToggled()
+                | events.DeviceChosen()
+                | events.SoundChosen()
+                | events.DevicesListed()
+                | events.MediaStarted()
+                | events.MediaStopped()
+                | events.MediaEnded()
+                | events.MediaMuted()
+                | events.MediaFailed()
+            ):
+                return self._media_event(event)
             case events.PageClosing():
                 return self._leave()
             case _ if isinstance(event, events.InvitingEvent):
@@ -231,8 +244,6 @@ class Session:
                 return self._provisioning_did(self.provisioning.failed(number, code, reason))
             case events.TimerFired():
                 return self._timer(event.timer)
-            case events.MediaStarted() | events.MediaStopped() | events.MediaFailed():
-                return self._media_event(event)
             case events.OfPeer():
                 return self._of_peer(event)
             case events.Fault():
@@ -318,7 +329,7 @@ class Session:
             return []
         self._note("=", "session", "hung up")
         self.phase = "closed"
-        return self._end() + self._media_did(self.media.end())
+        return self._end()
 
     def _leave(self) -> list[Command]:
         if self.phase != "active":
@@ -342,7 +353,7 @@ class Session:
             self.place = None
         result += self._close_connection()
         self._forget_early()
-        return result
+        return result + self._media_did(self.media.end())
 
     def _close_connection(self) -> list[Command]:
         self.conversation.channel_is(NO_PEER)
@@ -367,16 +378,12 @@ class Session:
             self._note("!", "message", f"a message was not taken: {error}")
             return []
 
-    def _media_event(self, event: events.MediaStarted | events.MediaStopped | events.MediaFailed) -> list[Command]:
-        match event:
-            case events.MediaStarted(number, kind):
-                outputs = self.media.started(number, kind)
-            case events.MediaStopped(number, kind):
-                outputs = self.media.stopped(number, kind)
-            case events.MediaFailed(number, kind, error):
-                outputs = self.media.failed(number, kind, error)
-        result = self._media_did(outputs)
-        return result + self.conversation.share(self.media.shared, self._now) if self.connection else result
+    def _media_event(self, event: events.MediaEvent) -> list[Command]:
+        before = self.media.shared
+        result = self._media_did(self.media.receive(event))
+        if self.connection and self.media.shared != before:
+            result += self.conversation.share(self.media.shared, self._now)
+        return result
 
     def _media_did(self, outputs: Sequence[MediaOutput]) -> list[Command]:
         result: list[Command] = []

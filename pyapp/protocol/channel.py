@@ -28,10 +28,15 @@ what does not fit beside it would be fragmented, and lost with either half.
 
 @dataclass(frozen=True, slots=True)
 class MediaShared:
-    """What one side shares from now on; the media sections are negotiated once, and idle until then."""
+    """What one side shares from now on; the media sections are negotiated once, and idle until then.
+
+    Muted is what the sender's system holds back for now: a lid was closed, or the phone rings.
+    """
 
     audio: bool
     video: bool
+    audio_muted: bool = False
+    video_muted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +87,10 @@ def encode_frame(frame: Frame) -> str:
         value["s"] = frame.media_ack
     text = ""
     match frame.body:
-        case MediaShared(audio, video):
+        case MediaShared(audio, video, audio_muted, video_muted):
             value |= {"n": frame.number, "m": [audio, video]}
+            if audio_muted or video_muted:  # pages of before know nothing of it
+                value["u"] = [audio_muted, video_muted]
         case Piece(words, more):
             value |= {"n": frame.number} | ({"c": True} if more else {})
             text = "\n" + words
@@ -137,6 +144,10 @@ def _body(value: dict[str, object], words: str | None) -> Body | None:
             raise MessageError("frame", f"a piece of {size} bytes; {MAX_PIECE_BYTES} are the most")
         return Piece(words, more=value.get("c") is True)
     match value:
+        case {"m": [bool(audio), bool(video)], "u": [bool(audio_muted), bool(video_muted)]}:
+            return MediaShared(audio, video, audio_muted, video_muted)
+        case {"m": [bool(), bool()], "u": _}:
+            raise MessageError("u", "audio and video, each true or false")
         case {"m": [bool(audio), bool(video)]}:
             return MediaShared(audio, video)
         case {"m": _}:

@@ -167,7 +167,7 @@ class Runner:
                 self._server.perform(command)
             case OfPeer():
                 self._peers.perform(command)
-            case commands.StartMedia() | commands.StopMedia():
+            case commands.StartMedia() | commands.StopMedia() | commands.LimitVideo():
                 self._media.perform(command)
             case _:
                 assert_never(command)

@@ -2,16 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pyapp.core.conversation import Message
 from pyapp.core.diagnostics.journal import LogLine
 from pyapp.core.session import Session
-from pyapp.view import inviting, path, status
+from pyapp.view import inviting, media, path, status
 from pyapp.view.inviting import Invite
+from pyapp.view.media import DeviceSettings, Media
 from pyapp.view.path import Path
 from pyapp.view.status import Status
-from pyapp.view.verdicts import media_refusal, message_refusal
+from pyapp.view.verdicts import message_refusal
 
 P = TypeVar("P")
 
@@ -34,27 +35,6 @@ class Controls:
     connect_label: str = "Connect"
     can_hang_up: bool = False
     can_restart: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class MediaControl:
-    """One of the three media buttons."""
-
-    kind: Literal["camera", "microphone", "screen"]
-    label: str
-    on: bool
-    busy: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Media:
-    """What is shared, by either side."""
-
-    controls: tuple[MediaControl, ...] = ()
-    problem: str = ""
-    local_video: bool = False
-    remote_video: bool = False
-    remote_audio: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +68,7 @@ class View:
     controls: Controls
     path: Path
     media: Media
+    devices: DeviceSettings
     thread: Thread
     invite: Invite
     log: Log
@@ -109,13 +90,14 @@ class Presenter:
         self._lobby = _Kept(_lobby_inputs, _lobby)
         self._controls = _Kept(_controls_inputs, _controls)
         self._path = _Kept(path.inputs, path.path)
-        self._media = _Kept(_media_inputs, _media)
+        self._media = _Kept(media.media_inputs, media.media)
+        self._devices = _Kept(media.device_inputs, media.device_settings)
         self._thread = _Kept(_thread_inputs, _thread)
         self._invite = _Kept(inviting.inputs, inviting.invite)
         self._log = _Kept(_log_inputs, _log)
         self._parts: tuple[_Kept[Any], ...] = (
             *(self._status, self._lobby, self._controls, self._path),
-            *(self._media, self._thread, self._invite, self._log),
+            *(self._media, self._devices, self._thread, self._invite, self._log),
         )
         self._view: View | None = None
 
@@ -131,6 +113,7 @@ class Presenter:
                 self._controls.value,
                 self._path.value,
                 self._media.value,
+                self._devices.value,
                 self._thread.value,
                 self._invite.value,
                 self._log.value,
@@ -186,26 +169,6 @@ def _controls(session: Session) -> Controls:
         connect_label=_CONNECT_LABELS.get(session.phase, "Connect"),
         can_hang_up=session.phase == "active",
         can_restart=session.connection is not None and session.connection.established,
-    )
-
-
-_MEDIA_LABELS = {"camera": "Camera", "microphone": "Microphone", "screen": "Share screen"}
-
-
-def _media_inputs(session: Session) -> object:
-    return tuple(session.media.states.values()), session.media.problem, session.conversation.shared
-
-
-def _media(session: Session) -> Media:
-    return Media(
-        controls=tuple(
-            MediaControl(kind, _MEDIA_LABELS[kind], on=value == "on", busy=value == "starting")
-            for kind, value in session.media.states.items()
-        ),
-        problem=media_refusal(session.media.problem) if session.media.problem else "",
-        local_video="on" in (session.media.states["camera"], session.media.states["screen"]),
-        remote_video=session.conversation.shared.video,
-        remote_audio=session.conversation.shared.audio,
     )
 
 

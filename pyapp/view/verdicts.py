@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from pyapp.core.diagnostics.gathering import ServerProblem
-from pyapp.core.failures import Failure, MediaRefusal, MessageRefusal, NoPath, Refusal, TooLong
+from pyapp.core.failures import Failure, MessageRefusal, NoPath, Refusal, TooLong
 from pyapp.protocol.channel import MAX_TEXT_BYTES
 from pyapp.protocol.ice import IceError, parse_reported_url
 
@@ -71,17 +71,6 @@ def server_sentences(problems: Iterable[ServerProblem]) -> list[str]:
     """Return a sentence for each server that is known to be of no use."""
     sentences = (f"The relay server {_server(problem.url)} {_PROBLEMS[problem.kind]}." for problem in problems)
     return list(dict.fromkeys(sentences))
-
-
-def media_refusal(refusal: MediaRefusal) -> str:
-    """Say why there is no camera, microphone or screen."""
-    kind = refusal.kind
-    words = {
-        "NotAllowedError": f"The browser may not use the {kind}. Allow it beside the address, and try again.",
-        "NotFoundError": f"No {kind} was found on this device.",
-        "NotReadableError": f"The {kind} is in use by another program.",
-    }
-    return words.get(refusal.error, f"The {kind} could not be switched on ({refusal.error}).")
 
 
 def message_refusal(refusal: MessageRefusal) -> str:

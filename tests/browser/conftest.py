@@ -31,7 +31,7 @@ CHROMIUM_ARGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--use-fake-device-for-media-stream",
+    "--use-fake-device-for-media-stream=device-count=2",
     "--use-fake-ui-for-media-stream",
     "--auto-accept-this-tab-capture",
     "--ignore-certificate-errors",
@@ -233,6 +233,13 @@ class Operator:
 
     def attribute(self, name: str) -> str:
         return self.page.locator("body").get_attribute(name) or ""
+
+    def expect_that(self, expression: str) -> None:
+        """Wait until it holds in the page.
+
+        Playwright's own way evaluates it within the page from the second time on, which its security policy forbids.
+        """
+        wait_until(lambda: bool(self.page.evaluate(expression)), f"{expression} holds")
 
     def expect_generation(self, least: int) -> None:
         """Wait for ICE generation `least`; a busy machine may make the pages suspicious, and restart once more."""

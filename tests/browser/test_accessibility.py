@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import ROOT, Console, OpenPage, Operator, StartConsole, pair
+from tests.browser.test_devices import REFUSE
 from tests.browser.test_recovery import Path, path
 
 __all__ = ["path"]
@@ -122,6 +123,25 @@ def _diagnostics_open(console: Console, open_page: OpenPage) -> Operator:
     return operator
 
 
+def _devices_open(console: Console, open_page: OpenPage) -> Operator:
+    operator = _ready(console, open_page)
+    operator.page.locator("#devices").click()
+    operator.page.locator("#try-devices").click()
+    expect(operator.page.locator("#preview")).to_be_visible()
+    return operator
+
+
+def _with_problems(console: Console, open_page: OpenPage) -> Operator:
+    operator = _with_media(console, open_page)
+    track = "peerConnections[0].getSenders().find((one) => one.track?.kind == 'video').track"
+    operator.page.evaluate(f"{track}.dispatchEvent(new Event('mute'))")
+    expect(operator.page.locator("#media-note")).to_be_visible()
+    operator.page.evaluate(REFUSE, ["getDisplayMedia", "NotReadableError", ""])
+    operator.page.locator("#screen").click()
+    expect(operator.page.locator("#media-problem")).to_be_visible()
+    return operator
+
+
 def _closed(console: Console, open_page: OpenPage) -> Operator:
     operator = _connected(console, open_page)
     operator.page.locator("#hangup").click()
@@ -133,7 +153,7 @@ def _closed(console: Console, open_page: OpenPage) -> Operator:
     "build",
     [
         *(_loading, _ready, _name_refused, _waiting, _connecting),
-        *(_connected, _with_media, _diagnostics_open, _closed),
+        *(_connected, _with_media, _with_problems, _devices_open, _diagnostics_open, _closed),
     ],
 )
 def test_axe_finds_nothing(
@@ -181,3 +201,34 @@ def test_on_a_desktop_the_path_does_not_scroll(console: Console, open_page: Open
         box = first.page.locator(selector).bounding_box()
         assert box
         assert box["y"] + box["height"] <= 800, f"{selector} is below the window"
+
+
+FOCUSED = """() => {
+  const {id, tagName} = document.activeElement;
+  const {outlineStyle, outlineWidth} = getComputedStyle(document.activeElement);
+  return {name: id || tagName, seen: outlineStyle != "none" && parseFloat(outlineWidth) >= 2};
+}"""
+
+
+def test_the_keyboard_sees_where_it_is_and_is_caught_nowhere(console: Console, open_page: OpenPage) -> None:
+    operator = _with_media(console, open_page)
+    operator.page.locator("#diagnostics > summary").click()
+    expect(operator.page.locator("#log > *").first).to_be_visible()
+    operator.page.locator("#message").focus()
+    reached = []
+    for _ in range(80):
+        operator.page.keyboard.press("Tab")
+        focused = operator.page.evaluate(FOCUSED)
+        if focused["name"] == "message":
+            break
+        assert focused["name"] == "BODY" or focused["seen"], f"the focus of {focused['name']} cannot be seen"
+        reached.append(focused["name"])
+    assert focused["name"] == "message", f"caught in {reached}"
+    assert {"save-picture", "full-screen", "camera", "microphone", "screen", "devices", "hangup"} <= set(reached)
+    assert "path" not in reached, "what does not scroll needs no focus"
+    operator.page.locator("#devices").focus()
+    operator.page.keyboard.press("Enter")
+    expect(operator.page.locator("#device-settings")).to_be_visible()
+    operator.page.keyboard.press("Escape")
+    expect(operator.page.locator("#device-settings")).to_be_hidden()
+    assert operator.page.evaluate("document.activeElement.id") == "devices"

@@ -68,6 +68,9 @@ def test_the_screen_takes_the_place_of_the_camera(console: Console, open_page: O
     expect_picture(second)
     first.page.locator("#screen").click()
     expect_pressed(first, "#screen", on=False)
+    expect_pressed(first, "#camera", on=True)  # as it was before
+    expect_picture(second)
+    first.page.locator("#camera").click()
     expect_picture(second, there=False)
 
 
@@ -93,18 +96,18 @@ def test_what_was_asked_for_before_hanging_up_is_stopped_as_soon_as_it_comes(
     operator.connect()
     operator.expect_state("waiting")
     operator.page.locator("#camera").click()
-    operator.page.wait_for_function("held.length == 1")
+    operator.expect_that("held.length == 1")
     operator.page.locator("#hangup").click()
     operator.expect_state("closed")
     operator.page.locator("#camera").click()
-    operator.page.wait_for_function("held.length == 2")
+    operator.expect_that("held.length == 2")
     operator.page.evaluate("held.forEach((allow) => allow())")
     expect_pressed(operator, "#camera", on=True)
-    operator.page.wait_for_function("given.length == 2")
-    operator.page.wait_for_function("given.map((track) => track.readyState).sort().join() == 'ended,live'")
+    operator.expect_that("given.length == 2")
+    operator.expect_that("given.map((track) => track.readyState).sort().join() == 'ended,live'")
     operator.page.locator("#camera").click()
     expect_pressed(operator, "#camera", on=False)
-    operator.page.wait_for_function("given.every((track) => track.readyState == 'ended')")
+    operator.expect_that("given.every((track) => track.readyState == 'ended')")
 
 
 def test_media_goes_on_after_the_other_side_reloads(console: Console, open_page: OpenPage) -> None:
@@ -137,7 +140,7 @@ def test_the_button_to_play_stands_while_something_shared_does_not_play(console:
     reader.expect_state("waiting")
     writer = open_page(f"{console.address}?session=play&autoconnect", wait_for="connected")
     reader.expect_state("connected")
-    reader.page.wait_for_function("peerConnections[0].getTransceivers().length == 2")
+    reader.expect_that("peerConnections[0].getTransceivers().length == 2")
     play = reader.page.locator("#play")
     expect(reader.page.locator("#stage")).to_have_attribute("data-remote-video", "false")
     expect(play).to_be_hidden()  # over an empty picture it says nothing

@@ -7,6 +7,7 @@ from js import document, navigator
 from pyodide.ffi import JsException
 
 from pyapp.browser.page.dom import Dom
+from pyapp.view.words import COPIED, COPYING_REFUSED
 
 COPIED_FOR = 2.0
 """Seconds for which a copy button says how it went."""
@@ -43,7 +44,7 @@ class CopyButton:
     async def _copy_and_say(self, text: str) -> None:
         write = self._dom.write
         copied = await _copy_to_clipboard(text)
-        outcome = "Copied" if copied else "Copying was refused"
+        outcome = COPIED if copied else COPYING_REFUSED
         write("announcement", "textContent", outcome)
         write(self._id, "data-copied", "true" if copied else "false")
         write(f"{self._id}-label", "textContent", outcome)

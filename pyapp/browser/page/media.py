@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
-from pyodide.ffi import JsException
+from js import navigator
+from pyodide.ffi import JsException, jsnull
 
 from pyapp.browser.page.dom import Dom
 from pyapp.core.events import Event, MediaKind, MediaToggled
-from pyapp.view.console import Media
+from pyapp.view.media import Media
 
 _KINDS: tuple[MediaKind, ...] = ("camera", "microphone", "screen")
 
@@ -22,8 +23,13 @@ class MediaPanel:
         """Whether the other side shares anything, so that there is something to play."""
         self._is_refused = False
         """Whether the browser would not play it by itself."""
+        self._offered: MediaKind = "camera"
         for kind in _KINDS:
             dom.on(kind, "click", self._toggle(kind))
+        dom.on("media-offer", "click", lambda _: emit(MediaToggled(self._offered)))
+        # Phones have no way to share a screen. A page without TLS has none for the camera either, and says so if asked.
+        devices = getattr(navigator, "mediaDevices", None)
+        dom.write("screen", "hidden", devices is not None and not hasattr(devices, "getDisplayMedia"))
         dom.on("play", "click", lambda _: dom.run("play", self._play()))
         dom.on("remote-video", "play", lambda _: self._plays(refused=False))
         dom.on("remote-video", "pause", lambda _: self._paused())
@@ -43,19 +49,25 @@ class MediaPanel:
             ("data-remote-video", media.remote_video),
             ("data-remote-audio", media.remote_audio),
             ("data-local-video", media.local_video),
+            ("data-mirrored", media.is_mirrored),
         ):
             write("stage", name, "true" if shown else "false")
         self._dom.write_problem("media-problem", media.problem)
+        self._dom.write_problem("media-note", media.note)
+        self._dom.write_problem("remote-note", media.remote_note)
+        self._offered = media.offered
+        write("media-offer", "textContent", media.offer)
+        write("media-offer", "hidden", not media.offer)
         self._is_shared = media.remote_video or media.remote_audio
         self._offer_to_play()
 
     def show_local_stream(self, stream: Any) -> None:
         """Show one's own `MediaStream`, or nothing when it is `None`."""
-        self._dom.element("local-video").srcObject = stream
+        self._dom.element("local-video").srcObject = jsnull if stream is None else stream
 
     def show_remote_stream(self, stream: Any) -> None:
         """Play the other side's `MediaStream`, or nothing when it is `None`."""
-        self._dom.element("remote-video").srcObject = stream
+        self._dom.element("remote-video").srcObject = jsnull if stream is None else stream
         self._plays(refused=False)
         if stream is not None:
             self._dom.run("play", self._play())

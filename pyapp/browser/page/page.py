@@ -12,13 +12,16 @@ from js import Date, document, navigator, performance, window
 
 from pyapp.browser.ffi import OnError
 from pyapp.browser.page.address import read_address
+from pyapp.browser.page.awake import Awake
 from pyapp.browser.page.controls import ControlsPanel
+from pyapp.browser.page.devices import DevicesPanel
 from pyapp.browser.page.dom import Dom
 from pyapp.browser.page.invite import InvitePanel
 from pyapp.browser.page.lobby import LobbyPanel
 from pyapp.browser.page.log import LogPanel, clock
 from pyapp.browser.page.media import MediaPanel
 from pyapp.browser.page.path import PathPanel
+from pyapp.browser.page.picture import PicturePanel
 from pyapp.browser.page.status import StatusPanel
 from pyapp.browser.page.thread import ThreadPanel
 from pyapp.core.events import Event, PageClosing
@@ -47,18 +50,28 @@ class Page:
         self._view: View | None = None
         self._lobby = LobbyPanel(self._dom, emit)
         self.media = MediaPanel(self._dom, emit)
-        self._panels: dict[str, Panel] = {
-            "status": StatusPanel(self._dom),
-            "lobby": self._lobby,
-            "controls": ControlsPanel(self._dom, emit),
-            "path": PathPanel(self._dom),
-            "media": self.media,
-            "thread": ThreadPanel(self._dom, emit),
-            "invite": InvitePanel(self._dom, emit),
-            "log": LogPanel(self._dom, self._diagnostics),
-        }
-        self._drawn: dict[str, object] = {}
+        self._devices = DevicesPanel(self._dom, emit)
+        self._panels: tuple[tuple[str, Panel], ...] = (
+            ("status", StatusPanel(self._dom)),
+            ("status", Awake(self._dom)),
+            ("lobby", self._lobby),
+            ("controls", ControlsPanel(self._dom, emit)),
+            ("path", PathPanel(self._dom)),
+            ("media", self.media),
+            ("media", PicturePanel(self._dom)),
+            ("devices", self._devices),
+            ("thread", ThreadPanel(self._dom, emit)),
+            ("invite", InvitePanel(self._dom, emit)),
+            ("log", LogPanel(self._dom, self._diagnostics)),
+        )
+        self._drawn: dict[int, object] = {}
+        """What each panel shows."""
         self._dom.on(window, "pagehide", lambda _: emit(PageClosing()))
+
+    def show_local(self, video: Any, sound: Any) -> None:
+        """Show what this side shares: streams of video and of sound, each or None."""
+        self.media.show_local_stream(video)
+        self._devices.show_own(video, sound)
 
     def mark_ready(self) -> None:
         """Say that the page takes clicks, and hand on the request that came first: a kept click, or `autoconnect`."""
@@ -72,11 +85,11 @@ class Page:
         """Put `view` on the screen."""
         before, self._view = self._view, view
         focused = document.activeElement if before and _buttons(before) != _buttons(view) else None
-        for name, panel in self._panels.items():
+        for number, (name, panel) in enumerate(self._panels):
             part = getattr(view, name)
-            if part is not self._drawn.get(name):
+            if part is not self._drawn.get(number):
                 panel.draw(part)
-                self._drawn[name] = part
+                self._drawn[number] = part
         if focused and focused.id:
             self._dom.run("the focus", self._keep_focus(focused))
 

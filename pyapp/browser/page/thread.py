@@ -12,6 +12,7 @@ from pyapp.core.conversation import Message
 from pyapp.core.events import Event, MessageSubmitted
 from pyapp.view.console import Thread
 from pyapp.view.links import Span, spans
+from pyapp.view.words import MESSAGE_STATUS
 
 SHOWN_MESSAGES = 200
 """The newest, which each message lays out anew. The earlier ones stay in the document, and are a button away."""
@@ -19,8 +20,6 @@ COMPOSING = 229
 """The `keyCode` of a key that an input method takes for itself (UI Events, section "Legacy key attributes")."""
 NEAR_THE_END = 8.0
 """CSS pixels from the newest message, within which the person reads the newest."""
-
-_STATUS = {"sending": "Sending…", "delivered": "Delivered"}
 
 
 class ThreadPanel:
@@ -134,7 +133,7 @@ class ThreadPanel:
         status = "delivered" if is_delivered else "sending"
         bubble = self._bubbles[place]
         bubble.setAttribute("data-status", status)
-        bubble.lastChild.textContent = _STATUS[status]
+        bubble.lastChild.textContent = MESSAGE_STATUS[status]
         (self._undelivered.discard if is_delivered else self._undelivered.add)(place)
 
     def _scrolled(self) -> None:

@@ -84,7 +84,7 @@ class TestFrames:
     @given(
         st.integers(0, 2**53 - 1 - 10**4),
         st.builds(Piece, st.text(max_size=MAX_PIECE_BYTES // 4), st.booleans())
-        | st.builds(MediaShared, st.booleans(), st.booleans()),
+        | st.builds(MediaShared, st.booleans(), st.booleans(), st.booleans(), st.booleans()),
         st.integers(0, 2**53 - 1 - 10**4),
         st.lists(STEPS, max_size=MAX_HELD),
         st.integers(0, 2**53 - 1 - 10**4),
@@ -100,6 +100,8 @@ class TestFrames:
         assert encode_frame(Frame(1, Piece("hé"), 7, ((9, 9),))) == '{"a":7,"h":[2,2],"n":1}\nhé'
         assert encode_frame(Frame(2, Piece("a\nb", more=True), 0, (), 3)) == '{"a":0,"s":3,"n":2,"c":true}\na\nb'
         assert encode_frame(Frame(1, MediaShared(audio=True, video=False), 7)) == '{"a":7,"n":1,"m":[true,false]}'
+        muted = MediaShared(audio=True, video=True, video_muted=True)
+        assert encode_frame(Frame(1, muted, 7)) == '{"a":7,"n":1,"m":[true,true],"u":[false,true]}'
 
     def test_fit_one_packet_with_room_for_an_acknowledgement_of_sctp(self) -> None:
         held = ranges(1_000_000, [(30, 30)] * MAX_HELD)

@@ -372,7 +372,7 @@ class TestAPart:
     def test_is_the_media_and_the_log_for_a_camera(self) -> None:
         core = connected()
         assert self.drawn_after(core, events.MediaToggled("camera")) == {"media"}
-        assert self.drawn_after(core, events.MediaStarted(1, "camera")) == {"media", "log"}
+        assert self.drawn_after(core, events.MediaStarted(1, "camera")) == {"media", "devices", "log"}
 
     def test_is_the_path_for_what_is_measured(self) -> None:
         core = connected()

@@ -5,9 +5,9 @@ from typing import Literal
 import pytest
 
 from pyapp.core.diagnostics.gathering import Gathering, ServerProblem
-from pyapp.core.failures import MediaRefusal, Refusal, TooLong, TooMuchWaiting, no_path
+from pyapp.core.failures import Refusal, TooLong, TooMuchWaiting, no_path
 from pyapp.protocol.signaling import FATAL_CODES
-from pyapp.view.verdicts import REFUSALS, explain, media_refusal, message_refusal, server_sentences
+from pyapp.view.verdicts import REFUSALS, explain, message_refusal, server_sentences
 
 URL = "turns:turn.example.org:443?transport=tcp"
 
@@ -107,17 +107,3 @@ class TestAMessage:
 
     def test_that_is_one_too_many_can_be_sent_again_later(self) -> None:
         assert "Send it again when" in message_refusal(TooMuchWaiting())
-
-
-class TestMedia:
-    @pytest.mark.parametrize(
-        ("error", "words"),
-        [
-            ("NotAllowedError", "may not use the camera"),
-            ("NotFoundError", "No camera was found"),
-            ("NotReadableError", "in use by another program"),
-            ("OverconstrainedError", "(OverconstrainedError)"),
-        ],
-    )
-    def test_that_the_browser_did_not_give_is_explained(self, error: str, words: str) -> None:
-        assert words in media_refusal(MediaRefusal("camera", error))

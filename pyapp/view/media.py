@@ -1,0 +1,182 @@
+"""What is shared by either side, and the devices for it."""
+
+from dataclasses import dataclass
+
+from pyapp.core.devices import Choices, Device, DeviceKind
+from pyapp.core.events import MediaKind
+from pyapp.core.failures import DeviceGone, MediaProblem
+from pyapp.core.session import Session
+
+
+@dataclass(frozen=True, slots=True)
+class MediaControl:
+    """One of the three media buttons."""
+
+    kind: MediaKind
+    label: str
+    on: bool
+    busy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """What is shared, by either side."""
+
+    controls: tuple[MediaControl, ...] = ()
+    problem: str = ""
+    offer: str = ""
+    """What a button beside the problem says, or empty; it switches `offered` on."""
+    offered: MediaKind = "camera"
+    note: str = ""
+    """What is paused at this side."""
+    local_video: bool = False
+    is_mirrored: bool = False
+    """Whether one's own video is a camera: people know themselves from mirrors."""
+    remote_video: bool = False
+    remote_audio: bool = False
+    remote_note: str = ""
+    """What is paused at the other side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One device to choose. An empty `id` is the system's default."""
+
+    id: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceChoice:
+    """The devices of one kind, with the chosen one."""
+
+    options: tuple[Option, ...]
+    chosen: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSettings:
+    """What can be chosen, before and during a session."""
+
+    camera: DeviceChoice
+    microphone: DeviceChoice
+    speaker: DeviceChoice
+    choices: Choices
+    """To be remembered."""
+    in_use: tuple[MediaKind, ...] = ()
+    is_over: bool = False
+    """Whether the session is over: then nothing of this side is shown any more."""
+
+
+_LABELS: dict[MediaKind, str] = {"camera": "Camera", "microphone": "Microphone", "screen": "Share screen"}
+
+
+def media_inputs(session: Session) -> object:
+    """Return what `media` depends on."""
+    media = session.media
+    return tuple(media.states.values()), frozenset(media.muted), media.problem, session.conversation.shared
+
+
+def media(session: Session) -> Media:
+    """Present what is shared."""
+    own, theirs = session.media, session.conversation.shared
+    gone = own.problem if isinstance(own.problem, DeviceGone) else None
+    return Media(
+        controls=tuple(
+            MediaControl(kind, _LABELS[kind], on=state == "on", busy=state == "starting")
+            for kind, state in own.states.items()
+        ),
+        problem=media_problem(own.problem) if own.problem else "",
+        offer=_offer(gone.next) if gone and gone.next else "",
+        offered="microphone" if gone and gone.kind == "microphone" else "camera",
+        note=" ".join(_PAUSED[kind] for kind in own.states if kind in own.muted),
+        local_video="on" in (own.states["camera"], own.states["screen"]),
+        is_mirrored=own.states["screen"] != "on",
+        remote_video=theirs.video,
+        remote_audio=theirs.audio,
+        remote_note=_remote_note(audio_muted=theirs.audio_muted, video_muted=theirs.video_muted),
+    )
+
+
+def device_inputs(session: Session) -> object:
+    """Return what `device_settings` depends on."""
+    media = session.media
+    return media.devices.known, media.devices.choices, tuple(media.states.values()), session.phase
+
+
+def device_settings(session: Session) -> DeviceSettings:
+    """Present what can be chosen."""
+    return DeviceSettings(
+        camera=_choice(session, "camera"),
+        microphone=_choice(session, "microphone"),
+        speaker=_choice(session, "speaker"),
+        choices=session.media.devices.choices,
+        in_use=tuple(kind for kind, state in session.media.states.items() if state == "on"),
+        is_over=session.phase in ("closed", "failed"),
+    )
+
+
+def _choice(session: Session, kind: DeviceKind) -> DeviceChoice:
+    devices = session.media.devices
+    options = [Option("", "System default")]
+    for number, device in enumerate(devices.of(kind), start=1):
+        # Before a camera or microphone was allowed once, browsers say how many there are, and not what they are.
+        if device.id:
+            options.append(Option(device.id, device.label or f"{kind.capitalize()} {number}"))
+    chosen = devices.choices.of(kind)
+    return DeviceChoice(tuple(options), chosen if devices.find(kind, chosen) else "")
+
+
+# The words.
+
+_PAUSED = {
+    "camera": "Your camera is paused by this device, as when its lid is closed. It comes back by itself.",
+    "microphone": "Your microphone is paused by this device, as during a phone call. It comes back by itself.",
+    "screen": "What you share is paused, as when its window is minimized. It comes back by itself.",
+}
+
+
+def _remote_note(*, audio_muted: bool, video_muted: bool) -> str:
+    match audio_muted, video_muted:
+        case True, True:
+            return "Video and sound are paused by the other side's device."
+        case True, False:
+            return "Sound is paused by the other side's device."
+        case False, True:
+            return "Video is paused by the other side's device."
+    return ""
+
+
+def media_problem(problem: MediaProblem) -> str:
+    """Say why there is no camera, microphone or screen, and what to do."""
+    if isinstance(problem, DeviceGone):
+        device = f"The {problem.kind} “{problem.label}”" if problem.label else f"The {problem.kind}"
+        return f"{device} was unplugged." + ("" if problem.next else f" Plug a {problem.kind} in, and try again.")
+    kind = problem.kind
+    if problem.is_by_system:
+        return f"{_OF_SYSTEM[kind]} Allow it in the settings of this device, under privacy, and try again."
+    if problem.is_dismissed:
+        return (
+            f"The question whether this page may use the {kind} was closed. Press the button again, and choose Allow."
+        )
+    match problem.error:
+        case "NotAllowedError":
+            return f"This page may not use the {kind}. Allow it beside the address, and try again."
+        case "NotFoundError" | "OverconstrainedError":
+            return f"No {kind} was found on this device. Plug one in, and try again."
+        case "NotReadableError" | "AbortError":
+            return f"The {kind} is in use by another program. Close that program, and try again."
+        case "InsecureContextError" | "SecurityError":
+            return f"Browsers allow the {kind} only on pages over https. Open this page with https:// in its address."
+    return f"The {kind} could not be switched on ({problem.error}). Try again, or choose another one under Devices."
+
+
+_OF_SYSTEM = {
+    "camera": "This device does not let the browser use the camera.",
+    "microphone": "This device does not let the browser use the microphone.",
+    "screen": "This device does not let the browser record the screen.",
+}
+
+
+def _offer(device: Device) -> str:
+    return f"Use “{device.label}”" if device.label else f"Use another {device.kind}"
