@@ -61,7 +61,7 @@ def test_a_relayed_session_lives_on_from_one_of_a_providers_credentials_to_the_n
         path = tmp_path / "ice.toml"
         path.write_text(
             f'checks = false\n[[provider]]\nkind = "cloudflare"\nkey_id = "key"\ntoken_env = "TOKEN"\n'
-            f'url = "{url}"\nttl = {TTL}\n',
+            f'url = "{url}"\nttl = {TTL}\ntimeout = 60\n',
             encoding="utf-8",
         )
         console = start_console("--turn", "off", "--config", str(path), environment={"TOKEN": TOKEN})

@@ -22,6 +22,11 @@ LOOPBACK = RelayNetwork(("127.0.0.1",), ("127.0.0.1",), ("127.0.0.1",), is_loopb
 AUTHORITY = trustme.CA()
 
 
+@pytest.fixture(autouse=True)
+def _on_a_busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backend.ice.checking.TIMEOUT", 60.0)
+
+
 @pytest.fixture
 def tls() -> ssl.SSLContext:
     context = ssl.create_default_context()

@@ -62,7 +62,8 @@ async def config(cloudflare: Cloudflare, tmp_path: Path, monkeypatch: pytest.Mon
         path = tmp_path / "ice.toml"
         url = str(server.make_url(""))
         path.write_text(
-            f'[[provider]]\nkind = "cloudflare"\nkey_id = "k"\ntoken_env = "TOKEN"\nurl = "{url}"\nttl = 600\n'
+            f'[[provider]]\nkind = "cloudflare"\nkey_id = "k"\ntoken_env = "TOKEN"\nurl = "{url}"\n'
+            "ttl = 600\ntimeout = 60\n"
         )
         yield path
 
@@ -159,5 +160,5 @@ async def test_what_a_session_was_given_is_revoked_when_it_has_ended(
         assert (await ask(http, server, "one"))["iceServers"][1] == turn
         assert cloudflare.revoked.empty()
         await socket.send_str(encode(Leave()))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert await cloudflare.revoked.get() == turn["username"]

@@ -26,7 +26,7 @@ NAMED = Named((NamedServer((STUN,)), NamedServer((UDP, TLS), "u", "c")))
 
 
 def configured(kind: str, url: str, **values: str) -> ConfiguredProvider:
-    return ConfiguredProvider(kind=kind, name=kind, ttl=600, url=url, values=values, secret=SECRET)
+    return ConfiguredProvider(kind=kind, name=kind, ttl=600, timeout=60, url=url, values=values, secret=SECRET)
 
 
 def basic(asked: Asked) -> str:

@@ -71,7 +71,7 @@ async def rig(start_fake: StartFake, http: aiohttp.ClientSession) -> AsyncIterat
         fake = await start_fake(Fake())
         values = {"key_id": "k"}
         given: dict[str, Any] = {"kind": kind, "name": "one", "ttl": ttl, "url": fake.url, "secret": SECRET} | changes
-        configured = ConfiguredProvider(values=values, **given)
+        configured = ConfiguredProvider(values=values, timeout=60, **given)
         now, live = [5000.0], set[str]()
         provider = Provider(configured, http, is_live=live.__contains__, clock=lambda: now[0])
         rigs.append(Rig(fake, provider, now, live))
