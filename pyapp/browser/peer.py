@@ -168,6 +168,8 @@ class Peer:
                 self._send(label, text)
             case commands.SampleStats():
                 self._sample_stats()
+            case commands.SendKeyFrame():
+                self._send_key_frame()
             case commands.AddMediaSections():
                 self._add_media_sections()
 
@@ -290,6 +292,14 @@ class Peer:
             self._emit(StatsSampled({entry["id"]: entry for entry in json.loads(text)}))
 
         self._when_settled(self._pc.getStats(), sampled, lambda error: self._failed("getStats", error))
+
+    def _send_key_frame(self) -> None:
+        options = jsobj({"encodingOptions": [{"keyFrame": True}]})  # webrtc-extensions; other browsers pass it over
+        for transceiver in self._transceivers:
+            sender = transceiver.sender
+            if sender.track is not jsnull and sender.track.kind == "video":
+                begun = sender.setParameters(sender.getParameters(), options)
+                self._when_settled(begun, lambda _: None, lambda error: self._failed("setParameters", error))
 
     def _add_media_sections(self) -> None:
         for kind in ("audio", "video"):

@@ -184,6 +184,11 @@ class SampleStats:
 
 
 @dataclass(frozen=True, slots=True)
+class SendKeyFrame:
+    """Send a picture that can be shown without those before it, if one is sent."""
+
+
+@dataclass(frozen=True, slots=True)
 class AddMediaSections:
     """Add an audio and a video section, idle until something is shared; `negotiationneeded` follows."""
 
@@ -199,6 +204,7 @@ PeerCommand: TypeAlias = (
     | RestartIce
     | SendOnChannel
     | SampleStats
+    | SendKeyFrame
     | AddMediaSections
 )
 

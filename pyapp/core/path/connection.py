@@ -21,7 +21,7 @@ from pyapp.core.negotiation.candidates import Candidates
 from pyapp.core.negotiation.candidates import Output as NegotiationOutput
 from pyapp.core.negotiation.negotiation import BegunAnew, Ignored, Negotiation, ToPeer
 from pyapp.core.negotiation.restarts import Restarts
-from pyapp.core.path import standby
+from pyapp.core.path import probe, standby
 from pyapp.core.path.ladder import Rung
 from pyapp.core.path.outcomes import Attempt, Doubted, Evidence, Reassured, Recovered, Resumed, Suspected
 from pyapp.core.path.outcomes import Output as RecoveryOutput
@@ -817,7 +817,8 @@ class Connection:
         if not self.recovery.is_healthy or self.report is None or self.report.kind != "relay over TCP":
             return [*over]
         if not self.probe.is_news(address, self.candidates.reached, self._now):
-            return [*over]
+            # UDP gets out, and was of no use: an answer is a connection each, of which a page has 500.
+            return [*over, commands.StartTimer(probe.TIMER, probe.QUIET_EVERY)] if address else [*over]
         found = note("=", "probe", f"UDP gets out again, from {address}", address=address)
         return [*over, found, *self._want_restart("UDP gets out again")]
 

@@ -29,6 +29,10 @@ offers that cross cost a rollback, and candidates that are gathered twice."""
 LOST_AFTER = 1.0
 """Seconds of suspicion after which the person is told."""
 
+KEY_FRAME_AFTER = 1.0
+"""Seconds of silence after which the picture begins anew. The other side's browser would ask for each packet that it
+missed first, for a second, and then for a key frame."""
+
 SUSPECT_INTERVAL = 0.25
 """Seconds between beats once an outage has lasted a second: beats too must fit into one packet's window."""
 
@@ -148,6 +152,8 @@ class Suspect:
             # Hearing is not being heard: what is sent into a dead path only fills the channel's window.
             self._signs.is_heard = True
             outputs.append(Resumed())
+            if now - self.silent_since > KEY_FRAME_AFTER:
+                outputs.append(commands.SendKeyFrame())
         if self.vitals.is_newer_than(self.ladder.restarted_from):
             return [*outputs, Proven()]
         if now - self._sampled_at >= INTERVAL:

@@ -66,7 +66,7 @@ class Probe:
         was_on, self._is_on = self._is_on, allowed and report.kind == "relay over TCP"
         if self._is_on:
             return [commands.StartTimer(TIMER, EVERY, only_if_idle=True)]
-        return [commands.CancelTimer(TIMER)] if was_on else []
+        return [commands.CancelTimer(TIMER), *self.close()] if was_on else []
 
     def may_have_changed(self, now: float, *, certain: bool) -> list[Command]:
         """Ask soon: the browser said something of the network, if only that its speed is another one.
@@ -79,15 +79,21 @@ class Probe:
         return [commands.StartTimer(TIMER, max(SOON, self._asked_at + LEAST - now))] if self._is_on else []
 
     def due(self, configuration: IceConfiguration, now: float, *, is_quiet: bool = False) -> list[Command]:
-        """Ask, in place of a question that is still open (timer `TIMER`)."""
+        """Ask, or ask again what was not answered (timer `TIMER`).
+
+        Again by the same connection: a page may have made 500 of them, and Chromium counts those that are closed until
+        its collector comes by.
+        """
         if not configuration.servers:
             return []  # nobody to ask: all relays are over TCP or TLS
-        outputs = self.close()
-        self.peer = self.names.next()
+        begin: commands.PeerCommand = commands.RestartIce()
+        if self.peer == NO_PEER:
+            self.peer, begin = self.names.next(), commands.CreatePeer(configuration, CHANNELS)
+        else:
+            self._tried.clear()  # UDP is blocked: when it gets through again, that is news
         self._asked_at = now
         return [
-            *outputs,
-            commands.OfPeer(self.peer, commands.CreatePeer(configuration, CHANNELS)),
+            commands.OfPeer(self.peer, begin),
             commands.OfPeer(self.peer, commands.SetLocalDescription(1)),
             commands.StartTimer(TIMER, QUIET_EVERY if is_quiet else EVERY),
         ]

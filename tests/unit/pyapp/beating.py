@@ -51,6 +51,8 @@ class End:
     packets: int = 0
     """What the transport has received: beats, and acknowledgements of them, whatever the page does."""
     unacknowledged: bool = False
+    key_frames: int = 0
+    """How often the picture was begun anew."""
     stats_after: float = 0.001
     """Seconds until the browser says what was received."""
     busy_until: float = 0.0
@@ -135,6 +137,8 @@ class Duo:
                     self._send(end, text)
                 case commands.SampleStats():
                     self.after(end.stats_after, lambda: self._sampled(end))
+                case commands.SendKeyFrame():
+                    end.key_frames += 1
                 case Doubted():
                     self.doubts += 1
                 case Reassured():

@@ -379,6 +379,8 @@ class ConnectedPeerConnection(FakePeerConnection):
                 assert self.channel is not None, "InvalidStateError: the channel is not open"
                 if not self.channel.is_closed:
                     self.channel.inbound.append(text)
+            case commands.SendKeyFrame():
+                pass  # of what is shown, which there is none of here
             case commands.AddMediaSections():
                 self.want_media()
             case _:

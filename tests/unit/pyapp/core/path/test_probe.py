@@ -33,6 +33,7 @@ def answered(probe: Probe, address: str, now: float, known: str = "") -> bool:
     probe.due(STUN, now)
     answer = probe.answer(seen(address))
     assert answer == address
+    probe.close()
     return probe.is_news(answer, {known} - {""}, now)
 
 
@@ -68,6 +69,14 @@ class TestAStunServer:
         assert probe.review(path, allowed=True) == [commands.CancelTimer(TIMER)]
         assert probe.review(path, allowed=True) == []
         assert probe.may_have_changed(1.0, certain=False) == []
+
+    def test_is_asked_again_by_the_same_connection_for_as_long_as_none_answers(self) -> None:
+        probe = asking()
+        probe.due(STUN, 10.0)
+        restarted, described, _ = probe.due(STUN, 13.0)
+        assert (restarted, described) == (commands.OfPeer(PeerId(1), commands.RestartIce()), asks(1)[1])
+        assert probe.close() == [commands.OfPeer(PeerId(1), commands.ClosePeer())]
+        assert probe.due(STUN, 16.0)[:2] == asks(2)
 
     def test_is_not_asked_if_there_is_none(self) -> None:
         assert asking().due(IceConfiguration(), 9.0) == []
@@ -111,11 +120,12 @@ class TestARestart:
         probe.may_have_changed(11.0, certain=True)
         assert answered(probe, HERE, 12.0)
 
-    def test_is_not_begun_for_an_answer_to_an_older_question(self) -> None:
+    def test_is_tried_again_for_an_address_that_a_question_in_between_did_not_find(self) -> None:
         probe = asking()
-        probe.due(STUN, 10.0)
-        assert probe.due(STUN, 13.0)[:3] == [commands.OfPeer(PeerId(1), commands.ClosePeer()), *asks(2)]
-        assert probe.peer == PeerId(2)
+        assert answered(probe, HERE, 10.0)
+        probe.close()
+        probe.due(STUN, 10.0 + FIRST_PAUSE)
+        assert answered(probe, HERE, 13.0 + FIRST_PAUSE)
 
     @pytest.mark.parametrize("line", ["typ host", "typ relay raddr 0.0.0.0 rport 0"])
     def test_is_not_begun_for_any_other_candidate(self, line: str) -> None:
@@ -162,7 +172,8 @@ class TestAConnectionOverTls:
         line = f"candidate:2 1 udp 1677729535 {HERE} 9 typ srflx raddr 0.0.0.0 rport 0 ufrag l1"
         core.do(events.LocalCandidate(Candidate(line, "0", 0, "l1"), TURN))
         self.asked(core)
-        assert commands.RestartIce() not in self.answered(core)
+        assert self.answered(core) == []
+        assert core.timers[TIMER] == QUIET_EVERY
 
     def test_is_asked_about_soon_when_the_browser_says_anything(self) -> None:
         core = self.relayed()
@@ -172,9 +183,9 @@ class TestAConnectionOverTls:
     def test_that_is_direct_by_now_is_left_alone(self) -> None:
         core = self.relayed()
         self.asked(core)
-        core.do(SAMPLED)
+        assert commands.OfPeer(core.probe, commands.ClosePeer()) in core.do(SAMPLED)
         assert TIMER not in core.timers
-        assert commands.RestartIce() not in self.answered(core)
+        assert core.do(events.OfPeer(core.probe, seen(HERE))) == []
 
     def test_asks_no_more_once_it_is_closed(self) -> None:
         core = self.relayed()

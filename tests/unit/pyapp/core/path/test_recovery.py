@@ -232,6 +232,21 @@ class TestTheProof:
         assert both.a.outcomes(Recovered) == []
 
 
+class TestThePicture:
+    @pytest.mark.parametrize(("seconds", "key_frames"), [(0.6, 0), (2.0, 1)])
+    def test_begins_anew_after_an_outage_too_long_for_packets_to_be_sent_again(
+        self, seconds: float, key_frames: int
+    ) -> None:
+        both = duo()
+        both.cut()
+        both.run(seconds)
+        both.mend()
+        both.run(8.0)
+        for end in (both.a, both.b):
+            assert end.health.is_healthy
+            assert end.key_frames == key_frames
+
+
 class TestTheLadder:
     def climbed(self, *, polite: bool, seconds: float = 60.0) -> list[tuple[float, str]]:
         both = duo()
