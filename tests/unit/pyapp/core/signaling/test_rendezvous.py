@@ -11,16 +11,9 @@ from hypothesis import strategies as st
 
 from pyapp.core import commands
 from pyapp.core.commands import Command
-from pyapp.core.delivery import DeliveryFullError
-from pyapp.core.signaling.exchange import TOGETHER_BYTES
 from pyapp.core.signaling.link import (
-    AT_ONCE,
-    DISPELLED_FOR,
-    DOUBT_FOR,
     FIRST_PATIENCE,
-    FIRST_RETRY,
     LAST_PATIENCE,
-    LAST_RETRY,
     OPENING,
     PING,
     PING_EVERY,
@@ -43,10 +36,9 @@ from pyapp.core.signaling.rendezvous import (
     Refused,
     Rendezvous,
 )
-from pyapp.protocol.peer import Candidate, Description, PeerMessage
+from pyapp.protocol.peer import Candidate, PeerMessage
 from pyapp.protocol.signaling import (
     FATAL_CODES,
-    MOST_TOGETHER,
     Error,
     Join,
     Leave,
@@ -111,25 +103,6 @@ def relays(outputs: Sequence[Output]) -> list[Relay]:
         for frame in frames(outputs)
         for place, body in enumerate((frame.body, *frame.more))
     ]
-
-
-def test_what_is_sent_at_one_moment_travels_together() -> None:
-    place = present(peer=B)
-    for number in range(1, 101):
-        place.send(candidate(number), 0.0)
-    place.send(Description("offer", "v=0" + "x" * TOGETHER_BYTES, 1), 0.0)
-    together = frames(opened(place, 1.0))
-    assert [(frame.number, len(frame.more)) for frame in together] == [(1, MOST_TOGETHER), (66, 34), (101, 0)]
-    assert [relay.number for relay in relays(opened(place, 2.0))] == list(range(1, 102))
-
-
-def test_what_comes_together_is_handed_on_in_order() -> None:
-    place = present(peer=B)
-    early = Relayed(B, 3, 0, candidate(3), more=(candidate(4),))
-    assert [output for output in place.received(early, 0.0) if isinstance(output, PeerSaid)] == []
-    outputs = place.received(Relayed(B, 1, 0, candidate(1), more=(candidate(2),)), 0.0)
-    said = [output.message for output in outputs if isinstance(output, PeerSaid)]
-    assert said == [candidate(number) for number in (1, 2, 3, 4)]
 
 
 def heard(outputs: Sequence[Output]) -> list[PeerMessage]:
@@ -284,41 +257,6 @@ class TestWhatItSays:
 
 
 class TestASocketThatClosed:
-    def test_is_tried_again_after_a_pause_that_doubles_up_to_a_limit(self) -> None:
-        place = present(peer=B)
-        pauses = []
-        for _ in range(8):
-            *cancelled, output = closed(place, 1006, "")
-            assert commands.CancelTimer(OPENING) in cancelled
-            assert isinstance(output, commands.StartTimer)
-            assert (output.timer, output.spread) == (RETRY, output.after / 2)
-            pauses.append(output.after)
-            place.open()
-        assert pauses == [0.02, 0.15, 0.3, 0.6, 1.2, 2.4, 4.8, 8.0]
-        assert (pauses[0], pauses[1], pauses[-1]) == (AT_ONCE, FIRST_RETRY, LAST_RETRY)
-
-    def test_because_the_service_restarts_is_not_tried_at_once(self) -> None:
-        assert closed(present(), 1012, "")[-1] == commands.StartTimer(RETRY, FIRST_RETRY, spread=FIRST_RETRY / 2)
-
-    def test_is_tried_soon_once_the_server_has_answered(self) -> None:
-        place = present(peer=B)
-        for _ in range(5):
-            closed(place, 1006, "")
-        opened(place, 0.0)
-        assert closed(place, 1006, "")[-1] == commands.StartTimer(RETRY, 2.4, spread=1.2)
-        opened(place, 0.0)
-        place.received(Welcome(polite=False, peer=B), 0.0)
-        assert closed(place, 1006, "")[-1] == commands.StartTimer(RETRY, AT_ONCE, spread=AT_ONCE / 2)
-
-    def test_says_why_until_it_is_back(self) -> None:
-        place = present()
-        closed(place, 1012, "restart")
-        assert (place.state, place.link.problem) == ("away", "WebSocket closed with 1012: restart")
-        closed(place, 1006, "")
-        assert place.link.problem == "WebSocket closed with 1006"
-        place.received(Welcome(polite=False, peer=""), 0.0)
-        assert place.link.problem == ""
-
     def test_forgets_neither_the_other_side_nor_what_is_for_it(self) -> None:
         place = present(peer=B)
         place.send(candidate(1), 0.0)
@@ -381,64 +319,6 @@ class TestANewSocketBesideTheOld:
         opened(place, 1.0)
         assert [relay.number for relay in relays(place.received(Welcome(polite=False, peer=""), 1.1))] == [1]
 
-    def test_is_not_needed_if_the_old_one_has_just_answered(self) -> None:
-        place = present(peer=B)
-        assert not place.link.is_answering(9.0)
-        assert place.link.doubt(9.0)[0] == commands.SendSignaling(Ping(0))
-        assert not place.link.is_answering(9.1)
-        place.received(Pong(0), 9.1)
-        assert place.link.is_answering(9.2)
-        assert not place.link.is_answering(9.0 + DISPELLED_FOR)
-
-    def test_is_not_given_up_for_another_because_the_old_one_is_in_doubt(self) -> None:
-        place = present(peer=B)
-        place.link.doubt(9.0)
-        place.link.reopen()
-        assert commands.OpenSignaling(ANY) not in place.link.check()
-        assert place.link.doubt(9.1) == []
-
-    def test_is_opened_early_if_the_old_one_answers_no_doubt(self) -> None:
-        place = present(peer=B)
-        timer = place.link.doubt(9.0)[1]
-        assert timer == commands.StartTimer(PING, DOUBT_FOR)
-        assert commands.OpenSignaling(ANY) in place.link.check()
-        assert place.link.opening
-
-    def test_has_its_usual_time_to_answer_once_the_doubt_has_passed(self) -> None:
-        place = present(peer=B)
-        place.link.doubt(9.0)
-        assert place.link.reassured() == [commands.StartTimer(PING, PING_EVERY)]
-        place.received(Pong(0), 9.1)
-        assert place.link.reassured() == []
-
-    def test_is_given_up_for_another_when_it_is_late_and_each_gets_more_time(self) -> None:
-        place = present(peer=B)
-        patience = []
-        for _ in range(12):
-            timer = place.open()[-1]
-            assert isinstance(timer, commands.StartTimer)
-            assert timer.timer == OPENING
-            patience.append(timer.after)
-        assert patience[:3] == pytest.approx([FIRST_PATIENCE, FIRST_PATIENCE * 1.5, FIRST_PATIENCE * 1.5**2])
-        assert patience[-1] == LAST_PATIENCE
-
-    def test_gets_the_time_that_the_last_one_took_four_times(self) -> None:
-        place = present(peer=B)
-        opened(place, 10.0)
-        place.received(Welcome(polite=False, peer=B), 10.2)
-        timer = place.open()[-1]
-        assert isinstance(timer, commands.StartTimer)
-        assert timer.after == pytest.approx(FIRST_PATIENCE + 0.8)
-
-    def test_has_a_deadline_also_if_the_welcome_to_the_older_one_came_meanwhile(self) -> None:
-        place = rendezvous()
-        place.open()
-        opened(place, 0.0)
-        place.open()
-        assert commands.CancelTimer(OPENING) not in place.received(Welcome(polite=False, peer=B), 1.0)
-        (deadline,) = (output for output in opened(place, 2.0) if isinstance(output, commands.StartTimer))
-        assert (deadline.timer, deadline.only_if_idle) == (OPENING, True)
-
     def test_that_is_refused_says_nothing_against_the_old_one_which_is_asked(self) -> None:
         place = present(peer=B)
         old = place.link.socket
@@ -451,61 +331,12 @@ class TestANewSocketBesideTheOld:
         assert place.received(Pong(0), 1.1) == [commands.StartTimer(PING, PING_EVERY)]
         assert commands.OpenSignaling(ANY) not in place.link.check()
 
-    def test_that_is_refused_again_and_again_is_tried_at_growing_pauses_while_the_old_one_is_silent(self) -> None:
-        place = present(peer=B)
-        place.link.reopen()
-        pauses = []
-        for _ in range(7):
-            timer = closed(place, 1006, "")[-1]
-            assert isinstance(timer, commands.StartTimer)
-            pauses.append(timer.after)
-            assert commands.OpenSignaling(ANY) in place.link.check()
-        assert pauses == [0.15, 0.3, 0.6, 1.2, 2.4, 4.8, 8.0]
-
     def test_goes_on_when_the_old_one_closes_meanwhile(self) -> None:
         place = present(peer=B)
         place.link.reopen()
         assert place.link.closed(place.link.socket, 1006, "") == [commands.CancelTimer(PING)]
         assert place.state == "opening"
         assert commands.SendSignaling(Join("demo", A, A, "token", polite=False, socket=2)) in opened(place, 1.0)
-
-    def test_of_long_ago_says_nothing_when_it_closes_at_last(self) -> None:
-        place = present(peer=B)
-        place.link.reopen()
-        opened(place, 1.0)
-        assert place.link.closed(1, 1006, "") == []
-        assert place.state == "joining"
-
-    def test_ends_the_pauses_that_grew_before(self) -> None:
-        place = present(peer=B)
-        for _ in range(5):
-            closed(place, 1006, "")
-        place.link.reopen()
-        assert closed(place, 1006, "")[-1] == commands.StartTimer(RETRY, FIRST_RETRY, spread=FIRST_RETRY / 2)
-
-
-class TestTheServersSignsOfLife:
-    def test_are_asked_for_while_present_alone(self) -> None:
-        place = present(peer=B)
-        assert place.link.check() == [commands.SendSignaling(Ping(0)), commands.StartTimer(PING, PING_EVERY)]
-        opened(place, 1.0)
-        assert place.link.check() == []
-
-    def test_that_come_mean_that_the_socket_is_kept(self) -> None:
-        place = present(peer=B)
-        for _ in range(3):
-            assert commands.OpenSignaling(ANY) not in place.link.check()
-            place.received(Pong(0), 0.0)
-
-    def test_that_do_not_come_mean_a_new_socket(self) -> None:
-        place = present(peer=B)
-        place.link.check()
-        outputs = place.link.check()
-        assert commands.OpenSignaling(ANY) in outputs
-        assert outputs[-1] == commands.StartTimer(PING, PING_EVERY)
-        opened(place, 11.0)
-        place.received(Welcome(polite=False, peer=B), 11.1)
-        assert commands.SendSignaling(Ping(0)) in place.link.check()
 
 
 class TestBeginningAnew:
@@ -576,15 +407,6 @@ class TestRefusals:
             commands.StartTimer(SEND_AGAIN, SEND_AGAIN_AFTER),
             Refused(code, "no", fatal=False),
         ]
-
-    def test_of_more_than_can_be_kept(self) -> None:
-        place = rendezvous()
-        big = Description("offer", "v=0" + "x" * 60_000, 1)
-        for _ in range(17):
-            place.send(big, 0.0)
-        with pytest.raises(DeliveryFullError):
-            place.send(big, 0.0)
-        assert len(relays(place.received(Welcome(polite=False, peer=""), 0.0))) == 17
 
     def test_of_a_frame_over_a_limit_are_not_the_end_of_the_numbers(self) -> None:
         place = present(peer=B)
