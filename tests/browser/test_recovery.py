@@ -113,7 +113,7 @@ def _wait_for_slow_beats(*operators: Operator) -> None:
 def test_a_quiet_session_beats_slowly_and_quickly_at_the_first_key_and_still_notices(
     start_console: StartConsole, open_page: OpenPage, path: Path, checkout: File
 ) -> None:
-    source = checkout / "pyapp/core/path/recovery.py"
+    source = checkout / "pyapp/core/path/silence.py"
     changed, count = re.subn(r"^QUIET_AFTER = .*$", "QUIET_AFTER = 2.0", source.read_text(), flags=re.MULTILINE)
     assert count == 1
     source.write_text(changed)
