@@ -21,14 +21,13 @@ from pyapp.core.media import Media
 from pyapp.core.media import Output as MediaOutput
 from pyapp.core.negotiation.negotiation import ToPeer
 from pyapp.core.path import connection, recovery
-from pyapp.core.path.connection import (
+from pyapp.core.path.connection import Connection
+from pyapp.core.path.facts import (
     Addressed,
     ChannelIs,
     ChannelIsFull,
-    Connection,
     Failed,
     FrameReceived,
-    Outside,
     PathChanged,
     PathUntried,
     PeerLost,
@@ -156,11 +155,11 @@ class Session:
         noted = self.journal.number
         result = self._route(event)
         if self.connection is not None and self._is_activity(event):
-            result += self._connection_did(self.connection.active(self._outside, now))
+            result += self._connection_did(self.connection.active(now))
         if self.connection is not None and self.connection.report is not None:
             is_relayed = self.connection.report.path == "relay"
             result += self._media_did(self.media.follow(self.relays.configuration.relay_video if is_relayed else None))
-        if self.journal.number > noted and self._signaling_is_there:
+        if self.journal.number > noted and self.signaling_is_there:
             result.append(commands.StartTimer(JOURNAL, JOURNAL_AFTER, only_if_idle=True))
         return result
 
@@ -191,10 +190,6 @@ class Session:
         """How many messages came since the page is hidden."""
         return self.conversation.received_count - self._read if self._is_hidden else 0
 
-    @property
-    def _signaling_is_there(self) -> bool:
-        return self.place is not None and self.place.state == "present"
-
     def _route(self, event: Event) -> list[Command]:
         match event:
             case events.ConnectExpected():
@@ -218,7 +213,7 @@ class Session:
             case events.CapturePermitted(permitted):
                 self._capture_permitted = permitted
                 if self.connection is not None:
-                    self.connection.capture_permitted = permitted
+                    self.connection.relaying.capture_permitted = permitted
                 return []
             case events.MessageSubmitted():
                 return self._submit(event.text)
@@ -346,7 +341,7 @@ class Session:
         result: list[Command] = [commands.CancelTimer(name) for name in (*PEER_TIMERS, JOURNAL)]
         result += self._provisioning_did(self.provisioning.end())
         if self.place is not None:
-            if self._signaling_is_there:
+            if self.signaling_is_there:
                 result += self._stream_journal()
             result += self._rendezvous_did(self.place.leave())
             self._epoch, self._sockets = self.place.exchange.epoch + 1, self.place.link.sockets
@@ -484,9 +479,7 @@ class Session:
         result = self._inviting_did(self.inviting.receive(events.LinkWanted())) if alone and self.invitation else []
         if self.connection is None:
             return result
-        return result + self._connection_did(
-            self.connection.joined(self._outside, self._now, polite=polite, alone=alone)
-        )
+        return result + self._connection_did(self.connection.joined(self._now, polite=polite, alone=alone))
 
     def _peer_gone(self) -> list[Command]:
         if self.refusal is not None:
@@ -510,7 +503,7 @@ class Session:
                 self._early.append(message)
             return []
         try:
-            return self._connection_did(self.connection.said(message, self._outside, self._now))
+            return self._connection_did(self.connection.said(message, self._now))
         except Exception as error:  # noqa: BLE001 - what came with it is acknowledged, and would be gone with it
             return [commands.ReportFault(f"a {message.kind} of the other side", error)]
 
@@ -574,6 +567,7 @@ class Session:
         self.connection = Connection(
             self.relays,
             self._peers,
+            self,
             polite=polite,
             is_hidden=self._is_hidden,
             is_firefox=self.is_firefox,
@@ -600,20 +594,42 @@ class Session:
             result += self._connection_did(self.connection.replace(self._replacements))
         return result
 
+    # What the connection asks (`Outside`).
+
     @property
-    def _outside(self) -> Outside:
-        if self.place is None:
-            return Outside()
-        return Outside(
-            signaling_is_there=self._signaling_is_there,
-            peer_is_there=bool(self.place.peer) and not self.place.peer_is_away,
-            peer_is_away=self.place.peer_is_away,
-            server_heard=self.place.link.heard_at if self._signaling_is_there else -1.0,
-            peer_heard=self.place.exchange.heard_at,
-            standby_heard=self.conversation.aside_at,
-            refusal=self.refusal,
-            shows_picture=self.conversation.shared.video,
-        )
+    def signaling_is_there(self) -> bool:
+        """Whether we have a place at the server, and it answers."""
+        return self.place is not None and self.place.state == "present"
+
+    @property
+    def peer_is_there(self) -> bool:
+        """Whether the other side has a place there, too."""
+        return self.place is not None and bool(self.place.peer) and not self.place.peer_is_away
+
+    @property
+    def peer_is_away(self) -> bool:
+        """Whether it had one, and the server has given it up."""
+        return self.place is not None and self.place.peer_is_away
+
+    @property
+    def server_heard(self) -> float:
+        """When the server was heard last, in seconds on the runner's clock, or -1 if it is not there."""
+        return self.place.link.heard_at if self.place and self.signaling_is_there else -1.0
+
+    @property
+    def peer_heard(self) -> float:
+        """When the other side was heard last, through the server, or -1."""
+        return self.place.exchange.heard_at if self.place else -1.0
+
+    @property
+    def standby_heard(self) -> float:
+        """When a frame came over the standby last."""
+        return self.conversation.aside_at
+
+    @property
+    def shows_picture(self) -> bool:
+        """Whether the other side shares its camera or its screen."""
+        return self.conversation.shared.video
 
     def _of_peer(self, event: events.OfPeer) -> list[Command]:
         """Give it to who has the `RTCPeerConnection`; if nobody has, it was on the way while that was closed."""
@@ -624,7 +640,7 @@ class Session:
     def _to_connection(self, event: Event) -> list[Command]:
         if self.connection is None:
             return []
-        return self._connection_did(self.connection.receive(event, self._outside, self._now))
+        return self._connection_did(self.connection.receive(event, self._now))
 
     def _connection_did(self, outputs: Sequence[Addressed]) -> list[Command]:
         result: list[Command] = []
@@ -703,7 +719,7 @@ class Session:
                 assert_never(timer)
 
     def _stream_journal(self) -> list[Command]:
-        if not self._signaling_is_there:
+        if not self.signaling_is_there:
             return []
         batch = self.journal.next_batch()
         if not batch:

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from pyapp.core import commands
 from pyapp.core.commands import PartCommand
 from pyapp.core.diagnostics.gathering import Gathering, candidate_data, candidate_words
-from pyapp.core.diagnostics.journal import Note, note
+from pyapp.core.diagnostics.journal import note
 from pyapp.core.diagnostics.path_report import PathReport
 from pyapp.core.negotiation import head_start, negotiation
 from pyapp.core.negotiation.head_start import HeadStart
@@ -19,7 +19,7 @@ from pyapp.core.negotiation.negotiation import Negotiation
 from pyapp.core.path.reach import Reach
 from pyapp.protocol.peer import Candidate
 
-Output: TypeAlias = negotiation.Output | PartCommand | Note
+Output: TypeAlias = negotiation.Output | PartCommand
 
 
 @dataclass(slots=True)
@@ -27,9 +27,9 @@ class Candidates:
     """Those of one connection, whose descriptions `agreed` knows. `trip` is a round trip in seconds."""
 
     agreed: Negotiation
-    gathering: Gathering = field(default_factory=Gathering)
-    _head_start: HeadStart = field(default_factory=HeadStart)
-    _reach: Reach = field(default_factory=Reach)
+    gathering: Gathering = field(init=False, default_factory=Gathering)
+    _head_start: HeadStart = field(init=False, default_factory=HeadStart)
+    _reach: Reach = field(init=False, default_factory=Reach)
 
     def gathered(self, candidate: Candidate, url: str, report: PathReport | None, trip: float) -> list[Output]:
         """Take one of ours, which the server at `url` gave, while the path is the one of `report`."""

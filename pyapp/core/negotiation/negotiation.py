@@ -15,11 +15,13 @@ generation is known by its `ice-ufrag`; what belongs to an older one is dropped.
 """
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from pyapp.core import commands, events
 from pyapp.core.commands import PeerCommand
+from pyapp.core.diagnostics.journal import Note, note
 from pyapp.core.negotiation.precedence import Precedence
 from pyapp.protocol.ice import username_fragments
 from pyapp.protocol.peer import Candidate, Description, PeerMessage
@@ -37,17 +39,9 @@ MAX_RETIRED = 1024
 
 @dataclass(frozen=True, slots=True)
 class ToPeer:
-    """An output of the negotiation beside its commands: a message for the other side."""
+    """An output of a part of the core beside its commands: a message for the other side."""
 
     message: PeerMessage
-
-
-@dataclass(frozen=True, slots=True)
-class Ignored:
-    """Something that came was left aside, and why: for the journal."""
-
-    what: str
-    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +53,7 @@ class BegunAnew:
     """
 
 
-Output: TypeAlias = PeerCommand | ToPeer | Ignored | BegunAnew
+Output: TypeAlias = PeerCommand | Note | ToPeer | BegunAnew
 
 
 @dataclass(slots=True)
@@ -73,34 +67,34 @@ class Negotiation:
     initiator: bool
     is_firefox: bool = False
     """Whether our browser is Firefox: it prunes nothing, and takes candidates for what they are."""
-    shows_picture: bool = False
-    """Whether the other side shares its camera or its screen."""
-    state: NegotiationState = "stable"
-    ice_generation: int = 0
+    shows_picture: Callable[[], bool] = lambda: False
+    """Says whether the other side shares its camera or its screen."""
+    state: NegotiationState = field(init=False, default="stable")
+    ice_generation: int = field(init=False, default=0)
     """The ICE generation of the last exchange: how many restarts were offered until then, by either side."""
-    gathers_relays: bool = True
+    gathers_relays: bool = field(init=False, default=True)
     """Whether relay candidates are gathered, at both sides: the last offer says so."""
-    _needed: bool = False
-    _attempt: int = 0
+    _needed: bool = field(init=False, default=False)
+    _attempt: int = field(init=False, default=0)
     """Of the latest description that is being set, or was."""
-    _exchange: int = 0
-    _remote_exchange: int = 0
-    _generation: int = 0
+    _exchange: int = field(init=False, default=0)
+    _remote_exchange: int = field(init=False, default=0)
+    _generation: int = field(init=False, default=0)
     """That of the exchange under way."""
-    _latest_generation: int = 0
+    _latest_generation: int = field(init=False, default=0)
     """The highest that either side has offered."""
-    _local_fragments: frozenset[str] = frozenset()
-    _remote_fragments: frozenset[str] = frozenset()
-    _retired_fragments: frozenset[str] = frozenset()
-    _dtls_role: str = ""
-    _has_answered_first: bool = False
+    _local_fragments: frozenset[str] = field(init=False, default=frozenset())
+    _remote_fragments: frozenset[str] = field(init=False, default=frozenset())
+    _retired_fragments: frozenset[str] = field(init=False, default=frozenset())
+    _dtls_role: str = field(init=False, default="")
+    _has_answered_first: bool = field(init=False, default=False)
     """Whether the first offer was the other side's."""
-    _origin: str = ""
+    _origin: str = field(init=False, default="")
     """What our descriptions name as their origin (`o=`): Firefox is "mozilla…", Chromium "-"."""
-    _remote_origin: str = ""
-    precedence: Precedence = field(default_factory=Precedence)
-    _unsent: list[Candidate] = field(default_factory=list)
-    _unapplied: list[Candidate] = field(default_factory=list)
+    _remote_origin: str = field(init=False, default="")
+    precedence: Precedence = field(init=False, default_factory=Precedence)
+    _unsent: list[Candidate] = field(init=False, default_factory=list)
+    _unapplied: list[Candidate] = field(init=False, default_factory=list)
 
     @property
     def fragments(self) -> tuple[frozenset[str], frozenset[str]]:
@@ -120,7 +114,7 @@ class Negotiation:
         """
         if self.is_between_browsers:
             return self._has_answered_first
-        return self.polite and self.shows_picture
+        return self.polite and self.shows_picture()
 
     @property
     def leads_restarts(self) -> bool:
@@ -144,7 +138,7 @@ class Negotiation:
         self.state = "making-offer"
         return [self._set_local_description()]
 
-    def restart(self, *, replace_offer: bool) -> list[Output]:
+    def restart(self, *, replace_offer: bool) -> list[PeerCommand]:
         """Begin a new ICE generation; with `replace_offer` also while an offer of ours is still without an answer.
 
         The browser says `negotiationneeded` in a stable state only. An offer that is lost, or whose candidates are of a
@@ -165,7 +159,7 @@ class Negotiation:
     def local_description_set(self, attempt: int, description: events.SessionDescription) -> list[Output]:
         """`setLocalDescription()` is done: send what it set, if it still stands."""
         if attempt != self._attempt:
-            return [Ignored("local description", "a remote offer took its place")]
+            return [_ignored("local description", "a remote offer took its place")]
         match self.state, description.type:
             case "making-offer", "offer":
                 self.state = "have-local-offer"
@@ -176,20 +170,20 @@ class Negotiation:
                 self.initiator = True
                 outputs = self._send(description, self._remote_exchange)
                 return outputs + self._stable()
-        return [Ignored(f"local {description.type}", f"not awaited while {self.state}")]
+        return [_ignored(f"local {description.type}", f"not awaited while {self.state}")]
 
     def remote_description(self, message: Description) -> list[Output]:
         """Take an offer or an answer of the other side."""
         if message.type == "answer":
             if self.state != "have-local-offer" or message.exchange != self._exchange:
-                return [Ignored("remote answer", f"to offer {message.exchange}, which no longer stands")]
+                return [_ignored("remote answer", f"to offer {message.exchange}, which no longer stands")]
             description = self._handed(message)
             self.state = "applying-answer"
             self._dtls_role = {"active": "passive", "passive": "active"}.get(_setup(message.sdp), "")
             return [self._set_remote_description(description), *self._remote_generation(description)]
         has_crossed = self.state in ("making-offer", "have-local-offer")
         if has_crossed and not self.polite:
-            return [Ignored("remote offer", "it crossed an own offer, and this is the impolite side")]
+            return [_ignored("remote offer", "it crossed an own offer, and this is the impolite side")]
         is_first = not self._remote_fragments
         self._has_answered_first |= is_first
         begun_anew = self._begin_anew() if has_crossed and is_first else []
@@ -231,11 +225,11 @@ class Negotiation:
         if fragment in self._remote_fragments or (fragment is None and self._remote_fragments):
             return self._add(candidate)
         if fragment in self._retired_fragments:
-            return [Ignored("remote candidate", f"of an older ICE generation, {fragment}")]
+            return [_ignored("remote candidate", f"of an older ICE generation, {fragment}")]
         self._unapplied.append(candidate)
         if len(self._unapplied) > MAX_HELD_CANDIDATES:
             dropped = self._unapplied.pop(0)
-            return [Ignored("remote candidate", f"no description came for {dropped.username_fragment}")]
+            return [_ignored("remote candidate", f"no description came for {dropped.username_fragment}")]
         return []
 
     def operation_failed(self, operation: str, attempt: int) -> list[Output]:
@@ -275,7 +269,8 @@ class Negotiation:
         self._unsent.clear()
         sdp = self._with_settled_role(description)
         message = Description(description.type, sdp, exchange, self._generation, self.gathers_relays)
-        return [ToPeer(message), *(ToPeer(candidate) for candidate in ready)]
+        sent = note(">", "description", message.type, exchange=exchange)
+        return [sent, ToPeer(message), *(ToPeer(candidate) for candidate in ready)]
 
     def _with_settled_role(self, description: events.SessionDescription) -> str:
         """Return the SDP with the DTLS role that was agreed at first in the place of `actpass` (RFC 8842, section 5.3).
@@ -317,7 +312,7 @@ class Negotiation:
         if not self.is_firefox:
             is_pointless, text = self.precedence.is_pointless(text), self.precedence.handed(text)
             if is_pointless:
-                return [Ignored("remote candidate", "of a symmetric network, whose first one will do")]
+                return [_ignored("remote candidate", "of a symmetric network, whose first one will do")]
         return [commands.AddIceCandidate(replace(candidate, candidate=text))]
 
     def _stable(self) -> list[Output]:
@@ -345,3 +340,8 @@ def _setup(sdp: str) -> str:
     """Return the first `setup` attribute of a description (RFC 8842, section 5.1), or nothing."""
     match = _SETUP.search(sdp)
     return match[1] if match else ""
+
+
+def _ignored(what: str, why: str) -> Note:
+    """Return an entry for something that came and was left aside."""
+    return note("=", "ignored", f"{what} left aside: {why}", what=what, why=why)

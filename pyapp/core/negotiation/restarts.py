@@ -6,13 +6,12 @@
 An attempt of the recovery does not wait.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from pyapp.core import commands
-from pyapp.core.commands import PartCommand
+from pyapp.core.commands import PartCommand, PeerCommand
 from pyapp.core.diagnostics.journal import Note, note
-from pyapp.core.negotiation import negotiation
 from pyapp.core.negotiation.negotiation import Negotiation, ToPeer
 from pyapp.core.path.recovery import Recovery
 from pyapp.core.timers import ConnectionTimer
@@ -27,7 +26,7 @@ restart Firefox sends on the generation before: if that one has no pair its DTLS
 AGAIN_AFTER = 0.2
 """Seconds before it is looked again whether it has settled."""
 
-Output: TypeAlias = negotiation.Output | PartCommand | Note
+Output: TypeAlias = PeerCommand | PartCommand | Note | ToPeer
 
 
 @dataclass(slots=True)
@@ -36,9 +35,11 @@ class Restarts:
 
     agreed: Negotiation
     health: Recovery
-    _agreed_at: float = 0.0
+    _agreed_at: float = field(init=False, default=0.0)
     """When the ICE generation of the last exchange was agreed."""
-    _wanted: str = ""
+    asked_peer: bool = field(init=False, default=False)
+    """Whether a restart of ours was left to the other side, and its offer has not come yet."""
+    _wanted: str = field(init=False, default="")
     """Why ICE is to be restarted once the last restart has settled, or nothing."""
 
     @property
@@ -73,5 +74,6 @@ class Restarts:
         """Restart ICE, or ask the other side to if its browser must; `replace_offer` as in the negotiation."""
         begun = note("=", "restart", f"ICE restart, {why}", reason=why)
         if self.agreed.leaves_restarts:
+            self.asked_peer = True
             return [begun, ToPeer(RestartWanted())]
         return [begun, *self.agreed.restart(replace_offer=replace_offer)]

@@ -218,7 +218,8 @@ class Suspect:
         )
         self._signs.came_up = False
         attempts = self.ladder.attempts
-        return [Attempt(rung, attempts), commands.StartTimer(ATTEMPT, self._deadline, spread=0.1 * attempts)]
+        # The attempt last: the new connection that it may ask for is to find no timer of ours.
+        return [commands.StartTimer(ATTEMPT, self._deadline, spread=0.1 * attempts), Attempt(rung, attempts)]
 
     @property
     def _concession(self) -> float:

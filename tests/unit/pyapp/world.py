@@ -19,7 +19,8 @@ from pyapp.core import commands, events, provisioning
 from pyapp.core.commands import Command, PeerCommand
 from pyapp.core.events import ChannelLabel, Event, OfPeer
 from pyapp.core.path import recovery, standby
-from pyapp.core.path.connection import RENEW, STATS
+from pyapp.core.path.connection import RENEW
+from pyapp.core.path.observation import STATS
 from pyapp.core.path.relays import DIRECT, RELEASE
 from pyapp.core.peers import NO_PEER, PeerId
 from pyapp.core.session import JOURNAL, Session

@@ -15,15 +15,8 @@ from pyapp.core.negotiation import restarts
 from pyapp.core.negotiation.candidates import Candidates
 from pyapp.core.negotiation.restarts import SETTLES_WITHIN
 from pyapp.core.path import probe, recovery, standby
-from pyapp.core.path.connection import (
-    CHANNELS,
-    FIRST_OFFER,
-    FIRST_OFFER_AFTER,
-    RENEW,
-    STATS,
-    STATS_EVERY,
-    STATS_SETTLED,
-)
+from pyapp.core.path.connection import CHANNELS, FIRST_OFFER, FIRST_OFFER_AFTER, RENEW
+from pyapp.core.path.observation import STATS, STATS_EVERY, STATS_SETTLED
 from pyapp.core.path.outage import LOST_AFTER
 from pyapp.core.peers import NO_PEER, PeerId
 from pyapp.core.session import (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pyapp.core import commands
+from pyapp.core import commands, events
 from pyapp.core.diagnostics.gathering import candidate_data
 from pyapp.core.diagnostics.path_report import CandidateFacts, PathReport
 from pyapp.core.negotiation import head_start
@@ -10,6 +10,7 @@ from pyapp.core.negotiation.candidates import Candidates
 from pyapp.core.negotiation.head_start import HeadStart
 from pyapp.core.negotiation.negotiation import Negotiation, ToPeer
 from pyapp.protocol.peer import Candidate
+from tests.unit.pyapp.fakes import sdp
 
 UDP, TCP, TLS = "turn:t.example:3478", "turn:t.example:3478?transport=tcp", "turns:t.example:443?transport=tcp"
 STUN = "stun:s.example:3478"
@@ -162,11 +163,18 @@ class TestAnAddressToReachUsAt:
         assert holds(start, candidate("relay", fragment="u2"), UDP)
 
 
+def offered() -> Negotiation:
+    """Return one whose first offer, of the generation `u`, was sent."""
+    agreed = Negotiation(polite=False, initiator=True)
+    agreed.needed()
+    agreed.local_description_set(1, events.SessionDescription("offer", sdp("u")))
+    return agreed
+
+
 class TestWhatWaited:
     @staticmethod
     def gathering() -> Candidates:
-        agreed = Negotiation(polite=False, initiator=True, _local_fragments=frozenset({"u"}))
-        result = Candidates(agreed)
+        result = Candidates(offered())
         assert ToPeer(candidate("srflx", port=5000)) in gathered(result, candidate("srflx", port=5000), STUN)
         return result
 
@@ -199,7 +207,7 @@ class TestWhatWaited:
         assert candidates.head_start_over() == [ToPeer(relay), end]
 
     def test_is_nothing_where_there_is_nothing_to_wait_for(self) -> None:
-        candidates = Candidates(Negotiation(polite=False, initiator=True, _local_fragments=frozenset({"u"})))
+        candidates = Candidates(offered())
         relay = candidate("relay")
         assert ToPeer(relay) in gathered(candidates, relay, TLS)
 

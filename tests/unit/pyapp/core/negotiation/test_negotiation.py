@@ -4,6 +4,7 @@ import copy
 import itertools
 import random
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -11,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyapp.core import commands, events
+from pyapp.core.diagnostics.journal import Note, note
 from pyapp.core.negotiation.negotiation import (
     MAX_HELD_CANDIDATES,
     MAX_RETIRED,
     BegunAnew,
-    Ignored,
     Negotiation,
     Output,
     ToPeer,
@@ -27,6 +28,10 @@ from pyapp.protocol.wire import MAX_COUNT
 from tests.unit.pyapp.fakes import FakePeerConnection, gathered, sdp
 
 
+def is_ignored(output: Output) -> bool:
+    return isinstance(output, Note) and output.event == "ignored"
+
+
 @dataclass
 class Side:
     negotiation: Negotiation
@@ -34,13 +39,13 @@ class Side:
     inbound: deque[PeerMessage] = field(default_factory=deque)
     sent: list[PeerMessage] = field(default_factory=list)
 
-    def take(self, outputs: list[Output], other: "Side") -> None:
+    def take(self, outputs: Sequence[Output], other: "Side") -> None:
         for output in outputs:
             match output:
                 case ToPeer(message):
                     self.sent.append(message)
                     other.inbound.append(message)
-                case Ignored():
+                case Note():
                     pass
                 case BegunAnew():
                     self.browser = type(self.browser)(f"{self.browser.name}x")
@@ -364,7 +369,7 @@ class TestCandidatesOfTheOtherSide:
         agreed = self.agreed()
         self.take_offer(agreed, "r2", exchange=2)
         (output,) = agreed.remote_candidate(candidate("r1"))
-        assert isinstance(output, Ignored)
+        assert is_ignored(output)
 
     def test_of_the_next_generation_wait(self) -> None:
         agreed = self.agreed()
@@ -386,7 +391,7 @@ class TestCandidatesOfTheOtherSide:
         for number in range(MAX_HELD_CANDIDATES):
             assert agreed.remote_candidate(candidate("never", number)) == []
         (output,) = agreed.remote_candidate(candidate("never", 9999))
-        assert isinstance(output, Ignored)
+        assert is_ignored(output)
 
 
 class TestCandidatesOfThisSide:
@@ -395,7 +400,8 @@ class TestCandidatesOfThisSide:
         agreed.needed()
         assert agreed.local_candidate(candidate("l1")) == []
         outputs = agreed.local_description_set(1, events.SessionDescription("offer", sdp("l1")))
-        assert outputs == [ToPeer(Description("offer", sdp("l1"), 1)), ToPeer(candidate("l1"))]
+        sent = note(">", "description", "offer", exchange=1)
+        assert outputs == [sent, ToPeer(Description("offer", sdp("l1"), 1)), ToPeer(candidate("l1"))]
         assert agreed.local_candidate(candidate("l1", 2)) == [ToPeer(candidate("l1", 2))]
 
     def test_of_an_offer_that_was_rolled_back_never_leave(self) -> None:
@@ -418,12 +424,12 @@ class TestAnswers:
         agreed.needed()
         agreed.local_description_set(1, events.SessionDescription("offer", sdp("l1")))
         (output,) = agreed.remote_description(Description("answer", sdp("r1"), 7))
-        assert isinstance(output, Ignored)
+        assert is_ignored(output)
         assert agreed.state == "have-local-offer"
 
     def test_without_an_offer_are_left_aside(self) -> None:
         (output,) = Negotiation(polite=False, initiator=True).remote_description(Description("answer", sdp("r1"), 1))
-        assert isinstance(output, Ignored)
+        assert is_ignored(output)
 
     def test_that_the_browser_refuses_leave_the_way_free_for_the_next_offer(self) -> None:
         agreed = Negotiation(polite=False, initiator=True)
@@ -457,7 +463,7 @@ class TestAnswers:
         first = agreed.remote_description(offer("r2", 2))[0]
         assert isinstance(first, commands.SetRemoteDescription)
         (ignored,) = agreed.local_description_set(making.attempt, events.SessionDescription("answer", sdp("old")))
-        assert isinstance(ignored, Ignored)
+        assert is_ignored(ignored)
         (answer, *_) = agreed.remote_description_set(first.attempt, first.description)
         assert isinstance(answer, commands.SetLocalDescription)
 
@@ -473,7 +479,7 @@ class TestAHostileSide:
         agreed.local_description_set(answer.attempt, events.SessionDescription("answer", sdp("l3")))
         (making,) = agreed.needed()
         assert isinstance(making, commands.SetLocalDescription)
-        (offered,) = agreed.local_description_set(making.attempt, events.SessionDescription("offer", sdp("l4")))
+        (_, offered) = agreed.local_description_set(making.attempt, events.SessionDescription("offer", sdp("l4")))
         assert offered == ToPeer(Description("offer", sdp("l4"), 1, MAX_COUNT))
 
     def test_leaves_only_so_much_of_its_older_generations(self) -> None:
@@ -617,7 +623,7 @@ class TestWhatTheirCandidatesAreWorth:
         before = agreed.remote_candidate(candidate("r1"))
         agreed.needed()
         (ignored,) = agreed.remote_description(Description("offer", sdp("r2"), 1, 1))
-        assert isinstance(ignored, Ignored)
+        assert is_ignored(ignored)
         assert agreed.remote_candidate(candidate("r1")) == before == [adding(candidate("r1"))]
 
     @pytest.mark.parametrize("is_firefox", [False, True])
@@ -627,7 +633,7 @@ class TestWhatTheirCandidatesAreWorth:
         lines = [f"candidate:2 1 udp 1677729535 203.0.113.1 {port} typ srflx raddr 0.0.0.0 rport 0" for port in (7, 8)]
         first, second = (agreed.remote_candidate(Candidate(line, "0", 0, "r1")) for line in lines)
         assert [type(output) for output in first] == [commands.AddIceCandidate]
-        assert [type(output) for output in second] == [commands.AddIceCandidate if is_firefox else Ignored]
+        assert [type(output) for output in second] == [commands.AddIceCandidate if is_firefox else Note]
 
 
 class TestTheDtlsRole:
@@ -639,14 +645,14 @@ class TestTheDtlsRole:
     def test_that_the_other_side_left_to_us_stands_in_later_offers(self, theirs: str, ours: str) -> None:
         agreed = Negotiation(polite=False, initiator=True)
         agreed.needed()
-        (first,) = agreed.local_description_set(1, events.SessionDescription("offer", self.ACTPASS))
+        (_, first) = agreed.local_description_set(1, events.SessionDescription("offer", self.ACTPASS))
         assert first == ToPeer(Description("offer", self.ACTPASS, 1))
         answer = sdp("r1") + f"a=setup:{theirs}\r\n"
         applying = agreed.remote_description(Description("answer", answer, 1))[0]
         assert isinstance(applying, commands.SetRemoteDescription)
         agreed.remote_description_set(applying.attempt, applying.description)
         agreed.needed()
-        (second,) = agreed.local_description_set(3, events.SessionDescription("offer", self.ACTPASS))
+        (_, second) = agreed.local_description_set(3, events.SessionDescription("offer", self.ACTPASS))
         assert second == ToPeer(Description("offer", self.ACTPASS.replace("actpass", ours), 2))
 
     def test_that_we_chose_ourselves_stands_in_later_offers(self) -> None:
@@ -656,15 +662,19 @@ class TestTheDtlsRole:
         agreed.remote_description_set(applying.attempt, applying.description)
         agreed.local_description_set(2, events.SessionDescription("answer", sdp("l1") + "a=setup:active\r\n"))
         agreed.needed()
-        (sent,) = agreed.local_description_set(3, events.SessionDescription("offer", self.ACTPASS))
+        (_, sent) = agreed.local_description_set(3, events.SessionDescription("offer", self.ACTPASS))
         assert isinstance(sent, ToPeer)
         assert isinstance(sent.message, Description)
         assert sent.message.sdp == self.ACTPASS.replace("actpass", "active")
 
     def test_is_changed_in_every_section(self) -> None:
-        agreed = Negotiation(polite=True, initiator=True, _dtls_role="active")
+        agreed = Negotiation(polite=True, initiator=False)
+        applying = agreed.remote_description(offer("r1"))[0]
+        assert isinstance(applying, commands.SetRemoteDescription)
+        agreed.remote_description_set(applying.attempt, applying.description)
+        agreed.local_description_set(2, events.SessionDescription("answer", sdp("l1") + "a=setup:active\r\n"))
         agreed.needed()
-        (sent,) = agreed.local_description_set(1, events.SessionDescription("offer", self.ACTPASS * 3))
+        (_, sent) = agreed.local_description_set(3, events.SessionDescription("offer", self.ACTPASS * 3))
         assert isinstance(sent, ToPeer)
         assert isinstance(sent.message, Description)
         assert sent.message.sdp.count("a=setup:active") == 3
@@ -680,10 +690,10 @@ class TestARestart:
         agreed.local_description_set(1, events.SessionDescription("offer", sdp("l1")))
         assert agreed.restart(replace_offer=True) == [commands.RestartIce(), commands.SetLocalDescription(2)]
         (ignored,) = agreed.remote_description(Description("answer", sdp("r1"), 1))
-        assert isinstance(ignored, Ignored)
+        assert is_ignored(ignored)
         agreed.local_description_set(2, events.SessionDescription("offer", sdp("l2")))
         (ignored,) = agreed.remote_description(Description("answer", sdp("r1"), 1))
-        assert isinstance(ignored, Ignored)
+        assert is_ignored(ignored)
         (applying,) = agreed.remote_description(Description("answer", sdp("r1"), 2))
         assert isinstance(applying, commands.SetRemoteDescription)
 

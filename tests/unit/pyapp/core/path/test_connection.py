@@ -13,17 +13,11 @@ from pyapp.core.events import Event, PeerEvent
 from pyapp.core.negotiation import restarts
 from pyapp.core.negotiation.restarts import SETTLES_WITHIN
 from pyapp.core.path import recovery, standby
-from pyapp.core.path.connection import (
-    KEEP_CHECKING,
-    KEEP_CHECKING_AFTER,
-    NEEDLESS_RELAY,
-    NEEDLESS_RELAY_AFTER,
-    ONE_NETWORK,
-    ONE_NETWORK_AFTER,
-)
 from pyapp.core.path.heartbeat import Pulse
 from pyapp.core.path.ladder import LADDER, Rung
+from pyapp.core.path.observation import KEEP_CHECKING, KEEP_CHECKING_AFTER
 from pyapp.core.path.outage import Suspect
+from pyapp.core.path.relaying import NEEDLESS_RELAY, NEEDLESS_RELAY_AFTER, ONE_NETWORK, ONE_NETWORK_AFTER
 from pyapp.core.path.relays import RELEASE, RELEASE_AFTER
 from pyapp.protocol.channel import Beat, Frame, Piece, encode_frame
 from pyapp.protocol.ice import IceConfiguration, IceServer, parse_candidate

@@ -5,8 +5,8 @@ import random
 import pytest
 
 from pyapp.core import commands, events
-from pyapp.core.path.connection import STATS, STATS_EVERY, STATS_QUIET_EVERY
 from pyapp.core.path.heartbeat import INTERVAL, QUIET_INTERVAL, Pulse
+from pyapp.core.path.observation import STATS, STATS_EVERY, STATS_QUIET_EVERY
 from pyapp.core.path.recovery import BEAT, SILENCE, Recovery
 from pyapp.core.path.silence import QUIET_AFTER
 from pyapp.protocol.channel import Beat

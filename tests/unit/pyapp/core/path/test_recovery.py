@@ -17,6 +17,7 @@ from pyapp.core.path.ladder import FIRST_DEADLINE, LADDER, LAST_DEADLINE, POLITE
 from pyapp.core.path.outage import CONCEDED, LOST_AFTER, Suspect
 from pyapp.core.path.outcomes import Attempt, Output, Recovered, Resumed
 from pyapp.core.path.recovery import ATTEMPT, BEAT, LOST, SETTLE, SETTLE_AFTER, SILENCE, TIMERS, Recovery
+from pyapp.core.path.relaying import ATTEMPTS_WITHOUT_PEER
 from pyapp.core.path.relays import DIRECT, FIRST_DIRECT_AFTER
 from pyapp.core.path.silence import DOUBT_AFTER
 from pyapp.core.path.vitals import STALL
@@ -884,6 +885,18 @@ class TestANewConnection:
         core.now += 1.0
         core.session.place.link.heard_at = core.session.place.exchange.heard_at = core.now
         return core.do(events.TimerFired(timer))
+
+    def test_finds_no_timer_of_the_attempt_that_asked_for_it(self) -> None:
+        assert ATTEMPT not in self.replaced().timers
+
+    def test_for_another_peer_finds_none_either(self) -> None:
+        core = connected()
+        core.do(PeerLeft(B, lost=True))
+        suspicious(core)
+        for _ in range(ATTEMPTS_WITHOUT_PEER):
+            self.next(core, ATTEMPT)
+        assert present(core.session).status.state == "waiting"
+        assert ATTEMPT not in core.timers
 
     def test_goes_on_with_the_count_of_restarts(self) -> None:
         core = connected()

@@ -1,0 +1,122 @@
+"""What `getStats()` says of the path in use: when it is looked at, and what of it the journal has.
+
+nothing is selected yet, or a restart settles    again in 0.2 s
+the selected pair changed                        at once, and again in 0.1 s
+all is well                                      every 2 s, or 10 s while it is quiet
+"""
+
+from dataclasses import dataclass, field
+
+from pyapp.core import commands
+from pyapp.core.commands import Command
+from pyapp.core.diagnostics.journal import note
+from pyapp.core.diagnostics.pace import Pace
+from pyapp.core.diagnostics.path_report import PathReport
+from pyapp.core.negotiation.negotiation import Negotiation
+from pyapp.core.negotiation.restarts import Restarts
+from pyapp.core.path.facts import Output, PathChanged
+from pyapp.core.path.recovery import Recovery
+from pyapp.core.timers import ConnectionTimer
+
+STATS, STATS_SETTLED = ConnectionTimer.STATS, ConnectionTimer.STATS_SETTLED
+KEEP_CHECKING = ConnectionTimer.KEEP_CHECKING
+
+STATS_AGAIN = 0.2
+"""Seconds before the path is looked for again while the browser names no selected pair."""
+
+STATS_SETTLED_AFTER = 0.1
+"""Seconds before a second look at a pair that changed: Chromium answers `getStats()` from a cache for 50 ms."""
+
+STATS_EVERY, STATS_QUIET_EVERY = 2.0, 10.0
+"""Seconds between two samples of `getStats()` while connected, and while it is quiet: each costs some ten beats."""
+
+KEEP_CHECKING_AFTER = 1.0
+"""Seconds that an ICE generation has to pair its candidates, before the browser is asked to keep checking: what asks
+for it makes Chromium forget the other side's candidates for those of ours that are still to come."""
+
+
+@dataclass(slots=True)
+class Observation:
+    """Of one connection, whose parts it asks and tells."""
+
+    agreed: Negotiation
+    health: Recovery
+    restarts: Restarts
+    report: PathReport | None = field(init=False, default=None)
+    """The last one."""
+    _pace: Pace = field(init=False, default_factory=Pace)
+    """Of the samples in the journal."""
+    _kept_above: int | None = field(init=False, default=None)
+    """The priority of the candidate that keeps the browser checking, or nothing before it is asked to."""
+
+    def pair_changed(self) -> list[Output]:
+        """Look at once, and again when Chromium's cache is over."""
+        return [commands.SampleStats(), *self.look_when_settled()]
+
+    def look_when_settled(self) -> list[Output]:
+        """Look in a moment, at a pair that may have become known for what it is without an event."""
+        return [commands.StartTimer(STATS_SETTLED, STATS_SETTLED_AFTER)]
+
+    def look_soon(self) -> Command:
+        """Look again while there is something to wait for."""
+        return commands.StartTimer(STATS, STATS_AGAIN)
+
+    def look_on(self, now: float) -> Command:
+        """Look from time to time: not every browser tells of a new pair."""
+        usual = STATS_QUIET_EVERY if self.health.is_quiet else STATS_EVERY
+        return commands.StartTimer(STATS, STATS_AGAIN if self.restarts.is_settling(now) else usual)
+
+    def unsteady(self, now: float) -> None:
+        """Take it that something happens: the journal has more samples for a while."""
+        self._pace.changed(now)
+
+    def take(self, report: PathReport, now: float) -> list[Output]:
+        """Take a report, note it, and say whether the path is another one."""
+        previous, self.report = self.report, report
+        self.agreed.precedence.selected = report.priority >> 32
+        self.health.sampled(report.packets_received, now)
+        result = self._keep_checking_above(self.agreed.precedence.selected)
+        if previous is None or _pair(previous) != _pair(report):
+            self._pace.changed(now)
+            result.append(note("=", "pair", report.line(), **report.data()))
+            if not self.health.is_suspect:
+                result.append(PathChanged())
+        elif self._pace.is_due(now):
+            result.append(note("=", "stats", report.line(), **report.data()))
+        return result
+
+    @property
+    def is_of_latest(self) -> bool:
+        """Whether the selected pair is of the ICE generation that was agreed last."""
+        if self.report is None or self.agreed.state != "stable":
+            return False
+        return self.report.local.username_fragment in self.agreed.fragments[0]
+
+    # The browser's checks.
+
+    def generation_agreed(self) -> list[Output]:
+        """Look for the pair of a new ICE generation."""
+        self._kept_above = None
+        return [self.look_soon()]
+
+    def keep_checking_soon(self) -> list[Output]:
+        """Ask the browser to keep checking, once it has paired its candidates."""
+        return [commands.StartTimer(KEEP_CHECKING, KEEP_CHECKING_AFTER)]
+
+    def keep_checking(self) -> list[Output]:
+        """Be ready for the next outage: a path that comes then must not wait for the browser to look at it."""
+        if self.health.is_suspect or self.agreed.state != "stable":
+            return self.keep_checking_soon()
+        self._kept_above = 0  # what is known of the selected pair may be older than this generation's
+        return [commands.SampleStats()]
+
+    def _keep_checking_above(self, selected: int) -> list[Output]:
+        """Have it do so, whenever the selected pair is worth more than the candidate that makes it."""
+        if self._kept_above is None or selected < self._kept_above:
+            return []
+        self._kept_above = selected + 1
+        return [commands.KeepChecking(self._kept_above, self.agreed.precedence.network_cost)]
+
+
+def _pair(report: PathReport) -> tuple[object, ...]:
+    return report.pair, report.local, report.remote

@@ -1,0 +1,243 @@
+"""What is gathered in one connection's restarts, and when one is due for the sake of a relay, or of doing without.
+
+our relay went silent                       it is set aside at both sides, and spares are asked for
+the other side restarts                     few relays are gathered at first: one is enough, and theirs is on its way
+an attempt in an outage                     as its rung says
+credentials were renewed                    a relay in use is left while it works
+on a relay that may not be needed           a direct path is looked for, at once and from time to time
+on a relay between pages of one network     a connection over every interface is tried
+on a direct path for a while                the relays that were gathered beside it are given up
+"""
+
+from dataclasses import dataclass, field
+
+from pyapp.core import commands
+from pyapp.core.diagnostics.gathering import candidate_data
+from pyapp.core.diagnostics.journal import note
+from pyapp.core.diagnostics.path_report import PathReport
+from pyapp.core.negotiation.candidates import Candidates
+from pyapp.core.negotiation.negotiation import Negotiation, ToPeer
+from pyapp.core.negotiation.restarts import Output as RestartOutput
+from pyapp.core.negotiation.restarts import Restarts
+from pyapp.core.path.facts import Output, PeerLost, ReplacementWanted, SparesWanted
+from pyapp.core.path.ladder import Rung
+from pyapp.core.path.observation import Observation
+from pyapp.core.path.outside import Outside
+from pyapp.core.path.recovery import Recovery
+from pyapp.core.path.relays import Relays
+from pyapp.core.timers import ConnectionTimer
+from pyapp.protocol.peer import Candidate, RelaySuspected
+
+NEEDLESS_RELAY, ONE_NETWORK = ConnectionTimer.NEEDLESS_RELAY, ConnectionTimer.ONE_NETWORK
+
+NEEDLESS_RELAY_AFTER = 0.4
+"""Seconds on a relay that may not be needed before a direct path is looked for: a better pair than the first is usually
+nominated by then."""
+
+ONE_NETWORK_AFTER = 1.5
+"""Seconds on a relay with a peer of the same public address, before a connection over every interface is tried: on a
+network without working mDNS (RFC 6762) the real addresses are the only direct way."""
+
+ATTEMPTS_WITHOUT_PEER = 3
+"""After so many without a sign of a peer that has left the server, too, it is gone."""
+
+
+@dataclass(slots=True)
+class Relaying:
+    """Of one connection, whose parts it asks and tells. Times are seconds on the runner's clock."""
+
+    relays: Relays
+    agreed: Negotiation
+    candidates: Candidates
+    health: Recovery
+    restarts: Restarts
+    observation: Observation
+    outside: Outside = field(repr=False)
+    every_interface: bool
+    """Whether the connection gathers on every interface, and not on the default route alone."""
+    capture_permitted: bool
+    """Whether the page may know them."""
+    _credentials_wait: bool = field(init=False, default=False)
+    """Whether credentials were renewed in an outage, after the last attempt began."""
+    _tried_with_expired: bool = field(init=False, default=False)
+    """Whether that attempt had only some that had expired."""
+    _answered: int = field(init=False, default=0)
+    """Restarts of the other side's that were answered since a path was proven last."""
+    _has_looked_again: bool = field(init=False, default=False)
+    """Whether a direct path was looked for since the last outage, since the relay might not be needed."""
+
+    def set_configuration(self) -> list[Output]:
+        """Give the browser the configuration for the next gathering."""
+        return [commands.SetConfiguration(self.relays.usual(gathered=self.agreed.gathers_relays))]
+
+    # Restarts.
+
+    def want_restart(self, why: str, now: float) -> list[Output]:
+        """Restart ICE once the last restart has settled."""
+        return self._configured_for(self.restarts.want(why, now))
+
+    def restart_if_settled(self, now: float) -> list[Output]:
+        """Begin the restart that is wanted, if it need not wait any more."""
+        return self._configured_for(self.restarts.begin_if_settled(now))
+
+    def generation_agreed(self) -> list[Output]:
+        """Take it that ICE restarts, whoever began it, and why: it looks at everything."""
+        self._has_looked_again = True
+        return [commands.CancelTimer(NEEDLESS_RELAY)]
+
+    def _configured_for(self, outputs: list[RestartOutput]) -> list[Output]:
+        # The last answer, or the last rung that was tried, may have left another configuration in the browser.
+        begins = any(isinstance(output, commands.RestartIce) for output in outputs)
+        return [*(self.set_configuration() if begins else []), *outputs]
+
+    def restart_for_person(self, now: float) -> list[Output]:
+        """Restart because the person asked for it."""
+        return [*self._with_relays(), *self.want_restart("asked for by the person", now)]
+
+    def restart_for_peer(self, now: float) -> list[Output]:
+        """Offer the restart that the other side leaves to us."""
+        why = "asked for by the other side"
+        if self.agreed.is_between_browsers:
+            return [*self._with_relays(), *self.want_restart(why, now)]
+        if self.agreed.state != "stable":
+            return []  # the offer under way serves it: what they gather is gathered for the answer
+        return [*self.with_few(), *self.restarts.begin(why, replace_offer=True)]
+
+    def _with_relays(self) -> list[Output]:
+        """Gather relays again, if they were given up."""
+        if self.agreed.gathers_relays:
+            return []
+        self.agreed.gathers_relays = True
+        return self.set_configuration()
+
+    def with_few(self) -> list[Output]:
+        """Gather for a restart that the other side has begun, or asked for, at first without relays.
+
+        One relay is enough, and theirs is on its way. Each of ours would be paired with each candidate of theirs, and
+        the pair that works waits its turn.
+        """
+        if self.restarts.asked_peer:
+            self.restarts.asked_peer = False  # the relays are ours to bring, and an attempt says which
+            return [] if self.health.is_suspect else self.set_configuration()
+        self._answered = 1 if self.restarts.is_proven else self._answered + 1
+        report = self.observation.report
+        ours_alone = report and report.local.type == "relay" and report.remote.type != "relay"
+        if self._answered > 1 or ours_alone or self.relays.policy == "relay":
+            return self.set_configuration()
+        return [commands.SetConfiguration(self.relays.usual(gathered=False))]
+
+    def attempt(self, rung: Rung, number: int, now: float) -> list[Output]:
+        """Try `rung`, the `number`-th attempt of an outage."""
+        if self.outside.peer_is_away and number > ATTEMPTS_WITHOUT_PEER:
+            return [PeerLost()]
+        tried = note("=", "attempt", f"attempt {number}: {rung}", rung=rung, number=number)
+        self.agreed.gathers_relays = True
+        self._credentials_wait = False
+        self._tried_with_expired = self.relays.have_expired(now)
+        fresh = [SparesWanted()] if self._tried_with_expired else []
+        configuration = self.relays.ranked
+        match rung:
+            case "new-connection":
+                return [tried, ReplacementWanted()]
+            case "relay-only":
+                configuration = configuration.relay_only()
+            case "tcp-only":
+                configuration = configuration.relay_only(over_tcp=True, without=self.relays.suspected)
+        restart = self.restarts.begin(f"attempt {number}", replace_offer=True)
+        return [tried, *fresh, commands.SetConfiguration(configuration), *restart]
+
+    # Relays that went silent, and their credentials.
+
+    def blame(self) -> list[Output]:
+        """Set our relay in use aside at both sides: whatever is silent may be silent for it."""
+        report = self.observation.report
+        if report is None or report.local.type != "relay" or not report.local.url:
+            return []
+        return [*self.suspect(report.local.url), ToPeer(RelaySuspected(report.local.url))]
+
+    def suspect(self, url: str) -> list[Output]:
+        """Set the relay at `url` aside."""
+        return [*self.set_configuration(), SparesWanted()] if self.relays.set_aside(url) else []
+
+    def gathered(self, candidate: Candidate, url: str) -> list[Output]:
+        """Take it that the server at `url` gave a candidate: a relay that did may be well again."""
+        is_relay = candidate_data(candidate).get("type") == "relay" and bool(url)
+        if is_relay and self.health.is_healthy and (host := self.relays.answered(url)):
+            return [note("=", "relay-well", f"the relay {host} answers again", host=host)]
+        return []
+
+    def configured(self, *, is_renewal: bool) -> list[Output]:
+        """Take a new configuration, and in an outage begin anew with it if the attempt had none that was valid."""
+        result = self.set_configuration()
+        if not self.health.is_suspect:
+            return result
+        if self._tried_with_expired:
+            self._tried_with_expired = False
+            return [*result, *self.restarts.begin("the relays' credentials had expired", replace_offer=True)]
+        self._credentials_wait |= is_renewal
+        return result
+
+    def recovered(self) -> bool:
+        """Begin anew after an outage; return whether credentials were renewed in it that are not in use yet."""
+        self._has_looked_again = False
+        waited, self._credentials_wait = self._credentials_wait, False
+        return waited
+
+    def leave_relay(self, now: float) -> list[Output]:
+        """Leave a relay while it works: some servers cut an allocation soon after its credentials expire."""
+        report = self.observation.report
+        is_relayed = report is not None and report.local.type == "relay"
+        return self.want_restart("the relay's credentials were renewed", now) if is_relayed else []
+
+    # Relays that may not be needed.
+
+    def review(self, report: PathReport) -> list[Output]:
+        """Begin to wait until the path that `report` tells of may do without a relay."""
+        result: list[Output] = []
+        # Both sides may see it: the polite one leaves the restart to the other.
+        times = 2 if self.agreed.polite else 1
+        if self.agreed.leads_restarts:
+            result += self.relays.review(report, gathered=self.agreed.gathers_relays)
+        if self.candidates.may_be_direct(report) and self.relays.policy == "all" and not self._has_looked_again:
+            self._has_looked_again = True
+            result.append(commands.StartTimer(NEEDLESS_RELAY, NEEDLESS_RELAY_AFTER * times))
+        if report.path == "relay" and self.candidates.share_address and not self.every_interface:
+            result.append(commands.StartTimer(ONE_NETWORK, ONE_NETWORK_AFTER * times, only_if_idle=True))
+        return result
+
+    @property
+    def _is_relayed(self) -> bool:
+        report = self.observation.report
+        return self.health.is_healthy and report is not None and report.path == "relay"
+
+    def look_for_direct_path(self, now: float) -> list[Output]:
+        """Restart, since the relay may not be needed (timer `NEEDLESS_RELAY`)."""
+        return self.want_restart("looking for a direct path", now) if self._is_relayed else []
+
+    def look_again_for_direct_path(self, now: float) -> list[Output]:
+        """Do so from time to time (timer `relays.DIRECT`)."""
+        result = self.look_for_direct_path(now)
+        if result:
+            self.relays.looked_for_direct_path()
+        return result
+
+    def take_every_interface(self) -> list[Output]:
+        """Try a connection that gathers on every interface (timer `ONE_NETWORK`)."""
+        if not self._is_relayed or self.relays.policy == "relay":
+            return []
+        if not self.capture_permitted or not self.outside.signaling_is_there:
+            return []
+        near = note("=", "one-network", "both sides share a public address: a connection over every interface")
+        return [near, ReplacementWanted(every_interface=True)]
+
+    def release(self) -> list[Output]:
+        """Give up the relays of a connection that does not need them, at both sides (timer `relays.RELEASE`)."""
+        report = self.observation.report
+        if report is None or report.path != "direct" or not self.relays.configuration.relay_hosts:
+            return []
+        is_quiet = self.health.is_healthy and self.agreed.state == "stable"
+        if not is_quiet or not self.outside.signaling_is_there:
+            return []
+        self.agreed.gathers_relays = False
+        restart = self.restarts.begin("the relays are not needed")
+        return [*self.set_configuration(), *restart]
