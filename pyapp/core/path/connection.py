@@ -17,9 +17,9 @@ from pyapp.core.events import Event, PeerEvent
 from pyapp.core.failures import no_path
 from pyapp.core.negotiation.candidates import Candidates
 from pyapp.core.negotiation.candidates import Output as NegotiationOutput
-from pyapp.core.negotiation.negotiation import BegunAnew, Negotiation, ToPeer
+from pyapp.core.negotiation.negotiation import BegunAnew, Negotiation
 from pyapp.core.negotiation.restarts import Restarts
-from pyapp.core.path import probe, standby
+from pyapp.core.path import probe
 from pyapp.core.path.facts import (
     Addressed,
     ChannelIs,
@@ -32,8 +32,8 @@ from pyapp.core.path.facts import (
     PeerLost,
     ReplacementWanted,
     SocketDoubted,
-    StandbyIs,
 )
+from pyapp.core.path.in_use import PathInUse
 from pyapp.core.path.observation import Observation
 from pyapp.core.path.outcomes import Attempt, Evidence, Recovered, Resumed, Suspected
 from pyapp.core.path.outcomes import Output as RecoveryOutput
@@ -42,8 +42,7 @@ from pyapp.core.path.probe import Probe
 from pyapp.core.path.recovery import Recovery
 from pyapp.core.path.relaying import Relaying
 from pyapp.core.path.relays import Relays
-from pyapp.core.path.standby import Output as StandbyOutput
-from pyapp.core.path.standby import Over, Ready, Standby, Surroundings
+from pyapp.core.path.standby import Standby
 from pyapp.core.peers import NO_PEER, PeerId, PeerIds
 from pyapp.core.timers import ConnectionTimer, OfTheConnection, RecoveryTimer, RelaysTimer, Timer
 from pyapp.protocol.peer import (
@@ -104,10 +103,10 @@ class Connection:
     """Ours: another one if the first offers crossed."""
     state: str = field(init=False, default="new")
     channel_open: bool = field(init=False, default=False)
-    established: bool = field(init=False, default=False)
-    """Connected at least once."""
     replaces: bool = field(init=False, default=False)
     """Whether it takes the place of one that was lost: the person waits for it, and it is tried until it works."""
+    _in_use: PathInUse = field(init=False, repr=False)
+    """What the standby asks."""
     _renews_when_joined: bool = field(init=False, default=False)
     """Whether the next one waits for the server."""
     _now: float = field(init=False, default=0.0)
@@ -139,11 +138,17 @@ class Connection:
         )
         self.standby = Standby(self.names, polite=polite)
         self.probe = Probe(self.names)
+        self._in_use = PathInUse(self.relays, self.negotiation, self.recovery, self.observation, self.outside)
 
     @property
     def report(self) -> PathReport | None:
         """The last report of the path in use."""
         return self.observation.report
+
+    @property
+    def established(self) -> bool:
+        """Connected at least once."""
+        return self.observation.established
 
     @property
     def lost(self) -> bool:
@@ -202,8 +207,7 @@ class Connection:
             case RestartWanted():
                 return self.relaying.restart_for_peer(self._now)
             case StandbyDescription():
-                around = self._surroundings()
-                return self._standby_did(self.standby.said(message, around)) if around else []
+                return [*self.standby.said(message, self._in_use)]
             case Candidate():
                 return self._remote_candidate(message)
             case Unreadable(why):
@@ -220,8 +224,8 @@ class Connection:
         return result + self._move_to_new_credentials() if is_free else result
 
     def _move_to_new_credentials(self) -> list[Output]:
-        closed = self._standby_did(self.standby.close("the relays' credentials were renewed"))
-        return closed + self.relaying.leave_relay(self._now)
+        closed = self.standby.close("the relays' credentials were renewed")
+        return [*closed, *self.relaying.leave_relay(self._now)]
 
     def replace(self, number: int) -> list[Addressed]:
         """Take the place of one that was lost, the `number`-th in a row, for so long before the next is tried."""
@@ -235,7 +239,7 @@ class Connection:
 
     def close(self) -> list[Addressed]:
         """End it."""
-        aside = [*self._standby_did(self.standby.close("the connection is over")), *self.probe.close()]
+        aside = [*self.standby.close("the connection is over"), *self.probe.close()]
         return self._addressed([*aside, commands.ClosePeer()])
 
     def active(self, now: float) -> list[Addressed]:
@@ -251,7 +255,6 @@ class Connection:
         if (agreed := self.negotiation.ice_generation) > generation:
             self.restarts.negotiated(now)
             result += [*self.relaying.generation_agreed(), *self.observation.generation_agreed()]
-            result += self._keep_checking_soon()
             result += self._recovery_did(self.recovery.negotiated(agreed, now))
         return self._addressed(result)
 
@@ -259,7 +262,7 @@ class Connection:
         health, now = self.recovery, self._now
         match event:
             case events.OfPeer(peer, event_of_standby) if peer == self.standby.peer:
-                return self._standby_did(self.standby.receive(event_of_standby, now))
+                return [*self.standby.receive(event_of_standby, now)]
             case events.OfPeer(peer, event_of_probe) if peer == self.probe.peer:
                 return self._probed(event_of_probe)
             case events.OfPeer(_, event_of_ours):
@@ -346,7 +349,7 @@ class Connection:
             case ConnectionTimer.HEAD_START:
                 return self._negotiation_did(self.candidates.head_start_over())
             case ConnectionTimer.STANDBY:
-                return self._standby_did(self.standby.due(self._surroundings(), self._now))
+                return [*self.standby.due(self._in_use, self._now)]
             case ConnectionTimer.PROBE:
                 servers = self.relays.usual(gathered=False)
                 return [*self.probe.due(servers, self._now, is_quiet=self.recovery.is_quiet)]
@@ -399,10 +402,6 @@ class Connection:
         well = self.relaying.gathered(candidate, url)
         gathered = self.candidates.gathered(candidate, url, self.report, self.recovery.vitals.trip)
         return well + self._negotiation_did(gathered)
-
-    def _keep_checking_soon(self) -> list[Output]:
-        # Not before there is a connection: that there is none is for the browser to say.
-        return self.observation.keep_checking_soon() if self.established else []
 
     def _local_candidates_ended(self) -> list[Output]:
         result = self._negotiation_did(self.candidates.gathering_ended())
@@ -484,8 +483,8 @@ class Connection:
         return result + self._review_standby(report)
 
     def _establish(self) -> list[Output]:
-        self.established = True
-        result = self._keep_checking_soon()
+        self.observation.established = True
+        result = self.observation.keep_checking_soon()
         if self.replaces:
             seconds = self.recovery.last_outage = self._now - self.lost_at
             text = f"a new connection works after {seconds:.2f} s"
@@ -551,52 +550,15 @@ class Connection:
 
     # The standby.
 
-    def _standby_did(self, outputs: Sequence[StandbyOutput]) -> list[Output]:
-        result: list[Output] = []
-        for output in outputs:
-            match output:
-                case standby.ToPeer(message):
-                    result.append(ToPeer(message))
-                case Ready(host):
-                    ready = note("=", "standby", f"a standby path over {host} is ready", open=True, host=host)
-                    result += [ready, StandbyIs(self.standby.peer)]
-                case standby.Received(text):
-                    result.append(FrameReceived(text, "standby"))
-                case Over(host, why):
-                    words = f"no standby path over {host}: {why}"
-                    result += [note("=", "standby", words, open=False, host=host, reason=why), StandbyIs(NO_PEER)]
-                case _:
-                    result.append(output)
-        return result
-
-    def _surroundings(self) -> Surroundings | None:
-        """Return what a standby depends on, or None if there is to be none."""
-        if not self.relays.configuration.standby or self.report is None:
-            return None
-        local, is_relay = self.report.local, self.report.local.type == "relay"
-        return Surroundings(
-            self.relays.ranked,
-            relay=local.url if is_relay else "",
-            over_tcp=is_relay and local.relay_protocol not in ("", "udp"),
-            offers=is_relay
-            and bool(local.url)
-            and (self.report.remote.type != "relay" or not self.negotiation.polite)
-            and self.established
-            and self.recovery.is_healthy
-            and self.outside.signaling_is_there
-            and self.outside.peer_is_there,
-        )
-
     def _review_standby(self, report: PathReport) -> list[Output]:
-        around = self._surroundings()
         if not self.recovery.is_healthy:
             return []
-        if around is None or report.path == "direct":
-            return self._standby_did(self.standby.close("no relay is in use any more"))
-        return self._standby_did(self.standby.review(around))
+        if not self._in_use.is_wanted or report.path == "direct":
+            return [*self.standby.close("no relay is in use any more")]
+        return [*self.standby.review(self._in_use)]
 
     def _standby_after(self, seconds: float) -> list[Output]:
         """Begin anew with one that was silent in an outage of so many seconds: what broke the one path broke both."""
         if self.standby.state != "open" or self.outside.standby_heard >= self._now - seconds:
             return []
-        return self._standby_did(self.standby.close("it was silent in the outage"))
+        return [*self.standby.close("it was silent in the outage")]

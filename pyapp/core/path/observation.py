@@ -44,6 +44,8 @@ class Observation:
     restarts: Restarts
     report: PathReport | None = field(init=False, default=None)
     """The last one."""
+    established: bool = field(init=False, default=False)
+    """Whether there was a path and an open channel at once: connected at least once."""
     _pace: Pace = field(init=False, default_factory=Pace)
     """Of the samples in the journal."""
     _kept_above: int | None = field(init=False, default=None)
@@ -97,11 +99,12 @@ class Observation:
     def generation_agreed(self) -> list[Output]:
         """Look for the pair of a new ICE generation."""
         self._kept_above = None
-        return [self.look_soon()]
+        return [self.look_soon(), *self.keep_checking_soon()]
 
     def keep_checking_soon(self) -> list[Output]:
         """Ask the browser to keep checking, once it has paired its candidates."""
-        return [commands.StartTimer(KEEP_CHECKING, KEEP_CHECKING_AFTER)]
+        # Not before there is a connection: that there is none is for the browser to say.
+        return [commands.StartTimer(KEEP_CHECKING, KEEP_CHECKING_AFTER)] if self.established else []
 
     def keep_checking(self) -> list[Output]:
         """Be ready for the next outage: a path that comes then must not wait for the browser to look at it."""

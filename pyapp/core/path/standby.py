@@ -13,12 +13,15 @@ use offers, for it alone knows which one that is; if both relays do, the impolit
 (Firefox) can only answer. Nobody is told of it but the journal: without it, everything is as it would be.
 """
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
 from pyapp.core import commands, events
 from pyapp.core.commands import Channel, Command, PeerCommand
+from pyapp.core.diagnostics.journal import note
 from pyapp.core.events import PeerEvent, SessionDescription
+from pyapp.core.negotiation.negotiation import ToPeer
+from pyapp.core.path.facts import Addressed, FrameReceived, StandbyIs
 from pyapp.core.peers import NO_PEER, PeerId, PeerIds
 from pyapp.core.timers import ConnectionTimer
 from pyapp.protocol.ice import IceConfiguration, IceError, parse_reported_url
@@ -44,56 +47,28 @@ STEADY_AFTER = 30.0
 """Seconds for which it must have been open to count as no failure when it is lost."""
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
+class Surroundings(Protocol):
     """What a side knows of the path in use, and of where another could be."""
 
-    configuration: IceConfiguration
-    """With the servers that are to be tried first in front."""
-    relay: str = ""
-    """The URL of our relay on the path in use, or empty."""
-    over_tcp: bool = False
-    """Whether we reach that relay over TCP or TLS."""
-    offers: bool = False
-    """Whether it is for us to offer."""
+    @property
+    def is_wanted(self) -> bool:
+        """Whether there is to be a standby at all."""
 
-    def hosts(self, avoid: str) -> tuple[str, ...]:
-        """Return where a standby may be: not on the host of `avoid` (a URL), nor on our relay's unless to answer."""
-        hosts = tuple(host for host in self.configuration.relay_hosts if host != _host(avoid))
-        others = tuple(host for host in hosts if host != _host(self.relay))
-        return others or (hosts if avoid else ())
+    @property
+    def configuration(self) -> IceConfiguration:
+        """With the servers that are to be tried first in front."""
 
+    @property
+    def relay(self) -> str:
+        """The URL of our relay on the path in use, or empty."""
 
-@dataclass(frozen=True, slots=True)
-class ToPeer:
-    """A message for the other side."""
+    @property
+    def over_tcp(self) -> bool:
+        """Whether we reach that relay over TCP or TLS."""
 
-    message: StandbyDescription
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """Frames can be sent over it: `host` relays it here."""
-
-    host: str
-
-
-@dataclass(frozen=True, slots=True)
-class Over:
-    """It is closed, or was never open, and why: for the journal, and for who sends over it."""
-
-    host: str
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """A frame came over it."""
-
-    text: str
-
-
-Output: TypeAlias = Command | ToPeer | Ready | Received | Over
+    @property
+    def offers(self) -> bool:
+        """Whether it is for us to offer one now."""
 
 
 @dataclass(slots=True)
@@ -105,45 +80,47 @@ class Standby:
 
     names: PeerIds
     polite: bool = True
-    state: Literal["closed", "describing", "offered", "connecting", "open"] = "closed"
-    peer: PeerId = NO_PEER
+    state: Literal["closed", "describing", "offered", "connecting", "open"] = field(init=False, default="closed")
+    peer: PeerId = field(init=False, default=NO_PEER)
     """None while it is closed."""
-    host: str = ""
+    host: str = field(init=False, default="")
     """Of its relay at this side."""
-    _answers: int = 0
+    _answers: int = field(init=False, default=0)
     """The other side's attempt that this one answers, 0 for none: it is ours."""
-    _avoid: str = ""
+    _avoid: str = field(init=False, default="")
     """The URL of the relay that the offer names as the one in use."""
-    _failures: int = 0
-    _opened_at: float = 0.0
+    _failures: int = field(init=False, default=0)
+    _opened_at: float = field(init=False, default=0.0)
 
-    def review(self, around: Surroundings) -> list[Output]:
+    def review(self, around: Surroundings) -> list[Addressed]:
         """Close it where it does not belong any more; begin to wait for the next one where one is missing."""
-        outputs: list[Output] = []
+        outputs: list[Addressed] = []
         # Where its offer said to the side that answered it may be out of date, if it is for that side to offer now.
-        if self.state != "closed" and self.host not in around.hosts("" if around.offers else self._avoid):
+        if self.state != "closed" and self.host not in _hosts(around, "" if around.offers else self._avoid):
             outputs += self.close("its server carries the path in use, or is not configured any more")
-        if self.state == "closed" and around.offers and around.hosts(""):
+        if self.state == "closed" and around.offers and _hosts(around, ""):
             pause = min(FIRST_PAUSE * 2 ** min(self._failures - 1, 10), LAST_PAUSE) if self._failures else OPEN_AFTER
             outputs.append(commands.StartTimer(TIMER, pause, spread=pause / 2, only_if_idle=True))
         return outputs
 
-    def due(self, around: Surroundings | None, now: float) -> list[Output]:
+    def due(self, around: Surroundings, now: float) -> list[Addressed]:
         """Offer the next one, or give up the one under way (timer `TIMER`)."""
         if self.state != "closed":
             return self.failed("it took too long", now)
-        hosts = around.hosts("") if around else ()
-        if around is None or not around.offers or not hosts:
+        hosts = _hosts(around, "")
+        if not around.is_wanted or not around.offers or not hosts:
             return []
         self._answers, self._avoid = 0, around.relay
         create = self._create(around, hosts[self._failures % len(hosts)])
         return [create, self._do(commands.SetLocalDescription(FIRST)), commands.StartTimer(TIMER, ATTEMPT_FOR)]
 
-    def said(self, message: StandbyDescription, around: Surroundings) -> list[Output]:
+    def said(self, message: StandbyDescription, around: Surroundings) -> list[Addressed]:
         """Take an offer or an answer of the other side.
 
         An offer takes the place of whatever is there, unless it crosses one of ours and we are the impolite side.
         """
+        if not around.is_wanted:
+            return []
         description = SessionDescription(message.type, message.sdp)
         if message.type == "answer":
             if self.state != "offered" or message.attempt != self.peer:
@@ -153,7 +130,7 @@ class Standby:
         if self.state in ("describing", "offered") and not self._answers and not self.polite:
             return []
         outputs = self._close("the other side begins anew") if self.state == "open" else []
-        hosts = around.hosts(message.avoid)
+        hosts = _hosts(around, message.avoid)
         if not hosts:
             return outputs
         self._answers, self._avoid = message.attempt, message.avoid
@@ -163,7 +140,7 @@ class Standby:
         apply = self._do(commands.SetRemoteDescription(FIRST, description))
         return [*outputs, create, apply, commands.StartTimer(TIMER, ATTEMPT_FOR)]
 
-    def receive(self, event: PeerEvent, now: float) -> list[Output]:
+    def receive(self, event: PeerEvent, now: float) -> list[Addressed]:
         """Take an event of `peer`: whatever the browser refuses is the end of it."""
         match event:
             case events.RemoteDescriptionSet(_, SessionDescription("offer")):
@@ -179,10 +156,10 @@ class Standby:
             case events.ChannelClosed() if self.state == "open":
                 return self.failed("the channel closed", now)  # the other side has no more use for it, or began anew
             case events.ChannelReceived(_, text) if self.state == "open":
-                return [Received(text)]
+                return [FrameReceived(text, "standby")]
         return []
 
-    def failed(self, why: str, now: float) -> list[Output]:
+    def failed(self, why: str, now: float) -> list[Addressed]:
         """Give it up, and wait longer before the next."""
         if self.state == "closed":
             return []
@@ -190,12 +167,12 @@ class Standby:
         self._failures = 0 if was_steady else self._failures + 1
         return self._close(why)
 
-    def close(self, why: str) -> list[Output]:
+    def close(self, why: str) -> list[Addressed]:
         """Close it without blame: the next one, if it is still wanted, need not wait for long."""
         self._failures = 0
         return [] if self.state == "closed" else self._close(why)
 
-    def _described(self, description: SessionDescription, now: float) -> list[Output]:
+    def _described(self, description: SessionDescription, now: float) -> list[Addressed]:
         """Send our description, if a relay gave us a candidate for it."""
         if self.state != "describing":
             return []
@@ -207,12 +184,13 @@ class Standby:
         self.state = "offered"
         return [ToPeer(StandbyDescription("offer", description.sdp, self.peer, self._avoid))]
 
-    def _opened(self, now: float) -> list[Output]:
+    def _opened(self, now: float) -> list[Addressed]:
         if self.state != "connecting":
             return []
         self.state = "open"
         self._opened_at = now
-        return [commands.CancelTimer(TIMER), Ready(self.host)]
+        ready = note("=", "standby", f"a standby path over {self.host} is ready", open=True, host=self.host)
+        return [commands.CancelTimer(TIMER), ready, StandbyIs(self.peer)]
 
     def _create(self, around: Surroundings, host: str) -> Command:
         self.state = "describing"
@@ -220,14 +198,23 @@ class Standby:
         self.host = host
         return self._do(commands.CreatePeer(around.configuration.relay_at(host, over_tcp=around.over_tcp), CHANNELS))
 
-    def _close(self, why: str) -> list[Output]:
-        outputs: list[Output] = [commands.CancelTimer(TIMER), self._do(commands.ClosePeer()), Over(self.host, why)]
+    def _close(self, why: str) -> list[Addressed]:
+        text = f"no standby path over {self.host}: {why}"
+        over = note("=", "standby", text, open=False, host=self.host, reason=why)
+        close = self._do(commands.ClosePeer())
         self.state = "closed"
         self.peer = NO_PEER
-        return outputs
+        return [commands.CancelTimer(TIMER), close, over, StandbyIs(NO_PEER)]
 
     def _do(self, command: PeerCommand) -> Command:
         return commands.OfPeer(self.peer, command)
+
+
+def _hosts(around: Surroundings, avoid: str) -> tuple[str, ...]:
+    """Return where a standby may be: not on the host of `avoid` (a URL), nor on our relay's unless to answer."""
+    hosts = tuple(host for host in around.configuration.relay_hosts if host != _host(avoid))
+    others = tuple(host for host in hosts if host != _host(around.relay))
+    return others or (hosts if avoid else ())
 
 
 def _host(url: str) -> str:

@@ -1,13 +1,18 @@
 """The standby as lists of what happens to one side; two sides of it in whole sessions are in test_world.py."""
 
+from dataclasses import dataclass, replace
+
 import pytest
 
 from pyapp.core import commands, events
 from pyapp.core.commands import PeerCommand
+from pyapp.core.diagnostics.journal import note
 from pyapp.core.events import SessionDescription
+from pyapp.core.negotiation.negotiation import ToPeer
 from pyapp.core.path import standby
-from pyapp.core.path.standby import Output, Over, Ready, Standby, Surroundings, ToPeer
-from pyapp.core.peers import PeerId, PeerIds
+from pyapp.core.path.facts import Addressed, StandbyIs
+from pyapp.core.path.standby import Standby
+from pyapp.core.peers import NO_PEER, PeerId, PeerIds
 from pyapp.protocol.ice import IceConfiguration, IceServer
 from pyapp.protocol.peer import StandbyDescription
 
@@ -20,11 +25,30 @@ def configuration(*urls: str) -> IceConfiguration:
     return IceConfiguration((IceServer(("stun:s.example",)), *(IceServer((url,), "u", "c") for url in urls)))
 
 
-def relayed(relay: str = ONE, *urls: str, offers: bool = True, over_tcp: bool = False) -> Surroundings:
-    return Surroundings(configuration(*(urls or (ONE, TWO))), relay, over_tcp=over_tcp, offers=offers)
+@dataclass(frozen=True)
+class Around:
+    configuration: IceConfiguration
+    relay: str = ""
+    over_tcp: bool = False
+    offers: bool = False
+    is_wanted: bool = True
 
 
-ANSWERING = Surroundings(configuration(ONE, TWO))
+def ready(host: str = "two.example") -> list[Addressed]:
+    told = note("=", "standby", f"a standby path over {host} is ready", open=True, host=host)
+    return [told, StandbyIs(PeerId(1))]
+
+
+def over(host: str, why: str) -> list[Addressed]:
+    text = f"no standby path over {host}: {why}"
+    return [note("=", "standby", text, open=False, host=host, reason=why), StandbyIs(NO_PEER)]
+
+
+def relayed(relay: str = ONE, *urls: str, offers: bool = True, over_tcp: bool = False) -> Around:
+    return Around(configuration(*(urls or (ONE, TWO))), relay, over_tcp=over_tcp, offers=offers)
+
+
+ANSWERING = Around(configuration(ONE, TWO))
 """Those of the side that reaches the other one's relay without one of its own."""
 
 
@@ -36,7 +60,7 @@ def answer(sdp: str = SDP) -> SessionDescription:
     return SessionDescription("answer", sdp)
 
 
-def servers(outputs: list[Output]) -> list[str]:
+def servers(outputs: list[Addressed]) -> list[str]:
     """Return the URLs of the one standby that is made."""
     (made,) = [each for each in to_peers(outputs) if isinstance(each, commands.CreatePeer)]
     assert made.configuration.policy == "relay"
@@ -44,12 +68,12 @@ def servers(outputs: list[Output]) -> list[str]:
     return [url for server in made.configuration.servers for url in server.urls]
 
 
-def to_peers(outputs: list[Output]) -> list[PeerCommand]:
+def to_peers(outputs: list[Addressed]) -> list[PeerCommand]:
     """Return the commands to peer connections."""
     return [output.command for output in outputs if isinstance(output, commands.OfPeer)]
 
 
-def pause(outputs: list[Output]) -> float:
+def pause(outputs: list[Addressed]) -> float:
     (timer,) = outputs
     assert isinstance(timer, commands.StartTimer)
     assert (timer.timer, timer.only_if_idle, timer.spread) == (standby.TIMER, True, timer.after / 2)
@@ -63,11 +87,11 @@ GATHERED = events.LocalCandidatesEnded
 CONNECTION_FAILED = events.StateChanged("connection", "failed")
 
 
-def closed(peer: int = 1) -> list[Output]:
+def closed(peer: int = 1) -> list[Addressed]:
     return [commands.CancelTimer(standby.TIMER), commands.OfPeer(PeerId(peer), commands.ClosePeer())]
 
 
-def offered(around: Surroundings | None = None, now: float = 0.0) -> Standby:
+def offered(around: Around | None = None, now: float = 0.0) -> Standby:
     spare = Standby(PeerIds(), polite=False)
     spare.due(around or relayed(), now)
     spare.receive(GATHERED(offer()), now)
@@ -77,7 +101,7 @@ def offered(around: Surroundings | None = None, now: float = 0.0) -> Standby:
 def opened(now: float = 0.0) -> Standby:
     spare = offered(now=now)
     spare.said(StandbyDescription("answer", SDP, 1), relayed())
-    assert spare.receive(OPENED, now) == [commands.CancelTimer(standby.TIMER), Ready("two.example")]
+    assert spare.receive(OPENED, now) == [commands.CancelTimer(standby.TIMER), *ready()]
     return spare
 
 
@@ -85,7 +109,7 @@ def answered(now: float = 0.0) -> Standby:
     spare = Standby(PeerIds())
     spare.said(StandbyDescription("offer", SDP, 3, ONE), ANSWERING)
     spare.receive(GATHERED(answer()), now)
-    assert spare.receive(OPENED, now)[-1] == Ready("two.example")
+    assert spare.receive(OPENED, now)[-2:] == ready()
     return spare
 
 
@@ -100,7 +124,7 @@ class TestTheSideWhoseRelayIsInUse:
         assert spare.receive(GATHERED(offer()), 0.6) == [ToPeer(StandbyDescription("offer", SDP, 1, ONE))]
         accepted = spare.said(StandbyDescription("answer", SDP, 1), relayed())
         assert accepted == [commands.OfPeer(PeerId(1), commands.SetRemoteDescription(2, answer()))]
-        assert spare.receive(OPENED, 0.8) == [commands.CancelTimer(standby.TIMER), Ready("two.example")]
+        assert spare.receive(OPENED, 0.8) == [commands.CancelTimer(standby.TIMER), *ready()]
         assert spare.review(relayed()) == []
 
     def test_offers_nothing_without_another_server(self) -> None:
@@ -114,7 +138,12 @@ class TestTheSideWhoseRelayIsInUse:
         assert Standby(PeerIds()).due(relayed(offers=False), 1.0) == []
 
     def test_offers_nothing_when_its_time_comes_in_an_outage(self) -> None:
-        assert Standby(PeerIds()).due(None, 1.0) == []
+        assert Standby(PeerIds()).due(replace(relayed(), offers=False), 1.0) == []
+
+    def test_is_none_where_none_is_wanted(self) -> None:
+        unwanted = replace(relayed(), is_wanted=False)
+        assert Standby(PeerIds()).due(unwanted, 1.0) == []
+        assert Standby(PeerIds()).said(StandbyDescription("offer", SDP, 3, ONE), unwanted) == []
 
     @pytest.mark.parametrize(("over_tcp", "url"), [(False, TWO), (True, TWO_TLS)])
     def test_takes_the_transport_that_is_known_to_work(self, over_tcp: bool, url: str) -> None:
@@ -152,7 +181,7 @@ class TestTheOtherSide:
         described = spare.receive(events.RemoteDescriptionSet(1, offer()), 0.05)
         assert described == [commands.OfPeer(PeerId(1), commands.SetLocalDescription(2))]
         assert spare.receive(GATHERED(answer()), 0.1) == [ToPeer(StandbyDescription("answer", SDP, 3))]
-        assert spare.receive(OPENED, 0.2)[-1] == Ready("two.example")
+        assert spare.receive(OPENED, 0.2)[-2:] == ready()
 
     def test_avoids_its_own_relay_in_use_as_well_if_something_is_left_then(self) -> None:
         said = StandbyDescription("offer", SDP, 1, ONE)
@@ -160,23 +189,23 @@ class TestTheOtherSide:
         assert servers(Standby(PeerIds()).said(said, relayed(TWO, ONE, TWO, offers=False))) == [TWO]
 
     def test_does_not_answer_without_a_server_for_it(self) -> None:
-        assert Standby(PeerIds()).said(StandbyDescription("offer", SDP, 1, ONE), Surroundings(configuration(ONE))) == []
+        assert Standby(PeerIds()).said(StandbyDescription("offer", SDP, 1, ONE), Around(configuration(ONE))) == []
 
     def test_goes_along_when_the_offer_comes_again(self) -> None:
         spare = answered()
         outputs = spare.said(StandbyDescription("offer", SDP, 4, TWO), ANSWERING)
-        assert outputs[:3] == [*closed(), Over("two.example", "the other side begins anew")]
+        assert outputs[:4] == [*closed(), *over("two.example", "the other side begins anew")]
         assert servers(outputs) == [ONE]
         assert spare.receive(GATHERED(answer()), 0.3) == [ToPeer(StandbyDescription("answer", SDP, 4))]
 
     def test_does_not_wait_for_ever(self) -> None:
         spare = Standby(PeerIds())
         spare.said(StandbyDescription("offer", SDP, 1, ONE), ANSWERING)
-        assert spare.due(ANSWERING, 15.0) == [*closed(), Over("two.example", "it took too long")]
+        assert spare.due(ANSWERING, 15.0) == [*closed(), *over("two.example", "it took too long")]
 
     def test_does_not_offer_in_its_turn(self) -> None:
         spare = answered()
-        assert spare.receive(CHANNEL_CLOSED, 9.0) == [*closed(), Over("two.example", "the channel closed")]
+        assert spare.receive(CHANNEL_CLOSED, 9.0) == [*closed(), *over("two.example", "the channel closed")]
         assert spare.review(ANSWERING) == []
 
 
@@ -200,13 +229,13 @@ class TestThePathInUse:
     def test_that_comes_over_the_same_server_moves_the_standby(self) -> None:
         spare = opened()
         outputs = spare.review(relayed(TWO))
-        assert outputs[:3] == [*closed(), Over("two.example", MOVED)]
-        assert pause(outputs[3:]) == standby.OPEN_AFTER
+        assert outputs[:4] == [*closed(), *over("two.example", MOVED)]
+        assert pause(outputs[4:]) == standby.OPEN_AFTER
         assert servers(spare.due(relayed(TWO), 1.0)) == [ONE]
 
     def test_that_comes_over_the_only_other_server_ends_it(self) -> None:
         spare = opened()
-        assert spare.review(relayed(TWO, TWO))[2:] == [Over("two.example", MOVED)]
+        assert spare.review(relayed(TWO, TWO))[2:] == over("two.example", MOVED)
 
     def test_that_comes_over_the_server_of_an_attempt_ends_it(self) -> None:
         spare = offered()
@@ -224,7 +253,7 @@ class TestThePathInUse:
 
     def test_that_ends_ends_it_without_blame(self) -> None:
         spare = opened()
-        assert spare.close("why") == [*closed(), Over("two.example", "why")]
+        assert spare.close("why") == [*closed(), *over("two.example", "why")]
         assert spare.close("why") == []
         assert pause(spare.review(relayed())) == standby.OPEN_AFTER
 
@@ -236,7 +265,7 @@ class TestFailure:
         for number in range(1, 10):
             pauses.append(pause(spare.review(relayed())))
             spare.due(relayed(), 0.0)
-            assert spare.receive(REFUSED, 0.0) == [*closed(number), Over("two.example", "refused")]
+            assert spare.receive(REFUSED, 0.0) == [*closed(number), *over("two.example", "refused")]
         assert pauses == [0.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0]
 
     def test_of_one_server_is_a_reason_to_try_the_next(self) -> None:
@@ -254,7 +283,7 @@ class TestFailure:
         why = "the relay two.example gave no candidate"
         assert spare.receive(GATHERED(offer("v=0\r\n")), 1.0) == [
             *closed(),
-            Over("two.example", why),
+            *over("two.example", why),
         ]
 
     @pytest.mark.parametrize(("lived", "after"), [(standby.STEADY_AFTER + 1, standby.OPEN_AFTER), (1.0, 5.0)])
@@ -270,7 +299,7 @@ class TestFailure:
 
     def test_after_the_deadline_is_that_of_the_attempt(self) -> None:
         spare = offered()
-        assert spare.due(relayed(), 15.0) == [*closed(), Over("two.example", "it took too long")]
+        assert spare.due(relayed(), 15.0) == [*closed(), *over("two.example", "it took too long")]
 
     def test_leaves_the_end_of_an_older_channel_aside(self) -> None:
         assert offered().receive(CHANNEL_CLOSED, 0.1) == []
@@ -283,4 +312,5 @@ class TestFailure:
 
 @pytest.mark.parametrize("url", ["", "turn:", "http://one.example", "turn:one.example:99999"])
 def test_a_relay_that_cannot_be_named_is_no_relay_to_avoid(url: str) -> None:
-    assert Surroundings(configuration(ONE, TWO), url).hosts("") == ("one.example", "two.example")
+    spare = Standby(PeerIds())
+    assert servers(spare.due(Around(configuration(ONE, TWO), url, offers=True), 0.0)) == [ONE]

@@ -1,0 +1,58 @@
+"""What a standby asks of the connection beside which it is kept."""
+
+from dataclasses import dataclass
+
+from pyapp.core.diagnostics.path_report import PathReport
+from pyapp.core.negotiation.negotiation import Negotiation
+from pyapp.core.path.observation import Observation
+from pyapp.core.path.outside import Outside
+from pyapp.core.path.recovery import Recovery
+from pyapp.core.path.relays import Relays
+from pyapp.protocol.ice import IceConfiguration
+
+
+@dataclass(frozen=True, slots=True)
+class PathInUse:
+    """The `standby.Surroundings` of a connection, whose parts it asks."""
+
+    relays: Relays
+    agreed: Negotiation
+    health: Recovery
+    observation: Observation
+    outside: Outside
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether there is to be a standby at all."""
+        return self.relays.configuration.standby and self.observation.report is not None
+
+    @property
+    def configuration(self) -> IceConfiguration:
+        """With the servers that are to be tried first in front."""
+        return self.relays.ranked
+
+    @property
+    def relay(self) -> str:
+        """The URL of our relay on the path in use, or empty."""
+        report = self._over_our_relay
+        return report.local.url if report else ""
+
+    @property
+    def over_tcp(self) -> bool:
+        """Whether we reach that relay over TCP or TLS."""
+        report = self._over_our_relay
+        return report is not None and report.local.relay_protocol not in ("", "udp")
+
+    @property
+    def offers(self) -> bool:
+        """Whether it is for us to offer one now."""
+        report = self._over_our_relay
+        if report is None or not report.local.url or not (self.observation.established and self.health.is_healthy):
+            return False
+        is_ours = report.remote.type != "relay" or not self.agreed.polite
+        return is_ours and self.outside.signaling_is_there and self.outside.peer_is_there
+
+    @property
+    def _over_our_relay(self) -> PathReport | None:
+        report = self.observation.report
+        return report if report and report.local.type == "relay" else None
