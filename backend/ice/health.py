@@ -59,7 +59,7 @@ class _Url:
 class Health:
     """All URLs that were checked."""
 
-    _urls: dict[IceUrl, _Url] = field(default_factory=dict)
+    _urls: dict[IceUrl, _Url] = field(init=False, default_factory=dict)
 
     def keep(self, urls: list[str]) -> None:
         """Forget all but these."""

@@ -47,8 +47,8 @@ class Nearest:
     the browser needs for itself, which is the same for all hosts.
     """
 
-    _networks: OrderedDict[str, _Network] = field(default_factory=OrderedDict)
-    _begun: OrderedDict[tuple[str, str], float] = field(default_factory=OrderedDict)
+    _networks: OrderedDict[str, _Network] = field(init=False, default_factory=OrderedDict)
+    _begun: OrderedDict[tuple[str, str], float] = field(init=False, default_factory=OrderedDict)
     """By page and gathering (its `ice-ufrag`): when the first candidate was there."""
 
     def candidate(self, page: str, network: str, gathering: str, at: float, *, relay_host: str = "") -> None:

@@ -5,7 +5,7 @@ browser, where it is late without being lost: so this one must not be the larger
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 PACKET = 1200
 """Bytes of a packet, as RFC 9002 counts them."""
@@ -25,9 +25,9 @@ class Window:
     most: int = 1 << 16
     size: float = INITIAL
     """Bytes that may be on their way."""
-    _threshold: float = math.inf
+    _threshold: float = field(init=False, default=math.inf)
     """Below it the window doubles in a round trip, above it grows by a packet."""
-    _reduced_at: float = -math.inf
+    _reduced_at: float = field(init=False, default=-math.inf)
 
     def acknowledged(self, cost: int, sent_at: float, *, is_full: bool) -> None:
         """Grow by what came, if it went out since the last reduction, and only while the window `is_full`."""

@@ -119,20 +119,20 @@ class Conversation:
     """What the other side shares."""
     aside_at: float = -math.inf
     """When a frame came over the standby last, if it is the one that is there now."""
-    _path: Literal["closed", "well", "doubted", "held"] = "closed"
+    _path: Literal["closed", "well", "doubted", "held"] = field(init=False, default="closed")
     """That of the channel `messages`."""
-    _is_full: bool = False
+    _is_full: bool = field(init=False, default=False)
     """Whether the browser has not sent yet what went over that channel: more would only wait there, and twice."""
-    _peers: dict[ChannelLabel, PeerId] = field(default_factory=dict)
+    _peers: dict[ChannelLabel, PeerId] = field(init=False, default_factory=dict)
     """Whose channels they are. There is a standby if it is one of them."""
-    _owed: dict[ChannelLabel, None] = field(default_factory=dict)
+    _owed: dict[ChannelLabel, None] = field(init=False, default_factory=dict)
     """The channels over which an acknowledgement is due."""
-    _acknowledged_at: float = -math.inf
-    _aside_until: float = -math.inf
-    _partner: str = ""
-    _threads: dict[str, _Thread] = field(default_factory=lambda: {"": _Thread()})
+    _acknowledged_at: float = field(init=False, default=-math.inf)
+    _aside_until: float = field(init=False, default=-math.inf)
+    _partner: str = field(init=False, default="")
+    _threads: dict[str, _Thread] = field(init=False, default_factory=lambda: {"": _Thread()})
     """By participant; under no name what is said before anybody came."""
-    _counts: dict[bool, int] = field(default_factory=lambda: {True: 0, False: 0})
+    _counts: dict[bool, int] = field(init=False, default_factory=lambda: {True: 0, False: 0})
 
     @property
     def _thread(self) -> _Thread:

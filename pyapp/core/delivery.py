@@ -110,32 +110,32 @@ class Delivery(Generic[T]):
     round_trip: RoundTrip = field(default_factory=RoundTrip)
     waiting_bytes: int = field(default=0, init=False)
     """Size of what the other side has not acknowledged."""
-    _next_number: int = 1
+    _next_number: int = field(init=False, default=1)
     # After an outage hundreds of messages wait, and each is one event and more: no event may cost what they all do.
-    _outgoing: dict[int, _Outgoing[T]] = field(default_factory=dict)
+    _outgoing: dict[int, _Outgoing[T]] = field(init=False, default_factory=dict)
     """By number, in order."""
-    _new: deque[int] = field(default_factory=deque)
+    _new: deque[int] = field(init=False, default_factory=deque)
     """Those that were never transmitted on this path, in order."""
-    _lost: list[int] = field(default_factory=list)
+    _lost: list[int] = field(init=False, default_factory=list)
     """A heap of those that were, and did not come; with some that were acknowledged since."""
-    _flying: dict[int, None] = field(default_factory=dict)
+    _flying: dict[int, None] = field(init=False, default_factory=dict)
     """The others, in the order in which they were transmitted last."""
-    _on_the_way: int = 0
+    _on_the_way: int = field(init=False, default=0)
     """What they cost on the wire."""
-    _transmissions: int = 0
-    _sent_at: float = 0.0
+    _transmissions: int = field(init=False, default=0)
+    _sent_at: float = field(init=False, default=0.0)
     """When the last one was transmitted."""
-    _probes: int = 0
+    _probes: int = field(init=False, default=0)
     """How often in a row nothing came until one had to be sent as a probe."""
-    _newest: int = 0
+    _newest: int = field(init=False, default=0)
     """The latest transmission that is known to have come (RFC 8985, section 6.2, step 2), and its round trip."""
-    _newest_trip: float = 0.0
-    _judged_at: float | None = None
+    _newest_trip: float = field(init=False, default=0.0)
+    _judged_at: float | None = field(init=False, default=None)
     """When the next one of those that were overtaken is taken for lost, if it does not come until then."""
-    _accepted: int = 0
-    _early: dict[int, tuple[T, int]] = field(default_factory=dict)
+    _accepted: int = field(init=False, default=0)
+    _early: dict[int, tuple[T, int]] = field(init=False, default_factory=dict)
     """With what they take."""
-    _early_bytes: int = 0
+    _early_bytes: int = field(init=False, default=0)
 
     @property
     def ack(self) -> int:

@@ -44,8 +44,8 @@ class Inviting:
     is_panel_open: bool = False
     issued: dict[str, Invitation] = field(default_factory=dict)
     """The newest that we had issued, by session."""
-    _is_asking: bool = False
-    _is_wanted: bool = False
+    _is_asking: bool = field(init=False, default=False)
+    _is_wanted: bool = field(init=False, default=False)
     """Whether the link is to have its invitation as soon as we know what we may do."""
     issuing: set[str] = field(default_factory=set)
     """The sessions for which an invitation is on its way."""

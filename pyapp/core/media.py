@@ -46,17 +46,17 @@ class Media:
     """Why the last request gave nothing, or what became of it, until the next one."""
     muted: set[MediaKind] = field(default_factory=set)
     """What the system holds back."""
-    _number: int = 0
-    _requests: dict[MediaKind, int] = field(default_factory=dict)
+    _number: int = field(init=False, default=0)
+    _requests: dict[MediaKind, int] = field(init=False, default_factory=dict)
     """The requests of what is starting or on, by kind."""
-    _used: dict[MediaKind, str] = field(default_factory=dict)
+    _used: dict[MediaKind, str] = field(init=False, default_factory=dict)
     """The devices of what is on."""
-    _changing: set[MediaKind] = field(default_factory=set)
+    _changing: set[MediaKind] = field(init=False, default_factory=set)
     """What was on and is starting again: the other side need not know."""
-    _camera_waits: bool = False
+    _camera_waits: bool = field(init=False, default=False)
     """Whether the camera was on when the screen took its place."""
-    _ended: _Ended | None = None
-    _limit: int | None = None
+    _ended: _Ended | None = field(init=False, default=None)
+    _limit: int | None = field(init=False, default=None)
     """Of video, in kbit/s, as it was told to the browser last."""
 
     @property

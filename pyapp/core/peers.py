@@ -1,6 +1,6 @@
 """Which `RTCPeerConnection`: a page may have several at once, and events of one that is closed may be on the way."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NewType
 
 PeerId = NewType("PeerId", int)
@@ -15,7 +15,7 @@ NO_PEER = PeerId(0)
 class PeerIds:
     """Gives names out, one set of them for all parts that have an `RTCPeerConnection`."""
 
-    _last: int = NO_PEER
+    _last: int = field(init=False, default=NO_PEER)
 
     def next(self) -> PeerId:
         """Return one that nobody has had."""

@@ -72,17 +72,17 @@ class Provisioning:
     """Ours, once we have one: it is good for a configuration when the invitation has expired."""
     is_configured: bool = False
     """Whether the first one is there."""
-    _session: str = ""
+    _session: str = field(init=False, default="")
     """The one that is connected, or nothing."""
-    _ahead: _Ahead | None = None
-    _number: int = 0
-    _latest: int = 0
+    _ahead: _Ahead | None = field(init=False, default=None)
+    _number: int = field(init=False, default=0)
+    _latest: int = field(init=False, default=0)
     """Of the request whose answer is in `relays`."""
-    _asked: dict[int, Purpose] = field(default_factory=dict)
-    _avoided: tuple[str, ...] = ()
+    _asked: dict[int, Purpose] = field(init=False, default_factory=dict)
+    _avoided: tuple[str, ...] = field(init=False, default=())
     """What the last request was to avoid."""
-    _failed: set[Purpose] = field(default_factory=set)
-    _renewal_due: float = math.inf
+    _failed: set[Purpose] = field(init=False, default_factory=set)
+    _renewal_due: float = field(init=False, default=math.inf)
 
     def is_ahead_for(self, session: str) -> bool:
         """Return whether the configuration for `session` is there, or on its way, before Connect was pressed."""

@@ -119,28 +119,28 @@ class Session:
     inviting: Inviting = field(init=False)
     faults: int = 0
     journal: Journal = field(init=False)
-    _prepared: Prepared | None = None
-    _expected: str = ""
+    _prepared: Prepared | None = field(init=False, default=None)
+    _expected: str = field(init=False, default="")
     """The session for which Connect may be pressed next."""
-    _early: list[PeerMessage] = field(default_factory=list)
+    _early: list[PeerMessage] = field(init=False, default_factory=list)
     """What the other side said before there was a connection, since our ICE configuration was on its way."""
-    _early_bytes: int = 0
-    _restarts_before: int = 0
+    _early_bytes: int = field(init=False, default=0)
+    _restarts_before: int = field(init=False, default=0)
     """ICE restarts of the connections before this one, in the same session with the same other side."""
-    _lost_at: float = 0.0
+    _lost_at: float = field(init=False, default=0.0)
     """When the last connection that had worked was heard last."""
-    _replacements: int = 0
+    _replacements: int = field(init=False, default=0)
     """Connections in a row that took the place of one another, and of one that was lost."""
-    _peers: PeerIds = field(default_factory=PeerIds)
-    _epoch: int = 1
-    _sockets: int = 0
-    _is_hidden: bool = False
-    _read: int = 0
+    _peers: PeerIds = field(init=False, default_factory=PeerIds)
+    _epoch: int = field(init=False, default=1)
+    _sockets: int = field(init=False, default=0)
+    _is_hidden: bool = field(init=False, default=False)
+    _read: int = field(init=False, default=0)
     """How many messages of theirs had come when the page was hidden or shown last."""
-    _capture_permitted: bool = False
-    _every_interface: bool = False
+    _capture_permitted: bool = field(init=False, default=False)
+    _every_interface: bool = field(init=False, default=False)
     """Whether the next connection gathers on every interface: both sides seem to be on one network."""
-    _now: float = 0.0
+    _now: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
         """Begin what takes its beginning from us."""

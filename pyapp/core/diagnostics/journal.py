@@ -56,10 +56,10 @@ class Journal:
     time_origin: float
     lines: tuple[LogLine, ...] = ()
     """The newest first, at most `SHOWN`."""
-    _unconfirmed: deque[JournalEntry] = field(default_factory=deque)
+    _unconfirmed: deque[JournalEntry] = field(init=False, default_factory=deque)
     number: int = 0
     """Of the latest entry."""
-    _streamed: int = 0
+    _streamed: int = field(init=False, default=0)
 
     def note(self, now: float, mark: Mark, event: str, text: str, **data: Scalar) -> None:
         """Add an entry; `now` is seconds on the runner's clock, `event` the machine's word and `text` the person's."""

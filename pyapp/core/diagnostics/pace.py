@@ -1,7 +1,7 @@
 """How often the journal has a sample of `getStats()`: less and less while nothing changes."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 FIRST_PAUSE, LAST_PAUSE = 2.0, 60.0
 """Seconds between two samples in the journal, doubling from the first to the last: of a day in which nothing happened
@@ -15,8 +15,8 @@ _EARLY = 0.5
 class Pace:
     """When the next one is due: the first a moment after the path is known. Times are seconds."""
 
-    _pause: float = FIRST_PAUSE
-    _due: float = math.inf
+    _pause: float = field(init=False, default=FIRST_PAUSE)
+    _due: float = field(init=False, default=math.inf)
 
     def changed(self, now: float) -> None:
         """Begin with short pauses again: the path has changed, is suspect, or works again."""

@@ -30,9 +30,9 @@ class HeadStart:
 
     waiting: list[Candidate | None] = field(default_factory=list)
     """None is the end of candidates."""
-    _fragment: str = ""
+    _fragment: str = field(init=False, default="")
     """The ICE generation of the last candidate."""
-    _reached: dict[str, set[int]] = field(default_factory=dict)
+    _reached: dict[str, set[int]] = field(init=False, default_factory=dict)
     """Where others could reach us over UDP, in this generation: ports by address."""
 
     def holds(self, candidate: Candidate, data: Mapping[str, Scalar], report: PathReport | None) -> bool:

@@ -60,11 +60,11 @@ class Precedence:
     """The lower candidate priority of the selected pair, as the browser counts it."""
     network_cost: int = 0
     """What a candidate of the other side cost last, an extension of libwebrtc's that counts before the priority."""
-    _band: int = 1
+    _band: int = field(init=False, default=1)
     """The priority that the least of the candidates of their generation is given."""
-    _ports: dict[tuple[str, str, str, str], str] = field(default_factory=dict)
+    _ports: dict[tuple[str, str, str, str], str] = field(init=False, default_factory=dict)
     """The port at which each of their sockets was seen first in this generation, by address, base and network."""
-    _is_symmetric: bool = False
+    _is_symmetric: bool = field(init=False, default=False)
     """Whether one was seen at another one since."""
 
     def begin(self, *, below_peer_reflexive: bool) -> None:

@@ -56,15 +56,15 @@ class Pulse:
     round_trip: RoundTrip = field(default_factory=RoundTrip)
     heard_at: float | None = None
     """When the last beat came, or when we began to listen."""
-    _number: int = 0
-    _heard: int = 0
-    _due: float = INTERVAL
-    _jitter: float = 0.0
-    _pause: float = FIRST_PAUSE
+    _number: int = field(init=False, default=0)
+    _heard: int = field(init=False, default=0)
+    _due: float = field(init=False, default=INTERVAL)
+    _jitter: float = field(init=False, default=0.0)
+    _pause: float = field(init=False, default=FIRST_PAUSE)
     """The longest pause of late that was none of the network's: it fades while there are no more."""
-    _lost: float = 0.5
-    _counted: float = 50.0
-    _sent: deque[tuple[int, float]] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
+    _lost: float = field(init=False, default=0.5)
+    _counted: float = field(init=False, default=50.0)
+    _sent: deque[tuple[int, float]] = field(init=False, default_factory=lambda: deque(maxlen=_REMEMBERED))
 
     def listen(self, now: float) -> None:
         """Begin to expect beats."""

@@ -50,13 +50,13 @@ class Probe:
     names: PeerIds
     peer: PeerId = NO_PEER
     """The question that is open."""
-    _is_on: bool = False
+    _is_on: bool = field(init=False, default=False)
     """Whether there is anything to ask for."""
-    _asked_at: float = 0.0
-    _tried: set[str] = field(default_factory=set)
+    _asked_at: float = field(init=False, default=0.0)
+    _tried: set[str] = field(init=False, default_factory=set)
     """Addresses for which there was a restart."""
-    _pause: float = FIRST_PAUSE
-    _not_before: float = 0.0
+    _pause: float = field(init=False, default=FIRST_PAUSE)
+    _not_before: float = field(init=False, default=0.0)
 
     def review(self, report: PathReport, *, allowed: bool) -> list[Command]:
         """Begin to ask if the path that `report` tells of has a relay of ours over TCP or TLS, or leave off.

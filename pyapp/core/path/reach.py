@@ -30,11 +30,11 @@ _CANDIDATE = re.compile(r"^a=(candidate:.*)$", re.MULTILINE)
 class Reach:
     """By ICE generation (`ufrag`), where each side can be reached, and if there was a direct path."""
 
-    _ours: dict[str, set[Address]] = field(default_factory=dict)
-    _theirs: dict[str, set[Address]] = field(default_factory=dict)
-    _were_direct: set[str] = field(default_factory=set)
-    _our_addresses: set[str] = field(default_factory=set)
-    _their_addresses: set[str] = field(default_factory=set)
+    _ours: dict[str, set[Address]] = field(init=False, default_factory=dict)
+    _theirs: dict[str, set[Address]] = field(init=False, default_factory=dict)
+    _were_direct: set[str] = field(init=False, default_factory=set)
+    _our_addresses: set[str] = field(init=False, default_factory=set)
+    _their_addresses: set[str] = field(init=False, default_factory=set)
     """Under which each side is seen from outside: of its reflexive candidates."""
 
     def told(self, candidate: Candidate) -> None:

@@ -40,8 +40,8 @@ class Relays:
     """The last one that the server gave; without any servers before the first."""
     suspected: frozenset[str] = frozenset()
     """Hosts of relays that went silent, until they are seen well again; no more than the server is told of."""
-    _direct_after: float = FIRST_DIRECT_AFTER
-    _expire_at: float = math.inf
+    _direct_after: float = field(init=False, default=FIRST_DIRECT_AFTER)
+    _expire_at: float = field(init=False, default=math.inf)
 
     @property
     def ranked(self) -> IceConfiguration:

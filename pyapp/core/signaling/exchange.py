@@ -37,11 +37,11 @@ class Exchange:
     """Counts how often this side began anew; higher than that of any place which the same participant had before."""
     heard_at: float = -1.0
     """When the other side was heard last."""
-    _peer_epoch: int = 0
-    _is_known: bool = False
+    _peer_epoch: int = field(init=False, default=0)
+    _is_known: bool = field(init=False, default=False)
     """Whether the peer has said that it knows our epoch: if it then does not, it has forgotten us."""
     # What a TCP connection carries needs no window of ours, and is sent again only on another connection.
-    _delivery: Delivery[PeerMessage] = field(default_factory=Delivery)
+    _delivery: Delivery[PeerMessage] = field(init=False, default_factory=Delivery)
 
     @property
     def is_waiting(self) -> bool:

@@ -11,7 +11,7 @@ opened says nothing against the one in use, which is only asked for a sign of li
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, assert_never
 
 from pyapp.core import commands
@@ -68,12 +68,12 @@ class Link:
     """Why the last socket closed, or empty."""
     round_trip: float = 0.0
     """From our join to the server's welcome, the last time."""
-    _patience: float = LAST_PATIENCE
-    _joined_at: float = 0.0
-    _is_unanswered: bool = False
-    _asked_at: float = -math.inf
+    _patience: float = field(init=False, default=LAST_PATIENCE)
+    _joined_at: float = field(init=False, default=0.0)
+    _is_unanswered: bool = field(init=False, default=False)
+    _asked_at: float = field(init=False, default=-math.inf)
     """When the server was asked for a sign of life that was in doubt."""
-    _retry_after: float = FIRST_RETRY
+    _retry_after: float = field(init=False, default=FIRST_RETRY)
 
     @property
     def is_out_of_reach(self) -> bool:

@@ -104,11 +104,11 @@ class Rendezvous:
     """Whether nobody was there when we came, so that the first offer is ours."""
     refusal: str = ""
     """What the server would not do last, in its words, or empty."""
-    _server: str = ""
+    _server: str = field(init=False, default="")
     """The run of the server that welcomed us last."""
-    _is_awaiting: bool = False
+    _is_awaiting: bool = field(init=False, default=False)
     """Whether that run of it has not seen the other side yet."""
-    _is_early: bool = False
+    _is_early: bool = field(init=False, default=False)
     """Whether the other side is spoken to on this socket before the server's welcome."""
 
     def __post_init__(self, epoch: int, sockets: int) -> None:
