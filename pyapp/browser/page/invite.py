@@ -80,6 +80,8 @@ class InvitePanel:
                 copy.text_came()
         if self._dialog.open:
             self._picture()
+            if before.is_busy and not invite.is_busy:
+                self._dialog.scrollTop = 0  # on a phone the new link is out of sight
 
     def _link(self) -> str:
         if not self._invite.is_settled:
@@ -165,10 +167,10 @@ class InvitePanel:
     def _revoke(self, event: Any) -> None:
         """Take an invitation back at the second click: whoever came in with it is shown the door."""
         button = event.target
-        identifier = button.dataset.id
+        identifier = getattr(button.dataset, "id", "")
         if not identifier:
             return
-        if button.dataset.asked:
+        if getattr(button.dataset, "asked", ""):
             button.disabled = True
             self._emit(RevocationRequested(str(identifier)))
             return
@@ -177,7 +179,7 @@ class InvitePanel:
 
     def _spare(self, event: Any) -> None:
         button = event.target
-        if button.dataset.asked and not button.disabled:
+        if getattr(button.dataset, "asked", "") and not button.disabled:
             button.dataset.asked = ""
             button.textContent = REVOKE
 
