@@ -11,14 +11,12 @@ from typing import Literal, TypeAlias, assert_never
 from pyapp.core import commands, conversation, events
 from pyapp.core.commands import Command
 from pyapp.core.conversation import NOTHING_SHARED, Conversation, MessageRefusedError
-from pyapp.core.delivery import KEPT_COST, DeliveryFullError
+from pyapp.core.delivery import DeliveryFullError
 from pyapp.core.diagnostics.journal import Journal, Mark, Note
 from pyapp.core.events import ChannelLabel, Event
 from pyapp.core.failures import Failure, MessageRefusal, Refusal
 from pyapp.core.inviting import Inviting
-from pyapp.core.inviting import Output as InvitingOutput
 from pyapp.core.media import Media
-from pyapp.core.media import Output as MediaOutput
 from pyapp.core.negotiation.negotiation import ToPeer
 from pyapp.core.path import connection, recovery
 from pyapp.core.path.connection import Connection
@@ -36,15 +34,16 @@ from pyapp.core.path.facts import (
     SparesWanted,
     StandbyIs,
 )
-from pyapp.core.path.outage import Suspect
 from pyapp.core.path.outcomes import Doubted, Reassured, Suspected
 from pyapp.core.path.recovery import Idle
 from pyapp.core.path.relays import Relays
-from pyapp.core.peers import NO_PEER, PeerIds
+from pyapp.core.peers import NO_PEER
+from pyapp.core.preparation import Preparation
 from pyapp.core.provisioning import NotProvided, Provided, Provisioning
 from pyapp.core.provisioning import Output as ProvisioningOutput
 from pyapp.core.signaling import rendezvous
 from pyapp.core.signaling.rendezvous import Joined, PeerArrived, PeerAway, PeerGone, PeerSaid, Refused, Rendezvous
+from pyapp.core.succession import Succession
 from pyapp.core.timers import (
     ConnectionTimer,
     ConversationTimer,
@@ -60,32 +59,17 @@ from pyapp.protocol.journal import Journal as JournalMessage
 from pyapp.protocol.journal import Journaled
 from pyapp.protocol.peer import PeerMessage
 from pyapp.protocol.signaling import HeldPlace, ServerMessage, check_session_name
-from pyapp.protocol.wire import MessageError, encode
+from pyapp.protocol.wire import MessageError
 
 Phase: TypeAlias = Literal["ready", "active", "failed", "closed"]
 
-JOURNAL, PREPARE = SessionTimer.JOURNAL, SessionTimer.PREPARE
+JOURNAL = SessionTimer.JOURNAL
 
 JOURNAL_AFTER = 1.0
 """Seconds that an entry waits for others before it is streamed."""
 
-MAX_EARLY_BYTES = 1 << 20
-"""Of messages that are kept until there is a connection: an offer and some fifty candidates are 30 kB."""
-
-PREPARE_AFTER = 0.3
-"""Seconds after a keystroke in the field for the session's name: no other is likely to follow."""
-
 PEER_TIMERS = (*connection.TIMERS, conversation.TIMER)
 """They end with the other side."""
-
-
-@dataclass(slots=True)
-class Prepared:
-    """The socket that was opened before Connect was pressed, so that it is there by then, for `session`."""
-
-    session: str
-    socket: int = 0
-    signaling: Literal["opening", "open", "closed"] = "opening"
 
 
 @dataclass(slots=True)
@@ -110,43 +94,28 @@ class Session:
     """Why the server will not have us any more, while the connection goes on without it."""
     place: Rendezvous | None = None
     """Ours in the session at the server."""
-    connection: Connection | None = None
     relays: Relays = field(init=False)
+    succession: Succession = field(init=False)
     provisioning: Provisioning = field(init=False)
+    preparation: Preparation = field(init=False)
     conversation: Conversation = field(default_factory=Conversation)
     message_problem: MessageRefusal | None = None
     media: Media = field(default_factory=Media)
     inviting: Inviting = field(init=False)
     faults: int = 0
     journal: Journal = field(init=False)
-    _prepared: Prepared | None = field(init=False, default=None)
-    _expected: str = field(init=False, default="")
-    """The session for which Connect may be pressed next."""
-    _early: list[PeerMessage] = field(init=False, default_factory=list)
-    """What the other side said before there was a connection, since our ICE configuration was on its way."""
-    _early_bytes: int = field(init=False, default=0)
-    _restarts_before: int = field(init=False, default=0)
-    """ICE restarts of the connections before this one, in the same session with the same other side."""
-    _lost_at: float = field(init=False, default=0.0)
-    """When the last connection that had worked was heard last."""
-    _replacements: int = field(init=False, default=0)
-    """Connections in a row that took the place of one another, and of one that was lost."""
-    _peers: PeerIds = field(init=False, default_factory=PeerIds)
     _epoch: int = field(init=False, default=1)
-    _sockets: int = field(init=False, default=0)
-    _is_hidden: bool = field(init=False, default=False)
     _read: int = field(init=False, default=0)
     """How many messages of theirs had come when the page was hidden or shown last."""
-    _capture_permitted: bool = field(init=False, default=False)
-    _every_interface: bool = field(init=False, default=False)
-    """Whether the next connection gathers on every interface: both sides seem to be on one network."""
     _now: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
         """Begin what takes its beginning from us."""
         self.journal = Journal(self.time_origin)
         self.relays = Relays(self.policy)
+        self.succession = Succession(self.relays, self, is_firefox=self.is_firefox)
         self.provisioning = Provisioning(self.relays)
+        self.preparation = Preparation(self.provisioning)
         self.inviting = Inviting(self.invitation, self.page)
 
     def receive(self, event: Event, now: float) -> list[Command]:
@@ -158,15 +127,15 @@ class Session:
             result += self._connection_did(self.connection.active(now))
         if self.connection is not None and self.connection.report is not None:
             is_relayed = self.connection.report.path == "relay"
-            result += self._media_did(self.media.follow(self.relays.configuration.relay_video if is_relayed else None))
+            result += self._noted(self.media.follow(self.relays.configuration.relay_video if is_relayed else None))
         if self.journal.number > noted and self.signaling_is_there:
             result.append(commands.StartTimer(JOURNAL, JOURNAL_AFTER, only_if_idle=True))
         return result
 
     @property
-    def ice_restarts(self) -> int:
-        """How many there were so far."""
-        return self._restarts_before + (self.connection.negotiation.ice_generation if self.connection else 0)
+    def connection(self) -> Connection | None:
+        """The one that there is."""
+        return self.succession.connection
 
     def _is_activity(self, event: Event) -> bool:
         """Return whether the session is in use: somebody does something, or is seen or heard."""
@@ -188,16 +157,16 @@ class Session:
     @property
     def unread(self) -> int:
         """How many messages came since the page is hidden."""
-        return self.conversation.received_count - self._read if self._is_hidden else 0
+        return self.conversation.received_count - self._read if self.succession.is_hidden else 0
 
     def _route(self, event: Event) -> list[Command]:
         match event:
             case events.ConnectExpected():
-                return self._prepare(event.session) + self._inviting_did(self.inviting.expected(event.session))
+                return self._prepare(event.session) + self._noted(self.inviting.expected(event.session))
             case events.SessionEdited():
-                self._expected = event.session
+                self.preparation.edited(event.session)
                 self.inviting.session = event.session
-                return [] if self.phase == "active" else [commands.StartTimer(PREPARE, PREPARE_AFTER)]
+                return [] if self.phase == "active" else self.preparation.wait()
             case events.ConnectRequested():
                 return self._connect(event.session)
             case events.HangUpRequested():
@@ -207,13 +176,11 @@ class Session:
             case events.Slept(seconds):
                 return self._slept(seconds)
             case events.VisibilityChanged(hidden):
-                self._is_hidden = hidden
+                self.succession.is_hidden = hidden
                 self._read = self.conversation.received_count
                 return self._to_connection(event)
             case events.CapturePermitted(permitted):
-                self._capture_permitted = permitted
-                if self.connection is not None:
-                    self.connection.relaying.capture_permitted = permitted
+                self.succession.permit_capture(permitted=permitted)
                 return []
             case events.MessageSubmitted():
                 return self._submit(event.text)
@@ -232,7 +199,7 @@ class Session:
             case events.PageClosing():
                 return self._leave()
             case _ if isinstance(event, events.InvitingEvent):
-                return self._inviting_did(self.inviting.receive(event))
+                return self._noted(self.inviting.receive(event))
             case events.IceConfigurationReceived(number, configuration):
                 return self._provisioning_did(self.provisioning.received(number, configuration, self._now))
             case events.IceConfigurationFailed(number, code, reason):
@@ -260,38 +227,17 @@ class Session:
                 case events.SignalingGarbled(socket) if socket == self.place.link.socket:
                     self._note("!", "signaling", f"the server sent what is no message: {event.reason}")
                     return []
-        elif self._prepared is not None:
-            match event:
-                case events.SignalingOpened(socket) if socket == self._prepared.socket:
-                    self._prepared.signaling = "open"
-                case events.SignalingClosed(socket) if socket == self._prepared.socket:
-                    self._prepared.signaling = "closed"
+        match event:
+            case events.SignalingOpened(socket):
+                self.preparation.opened(socket)
+            case events.SignalingClosed(socket):
+                self.preparation.closed(socket)
         return self._to_connection(event)
 
     # The person.
 
     def _prepare(self, name: str) -> list[Command]:
-        """Ask for what Connect will need. What is refused is asked for again then, and told to the person then."""
-        try:
-            check_session_name(name)
-        except MessageError:
-            return []
-        if self.phase == "active":
-            return []
-        self._sockets += 1
-        self._prepared = Prepared(name, self._sockets)
-        return [commands.OpenSignaling(self._sockets), *self._provisioning_did(self.provisioning.prepare(name))]
-
-    def _prepare_for_expected(self) -> list[Command]:
-        """Prepare for the name that was typed (timer `PREPARE`); a socket that is there is good for any session."""
-        before = self._prepared
-        if before and before.session == self._expected and self.provisioning.is_ahead_for(self._expected):
-            return []
-        result = self._prepare(self._expected)
-        if result and before and before.signaling != "closed":
-            self._prepared = Prepared(self._expected, before.socket, before.signaling)
-            result = [command for command in result if not isinstance(command, commands.OpenSignaling)]
-        return result
+        return [] if self.phase == "active" else self._provisioning_did(self.preparation.prepare(name))
 
     def _connect(self, name: str) -> list[Command]:
         if self.phase == "active":
@@ -303,12 +249,12 @@ class Session:
             self.name_problem = error.rule
             return []
         self.phase, self.name, self.name_problem, self.failure, self.refusal = "active", name, "", None, None
-        self._restarts_before = 0
-        self._every_interface = False
+        self.succession.begin_session()
         self.inviting.session = name
         self._note("=", "session", f"connecting to session {name}", session=name, policy=self.policy)
-        place = self.place = Rendezvous(name, self.participant, self.key, self.invitation, self._epoch, self._sockets)
-        prepared, self._prepared = self._prepared or Prepared(name, signaling="closed"), None
+        sockets = self.preparation.sockets
+        place = self.place = Rendezvous(name, self.participant, self.key, self.invitation, self._epoch, sockets)
+        prepared = self.preparation.take()
         # The other side first: the server's answer takes a round trip, in which there is time for the rest.
         match prepared.signaling:
             case "open":
@@ -344,23 +290,15 @@ class Session:
             if self.signaling_is_there:
                 result += self._stream_journal()
             result += self._rendezvous_did(self.place.leave())
-            self._epoch, self._sockets = self.place.exchange.epoch + 1, self.place.link.sockets
+            self._epoch, self.preparation.sockets = self.place.exchange.epoch + 1, self.place.link.sockets
             self.place = None
         result += self._close_connection()
-        self._forget_early()
-        return result + self._media_did(self.media.end())
+        self.succession.take_early()
+        return result + self._noted(self.media.end())
 
     def _close_connection(self) -> list[Command]:
         self.conversation.channel_is(NO_PEER)
-        if self.connection is None:
-            return []
-        outputs = self.connection.close()
-        self._restarts_before = self.ice_restarts
-        if self.connection.established:
-            health = self.connection.recovery.state
-            self._lost_at = health.silent_since if isinstance(health, Suspect) else self._now
-        self.connection = None
-        return self._connection_did(outputs)
+        return self._connection_did(self.succession.close(self._now))
 
     def _submit(self, text: str) -> list[Command]:
         self.message_problem = None
@@ -375,21 +313,13 @@ class Session:
 
     def _media_event(self, event: events.MediaEvent) -> list[Command]:
         before = self.media.shared
-        result = self._media_did(self.media.receive(event))
+        result = self._noted(self.media.receive(event))
         if self.connection and self.media.shared != before:
             result += self.conversation.share(self.media.shared, self._now)
         return result
 
-    def _media_did(self, outputs: Sequence[MediaOutput]) -> list[Command]:
-        result: list[Command] = []
-        for output in outputs:
-            if isinstance(output, Note):
-                self._note(output.mark, output.event, output.text, **output.data)
-            else:
-                result.append(output)
-        return result
-
-    def _inviting_did(self, outputs: Sequence[InvitingOutput]) -> list[Command]:
+    def _noted(self, outputs: Sequence[Command | Note]) -> list[Command]:
+        """Put the notes into the journal, and return the commands."""
         result: list[Command] = []
         for output in outputs:
             if isinstance(output, Note):
@@ -437,11 +367,7 @@ class Session:
                 case PeerArrived():
                     self._note("<", "peer", "the other side is here")
                     peer = self.place.peer if self.place else ""
-                    is_the_same = self.conversation.is_with(peer)
-                    if self.connection is not None and not self.connection.established:
-                        self.connection.replaces = is_the_same
-                        if not is_the_same:
-                            self._restarts_before = 0
+                    self.succession.peer_arrived(is_the_same=self.conversation.is_with(peer))
                     self.conversation.with_partner(peer)
                     result += self._stream_journal()
                 case PeerGone():
@@ -469,14 +395,14 @@ class Session:
         Whoever is revoked is to leave, connected or not.
         """
         is_to_leave = refusal.code == "invitation-revoked"
-        if not is_to_leave and self.connection is not None and self.connection.established and not self.connection.lost:
+        if self.succession.works and not is_to_leave:
             self.refusal = refusal
             return self._provisioning_did(self.provisioning.end())  # no offer could follow from new credentials
         return self._fail(refusal)
 
     def _joined(self, *, polite: bool, alone: bool) -> list[Command]:
         # Whoever waits gives the link away now.
-        result = self._inviting_did(self.inviting.receive(events.LinkWanted())) if alone and self.invitation else []
+        result = self._noted(self.inviting.receive(events.LinkWanted())) if alone and self.invitation else []
         if self.connection is None:
             return result
         return result + self._connection_did(self.connection.joined(self._now, polite=polite, alone=alone))
@@ -486,30 +412,24 @@ class Session:
             return self._fail(self.refusal)  # there is nobody to wait for, and no way to connect again
         self.relays.surroundings_changed()  # its timer is one of those
         result: list[Command] = [commands.CancelTimer(name) for name in PEER_TIMERS]
-        self._forget_early()
+        self.succession.take_early()
         result += self._close_connection()
         return result + self._new_connection(initiator=True)
 
     def _peer_away(self) -> list[Command]:
         """Keep a connection that works without the server; without one, nobody is there."""
-        if self.place is None or (self.connection and self.connection.established and not self.connection.lost):
+        if self.place is None or self.succession.works:
             return []
         return self._rendezvous_did(self.place.forget())
 
     def _peer_said(self, message: PeerMessage) -> list[Command]:
         if self.connection is None:
-            self._early_bytes += len(encode(message)) + KEPT_COST
-            if self._early_bytes <= MAX_EARLY_BYTES:
-                self._early.append(message)
+            self.succession.keep(message)
             return []
         try:
             return self._connection_did(self.connection.said(message, self._now))
         except Exception as error:  # noqa: BLE001 - what came with it is acknowledged, and would be gone with it
             return [commands.ReportFault(f"a {message.kind} of the other side", error)]
-
-    def _forget_early(self) -> None:
-        self._early.clear()
-        self._early_bytes = 0
 
     def _send_to_peer(self, message: PeerMessage) -> list[Command]:
         if self.place is None:
@@ -537,7 +457,7 @@ class Session:
             # Nothing can be tried yet, and the silence will say soon enough whether it is true.
             return []
         changed = self.relays.surroundings_changed()
-        self._every_interface = False  # what was one network need not be one any more
+        self.succession.every_interface = False  # what was one network need not be one any more
         return changed + self._on_another_network(event)
 
     def _slept(self, seconds: float) -> list[Command]:
@@ -548,8 +468,8 @@ class Session:
         return [*fresh, *self._network_changed(events.NetworkChanged("change", certain=True))]
 
     def _on_another_network(self, event: events.NetworkChanged) -> list[Command]:
-        if self._prepared and event.certain:
-            return self._prepare(self._prepared.session)
+        if self.preparation.is_there and event.certain:
+            return self._provisioning_did(self.preparation.again())
         if self.connection is None or isinstance(self.connection.recovery.state, Idle):
             if not event.certain:
                 return []
@@ -563,23 +483,10 @@ class Session:
         if not self.provisioning.is_configured or self.place is None:
             return []
         place = self.place
-        polite = place.polite is not False
-        self.connection = Connection(
-            self.relays,
-            self._peers,
-            self,
-            polite=polite,
-            is_hidden=self._is_hidden,
-            is_firefox=self.is_firefox,
-            every_interface=self._every_interface,
-            capture_permitted=self._capture_permitted,
-            lost_at=self._lost_at,
-        )
-        result = self._connection_did(self.connection.begin())
+        result = self._connection_did(self.succession.create(polite=place.polite is not False))
         if place.state == "present" and place.polite is not None:
             result += self._joined(polite=place.polite, alone=initiator or place.was_first)
-        early, self._early, self._early_bytes = self._early, [], 0
-        for message in early:
+        for message in self.succession.take_early():
             result += self._peer_said(message)
         return result
 
@@ -587,12 +494,9 @@ class Session:
         """Put a new `RTCPeerConnection` in the place of one that cannot be mended."""
         if self.place is None:
             return []
-        was_established = self.connection is not None and self.connection.established
-        self._replacements = 1 if was_established else self._replacements + 1
+        self.succession.count_replacement()
         result = self._rendezvous_did(self.place.renew())
-        if self.connection is not None:
-            result += self._connection_did(self.connection.replace(self._replacements))
-        return result
+        return result + self._connection_did(self.succession.replaced())
 
     # What the connection asks (`Outside`).
 
@@ -684,7 +588,7 @@ class Session:
                 case PeerLost():
                     result += self._rendezvous_did(self.place.forget()) if self.place else []
                 case ReplacementWanted(every_interface):
-                    self._every_interface |= every_interface
+                    self.succession.every_interface |= every_interface
                     result += self._replace_connection()
                 case Failed(failure):
                     result += self._fail(failure)
@@ -706,7 +610,7 @@ class Session:
             case SessionTimer.JOURNAL:
                 return self._stream_journal()
             case SessionTimer.PREPARE:
-                return self._prepare_for_expected()
+                return [] if self.phase == "active" else self._provisioning_did(self.preparation.due())
             case ProvisioningTimer():
                 return self._provisioning_did(self.provisioning.due(timer))
             case ConversationTimer():

@@ -44,7 +44,7 @@ def inputs(session: Session) -> object:
     """Return what the path depends on."""
     connection = session.connection
     return (
-        session.ice_restarts,
+        session.succession.ice_restarts,
         session.relays.configuration,
         connection and (connection.established, connection.report, connection.recovery.last_outage),
     )
@@ -54,7 +54,7 @@ def path(session: Session) -> Path:
     """Present it."""
     connection = session.connection
     if connection is None or not connection.established or connection.report is None:
-        return Path(ice_generation=session.ice_restarts)
+        return Path(ice_generation=session.succession.ice_restarts)
     report = connection.report
     return Path(
         kind=report.path,
@@ -62,7 +62,7 @@ def path(session: Session) -> Path:
         remote_candidate=report.remote.type,
         protocol=report.local.protocol,
         relay_protocol=report.local.relay_protocol,
-        ice_generation=session.ice_restarts,
+        ice_generation=session.succession.ice_restarts,
         facts=_facts(session, connection, report),
     )
 
@@ -86,7 +86,7 @@ def _facts(session: Session, connection: Connection, report: PathReport) -> tupl
         Fact("sent", "Sent", _amount(report.bytes_sent)),
         Fact("received", "Received", _amount(report.bytes_received)),
         Fact("encryption", "Encryption", _TLS_VERSIONS.get(report.tls_version, "DTLS")),
-        Fact("restarts", "ICE restarts", str(session.ice_restarts)),
+        Fact("restarts", "ICE restarts", str(session.succession.ice_restarts)),
     ]
     if (seconds := connection.recovery.last_outage) is not None:
         facts.append(Fact("interruption", "Last interruption", f"{seconds:.1f} s"))

@@ -19,15 +19,15 @@ from pyapp.core.path.connection import CHANNELS, FIRST_OFFER, FIRST_OFFER_AFTER,
 from pyapp.core.path.observation import STATS, STATS_EVERY, STATS_SETTLED
 from pyapp.core.path.outage import LOST_AFTER
 from pyapp.core.peers import NO_PEER, PeerId
+from pyapp.core.preparation import PREPARE_AFTER
+from pyapp.core.preparation import TIMER as PREPARE
 from pyapp.core.session import (
     JOURNAL,
-    MAX_EARLY_BYTES,
     PEER_TIMERS,
-    PREPARE,
-    PREPARE_AFTER,
     Session,
 )
 from pyapp.core.signaling import link, rendezvous
+from pyapp.core.succession import MAX_EARLY_BYTES
 from pyapp.core.timers import Timer
 from pyapp.protocol.channel import Beat, Frame, MediaShared, Piece, decode_beat, decode_frame, encode_frame
 from pyapp.protocol.ice import IceConfiguration, IceServer
@@ -420,9 +420,9 @@ class TestConnecting:
             core.peer_says(Description("offer", "v=0" + "x" * 50_000, 1))
         for _ in range(20_000):
             core.peer_says(RestartWanted())
-        assert sum(len(encode(message)) for message in core.session._early) < MAX_EARLY_BYTES
+        assert sum(len(encode(message)) for message in core.session.succession._early) < MAX_EARLY_BYTES
         core.do(PeerJoined(C))
-        assert core.session._early == []
+        assert core.session.succession._early == []
 
     def test_asks_for_the_configuration_again_after_a_failure(self) -> None:
         core = connecting()
