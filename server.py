@@ -26,6 +26,7 @@ from backend.settings import Settings, StartError, TlsFiles
 from backend.web.reloading import Reloader
 from backend.web.server import RELOADER, SIGNALING, serving
 from pyapp.protocol.ice import IceError, parse_ice_url
+from pyapp.protocol.names import encoded
 
 _STOP_WITHIN = 10.0
 """Seconds that the end takes at most once nobody is waited for."""
@@ -250,7 +251,7 @@ def _invite(options: argparse.Namespace) -> None:
     _note(options.journal, "invited", id=invitation.id, session=session, role=invitation.role, name=invitation.name)
     print(token, flush=True)
     with contextlib.suppress(BrokenPipeError):
-        query = f"?session={session}" if session else ""
+        query = f"?session={encoded(invitation.session)}" if session else ""
         print(f"Put it behind the page's address: {query}#invite=INVITATION", file=sys.stderr)
 
 

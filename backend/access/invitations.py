@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias
 import jwt
 
 from backend.settings import StartError
-from pyapp.protocol.signaling import check_session_name
+from pyapp.protocol.names import check_session_name, session_name
 from pyapp.protocol.wire import MessageError
 
 KEY_VARIABLE = "ICE_CONSOLE_INVITATION_KEY"
@@ -117,6 +117,7 @@ def new_invitation(session: str, *, name: str = "", ttl: float = DEFAULT_TTL, no
     Raises `StartError` if nothing could be called so, or `ttl` is not positive.
     """
     if session:
+        session = session_name(session)
         try:
             check_session_name(session)
         except MessageError as error:
@@ -179,14 +180,14 @@ def check_invitation(token: str, *, session: str, key: str | None, now: float, r
         raise InvitationError("invitation-invalid", "This invitation is not complete.")
     if role not in ("operator", "guest") or (role == "guest") != bool(audience):
         raise InvitationError("invitation-invalid", "This invitation is not complete.")
-    if role == "guest" and session and audience != session:
+    if role == "guest" and session and session_name(audience) != session:
         raise InvitationError("invitation-invalid", "This invitation is for another session.")
     if expiry <= now:
         raise InvitationError("invitation-expired", "This invitation has expired. Ask for a new one.")
     identifier, name, good_for = texts
     if good_for and good_for != run:
         raise InvitationError("invitation-expired", "This invitation was for as long as the server ran. It prints one.")
-    return Grant(role=role, session=audience, id=identifier, name=name)
+    return Grant(role=role, session=session_name(audience), id=identifier, name=name)
 
 
 def _key_file(environ: Mapping[str, str]) -> Path:

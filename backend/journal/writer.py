@@ -21,6 +21,7 @@ from backend.journal.thinning import thin
 from backend.seldom import Seldom
 from backend.settings import StartError
 from pyapp.protocol.journal import JournalEntry
+from pyapp.protocol.names import file_name
 from pyapp.protocol.wire import Scalar
 
 _log = logging.getLogger("ice_console.journal")
@@ -174,7 +175,7 @@ class Journal:
                 del self._missed[next(iter(self._missed))]
 
     def _append(self, session: str, lines: bytes) -> None:
-        path = self._folder / f"{session}.jsonl"  # a session name is safe as a file name: messages.check_session_name
+        path = self._folder / f"{file_name(session)}.jsonl"
         with contextlib.suppress(FileNotFoundError):
             if path.stat().st_size + len(lines) > self.limits.journal_file_bytes:
                 self._thin(path)

@@ -269,7 +269,11 @@ class Signaling:
                 return
         connection.join = join
         outputs = self._rooms.join(
-            connection.number, join, address=connection.site, invitation=grant.id if grant else ""
+            connection.number,
+            join,
+            address=connection.site,
+            invitation=grant.id if grant else "",
+            now=self._now(),
         )
         if self._rooms.is_joined(connection.number):
             connection.is_joined = True

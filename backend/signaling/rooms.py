@@ -9,6 +9,7 @@ A place has a role that stays with it: the first is impolite, the second polite 
 A session exists as long as one of its places is not free.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -60,6 +61,7 @@ class Place:
     polite: bool
     participant: str = ""
     key: str = field(default="", repr=False)
+    name: str = ""  # what the person wants to be called
     address: str = ""
     invitation: str = ""  # its id, empty if none was needed
     latest: int = 0  # `Join.socket` of the one that has the place, or had it last
@@ -80,7 +82,7 @@ class Place:
 
     def free(self) -> None:
         """Forget the participant, and what was kept for it."""
-        self.participant = self.key = self.address = self.invitation = ""
+        self.participant = self.key = self.name = self.address = self.invitation = ""
         self.socket = self.expires = None
         self.latest = 0
         self.forget()
@@ -186,10 +188,11 @@ class Rooms:
             place.participant == claim.participant and compare_digest(place.key, claim.key) for place in room.places
         )
 
-    def join(self, socket: Socket, join: Join, *, address: str, invitation: str = "") -> list[Output]:
+    def join(self, socket: Socket, join: Join, *, address: str, invitation: str = "", now: float = 0.0) -> list[Output]:
         """Give `socket`, which comes from `address`, the place that `join` asks for, or an `Error`.
 
-        A join that is refused changes nothing. `invitation` is the id of the one that let it in.
+        A join that is refused changes nothing. `invitation` is the id of the one that let it in. `now` says how much
+        longer a place is kept that is in the way.
         """
         room = self._rooms.get(join.session) or Room(join.session)
         known = next((place for place in room.places if place.participant == join.participant), None)
@@ -203,7 +206,7 @@ class Rooms:
         free = [place for place in room.places if place.is_free or place is left]
         place = next((place for place in free if place.polite == join.polite), free[0] if free else None)
         if place is None:
-            return _refuse(socket, "session-full", "This session is full: two are in it already.")
+            return _full(socket, room, now)
         limit = self.limits.sessions_per_address
         sessions = self._places_at.get(address, Counter())
         if room.name not in sessions and len(sessions) >= limit:
@@ -279,10 +282,12 @@ class Rooms:
 
     def _take(self, socket: Socket, room: Room, place: Place, join: Join) -> list[Output]:
         other = room.other(place)
-        place.socket, place.expires, place.latest = socket, None, join.socket
+        place.socket, place.expires, place.latest, place.name = socket, None, join.socket, join.name
         self._held.pop(place, None)
         self._joined[socket] = (room, place)
-        outputs: list[Output] = [Send(socket, Welcome(place.polite, other.participant, self.server, self.hold))]
+        tab = tab_of(room.name, other.key) if other.key else ""
+        welcome = Welcome(place.polite, other.participant, self.server, self.hold, tab, other.name)
+        outputs: list[Output] = [Send(socket, welcome)]
         # What was passed on to the last socket may be lost with it. What comes twice is known by its number.
         outputs += [Send(socket, relayed) for relayed in place.passed.values()]
         for relayed, _ in place.kept.values():
@@ -291,7 +296,8 @@ class Rooms:
         place.kept.clear()
         place.kept_bytes = 0
         if other.socket is not None:
-            outputs.append(Send(other.socket, PeerJoined(place.participant)))
+            joined = PeerJoined(place.participant, tab_of(room.name, place.key), place.name)
+            outputs.append(Send(other.socket, joined))
         return outputs
 
     def _evict(self, room: Room, place: Place) -> list[Output]:
@@ -330,6 +336,21 @@ def _left_behind(room: Room, join: Join) -> Place | None:
         if not place.is_free and compare_digest(place.key, join.key) and (place.socket is None or is_full):
             return place
     return None
+
+
+def tab_of(session: str, key: str) -> str:
+    """Return what the other side may know a tab by: 32 hexadecimal digits, from which nobody gets its key."""
+    return hashlib.sha256(f"{session}\n{key}".encode()).hexdigest()[:32]
+
+
+def _full(socket: Socket, room: Room, now: float) -> list[Output]:
+    """Refuse somebody for whom there is no place, and say so if one is only kept for who may not come back."""
+    kept = [place.expires for place in room.places if place.expires is not None]
+    if not kept:
+        return _refuse(socket, "session-full", "This session is full: two are in it already.")
+    rest = max(min(kept) - now, 0.0)
+    rule = "One of the two places is kept for somebody whose connection was lost."
+    return [Send(socket, Error("place-held", rule, retry_after=round(rest, 1))), Close(socket)]
 
 
 def _refuse(socket: Socket, code: str, message: str) -> list[Output]:

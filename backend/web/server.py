@@ -35,7 +35,8 @@ from backend.web.reaching import other_addresses
 from backend.web.reloading import Current, Reloader
 from pyapp.protocol.access import INVITATION_HEADER
 from pyapp.protocol.access import Access as AccessTold
-from pyapp.protocol.signaling import PLACE_HEADER, Error, HeldPlace, Join, check_session_name
+from pyapp.protocol.names import check_session_name, session_name
+from pyapp.protocol.signaling import PLACE_HEADER, Error, HeldPlace, Join
 from pyapp.protocol.wire import MessageError, encode
 
 _log = logging.getLogger("ice_console.http")
@@ -372,7 +373,7 @@ def _error(kind: type[web.HTTPException], error: Error, headers: Mapping[str, st
 async def _ice(request: web.Request) -> web.Response:
     _check_origin(request)
     try:
-        session = request.query.get("session", "")
+        session = session_name(request.query.get("session", ""))
         if session:
             check_session_name(session)
         place = _held_place(request, session)

@@ -72,6 +72,8 @@ class _Thread:
     """How many those are of each message, by its place."""
     told: MediaShared = NOTHING_SHARED
     """What the partner was told last that we share."""
+    tab: str = ""
+    """The browser tab that the partner is a page load of."""
 
     def __post_init__(self) -> None:
         """Measure one path."""
@@ -115,6 +117,8 @@ class Conversation:
     """It only grows, and one of ours is replaced once, when it is delivered: who shows it need not read all of it."""
     delivered_count: int = 0
     """Of ours."""
+    stranded: tuple[int, ...] = ()
+    """Places of messages of ours that do not reach who is there now: they were for somebody who left."""
     shared: MediaShared = NOTHING_SHARED
     """What the other side shares."""
     aside_at: float = -math.inf
@@ -132,6 +136,10 @@ class Conversation:
     _partner: str = field(init=False, default="")
     _threads: dict[str, _Thread] = field(init=False, default_factory=lambda: {"": _Thread()})
     """By participant; under no name what is said before anybody came."""
+    _is_alone: bool = field(init=False, default=False)
+    """Whether the partner left, and nobody came since."""
+    _undelivered: dict[int, None] = field(init=False, default_factory=dict)
+    """Places of ours that nobody has confirmed, the oldest first."""
     _counts: dict[bool, int] = field(init=False, default_factory=lambda: {True: 0, False: 0})
 
     @property
@@ -272,29 +280,63 @@ class Conversation:
         """Return whether the conversation goes on with `participant`, rather than begins."""
         return bool(participant) and participant == self._partner
 
-    def with_partner(self, participant: str) -> None:
+    def with_partner(self, participant: str, tab: str = "") -> None:
         """Go on with `participant` on whatever connection, where the two left off; or begin with somebody new.
 
-        What the last partner never confirmed is for this one too: it is usually the same person, who reloaded the page.
+        What was never confirmed stays with whom it was for. It is for this one if that was an earlier page load of the
+        same browser `tab`, whose page was reloaded; or if nobody had come before.
         """
         self.shared = NOTHING_SHARED
-        if participant == self._partner:
-            return
-        last, self._partner = self._thread, participant
-        thread = self._threads.setdefault(participant, _Thread())
-        for known in list(self._threads)[:-MOST_PARTNERS]:
-            if known not in ("", participant):
-                del self._threads[known]
+        self._is_alone = False
+        tab = tab or participant
+        if participant != self._partner:
+            self._partner = participant
+            thread = self._threads.setdefault(participant, _Thread(tab=tab))
+            for known in list(self._threads)[:-MOST_PARTNERS]:
+                if known not in ("", participant):
+                    del self._threads[known]
+            for name, other in self._threads.items():
+                if other is not thread and (not name or other.tab == tab):
+                    self._take_over(other, thread)
+            self._threads.pop("", None)
+        self._strand()
+
+    def parted(self) -> None:
+        """Take it that the partner left."""
+        self._is_alone = True
+        self._strand()
+
+    def send_again(self, place: int, now: float) -> list[Command]:
+        """Send what was for somebody who left to who is there now. Raises `MessageRefusedError`."""
+        if self._is_alone or place not in self.stranded:
+            return []
+        text = self.messages[place].text
+        try:
+            self._thread.pieces.check(len(text.encode()))
+        except DeliveryFullError:
+            raise MessageRefusedError(TooMuchWaiting()) from None
+        self._thread.keep(split(text), place)
+        self._strand()
+        return self.transmit(now)
+
+    def _take_over(self, last: _Thread, thread: _Thread) -> None:
         for place in last.waiting:
             message = self.messages[place]
             if place not in thread.waiting and not message.delivered:
                 thread.keep(split(message.text), place)
-        self._threads.pop("", None)
+
+    def _strand(self) -> None:
+        """Find out which messages reach nobody who is there."""
+        reached = {} if self._is_alone else self._thread.waiting
+        self.stranded = tuple(place for place in self._undelivered if place not in reached)
 
     def _add(self, text: str, *, mine: bool) -> int:
         self._counts[mine] += 1
         self.messages.append(Message(self._counts[mine], mine, text))
-        return len(self.messages) - 1
+        place = len(self.messages) - 1
+        if mine:
+            self._undelivered[place] = None
+        return place
 
     def _delivered(self, place: int) -> None:
         message = self.messages[place]
@@ -302,6 +344,9 @@ class Conversation:
             return  # by another partner before this one: it is kept for both
         self.messages[place] = replace(message, delivered=True)
         self.delivered_count += 1
+        del self._undelivered[place]
+        if place in self.stranded:
+            self._strand()
 
     def _has(self, label: ChannelLabel) -> bool:
         return self._peers.get(label, NO_PEER) != NO_PEER

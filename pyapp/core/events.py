@@ -62,6 +62,20 @@ class MessageSubmitted:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageSentAgain:
+    """What was for somebody who left is to go to who is there now. `place` is that in the conversation."""
+
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
+class NameGiven:
+    """The person here wants to be called so, from the next session on; empty for nothing."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class MediaToggled:
     """Camera, microphone or screen was switched on or off."""
 
@@ -537,6 +551,8 @@ Event: TypeAlias = (
     | RestartRequested
     | MessageSubmitted
     | MediaEvent
+    | MessageSentAgain
+    | NameGiven
     | PersonActive
     | PageClosing
     | InvitingEvent

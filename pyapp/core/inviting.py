@@ -11,7 +11,7 @@ from pyapp.core import commands, events
 from pyapp.core.commands import Command
 from pyapp.core.diagnostics.journal import Note, note
 from pyapp.protocol.access import Access, Invitation, expiry_of, invited_session
-from pyapp.protocol.signaling import check_session_name
+from pyapp.protocol.names import check_session_name
 from pyapp.protocol.wire import MessageError
 
 Output: TypeAlias = Command | Note

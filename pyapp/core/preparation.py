@@ -11,7 +11,7 @@ from pyapp.core import commands
 from pyapp.core.commands import Command
 from pyapp.core.provisioning import Output, Provisioning
 from pyapp.core.timers import SessionTimer
-from pyapp.protocol.signaling import check_session_name
+from pyapp.protocol.names import check_session_name
 from pyapp.protocol.wire import MessageError
 
 TIMER = SessionTimer.PREPARE

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias, assert_never
 
 from pyapp.core import commands, conversation, events
 from pyapp.core.commands import Command
+from pyapp.core.company import Company
 from pyapp.core.conversation import NOTHING_SHARED, Conversation, MessageRefusedError
 from pyapp.core.delivery import DeliveryFullError
 from pyapp.core.diagnostics.journal import Journal, Mark, Note
@@ -57,8 +58,9 @@ from pyapp.core.timers import (
 )
 from pyapp.protocol.journal import Journal as JournalMessage
 from pyapp.protocol.journal import Journaled
+from pyapp.protocol.names import check_session_name, session_name
 from pyapp.protocol.peer import PeerMessage
-from pyapp.protocol.signaling import HeldPlace, ServerMessage, check_session_name
+from pyapp.protocol.signaling import HeldPlace, ServerMessage
 from pyapp.protocol.wire import MessageError
 
 Phase: TypeAlias = Literal["ready", "active", "failed", "closed"]
@@ -85,6 +87,8 @@ class Session:
     """Whether the browser is Firefox, whose ICE has rules of its own."""
     page: str = ""
     """The page's address, without query and fragment."""
+    display_name: str = ""
+    """What the person here wants to be called, or empty."""
 
     phase: Phase = "ready"
     name: str = ""
@@ -99,11 +103,14 @@ class Session:
     provisioning: Provisioning = field(init=False)
     preparation: Preparation = field(init=False)
     conversation: Conversation = field(default_factory=Conversation)
+    company: Company = field(default_factory=Company)
     message_problem: MessageRefusal | None = None
     media: Media = field(default_factory=Media)
     inviting: Inviting = field(init=False)
     faults: int = 0
     journal: Journal = field(init=False)
+    _is_lost: bool = field(init=False, default=False)
+    """Whether the server has lost the other side, which may still be there."""
     _epoch: int = field(init=False, default=1)
     _read: int = field(init=False, default=0)
     """How many messages of theirs had come when the page was hidden or shown last."""
@@ -162,10 +169,11 @@ class Session:
     def _route(self, event: Event) -> list[Command]:
         match event:
             case events.ConnectExpected():
-                return self._prepare(event.session) + self._noted(self.inviting.expected(event.session))
+                return self._prepare(event.session) + self._noted(self.inviting.expected(session_name(event.session)))
             case events.SessionEdited():
-                self.preparation.edited(event.session)
-                self.inviting.session = event.session
+                name = session_name(event.session)
+                self.preparation.edited(name)
+                self.inviting.session = name
                 return [] if self.phase == "active" else self.preparation.wait()
             case events.ConnectRequested():
                 return self._connect(event.session)
@@ -184,6 +192,11 @@ class Session:
                 return []
             case events.MessageSubmitted():
                 return self._submit(event.text)
+            case events.MessageSentAgain(place):
+                return self._send_again(place)
+            case events.NameGiven(name):
+                self.display_name = name
+                return []
             case (
                 events.MediaToggled()
                 | events.DeviceChosen()
@@ -242,7 +255,7 @@ class Session:
     def _connect(self, name: str) -> list[Command]:
         if self.phase == "active":
             return []
-        name = name.strip()
+        name = session_name(name)
         try:
             check_session_name(name)
         except MessageError as error:
@@ -252,8 +265,9 @@ class Session:
         self.succession.begin_session()
         self.inviting.session = name
         self._note("=", "session", f"connecting to session {name}", session=name, policy=self.policy)
+        own = (self.participant, self.key, self.invitation)
         sockets = self.preparation.sockets
-        place = self.place = Rendezvous(name, self.participant, self.key, self.invitation, self._epoch, sockets)
+        place = self.place = Rendezvous(name, *own, self._epoch, sockets, self.display_name)
         prepared = self.preparation.take()
         # The other side first: the server's answer takes a round trip, in which there is time for the rest.
         match prepared.signaling:
@@ -292,6 +306,8 @@ class Session:
             result += self._rendezvous_did(self.place.leave())
             self._epoch, self.preparation.sockets = self.place.exchange.epoch + 1, self.place.link.sockets
             self.place = None
+        self.company.ended()
+        self.conversation.parted()
         result += self._close_connection()
         self.succession.take_early()
         return result + self._noted(self.media.end())
@@ -309,6 +325,14 @@ class Session:
         except MessageRefusedError as error:
             self.message_problem = error.why
             self._note("!", "message", f"a message was not taken: {error}")
+            return []
+
+    def _send_again(self, place: int) -> list[Command]:
+        self.message_problem = None
+        try:
+            return self.conversation.send_again(place, self._now)
+        except MessageRefusedError as error:
+            self.message_problem = error.why
             return []
 
     def _media_event(self, event: events.MediaEvent) -> list[Command]:
@@ -366,15 +390,18 @@ class Session:
                     result += self._joined(polite=polite, alone=alone)
                 case PeerArrived():
                     self._note("<", "peer", "the other side is here")
-                    peer = self.place.peer if self.place else ""
+                    peer, tab = (self.place.peer, self.place.peer_tab) if self.place else ("", "")
                     self.succession.peer_arrived(is_the_same=self.conversation.is_with(peer))
-                    self.conversation.with_partner(peer)
+                    self.conversation.with_partner(peer, tab)
+                    self._somebody_is_there()
                     result += self._stream_journal()
                 case PeerGone():
                     self._note("<", "peer", "the other side left")
+                    self._nobody_is_there()
                     result += self._peer_gone()
                 case PeerAway():
                     self._note("<", "peer", "the server has lost the other side")
+                    self._is_lost = True
                     result += self._peer_away()
                 case PeerSaid(message):
                     result += self._peer_said(message)
@@ -388,6 +415,18 @@ class Session:
                 case _:
                     result.append(output)
         return result
+
+    def _somebody_is_there(self) -> None:
+        if (place := self.place) is not None:
+            self._is_lost = False
+            tab, number = place.peer_tab or place.peer, len(self.conversation.messages)
+            self.company.arrived(tab, place.peer_name, was_first=place.was_first, place=number)
+
+    def _nobody_is_there(self) -> None:
+        """Say so, unless somebody came in the same moment, or the two only begin anew."""
+        if self.place is not None and not self.place.peer:
+            self.conversation.parted()
+            self.company.gone(len(self.conversation.messages), is_lost=self._is_lost)
 
     def _refused(self, refusal: Refusal) -> list[Command]:
         """Fail; but not while the peers are connected, who need the server only to get connected again.

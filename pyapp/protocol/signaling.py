@@ -4,11 +4,12 @@ Client to server: `Join`, `Relay`, `Journal`, `Ping`, `Leave`.
 Server to client: `Welcome`, `PeerJoined`, `PeerLeft`, `Relayed`, `Journaled`, `Pong`, `Error`.
 """
 
-import re
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias, get_args
 
+from pyapp.protocol.access import MOST_INVITATION
 from pyapp.protocol.journal import Journal, Journaled
+from pyapp.protocol.names import check_display_name, check_session_name, decoded, encoded
 from pyapp.protocol.peer import PeerMessage, Unreadable
 from pyapp.protocol.wire import (
     MessageError,
@@ -29,15 +30,6 @@ MAX_FRAME_BYTES = 64 * 1024
 LONGEST_HOLD = 3600.0
 """Seconds that a server may keep a place for who has lost it."""
 
-_SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-
-
-def check_session_name(name: str) -> str:
-    """Return `name` if it can name a session, else raise `MessageError`."""
-    if not _SESSION.fullmatch(name):
-        raise MessageError("session", "1 to 64 letters, digits, '.', '_' or '-', and begins with a letter or digit")
-    return name
-
 
 @dataclass(frozen=True, slots=True)
 class Join:
@@ -48,6 +40,7 @@ class Join:
     was reloaded) it takes the place of the page load before. `polite` is the role that it was given before, so that a
     server that was restarted gives it again: two peers that change roles in the middle of crossing offers could both
     yield, or neither. `socket` counts this participant's sockets: the latest has the place, whichever comes in last.
+    `name` is what the person wants to be called, and is told to the other side; it may be empty.
     """
 
     kind: ClassVar[str] = "join"
@@ -57,6 +50,7 @@ class Join:
     invitation: str = field(default="", repr=False)
     polite: bool | None = None
     socket: int = 1
+    name: str = ""
 
     def __post_init__(self) -> None:
         """Refuse names that could not be told apart, logged or used as a file name."""
@@ -64,7 +58,8 @@ class Join:
         check_not_negative("socket", self.socket)
         check_identifier("participant", self.participant)
         check_identifier("key", self.key)
-        check_length("invitation", self.invitation, 4096)
+        check_length("invitation", self.invitation, MOST_INVITATION)
+        check_display_name("name", self.name)
 
 
 PLACE_HEADER = "X-Place"
@@ -87,7 +82,7 @@ class HeldPlace:
 
     def to_header(self) -> str:
         """Return the value of `PLACE_HEADER`."""
-        return f"{self.session} {self.participant} {self.key}"
+        return f"{encoded(self.session)} {self.participant} {self.key}"
 
     @classmethod
     def from_header(cls, text: str) -> "HeldPlace":
@@ -95,7 +90,8 @@ class HeldPlace:
         words = text.split(" ")
         if len(words) != 3:
             raise MessageError(PLACE_HEADER, "session, participant and key, with a space between")
-        return cls(*words)
+        session, participant, key = words
+        return cls(decoded(session), participant, key)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +147,7 @@ class Welcome:
     """The place is taken. `polite` is this side's role (W3C WebRTC 1.0, section 10.7); `peer` is empty when alone.
 
     `server` names this run of the server: one that was restarted does not know yet who is still there. `hold` is how
-    long, in seconds, it keeps a place for who has lost it.
+    long, in seconds, it keeps a place for who has lost it. `peer_tab` and `peer_name` are as in `PeerJoined`.
     """
 
     kind: ClassVar[str] = "welcome"
@@ -159,9 +155,12 @@ class Welcome:
     peer: str
     server: str = ""
     hold: float = 30.0
+    peer_tab: str = field(default="", compare=False)
+    peer_name: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what is no participant, and no server."""
+        _check_who(self.peer_tab, self.peer_name)
         if self.peer:
             check_identifier("peer", self.peer)
         if self.server:
@@ -172,14 +171,22 @@ class Welcome:
 
 @dataclass(frozen=True, slots=True)
 class PeerJoined:
-    """The other place is taken now; sent also when the same peer came back with a new socket."""
+    """The other place is taken now; sent also when the same peer came back with a new socket.
+
+    `tab` is the same for all page loads of one browser tab in one session, and for nobody else: it is made of the key,
+    which only the tab and the server know; two messages about one peer are the same without it. `name` is what the
+    person wants to be called. Both may be empty.
+    """
 
     kind: ClassVar[str] = "peer-joined"
     peer: str
+    tab: str = field(default="", compare=False)
+    name: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what is no participant."""
         check_identifier("peer", self.peer)
+        _check_who(self.tab, self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,25 +253,35 @@ FATAL_CODES = frozenset(
 class Error:
     """The server could not do what was asked. `limit` names the limit that was hit, where it was one.
 
-    Codes: `malformed`, `limit`, `unavailable`, `superseded` (this participant joined with a newer socket) and those of
-    `FATAL_CODES`.
+    Codes: `malformed`, `limit`, `unavailable`, `superseded` (this participant joined with a newer socket),
+    `place-held` (both places are taken, one of them only kept for who is away) and those of `FATAL_CODES`.
+    `retry_after` is after how many seconds asking again may help, 0 if nobody knows.
     """
 
     kind: ClassVar[str] = "error"
     code: str
     message: str
     limit: str = ""
+    retry_after: float = 0.0
 
     def __post_init__(self) -> None:
         """Keep it to a sentence, which the page shows."""
         check_length("code", self.code, 64)
         check_length("message", self.message, 1024)
         check_length("limit", self.limit, 64)
+        if not 0 <= self.retry_after <= LONGEST_HOLD:
+            raise MessageError("retryAfter", f"seconds, at most {LONGEST_HOLD:g}")
 
 
 ClientMessage: TypeAlias = Join | Relay | Journal | Ping | Leave
 
 ServerMessage: TypeAlias = Welcome | PeerJoined | PeerLeft | Relayed | Journaled | Pong | Error
+
+
+def _check_who(tab: str, name: str) -> None:
+    if tab:
+        check_identifier("tab", tab)
+    check_display_name("name", name)
 
 
 def _check_numbered(number: int, ack: int, body: PeerMessage | None, more: tuple[PeerMessage, ...]) -> None:

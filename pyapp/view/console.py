@@ -7,7 +7,8 @@ from typing import Any, Generic, TypeVar
 from pyapp.core.conversation import Message
 from pyapp.core.diagnostics.journal import LogLine
 from pyapp.core.session import Session
-from pyapp.view import inviting, media, path, status
+from pyapp.view import company, inviting, media, path, status
+from pyapp.view.company import Company
 from pyapp.view.inviting import Invite
 from pyapp.view.media import DeviceSettings, Media
 from pyapp.view.path import Path
@@ -46,6 +47,10 @@ class Thread:
     count: int = 0
     delivered_count: int = 0
     """Of one's own messages."""
+    stranded: tuple[int, ...] = ()
+    """Places of messages that were for somebody who left."""
+    can_send_again: bool = False
+    """Whether those can go to who is there now."""
     can_send: bool = False
     problem: str = ""
     """Why the last message was not taken, or empty."""
@@ -71,6 +76,7 @@ class View:
     devices: DeviceSettings
     thread: Thread
     invite: Invite
+    company: Company
     log: Log
 
 
@@ -94,10 +100,11 @@ class Presenter:
         self._devices = _Kept(media.device_inputs, media.device_settings)
         self._thread = _Kept(_thread_inputs, _thread)
         self._invite = _Kept(inviting.inputs, inviting.invite)
+        self._company = _Kept(company.inputs, company.company)
         self._log = _Kept(_log_inputs, _log)
         self._parts: tuple[_Kept[Any], ...] = (
             *(self._status, self._lobby, self._controls, self._path),
-            *(self._media, self._devices, self._thread, self._invite, self._log),
+            *(self._media, self._devices, self._thread, self._invite, self._company, self._log),
         )
         self._view: View | None = None
 
@@ -116,6 +123,7 @@ class Presenter:
                 self._devices.value,
                 self._thread.value,
                 self._invite.value,
+                self._company.value,
                 self._log.value,
             )
         return self._view
@@ -177,6 +185,8 @@ def _thread_inputs(session: Session) -> object:
     return (
         len(conversation.messages),
         conversation.delivered_count,
+        conversation.stranded,
+        session.company.is_there,
         session.message_problem,
         session.phase,
         connection and (connection.established, connection.replaces),
@@ -189,6 +199,8 @@ def _thread(session: Session) -> Thread:
         messages=conversation.messages,
         count=len(conversation.messages),
         delivered_count=conversation.delivered_count,
+        stranded=conversation.stranded,
+        can_send_again=session.company.is_there,
         can_send=status.page_state(session) in ("connected", "recovering"),
         problem=message_refusal(session.message_problem) if session.message_problem else "",
     )

@@ -5,15 +5,13 @@ from dataclasses import dataclass, field
 from pyapp.core.inviting import Inviting, InvitingFailure
 from pyapp.core.session import Session
 from pyapp.protocol.access import Invitation
+from pyapp.protocol.names import encoded
 
 MOST_LISTED = 50
 """Invitations, the newest: more are for `server.py invitations`."""
 
 COPY, REVOKE, REVOKE_NOW = "Copy link", "Revoke", "Revoke now?"
 """What buttons say; the last one until it is pressed again."""
-
-_UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
-"""RFC 3986, section 2.3."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +88,6 @@ def link(inviting: Inviting) -> str:
     """Return the address for the other side. The invitation stands in the fragment, which is sent to no server."""
     fragment = f"#invite={encoded(inviting.token)}" if inviting.token else ""
     return f"{inviting.base}?session={encoded(inviting.session)}{fragment}"
-
-
-def encoded(text: str) -> str:
-    """Return `text` as it stands in a query or a fragment (RFC 3986, section 2.1)."""
-    return "".join(
-        character if character in _UNRESERVED else "".join(f"%{byte:02X}" for byte in character.encode())
-        for character in text
-    )
 
 
 def _placeholder(inviting: Inviting) -> str:

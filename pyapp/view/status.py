@@ -8,6 +8,7 @@ from pyapp.core.path.connection import Connection
 from pyapp.core.path.ladder import Rung
 from pyapp.core.path.outage import Suspect
 from pyapp.core.session import Session
+from pyapp.protocol.signaling import Error
 from pyapp.view.verdicts import explain, server_sentences
 
 PageState: TypeAlias = Literal[
@@ -73,7 +74,10 @@ def _words(session: Session, state: PageState, report: PathReport | None) -> tup
     place, connection = session.place, session.connection
     cause = place.link.problem if place else ""
     away = place is not None and place.link.is_out_of_reach
+    held = place.refusal if place and place.refusal and place.refusal.code == "place-held" else None
     match state:
+        case "connecting" if held:
+            return "busy", "Waiting for a place", _refused_words(held), f"{held.code}: {held.message}"
         case "failed" if session.failure:
             verdict = explain(session.failure)
             return "bad", verdict.headline, verdict.detail, verdict.cause
@@ -83,7 +87,7 @@ def _words(session: Session, state: PageState, report: PathReport | None) -> tup
         case "connecting" if place is not None and place.state != "present":
             detail = "One moment."
             if away:
-                detail = f"{place.refusal or 'The server does not answer.'} Trying again."
+                detail = _refused_words(place.refusal)
             return "busy", "Reaching the server", detail, cause
         case "connecting":
             problems = server_sentences(connection.candidates.gathering.problems()) if connection else []
@@ -112,6 +116,18 @@ def _words(session: Session, state: PageState, report: PathReport | None) -> tup
         case "closed":
             return "neutral", "Disconnected", "You hung up. You can connect again at any time.", ""
     return "neutral", "Ready to connect", "Give the other side the link, then press Connect.", ""
+
+
+def _refused_words(refusal: Error | None) -> str:
+    """Say why we are not in yet; the page goes on trying."""
+    if refusal is None:
+        return "The server does not answer. Trying again."
+    if refusal.code == "place-held":
+        return (
+            "Two people are in this session. One of them has lost the connection, and their place is kept for up to"
+            f" {max(refusal.retry_after, 1):.0f} s more. You come in by yourself if they do not come back."
+        )
+    return f"{refusal.message} Trying again."
 
 
 def _attempt_words(connection: Connection) -> str:

@@ -9,8 +9,10 @@ from js import URL, history, location, window
 from pyodide.ffi import JsException
 
 from pyapp.browser.ffi import plain
+from pyapp.protocol.names import display_name
 
 _TAB_KEY = "ice-console-tab"
+_NAME = "ice-console-name"
 
 # A suggested session name is three of these: easy to say on the phone, hard to meet by chance.
 _FIRST = "amber bright calm clear early fair gentle golden green happy keen kind lively lucky mellow quiet"
@@ -70,6 +72,19 @@ def tab_key() -> str:
         window.sessionStorage.setItem(_TAB_KEY, key)
         return key
     return os.urandom(16).hex()
+
+
+def remembered_name() -> str:
+    """Return what the person wanted to be called on this device, or an empty text."""
+    with contextlib.suppress(JsException):  # the person lets this site store nothing
+        return display_name(plain(window.localStorage.getItem(_NAME)) or "")
+    return ""
+
+
+def remember_name(name: str) -> None:
+    """Keep it on this device."""
+    with contextlib.suppress(JsException):
+        window.localStorage.setItem(_NAME, name)
 
 
 def suggested_session() -> str:

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
-from pyapp.browser.page.address import keep_in_address, read_address, suggested_session
+from pyapp.browser.page.address import keep_in_address, read_address, remember_name, remembered_name, suggested_session
 from pyapp.browser.page.dom import Dom
-from pyapp.core.events import ConnectExpected, ConnectRequested, Event, SessionEdited
+from pyapp.core.events import ConnectExpected, ConnectRequested, Event, NameGiven, SessionEdited
+from pyapp.protocol.names import display_name
 from pyapp.view.console import Lobby
 
 
@@ -19,6 +20,9 @@ class LobbyPanel:
         self._field = dom.element("session")
         self._field.value = self._field.value or read_address().session or suggested_session()
         keep_in_address(self._field.value)
+        self._name_field = dom.element("name")
+        self._name_field.value = remembered_name()
+        dom.on("name", "change", lambda _: self._named())
         dom.on("session", "input", lambda _: self._edited())
 
     def take_clicks(self, *, at_once: bool) -> None:
@@ -50,6 +54,11 @@ class LobbyPanel:
         self._problem_read = False
         self._emit(ConnectRequested(self._name))
         self.draw(self._lobby)  # the problem may be the one that was read before
+
+    def _named(self) -> None:
+        name = self._name_field.value = display_name(self._name_field.value)
+        remember_name(name)
+        self._emit(NameGiven(name))
 
     def _edited(self) -> None:
         """Keep the address in step with the field; a problem with the old name says nothing of the new."""

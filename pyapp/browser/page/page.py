@@ -13,6 +13,7 @@ from js import Date, document, navigator, performance, window
 from pyapp.browser.ffi import OnError
 from pyapp.browser.page.address import read_address
 from pyapp.browser.page.awake import Awake
+from pyapp.browser.page.company import CompanyPanel
 from pyapp.browser.page.controls import ControlsPanel
 from pyapp.browser.page.devices import DevicesPanel
 from pyapp.browser.page.dom import Dom
@@ -61,6 +62,7 @@ class Page:
             ("media", PicturePanel(self._dom)),
             ("devices", self._devices),
             ("thread", ThreadPanel(self._dom, emit)),
+            ("company", CompanyPanel(self._dom)),
             ("invite", InvitePanel(self._dom, emit)),
             ("log", LogPanel(self._dom, self._diagnostics)),
         )

@@ -9,7 +9,8 @@ from pyodide.ffi import to_js
 from pyapp.browser.ffi import jsobj
 from pyapp.browser.page.dom import Dom
 from pyapp.core.conversation import Message
-from pyapp.core.events import Event, MessageSubmitted
+from pyapp.core.events import Event, MessageSentAgain, MessageSubmitted
+from pyapp.view.company import LEFT, SEND_AGAIN
 from pyapp.view.console import Thread
 from pyapp.view.links import Span, spans
 from pyapp.view.words import MESSAGE_STATUS
@@ -33,6 +34,8 @@ class ThreadPanel:
         """Of the conversation, in its order."""
         self._undelivered: set[int] = set()
         """Places in the conversation of one's own messages that are not delivered."""
+        self._stranded: tuple[tuple[int, ...], bool] = ((), False)
+        """Places of those that were for somebody who left, and whether they can go to somebody else."""
         self._earlier = 0
         """How many bubbles are not shown."""
         self._reads_newest = True
@@ -43,6 +46,7 @@ class ThreadPanel:
         dom.on("message", "compositionstart", lambda _: self._composes(is_so=True))
         dom.on("message", "compositionend", lambda _: self._composes(is_so=False))
         dom.on("thread", "copy", self._copy)
+        dom.on("sent", "click", self._clicked)
         dom.on("message-form", "submit", lambda _: self._submit())
         dom.on("message", "keydown", self._key)
         dom.on("message", "input", lambda _: self._fit())
@@ -55,6 +59,32 @@ class ThreadPanel:
         self._dom.write("send", "disabled", not thread.can_send)
         self._dom.write_problem("message-problem", thread.problem)
         self._show_messages(thread.messages)
+        self._show_stranded(thread)
+
+    def _show_stranded(self, thread: Thread) -> None:
+        if (thread.stranded, thread.can_send_again) == self._stranded:
+            return
+        before, self._stranded = self._stranded[0], (thread.stranded, thread.can_send_again)
+        for place in set(before) - set(thread.stranded):
+            self._show_status(place, is_delivered=thread.messages[place].delivered)
+        for place in thread.stranded:
+            bubble = self._bubbles[place]
+            bubble.setAttribute("data-status", "left")
+            bubble.lastChild.textContent = LEFT
+            if thread.can_send_again:
+                bubble.lastChild.append(self._offer(place))
+
+    def _offer(self, place: int) -> Any:
+        button = document.createElement("button")
+        button.type = "button"
+        button.className = "again"
+        button.textContent = SEND_AGAIN
+        button.dataset.place = str(place)
+        return button
+
+    def _clicked(self, event: Any) -> None:
+        if place := getattr(event.target.dataset, "place", ""):
+            self._emit(MessageSentAgain(int(place)))
 
     def _submit(self) -> None:
         field = self._dom.element("message")

@@ -92,18 +92,24 @@ class Rendezvous:
     """Higher than that of any place which the same participant had before."""
     sockets: InitVar[int] = 0
     """The number of the last socket that the participant opened so far."""
+    name: str = ""
+    """What the person wants to be called, or empty."""
     link: Link = field(init=False)
     exchange: Exchange = field(init=False)
     polite: bool | None = None
     """Our role, once the server has said."""
     peer: str = ""
     """The other participant, known since it first came; kept while it or the server is away."""
+    peer_tab: str = ""
+    """The browser tab that the peer is, whichever page load of it; empty if the server does not say."""
+    peer_name: str = ""
+    """What the person there wants to be called, or empty."""
     peer_is_away: bool = False
     """Whether the server has given the other place up since."""
     was_first: bool = False
     """Whether nobody was there when we came, so that the first offer is ours."""
-    refusal: str = ""
-    """What the server would not do last, in its words, or empty."""
+    refusal: Error | None = None
+    """What the server would not do last."""
     _server: str = field(init=False, default="")
     """The run of the server that welcomed us last."""
     _is_awaiting: bool = field(init=False, default=False)
@@ -156,7 +162,7 @@ class Rendezvous:
         if deadline is None:
             return []
         self._is_early = bool(self.peer)
-        join = Join(self.session, self.participant, self.key, self.invitation, self.polite, socket)
+        join = Join(self.session, self.participant, self.key, self.invitation, self.polite, socket, self.name)
         # What was on its way on the old socket may be lost. A restart offer does not wait for the welcome: the server
         # takes the join first.
         self.exchange.path_changed()
@@ -174,6 +180,7 @@ class Rendezvous:
                 if message.peer == self.peer:
                     # It has a new socket: what was on its way on the old one may be lost.
                     self.exchange.path_changed()
+                self.peer_tab, self.peer_name = message.tab, message.name
                 return self._peer_is(message.peer, now)
             case PeerLeft(peer, lost) if peer == self.peer:
                 return self.awaited() if lost else self.forget()
@@ -234,7 +241,7 @@ class Rendezvous:
         return [*own, *self.link.end(refused=refused)]
 
     def _welcomed(self, message: Welcome, now: float) -> list[Output]:
-        self.refusal = ""
+        self.refusal = None
         self.polite = message.polite
         alone = not message.peer and not self.peer
         self.was_first = self.was_first or alone
@@ -245,6 +252,7 @@ class Rendezvous:
             self.exchange.path_changed()
         self._is_early = False
         if message.peer:
+            self.peer_tab, self.peer_name = message.peer_tab, message.peer_name
             return outputs + self._peer_is(message.peer, now)
         outputs += self._transmit(now)
         if not self.peer:
@@ -268,7 +276,7 @@ class Rendezvous:
         return [*outputs, *(PeerSaid(message) for message in heard.messages)]
 
     def _refused(self, error: Error) -> list[Output]:
-        self.refusal = error.message
+        self.refusal = error
         if error.code in FATAL_CODES:
             # Whoever has the place now, such as a duplicate of this tab, would lose it to another join.
             return [*self._end(refused=True), Refused(error.code, error.message, fatal=True)]

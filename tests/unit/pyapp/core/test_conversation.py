@@ -533,27 +533,27 @@ class TestANewPeer:
 
     def test_that_is_an_old_one_again_confirms_late_what_somebody_else_has_read(self) -> None:
         conversation = opened()
-        conversation.with_partner("b")
+        conversation.with_partner("b", "tab")
         conversation.submit("hello", 0.0)
-        conversation.with_partner("c")
+        conversation.with_partner("c", "tab")
         conversation.received(encode_frame(Frame(0, None, 1)), 1.0)
         assert (conversation.messages[0].delivered, conversation.delivered_count) == (True, 1)
-        conversation.with_partner("b")
+        conversation.with_partner("b", "tab")
         conversation.received(encode_frame(Frame(0, None, 1)), 2.0)
         assert (conversation.messages[0].delivered, conversation.delivered_count) == (True, 1)
 
     def test_gets_what_was_taken_for_others_however_much_that_is(self) -> None:
         conversation = opened()
-        conversation.with_partner("b")
+        conversation.with_partner("b", "tab")
         text = "x" * MAX_TEXT_BYTES
         count = 10 * len(split(text))
         for _ in range(10):
             conversation.submit(text, 0.0)
-        conversation.with_partner("c")
+        conversation.with_partner("c", "tab")
         conversation.received(encode_frame(Frame(0, None, count)), 1.0)
         for _ in range(10):
             conversation.submit(text, 1.0)
-        conversation.with_partner("b")
+        conversation.with_partner("b", "tab")
         with pytest.raises(MessageRefusedError):
             conversation.submit("more", 2.0)
         conversation.received(encode_frame(Frame(0, None, 2 * count)), 3.0)

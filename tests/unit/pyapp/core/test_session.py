@@ -766,7 +766,8 @@ class TestTheOtherSide:
         core = connected()
         core.do(events.MessageSubmitted("confirmed"), events.MessageSubmitted("unconfirmed"))
         core.do(events.ChannelReceived("messages", encode_frame(Frame(0, None, 1))))
-        assert commands.CreatePeer(CONFIGURATION, CHANNELS) in core.do(PeerLeft(B), offer_set("l2"), PeerJoined(C))
+        same_tab = PeerJoined(C, tab=B)
+        assert commands.CreatePeer(CONFIGURATION, CHANNELS) in core.do(PeerLeft(B), offer_set("l2"), same_tab)
         core.numbers = 0
         (apply,) = core.peer_says(Description("answer", sdp("r9"), 1), C)
         assert isinstance(apply, commands.SetRemoteDescription)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyapp.protocol.journal import MAX_JOURNAL_ENTRIES, Journal, Journaled, JournalEntry
+from pyapp.protocol.names import check_session_name
 from pyapp.protocol.peer import MAX_SDP, Candidate, Description, RelaySuspected, StandbyDescription, Unreadable
 from pyapp.protocol.signaling import (
     FATAL_CODES,
@@ -26,7 +27,6 @@ from pyapp.protocol.signaling import (
     Relayed,
     ServerMessage,
     Welcome,
-    check_session_name,
     decode_client,
     decode_server,
 )
@@ -41,7 +41,7 @@ STANDBY = StandbyDescription("offer", "v=0\r\n", 1, "turns:t.example:443?transpo
 
 CLIENT: list[ClientMessage] = [
     Join("demo", A, B),
-    Join("a.b_c-D9", A, B, "token"),
+    Join("a.b_c-d9", A, B, "token"),
     Join("demo", A, B, polite=True),
     Relay("", 1, 0, OFFER),
     Relay(A, 2, 7, CANDIDATE),
@@ -375,7 +375,7 @@ def test_one_body_that_breaks_a_rule_leaves_the_others_as_they_are(bad: Any) -> 
         assert len({OFFER, CANDIDATE, END} & set(bodies)) == 2
 
 
-@pytest.mark.parametrize("name", ["a", "Z9", "a.b-c_d", "a" * 64, "0"])
+@pytest.mark.parametrize("name", ["a", "z9", "a.b-c_d", "a" * 64, "0", "日本", "straße-7".replace("ß", "ss")])
 def test_a_session_name_is_returned(name: str) -> None:
     assert check_session_name(name) == name
 
@@ -386,7 +386,8 @@ def test_numbers_that_a_journal_may_have_are_whole_or_real() -> None:
 
 
 def test_a_held_place_comes_through_a_header_unchanged() -> None:
-    place = HeldPlace("demo", A, B)
+    place = HeldPlace("démo-日本", A, B)
+    assert place.to_header().isascii()
     assert HeldPlace.from_header(place.to_header()) == place
     assert B not in repr(place)
 

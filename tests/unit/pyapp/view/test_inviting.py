@@ -5,7 +5,7 @@ import pytest
 from pyapp.core import events
 from pyapp.core.session import Session
 from pyapp.protocol.access import Access, Invitation
-from pyapp.view.inviting import encoded, invite
+from pyapp.view.inviting import invite
 from tests.unit.pyapp.core.test_inviting import GUESTS, ISSUED, LAN, OPERATOR, OPERATORS
 
 LOCAL = "http://127.0.0.1:8080/"
@@ -77,8 +77,3 @@ def test_the_newest_invitation_comes_first_and_a_revoked_one_not_at_all() -> Non
 @pytest.mark.parametrize(("code", "words"), [("unknown", "before"), ("malformed", "It was not taken back: no way.")])
 def test_a_revocation_that_failed(code: str, words: str) -> None:
     assert words in invite(page(events.InvitingFailed("revoke", code, "no way."))).problem
-
-
-def test_texts_are_encoded_as_rfc_3986_says() -> None:
-    assert encoded("a-b_c.d~e") == "a-b_c.d~e"
-    assert encoded("a b&#ü") == "a%20b%26%23%C3%BC"
