@@ -1,9 +1,10 @@
 """The way to the server: `GET /ice` by fetch, `GET /ws` by WebSocket. Callbacks translate and emit, nothing more."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
-from js import URL, WebSocket, encodeURIComponent, fetch, location, window
+from js import URL, AbortSignal, WebSocket, encodeURIComponent, fetch, location, window
 
 from pyapp.browser.ffi import Listeners, OnError, jsobj, plain, when_settled
 from pyapp.browser.inviting import Invitations
@@ -22,6 +23,9 @@ from pyapp.protocol.access import INVITATION_HEADER
 from pyapp.protocol.ice import IceError, ice_configuration_from_json
 from pyapp.protocol.signaling import PLACE_HEADER, decode_server
 from pyapp.protocol.wire import MessageError, encode
+
+DEADLINE = 12_000
+"""Milliseconds for the answer to `GET /ice`: it is asked again after that."""
 
 
 class Server:
@@ -61,22 +65,32 @@ class Server:
         url = f"ice?session={encodeURIComponent(command.session)}{query}"
         request = self._early and self._early.answer(url)
         if not request:
-            request = fetch(url, jsobj({"headers": headers, "cache": "no-store"}))
+            options = jsobj({"headers": headers, "cache": "no-store"})
+            options.signal = AbortSignal.timeout(DEADLINE)
+            request = fetch(url, options)
 
         def answered(response: Any) -> None:
-            when_settled(
-                response.json(), lambda body: self._configured(number, response, plain(body)), failed, self._on_error
-            )
+            def read(text: Any) -> None:
+                self._configured(number, response, str(text))
+
+            when_settled(response.text(), read, failed, self._on_error)
 
         def failed(error: Any) -> None:
-            self._emit(IceConfigurationFailed(number, "", str(error)))
+            self._emit(IceConfigurationFailed(number, "", f"GET /ice: {error}"))
 
         when_settled(request, answered, failed, self._on_error)
 
-    def _configured(self, number: int, response: Any, body: Any) -> None:
+    def _configured(self, number: int, response: Any, text: str) -> None:
+        try:
+            body = json.loads(text)
+        except ValueError:  # the page of a proxy, or of a network that wants a log-in
+            kind = plain(response.headers.get("content-type")) or "no type"
+            reason = f"GET /ice: HTTP status {response.status}, {kind}, and no JSON"
+            self._emit(IceConfigurationFailed(number, "", reason))
+            return
         if not response.ok:
             problem = body if isinstance(body, dict) else {}
-            reason = str(problem.get("message", f"HTTP status {response.status}"))
+            reason = str(problem.get("message", f"GET /ice: HTTP status {response.status}"))
             self._emit(IceConfigurationFailed(number, str(problem.get("code", "")), reason))
             return
         try:

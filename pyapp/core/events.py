@@ -108,6 +108,11 @@ class PageClosing:
     """The page is being left (`pagehide`)."""
 
 
+@dataclass(frozen=True, slots=True)
+class PageShown:
+    """The page is there again as it was left (`pageshow` with `persisted`: from the back-forward cache)."""
+
+
 # Inviting the other side: the person, and the server's answers.
 
 InvitingRequest: TypeAlias = Literal["access", "issue", "list", "revoke"]
@@ -555,6 +560,7 @@ Event: TypeAlias = (
     | NameGiven
     | PersonActive
     | PageClosing
+    | PageShown
     | InvitingEvent
     | IceConfigurationReceived
     | IceConfigurationFailed

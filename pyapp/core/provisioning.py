@@ -21,11 +21,15 @@ from pyapp.protocol.signaling import FATAL_CODES, HeldPlace
 
 Purpose: TypeAlias = Literal["first", "renewal", "spares"]
 
-RENEW, RETRY = ProvisioningTimer.RENEW, ProvisioningTimer.RETRY
+RENEW, RETRY, LATE = ProvisioningTimer.RENEW, ProvisioningTimer.RETRY, ProvisioningTimer.LATE
 TIMERS = tuple(ProvisioningTimer)
 
-RETRY_AFTER = 2.0
-"""Seconds before `GET /ice` is asked again after a failure."""
+RETRY_AFTER, LAST_RETRY_AFTER = 2.0, 30.0
+"""Seconds before `GET /ice` is asked again after a failure, doubling from the first to the last."""
+
+LATE_AFTER, WITHOUT_AFTER = 5.0, 8.0
+"""Seconds without a first configuration after which the person is told what is waited for; and after which it is gone
+on without relays: two who need none can connect."""
 
 RETRY_REFUSED_AFTER = 20.0
 """The same after a refusal. A server that was restarted does not know our place until we have joined again."""
@@ -36,9 +40,13 @@ MARGIN = 0.75
 
 @dataclass(frozen=True, slots=True)
 class Provided:
-    """There is a new configuration, in `relays`. A renewal takes the place of one that is about to expire."""
+    """There is a new configuration, in `relays`. A renewal takes the place of one that is about to expire.
+
+    The first one `is_late` if a connection was begun without it.
+    """
 
     is_renewal: bool
+    is_late: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +79,14 @@ class Provisioning:
     place: HeldPlace | None = None
     """Ours, once we have one: it is good for a configuration when the invitation has expired."""
     is_configured: bool = False
-    """Whether the first one is there."""
+    """Whether the first one is there, or was given up for now."""
+    is_late: bool = False
+    """Whether the first one is waited for long enough that the person should know."""
+    is_without: bool = False
+    """Whether it was gone on without it."""
+    problem: str = ""
+    """Why the last request brought none, or empty."""
+    _pause: float = field(init=False, default=RETRY_AFTER)
     _session: str = field(init=False, default="")
     """The one that is connected, or nothing."""
     _ahead: _Ahead | None = field(init=False, default=None)
@@ -96,6 +111,11 @@ class Provisioning:
 
     def begin(self, session: str, now: float) -> list[Output]:
         """Have the first configuration of `session`, with what was prepared for it."""
+        self.is_late = self.is_without = False
+        self.problem, self._pause = "", RETRY_AFTER
+        return [*self._begin(session, now), *([] if self.is_configured else [commands.StartTimer(LATE, LATE_AFTER)])]
+
+    def _begin(self, session: str, now: float) -> list[Output]:
         ahead, self._ahead = self._ahead, None
         self._session, self.is_configured, self._renewal_due = session, False, math.inf
         if ahead is None or ahead.session != session or not ahead.number:
@@ -122,8 +142,25 @@ class Provisioning:
                 return self.renew()
             case ProvisioningTimer.RETRY:
                 return self.retry()
+            case ProvisioningTimer.LATE:
+                return self.late()
             case _:
                 assert_never(timer)
+
+    def late(self) -> list[Output]:
+        """Say that the first configuration does not come, and a little later go on without it (timer `LATE`)."""
+        if self.is_configured:
+            return []
+        if not self.is_late:
+            self.is_late = True
+            return [commands.StartTimer(LATE, WITHOUT_AFTER - LATE_AFTER)]
+        if self.relays.policy == "relay":
+            return []  # without relays there is no way at all
+        self.is_configured = self.is_without = True
+        return [
+            note("!", "ice-configuration", "no ICE configuration: going on without relays"),
+            Provided(is_renewal=False),
+        ]
 
     def want_spares(self) -> list[Output]:
         """Ask for relays beside those that went silent."""
@@ -166,19 +203,22 @@ class Provisioning:
         if number not in self._asked:
             return []
         purpose = self._asked.pop(number)
+        self.problem = reason
         noted = note("!", "ice-configuration", f"no ICE configuration: {reason}", code=code, purpose=purpose)
         is_refused = code in FATAL_CODES
         if is_refused and purpose == "first":
             return [noted, NotProvided(code, reason)]
         self._failed.add(purpose)
-        after = RETRY_REFUSED_AFTER if is_refused else RETRY_AFTER
+        after, self._pause = self._pause, min(self._pause * 2, LAST_RETRY_AFTER)
+        after = max(after, RETRY_REFUSED_AFTER) if is_refused else after
         return [noted, commands.StartTimer(RETRY, after, spread=after / 2)]
 
     def _take(
         self, number: int, purpose: Purpose, configuration: IceConfiguration, now: float, *, age: float = 0.0
     ) -> list[Output]:
         is_first, is_renewal = not self.is_configured, purpose == "renewal"
-        self.is_configured = True
+        is_late, self.is_without, self.is_late = self.is_without, False, False
+        self.is_configured, self.problem, self._pause = True, "", RETRY_AFTER
         if number < self._latest:
             # It avoids fewer of the relays that went silent; its credentials are no newer.
             return [Provided(is_renewal)] if is_renewal else []
@@ -192,12 +232,14 @@ class Provisioning:
         ]
         if not self._failed:
             result.append(commands.CancelTimer(RETRY))
+        if is_first:
+            result.append(commands.CancelTimer(LATE))
         if configuration.lifetime is not None:
             due = now + configuration.lifetime * MARGIN - age
             # The relay in use may still have the credentials of the one before, which came sooner.
             self._renewal_due = due if is_renewal or is_first else min(due, self._renewal_due)
             result.append(commands.StartTimer(RENEW, max(self._renewal_due - now, 0.0)))
-        return [*result, Provided(is_renewal)]
+        return [*result, Provided(is_renewal, is_late)]
 
     def _ask(self, purpose: Purpose) -> list[Output]:
         is_asked = purpose in self._asked.values()

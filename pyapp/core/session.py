@@ -109,6 +109,8 @@ class Session:
     inviting: Inviting = field(init=False)
     faults: int = 0
     journal: Journal = field(init=False)
+    was_left: bool = field(init=False, default=False)
+    """Whether it is closed because the page was left, and nobody hung up."""
     _is_lost: bool = field(init=False, default=False)
     """Whether the server has lost the other side, which may still be there."""
     _epoch: int = field(init=False, default=1)
@@ -211,6 +213,8 @@ class Session:
                 return self._media_event(event)
             case events.PageClosing():
                 return self._leave()
+            case events.PageShown():
+                return self._come_back()
             case _ if isinstance(event, events.InvitingEvent):
                 return self._noted(self.inviting.receive(event))
             case events.IceConfigurationReceived(number, configuration):
@@ -262,6 +266,7 @@ class Session:
             self.name_problem = error.rule
             return []
         self.phase, self.name, self.name_problem, self.failure, self.refusal = "active", name, "", None, None
+        self.was_left = False
         self.succession.begin_session()
         self.inviting.session = name
         self._note("=", "session", f"connecting to session {name}", session=name, policy=self.policy)
@@ -289,8 +294,12 @@ class Session:
     def _leave(self) -> list[Command]:
         if self.phase != "active":
             return []
-        self.phase = "closed"
+        self.phase, self.was_left = "closed", True
         return self._end()
+
+    def _come_back(self) -> list[Command]:
+        """Go on where the page was left, which the browser kept as it was."""
+        return self._connect(self.name) if self.was_left and self.phase == "closed" else []
 
     def _fail(self, failure: Failure) -> list[Command]:
         self._note("!", "failed", "the session cannot go on", **failure.data())
@@ -360,17 +369,19 @@ class Session:
             match output:
                 case Note(mark, event, text, data):
                     self._note(mark, event, text, **data)
-                case Provided(is_renewal):
-                    result += self._provided(is_renewal=is_renewal)
+                case Provided(is_renewal, is_late):
+                    result += self._provided(is_renewal=is_renewal, is_late=is_late)
                 case NotProvided(code, reason):
                     result += self._fail(Refusal(code, reason))
                 case _:
                     result.append(output)
         return result
 
-    def _provided(self, *, is_renewal: bool) -> list[Command]:
+    def _provided(self, *, is_renewal: bool, is_late: bool) -> list[Command]:
         if self.connection is None:
             return self._new_connection()
+        if is_late and not self.connection.established and self.place is not None:
+            return self._rendezvous_did(self.place.renew())  # what found no way without relays may find one with them
         return self._connection_did(self.connection.configured(self._now, is_renewal=is_renewal))
 
     def _signaling_received(self, place: Rendezvous, message: ServerMessage) -> list[Command]:

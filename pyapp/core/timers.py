@@ -19,6 +19,7 @@ class ProvisioningTimer(StrEnum):
 
     RENEW = "ice-configuration"
     RETRY = "ice-configuration-retry"
+    LATE = "ice-configuration-late"
 
 
 class ConversationTimer(StrEnum):

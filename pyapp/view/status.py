@@ -39,7 +39,8 @@ def inputs(session: Session) -> object:
     state = page_state(session)
     gathering = connection.candidates.gathering if connection and state == "connecting" else None
     return (
-        (state, session.name, session.failure, session.refusal, session.unread),
+        (state, session.name, session.failure, session.refusal, session.unread, session.was_left),
+        (session.provisioning.is_late, session.provisioning.is_without, session.provisioning.problem),
         place and (place.state, place.link.problem, place.link.is_out_of_reach, place.refusal),
         connection and (connection.established, connection.state, connection.report),
         connection and (_attempted(connection), connection.recovery.peer_is_busy),
@@ -81,6 +82,8 @@ def _words(session: Session, state: PageState, report: PathReport | None) -> tup
         case "failed" if session.failure:
             verdict = explain(session.failure)
             return "bad", verdict.headline, verdict.detail, verdict.cause
+        case "connecting" if session.provisioning.is_late and place is not None and place.state == "present":
+            return "busy", "Connecting", _late_words(session), session.provisioning.problem or "GET /ice: no answer"
         case "waiting":
             detail = "Give the other side the link. You are connected as soon as they open it and press Connect."
             return "busy", "Waiting for the other side", detail, cause
@@ -113,6 +116,8 @@ def _words(session: Session, state: PageState, report: PathReport | None) -> tup
             if away:
                 detail += " The server is out of reach for now; this connection does not need it."
             return "good", headline, detail, cause
+        case "closed" if session.was_left:
+            return "neutral", "Disconnected", "You left this page. Coming back connects you again.", ""
         case "closed":
             return "neutral", "Disconnected", "You hung up. You can connect again at any time.", ""
     return "neutral", "Ready to connect", "Give the other side the link, then press Connect.", ""
@@ -128,6 +133,16 @@ def _refused_words(refusal: Error | None) -> str:
             f" {max(refusal.retry_after, 1):.0f} s more. You come in by yourself if they do not come back."
         )
     return f"{refusal.message} Trying again."
+
+
+def _late_words(session: Session) -> str:
+    """Say that the relays are not known, and what becomes of it."""
+    why = "answers with an error" if session.provisioning.problem else "does not answer"
+    if session.provisioning.is_without:
+        return f"Trying without relays: the server {why} when it is asked for them. It is asked again."
+    return f"Waiting for the list of relays: the server {why} when it is asked for it." + (
+        "" if session.policy == "relay" else " In a moment this goes on without them."
+    )
 
 
 def _attempt_words(connection: Connection) -> str:

@@ -82,7 +82,10 @@ def message_refusal(refusal: MessageRefusal) -> str:
 
 def _no_path(failure: NoPath) -> Verdict:
     sentences = server_sentences(failure.problems)
-    if sentences:
+    if sentences and all(problem.kind == "no-answer" for problem in failure.problems):
+        why = f"{' '.join(sentences)} The network that you are in probably does not let it through."
+        advice = "Try another network, such as a phone's. If others fail too, tell whoever runs this console."
+    elif sentences:
         why, advice = " ".join(sentences), "Whoever runs this console must mend the relay server."
     elif failure.relay_only:
         why, advice = "No relay server could be used.", "Ask whoever runs this console to add a relay server."

@@ -112,16 +112,24 @@ const whileLoading = (handler) => (event) => {
   if (!settled) handler(event);
 };
 
-addEventListener("unhandledrejection", whileLoading(({ reason }) => failedToLoad(reason)));
-addEventListener("error", whileLoading(({ error, message }) => failedToLoad(error ?? message)));
+// Extensions, and what a network puts into pages, fail in the same window. Only what is made of our own files counts.
+const OWN = new URL("assets/", location.href).href;
+const isOurs = (text) => String(text ?? "").includes(OWN);
+
+addEventListener(
+  "unhandledrejection",
+  whileLoading(({ reason }) => isOurs(reason?.stack) && failedToLoad(reason)),
+);
+addEventListener(
+  "error",
+  whileLoading(({ error, filename, message }) => (isOurs(filename) || isOurs(error?.stack)) && failedToLoad(error ?? message)),
+);
 addEventListener(
   "securitypolicyviolation",
-  whileLoading(({ violatedDirective, blockedURI }) => failedToLoad(`${violatedDirective} blocked ${blockedURI}`)),
+  whileLoading(({ violatedDirective, blockedURI, sourceFile }) => {
+    if (isOurs(blockedURI) || isOurs(sourceFile)) failedToLoad(`${violatedDirective} blocked ${blockedURI}`);
+  }),
 );
-
-/** The address of a file that the page is made of. The page may live under any path. */
-const asset = (group, file) => new URL(`assets/${runtime.groups[group]}/${file}`, location.href);
-const ASSETS = new URL("assets/", location.href).pathname;
 
 // What must arrive before Python runs, and has not yet.
 const LARGE = [["pyodide", "pyodide.asm.wasm"], ["library", "library.zip"], ["console", "console.marshal"]];

@@ -78,7 +78,7 @@ def test_everything_works_with_the_keyboard_alone(console: Console, open_page: O
 
 def test_a_session_name_that_cannot_be_is_refused_at_the_field(console: Console, open_page: OpenPage) -> None:
     operator = open_page(console.address)
-    operator.page.locator("#session").fill("no spaces, please")
+    operator.page.locator("#session").fill("no/slashes, please")
     operator.connect()
     expect(operator.page.locator("#session-problem")).to_contain_text("64 letters")
     operator.expect_state("ready")

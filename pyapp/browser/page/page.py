@@ -25,7 +25,7 @@ from pyapp.browser.page.path import PathPanel
 from pyapp.browser.page.picture import PicturePanel
 from pyapp.browser.page.status import StatusPanel
 from pyapp.browser.page.thread import ThreadPanel
-from pyapp.core.events import Event, PageClosing
+from pyapp.core.events import Event, PageClosing, PageShown
 from pyapp.view.console import View
 
 FOCUS_AFTER = 0.1
@@ -69,6 +69,7 @@ class Page:
         self._drawn: dict[int, object] = {}
         """What each panel shows."""
         self._dom.on(window, "pagehide", lambda _: emit(PageClosing()))
+        self._dom.on(window, "pageshow", lambda event: emit(PageShown()) if event.persisted else None)
 
     def show_local(self, video: Any, sound: Any) -> None:
         """Show what this side shares: streams of video and of sound, each or None."""

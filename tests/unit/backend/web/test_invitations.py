@@ -112,7 +112,7 @@ async def test_an_operator_invites_a_guest_to_one_session(
 
 
 @pytest.mark.parametrize(
-    "body", [{"session": ""}, {"session": "a b"}, {"name": "x"}, {"session": "a", "ttl": 0}, {"session": "a", "x": 1}]
+    "body", [{"session": ""}, {"session": "a/b"}, {"name": "x"}, {"session": "a", "ttl": 0}, {"session": "a", "x": 1}]
 )
 async def test_what_cannot_be_issued(server: Serving, http: aiohttp.ClientSession, body: dict[str, Any]) -> None:
     status, refusal = await ask(http, server, "POST", headers=operator(server), **body)

@@ -4,6 +4,7 @@ from pyapp.core import events
 from pyapp.core.company import Company
 from pyapp.protocol.signaling import PeerJoined, PeerLeft, Welcome
 from pyapp.view.company import company, words
+from pyapp.view.console import present
 from tests.unit.pyapp.core.test_session import CONFIGURATION, CONNECTED, B, C, Core, IceConfigured, Opened, connected
 
 TAB, OTHER = "1" * 32, "2" * 32
@@ -95,3 +96,15 @@ def test_the_own_name_goes_to_the_server_with_the_join() -> None:
     core = Core()
     core.do(events.NameGiven("Anna"), events.ConnectRequested("demo"), IceConfigured(CONFIGURATION))
     assert "name='Anna'" in str(core.do(Opened()))
+
+
+def test_who_only_left_the_page_is_where_they_were_when_they_come_back() -> None:
+    core = connected()
+    core.do(events.PageClosing())
+    assert core.session.was_left
+    assert present(core.session).status.detail.startswith("You left this page")
+    assert core.do(events.PageShown())
+    assert core.session.phase == "active"
+    core.do(events.HangUpRequested())
+    assert core.do(events.PageShown()) == []
+    assert present(core.session).status.detail.startswith("You hung up")

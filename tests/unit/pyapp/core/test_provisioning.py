@@ -1,18 +1,22 @@
 """ICE configurations: asked for by number, and each answer taken for what it was asked for."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 import pytest
 
 from pyapp.core import commands
 from pyapp.core.path.relays import Relays
 from pyapp.core.provisioning import (
+    LATE,
+    LATE_AFTER,
     MARGIN,
     RENEW,
     RETRY,
     RETRY_AFTER,
     RETRY_REFUSED_AFTER,
     TIMERS,
+    WITHOUT_AFTER,
     NotProvided,
     Output,
     Provided,
@@ -49,7 +53,7 @@ def provisioned() -> Provisioning:
 class TestAPlace:
     def test_is_proven_once_it_is_held(self) -> None:
         provisioning = Provisioning(Relays())
-        (first,) = provisioning.begin("demo", 0.0)
+        (first, _) = provisioning.begin("demo", 0.0)
         provisioning.place = PLACE
         (renewal,) = provisioning.renew()
         assert isinstance(first, commands.FetchIceConfiguration)
@@ -67,17 +71,17 @@ class TestARenewal:
         assert timer(provisioning.received(number, SHORT, 0.0), RENEW) == 60.0 * MARGIN
 
     @pytest.mark.parametrize(
-        ("code", "after"), [("invitation-expired", RETRY_REFUSED_AFTER), ("", RETRY_AFTER), ("limit", RETRY_AFTER)]
+        ("code", "least"), [("invitation-expired", RETRY_REFUSED_AFTER), ("", RETRY_AFTER), ("limit", RETRY_AFTER)]
     )
-    def test_is_tried_again_whatever_the_server_said(self, code: str, after: float) -> None:
+    def test_is_tried_again_whatever_the_server_said(self, code: str, least: float) -> None:
         provisioning = provisioned()
         for _ in range(3):
             (number,) = asked(provisioning.renew())
             outputs = provisioning.failed(number, code, "no")
             assert provided(outputs) == []
-            assert timer(outputs, RETRY) == after
+            assert timer(outputs, RETRY) >= least
             (number,) = asked(provisioning.retry())
-            assert timer(provisioning.failed(number, code, "no"), RETRY) == after
+            assert timer(provisioning.failed(number, code, "no"), RETRY) >= least
         (number,) = asked(provisioning.retry())
         assert provided(provisioning.received(number, SHORT, 99.0)) == [Provided(is_renewal=True)]
 
@@ -145,3 +149,44 @@ class TestTheEnd:
         assert provisioning.failed(number, "", "no") == []
         provisioning.begin("demo", 2.0)
         assert provisioning.received(number, OTHER, 3.0) == []
+
+
+class TestALateOne:
+    def begun(self, policy: Literal["all", "relay"] = "all") -> tuple[Provisioning, int]:
+        provisioning = Provisioning(Relays(policy))
+        outputs = provisioning.begin("demo", 0.0)
+        assert timer(outputs, LATE) == LATE_AFTER
+        (number,) = asked(outputs)
+        return provisioning, number
+
+    def test_is_told_to_the_person_and_then_gone_on_without(self) -> None:
+        provisioning, number = self.begun()
+        outputs = provisioning.due(LATE)
+        assert (provisioning.is_late, provisioning.is_configured) == (True, False)
+        assert timer(outputs, LATE) == WITHOUT_AFTER - LATE_AFTER
+        assert provided(provisioning.due(LATE)) == [Provided(is_renewal=False)]
+        assert (provisioning.is_without, provisioning.is_configured) == (True, True)
+        assert provided(provisioning.received(number, SHORT, 9.0)) == [Provided(is_renewal=False, is_late=True)]
+        assert (provisioning.is_without, provisioning.is_late) == (False, False)
+
+    def test_is_not_gone_on_without_where_there_is_no_other_way(self) -> None:
+        provisioning, _ = self.begun("relay")
+        provisioning.due(LATE)
+        assert provisioning.due(LATE) == []
+        assert not provisioning.is_configured
+
+    def test_that_comes_in_time_is_none(self) -> None:
+        provisioning, number = self.begun()
+        assert commands.CancelTimer(LATE) in provisioning.received(number, SHORT, 1.0)
+        assert provisioning.due(LATE) == []
+
+    def test_is_asked_for_again_and_again_but_more_and_more_seldom(self) -> None:
+        provisioning, number = self.begun()
+        pauses = []
+        for _ in range(6):
+            pauses.append(timer(provisioning.failed(number, "", "GET /ice: HTTP status 502"), RETRY))
+            assert provisioning.problem == "GET /ice: HTTP status 502"
+            (number,) = asked(provisioning.due(RETRY))
+        assert pauses == [2.0, 4.0, 8.0, 16.0, 30.0, 30.0]
+        provisioning.received(number, SHORT, 1.0)
+        assert provisioning.problem == ""

@@ -88,7 +88,7 @@ def test_makes_what_was_prepared_too_old() -> None:
     assert isinstance(asked, commands.FetchIceConfiguration)
     known.received(asked.number, CONFIGURATION, 0.0)
     known.slept(3600.0)
-    assert [type(output) for output in known.begin("demo", 1.0)] == [commands.FetchIceConfiguration]
+    assert commands.FetchIceConfiguration in [type(output) for output in known.begin("demo", 1.0)]
 
 
 def test_of_a_page_that_waits_reaches_the_server_anew() -> None:

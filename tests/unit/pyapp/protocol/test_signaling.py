@@ -257,7 +257,7 @@ WRONG = [
     *[Change(message, field, value) for message, field in NUMBERS for value in NOT_NUMBERS],
     *[
         Change(Join("demo", A, B), "session", value)
-        for value in ("", ".hidden", "-x", "_x", "a b", "a/b", "../x", "a\n", "ä", "a" * 65, None, 5)
+        for value in ("", ".hidden", "-x", "_x", "a b", "a/b", "../x", "a\n", "Ä", "a" * 65, None, 5)
     ],
     Change(Join("demo", A, B), "invitation", "x" * 4097),
     Change(Join("demo", A, B), "invitation", None),
