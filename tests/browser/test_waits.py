@@ -1,0 +1,74 @@
+"""No wait without an end, and no failure without a sentence."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Route, expect
+
+from tests.browser.conftest import Console, OpenPage
+
+
+def answered_by_a_proxy(route: Route) -> None:
+    route.fulfill(status=502, content_type="text/html", body="<h1>Bad gateway</h1>")
+
+
+def refused_for_a_while(route: Route) -> None:
+    route.fulfill(status=429, content_type="text/plain", body="Too many requests")
+
+
+def never_answered(_: Route) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("answer", "words", "cause"),
+    [
+        (answered_by_a_proxy, "answers with an error", "HTTP status 502, text/html"),
+        (refused_for_a_while, "answers with an error", "HTTP status 429"),
+        (never_answered, "does not answer", "no answer"),
+    ],
+)
+def test_without_a_list_of_relays_it_is_said_and_gone_on_without(
+    console: Console, open_page: OpenPage, answer: Callable[[Route], None], words: str, cause: str
+) -> None:
+    pages = [open_page("about:blank", wait_for=None) for _ in range(2)]
+    for page in pages:
+        page.page.route("**/ice?*", answer)
+    first, second = pages
+    first.page.goto(f"{console.address}?session=late&autoconnect")
+    first.expect_state("waiting")
+    second.page.goto(f"{console.address}?session=late&autoconnect")
+    expect(second.page.locator("#detail")).to_contain_text(words)
+    expect(second.page.locator("#cause")).to_contain_text(cause)
+    for page in pages:
+        page.expect_state("connected")
+        page.take_problems("502|429")
+
+
+def test_what_an_extension_does_wrong_does_not_stop_the_start(console: Console, open_page: OpenPage) -> None:
+    page = open_page("about:blank", wait_for=None)
+    page.page.add_init_script(
+        "Promise.reject(new Error('of an extension')); setTimeout(() => { throw new Error('of another'); });"
+    )
+    held: list[Route] = []
+    page.page.route("**/pyodide.asm.wasm", lambda route: held.append(route))  # noqa: PLW0108 - it must be a function
+    with page.page.expect_request("**/pyodide.asm.wasm"):
+        page.page.goto(f"{console.address}?session=extension", wait_until="domcontentloaded")
+    page.connect()
+    held[0].continue_()
+    page.expect_state("waiting")
+    assert page.take_problems("of an extension|of another")
+
+
+def test_who_left_the_page_did_not_hang_up(console: Console, open_page: OpenPage) -> None:
+    page = open_page(f"{console.address}?session=left&autoconnect", wait_for="waiting")
+    page.page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
+    page.expect_state("closed")
+    expect(page.page.locator("#detail")).to_contain_text("You left this page")
+    page.page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    page.expect_state("waiting")
+    page.page.locator("#hangup").click()
+    expect(page.page.locator("#detail")).to_contain_text(re.compile("You hung up"))
+    page.page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    page.expect_state("closed")
