@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from backend.access.limits import Limits
+from backend.journal.files import file_name
 from backend.journal.thinning import thin
 from backend.seldom import Seldom
 from backend.settings import StartError
 from pyapp.protocol.journal import JournalEntry
-from pyapp.protocol.names import file_name
 from pyapp.protocol.wire import Scalar
 
 _log = logging.getLogger("ice_console.journal")

@@ -8,8 +8,6 @@ MOST_DISPLAY_NAME = 40
 """Characters of what a person wants to be called."""
 MOST_SESSION, MOST_SESSION_BYTES = 64, 192
 """Characters and bytes (UTF-8) of a session's name."""
-LONGEST_FILE = 200
-"""Characters of a file's name that is a session's, of the 255 bytes that file systems have."""
 
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 """RFC 3986, section 2.3."""
@@ -44,16 +42,6 @@ def check_session_name(name: str) -> str:
     if session_name(name) != name:
         raise MessageError("session", "in lower case, composed (NFKC), with '-' for spaces")
     return name
-
-
-def file_name(session: str) -> str:
-    """Return what a file about `session` is called, without an ending: ASCII, and short enough for a file system."""
-    whole = encoded(session)
-    if len(whole) <= LONGEST_FILE:
-        return whole
-    from hashlib import sha256  # noqa: PLC0415 - not in the page
-
-    return f"{whole[: LONGEST_FILE - 40]}-{sha256(session.encode()).hexdigest()[:32]}"
 
 
 def display_name(text: str) -> str:

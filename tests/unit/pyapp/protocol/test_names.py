@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyapp.protocol.names import check_session_name, decoded, display_name, encoded, file_name, session_name
+from backend.journal.files import file_name
+from pyapp.protocol.names import check_session_name, decoded, display_name, encoded, session_name
 from pyapp.protocol.wire import MessageError
 
 
