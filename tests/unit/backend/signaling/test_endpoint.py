@@ -170,7 +170,9 @@ async def test_a_close_without_a_code_is_a_loss(start: Start, connect: Connect) 
     second.socket._response.connection.transport.write(b"\x88\x80\x00\x00\x00\x00")  # type: ignore[union-attr]
     await second.closed()
     third = await connect(server, C)
-    assert (await third.error()).code == "session-full"
+    error = await third.error()
+    assert error.code == "place-held"
+    assert 0 < error.retry_after <= 30
     await first.alive()
 
 

@@ -221,7 +221,7 @@ def test_a_lost_place_is_held_and_then_free() -> None:
     world = World()
     world.rooms.lose(2, now=100.0)
     assert world.rooms.next_expiry() == 100.0 + HOLD
-    assert error_code(world.join(3, C), 3) == "session-full"
+    assert error_code(world.join(3, C), 3) == "place-held"
     assert said(world.rooms.expire(now=100.0 + HOLD - 0.001)) == []
     assert said(world.rooms.expire(now=100.0 + HOLD)) == [Send(1, PeerLeft(B, lost=True))]
     assert world.rooms.next_expiry() is None

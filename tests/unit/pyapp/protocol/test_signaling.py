@@ -136,7 +136,7 @@ entry = st.builds(
     st.dictionaries(text, scalar, max_size=8),
 )
 client_message: st.SearchStrategy[ClientMessage] = st.one_of(
-    st.builds(Join, st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", fullmatch=True), identifier, identifier, text),
+    st.builds(Join, st.from_regex(r"[a-z0-9][a-z0-9._-]{0,63}", fullmatch=True), identifier, identifier, text),
     st.builds(Relay, st.just("") | identifier, number.filter(bool), number, candidate | description | standby_offer),
     st.builds(Journal, st.lists(entry, min_size=1, max_size=3).map(tuple)),
     st.builds(Ping, number),
