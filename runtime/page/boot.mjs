@@ -131,6 +131,10 @@ addEventListener(
   }),
 );
 
+/** The address of a file that the page is made of. The page may live under any path. */
+const asset = (group, file) => new URL(`assets/${runtime.groups[group]}/${file}`, location.href);
+const ASSETS = new URL("assets/", location.href).pathname;
+
 // What must arrive before Python runs, and has not yet.
 const LARGE = [["pyodide", "pyodide.asm.wasm"], ["library", "library.zip"], ["console", "console.marshal"]];
 const awaited = new Set([...runtime.preload, ...LARGE].map(([group, file]) => asset(group, file).pathname));

@@ -269,7 +269,7 @@ async def test_invitations_are_listed_and_revoked(environ: dict[str, str], tmp_p
 @pytest.mark.parametrize(
     ("arguments", "rule"),
     [
-        (["invite", "not a name"], "session: "),
+        (["invite", "no/name"], "session: "),
         (["invite", "demo", "--ttl", "0"], "--ttl: "),
         (["invite"], "invite: name a SESSION, or give --operator"),
         (["invite", "demo", "--operator"], "invite: name a SESSION, or give --operator"),
