@@ -373,9 +373,8 @@ def _error(kind: type[web.HTTPException], error: Error, headers: Mapping[str, st
 async def _ice(request: web.Request) -> web.Response:
     _check_origin(request)
     try:
-        session = session_name(request.query.get("session", ""))
-        if session:
-            check_session_name(session)
+        given = request.query.get("session", "")
+        session = check_session_name(session_name(given)) if given else ""
         place = _held_place(request, session)
     except MessageError as error:
         raise _error(web.HTTPBadRequest, Error("malformed", str(error))) from None
