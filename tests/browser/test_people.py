@@ -4,7 +4,33 @@ import re
 
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Console, OpenPage, Operator, StartConsole, pair
+from tests.browser.conftest import Console, OpenPage, Operator, StartConsole, wait_until
+
+MUTE = """
+const send = RTCDataChannel.prototype.send;
+RTCDataChannel.prototype.send = function (...data) { if (!top.isMute) send.apply(this, data); };
+"""
+"""For every frame: the page takes the constructor of one of its own."""
+
+
+def mutable(open_page: OpenPage, address: str) -> Operator:
+    """Open a page that can be made to read everything, and confirm nothing, by `isMute`."""
+    page = open_page("about:blank", wait_for=None)
+    page.context.add_init_script(MUTE)
+    page.page.goto(address)
+    page.expect_state("ready")
+    return page
+
+
+def muted_pair(console: Console, open_page: OpenPage, session: str) -> tuple[Operator, Operator]:
+    address = f"{console.address}?session={session}"
+    first, second = open_page(address), mutable(open_page, address)
+    for page in (first, second):
+        page.connect()
+    for page in (first, second):
+        page.expect_state("connected")
+    second.page.evaluate("globalThis.isMute = true")
+    return first, second
 
 
 def line(operator: Operator, kind: str) -> str:
@@ -14,8 +40,7 @@ def line(operator: Operator, kind: str) -> str:
 
 
 def test_a_message_for_one_guest_never_reaches_another(console: Console, open_page: OpenPage) -> None:
-    first, second = pair(console, open_page, session="whom")
-    second.page.evaluate("RTCDataChannel.prototype.send = () => {}")  # it reads, and confirms nothing any more
+    first, second = muted_pair(console, open_page, "whom")
     first.send("for B alone")
     bubble = first.page.locator("#sent li")
     expect(bubble).to_have_attribute("data-status", "sending")
@@ -37,8 +62,7 @@ def test_a_message_for_one_guest_never_reaches_another(console: Console, open_pa
 
 
 def test_a_tab_that_was_reloaded_is_the_same_person(console: Console, open_page: OpenPage) -> None:
-    first, second = pair(console, open_page, session="same")
-    second.page.evaluate("RTCDataChannel.prototype.send = () => {}")
+    first, second = muted_pair(console, open_page, "same")
     first.send("wait for me")
     second.page.goto("about:blank")
     expect(first.page.locator("#sent li")).to_have_attribute("data-status", "left")
@@ -97,4 +121,4 @@ def test_two_who_mean_the_same_session_meet(console: Console, open_page: OpenPag
         page.expect_state("connected")
         expect(page.page.locator("#session-name")).to_have_text("café-zoë-7")
     expect(first.page.locator("#link")).to_have_value(re.compile(r"session=caf%C3%A9-zo%C3%AB-7$"))
-    assert console.entries("caf%C3%A9-zo%C3%AB-7")
+    wait_until(lambda: bool(console.entries("caf%C3%A9-zo%C3%AB-7")), "the journal has a file of that name")
