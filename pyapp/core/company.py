@@ -28,7 +28,7 @@ class Company:
     name: str = ""
     """What whoever is there, or was there last, wants to be called; empty if they did not say."""
     is_there: bool = False
-    _tab: str = ""
+    _tab: str = field(init=False, default="")
 
     def arrived(self, tab: str, name: str, *, was_first: bool, place: int) -> None:
         """Take it that `tab` is at the other end. `was_first` means that we were there before."""
