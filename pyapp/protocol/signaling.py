@@ -31,6 +31,11 @@ LONGEST_HOLD = 3600.0
 """Seconds that a server may keep a place for who has lost it."""
 
 
+def _session(name: str) -> str:
+    # Pages were once told apart by case, and programs still join with capitals: they mean the same session.
+    return check_session_name(name.lower() if name.isascii() else name)
+
+
 @dataclass(frozen=True, slots=True)
 class Join:
     """First frame on a new socket: take, or take again, a place in a session.
@@ -53,8 +58,8 @@ class Join:
     name: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse names that could not be told apart, logged or used as a file name."""
-        check_session_name(self.session)
+        """Take the session that is meant; refuse what cannot be told apart, logged or used as a file name."""
+        object.__setattr__(self, "session", _session(self.session))
         check_not_negative("socket", self.socket)
         check_identifier("participant", self.participant)
         check_identifier("key", self.key)
@@ -75,8 +80,8 @@ class HeldPlace:
     key: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        """Refuse what no `Join` could say."""
-        check_session_name(self.session)
+        """Take the session that is meant, and refuse what no `Join` could say."""
+        object.__setattr__(self, "session", _session(self.session))
         check_identifier("participant", self.participant)
         check_identifier("key", self.key)
 

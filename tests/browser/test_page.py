@@ -113,7 +113,7 @@ def test_the_diagnostics_show_and_keep_every_step_and_no_credential(
     relayed = next(entry for entry in entries if entry["data"].get("type") == "relay" and entry["data"].get("server"))
     assert relayed["data"]["server"] == turn_server.url("udp")
     assert relayed["data"]["protocol"] == "udp"
-    assert len(credentials) == 2
+    assert len(credentials) >= 2
     first.page.locator("#diagnostics > summary").click()
     expect(first.page.locator("#log > *").last).to_be_attached()
     text = json.dumps(entries) + console.log + "".join(first.page.locator("#log").all_text_contents())

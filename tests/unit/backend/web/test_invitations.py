@@ -147,7 +147,7 @@ async def test_revoked_means_out_of_a_running_session_too(
     assert isinstance(answer, Welcome)
     await first.receive_str(timeout=5)
     await revoke(server, http, issued["id"], tmp_path / "journal")
-    error = decode_server(await guest.receive_str(timeout=1.0))
+    error = decode_server(await guest.receive_str(timeout=5))
     assert isinstance(error, Error)
     assert error.code == "invitation-revoked"
     assert (await guest.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE

@@ -380,6 +380,11 @@ def test_a_session_name_is_returned(name: str) -> None:
     assert check_session_name(name) == name
 
 
+def test_capitals_mean_the_same_session() -> None:
+    assert Join("Demo-7", A, B).session == "demo-7"
+    assert HeldPlace("Demo-7", A, B).session == "demo-7"
+
+
 def test_numbers_that_a_journal_may_have_are_whole_or_real() -> None:
     for at in (1, 1.5, 0):
         assert decode_client(json.dumps(to_json(Journal((ENTRY,))) | {"entries": [to_json(ENTRY) | {"at": at}]}))
