@@ -103,6 +103,7 @@ class Peer:
         self._channels: dict[ChannelLabel, Any] = {}
         self._full: set[ChannelLabel] = set()
         self._transceivers: list[Any] = []
+        self._sent: dict[int, str] = {}  # the id of the track that the sender of each transceiver was given last
         self._remote_stream: Any = None
         self._watched_transport = False
         self._unchecked = 0
@@ -124,14 +125,28 @@ class Peer:
             self._failed(_operation(command), error, _attempt(command))
 
     def send_media(self) -> None:
-        """Give each sender the track that is on, or none."""
+        """Give each sender the track that is on, or none.
+
+        Each track once: a camera that Chromium is given again before its first frame was encoded may stand still.
+        """
         tracks = self._media.tracks()
-        for transceiver in self._transceivers:
-            track = tracks[transceiver.receiver.track.kind]
-            replaced = transceiver.sender.replaceTrack(jsnull if track is None else track)
-            self._when_settled(replaced, lambda _: None, lambda error: self._failed("replaceTrack", error))
+        for number, transceiver in enumerate(self._transceivers):
+            self._send_track(number, transceiver.sender, tracks[transceiver.receiver.track.kind])
             if (limit := self._media.limit) and transceiver.receiver.track.kind == "video":
                 self._limit_video(transceiver.sender, limit)
+
+    def _send_track(self, number: int, sender: Any, track: Any) -> None:
+        identifier = "" if track is None else str(track.id)
+        if identifier == self._sent.get(number, ""):
+            return
+        self._sent[number] = identifier
+
+        def refused(error: Any) -> None:
+            self._sent.pop(number, None)
+            self._failed("replaceTrack", error)
+
+        replaced = sender.replaceTrack(jsnull if track is None else track)
+        self._when_settled(replaced, lambda _: None, refused)
 
     def _limit_video(self, sender: Any, limit: commands.LimitVideo) -> None:
         """Send no more than the limit: the browser then finds resolution and frame rate for it by itself."""
