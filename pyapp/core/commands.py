@@ -1,4 +1,4 @@
-"""What the core wants done: its only output. The runner hands each to the shell that can do it."""
+"""Commands: the only output of the core. The runner passes each one to the shell that performs it."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -18,8 +18,8 @@ from pyapp.protocol.signaling import ClientMessage, HeldPlace
 class FetchIceConfiguration:
     """Ask `GET /ice`; answered by `IceConfigurationReceived` or `IceConfigurationFailed` with the same `number`.
 
-    `avoid` are hosts of relays that went silent: the answer has others instead, as far as there are any. `place` is
-    ours in the session, if we hold one: it proves who we are when the invitation has expired.
+    `avoid` are the hosts of relays that went silent: the answer has others instead, if there are any. `place` is ours
+    in the session, if we hold one: it authenticates us when the invitation has expired.
     """
 
     number: int
@@ -32,8 +32,8 @@ class FetchIceConfiguration:
 class OpenSignaling:
     """Open a WebSocket; answered by `SignalingOpened` or `SignalingClosed` with its number, `socket`.
 
-    It takes the place of one that is still connecting at once, and of one that is open when it is open itself: until
-    then the old one carries what there is, if it is alive. What takes another one's place closes it without an event.
+    It replaces a socket that is still connecting at once, and an open one when it is open itself: until then the old
+    socket stays in use. A replaced socket is closed without an event.
     """
 
     socket: int
@@ -51,7 +51,7 @@ class SendSignaling:
     message: ClientMessage
 
 
-# To the server, about invitations. Whatever is not answered as the events below say is `InvitingFailed`.
+# To the server, about invitations. Any failure is answered by `InvitingFailed`.
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class AskAccess:
 class IssueInvitation:
     """Ask `POST /invitations` for one to `session`; answered by `InvitationIssued`.
 
-    `ttl` is in seconds, None for the server's. Unless `anew`, one that this tab had issued before will do.
+    `ttl` is in seconds, None for the server's. Unless `anew`, an invitation that this tab was issued before is reused.
     """
 
     session: str
@@ -90,18 +90,18 @@ class RevokeInvitation:
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """A data channel that both ends make (`negotiated`), which saves the DCEP exchange (RFC 8832)."""
+    """A data channel that both ends create (`negotiated`), which saves the DCEP exchange (RFC 8832)."""
 
     label: ChannelLabel
     id: int
     ordered: bool = False
     max_retransmits: int | None = 0
-    """How often SCTP sends a message again (RFC 3758): None as often as it takes."""
+    """How often SCTP retransmits a message (RFC 3758): None for a reliable channel."""
 
 
 @dataclass(frozen=True, slots=True)
 class CreatePeer:
-    """Make it, with its channels.
+    """Create it, with its channels.
 
     It gathers on the default route alone, or on `every_interface` if the page may know them.
     """
@@ -113,22 +113,22 @@ class CreatePeer:
 
 @dataclass(frozen=True, slots=True)
 class ClosePeer:
-    """Close it; no event follows, but for those that are on the way."""
+    """Close it; no event follows, except those already in the inbox."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetConfiguration:
-    """`setConfiguration()`: for what is gathered from now on."""
+    """`setConfiguration()`: takes effect with the next gathering."""
 
     configuration: IceConfiguration
 
 
 @dataclass(frozen=True, slots=True)
 class SetLocalDescription:
-    """`setLocalDescription()` without an argument: the browser makes the offer or answer that fits.
+    """`setLocalDescription()` without an argument: the browser creates the offer or answer that fits.
 
-    `attempt` comes back with the result: by then `localDescription` may be another one, because a remote offer that was
-    waiting in the chain has rolled this one back.
+    The result carries `attempt`: by then `localDescription` may be another one, because a remote offer that was waiting
+    in the operations chain has rolled this one back.
     """
 
     attempt: int
@@ -136,9 +136,9 @@ class SetLocalDescription:
 
 @dataclass(frozen=True, slots=True)
 class SetRemoteDescription:
-    """`setRemoteDescription()`, which rolls back an own offer that stands in the way.
+    """`setRemoteDescription()`, which rolls back a colliding offer of ours.
 
-    `attempt` comes back with the result; `SetLocalDescription` and this count together.
+    The result carries `attempt`; it is counted together with that of `SetLocalDescription`.
     """
 
     attempt: int
@@ -154,11 +154,11 @@ class AddIceCandidate:
 
 @dataclass(frozen=True, slots=True)
 class KeepChecking:
-    """Have the browser look for connectivity checks to send without long pauses, in the next ICE generation, too.
+    """Keep the browser sending connectivity checks without long pauses, in the next ICE generation, too.
 
-    `priority` is that of the candidate which does it: above the selected pair's, or else its own pairs are pruned, and
-    no more than that, or else relays of ours that an ICE restart left behind are kept. `network_cost` is what the
-    other side's candidates cost, for the same reason.
+    `priority` is that of the candidate used for it. If it is not above the selected pair's, its own pairs are pruned;
+    if it is much above, relays of ours that an ICE restart left behind are kept. `network_cost` is the network cost of
+    the peer's candidates, for the same reason.
     """
 
     priority: int
@@ -185,7 +185,7 @@ class SampleStats:
 
 @dataclass(frozen=True, slots=True)
 class SendKeyFrame:
-    """Send a picture that can be shown without those before it, if one is sent."""
+    """Send a key frame, if video is being sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +211,7 @@ PeerCommand: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class OfPeer:
-    """A command to the `RTCPeerConnection` `peer`; events of it are an `events.OfPeer` of the same name."""
+    """A command to the `RTCPeerConnection` `peer`; its events are `events.OfPeer` with the same `peer`."""
 
     peer: PeerId
     command: PeerCommand
@@ -224,7 +224,7 @@ class OfPeer:
 class StartMedia:
     """Ask for the camera, microphone or screen and send it; answered by `MediaStarted` or `MediaFailed`.
 
-    `number` comes back with the answer, and with all that is said of it. What was on of the same kind ends with it.
+    The answer, and every later event of the track, carries `number`. It replaces a track of the same kind.
     """
 
     number: int
@@ -234,14 +234,14 @@ class StartMedia:
 
 @dataclass(frozen=True, slots=True)
 class StopMedia:
-    """Switch it off; answered by `MediaStopped`. What the browser has not given yet is stopped as soon as it comes."""
+    """Switch it off; answered by `MediaStopped`. A pending request is stopped as soon as it is fulfilled."""
 
     kind: MediaKind
 
 
 @dataclass(frozen=True, slots=True)
 class LimitVideo:
-    """Send at most so many bits and frames of video in a second; None is what the browser finds right."""
+    """Limit sent video to `bits` and `frames` per second; None leaves it to the browser."""
 
     bits: int | None
     frames: int | None
@@ -252,9 +252,9 @@ class LimitVideo:
 
 @dataclass(frozen=True, slots=True)
 class StartTimer:
-    """Emit `TimerFired(timer)` after so many seconds, and up to `spread` later at random.
+    """Emit `TimerFired(timer)` after `after` seconds, plus a random delay of up to `spread` seconds.
 
-    It replaces the one that runs, or with `only_if_idle` leaves it as it is.
+    It replaces the running timer, or with `only_if_idle` leaves it as it is.
     """
 
     timer: Timer
@@ -265,14 +265,14 @@ class StartTimer:
 
 @dataclass(frozen=True, slots=True)
 class CancelTimer:
-    """Forget the timer, if it runs."""
+    """Cancel the timer, if it runs."""
 
     timer: Timer
 
 
 @dataclass(frozen=True, slots=True)
 class ReportFault:
-    """Report an exception that the core kept to what raised it, as one that nothing handled: a `Fault` follows."""
+    """Report an exception that the core caught to protect the rest, as if it were unhandled: a `Fault` follows."""
 
     where: str
     error: Exception
@@ -283,5 +283,5 @@ ServerCommand: TypeAlias = FetchIceConfiguration | OpenSignaling | CloseSignalin
 MediaCommand: TypeAlias = StartMedia | StopMedia | LimitVideo
 TimerCommand: TypeAlias = StartTimer | CancelTimer
 PartCommand: TypeAlias = PeerCommand | TimerCommand
-"""Of a part that knows of one `RTCPeerConnection` alone: who owns that says which one it is (`OfPeer`)."""
+"""A command of a part that knows only one `RTCPeerConnection`: its owner says which one (`OfPeer`)."""
 Command: TypeAlias = ServerCommand | OfPeer | MediaCommand | TimerCommand | ReportFault

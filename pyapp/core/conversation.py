@@ -1,8 +1,9 @@
-"""What the two sides tell each other: messages, what is delivered of them, what is shared; and the frames for it.
+"""The conversation: messages and their delivery, what each side shares, and the frames that carry both.
 
-A text goes in pieces, each of them one packet, and is shown when all are there; what is shared is numbered apart, and
-waits for no text. Frames go over the channel `messages`. While its path is in doubt they go over the `standby` as well,
-if there is one, and while it is held over the standby alone; the numbers remove what comes twice.
+A text is sent in pieces, each of them one packet, and is shown once all have arrived. What is shared is numbered
+separately, so that it never waits for a text. Frames go over the channel `messages`. While its path is in doubt they
+also go over the `standby`, if there is one; while it is held they go over the standby alone. The numbers remove
+duplicates.
 """
 
 import math
@@ -23,18 +24,18 @@ from pyapp.protocol.channel import MAX_TEXT_BYTES, Body, Frame, MediaShared, Pie
 TIMER = ConversationTimer.DELIVERY
 
 PROBE_BYTES = 256
-"""Of text, that go over a new path before anything has come back: well under one packet, which is what SCTP's window
-has shrunk to after the first loss."""
+"""Bytes of text sent over a new path before anything has come back: well under one packet, to which SCTP's congestion
+window has shrunk after the first timeout."""
 
 ASIDE_FOR, ASIDE_AGAIN_AFTER = 0.5, 5.0
-"""Seconds for which frames go over the standby as well once one has come over it, since the other side has its doubts;
-and seconds without any until the next is taken for such a doubt, and not for the echo of ours."""
+"""Seconds for which frames also go over the standby after one has arrived over it, since the peer is in doubt; and
+seconds without any before the next one counts as such a doubt rather than as the echo of ours."""
 
 MOST_PARTNERS = 16
-"""Page loads of the other side whose numbers are kept: it can reload as often as it likes."""
+"""How many page loads of the peer's keep their numbering; the peer can reload any number of times."""
 
 ACKNOWLEDGED_EVERY = 0.02
-"""Seconds between two frames that only acknowledge: hundreds come at once after an outage, and to send is slow."""
+"""Seconds between two pure acknowledgements: hundreds of frames arrive at once after an outage, and sending is slow."""
 
 NOTHING_SHARED = MediaShared(audio=False, video=False)
 
@@ -60,38 +61,38 @@ class Message:
 
 @dataclass(slots=True)
 class _Thread:
-    """What one partner and we have numbered. It is kept for when the partner comes back, who has kept its numbers."""
+    """The numbered conversation with one partner, kept in case the partner returns, who has kept its numbers."""
 
     pieces: Delivery[Piece] = field(default_factory=lambda: Delivery(window=Window()))
     media: Delivery[MediaShared] = field(default_factory=lambda: Delivery(window=Window()))
     begun: list[str] = field(default_factory=list)
-    """What came so far of a message of theirs that has more."""
+    """The pieces so far of an incomplete message of theirs."""
     place_of: dict[int, int] = field(default_factory=dict)
-    """Pieces of ours that the partner has not confirmed: where in the conversation their message is, by number."""
+    """Our unacknowledged pieces: the place of their message in the conversation, by number."""
     waiting: dict[int, int] = field(default_factory=dict)
-    """How many those are of each message, by its place."""
+    """How many pieces of each message are unacknowledged, by its place."""
     told: MediaShared = NOTHING_SHARED
-    """What the partner was told last that we share."""
+    """What we last told the partner that we share."""
     tab: str = ""
-    """The browser tab that the partner is a page load of."""
+    """The partner's browser tab."""
 
     def __post_init__(self) -> None:
-        """Measure one path."""
+        """Share one RTT estimate: both use the same path."""
         self.media.round_trip = self.pieces.round_trip
 
     @property
     def both(self) -> tuple[Delivery[Any], Delivery[Any]]:
-        """What is shared comes first."""
+        """Both deliveries; what is shared comes first."""
         return self.media, self.pieces
 
     def keep(self, pieces: list[Piece], place: int) -> None:
-        """Send the message at `place`, once more if it was sent to somebody else."""
+        """Queue the message at `place`, even if it was already sent to another partner."""
         for piece in pieces:
             self.place_of[self.pieces.keep(piece, size=len(piece.text.encode()))] = place
         self.waiting[place] = len(pieces)
 
     def confirmed(self, number: int) -> int | None:
-        """Take it that a piece has arrived: return the place of the message if it was the last that was missing."""
+        """Count a piece as acknowledged: return the place of its message if that is now complete."""
         place = self.place_of.pop(number)
         self.waiting[place] -= 1
         if self.waiting[place]:
@@ -100,7 +101,7 @@ class _Thread:
         return place
 
     def whole(self, piece: Piece) -> str | None:
-        """Take the next piece of theirs: return the message if this ends it; what is too long is shown in parts."""
+        """Take their next piece: return the message if it is complete. One that is too long is shown in parts."""
         self.begun.append(piece.text)
         if piece.more and sum(map(len, self.begun)) <= MAX_TEXT_BYTES:
             return None
@@ -114,32 +115,33 @@ class Conversation:
     """Messages in the order in which this side sent and received them. Times are seconds."""
 
     messages: list[Message] = field(default_factory=list)
-    """It only grows, and one of ours is replaced once, when it is delivered: who shows it need not read all of it."""
+    """It only grows, and each of ours is replaced once, when it is delivered, so that a view need not read all of
+    it."""
     delivered_count: int = 0
     """Of ours."""
     stranded: tuple[int, ...] = ()
-    """Places of messages of ours that do not reach who is there now: they were for somebody who left."""
+    """Places of our messages that will not reach the present partner: they were for somebody who left."""
     shared: MediaShared = NOTHING_SHARED
     """What the other side shares."""
     aside_at: float = -math.inf
-    """When a frame came over the standby last, if it is the one that is there now."""
+    """When a frame last arrived over the present standby."""
     _path: Literal["closed", "well", "doubted", "held"] = field(init=False, default="closed")
-    """That of the channel `messages`."""
+    """The path of the channel `messages`."""
     _is_full: bool = field(init=False, default=False)
-    """Whether the browser has not sent yet what went over that channel: more would only wait there, and twice."""
+    """Whether the browser still buffers data of that channel: more would only wait there, and be retransmitted."""
     _peers: dict[ChannelLabel, PeerId] = field(init=False, default_factory=dict)
-    """Whose channels they are. There is a standby if it is one of them."""
+    """The `RTCPeerConnection` of each channel. There is a standby if its label is among them."""
     _owed: dict[ChannelLabel, None] = field(init=False, default_factory=dict)
     """The channels over which an acknowledgement is due."""
     _acknowledged_at: float = field(init=False, default=-math.inf)
     _aside_until: float = field(init=False, default=-math.inf)
     _partner: str = field(init=False, default="")
     _threads: dict[str, _Thread] = field(init=False, default_factory=lambda: {"": _Thread()})
-    """By participant; under no name what is said before anybody came."""
+    """By participant; the empty name holds what was said before anybody came."""
     _is_alone: bool = field(init=False, default=False)
-    """Whether the partner left, and nobody came since."""
+    """Whether the partner has left, and nobody has come since."""
     _undelivered: dict[int, None] = field(init=False, default_factory=dict)
-    """Places of ours that nobody has confirmed, the oldest first."""
+    """Places of our messages that nobody has acknowledged, oldest first."""
     _counts: dict[bool, int] = field(init=False, default_factory=lambda: {True: 0, False: 0})
 
     @property
@@ -148,12 +150,12 @@ class Conversation:
 
     @property
     def received_count(self) -> int:
-        """How many messages of theirs have come."""
+        """How many of their messages have arrived."""
         return self._counts[False]
 
     def submit(self, text: str, now: float) -> list[Command]:
-        """Take a message of ours. Raises `MessageRefusedError`, and then keeps nothing of it."""
-        # A field that cuts at a length may leave half of a surrogate pair, which is no character and has no UTF-8.
+        """Queue a message of ours. If it raises `MessageRefusedError`, nothing of it is kept."""
+        # An input field with a length limit may leave half of a surrogate pair, which has no UTF-8 form.
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
         size = len(text.encode())
         if size > MAX_TEXT_BYTES:
@@ -166,20 +168,20 @@ class Conversation:
         return self.transmit(now)
 
     def share(self, shared: MediaShared, now: float) -> list[Command]:
-        """Tell the other side what is shared from now on."""
+        """Tell the peer what we share from now on."""
         self._thread.told = shared
         self._thread.media.keep(shared, size=0)
         return self.transmit(now)
 
     def opened(self, peer: PeerId, shared: MediaShared, now: float) -> list[Command]:
-        """Go on over the new channel of `peer`, on which nothing is shared until it is told."""
+        """Continue over the new channel of `peer`, on which nothing is shared until we say so."""
         self.channel_is(peer)
         if shared == NOTHING_SHARED == self._thread.told:
             return self.transmit(now)
         return self.share(shared, now)
 
     def received(self, text: str, now: float, label: ChannelLabel = "messages") -> list[Command]:
-        """Take a frame of the other side, which came over `label`. Raises `MessageError` for what is none."""
+        """Process a frame of the peer's that arrived over `label`. Raises `MessageError` if it is malformed."""
         frame, thread = decode_frame(text), self._thread
         thread.media.acknowledged(frame.media_ack, now=now)
         for number in thread.pieces.acknowledged(frame.ack, frame.held, now=now):
@@ -200,13 +202,13 @@ class Conversation:
             self.aside_at = now
         frames = self._due(now) + self._over_standby(before, now)
         if frame.number and self._path != "closed":
-            # Over the one it came by as well, which is known to work in one direction.
+            # Also over the channel it arrived on, which is known to work in one direction.
             known = (label,) if self._has(label) else ()
             self._owed |= dict.fromkeys((*known, *self._channels(now)))
         return self._sent([*frames, *self._acknowledge(frames, now)]) + self._timer(now)
 
     def channel_is(self, peer: PeerId) -> None:
-        """Hold everything while the channel is closed, and send what waits when it is open: that of `peer`."""
+        """Use the channel of `peer` from now on; with `NO_PEER` the channel is closed, and everything is held."""
         self._path = "closed" if peer == NO_PEER else "well"
         self._peers["messages"] = peer
         self._is_full = False
@@ -216,7 +218,7 @@ class Conversation:
         self._path_changed()
 
     def channel_filled(self) -> None:
-        """Keep what is to be sent until the channel has drained."""
+        """Hold everything until the channel has drained."""
         self._is_full = True
 
     def channel_drained(self, now: float) -> list[Command]:
@@ -227,7 +229,7 @@ class Conversation:
         return self.transmit(now)
 
     def standby_is(self, peer: PeerId, now: float) -> list[Command]:
-        """Use the standby from now on, which is `peer`, if it is needed; or no more."""
+        """Use `peer` as the standby when one is needed; with `NO_PEER` there is none."""
         before = self._channels(now)
         self._peers["standby"] = peer
         self._owed.pop("standby", None)
@@ -235,7 +237,7 @@ class Conversation:
         return self._sent(self._over_standby(before, now)) + self._timer(now) if self._path != "well" else []
 
     def doubt(self, now: float) -> list[Command]:
-        """Send over the standby as well, until the path is held or the doubt has passed."""
+        """Also send over the standby, until the path is held or the doubt has passed."""
         before = self._channels(now)
         if self._path == "well":
             self._path = "doubted"
@@ -243,19 +245,19 @@ class Conversation:
         return self._sent(frames) + self._timer(now) if frames else []
 
     def reassured(self) -> None:
-        """Take it that the doubt has passed."""
+        """End the doubt."""
         if self._path == "doubted":
             self._path = "well"
 
     def hold(self, now: float) -> list[Command]:
-        """Send nothing until the path has changed: what is sent into a dead path only fills the channel's window."""
+        """Send nothing until the path has changed: data sent into a dead path only fills the channel's window."""
         before = self._channels(now)
         if self._path != "closed":
             self._path = "held"
         return self._sent(self._over_standby(before, now)) + self._timer(now)
 
     def probe(self, now: float) -> list[Command]:
-        """Send the oldest of what waits, and hold the rest still: the path is new, and may not work."""
+        """Send the oldest unacknowledged data and keep holding the rest: the path is new, and may not work."""
         self._path_changed()
         if self._path == "closed" or self._is_full:
             return []
@@ -265,26 +267,26 @@ class Conversation:
         return []
 
     def path_changed(self, now: float) -> list[Command]:
-        """Send all that waits at once: what was on its way on the old path may be lost."""
+        """Send everything unacknowledged at once: what was in flight on the old path may be lost."""
         if self._path == "held":
             self._path = "well"
         self._path_changed()
         return self.transmit(now)
 
     def transmit(self, now: float) -> list[Command]:
-        """Send what is new, again what is late, and the acknowledgement that is due (timer `TIMER`)."""
+        """Send what is new, retransmit what is late, and send the acknowledgement that is due (timer `TIMER`)."""
         frames = self._due(now)
         return self._sent([*frames, *self._acknowledge(frames, now)]) + self._timer(now)
 
     def is_with(self, participant: str) -> bool:
-        """Return whether the conversation goes on with `participant`, rather than begins."""
+        """Return whether the conversation is already with `participant`."""
         return bool(participant) and participant == self._partner
 
     def with_partner(self, participant: str, tab: str = "") -> None:
-        """Go on with `participant` on whatever connection, where the two left off; or begin with somebody new.
+        """Continue with `participant`, on whatever connection, where the two left off; or begin with somebody new.
 
-        What was never confirmed stays with whom it was for. It is for this one if that was an earlier page load of the
-        same browser `tab`, whose page was reloaded; or if nobody had come before.
+        Unacknowledged messages stay with the participant they were for. They go to this one if that was an earlier page
+        load of the same browser `tab`, or if nobody had come before.
         """
         self.shared = NOTHING_SHARED
         self._is_alone = False
@@ -302,12 +304,12 @@ class Conversation:
         self._strand()
 
     def parted(self) -> None:
-        """Take it that the partner left."""
+        """Record that the partner has left."""
         self._is_alone = True
         self._strand()
 
     def send_again(self, place: int, now: float) -> list[Command]:
-        """Send what was for somebody who left to who is there now. Raises `MessageRefusedError`."""
+        """Send the present partner a message that was for somebody who left. Raises `MessageRefusedError`."""
         if self._is_alone or place not in self.stranded:
             return []
         text = self.messages[place].text
@@ -326,7 +328,7 @@ class Conversation:
                 thread.keep(split(message.text), place)
 
     def _strand(self) -> None:
-        """Find out which messages reach nobody who is there."""
+        """Find the messages that will not reach the present partner."""
         reached = {} if self._is_alone else self._thread.waiting
         self.stranded = tuple(place for place in self._undelivered if place not in reached)
 
@@ -341,7 +343,7 @@ class Conversation:
     def _delivered(self, place: int) -> None:
         message = self.messages[place]
         if message.delivered:
-            return  # by another partner before this one: it is kept for both
+            return  # an earlier partner acknowledged it: it is kept for both
         self.messages[place] = replace(message, delivered=True)
         self.delivered_count += 1
         del self._undelivered[place]
@@ -365,7 +367,7 @@ class Conversation:
         return [self._frame(number, body, label) for number, body in self._all_due(now) for label in channels]
 
     def _over_standby(self, before: tuple[ChannelLabel, ...], now: float) -> list[SendOnChannel]:
-        """Send all that waits over the standby if it is not one of the channels `before`; at least a sign of life."""
+        """Send everything unacknowledged over the standby if it was not in use `before`; at least a sign of life."""
         if "standby" in before or "standby" not in self._channels(now):
             return []
         self._path_changed()
@@ -380,7 +382,7 @@ class Conversation:
             delivery.path_changed()
 
     def _acknowledge(self, frames: Iterable[SendOnChannel], now: float) -> list[SendOnChannel]:
-        """Acknowledge over the channels that `frames`, which do so too, do not go over; or do so a little later."""
+        """Acknowledge, now or a little later, over the channels that `frames` do not use; every frame acknowledges."""
         for frame in frames:
             self._owed.pop(frame.label, None)
         if not self._owed or now - self._acknowledged_at < ACKNOWLEDGED_EVERY:

@@ -1,13 +1,13 @@
-"""Delivery of our own above any channel: numbered, acknowledged, sent again; exactly once, in order.
+"""Our own delivery layer above any channel: numbered, acknowledged, retransmitted; exactly once, in order.
 
-`Delivery` is one end of a conversation. It does not know what carries it: the signaling socket uses one (sent again
-when a new socket is there), the messages of the two people use another (sent again when they are lost, over an
-unordered channel without retransmissions of its own, because SCTP's doubling timer can hold data back for seconds after
-the path is whole again). It outlives both: a new socket, an ICE restart, a new `RTCPeerConnection`.
+`Delivery` is one end of a conversation. It does not know what carries it. The signaling socket uses one, which
+retransmits when there is a new socket. The messages of the two people use another, which retransmits what is lost: its
+channel is unordered and has no retransmissions of its own, because SCTP's exponential backoff can hold data back for
+seconds after the path works again. A delivery outlives a socket, an ICE restart and an `RTCPeerConnection`.
 
-What is lost is known by what was sent later and has come (RFC 8985); when nothing comes, one or two are sent again as a
-probe, and their acknowledgement tells of the others (RFC 9002, section 6.2). How much goes out at once is the window's
-to say (`congestion.py`).
+Loss is detected by the acknowledgement of a later transmission (RFC 8985). When no acknowledgement arrives, one or two
+messages are retransmitted as a probe, and its acknowledgement tells which of the others are lost (RFC 9002, section
+6.2). The congestion window limits how much is in flight (`congestion.py`).
 """
 
 import heapq
@@ -25,23 +25,24 @@ T = TypeVar("T")
 
 
 MAX_EARLY, MAX_EARLY_BYTES = 1 << 16, 1 << 21
-"""By how much a number may be ahead of what came, and what is early and kept may take: no honest sender has more on the
-way. What is above is dropped, and sent again by who is honest."""
+"""How far ahead of the last number in order a message may be, and how many bytes of out-of-order messages are kept: no
+honest sender has more in flight. What is above is dropped; an honest sender retransmits it."""
 
 KEPT_COST = 64
-"""Bytes that a message takes beside its own when it is kept."""
+"""Overhead of a kept message, in bytes."""
 
 
 PROBED_EVERY = 1.0
-"""Seconds to which the doubling time between two probes grows: that a path is dead is for the heartbeats to say, and on
-one that lives two packets a second are nothing."""
+"""The longest time between two probes, in seconds; it doubles up to this. The heartbeats detect a dead path, and on a
+working one two packets a second cost nothing."""
 
 TOLERATED = 2
-"""Probes in a row without an answer: with more, the path carries next to nothing (RFC 9002, section 7.6)."""
+"""Unacknowledged probes in a row that are tolerated: after more, the congestion is persistent (RFC 9002, section
+7.6)."""
 
 
 class DeliveryFullError(Exception):
-    """What is kept for the other side has reached its limit, which the message names."""
+    """The unacknowledged data has reached its limit, which the message names."""
 
 
 @dataclass(slots=True)
@@ -49,12 +50,12 @@ class _Outgoing(Generic[T]):
     body: T
     size: int
     sent_at: float = 0.0
-    """When it was transmitted last on this path, as the next two."""
+    """Time of the last transmission. This and the next two are of the current path."""
     order: int = 0
-    """Of that among all transmissions, from 1; 0 for never."""
+    """Number of that transmission among all, from 1; 0 if it was never transmitted."""
     transmissions: int = 0
     is_measurable: bool = True
-    """Sent once at most, on whatever path: its acknowledgement can be of nothing else."""
+    """Transmitted at most once, on any path, so that its acknowledgement is unambiguous (Karn's algorithm)."""
 
     @property
     def cost(self) -> int:
@@ -62,22 +63,22 @@ class _Outgoing(Generic[T]):
         return self.size + OVERHEAD
 
     def forget(self) -> None:
-        """Take it as new to the path, which is another one."""
+        """Count it as not transmitted: the path is a new one."""
         self.is_measurable = self.is_measurable and self.transmissions == 0
         self.order = self.transmissions = 0
 
 
 @dataclass(slots=True)
 class RoundTrip:
-    """Smoothed round trip in seconds, and the time after which an acknowledgement is late (RFC 6298, section 2)."""
+    """Smoothed RTT in seconds, and the RTO (RFC 6298, section 2)."""
 
     smoothed: float | None = None
     variation: float = 0.0
     least: float = math.inf
-    """The shortest that was measured."""
+    """The shortest RTT measured."""
 
     def measured(self, seconds: float) -> None:
-        """Take one measurement into account."""
+        """Take one measurement of the RTT."""
         self.least = min(self.least, seconds)
         if self.smoothed is None:
             self.smoothed, self.variation = seconds, seconds / 2
@@ -87,11 +88,11 @@ class RoundTrip:
 
     @property
     def reordering(self) -> float:
-        """Seconds by which a later message may overtake an earlier one (RFC 8985, section 6.2)."""
+        """The reordering window in seconds (RFC 8985, section 6.2)."""
         return max((self.smoothed or 0.0) / 4, self.variation)
 
     def timeout(self, *, first: float = 0.5, least: float = 0.15, most: float = 2.0) -> float:
-        """Return the seconds to wait for an acknowledgement; `first` before anything was measured."""
+        """Return the RTO in seconds; `first` before the RTT was measured."""
         if self.smoothed is None:
             return first
         return min(max(self.smoothed + 4 * self.variation, least), most)
@@ -101,50 +102,51 @@ class RoundTrip:
 class Delivery(Generic[T]):
     """One end of a numbered conversation. Times are seconds; sizes are bytes.
 
-    `most` bounds what may wait for an acknowledgement, `window` what is on its way at once. Without a window the wire
-    loses nothing, and takes everything, for as long as it is the same one.
+    `most` limits the unacknowledged bytes, `window` the bytes in flight. Without a window the transport is taken to be
+    reliable, and to accept everything, until it is replaced.
     """
 
     most: int = 1 << 20
     window: Window | None = None
     round_trip: RoundTrip = field(default_factory=RoundTrip)
     waiting_bytes: int = field(default=0, init=False)
-    """Size of what the other side has not acknowledged."""
+    """Unacknowledged bytes."""
     _next_number: int = field(init=False, default=1)
-    # After an outage hundreds of messages wait, and each is one event and more: no event may cost what they all do.
+    # After an outage hundreds of messages wait, and each causes several events: the cost of one event must not grow
+    # with the number of messages.
     _outgoing: dict[int, _Outgoing[T]] = field(init=False, default_factory=dict)
     """By number, in order."""
     _new: deque[int] = field(init=False, default_factory=deque)
-    """Those that were never transmitted on this path, in order."""
+    """Numbers never transmitted on this path, in order."""
     _lost: list[int] = field(init=False, default_factory=list)
-    """A heap of those that were, and did not come; with some that were acknowledged since."""
+    """A heap of the numbers taken for lost; some may have been acknowledged since."""
     _flying: dict[int, None] = field(init=False, default_factory=dict)
-    """The others, in the order in which they were transmitted last."""
+    """Numbers in flight, in the order of their last transmission."""
     _on_the_way: int = field(init=False, default=0)
-    """What they cost on the wire."""
+    """Bytes in flight, on the wire."""
     _transmissions: int = field(init=False, default=0)
     _sent_at: float = field(init=False, default=0.0)
-    """When the last one was transmitted."""
+    """Time of the last transmission."""
     _probes: int = field(init=False, default=0)
-    """How often in a row nothing came until one had to be sent as a probe."""
+    """Probes in a row without an acknowledgement."""
     _newest: int = field(init=False, default=0)
-    """The latest transmission that is known to have come (RFC 8985, section 6.2, step 2), and its round trip."""
+    """The latest transmission known to be delivered (RFC 8985, section 6.2, step 2). Its RTT follows."""
     _newest_trip: float = field(init=False, default=0.0)
     _judged_at: float | None = field(init=False, default=None)
-    """When the next one of those that were overtaken is taken for lost, if it does not come until then."""
+    """When the next overtaken message is taken for lost, unless it is acknowledged by then."""
     _accepted: int = field(init=False, default=0)
     _early: dict[int, tuple[T, int]] = field(init=False, default_factory=dict)
-    """With what they take."""
+    """Out-of-order messages by number, each with its cost in bytes."""
     _early_bytes: int = field(init=False, default=0)
 
     @property
     def ack(self) -> int:
-        """The number up to which everything came in."""
+        """The cumulative acknowledgement: everything up to this number has arrived."""
         return self._accepted
 
     @property
     def held(self) -> tuple[tuple[int, int], ...]:
-        """First and last of each range of numbers above `ack` that came early, the lowest `MAX_HELD` of them."""
+        """First and last of each range above `ack` that arrived out of order, the lowest `MAX_HELD` ranges."""
         ranges: list[tuple[int, int]] = []
         for number in sorted(self._early):
             if ranges and ranges[-1][1] == number - 1:
@@ -157,12 +159,12 @@ class Delivery(Generic[T]):
 
     @property
     def waiting(self) -> tuple[T, ...]:
-        """What the other side has not acknowledged, in order."""
+        """The unacknowledged messages, in order."""
         return tuple(item.body for item in self._outgoing.values())
 
     @property
     def next_due(self) -> float | None:
-        """The time at which `due` has something again if nothing is acknowledged, or None."""
+        """When `due` has something to retransmit if no acknowledgement arrives, or None."""
         if self.window is None or not self._flying:
             return None
         timeout = self.round_trip.timeout()
@@ -170,17 +172,17 @@ class Delivery(Generic[T]):
         return probe_at if self._judged_at is None else min(probe_at, self._judged_at)
 
     def submit(self, body: T, *, size: int) -> int:
-        """Take `body` for the other side and return its number. Raises `DeliveryFullError`, and then takes nothing."""
+        """Queue `body` for the peer and return its number. If it raises `DeliveryFullError`, nothing is queued."""
         self.check(size)
         return self.keep(body, size=size)
 
     def check(self, size: int) -> None:
-        """Raise `DeliveryFullError` if so much more would be too much."""
+        """Raise `DeliveryFullError` if `size` more bytes would exceed the limit."""
         if self.waiting_bytes + size > self.most:
             raise DeliveryFullError(f"more than {self.most} bytes would wait for the other side")
 
     def keep(self, body: T, *, size: int) -> int:
-        """Do as `submit` does, whatever waits: what was taken once is not lost when it has to go to somebody else."""
+        """Do as `submit` does, without the limit: an accepted message is not lost when it has to go to another peer."""
         number = self._next_number
         self._next_number += 1
         self._outgoing[number] = _Outgoing(body, size)
@@ -189,9 +191,9 @@ class Delivery(Generic[T]):
         return number
 
     def due(self, now: float, *, most: int | None = None) -> list[tuple[int, T]]:
-        """Return what is to be transmitted now, what was lost first, and count it as transmitted.
+        """Return what is to be transmitted now, retransmissions first, and count it as transmitted.
 
-        No more than `most` bytes are on their way then, or one message.
+        At most `most` bytes, or one message, are in flight then.
         """
         numbers = self._probe(now) if self._is_late(now) else []
         while (number := self._next_in_line()) is not None:
@@ -209,11 +211,11 @@ class Delivery(Generic[T]):
         return [(number, self._outgoing[number].body) for number in numbers]
 
     def released(self, now: float) -> None:
-        """Take it that what was transmitted leaves only now: the browser had kept it."""
+        """Restart the probe timer: the browser has only now sent what it had buffered."""
         self._sent_at = now
 
     def path_changed(self) -> None:
-        """Forget what was transmitted: all that waits is due at once, whatever was tried on the old path."""
+        """Forget all transmissions: everything unacknowledged is due at once on the new path."""
         for item in self._outgoing.values():
             item.forget()
         self._new = deque(self._outgoing)
@@ -226,9 +228,9 @@ class Delivery(Generic[T]):
             self.window = Window(self.window.most)
 
     def acknowledged(self, ack: int, held: Iterable[tuple[int, int]] = (), *, now: float | None = None) -> list[int]:
-        """Take the other side's acknowledgement: return the numbers that are delivered by it.
+        """Process an acknowledgement of the peer's: return the numbers that it newly acknowledges.
 
-        With `now`, what was sent before one of these and has not come may be lost.
+        With `now`, what was sent before one of these and is still unacknowledged may be taken for lost.
         """
         done = list(itertools.takewhile(lambda number: number <= ack, self._outgoing))
         for first, last in held:
@@ -254,7 +256,7 @@ class Delivery(Generic[T]):
         return done
 
     def accept(self, number: int, body: T, *, size: int = 0) -> list[T]:
-        """Take a numbered message in: return what may be handed on now, in order; what came twice is dropped."""
+        """Accept a numbered message: return what can be delivered now, in order. Duplicates are dropped."""
         if number <= self._accepted or number in self._early or number > self._accepted + MAX_EARLY:
             return []
         cost = size + KEPT_COST
@@ -289,14 +291,14 @@ class Delivery(Generic[T]):
         self._flying[number] = None
 
     def _is_late(self, now: float) -> bool:
-        """Judge what was overtaken; or else return whether nothing comes, and a probe is due."""
+        """Detect losses by reordering; if there is nothing to judge, return whether a probe is due."""
         if self._judged_at is not None and self._judged_at <= now:
             self._judge(now)
             return False
         return (due := self.next_due) is not None and due <= now
 
     def _probe(self, now: float) -> list[int]:
-        """Send the two again that were sent first, whatever the window says (RFC 9002, section 6.2.4)."""
+        """Retransmit the two that were sent first, whatever the window (RFC 9002, section 6.2.4)."""
         self._probes += 1
         if self.window is not None and self._probes > TOLERATED:
             self.window.silent(now)
@@ -306,15 +308,15 @@ class Delivery(Generic[T]):
         return numbers
 
     def _came(self, item: _Outgoing[T], now: float) -> None:
-        """Learn from the latest of those that are known to have come now, if it was not an earlier transmission of it.
+        """Take the RTT from the newest acknowledged transmission, if it is unambiguous.
 
-        The others may have come long ago, and been acknowledged in vain (RFC 9002, section 5.1).
+        The others may have arrived long ago, with acknowledgements that were lost (RFC 9002, section 5.1).
         """
         trip = now - item.sent_at
         if not item.order:
             return
         if item.is_measurable:
-            # Karn's rule (RFC 6298, section 3): what was sent twice measures nothing.
+            # Karn's algorithm (RFC 6298, section 3): a retransmitted message gives no RTT sample.
             self.round_trip.measured(trip)
         elif trip < self.round_trip.least:
             return
@@ -322,9 +324,9 @@ class Delivery(Generic[T]):
             self._newest, self._newest_trip = item.order, trip
 
     def _judge(self, now: float) -> None:
-        """Take for lost what was sent before the newest that came, longer ago than a late one may come after it.
+        """Take for lost what was sent before the newest acknowledged one, by more than the reordering window.
 
-        In a conversation the next message tells sooner than any timer (RFC 8985, section 3).
+        In a conversation the next acknowledgement detects a loss sooner than any timer (RFC 8985, section 3).
         """
         self._judged_at = None
         patience = self._newest_trip + self.round_trip.reordering

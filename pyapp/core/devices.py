@@ -1,4 +1,4 @@
-"""Cameras, microphones and speakers: which there are, which the person chose, and how sound is taken up."""
+"""Cameras, microphones and speakers: which exist, which the person chose, and how sound is processed."""
 
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
@@ -8,7 +8,7 @@ DeviceKind: TypeAlias = Literal["camera", "microphone", "speaker"]
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A device as the browser names it: `id` is of this origin alone; `label` is empty before anything was allowed."""
+    """A device as the browser lists it: `id` is of this origin alone; `label` is empty before capture was allowed."""
 
     kind: DeviceKind
     id: str
@@ -17,14 +17,14 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """What the person chose: devices by their `id`, empty for the system's default. Remembered on this device."""
+    """The person's choices: devices by their `id`, empty for the system's default. They are stored in this browser."""
 
     camera: str = ""
     microphone: str = ""
     speaker: str = ""
     echo_cancellation: bool = True
     noise_suppression: bool = True
-    """Off for whoever listens to a machine, which is noise to a browser."""
+    """Switch it off to hear a machine, which the browser would suppress as noise."""
 
     def of(self, kind: DeviceKind) -> str:
         """Return the chosen device of a kind."""
@@ -46,7 +46,7 @@ DEFAULT = Choices()
 
 @dataclass(slots=True)
 class Devices:
-    """What is plugged in, and what is to be used of it."""
+    """The devices that are plugged in, and the choices among them."""
 
     choices: Choices = DEFAULT
     known: tuple[Device, ...] = ()
@@ -60,5 +60,5 @@ class Devices:
         return next((device for device in self.of(kind) if device.id == identifier), None)
 
     def best(self, kind: DeviceKind) -> Device | None:
-        """Return the chosen one, or the first if that is not there; None if there is none, or all are unknown."""
+        """Return the chosen device, or the first if that is not plugged in; None if there is none, or none is known."""
         return self.find(kind, self.choices.of(kind)) or next(iter(self.of(kind)), None)

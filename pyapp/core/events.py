@@ -1,4 +1,4 @@
-"""What can happen to a session: the only input of the core. Shells build these, the inbox carries them in order.
+"""What can happen to a session: the only input of the core. The shells create events, and the inbox keeps their order.
 
 Times are seconds on the runner's monotonic clock, unless a name says otherwise.
 """
@@ -25,21 +25,21 @@ ChannelLabel: TypeAlias = Literal["messages", "heartbeat", "standby", "probe"]
 
 @dataclass(frozen=True, slots=True)
 class ConnectExpected:
-    """The page is ready, and Connect will probably be pressed for this session."""
+    """The page is ready, and the person will probably press Connect for this session."""
 
     session: str
 
 
 @dataclass(frozen=True, slots=True)
 class SessionEdited:
-    """Another name stands in the field, and may not be all of it yet."""
+    """The session name in the field has changed, and may be incomplete."""
 
     session: str
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectRequested:
-    """Connect was pressed, or the address said `autoconnect`."""
+    """Connect was pressed, or the page's URL said `autoconnect`."""
 
     session: str
 
@@ -63,14 +63,14 @@ class MessageSubmitted:
 
 @dataclass(frozen=True, slots=True)
 class MessageSentAgain:
-    """What was for somebody who left is to go to who is there now. `place` is that in the conversation."""
+    """A message for somebody who left is to go to the present peer. `place` is its place in the conversation."""
 
     place: int
 
 
 @dataclass(frozen=True, slots=True)
 class NameGiven:
-    """The person here wants to be called so, from the next session on; empty for nothing."""
+    """The person has chosen a display name, used from the next session on; it may be empty."""
 
     name: str
 
@@ -89,7 +89,7 @@ class PersonActive:
 
 @dataclass(frozen=True, slots=True)
 class DeviceChosen:
-    """A device is to be used from now on; `device` is its `deviceId`, or empty for the system's default."""
+    """The person has chosen a device; `device` is its `deviceId`, or empty for the system's default."""
 
     kind: DeviceKind
     device: str
@@ -97,7 +97,7 @@ class DeviceChosen:
 
 @dataclass(frozen=True, slots=True)
 class SoundChosen:
-    """How the microphone is to be treated from now on."""
+    """The person has chosen how the microphone's sound is processed."""
 
     echo_cancellation: bool
     noise_suppression: bool
@@ -110,32 +110,32 @@ class PageClosing:
 
 @dataclass(frozen=True, slots=True)
 class PageShown:
-    """The page is there again as it was left (`pageshow` with `persisted`: from the back-forward cache)."""
+    """The page was restored from the back-forward cache (`pageshow` with `persisted`)."""
 
 
-# Inviting the other side: the person, and the server's answers.
+# Invitations: what the person asks for, and the server's answers.
 
 InvitingRequest: TypeAlias = Literal["access", "issue", "list", "revoke"]
 
 
 @dataclass(frozen=True, slots=True)
 class InviteOpened:
-    """The person wants to invite: the link, and what was issued so far."""
+    """The person has opened the panel with the link and the invitations issued so far."""
 
 
 @dataclass(frozen=True, slots=True)
 class InviteClosed:
-    """The person has seen enough of it."""
+    """The person has closed that panel."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkWanted:
-    """The link is about to be given away."""
+    """The link is about to be shared."""
 
 
 @dataclass(frozen=True, slots=True)
 class InvitationRequested:
-    """Another invitation is wanted, called `name`, which may be empty, and good for `ttl` seconds."""
+    """The person asks for another invitation, named `name` (may be empty) and valid for `ttl` seconds."""
 
     name: str
     ttl: int
@@ -143,14 +143,14 @@ class InvitationRequested:
 
 @dataclass(frozen=True, slots=True)
 class RevocationRequested:
-    """An invitation is to be taken back."""
+    """The person revokes an invitation."""
 
     identifier: str
 
 
 @dataclass(frozen=True, slots=True)
 class AddressChosen:
-    """Links are to begin with this address of the page."""
+    """The person has chosen the page's address that links begin with."""
 
     address: str
 
@@ -164,7 +164,7 @@ class AccessTold:
 
 @dataclass(frozen=True, slots=True)
 class InvitationIssued:
-    """`POST /invitations` answered, or an earlier answer for `session` is good still."""
+    """`POST /invitations` answered, or an earlier answer for `session` is still valid."""
 
     session: str
     invitation: Invitation
@@ -186,7 +186,7 @@ class InvitationRevoked:
 
 @dataclass(frozen=True, slots=True)
 class InvitingFailed:
-    """The server did not answer in time (`no-answer`), something else did (`not-json`), or it refused with `code`."""
+    """The server did not answer in time (`no-answer`), answered with no JSON (`not-json`), or refused with `code`."""
 
     request: InvitingRequest
     code: str
@@ -221,7 +221,7 @@ class IceConfigurationReceived:
 
 @dataclass(frozen=True, slots=True)
 class IceConfigurationFailed:
-    """`GET /ice` did not answer, or refused: `code` is that of the server's error, or empty.
+    """`GET /ice` was not answered, or refused: `code` is that of the server's error, or empty.
 
     `number` is that of the command.
     """
@@ -233,7 +233,7 @@ class IceConfigurationFailed:
 
 @dataclass(frozen=True, slots=True)
 class SignalingOpened:
-    """The WebSocket is open; nothing was sent on it yet. `socket` is that of the command, here and below."""
+    """The WebSocket is open, and nothing has been sent on it. `socket` is that of the command, here and below."""
 
     socket: int
 
@@ -257,7 +257,7 @@ class SignalingReceived:
 
 @dataclass(frozen=True, slots=True)
 class SignalingGarbled:
-    """A frame that is no message of the vocabulary."""
+    """A frame of the server's that is not a valid message."""
 
     socket: int
     reason: str
@@ -281,7 +281,7 @@ class NegotiationNeeded:
 
 @dataclass(frozen=True, slots=True)
 class LocalDescriptionSet:
-    """`setLocalDescription()` is done; this is the `localDescription` by then. `attempt` is that of the command."""
+    """`setLocalDescription()` was fulfilled with this `localDescription`. `attempt` is that of the command."""
 
     attempt: int
     description: SessionDescription
@@ -289,7 +289,7 @@ class LocalDescriptionSet:
 
 @dataclass(frozen=True, slots=True)
 class RemoteDescriptionSet:
-    """`setRemoteDescription()` is done. `attempt` is that of the command."""
+    """`setRemoteDescription()` was fulfilled. `attempt` is that of the command."""
 
     attempt: int
     description: SessionDescription
@@ -297,9 +297,9 @@ class RemoteDescriptionSet:
 
 @dataclass(frozen=True, slots=True)
 class PeerOperationFailed:
-    """A call on the `RTCPeerConnection` was refused. `operation` is its W3C name, `error` its `DOMException`.
+    """A call on the `RTCPeerConnection` was rejected. `operation` is its W3C name, `error` its `DOMException`.
 
-    `attempt` is that of a command which sets a description, 0 of any other.
+    `attempt` is that of the command if it sets a description, otherwise 0.
     """
 
     operation: str
@@ -319,7 +319,7 @@ class LocalCandidate:
 class LocalCandidatesEnded:
     """`icecandidate` with null: gathering is complete. `description` is the `localDescription`, with all candidates.
 
-    It is None if an own first offer has been rolled back by then.
+    It is None if our first offer has been rolled back by then.
     """
 
     description: SessionDescription | None
@@ -340,7 +340,7 @@ StateName: TypeAlias = Literal["connection", "ice-connection", "ice-gathering", 
 
 @dataclass(frozen=True, slots=True)
 class StateChanged:
-    """A state attribute of the `RTCPeerConnection` changed, `dtls` meaning its `RTCDtlsTransport`."""
+    """A state attribute of the `RTCPeerConnection` changed; `dtls` is that of its `RTCDtlsTransport`."""
 
     name: StateName
     value: str
@@ -362,14 +362,14 @@ class ChannelClosed:
 
 @dataclass(frozen=True, slots=True)
 class ChannelFilled:
-    """The browser keeps much that is to go over a data channel (`bufferedAmount`): send no more."""
+    """The browser buffers much data of a data channel (`bufferedAmount`): send no more."""
 
     label: ChannelLabel
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelDrained:
-    """It has sent nearly all of it (`bufferedamountlow`)."""
+    """The browser has sent nearly all of the buffered data (`bufferedamountlow`)."""
 
     label: ChannelLabel
 
@@ -415,7 +415,7 @@ PeerEvent: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class OfPeer:
-    """An event of the `RTCPeerConnection` `peer`. It may have waited in the inbox while that was closed."""
+    """An event of the `RTCPeerConnection` `peer`, which may have been closed while the event waited in the inbox."""
 
     peer: PeerId
     event: PeerEvent
@@ -426,9 +426,9 @@ class OfPeer:
 
 @dataclass(frozen=True, slots=True)
 class MediaStarted:
-    """The browser gave the camera, microphone or screen. `number` is that of the command, here and below.
+    """The camera, microphone or screen is on. `number` is that of the command, here and below.
 
-    `device` is the `deviceId` of what it gave, as far as it is known.
+    `device` is the `deviceId` of the device in use, if it is known.
     """
 
     number: int
@@ -438,7 +438,7 @@ class MediaStarted:
 
 @dataclass(frozen=True, slots=True)
 class MediaStopped:
-    """It is off, since it was asked for."""
+    """It was switched off on request."""
 
     number: int
     kind: MediaKind
@@ -446,7 +446,7 @@ class MediaStopped:
 
 @dataclass(frozen=True, slots=True)
 class MediaEnded:
-    """It ended by itself: it was unplugged, or stopped by the browser's own control."""
+    """The track ended by itself: the device was unplugged, or the browser's own control stopped it."""
 
     number: int
     kind: MediaKind
@@ -454,7 +454,7 @@ class MediaEnded:
 
 @dataclass(frozen=True, slots=True)
 class MediaMuted:
-    """The system holds it back (a closed lid, a phone call), or no more: `mute` and `unmute` of the track."""
+    """The system has muted or unmuted the track (a closed lid, a phone call): `mute` and `unmute`."""
 
     number: int
     kind: MediaKind
@@ -463,7 +463,7 @@ class MediaMuted:
 
 @dataclass(frozen=True, slots=True)
 class MediaFailed:
-    """The browser did not give it. `error` is the `DOMException`'s name, such as `NotAllowedError`."""
+    """The request was rejected. `error` is the `DOMException`'s name, such as `NotAllowedError`."""
 
     number: int
     kind: MediaKind
@@ -498,7 +498,7 @@ MediaEvent: TypeAlias = (
 class NetworkChanged:
     """`offline`, `online`, or `change` of `navigator.connection`.
 
-    `certain` is False for a `change` that came with new estimates of speed: those come on a healthy network too.
+    `certain` is False for a `change` with new estimates of speed, which occurs on a healthy network, too.
     """
 
     kind: Literal["offline", "online", "change"]
@@ -507,7 +507,7 @@ class NetworkChanged:
 
 @dataclass(frozen=True, slots=True)
 class CapturePermitted:
-    """Whether the page may use the camera or the microphone: then it may know every interface, too."""
+    """Whether the page may use the camera or the microphone: then the browser shows it every network interface, too."""
 
     permitted: bool
 
@@ -531,7 +531,7 @@ class TimerFired:
 
 @dataclass(frozen=True, slots=True)
 class Slept:
-    """The machine slept: for so many seconds of the wall's clock the runner's stood still, and all timers with it.
+    """The machine slept: the runner's clock and all timers stood still for `seconds` of wall-clock time.
 
     A wall clock that is set forward looks the same.
     """
@@ -541,7 +541,7 @@ class Slept:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """An exception that nothing handled. It is shown and journaled, never swallowed."""
+    """An unhandled exception. It is shown and journaled, never swallowed."""
 
     where: str
     error: str

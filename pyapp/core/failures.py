@@ -1,4 +1,4 @@
-"""What cannot be done, as facts; `pyapp/view/verdicts.py` finds the words."""
+"""What cannot be done, as facts; `pyapp/view/verdicts.py` has the words."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -11,7 +11,7 @@ from pyapp.protocol.wire import Scalar
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The server will not have us: the code of its `Error`, and its reason."""
+    """The server refuses us: the code of its `Error`, and the reason."""
 
     code: str
     reason: str
@@ -40,13 +40,13 @@ Failure: TypeAlias = Refusal | NoPath
 
 
 def no_path(gathering: Gathering, *, relay_only: bool) -> NoPath:
-    """Return that there is no path, with what gathering had found."""
+    """Return the failure to find a path, with what gathering found."""
     return NoPath(tuple(gathering.problems()), tuple(gathering.causes()), relay_only)
 
 
 @dataclass(frozen=True, slots=True)
 class MediaRefusal:
-    """`getUserMedia()` or `getDisplayMedia()` gave nothing: name and message of its `DOMException`."""
+    """`getUserMedia()` or `getDisplayMedia()` was rejected: name and message of its `DOMException`."""
 
     kind: MediaKind
     error: str
@@ -54,23 +54,23 @@ class MediaRefusal:
 
     @property
     def is_by_system(self) -> bool:
-        """Whether the browser itself may not use it. Chromium says so, in its message alone."""
+        """Whether the operating system denies the browser the device. Chromium says so, only in the message."""
         return self.error == "NotAllowedError" and "system" in self.message.lower()
 
     @property
     def is_dismissed(self) -> bool:
-        """Whether the person closed the browser's question without an answer. Chromium says so."""
+        """Whether the person dismissed the browser's prompt. Chromium says so."""
         return self.error == "NotAllowedError" and "dismissed" in self.message.lower()
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether the person closed the picker of screens, which is no error."""
+        """Whether the person cancelled the screen picker, which is not an error."""
         return self.kind == "screen" and self.error in ("NotAllowedError", "AbortError") and not self.is_by_system
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceGone:
-    """The device in use was unplugged; `next` is what could be used in its place."""
+    """The device in use was unplugged; `next` is a possible replacement."""
 
     kind: DeviceKind
     label: str
@@ -82,14 +82,14 @@ MediaProblem: TypeAlias = MediaRefusal | DeviceGone
 
 @dataclass(frozen=True, slots=True)
 class TooLong:
-    """A message has more bytes than can be sent at once."""
+    """A message exceeds the size limit."""
 
     size: int
 
 
 @dataclass(frozen=True, slots=True)
 class TooMuchWaiting:
-    """The other side has not acknowledged so much that no more is kept for it."""
+    """Too much data is unacknowledged to keep more."""
 
 
 MessageRefusal: TypeAlias = TooLong | TooMuchWaiting

@@ -1,7 +1,7 @@
-"""The link for the other side: what may be given away, the invitation in it, and the invitations that there are.
+"""The link to share: whether it can be shared, the invitation in it, and the list of invitations.
 
-An operator's page has one issued for its session; a guest's page passes on its own, which is for both sides; on a
-server that is open to all the link needs none. The page does not know which it is until it has asked.
+An operator's page has an invitation issued for its session. A guest's page passes on its own, which is valid for both
+sides. On an open server the link needs none. The page learns from the server which case it is.
 """
 
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ Output: TypeAlias = Command | Note
 
 @dataclass(frozen=True, slots=True)
 class InvitingFailure:
-    """What the server would not do, or not answer: `request` as in `events.InvitingFailed`."""
+    """A request that the server refused or did not answer: `request` as in `events.InvitingFailed`."""
 
     request: events.InvitingRequest
     code: str
@@ -28,31 +28,31 @@ class InvitingFailure:
 
 @dataclass(slots=True)
 class Inviting:
-    """`own` is the invitation that the page came with, `page` its address without query and fragment."""
+    """`own` is the page's own invitation, `page` its URL without query and fragment."""
 
     own: str = field(default="", repr=False)
     page: str = ""
     session: str = ""
-    """The one that the link leads to: what stands in the field for its name."""
+    """The session that the link leads to: the name in the field."""
     access: Access | None = None
-    """What we may do, once the server has said."""
+    """What we may do, once the server has answered."""
     listed: tuple[Invitation, ...] = ()
-    """What the server says was issued, the oldest first."""
+    """The issued invitations that the server lists, oldest first."""
     failure: InvitingFailure | None = None
     address: str = ""
     """The address of the page that the person chose for links, or empty."""
     is_panel_open: bool = False
     issued: dict[str, Invitation] = field(default_factory=dict)
-    """The newest that we had issued, by session."""
+    """The newest invitation issued to us, by session."""
     _is_asking: bool = field(init=False, default=False)
     _is_wanted: bool = field(init=False, default=False)
-    """Whether the link is to have its invitation as soon as we know what we may do."""
+    """Whether to get an invitation for the link as soon as we know what we may do."""
     issuing: set[str] = field(default_factory=set)
-    """The sessions for which an invitation is on its way."""
+    """The sessions for which an invitation is requested."""
 
     @property
     def is_operators(self) -> bool:
-        """Whether the page came with an operator's invitation, by what that says of itself."""
+        """Whether the page's invitation claims to be an operator's."""
         return bool(self.own) and not invited_session(self.own)
 
     @property
@@ -74,19 +74,19 @@ class Inviting:
 
     @property
     def is_ready(self) -> bool:
-        """Whether the link is what may be given away: not while an operator's has no invitation in it yet."""
+        """Whether the link can be shared: an operator's link needs its invitation first."""
         if self.token or not _can_name(self.session):
             return bool(self.session)
         return not (self.may_issue or (self.access is None and self.is_operators))
 
     @property
     def is_settled(self) -> bool:
-        """Whether the link will not become another one by itself: it is known what we may do, or cannot be known."""
+        """Whether the link will no longer change by itself: what we may do is known, or cannot be known."""
         return self.failure is not None or (self.access is not None and self.is_ready)
 
     @property
     def base(self) -> str:
-        """The address of the page in links."""
+        """The page's address that links begin with."""
         if self.address:
             return self.address
         others = self.access.addresses if self.access else ()
@@ -100,7 +100,7 @@ class Inviting:
         return name in ("localhost", "[::1]") or name.endswith(".localhost") or name.startswith("127.")
 
     def receive(self, event: events.InvitingEvent) -> list[Output]:
-        """Take what the person wants of invitations, or what the server says."""
+        """Handle a request of the person's, or an answer of the server's."""
         match event:
             case events.InviteOpened():
                 self.is_panel_open = True
@@ -134,7 +134,7 @@ class Inviting:
                 return self._failed(event)
 
     def expected(self, session: str) -> list[Output]:
-        """Make the link of the page's first session what can be given away, if that is an operator's doing."""
+        """Prepare the link of the page's first session, if we are an operator."""
         self.session = session
         return self._want() if self.is_operators else []
 
@@ -162,7 +162,7 @@ class Inviting:
         return [commands.ListInvitations()] if self.may_issue and self.is_panel_open else []
 
     def _forget_revoked(self) -> list[Output]:
-        """Give away nothing that was taken back, here or elsewhere: the link gets another invitation."""
+        """Replace a revoked invitation in the link, wherever it was revoked."""
         revoked = {one.id for one in self.listed if one.is_revoked}
         gone = [session for session, one in self.issued.items() if one.id in revoked]
         for session in gone:

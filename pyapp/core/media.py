@@ -1,11 +1,11 @@
-"""Camera, microphone and screen of this side: what the person switched on, and what the browser gave for it.
+"""Our camera, microphone and screen: what the person switched on, and what the browser provided.
 
     off --the person--> starting --the browser gives it--> on --the person, or the browser's own control--> off
                             ^---- another device, or another way to treat the sound ----'
     on --it is unplugged--> off, and what comes next is offered
 
-A request is numbered: the browser's prompt may stay open for minutes, and what comes for an older request is nobody's.
-While a track is muted by the system (a closed lid, a phone call) it stays on: it comes back by itself.
+Requests are numbered: the browser's prompt may stay open for minutes, and the answer to an older request is ignored. A
+track that the system mutes (a closed lid, a phone call) stays on, since the system unmutes it again.
 """
 
 from dataclasses import dataclass, field
@@ -23,12 +23,12 @@ MediaState: TypeAlias = Literal["off", "starting", "on"]
 Output: TypeAlias = Command | Note
 
 RELAY_FRAMES = 20
-"""Frames in a second over a relay whose rate is limited: fewer, and each of them sharper."""
+"""Frames per second over a relay with a rate limit: fewer, but sharper."""
 
 
 @dataclass(slots=True)
 class _Ended:
-    """A device that ended by itself: unplugged, unless it is still listed."""
+    """A device whose track ended by itself: unplugged, unless it is still listed."""
 
     kind: DeviceKind
     device: Device
@@ -43,25 +43,25 @@ class Media:
     )
     devices: Devices = field(default_factory=Devices)
     problem: MediaProblem | None = None
-    """Why the last request gave nothing, or what became of it, until the next one."""
+    """Why the last request failed, or its track ended; kept until the next request."""
     muted: set[MediaKind] = field(default_factory=set)
-    """What the system holds back."""
+    """What the system has muted."""
     _number: int = field(init=False, default=0)
     _requests: dict[MediaKind, int] = field(init=False, default_factory=dict)
-    """The requests of what is starting or on, by kind."""
+    """The numbers of the requests that are starting or on, by kind."""
     _used: dict[MediaKind, str] = field(init=False, default_factory=dict)
-    """The devices of what is on."""
+    """The devices in use."""
     _changing: set[MediaKind] = field(init=False, default_factory=set)
-    """What was on and is starting again: the other side need not know."""
+    """What was on and is starting again: the peer need not know."""
     _camera_waits: bool = field(init=False, default=False)
-    """Whether the camera was on when the screen took its place."""
+    """Whether the camera was on when the screen replaced it."""
     _ended: _Ended | None = field(init=False, default=None)
     _limit: int | None = field(init=False, default=None)
-    """Of video, in kbit/s, as it was told to the browser last."""
+    """The limit of video that the browser was last given, in kbit/s."""
 
     @property
     def shared(self) -> MediaShared:
-        """What the other side is told."""
+        """What the peer is told."""
         on = {kind for kind, state in self.states.items() if state == "on"} | self._changing
         return MediaShared(
             audio="microphone" in on,
@@ -71,7 +71,7 @@ class Media:
         )
 
     def receive(self, event: MediaEvent) -> list[Output]:
-        """Take what the person wants, or what the browser says."""
+        """Handle a request of the person's, or an event of the browser's."""
         match event:
             case events.MediaToggled(kind):
                 return self._toggle(kind)
@@ -99,7 +99,7 @@ class Media:
                 return self._muted(number, kind, muted=muted)
 
     def end(self) -> list[Output]:
-        """Switch everything off, also what the browser has not given yet."""
+        """Switch everything off, including pending requests."""
         outputs: list[Output] = [commands.StopMedia(kind) for kind, state in self.states.items() if state != "off"]
         self._requests.clear()
         self._used.clear()
@@ -111,7 +111,7 @@ class Media:
         return outputs
 
     def follow(self, limit: int | None) -> list[Output]:
-        """Send at most `limit` kbit/s of video from now on, or what the browser finds right for None."""
+        """Limit sent video to `limit` kbit/s from now on; None leaves it to the browser."""
         if limit == self._limit:
             return []
         self._limit = limit
@@ -126,7 +126,7 @@ class Media:
             self._camera_waits = False
         match self.states[kind]:
             case "off" if isinstance(gone, DeviceGone) and gone.kind == kind and gone.next:
-                # What was offered in its place. The choice stays, for when it is plugged in again.
+                # Use the offered replacement. The choice stays, for when the device is plugged in again.
                 return self._start(kind, self.devices.choices.choose(gone.kind, gone.next.id))
             case "off":
                 return self._start(kind)
@@ -159,7 +159,7 @@ class Media:
         self._used[kind] = device
         self._changing.discard(kind)
         outputs: list[Output] = [note("=", "media", f"{kind} on", kind=kind, on=True)]
-        # Both are sent on the one video section: one takes the place of the other.
+        # Both use the one video section: one replaces the other.
         if kind == "screen" and "camera" in self._requests:
             self._camera_waits = self.states["camera"] == "on"
             outputs.append(commands.StopMedia("camera"))
@@ -196,7 +196,7 @@ class Media:
         return [note("=", "media", f"{kind} {'muted by the system' if muted else 'no longer muted'}", kind=kind)]
 
     def _look_for_ended(self) -> None:
-        """Say that what ended is unplugged, as soon as it is listed no more."""
+        """Report the ended device as unplugged, once it is no longer listed."""
         ended = self._ended
         if ended is None or not self.devices.known or self.devices.find(ended.kind, ended.device.id):
             return
@@ -211,7 +211,7 @@ class Media:
         return self._start("camera")
 
     def _is_over(self, number: int, kind: MediaKind) -> bool:
-        """Return whether `number` is that of what is starting or on, and is no more."""
+        """Return whether `number` is the current request of `kind`, and if so, end it."""
         if number != self._requests.get(kind):
             return False
         del self._requests[kind]

@@ -1,7 +1,7 @@
-"""What Connect will need, asked for before it is pressed: a socket that is open by then, and an ICE configuration.
+"""Requests made before Connect is pressed: a socket that is open by then, and an ICE configuration.
 
-The socket is good for any session, the configuration for the one that it was asked for. What is refused is asked for
-again by Connect, and told to the person then.
+The socket serves any session, the configuration only the one it was requested for. Connect repeats a refused request,
+and only then is the person told.
 """
 
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from pyapp.protocol.wire import MessageError
 TIMER = SessionTimer.PREPARE
 
 PREPARE_AFTER = 0.3
-"""Seconds after a keystroke in the field for the session's name: no other is likely to follow."""
+"""Seconds after a keystroke in the session name field after which another one is unlikely."""
 
 
 @dataclass(slots=True)
@@ -30,24 +30,24 @@ class Prepared:
 
 @dataclass(slots=True)
 class Preparation:
-    """What is there by now, for `session`; `provisioning` has the ICE configuration."""
+    """What is prepared for `session`; `provisioning` has the ICE configuration."""
 
     provisioning: Provisioning
     sockets: int = 0
-    """The number of the socket that was opened last, before Connect or after it."""
+    """The number of the last socket opened, before or after Connect."""
     session: str = ""
-    """What was prepared for, or nothing."""
+    """The session prepared for, or empty."""
     _prepared: Prepared | None = field(init=False, default=None)
     _edited: str = field(init=False, default="")
     """The session for which Connect may be pressed next."""
 
     @property
     def is_there(self) -> bool:
-        """Whether anything was asked for."""
+        """Whether anything was requested."""
         return self._prepared is not None
 
     def prepare(self, session: str) -> list[Output]:
-        """Ask for what Connect will need for `session`, with a socket of its own."""
+        """Request what Connect will need for `session`, including a new socket."""
         try:
             check_session_name(session)
         except MessageError:
@@ -57,15 +57,15 @@ class Preparation:
         return [commands.OpenSignaling(self.sockets), *self.provisioning.prepare(session)]
 
     def edited(self, session: str) -> None:
-        """Take another name, which may not be all of it yet."""
+        """Take another session name, which may be incomplete."""
         self._edited = session
 
     def wait(self) -> list[Command]:
-        """Begin to wait for the rest of the name."""
+        """Wait for the rest of the name."""
         return [commands.StartTimer(TIMER, PREPARE_AFTER)]
 
     def due(self) -> list[Output]:
-        """Prepare for the name that was typed (timer `TIMER`), with the socket that is there."""
+        """Prepare for the name that was typed (timer `TIMER`), reusing the socket."""
         before, is_new = self._prepared, self.session != self._edited
         if before and not is_new and self.provisioning.is_ahead_for(self._edited):
             return []
@@ -76,16 +76,16 @@ class Preparation:
         return result
 
     def again(self) -> list[Output]:
-        """Ask for all of it anew: the network is another one."""
+        """Request everything again: the network has changed."""
         return self.prepare(self.session)
 
     def opened(self, socket: int) -> None:
-        """Take it that `socket` is open."""
+        """Record that `socket` is open."""
         if self._prepared and socket == self._prepared.socket:
             self._prepared.signaling = "open"
 
     def closed(self, socket: int) -> None:
-        """Take it that `socket` closed."""
+        """Record that `socket` has closed."""
         if self._prepared and socket == self._prepared.socket:
             self._prepared.signaling = "closed"
 

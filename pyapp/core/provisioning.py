@@ -1,10 +1,10 @@
-"""The ICE configurations of a session: asked for, renewed before they expire, asked for again after a failure.
+"""The ICE configurations of a session: requested, renewed before they expire, requested again after a failure.
 
     first      the one without which there is no connection
     renewal    before the credentials expire; when it is there, a relay in use is left for the new ones
     spares     other relays beside one that went silent: nothing that works is touched for them
 
-Requests are numbered: an answer is known for what it was asked for, and one to an earlier session for what it is.
+Requests are numbered, so that an answer can be matched to its purpose, and a late one to an earlier session.
 """
 
 import math
@@ -25,24 +25,24 @@ RENEW, RETRY, LATE = ProvisioningTimer.RENEW, ProvisioningTimer.RETRY, Provision
 TIMERS = tuple(ProvisioningTimer)
 
 RETRY_AFTER, LAST_RETRY_AFTER = 2.0, 30.0
-"""Seconds before `GET /ice` is asked again after a failure, doubling from the first to the last."""
+"""Seconds before `GET /ice` is repeated after a failure, doubling from the first to the last."""
 
 LATE_AFTER, WITHOUT_AFTER = 5.0, 8.0
-"""Seconds without a first configuration after which the person is told what is waited for; and after which it is gone
-on without relays: two who need none can connect."""
+"""Seconds without a first configuration before the person is told what we wait for, and before we go on without relays:
+two peers who need none can connect."""
 
 RETRY_REFUSED_AFTER = 20.0
-"""The same after a refusal. A server that was restarted does not know our place until we have joined again."""
+"""The same after a refusal. A restarted server does not know our place until we have joined again."""
 
 MARGIN = 0.75
-"""The part of its lifetime after which an ICE configuration is replaced."""
+"""The fraction of its lifetime after which an ICE configuration is renewed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Provided:
-    """There is a new configuration, in `relays`. A renewal takes the place of one that is about to expire.
+    """There is a new configuration, in `relays`. A renewal replaces one that is about to expire.
 
-    The first one `is_late` if a connection was begun without it.
+    The first one `is_late` if we have gone on without it.
     """
 
     is_renewal: bool
@@ -62,55 +62,55 @@ Output: TypeAlias = Command | Note | Provided | NotProvided
 
 @dataclass(slots=True)
 class _Ahead:
-    """What was asked for before Connect was pressed, for `session`. Times are seconds."""
+    """A request for `session` before Connect was pressed. Times are seconds."""
 
     session: str
     number: int
-    """Of the request; 0 once it has failed."""
+    """Number of the request; 0 once it has failed."""
     configuration: IceConfiguration | None = None
     configured_at: float = 0.0
 
 
 @dataclass(slots=True)
 class Provisioning:
-    """The configurations of one session after the other; what they say is in `relays`. Times are seconds."""
+    """The configurations of one session after the other; `relays` has their contents. Times are seconds."""
 
     relays: Relays
     place: HeldPlace | None = None
-    """Ours, once we have one: it is good for a configuration when the invitation has expired."""
+    """Ours, once we have one: it entitles us to a configuration when the invitation has expired."""
     is_configured: bool = False
-    """Whether the first one is there, or was given up for now."""
+    """Whether the first configuration has arrived, or we have gone on without it."""
     is_late: bool = False
-    """Whether the first one is waited for long enough that the person should know."""
+    """Whether the first one is so late that the person should know."""
     is_without: bool = False
-    """Whether it was gone on without it."""
+    """Whether we have gone on without it."""
     problem: str = ""
-    """Why the last request brought none, or empty."""
+    """Why the last request failed, or empty."""
     _pause: float = field(init=False, default=RETRY_AFTER)
     _session: str = field(init=False, default="")
-    """The one that is connected, or nothing."""
+    """The session that is connected, or empty."""
     _ahead: _Ahead | None = field(init=False, default=None)
     _number: int = field(init=False, default=0)
     _latest: int = field(init=False, default=0)
-    """Of the request whose answer is in `relays`."""
+    """Number of the request whose answer is in `relays`."""
     _asked: dict[int, Purpose] = field(init=False, default_factory=dict)
     _avoided: tuple[str, ...] = field(init=False, default=())
-    """What the last request was to avoid."""
+    """The hosts that the last request avoided."""
     _failed: set[Purpose] = field(init=False, default_factory=set)
     _renewal_due: float = field(init=False, default=math.inf)
 
     def is_ahead_for(self, session: str) -> bool:
-        """Return whether the configuration for `session` is there, or on its way, before Connect was pressed."""
+        """Return whether a configuration for `session` was received or requested before Connect was pressed."""
         return self._ahead is not None and self._ahead.session == session and self._ahead.number > 0
 
     def prepare(self, session: str) -> list[Output]:
-        """Ask for what Connect will need. What is refused is asked for again then, and told to the person then."""
+        """Request what Connect will need. Connect repeats a refused request, and only then is the person told."""
         command = self._fetch(session)
         self._ahead = _Ahead(session, command.number)
         return [command]
 
     def begin(self, session: str, now: float) -> list[Output]:
-        """Have the first configuration of `session`, with what was prepared for it."""
+        """Get the first configuration of `session`, using what was prepared for it."""
         self.is_late = self.is_without = False
         self.problem, self._pause = "", RETRY_AFTER
         return [*self._begin(session, now), *([] if self.is_configured else [commands.StartTimer(LATE, LATE_AFTER)])]
@@ -129,7 +129,7 @@ class Provisioning:
         return self._take(ahead.number, "first", ahead.configuration, now, age=age)
 
     def end(self) -> list[Output]:
-        """Ask for no more: the session is over, or nothing could follow from new credentials."""
+        """Stop requesting: the session is over, or new credentials would be of no use."""
         self._session, self.place = "", None
         self._asked.clear()
         self._failed.clear()
@@ -148,14 +148,14 @@ class Provisioning:
                 assert_never(timer)
 
     def late(self) -> list[Output]:
-        """Say that the first configuration does not come, and a little later go on without it (timer `LATE`)."""
+        """Report that the first configuration is late, and a little later go on without it (timer `LATE`)."""
         if self.is_configured:
             return []
         if not self.is_late:
             self.is_late = True
             return [commands.StartTimer(LATE, WITHOUT_AFTER - LATE_AFTER)]
         if self.relays.policy == "relay":
-            return []  # without relays there is no way at all
+            return []  # without relays there can be no path
         self.is_configured = self.is_without = True
         return [
             note("!", "ice-configuration", "no ICE configuration: going on without relays"),
@@ -163,11 +163,11 @@ class Provisioning:
         ]
 
     def want_spares(self) -> list[Output]:
-        """Ask for relays beside those that went silent."""
+        """Request other relays than those that went silent."""
         return self._ask("spares")
 
     def slept(self, seconds: float) -> list[Output]:
-        """Take it that so many seconds passed which `now` does not count, and ask anew: older requests may be dead."""
+        """Account for `seconds` that `now` does not count, and request again: older requests may be dead."""
         self.relays.slept(seconds)
         self._renewal_due -= seconds
         if self._ahead is not None:
@@ -176,11 +176,11 @@ class Provisioning:
         return self._ask("renewal" if self.is_configured else "first")
 
     def renew(self) -> list[Output]:
-        """Replace what is about to expire (timer `RENEW`)."""
+        """Renew the configuration before it expires (timer `RENEW`)."""
         return self._ask("renewal")
 
     def retry(self) -> list[Output]:
-        """Ask again for all that failed (timer `RETRY`); one answer is good for all of it."""
+        """Repeat what failed (timer `RETRY`); one answer serves every purpose."""
         purposes: tuple[Purpose, ...] = ("first", "renewal", "spares")
         purpose = next((purpose for purpose in purposes if purpose in self._failed), None)
         self._failed.clear()
@@ -192,11 +192,11 @@ class Provisioning:
             self._ahead.configuration, self._ahead.configured_at = configuration, now
             return []
         if number not in self._asked:
-            return []  # asked for a session that is over
+            return []  # requested for a session that is over
         return self._take(number, self._asked.pop(number), configuration, now)
 
     def failed(self, number: int, code: str, reason: str) -> list[Output]:
-        """Take it that there is no answer, or a refusal: whatever it is, what is there serves on until the next try."""
+        """Handle a missing answer or a refusal: the present configuration stays in use until the next try."""
         if self._ahead is not None and number == self._ahead.number:
             self._ahead.number = 0
             return []
@@ -220,7 +220,7 @@ class Provisioning:
         is_late, self.is_without, self.is_late = self.is_without, False, False
         self.is_configured, self.problem, self._pause = True, "", RETRY_AFTER
         if number < self._latest:
-            # It avoids fewer of the relays that went silent; its credentials are no newer.
+            # It is an older answer: it avoids fewer silent relays, and its credentials are no newer.
             return [Provided(is_renewal)] if is_renewal else []
         self._latest = number
         self._failed = self._failed - {"spares"} if purpose == "spares" else set()
@@ -236,14 +236,14 @@ class Provisioning:
             result.append(commands.CancelTimer(LATE))
         if configuration.lifetime is not None:
             due = now + configuration.lifetime * MARGIN - age
-            # The relay in use may still have the credentials of the one before, which came sooner.
+            # The relay in use may still have the credentials of an earlier configuration, which expire sooner.
             self._renewal_due = due if is_renewal or is_first else min(due, self._renewal_due)
             result.append(commands.StartTimer(RENEW, max(self._renewal_due - now, 0.0)))
         return [*result, Provided(is_renewal, is_late)]
 
     def _ask(self, purpose: Purpose) -> list[Output]:
         is_asked = purpose in self._asked.values()
-        # Which relays went silent may have changed since spares were asked for; all else is asked for once.
+        # The set of silent relays may have changed since spares were requested; everything else is requested once.
         if not self._session or (is_asked and (purpose != "spares" or self._avoided == self._avoid)):
             return []
         command = self._fetch(self._session)

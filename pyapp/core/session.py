@@ -1,7 +1,7 @@
 """The core: `Session.receive(event, now) -> list[Command]`. No clock, no sleep, no browser.
 
-It routes an event to the part that it belongs to, and does what one part asks of another: the place at the server
-(rendezvous), the connection, the conversation, the journal. `console.present` turns it into what the page shows.
+It routes each event to the part that handles it, and passes on what one part asks of another. The parts are the place
+at the server (rendezvous), the connection, the conversation and the journal. `console.present` makes the view of it.
 """
 
 from collections.abc import Sequence
@@ -68,10 +68,10 @@ Phase: TypeAlias = Literal["ready", "active", "failed", "closed"]
 JOURNAL = SessionTimer.JOURNAL
 
 JOURNAL_AFTER = 1.0
-"""Seconds that an entry waits for others before it is streamed."""
+"""Seconds for which entries are collected before they are streamed."""
 
 PEER_TIMERS = (*connection.TIMERS, conversation.TIMER)
-"""They end with the other side."""
+"""Timers that end when the peer leaves."""
 
 
 @dataclass(slots=True)
@@ -84,18 +84,18 @@ class Session:
     invitation: str = field(default="", repr=False)
     policy: Literal["all", "relay"] = "all"
     is_firefox: bool = False
-    """Whether the browser is Firefox, whose ICE has rules of its own."""
+    """Whether the browser is Firefox, whose ICE behaves differently."""
     page: str = ""
-    """The page's address, without query and fragment."""
+    """The page's URL, without query and fragment."""
     display_name: str = ""
-    """What the person here wants to be called, or empty."""
+    """The display name of the person here, or empty."""
 
     phase: Phase = "ready"
     name: str = ""
     name_problem: str = ""
     failure: Failure | None = None
     refusal: Refusal | None = None
-    """Why the server will not have us any more, while the connection goes on without it."""
+    """Why the server refuses us, while the connection goes on without it."""
     place: Rendezvous | None = None
     """Ours in the session at the server."""
     relays: Relays = field(init=False)
@@ -110,16 +110,16 @@ class Session:
     faults: int = 0
     journal: Journal = field(init=False)
     was_left: bool = field(init=False, default=False)
-    """Whether it is closed because the page was left, and nobody hung up."""
+    """Whether the session was closed by leaving the page, not by hanging up."""
     _is_lost: bool = field(init=False, default=False)
-    """Whether the server has lost the other side, which may still be there."""
+    """Whether the server has lost the peer, which may still be reachable."""
     _epoch: int = field(init=False, default=1)
     _read: int = field(init=False, default=0)
-    """How many messages of theirs had come when the page was hidden or shown last."""
+    """How many of their messages had arrived when the page was last hidden or shown."""
     _now: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
-        """Begin what takes its beginning from us."""
+        """Create the parts that depend on our fields."""
         self.journal = Journal(self.time_origin)
         self.relays = Relays(self.policy)
         self.succession = Succession(self.relays, self, is_firefox=self.is_firefox)
@@ -128,7 +128,7 @@ class Session:
         self.inviting = Inviting(self.invitation, self.page)
 
     def receive(self, event: Event, now: float) -> list[Command]:
-        """Take one event at `now` (seconds on the runner's clock): return what is to be done, in order."""
+        """Handle one event at `now` (seconds on the runner's clock): return the commands, in order."""
         self._now = now
         noted = self.journal.number
         result = self._route(event)
@@ -143,11 +143,11 @@ class Session:
 
     @property
     def connection(self) -> Connection | None:
-        """The one that there is."""
+        """The current connection, or None."""
         return self.succession.connection
 
     def _is_activity(self, event: Event) -> bool:
-        """Return whether the session is in use: somebody does something, or is seen or heard."""
+        """Return whether the event shows that the session is in use: an action of a person, or shared media."""
         match event:
             case (
                 events.PersonActive()
@@ -165,7 +165,7 @@ class Session:
 
     @property
     def unread(self) -> int:
-        """How many messages came since the page is hidden."""
+        """How many messages have arrived since the page was hidden."""
         return self.conversation.received_count - self._read if self.succession.is_hidden else 0
 
     def _route(self, event: Event) -> list[Command]:
@@ -274,7 +274,7 @@ class Session:
         sockets = self.preparation.sockets
         place = self.place = Rendezvous(name, *own, self._epoch, sockets, self.display_name)
         prepared = self.preparation.take()
-        # The other side first: the server's answer takes a round trip, in which there is time for the rest.
+        # Signaling first: the server's answer takes a round trip, which leaves time for the rest.
         match prepared.signaling:
             case "open":
                 result = self._rendezvous_did(place.adopt(prepared.socket, self._now))
@@ -298,7 +298,7 @@ class Session:
         return self._end()
 
     def _come_back(self) -> list[Command]:
-        """Go on where the page was left, which the browser kept as it was."""
+        """Connect again after the page was restored from the back-forward cache."""
         return self._connect(self.name) if self.was_left and self.phase == "closed" else []
 
     def _fail(self, failure: Failure) -> list[Command]:
@@ -381,7 +381,7 @@ class Session:
         if self.connection is None:
             return self._new_connection()
         if is_late and not self.connection.established and self.place is not None:
-            return self._rendezvous_did(self.place.renew())  # what found no way without relays may find one with them
+            return self._rendezvous_did(self.place.renew())  # with relays it may find a path
         return self._connection_did(self.connection.configured(self._now, is_renewal=is_renewal))
 
     def _signaling_received(self, place: Rendezvous, message: ServerMessage) -> list[Command]:
@@ -421,7 +421,7 @@ class Session:
                     if fatal:
                         result += self._refused(Refusal(code, text))
                         break
-                    # What it could not keep of the journal is sent again with the next entries.
+                    # Journal entries that the server could not keep are sent again with the next ones.
                     self.journal.stream_again()
                 case _:
                     result.append(output)
@@ -434,24 +434,24 @@ class Session:
             self.company.arrived(tab, place.peer_name, was_first=place.was_first, place=number)
 
     def _nobody_is_there(self) -> None:
-        """Say so, unless somebody came in the same moment, or the two only begin anew."""
+        """Record that the peer has left, unless somebody else came at the same moment, or the two only start over."""
         if self.place is not None and not self.place.peer:
             self.conversation.parted()
             self.company.gone(len(self.conversation.messages), is_lost=self._is_lost)
 
     def _refused(self, refusal: Refusal) -> list[Command]:
-        """Fail; but not while the peers are connected, who need the server only to get connected again.
+        """Fail, but not while the peers are connected: they need the server only to connect again.
 
-        Whoever is revoked is to leave, connected or not.
+        A revoked invitation ends the session, connected or not.
         """
         is_to_leave = refusal.code == "invitation-revoked"
         if self.succession.works and not is_to_leave:
             self.refusal = refusal
-            return self._provisioning_did(self.provisioning.end())  # no offer could follow from new credentials
+            return self._provisioning_did(self.provisioning.end())  # no offer can use new ones
         return self._fail(refusal)
 
     def _joined(self, *, polite: bool, alone: bool) -> list[Command]:
-        # Whoever waits gives the link away now.
+        # Whoever is alone will want to share the link now.
         result = self._noted(self.inviting.receive(events.LinkWanted())) if alone and self.invitation else []
         if self.connection is None:
             return result
@@ -459,15 +459,15 @@ class Session:
 
     def _peer_gone(self) -> list[Command]:
         if self.refusal is not None:
-            return self._fail(self.refusal)  # there is nobody to wait for, and no way to connect again
-        self.relays.surroundings_changed()  # its timer is one of those
+            return self._fail(self.refusal)  # there is no peer, and no way to connect again
+        self.relays.surroundings_changed()  # its timer is one of `PEER_TIMERS`
         result: list[Command] = [commands.CancelTimer(name) for name in PEER_TIMERS]
         self.succession.take_early()
         result += self._close_connection()
         return result + self._new_connection(initiator=True)
 
     def _peer_away(self) -> list[Command]:
-        """Keep a connection that works without the server; without one, nobody is there."""
+        """Keep a connection that works without the server; if there is none, forget the peer."""
         if self.place is None or self.succession.works:
             return []
         return self._rendezvous_did(self.place.forget())
@@ -478,7 +478,7 @@ class Session:
             return []
         try:
             return self._connection_did(self.connection.said(message, self._now))
-        except Exception as error:  # noqa: BLE001 - what came with it is acknowledged, and would be gone with it
+        except Exception as error:  # noqa: BLE001 - the messages that came with it are acknowledged, and would be lost
             return [commands.ReportFault(f"a {message.kind} of the other side", error)]
 
     def _send_to_peer(self, message: PeerMessage) -> list[Command]:
@@ -491,9 +491,9 @@ class Session:
             return []
 
     def _reach_server(self, *, is_certain: bool) -> list[Command]:
-        """Reach the server anew before anything is sent there: the socket dies with the network, and nobody is told.
+        """Open a new socket before anything is sent to the server: the old one may have died silently with the network.
 
-        Unless the change `is_certain`, a socket that has just answered, or is just being opened, will do.
+        Unless the change `is_certain`, a socket that has just answered, or is being opened, is good enough.
         """
         if self.place is None or (
             not is_certain and (self.place.link.opening or self.place.link.is_answering(self._now))
@@ -504,14 +504,14 @@ class Session:
     def _network_changed(self, event: events.NetworkChanged) -> list[Command]:
         self._note("=", "network", f"network {event.kind}", certain=event.certain)
         if event.kind == "offline":
-            # Nothing can be tried yet, and the silence will say soon enough whether it is true.
+            # Nothing can be tried yet, and silence will soon show whether it is true.
             return []
         changed = self.relays.surroundings_changed()
-        self.succession.every_interface = False  # what was one network need not be one any more
+        self.succession.every_interface = False  # the two may no longer share a network
         return changed + self._on_another_network(event)
 
     def _slept(self, seconds: float) -> list[Command]:
-        """Begin anew with the network, whatever is left of it; and count the time that no clock of ours has counted."""
+        """Treat it as a certain change of the network, and account for the time that our clock has not counted."""
         self.journal.slept(seconds)
         self._note("=", "slept", f"this machine slept for {seconds:.0f} s", seconds=round(seconds, 1))
         fresh = self._provisioning_did(self.provisioning.slept(seconds))
@@ -541,7 +541,7 @@ class Session:
         return result
 
     def _replace_connection(self) -> list[Command]:
-        """Put a new `RTCPeerConnection` in the place of one that cannot be mended."""
+        """Replace an `RTCPeerConnection` that cannot be repaired."""
         if self.place is None:
             return []
         self.succession.count_replacement()
@@ -552,41 +552,41 @@ class Session:
 
     @property
     def signaling_is_there(self) -> bool:
-        """Whether we have a place at the server, and it answers."""
+        """Whether we hold a place at the server, and it answers."""
         return self.place is not None and self.place.state == "present"
 
     @property
     def peer_is_there(self) -> bool:
-        """Whether the other side has a place there, too."""
+        """Whether the peer holds a place there, too."""
         return self.place is not None and bool(self.place.peer) and not self.place.peer_is_away
 
     @property
     def peer_is_away(self) -> bool:
-        """Whether it had one, and the server has given it up."""
+        """Whether it held one, and the server has given it up."""
         return self.place is not None and self.place.peer_is_away
 
     @property
     def server_heard(self) -> float:
-        """When the server was heard last, in seconds on the runner's clock, or -1 if it is not there."""
+        """When the server was last heard, in seconds on the runner's clock; -1 if it is out of reach."""
         return self.place.link.heard_at if self.place and self.signaling_is_there else -1.0
 
     @property
     def peer_heard(self) -> float:
-        """When the other side was heard last, through the server, or -1."""
+        """When the peer was last heard through the server, or -1."""
         return self.place.exchange.heard_at if self.place else -1.0
 
     @property
     def standby_heard(self) -> float:
-        """When a frame came over the standby last."""
+        """When a frame last arrived over the standby."""
         return self.conversation.aside_at
 
     @property
     def shows_picture(self) -> bool:
-        """Whether the other side shares its camera or its screen."""
+        """Whether the peer shares its camera or its screen."""
         return self.conversation.shared.video
 
     def _of_peer(self, event: events.OfPeer) -> list[Command]:
-        """Give it to who has the `RTCPeerConnection`; if nobody has, it was on the way while that was closed."""
+        """Pass it to the owner of the `RTCPeerConnection`. Without an owner it is a late event of a closed one."""
         if self.connection is None or not self.connection.owns(event.peer):
             return []
         return self._to_connection(event)

@@ -1,10 +1,10 @@
-"""The connections of a page load, one after the other: what the next one takes over from the last.
+"""The connections of a page load, one after the other, and what each takes over from the one before.
 
     none     --an ICE configuration is there, and a place-->   a connection
     a connection  --the other side left, or is another-->      the next one, for whoever comes
     a connection  --it cannot be mended-->                     the next one, in its place, at both sides
 
-There is one at a time. What the other side says while there is none is kept for the next.
+There is one at a time. What the peer says while there is none is kept for the next.
 """
 
 from dataclasses import dataclass, field
@@ -20,58 +20,58 @@ from pyapp.protocol.peer import PeerMessage
 from pyapp.protocol.wire import encode
 
 MAX_EARLY_BYTES = 1 << 20
-"""Of messages that are kept until there is a connection: an offer and some fifty candidates are 30 kB."""
+"""Limit of messages kept until there is a connection, in bytes: an offer and some fifty candidates take 30 kB."""
 
 
 @dataclass(slots=True)
 class Succession:
-    """The connection that there is, and what is known beyond it. Times are seconds on the runner's clock."""
+    """The current connection, and what outlives it. Times are seconds on the runner's clock."""
 
     relays: Relays
     outside: Outside = field(repr=False)
-    """The session, as a connection may ask it."""
+    """The session, as the connections see it."""
     is_firefox: bool = False
     connection: Connection | None = None
     is_hidden: bool = False
-    """Whether the page is."""
+    """Whether the page is hidden."""
     capture_permitted: bool = False
-    """Whether the page may know every interface."""
+    """Whether the page may see every network interface."""
     every_interface: bool = False
-    """Whether the next connection gathers on every interface: both sides seem to be on one network."""
+    """Whether the next connection gathers on every interface: both peers seem to be on one network."""
     _names: PeerIds = field(init=False, default_factory=PeerIds)
     _early: list[PeerMessage] = field(init=False, default_factory=list)
-    """What the other side said before there was a connection, since our ICE configuration was on its way."""
+    """What the peer said before there was a connection, while our ICE configuration was awaited."""
     _early_bytes: int = field(init=False, default=0)
     _restarts_before: int = field(init=False, default=0)
-    """ICE restarts of the connections before this one, in the same session with the same other side."""
+    """ICE restarts of earlier connections in the same session with the same peer."""
     _lost_at: float = field(init=False, default=0.0)
-    """When the last connection that had worked was heard last."""
+    """When the last working connection was last heard."""
     _replacements: int = field(init=False, default=0)
-    """Connections in a row that took the place of one another, and of one that was lost."""
+    """Replacements in a row since the last connection that worked."""
 
     @property
     def ice_restarts(self) -> int:
-        """How many there were so far."""
+        """How many ICE restarts there have been."""
         return self._restarts_before + (self.connection.negotiation.ice_generation if self.connection else 0)
 
     @property
     def works(self) -> bool:
-        """Whether the two sides are connected, as far as the person knows."""
+        """Whether the peers are connected, as far as the person is told."""
         return self.connection is not None and self.connection.established and not self.connection.lost
 
     def begin_session(self) -> None:
-        """Begin to count anew: nothing is known of the network, or of the other side."""
+        """Reset the counts: nothing is known of the network or of the peer."""
         self._restarts_before = 0
         self.every_interface = False
 
     def permit_capture(self, *, permitted: bool) -> None:
-        """Take it whether the page may know every interface, from now on."""
+        """Set whether the page may see every network interface."""
         self.capture_permitted = permitted
         if self.connection is not None:
             self.connection.relaying.capture_permitted = permitted
 
     def create(self, *, polite: bool) -> list[Addressed]:
-        """Make the next one."""
+        """Create the next connection."""
         self.connection = Connection(
             self.relays,
             self._names,
@@ -86,7 +86,7 @@ class Succession:
         return self.connection.begin()
 
     def close(self, now: float) -> list[Addressed]:
-        """End the one that there is."""
+        """Close the current connection."""
         if self.connection is None:
             return []
         self._restarts_before = self.ice_restarts
@@ -97,7 +97,7 @@ class Succession:
         return closed.close()
 
     def peer_arrived(self, *, is_the_same: bool) -> None:
-        """Take it that the other side is there, and whether it is the one that the last connection was with."""
+        """Record that a peer has arrived, and whether it is the one of the last connection."""
         if self.connection is None or self.connection.established:
             return
         self.connection.replaces = is_the_same
@@ -105,21 +105,21 @@ class Succession:
             self._restarts_before = 0
 
     def count_replacement(self) -> None:
-        """Take it that another one takes the place of this one, which cannot be mended."""
+        """Count the replacement of a connection that cannot be repaired."""
         was_established = self.connection is not None and self.connection.established
         self._replacements = 1 if was_established else self._replacements + 1
 
     def replaced(self) -> list[Addressed]:
-        """Have the new one do as one that takes another's place."""
+        """Tell the new connection that it is a replacement."""
         return self.connection.replace(self._replacements) if self.connection else []
 
     def keep(self, message: PeerMessage) -> None:
-        """Keep what the other side says for the next connection, as long as it is not too much."""
+        """Keep a message of the peer's for the next connection, within the limit."""
         self._early_bytes += len(encode(message)) + KEPT_COST
         if self._early_bytes <= MAX_EARLY_BYTES:
             self._early.append(message)
 
     def take_early(self) -> list[PeerMessage]:
-        """Return what was kept, once; or forget it, if it was of another side."""
+        """Return what was kept, and forget it."""
         early, self._early, self._early_bytes = self._early, [], 0
         return early

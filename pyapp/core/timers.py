@@ -1,6 +1,7 @@
-"""The timers of the core, an enum for each part: which a part starts, and has due, is checked by the type checker.
+"""The timers of the core, one enum per part, so that the type checker verifies that each part handles its own timers.
 
-A part has `due(timer, now)`, or what owns it calls the one thing that a single timer is for. The values are for logs.
+A part handles them in `due(timer, now)`, or its owner calls the method that a single timer is for. The values are for
+logs.
 """
 
 from enum import StrEnum
@@ -46,7 +47,7 @@ class PlaceTimer(StrEnum):
 
 
 class ConnectionTimer(StrEnum):
-    """Of `path/connection`, and of those of its parts that have one each."""
+    """Of `path/connection`, and of its parts with a single timer."""
 
     STATS = "stats"
     STATS_SETTLED = "stats-settled"

@@ -1,4 +1,4 @@
-"""What gathering candidates found: candidates by kind, and errors by server."""
+"""The results of gathering: candidates by type, and errors by server."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from pyapp.protocol.wire import Scalar
 
 
 def candidate_data(candidate: Candidate, url: str = "") -> dict[str, Scalar]:
-    """Return what a journal says of a candidate: everything but its credentials."""
+    """Return the journal's fields of a candidate: everything except its credentials."""
     if not candidate.candidate:
         return {"end": True, "ufrag": candidate.username_fragment}
     try:
@@ -41,7 +41,7 @@ def candidate_words(data: Mapping[str, Scalar]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class ServerProblem:
-    """An ICE server that is known to be of no use."""
+    """An ICE server that is known not to work."""
 
     url: str
     kind: Literal["credentials-refused", "quota-reached", "no-capacity", "no-answer"]
@@ -49,7 +49,7 @@ class ServerProblem:
 
 @dataclass(slots=True)
 class Gathering:
-    """What came of asking the ICE servers: candidates by kind, and errors by server URL."""
+    """What the ICE servers returned: candidates by type, and errors by server URL."""
 
     candidates: int = 0
     types: set[str] = field(default_factory=set)
@@ -74,7 +74,7 @@ class Gathering:
         return bool(self.errors) and not self.candidates
 
     def problems(self) -> list[ServerProblem]:
-        """Return which servers are known to be of no use.
+        """Return the servers that are known not to work.
 
         Codes are those of STUN (RFC 8489, section 14.8; RFC 8656, section 19) and 701 for no answer (W3C WebRTC 1.0,
         section 4.8.3.1). A 701 alone proves nothing, since it comes once per network interface.

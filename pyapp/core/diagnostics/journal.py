@@ -1,4 +1,4 @@
-"""The journal of a page load: what happened, for the person and for whoever looks into it later."""
+"""The journal of a page load: what happened, for the person and for later analysis."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ BATCH_BYTES = 48 * 1024
 """Well under `MAX_FRAME_BYTES`, which the server enforces on the whole frame."""
 
 KEPT = 2000
-"""Entries kept for the server while signaling is away; the oldest go first, and their loss is counted."""
+"""Entries kept for the server while signaling is away; the oldest are dropped first, and counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Journal:
             self._unconfirmed.popleft()
 
     def slept(self, seconds: float) -> None:
-        """Take it that so many seconds passed which `now` does not count."""
+        """Account for `seconds` that `now` does not count."""
         self.time_origin += seconds * 1000
 
     def next_batch(self) -> tuple[JournalEntry, ...]:
@@ -95,14 +95,14 @@ class Journal:
 
     @property
     def has_more(self) -> bool:
-        """Whether something was not streamed yet."""
+        """Whether any entry is not streamed yet."""
         return bool(self._unconfirmed) and self._unconfirmed[-1].number > self._streamed
 
     def confirmed(self, number: int) -> None:
-        """Forget the entries up to and including `number`: the server keeps them."""
+        """Forget the entries up to and including `number`: the server has stored them."""
         while self._unconfirmed and self._unconfirmed[0].number <= number:
             self._unconfirmed.popleft()
 
     def stream_again(self) -> None:
-        """Stream again what was not confirmed: the socket was replaced."""
+        """Stream unconfirmed entries again: the socket was replaced."""
         self._streamed = 0

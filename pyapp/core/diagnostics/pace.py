@@ -1,14 +1,14 @@
-"""How often the journal has a sample of `getStats()`: less and less while nothing changes."""
+"""How often a sample of `getStats()` goes into the journal: less and less while nothing changes."""
 
 import math
 from dataclasses import dataclass, field
 
 FIRST_PAUSE, LAST_PAUSE = 2.0, 60.0
-"""Seconds between two samples in the journal, doubling from the first to the last: of a day in which nothing happened
-1,440 are left of 43,200, and what happened has its surroundings in full."""
+"""Seconds between two samples in the journal, doubling from the first to the last: an uneventful day leaves 1,440 of
+43,200 samples, and an event has full detail around it."""
 
 _EARLY = 0.5
-"""Seconds by which a sample may come before it is due: they are taken at about the same pace."""
+"""Seconds by which a sample may be early: the samples themselves are taken at about the same pace."""
 
 
 @dataclass(slots=True)
@@ -19,7 +19,7 @@ class Pace:
     _due: float = field(init=False, default=math.inf)
 
     def changed(self, now: float) -> None:
-        """Begin with short pauses again: the path has changed, is suspect, or works again."""
+        """Start with short pauses again: the path has changed, is suspect, or works again."""
         self._pause = FIRST_PAUSE
         self._due = min(self._due, now + FIRST_PAUSE)
 

@@ -10,7 +10,7 @@ from pyapp.protocol.wire import Scalar
 
 @dataclass(frozen=True, slots=True)
 class CandidateFacts:
-    """One end of a pair, as `RTCIceCandidateStats` says (webrtc-stats, section 8.19)."""
+    """One end of a candidate pair, from `RTCIceCandidateStats` (webrtc-stats, section 8.19)."""
 
     type: str
     protocol: str
@@ -43,16 +43,16 @@ class PathReport:
     tls_version: str = ""
     pair_changes: int = 0
     priority: int = 0
-    """Of the pair (RFC 8445, section 6.1.2.3)."""
+    """Priority of the pair (RFC 8445, section 6.1.2.3)."""
 
     @property
     def path(self) -> Literal["direct", "relay"]:
-        """Whether a relay carries it: at either end (RFC 8445, section 4)."""
+        """Whether there is a relay at either end (RFC 8445, section 4)."""
         return "relay" if "relay" in (self.local.type, self.remote.type) else "direct"
 
     @property
     def kind(self) -> PathKind:
-        """What the path costs. Of a relay of the other side's nothing is known here but that UDP leads to it."""
+        """The kind of the path, by its cost. Of a relay of the peer's we know only that it is reached over UDP."""
         if self.path == "direct":
             return "direct"
         is_udp = self.local.type != "relay" or self.local.relay_protocol in ("", "udp")

@@ -1,7 +1,7 @@
-"""The candidates of both sides on their way through this page: noted, counted, and some of them held for a moment.
+"""The candidates of both sides as they pass through this page: journaled, counted, and some delayed for a moment.
 
-`head_start` says which of ours wait; `reach` remembers what each side was told.
-`negotiation` has the last word: it sends and applies a candidate only with the description that it belongs to.
+`head_start` says which of ours are delayed; `reach` remembers what each side was told.
+`negotiation` sends or applies a candidate only once the description it belongs to has been sent or applied.
 """
 
 from collections.abc import Set as AbstractSet
@@ -24,7 +24,7 @@ Output: TypeAlias = negotiation.Output | PartCommand
 
 @dataclass(slots=True)
 class Candidates:
-    """Those of one connection, whose descriptions `agreed` knows. `trip` is a round trip in seconds."""
+    """The candidates of one connection, whose descriptions are in `agreed`. `trip` is the RTT in seconds."""
 
     agreed: Negotiation
     gathering: Gathering = field(init=False, default_factory=Gathering)
@@ -32,7 +32,7 @@ class Candidates:
     _reach: Reach = field(init=False, default_factory=Reach)
 
     def gathered(self, candidate: Candidate, url: str, report: PathReport | None, trip: float) -> list[Output]:
-        """Take one of ours, which the server at `url` gave, while the path is the one of `report`."""
+        """Handle a candidate of ours from the server at `url`; `report` is of the path in use."""
         data = candidate_data(candidate, url)
         self.gathering.candidate(data)
         self._reach.told(candidate)
@@ -44,17 +44,17 @@ class Candidates:
         return [*told, *self.head_start_over()] if self._head_start.is_pointless else told
 
     def gathering_failed(self, url: str, code: int, text: str, address: str) -> list[Output]:
-        """Take an error of the server at `url`."""
+        """Handle an `icecandidateerror` of the server at `url`."""
         self.gathering.error(url, code, text)
         return [note("!", "candidate-error", f"{code} {text}", url=url, code=code, address=address)]
 
     def gathering_ended(self) -> list[Output]:
-        """Take it that there are no more of ours, for the moment."""
+        """Handle the end of our candidates."""
         ended = note(">", "candidate-local", "end of candidates", end=True)
         return [ended] if self._head_start.holds_end() else [ended, *self.agreed.local_candidates_ended()]
 
     def head_start_over(self) -> list[Output]:
-        """Tell the other side what waited (timer `head_start.TIMER`)."""
+        """Send the peer the delayed candidates (timer `head_start.TIMER`)."""
         result: list[Output] = []
         for candidate in self._head_start.over():
             result += (
@@ -63,26 +63,26 @@ class Candidates:
         return result
 
     def heard(self, candidate: Candidate) -> list[Output]:
-        """Take one of the other side's."""
+        """Handle a candidate of the peer's."""
         data = candidate_data(candidate)
         self._reach.heard(candidate)
         heard = note("<", "candidate-remote", candidate_words(data), **data)
         return [heard, *self.agreed.remote_candidate(candidate)]
 
     def heard_in(self, sdp: str) -> None:
-        """Take those of the other side's that are in its description."""
+        """Handle the candidates in the peer's description."""
         self._reach.heard_in(sdp)
 
     def may_be_direct(self, report: PathReport) -> bool:
-        """Return whether the relay that `report` tells of may not be needed."""
+        """Return whether the relay in `report` may be needless."""
         return self._reach.may_be_direct(report, self.agreed.fragments[1])
 
     @property
     def reached(self) -> AbstractSet[str]:
-        """The addresses by which we can be reached over UDP, in the generation of ours that was gathered last."""
+        """The addresses at which we can be reached over UDP, in our latest ICE generation."""
         return self._head_start.reached
 
     @property
     def share_address(self) -> bool:
-        """Whether both sides are seen under one public address."""
+        """Whether both sides have the same public address."""
         return self._reach.share_address

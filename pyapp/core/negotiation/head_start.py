@@ -1,11 +1,11 @@
-"""A head start, in an ICE restart, for candidates of the kind that worked until then, and cheaper ones. Pure.
+"""A head start, in an ICE restart, for candidates of the kind that worked before, and of cheaper kinds. Pure.
 
-The side whose network did not change takes its old pair for good, and Chromium then checks one new pair every 480 ms.
-With every relay of both sides there are some thirty of them, and the one that will work waits for its turn. So what
-leads to a dearer kind of path is told a moment later: it is needed only where the old kind is no longer possible. It
-does not wait where our network shows that it is not: when a relay answers and no address of ours was found by which
-others could reach us over UDP, or when two servers saw two ports of one socket, which is a symmetric NAT (RFC 4787,
-section 4.1).
+The side whose network did not change believes that its old pair still works, and Chromium then checks one new pair
+every 480 ms. With every relay of both sides there are some thirty pairs, and the one that will work waits its turn. So
+candidates for a more expensive kind of path are sent a moment later: they are needed only where the old kind is no
+longer possible. They are not delayed when our network shows that: when a relay answers and we have found no address at
+which we can be reached over UDP, or when two servers saw two ports of one socket, which means a symmetric NAT (RFC
+4787, section 4.1).
 """
 
 from collections.abc import Mapping
@@ -21,24 +21,24 @@ from pyapp.protocol.wire import Scalar
 TIMER = ConnectionTimer.HEAD_START
 
 HEAD_START = 0.3
-"""Seconds, beside one round trip."""
+"""Seconds, plus one RTT."""
 
 
 @dataclass(slots=True)
 class HeadStart:
-    """The candidates of ours that wait, in the order in which they were gathered."""
+    """Our delayed candidates, in the order in which they were gathered."""
 
     waiting: list[Candidate | None] = field(default_factory=list)
     """None is the end of candidates."""
     _fragment: str = field(init=False, default="")
     """The ICE generation of the last candidate."""
     _reached: dict[str, set[int]] = field(init=False, default_factory=dict)
-    """Where others could reach us over UDP, in this generation: ports by address."""
+    """Where we can be reached over UDP, in this generation: ports by address."""
 
     def holds(self, candidate: Candidate, data: Mapping[str, Scalar], report: PathReport | None) -> bool:
-        """Take `candidate`, which `data` describes, if it leads to a dearer kind of path than `report` tells of.
+        """Delay `candidate`, described by `data`, if its kind of path is more expensive than that in `report`.
 
-        What is cheaper never waits: relays need the other side's reflexive addresses for their permissions (RFC 8656,
+        Cheaper ones are never delayed: relays need the peer's reflexive addresses for their permissions (RFC 8656,
         section 9).
         """
         self._learn(candidate, data)
@@ -50,22 +50,22 @@ class HeadStart:
 
     @property
     def is_pointless(self) -> bool:
-        """Whether our network leaves nothing that a relay could wait for."""
+        """Whether our network offers nothing better than a relay, so that delaying is pointless."""
         return not self._reached or any(len(ports) > 1 for ports in self._reached.values())
 
     @property
     def reached(self) -> AbstractSet[str]:
-        """The addresses by which others could reach us over UDP, in this generation."""
+        """The addresses at which we can be reached over UDP, in this generation."""
         return self._reached.keys()
 
     def holds_end(self) -> bool:
-        """Take the end of candidates, if one of them still waits."""
+        """Delay the end of candidates, if any candidate is delayed."""
         if self.waiting:
             self.waiting.append(None)
         return bool(self.waiting)
 
     def over(self) -> list[Candidate | None]:
-        """Return what waited."""
+        """Return what was delayed."""
         waiting, self.waiting = self.waiting, []
         return waiting
 

@@ -6,12 +6,12 @@ The specification's three flags are one state here:
     making-offer      -> have-local-offer    the offer is set, and sent
     have-local-offer  -> applying-answer     `setRemoteDescription(answer)` was called ("isSettingRemoteAnswerPending")
     applying-answer   -> stable
-    any but answering -> answering           an offer came; an own offer is rolled back if this side is polite,
-                                             an own first offer with its `RTCPeerConnection`
+    any but answering -> answering           an offer came; our offer is rolled back if we are polite,
+                                             a first offer with its `RTCPeerConnection`
     answering         -> stable              the answer is set, and sent
 
-Two rules for candidates: ours leave after the description that they belong to, theirs are applied after it. An ICE
-generation is known by its `ice-ufrag`; what belongs to an older one is dropped.
+Two rules for candidates: ours are sent after the description that they belong to, theirs are applied after it. An ICE
+generation is identified by its `ice-ufrag`; candidates of older ones are dropped.
 """
 
 import re
@@ -30,7 +30,7 @@ from pyapp.protocol.wire import MAX_COUNT
 NegotiationState: TypeAlias = Literal["stable", "making-offer", "have-local-offer", "applying-answer", "answering"]
 
 MAX_HELD_CANDIDATES = 256
-"""Candidates kept for a description that did not come yet; a generation of a well-connected machine has about 40."""
+"""Candidates kept for a description that has not arrived; a generation of a well-connected machine has about 40."""
 
 
 MAX_RETIRED = 1024
@@ -39,17 +39,17 @@ MAX_RETIRED = 1024
 
 @dataclass(frozen=True, slots=True)
 class ToPeer:
-    """An output of a part of the core beside its commands: a message for the other side."""
+    """An output of a part of the core beside its commands: a message for the peer."""
 
     message: PeerMessage
 
 
 @dataclass(frozen=True, slots=True)
 class BegunAnew:
-    """Our first offer crossed the other side's: put a new `RTCPeerConnection` in the place of the one that made it.
+    """Our first offer collided with the peer's: replace the `RTCPeerConnection` that made it.
 
-    Chromium may gather nothing any more after a first offer was rolled back while its gathering began. Nothing is lost
-    with a connection that nothing was agreed for.
+    Chromium may no longer gather after its first offer was rolled back while gathering began. Nothing is lost, since
+    nothing was agreed on that connection.
     """
 
 
@@ -58,39 +58,39 @@ Output: TypeAlias = PeerCommand | Note | ToPeer | BegunAnew
 
 @dataclass(slots=True)
 class Negotiation:
-    """Offers and answers of one `RTCPeerConnection`. `polite` yields when two offers cross.
+    """Offers and answers of one `RTCPeerConnection`. The `polite` side yields when two offers collide.
 
-    A side that is not `initiator` leaves the first offer to the other, so that the two do not cross at the start.
+    A side that is not the `initiator` leaves the first offer to its peer, so that the two do not collide at the start.
     """
 
     polite: bool
     initiator: bool
     is_firefox: bool = False
-    """Whether our browser is Firefox: it prunes nothing, and takes candidates for what they are."""
+    """Whether our browser is Firefox: it prunes no pairs, and takes candidates at their stated priority."""
     shows_picture: Callable[[], bool] = lambda: False
-    """Says whether the other side shares its camera or its screen."""
+    """Tells whether the peer shares its camera or its screen."""
     state: NegotiationState = field(init=False, default="stable")
     ice_generation: int = field(init=False, default=0)
-    """The ICE generation of the last exchange: how many restarts were offered until then, by either side."""
+    """The ICE generation of the last exchange: the number of restarts offered by either side until then."""
     gathers_relays: bool = field(init=False, default=True)
-    """Whether relay candidates are gathered, at both sides: the last offer says so."""
+    """Whether relay candidates are gathered, at both ends: the last offer says so."""
     _needed: bool = field(init=False, default=False)
     _attempt: int = field(init=False, default=0)
-    """Of the latest description that is being set, or was."""
+    """The attempt number of the latest description that is being set, or was set."""
     _exchange: int = field(init=False, default=0)
     _remote_exchange: int = field(init=False, default=0)
     _generation: int = field(init=False, default=0)
-    """That of the exchange under way."""
+    """The ICE generation of the current exchange."""
     _latest_generation: int = field(init=False, default=0)
-    """The highest that either side has offered."""
+    """The highest ICE generation that either side has offered."""
     _local_fragments: frozenset[str] = field(init=False, default=frozenset())
     _remote_fragments: frozenset[str] = field(init=False, default=frozenset())
     _retired_fragments: frozenset[str] = field(init=False, default=frozenset())
     _dtls_role: str = field(init=False, default="")
     _has_answered_first: bool = field(init=False, default=False)
-    """Whether the first offer was the other side's."""
+    """Whether the peer made the first offer."""
     _origin: str = field(init=False, default="")
-    """What our descriptions name as their origin (`o=`): Firefox is "mozilla…", Chromium "-"."""
+    """The origin (`o=`) in our descriptions: "mozilla…" in Firefox, "-" in Chromium."""
     _remote_origin: str = field(init=False, default="")
     precedence: Precedence = field(init=False, default_factory=Precedence)
     _unsent: list[Candidate] = field(init=False, default_factory=list)
@@ -103,14 +103,14 @@ class Negotiation:
 
     @property
     def leaves_restarts(self) -> bool:
-        """Whether the offers of ICE restarts are the other side's alone.
+        """Whether only the peer makes the offers of ICE restarts.
 
-        Between Firefox and Chromium they are made by who made the first. Chromium's ICE role follows the restart's
-        offer, Firefox's stays that of the first. If the other one offers a restart, their roles conflict: Chromium does
-        not check the new pair, and stays with an old one that Firefox leaves.
+        Between Firefox and Chromium, the side that made the first offer makes them. Chromium's ICE role follows the
+        offer of the restart, Firefox's stays that of the first offer. If the answerer offers a restart, the roles
+        conflict: Chromium does not check the new pair, and keeps an old one that Firefox leaves.
 
-        While we are shown a picture, they are made by the impolite side. If two offers crossed we would roll ours back,
-        and Chromium never shows the picture again that it decodes after that.
+        While we receive video, the impolite side makes them. If two offers collided, the polite side would roll its own
+        back, and Chromium never shows the video again that it decodes after that.
         """
         if self.is_between_browsers:
             return self._has_answered_first
@@ -118,18 +118,18 @@ class Negotiation:
 
     @property
     def leads_restarts(self) -> bool:
-        """Whether this side begins what restart either side could begin, so that only one does."""
+        """Whether this side begins the restarts that either side could begin, so that only one does."""
         return not self._has_answered_first if self.is_between_browsers else not self.polite
 
     @property
     def is_between_browsers(self) -> bool:
-        """Whether the other side's browser is of another kind than ours."""
+        """Whether the peer's browser is of another kind than ours."""
         return bool(self._remote_origin) and self._origin != self._remote_origin
 
     def needed(self) -> list[Output]:
-        """`negotiationneeded`: make an offer now, or when the exchange under way is over."""
+        """`negotiationneeded`: make an offer now, or after the current exchange."""
         if not self.initiator:
-            # The browser asks again after the first answer if the other side's offer did not cover it.
+            # The browser fires it again after the first answer if the peer's offer did not cover everything.
             return []
         if self.state != "stable":
             self._needed = True
@@ -139,10 +139,10 @@ class Negotiation:
         return [self._set_local_description()]
 
     def restart(self, *, replace_offer: bool) -> list[PeerCommand]:
-        """Begin a new ICE generation; with `replace_offer` also while an offer of ours is still without an answer.
+        """Begin a new ICE generation; with `replace_offer` even while an offer of ours is unanswered.
 
-        The browser says `negotiationneeded` in a stable state only. An offer that is lost, or whose candidates are of a
-        network that is gone, must be replaced; the answer to it will be left aside.
+        The browser fires `negotiationneeded` only in the stable state. An offer that is lost, or whose candidates are
+        of a network that is gone, must be replaced; its answer will be ignored.
         """
         if replace_offer and self.state in ("making-offer", "have-local-offer"):
             self.state = "making-offer"
@@ -150,14 +150,14 @@ class Negotiation:
         return [commands.RestartIce()]
 
     def take_initiative(self) -> list[Output]:
-        """Make the first offer after all: the other side, whose turn it was, did not."""
+        """Make the first offer after all, since the peer did not."""
         if self.initiator:
             return []
         self.initiator = True
         return self.needed()
 
     def local_description_set(self, attempt: int, description: events.SessionDescription) -> list[Output]:
-        """`setLocalDescription()` is done: send what it set, if it still stands."""
+        """`setLocalDescription()` was fulfilled: send the description, if it still holds."""
         if attempt != self._attempt:
             return [_ignored("local description", "a remote offer took its place")]
         match self.state, description.type:
@@ -173,7 +173,7 @@ class Negotiation:
         return [_ignored(f"local {description.type}", f"not awaited while {self.state}")]
 
     def remote_description(self, message: Description) -> list[Output]:
-        """Take an offer or an answer of the other side."""
+        """Handle an offer or an answer of the peer's."""
         if message.type == "answer":
             if self.state != "have-local-offer" or message.exchange != self._exchange:
                 return [_ignored("remote answer", f"to offer {message.exchange}, which no longer stands")]
@@ -192,35 +192,35 @@ class Negotiation:
         self._generation = message.generation
         self.gathers_relays = message.relays
         self._latest_generation = max(self._latest_generation, message.generation)
-        # What is still being set will have been rolled back by the time it is reported.
+        # A description of ours that is still being set will be rolled back by the time it is reported.
         return [*begun_anew, self._set_remote_description(self._handed(message))]
 
     def remote_description_set(self, attempt: int, description: events.SessionDescription) -> list[Output]:
-        """`setRemoteDescription()` is done."""
+        """`setRemoteDescription()` was fulfilled."""
         match self.state, description.type:
             case "applying-answer", "answer":
                 return self._stable()
             case "answering", "answer":
-                # The other side's next offer came while its answer was still being applied.
+                # The peer's next offer arrived while its answer was still being applied.
                 self._settle()
             case "answering", "offer" if attempt == self._attempt:
-                # The answer first: candidates of the other side have time while ours travels.
+                # The answer goes first: the peer's candidates can wait while it travels.
                 return [self._set_local_description(), *self._remote_generation(description)]
         return []
 
     def local_candidate(self, candidate: Candidate) -> list[Output]:
-        """`icecandidate`: send it at once, unless its description was not sent yet (RFC 8838, section 9)."""
+        """`icecandidate`: send it at once, unless its description has not been sent yet (RFC 8838, section 9)."""
         if candidate.username_fragment in self._local_fragments or candidate.username_fragment is None:
             return [ToPeer(candidate)]
         self._unsent.append(candidate)
         return []
 
     def local_candidates_ended(self) -> list[Output]:
-        """Gathering is complete: say so for the generation whose description was sent (RFC 8838, section 13)."""
+        """Gathering is complete: signal the end of candidates for the sent generation (RFC 8838, section 13)."""
         return [ToPeer(Candidate("", None, 0, fragment)) for fragment in sorted(self._local_fragments)]
 
     def remote_candidate(self, candidate: Candidate) -> list[Output]:
-        """Take a candidate: apply it, keep it for its description, or drop it with its generation."""
+        """Handle a candidate of the peer's: apply it, keep it for its description, or drop it as too old."""
         fragment = candidate.username_fragment
         if fragment in self._remote_fragments or (fragment is None and self._remote_fragments):
             return self._add(candidate)
@@ -233,9 +233,9 @@ class Negotiation:
         return []
 
     def operation_failed(self, operation: str, attempt: int) -> list[Output]:
-        """Settle after a refused call: what was under way is over, and a later exchange starts anew.
+        """Settle after a rejected call: the current exchange is over, and a later one starts afresh.
 
-        The call may have waited in the browser's chain: what has begun since then goes on.
+        The call may have waited in the browser's operations chain: an exchange that has begun since then goes on.
         """
         if operation in ("setLocalDescription", "setRemoteDescription") and attempt == self._attempt:
             self._generation = self.ice_generation
@@ -250,7 +250,7 @@ class Negotiation:
     def _count_generation(self, offer: events.SessionDescription) -> None:
         is_first = not self._remote_fragments
         if not is_first and username_fragments(offer.sdp).isdisjoint(self._local_fragments):
-            self._latest_generation = min(self._latest_generation + 1, MAX_COUNT)  # the other side says any number
+            self._latest_generation = min(self._latest_generation + 1, MAX_COUNT)  # the peer can send any number
         self._generation = self._latest_generation
 
     def _set_local_description(self) -> PeerCommand:
@@ -265,7 +265,7 @@ class Negotiation:
         self._local_fragments = username_fragments(description.sdp)
         self._origin = _origin(description.sdp)
         ready = [entry for entry in self._unsent if entry.username_fragment in self._local_fragments]
-        # What is left belonged to an offer that was rolled back: nobody will ever ask for it.
+        # The rest belonged to an offer that was rolled back: it will never be needed.
         self._unsent.clear()
         sdp = self._with_settled_role(description)
         message = Description(description.type, sdp, exchange, self._generation, self.gathers_relays)
@@ -273,10 +273,10 @@ class Negotiation:
         return [sent, ToPeer(message), *(ToPeer(candidate) for candidate in ready)]
 
     def _with_settled_role(self, description: events.SessionDescription) -> str:
-        """Return the SDP with the DTLS role that was agreed at first in the place of `actpass` (RFC 8842, section 5.3).
+        """Return the SDP with the DTLS role agreed first instead of `actpass` (RFC 8842, section 5.3).
 
-        If Firefox made the first offer it answers a later one with `active` though it is passive, and Chromium then
-        fails with "Failed to set SSL role". An offer that leaves no choice is answered rightly.
+        If Firefox made the first offer, it answers a later one with `active` although it is passive, and Chromium then
+        fails with "Failed to set SSL role". An offer that leaves no choice gets the right answer.
         """
         if description.type == "answer":
             self._dtls_role = _setup(description.sdp)
@@ -300,7 +300,7 @@ class Negotiation:
         return [command for candidate in ready for command in self._add(candidate)]
 
     def _handed(self, message: Description) -> events.SessionDescription:
-        """Return a description as it is handed to the browser; it may be the first of a new generation."""
+        """Return a description as it is given to the browser; it may be the first of a new generation."""
         if self.is_firefox:
             return events.SessionDescription(message.type, message.sdp)
         if self._remote_fragments and username_fragments(message.sdp).isdisjoint(self._remote_fragments):
@@ -321,7 +321,7 @@ class Negotiation:
         return self.needed() if self._needed else []
 
     def _settle(self) -> None:
-        """Take over the ICE generation of the exchange that is over."""
+        """Adopt the ICE generation of the completed exchange."""
         self.ice_generation = self._generation
 
 
@@ -331,17 +331,17 @@ _SETUP = re.compile(r"^a=setup:(\w+)", re.MULTILINE)
 
 
 def _origin(sdp: str) -> str:
-    """Return the user name of a description's origin (RFC 8866, section 5.2), or nothing."""
+    """Return the user name of a description's origin (RFC 8866, section 5.2), or empty."""
     match = _ORIGIN.search(sdp)
     return match[1] if match else ""
 
 
 def _setup(sdp: str) -> str:
-    """Return the first `setup` attribute of a description (RFC 8842, section 5.1), or nothing."""
+    """Return the first `setup` attribute of a description (RFC 8842, section 5.1), or empty."""
     match = _SETUP.search(sdp)
     return match[1] if match else ""
 
 
 def _ignored(what: str, why: str) -> Note:
-    """Return an entry for something that came and was left aside."""
+    """Return the journal entry for something that was ignored."""
     return note("=", "ignored", f"{what} left aside: {why}", what=what, why=why)

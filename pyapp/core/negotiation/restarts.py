@@ -1,4 +1,4 @@
-"""When ICE is restarted: one restart after the other, as far as it can wait.
+"""When ICE is restarted: a restart that can wait follows the one before it.
 
     wanted   --the last one is at work at both ends, or has had its time-->   begun
     wanted   --another one is agreed meanwhile-->                             not wanted any more
@@ -20,49 +20,49 @@ from pyapp.protocol.peer import RestartWanted
 TIMER = ConnectionTimer.RESTART
 
 SETTLES_WITHIN = 5.0
-"""Seconds that an ICE generation has to be at work at both ends before a restart that can wait replaces it. During a
-restart Firefox sends on the generation before: if that one has no pair its DTLS fails, and the connection with it."""
+"""Seconds that an ICE generation has to work at both ends before a restart that can wait replaces it. During a restart
+Firefox sends on the generation before: if that one has no pair, its DTLS fails, and with it the connection."""
 
 AGAIN_AFTER = 0.2
-"""Seconds before it is looked again whether it has settled."""
+"""Seconds before checking again whether it has settled."""
 
 Output: TypeAlias = PeerCommand | PartCommand | Note | ToPeer
 
 
 @dataclass(slots=True)
 class Restarts:
-    """Those of one connection: `agreed` knows what was negotiated, `health` what of it was seen at work."""
+    """The ICE restarts of one connection: `agreed` has what was negotiated, `health` what of it works."""
 
     agreed: Negotiation
     health: Recovery
     _agreed_at: float = field(init=False, default=0.0)
     """When the ICE generation of the last exchange was agreed."""
     asked_peer: bool = field(init=False, default=False)
-    """Whether a restart of ours was left to the other side, and its offer has not come yet."""
+    """Whether we left a restart to the peer, and its offer has not arrived yet."""
     _wanted: str = field(init=False, default="")
-    """Why ICE is to be restarted once the last restart has settled, or nothing."""
+    """Why ICE is to be restarted once the last restart has settled, or empty."""
 
     @property
     def is_proven(self) -> bool:
-        """Whether the last generation that was agreed was seen at work at both ends."""
+        """Whether the last agreed generation works at both ends."""
         return self.agreed.ice_generation <= min(self.health.vitals.generation, self.health.vitals.peer_generation)
 
     def is_settling(self, now: float) -> bool:
-        """Return whether an exchange is under way, or what it agreed has still time to come to work."""
+        """Return whether an exchange is under way, or the agreed generation still has time to work."""
         is_recent = now - self._agreed_at < SETTLES_WITHIN
         return self.agreed.state != "stable" or (is_recent and not self.is_proven)
 
     def negotiated(self, now: float) -> None:
-        """Take it that a new ICE generation is agreed: whatever another one was wanted for, this one serves it."""
+        """Record that a new ICE generation is agreed: it serves whatever another one was wanted for."""
         self._agreed_at, self._wanted = now, ""
 
     def want(self, why: str, now: float) -> list[Output]:
-        """Begin as soon as the last restart has settled, unless another one is agreed by then."""
+        """Begin a restart as soon as the last one has settled, unless another one is agreed by then."""
         self._wanted = why
         return self.begin_if_settled(now)
 
     def begin_if_settled(self, now: float) -> list[Output]:
-        """Begin what is wanted, or look again in a moment (timer `TIMER`)."""
+        """Begin the wanted restart, or check again in a moment (timer `TIMER`)."""
         if not self._wanted:
             return []
         if self.is_settling(now):
@@ -71,7 +71,7 @@ class Restarts:
         return self.begin(why)
 
     def begin(self, why: str, *, replace_offer: bool = False) -> list[Output]:
-        """Restart ICE, or ask the other side to if its browser must; `replace_offer` as in the negotiation."""
+        """Restart ICE, or ask the peer to if its browser must make the offer; `replace_offer` as in the negotiation."""
         begun = note("=", "restart", f"ICE restart, {why}", reason=why)
         if self.agreed.leaves_restarts:
             self.asked_peer = True

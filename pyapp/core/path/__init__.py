@@ -1,1 +1,1 @@
-"""The path between the two pages: found, watched, mended."""
+"""The path between the two pages: how it is found, monitored and restored."""

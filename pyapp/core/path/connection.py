@@ -1,8 +1,9 @@
-"""The `RTCPeerConnection` in use: what the browser, the other side and time say of it, and what is to be done about it.
+"""The `RTCPeerConnection` in use: it takes events of the browser, messages of the peer and timers.
 
-It gives what comes to the part that it belongs to (negotiation, candidates, recovery, restarts, relays, standby), and
-does what one part asks of another. What it needs of the server and the conversation is in `Outside`; what is to be done
-there are its outputs. Its parts know of no other `RTCPeerConnection`: each command is addressed on its way out.
+It routes each of them to the part that handles it (negotiation, candidates, recovery, restarts, relays, standby), and
+passes on what one part asks of another. What it needs to know of the server and the conversation is in `Outside`; what
+it wants done there is among its outputs. Its parts know of no other `RTCPeerConnection`: their commands are addressed
+on the way out.
 """
 
 from collections.abc import Sequence
@@ -61,24 +62,24 @@ CHANNELS = (Channel("messages", 0), Channel("heartbeat", 1))
 TIMERS: tuple[OfTheConnection, ...] = (*ConnectionTimer, *RecoveryTimer, *RelaysTimer)
 
 FIRST_OFFER_AFTER = 3.0
-"""Seconds to wait for the other side's first offer before making it here."""
+"""Seconds to wait for the peer's first offer before we make it."""
 
 ANSWER_AFTER = 0.15
-"""Seconds of silence after which the other side's restart is a reason to reach the server anew: the old socket may
-still receive, and no longer send."""
+"""Seconds of silence after which an ICE restart of the peer's is a reason to open a new socket: the old one may still
+receive, but no longer send."""
 
 RENEW_AFTER, LAST_RENEW_AFTER = 12.0, 60.0
-"""Seconds that a new `RTCPeerConnection` in place of a lost one has before the next: the first one, and at most."""
+"""Seconds that a replacement of a lost `RTCPeerConnection` has before the next one: the first, and the most."""
 
 RENEW_SOON = 0.3
-"""The same after a change of the network, or once the server is back: what was gathered before is worth nothing."""
+"""The same after a change of the network, or once the server is back: earlier candidates are useless."""
 
 
 @dataclass(slots=True)
 class Connection:
-    """What is known of the `RTCPeerConnection` in use. `polite` as in the negotiation; `is_hidden` is the page.
+    """The `RTCPeerConnection` in use. `polite` as in the negotiation; `is_hidden` is about the page.
 
-    Names for it, for the standby's and for the probe's are taken from `names`.
+    Its identifier, and those of the standby and the probe, are allocated from `names`.
     """
 
     relays: Relays
@@ -90,7 +91,7 @@ class Connection:
     every_interface: InitVar[bool] = False
     capture_permitted: InitVar[bool] = False
     lost_at: float = 0.0
-    """When the connection before this one was heard last."""
+    """When the connection before this one was last heard."""
     negotiation: Negotiation = field(init=False)
     candidates: Candidates = field(init=False)
     recovery: Recovery = field(init=False)
@@ -100,21 +101,21 @@ class Connection:
     standby: Standby = field(init=False)
     probe: Probe = field(init=False)
     peer: PeerId = field(init=False, default=NO_PEER)
-    """Ours: another one if the first offers crossed."""
+    """Our `RTCPeerConnection`, replaced if the first offers collided."""
     state: str = field(init=False, default="new")
     channel_open: bool = field(init=False, default=False)
     replaces: bool = field(init=False, default=False)
-    """Whether it takes the place of one that was lost: the person waits for it, and it is tried until it works."""
+    """Whether it replaces a lost connection: the person waits for it, and we keep trying until it works."""
     _in_use: PathInUse = field(init=False, repr=False)
-    """What the standby asks."""
+    """The standby's view of the path in use."""
     _renews_when_joined: bool = field(init=False, default=False)
-    """Whether the next one waits for the server."""
+    """Whether the next replacement waits for the server."""
     _now: float = field(init=False, default=0.0)
 
     def __post_init__(
         self, polite: bool, is_hidden: bool, is_firefox: bool, every_interface: bool, capture_permitted: bool
     ) -> None:
-        """Begin the parts."""
+        """Create the parts."""
         self.negotiation = Negotiation(
             polite=polite,
             initiator=False,
@@ -147,18 +148,18 @@ class Connection:
 
     @property
     def established(self) -> bool:
-        """Connected at least once."""
+        """Whether it was connected at least once."""
         return self.observation.established
 
     @property
     def lost(self) -> bool:
-        """Whether the person must know that it does not work now."""
+        """Whether the person must be told that it does not work now."""
         if not self.established:
             return self.replaces
         return self.recovery.is_lost or not self.channel_open
 
     def begin(self) -> list[Addressed]:
-        """Make it."""
+        """Create the `RTCPeerConnection`."""
         return self._addressed([self._create()])
 
     def owns(self, peer: PeerId) -> bool:
@@ -169,7 +170,7 @@ class Connection:
         return commands.CreatePeer(self.relays.ranked, CHANNELS, every_interface=self.relaying.every_interface)
 
     def _addressed(self, outputs: Sequence[Output]) -> list[Addressed]:
-        """Say of each command to our `RTCPeerConnection` which one that is: from its creation on it is a new one."""
+        """Address each command to our `RTCPeerConnection`; `CreatePeer` begins a new one."""
         result: list[Addressed] = []
         for output in outputs:
             if isinstance(output, commands.CreatePeer):
@@ -178,7 +179,7 @@ class Connection:
         return result
 
     def joined(self, now: float, *, polite: bool, alone: bool) -> list[Addressed]:
-        """Take it that we have a place at the server; if `alone` in the session, the first offer is ours."""
+        """Record that we have a place at the server; if `alone` in the session, we make the first offer."""
         self._now = now
         self.negotiation.polite = self.recovery.vitals.polite = self.standby.polite = polite
         if self._renews_when_joined:
@@ -191,7 +192,7 @@ class Connection:
         return [] if self.negotiation.initiator else [commands.StartTimer(FIRST_OFFER, FIRST_OFFER_AFTER)]
 
     def said(self, message: PeerMessage, now: float) -> list[Addressed]:
-        """Take a message of the other side."""
+        """Handle a message of the peer's."""
         self._now = now
         return self._addressed(self._said(message))
 
@@ -214,7 +215,7 @@ class Connection:
                 return [note("!", "message", f"the other side sent what is no message: {why}")]
 
     def configured(self, now: float, *, is_renewal: bool) -> list[Addressed]:
-        """Take it that `relays` has a new configuration; a renewal is one whose predecessor is about to expire."""
+        """Use the new configuration in `relays`; it is a renewal if the one before is about to expire."""
         self._now = now
         return self._addressed(self._configured(is_renewal=is_renewal))
 
@@ -228,27 +229,27 @@ class Connection:
         return [*closed, *self.relaying.leave_relay(self._now)]
 
     def replace(self, number: int) -> list[Addressed]:
-        """Take the place of one that was lost, the `number`-th in a row, for so long before the next is tried."""
+        """Replace a lost connection, as the `number`-th in a row, and start the timer for the next one."""
         self.replaces = True
         after = min(RENEW_AFTER * 1.5 ** min(number - 1, 10), LAST_RENEW_AFTER)
         return [commands.StartTimer(RENEW, after, spread=after / 6)]
 
     def replace_soon(self) -> list[Addressed]:
-        """Cut the pause before the next one short: the network has changed."""
+        """Shorten the pause before the next replacement: the network has changed."""
         return [commands.StartTimer(RENEW, RENEW_SOON)] if self.replaces and not self.established else []
 
     def close(self) -> list[Addressed]:
-        """End it."""
+        """Close it."""
         aside = [*self.standby.close("the connection is over"), *self.probe.close()]
         return self._addressed([*aside, commands.ClosePeer()])
 
     def active(self, now: float) -> list[Addressed]:
-        """Take it that a person does something, here or there."""
+        """Record activity of a person, at either end."""
         self._now = now
         return self._addressed(self._recovery_did(self.recovery.active(now)))
 
     def receive(self, event: Event, now: float) -> list[Addressed]:
-        """Take an event of the browser, of an `RTCPeerConnection` that we own, or of the person; or a timer of ours."""
+        """Handle an event of the browser, of an `RTCPeerConnection` of ours, or of the person; or a timer of ours."""
         self._now = now
         generation = self.negotiation.ice_generation
         result = self._route(event)
@@ -305,8 +306,8 @@ class Connection:
             case events.ChannelFilled(label) | events.ChannelDrained(label):
                 return [ChannelIsFull(isinstance(event, events.ChannelFilled))] if label == "messages" else []
             case events.PairChanged():
-                # Chromium's controlled side follows the data: a beat brings it to the better pair, too. And what
-                # was on its way on the old pair may be lost: it is sent again before `getStats()` says what is new.
+                # Chromium's controlled agent follows the data: a beat makes it use the better pair, too. What was in
+                # flight on the old pair may be lost, and is retransmitted before `getStats()` describes the new one.
                 return [
                     *self._recovery_did(health.beat(now)),
                     PathUntried() if health.is_suspect else PathChanged(),
@@ -373,12 +374,12 @@ class Connection:
         had_relays = agreed.gathers_relays
         result: list[Output] = []
         if message.type == "offer" and self._is_quiet:
-            # The old socket may still receive, and no longer send; and what we gather now is for this outage.
+            # The old socket may still receive, but no longer send; and we gather for this outage now.
             result += [SocketDoubted(), *self.relaying.blame()]
         negotiated = self._negotiation_did(agreed.remote_description(message))
         is_restart = message.type == "offer" and self.established and message.generation > agreed.ice_generation
         if is_restart and agreed.state == "answering":
-            # Begun is as good as agreed: an offer of our own, now, would only be another restart after this one.
+            # Once begun, it counts as agreed: an offer of ours would now only be another restart after this one.
             begun = self._recovery_did(self.recovery.negotiated(message.generation, self._now))
             return [*result, *self.relaying.with_few(), *negotiated, *begun]
         if agreed.gathers_relays != had_relays:
@@ -387,14 +388,14 @@ class Connection:
 
     @property
     def _is_quiet(self) -> bool:
-        """Whether we have not heard the other side for a moment, and it may be right to restart."""
+        """Whether the peer has been silent for a moment, so that its restart is justified."""
         patience = max(ANSWER_AFTER, self.recovery.pulse.patience() / 2)
         return self.recovery.is_healthy and self.recovery.pulse.silence(self._now) >= patience
 
     def _remote_candidate(self, candidate: Candidate) -> list[Output]:
         result = self._negotiation_did(self.candidates.heard(candidate))
         if self.report is not None:
-            # The candidate of the pair in use may become known for what it is, without an event.
+            # The type of the candidate in use may become known without an event.
             result += self.observation.look_when_settled()
         return result
 
@@ -417,7 +418,7 @@ class Connection:
         if name == "connection":
             return self._is_now(value)
         if name == "ice-connection" and value == "disconnected" and self.established:
-            # It is said a moment sooner here, where ICE and DTLS are not summed up.
+            # `iceConnectionState` says so a moment before `connectionState`, which also includes DTLS.
             return self._recovery_did(self.recovery.bad_news("disconnected", self._now))
         return []
 
@@ -457,7 +458,7 @@ class Connection:
             case events.ChannelClosed(label):
                 self.channel_open = False
                 closed = note("=", "channel", f"channel {label} closed", label=label)
-                if self.outside.refusal is not None:  # another channel would need another connection, and a server
+                if self.outside.refusal is not None:  # a new channel needs a new connection, and the server
                     return [ChannelIs(NO_PEER), closed, Failed(self.outside.refusal)]
                 return [ChannelIs(NO_PEER), closed, *self._recovery_did(health.channel_closed(now))]
             case events.ChannelReceived(label, text):
@@ -490,8 +491,8 @@ class Connection:
             text = f"a new connection works after {seconds:.2f} s"
             result.append(note("=", "recovered", text, seconds=round(seconds, 3), attempts=0))
         if not self.negotiation.polite:
-            # One side alone adds them, and once: two cameras switched on at the same moment then need no
-            # negotiation, whose crossing offers leave Chromium with a track that never shows a picture.
+            # Only one side adds them, once. Two cameras that are switched on at the same moment then need no
+            # negotiation: colliding offers would leave Chromium with a track that never shows a picture.
             result.append(commands.AddMediaSections())
         return result
 
@@ -535,7 +536,7 @@ class Connection:
         return [ReplacementWanted()]
 
     def _probed(self, event: PeerEvent) -> list[Output]:
-        """Leave a relay over TCP or TLS while it works, if UDP gets out: the path that comes of it may be direct."""
+        """Leave a working relay over TCP or TLS if UDP gets out: the new path may be direct."""
         address = self.probe.answer(event)
         if address is None:
             return []
@@ -543,7 +544,7 @@ class Connection:
         if not self.recovery.is_healthy or self.report is None or self.report.kind != "relay over TCP":
             return [*over]
         if not self.probe.is_news(address, self.candidates.reached, self._now):
-            # UDP gets out, and was of no use: an answer is a connection each, of which a page has 500.
+            # UDP gets out, but was of no use. Each answer costs a connection, of which a page may create 500.
             return [*over, commands.StartTimer(probe.TIMER, probe.QUIET_EVERY)] if address else [*over]
         found = note("=", "probe", f"UDP gets out again, from {address}", address=address)
         return [*over, found, *self.relaying.want_restart("UDP gets out again", self._now)]
@@ -558,7 +559,7 @@ class Connection:
         return [*self.standby.review(self._in_use)]
 
     def _standby_after(self, seconds: float) -> list[Output]:
-        """Begin anew with one that was silent in an outage of so many seconds: what broke the one path broke both."""
+        """Replace a standby that was silent in an outage of `seconds` too: whatever broke one path broke both."""
         if self.standby.state != "open" or self.outside.standby_heard >= self._now - seconds:
             return []
         return [*self.standby.close("it was silent in the outage")]

@@ -1,4 +1,4 @@
-"""What a connection says beside its commands: the facts on which the session acts.
+"""What a connection reports beside its commands: facts on which the session acts.
 
 Those that end the connection (`PeerLost`, `ReplacementWanted`, `Failed`) are the last of a list.
 """
@@ -17,28 +17,28 @@ from pyapp.core.peers import PeerId
 
 @dataclass(frozen=True, slots=True)
 class ChannelIs:
-    """The channel of the messages is open from now on, that of `peer`; or closed."""
+    """The `messages` channel is now that of `peer`, which is open; or it is closed."""
 
     peer: PeerId
 
 
 @dataclass(frozen=True, slots=True)
 class StandbyIs:
-    """The same of the channel of the standby."""
+    """The same for the channel of the standby."""
 
     peer: PeerId
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelIsFull:
-    """The browser takes no more for the channel of the messages from now on, or takes it again."""
+    """The browser's buffer for the `messages` channel is full, or has drained."""
 
     is_full: bool
 
 
 @dataclass(frozen=True, slots=True)
 class FrameReceived:
-    """A frame of the conversation came over the channel `label`."""
+    """A frame of the conversation arrived over the channel `label`."""
 
     text: str
     label: ChannelLabel
@@ -46,17 +46,17 @@ class FrameReceived:
 
 @dataclass(frozen=True, slots=True)
 class PathChanged:
-    """There is a path, and what was on its way may be lost with the one before: send it again."""
+    """There is a new path: retransmit what may have been lost in flight on the one before."""
 
 
 @dataclass(frozen=True, slots=True)
 class PathUntried:
-    """The pair is new, and may not work: try it with the oldest message alone."""
+    """The candidate pair is new, and may not work: try it with the oldest message alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class SocketDoubted:
-    """Our socket may still receive, and no longer send: reach the server anew."""
+    """Our socket may still receive, but no longer send: open a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +66,14 @@ class SparesWanted:
 
 @dataclass(frozen=True, slots=True)
 class PeerLost:
-    """The other side has left the server, and gives no sign here: it is gone, without a goodbye."""
+    """The peer has left the server and is silent here: it is gone, without a goodbye."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplacementWanted:
-    """The connection cannot be mended: put a new one in its place, at both sides.
+    """The connection cannot be repaired: replace it, at both ends.
 
-    Or one that gathers on `every_interface` may do better.
+    It is also sent when a connection that gathers on `every_interface` may do better.
     """
 
     every_interface: bool = False
@@ -81,7 +81,7 @@ class ReplacementWanted:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """It is the end, since no path can be found, or no server helps to find one."""
+    """The session fails: no path can be found, or no server helps to find one."""
 
     failure: Failure
 
@@ -105,6 +105,6 @@ Occurrence: TypeAlias = (
     | Failed
 )
 Addressed: TypeAlias = Command | Occurrence
-"""What leaves: each command to an `RTCPeerConnection` names it."""
+"""The outputs of a connection: each command to an `RTCPeerConnection` is addressed."""
 Output: TypeAlias = Addressed | PeerCommand
-"""Of a part that has but one."""
+"""The outputs of a part that knows only one `RTCPeerConnection`."""

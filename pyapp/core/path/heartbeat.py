@@ -1,8 +1,8 @@
 """Heartbeats between the two pages, and what their absence means.
 
-Detection is the outage: a browser says `disconnected` after 5 to 7 s. A beat of some 25 bytes every 100 ms, on a
-channel of its own, tells within half a second. It carries what the other side needs to judge: how long we have not
-heard it, and when our next beat is due, so that a hidden tab's slow timers raise no alarm.
+Detection takes most of an outage: a browser says `disconnected` after 5 to 7 s. A beat of some 25 bytes every 100 ms,
+on a channel of its own, detects it within half a second. A beat carries what the peer needs to judge a silence: how
+long we have not heard the peer, and when our next beat is due, so that a hidden tab's slow timers raise no alarm.
 """
 
 import math
@@ -13,61 +13,64 @@ from pyapp.core.delivery import RoundTrip
 from pyapp.protocol.channel import MAX_BEAT_HELD, Beat
 
 INTERVAL = 0.1
-"""Seconds between two beats while the page can be seen."""
+"""Seconds between two beats while the page is visible."""
 
 QUIET_INTERVAL, QUIET_MOST = 0.6, 1.8
-"""Seconds between two beats once nothing has been said or shown for a while; less where packets are lost, so that those
-which may be lost in a row do not take more than the second."""
+"""Seconds between two beats when it is quiet. Where packets are lost the interval is shorter, so that as many beats as
+may be lost in a row by chance take at most the second."""
 
 LATE = 1.2
-"""How much of the time until the next beat must have passed before it is late."""
+"""The multiple of the announced time after which the next beat is late."""
 
 HIDDEN_INTERVAL = 1.2
 """Seconds between two beats of a hidden tab, whose timers fire about once a second."""
 
 HIDDEN_TICK = 2.0
-"""Seconds after which such a beat leaves at the latest: with the second of those ticks."""
+"""Seconds after which such a beat leaves at the latest: with the second tick of those timers."""
 
 LEAST_PATIENCE = 0.3
-"""Seconds of silence that are always normal. A radio pauses for 0.2 to 0.5 s now and then: such pauses are learned."""
+"""Seconds of silence that are always normal. A radio link pauses for 0.2 to 0.5 s now and then; such pauses are
+learned."""
 
 FIRST_PATIENCE = 2.0
-"""Seconds before the first beat is missed: the other end of the channel opens a round trip later."""
+"""The patience before the first beat, in seconds: the peer's end of the channel opens a round trip later."""
 
 FALSE_ALARM = 1e-6
-"""The probability that so many beats in a row are lost by chance which is taken for impossible."""
+"""A run of lost beats that is less probable than this is not taken for chance."""
 
 LEAST_LOSS = 1e-6
-"""What no path is better than: a day without a lost beat proves nothing, and halves away to nothing."""
+"""The least loss rate assumed of any path: a day without a lost beat proves nothing, and the estimate would decay to
+0."""
 
 PAUSE_FADES, LONGEST_PAUSE = 0.985, 0.5
-"""What is left of the longest pause at each beat (half of it after five seconds), and what is taken for one, in s."""
+"""The factor by which the longest pause decays at each beat (half in five seconds), and the longest that counts, in
+s."""
 
 FIRST_PAUSE = 0.35
-"""Seconds, as if there had been such a pause: both pages are busy while they begin."""
+"""The initial longest pause in seconds: both pages are busy while they start."""
 
 _REMEMBERED = 64
 
 
 @dataclass(slots=True)
 class Pulse:
-    """What is known of the path from the beats on it. Times are seconds on the runner's clock."""
+    """What the beats tell of the path. Times are seconds on the runner's clock."""
 
     round_trip: RoundTrip = field(default_factory=RoundTrip)
     heard_at: float | None = None
-    """When the last beat came, or when we began to listen."""
+    """When the last beat arrived, or when we began to listen."""
     _number: int = field(init=False, default=0)
     _heard: int = field(init=False, default=0)
     _due: float = field(init=False, default=INTERVAL)
     _jitter: float = field(init=False, default=0.0)
     _pause: float = field(init=False, default=FIRST_PAUSE)
-    """The longest pause of late that was none of the network's: it fades while there are no more."""
+    """The longest recent pause that was no outage; it decays."""
     _lost: float = field(init=False, default=0.5)
     _counted: float = field(init=False, default=50.0)
     _sent: deque[tuple[int, float]] = field(init=False, default_factory=lambda: deque(maxlen=_REMEMBERED))
 
     def listen(self, now: float) -> None:
-        """Begin to expect beats."""
+        """Start to expect beats."""
         self.heard_at = now
         self._due = INTERVAL
 
@@ -79,9 +82,9 @@ class Pulse:
         return Beat(self._number, self._heard, _ms(held), _ms(due), generation, wants_echo)
 
     def heard(self, beat: Beat, now: float, *, in_outage: bool = False) -> None:
-        """Take a beat of the other side: measure the round trip, the jitter, the loss, and the pauses.
+        """Take a beat of the peer's: measure RTT, jitter, loss and pauses.
 
-        What comes `in_outage` says nothing of how the path is when it works.
+        A beat that arrives `in_outage` says nothing about the path when it works.
         """
         if beat.number <= self._heard:
             return
@@ -106,7 +109,7 @@ class Pulse:
         self.heard_at = now
 
     def paused(self, seconds: float) -> None:
-        """Remember that a silence of so many seconds meant nothing: a radio, a busy machine, a slow page."""
+        """Learn that a silence of `seconds` was harmless: a radio link, a busy machine, a slow page."""
         self._pause = max(self._pause, min(seconds, LONGEST_PAUSE) - self._due)
 
     @property
@@ -116,22 +119,22 @@ class Pulse:
 
     @property
     def loss(self) -> float:
-        """The part of the beats that was lost; a little more than was seen, while little was seen."""
+        """The loss rate of the beats, estimated a little higher while there are few samples."""
         return max(self._lost / self._counted, LEAST_LOSS)
 
     @property
     def chance(self) -> int:
-        """How many beats in a row are too many to be lost by chance."""
+        """How many beats lost in a row are too many for chance."""
         return math.ceil(math.log(FALSE_ALARM) / math.log(min(self.loss, 0.5)))
 
     @property
     def due(self) -> float:
-        """Seconds after the last beat at which the other side wanted to send the next."""
+        """Seconds after the last beat at which the peer announced the next."""
         return self._due
 
     @property
     def quiet_interval(self) -> float:
-        """Seconds between two beats of ours when it is quiet, if what we send is lost as often as what we hear."""
+        """Seconds between two beats of ours when it is quiet, assuming the same loss rate in both directions."""
         return max(min(QUIET_INTERVAL, QUIET_MOST / self.chance), INTERVAL)
 
     def patience(self) -> float:
@@ -139,12 +142,12 @@ class Pulse:
         if not self._heard:
             return FIRST_PATIENCE
         trip = self.round_trip.smoothed or 0.0
-        # One that comes rarely is asked for when it is late, and the answer must have its time.
+        # A slow beat is asked for when it is late, and the answer needs its time.
         asked = LATE * self._due + trip + LEAST_PATIENCE if self._due >= QUIET_INTERVAL else LEAST_PATIENCE
         return max(asked, self.chance * self._due, 3 * trip, self._due + 1.3 * self._pause) + 4 * self._jitter
 
     def silence(self, now: float) -> float:
-        """Return the seconds since something was heard."""
+        """Return the seconds since the last beat."""
         return 0.0 if self.heard_at is None else now - self.heard_at
 
 

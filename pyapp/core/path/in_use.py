@@ -1,4 +1,4 @@
-"""What a standby asks of the connection beside which it is kept."""
+"""What a standby needs to know of the connection that it backs up."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from pyapp.protocol.ice import IceConfiguration
 
 @dataclass(frozen=True, slots=True)
 class PathInUse:
-    """The `standby.Surroundings` of a connection, whose parts it asks."""
+    """The `standby.Surroundings` of a connection, taken from its parts."""
 
     relays: Relays
     agreed: Negotiation
@@ -23,12 +23,12 @@ class PathInUse:
 
     @property
     def is_wanted(self) -> bool:
-        """Whether there is to be a standby at all."""
+        """Whether a standby is wanted at all."""
         return self.relays.configuration.standby and self.observation.report is not None
 
     @property
     def configuration(self) -> IceConfiguration:
-        """With the servers that are to be tried first in front."""
+        """The configuration, with the preferred servers first."""
         return self.relays.ranked
 
     @property
@@ -45,7 +45,7 @@ class PathInUse:
 
     @property
     def offers(self) -> bool:
-        """Whether it is for us to offer one now."""
+        """Whether we are the side to offer one now."""
         report = self._over_our_relay
         if report is None or not report.local.url or not (self.observation.established and self.health.is_healthy):
             return False

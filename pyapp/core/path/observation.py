@@ -1,4 +1,4 @@
-"""What `getStats()` says of the path in use: when it is looked at, and what of it the journal has.
+"""What `getStats()` says of the path in use: when it is sampled, and which samples go into the journal.
 
 nothing is selected yet, or a restart settles    again in 0.2 s
 the selected pair changed                        at once, and again in 0.1 s
@@ -22,58 +22,59 @@ STATS, STATS_SETTLED = ConnectionTimer.STATS, ConnectionTimer.STATS_SETTLED
 KEEP_CHECKING = ConnectionTimer.KEEP_CHECKING
 
 STATS_AGAIN = 0.2
-"""Seconds before the path is looked for again while the browser names no selected pair."""
+"""Seconds before the next sample while the browser names no selected candidate pair."""
 
 STATS_SETTLED_AFTER = 0.1
-"""Seconds before a second look at a pair that changed: Chromium answers `getStats()` from a cache for 50 ms."""
+"""Seconds before a second sample of a pair that changed: Chromium answers `getStats()` from a cache for 50 ms."""
 
 STATS_EVERY, STATS_QUIET_EVERY = 2.0, 10.0
-"""Seconds between two samples of `getStats()` while connected, and while it is quiet: each costs some ten beats."""
+"""Seconds between two samples of `getStats()` while connected, and while it is quiet: a sample costs as much as ten
+beats."""
 
 KEEP_CHECKING_AFTER = 1.0
-"""Seconds that an ICE generation has to pair its candidates, before the browser is asked to keep checking: what asks
-for it makes Chromium forget the other side's candidates for those of ours that are still to come."""
+"""Seconds that an ICE generation has to pair its candidates before the browser is made to keep checking: the candidate
+used for it makes Chromium no longer pair the peer's candidates with later ones of ours."""
 
 
 @dataclass(slots=True)
 class Observation:
-    """Of one connection, whose parts it asks and tells."""
+    """The observation of one connection, whose parts it uses."""
 
     agreed: Negotiation
     health: Recovery
     restarts: Restarts
     report: PathReport | None = field(init=False, default=None)
-    """The last one."""
+    """The last report."""
     established: bool = field(init=False, default=False)
-    """Whether there was a path and an open channel at once: connected at least once."""
+    """Whether there were once a path and an open channel at the same time."""
     _pace: Pace = field(init=False, default_factory=Pace)
-    """Of the samples in the journal."""
+    """The pace of the samples in the journal."""
     _kept_above: int | None = field(init=False, default=None)
-    """The priority of the candidate that keeps the browser checking, or nothing before it is asked to."""
+    """The priority of the candidate that keeps the browser checking, or None before there is one."""
 
     def pair_changed(self) -> list[Output]:
-        """Look at once, and again when Chromium's cache is over."""
+        """Sample at once, and again when Chromium's cache has expired."""
         return [commands.SampleStats(), *self.look_when_settled()]
 
     def look_when_settled(self) -> list[Output]:
-        """Look in a moment, at a pair that may have become known for what it is without an event."""
+        """Sample in a moment: the type of a candidate may have become known without an event."""
         return [commands.StartTimer(STATS_SETTLED, STATS_SETTLED_AFTER)]
 
     def look_soon(self) -> Command:
-        """Look again while there is something to wait for."""
+        """Sample again soon, while something is awaited."""
         return commands.StartTimer(STATS, STATS_AGAIN)
 
     def look_on(self, now: float) -> Command:
-        """Look from time to time: not every browser tells of a new pair."""
+        """Sample from time to time: not every browser has an event for a new pair."""
         usual = STATS_QUIET_EVERY if self.health.is_quiet else STATS_EVERY
         return commands.StartTimer(STATS, STATS_AGAIN if self.restarts.is_settling(now) else usual)
 
     def unsteady(self, now: float) -> None:
-        """Take it that something happens: the journal has more samples for a while."""
+        """Put more samples into the journal for a while: something is happening."""
         self._pace.changed(now)
 
     def take(self, report: PathReport, now: float) -> list[Output]:
-        """Take a report, note it, and say whether the path is another one."""
+        """Take a report, journal it, and tell whether the path has changed."""
         previous, self.report = self.report, report
         self.agreed.precedence.selected = report.priority >> 32
         self.health.sampled(report.packets_received, now)
@@ -89,32 +90,32 @@ class Observation:
 
     @property
     def is_of_latest(self) -> bool:
-        """Whether the selected pair is of the ICE generation that was agreed last."""
+        """Whether the selected pair is of the last agreed ICE generation."""
         if self.report is None or self.agreed.state != "stable":
             return False
         return self.report.local.username_fragment in self.agreed.fragments[0]
 
-    # The browser's checks.
+    # The browser's connectivity checks.
 
     def generation_agreed(self) -> list[Output]:
-        """Look for the pair of a new ICE generation."""
+        """Look for the selected pair of a new ICE generation."""
         self._kept_above = None
         return [self.look_soon(), *self.keep_checking_soon()]
 
     def keep_checking_soon(self) -> list[Output]:
-        """Ask the browser to keep checking, once it has paired its candidates."""
-        # Not before there is a connection: that there is none is for the browser to say.
+        """Make the browser keep checking, once it has paired its candidates."""
+        # Not before there is a connection: only the browser can say that there is none.
         return [commands.StartTimer(KEEP_CHECKING, KEEP_CHECKING_AFTER)] if self.established else []
 
     def keep_checking(self) -> list[Output]:
-        """Be ready for the next outage: a path that comes then must not wait for the browser to look at it."""
+        """Prepare for the next outage: a path that appears then must not wait for the browser's next check."""
         if self.health.is_suspect or self.agreed.state != "stable":
             return self.keep_checking_soon()
-        self._kept_above = 0  # what is known of the selected pair may be older than this generation's
+        self._kept_above = 0  # the known selected pair may be of an older generation
         return [commands.SampleStats()]
 
     def _keep_checking_above(self, selected: int) -> list[Output]:
-        """Have it do so, whenever the selected pair is worth more than the candidate that makes it."""
+        """Renew the candidate that does it whenever the selected pair has a higher priority."""
         if self._kept_above is None or selected < self._kept_above:
             return []
         self._kept_above = selected + 1

@@ -1,4 +1,4 @@
-"""While the path is suspect: the attempts, one after the other, and the signs that it works again.
+"""While the path is suspect: one attempt after the other, and the signs that it works again.
 
 a beat arrives                                       a sign of life, and the person is told no more that it is lost
 it echoes one that was sent since the suspicion      messages go on
@@ -23,23 +23,23 @@ from pyapp.core.timers import RecoveryTimer
 ATTEMPT, LOST = RecoveryTimer.ATTEMPT, RecoveryTimer.LOST
 
 CONCEDED = 0.1
-"""Seconds, beside one round trip, that the polite side leaves to the other's first offer when both have heard nothing:
-offers that cross cost a rollback, and candidates that are gathered twice."""
+"""Seconds, plus one RTT, for which the polite side waits for the peer's first offer when both ends are silent:
+colliding offers cost a rollback, and candidates are gathered twice."""
 
 LOST_AFTER = 1.0
-"""Seconds of suspicion after which the person is told."""
+"""Seconds for which the path is suspect before the person is told."""
 
 KEY_FRAME_AFTER = 1.0
-"""Seconds of silence after which the picture begins anew. The other side's browser would ask for each packet that it
-missed first, for a second, and then for a key frame."""
+"""Seconds of silence after which we send a key frame. Otherwise the peer's browser would first request each missing
+packet, for a second, and then a key frame."""
 
 SUSPECT_INTERVAL = 0.25
-"""Seconds between beats once an outage has lasted a second: beats too must fit into one packet's window."""
+"""Seconds between beats once an outage has lasted a second: beats, too, must fit into a window of one packet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Proven:
-    """The path works again: the last output, since it ends the state."""
+    """The path works again. It is the last output, since it ends the state."""
 
 
 Output: TypeAlias = outcomes.Output | Proven
@@ -47,36 +47,36 @@ Output: TypeAlias = outcomes.Output | Proven
 
 @dataclass(slots=True)
 class Signs:
-    """What was heard since the suspicion, or since it was confirmed. `number` is that of our last beat before."""
+    """What was heard since the path became suspect, or was confirmed. `number` is that of our last beat before."""
 
     number: int
     heard_at: float | None = field(init=False, default=None)
-    """When the first beat came."""
+    """When the first beat arrived."""
     is_heard: bool = field(init=False, default=False)
-    """Whether something that was said since then came back."""
+    """Whether a beat that we have sent since then was echoed."""
     came_up: bool = field(init=False, default=False)
-    """Whether something was heard with a pair of the attempt's generation."""
+    """Whether a beat arrived while the selected pair was of the attempt's generation."""
 
 
 @dataclass(slots=True)
 class Suspect:
-    """The state in which the path does not work, or may not. Times are seconds on the runner's clock."""
+    """The state in which the path has stopped working, or may have. Times are seconds on the runner's clock."""
 
     vitals: Vitals
     evidence: Evidence
     since: float
     silent_since: float = field(init=False)
-    """When something was heard last before."""
+    """When the last beat before arrived."""
     ladder: Ladder = field(init=False)
     listening: Listening = field(init=False)
     is_lost: bool = field(init=False, default=False)
-    """Whether it has lasted so long that the person must know."""
+    """Whether it has lasted long enough that the person must be told."""
     _signs: Signs = field(init=False)
     _sampled_at: float = field(init=False, default=-math.inf)
-    """When it was looked last whether the selected pair is a new one."""
+    """When the selected pair was last sampled."""
 
     def __post_init__(self) -> None:
-        """Begin with nothing heard and nothing tried."""
+        """Start with nothing heard and nothing tried."""
         heard_at = self.vitals.pulse.heard_at
         self.silent_since = self.since if heard_at is None else heard_at
         self.ladder = Ladder(self.vitals.generation)
@@ -85,14 +85,14 @@ class Suspect:
 
     @property
     def is_resumed(self) -> bool:
-        """Whether something was heard since the suspicion, or since it was confirmed."""
+        """Whether a beat arrived since the path became suspect, or was interrupted again."""
         return self._signs.heard_at is not None
 
     def begin(self, now: float) -> list[Output]:
-        """Tell of it, and begin the first attempt, unless somebody did.
+        """Report it, and begin the first attempt, unless a restart is already under way.
 
-        A restart that was just negotiated is undone by one of our own. Firefox is silent for half a second at each
-        restart. Whoever has more reason to hurry does not wait so long.
+        A restart of our own would undo one that was just negotiated. Firefox is silent for half a second at each
+        restart. With stronger evidence we do not wait so long.
         """
         told = [commands.StartTimer(LOST, LOST_AFTER), *self._suspected(now), *self.vitals.beat(now)]
         answered_at, patience = self.vitals.negotiated_at, 2 * self._deadline
@@ -104,21 +104,21 @@ class Suspect:
         return [*told, commands.StartTimer(ATTEMPT, answered_at + patience - now)]
 
     def begin_anew(self, now: float) -> list[Output]:
-        """Begin once more, since our network has changed: what was gathered before is worth nothing."""
+        """Start over: our network has changed, and earlier candidates are useless."""
         self.evidence = "network-changed"
         self.ladder.from_the_first_rung()
         self._signs = Signs(self.vitals.pulse.number)
         return [commands.StartTimer(LOST, LOST_AFTER), *self._suspected(now), *self._attempt(now)]
 
     def negotiated(self, now: float) -> list[Output]:
-        """Give a restart that is agreed its time from now on, whoever asked for it."""
+        """Give an agreed restart its full time from now on, whichever side asked for it."""
         if self.is_resumed:
             return []
         self.ladder.begun_at = now
         return [commands.StartTimer(ATTEMPT, self._deadline)]
 
     def server_is_back(self, now: float) -> list[Output]:
-        """Try at once if what was tried before the server could be reached is too old to count."""
+        """Try again at once if the last attempt was made while the server was out of reach."""
         begun_at = self.ladder.begun_at
         return [] if begun_at is None or now - begun_at < self._deadline else self._attempt(now)
 
@@ -126,30 +126,30 @@ class Suspect:
         """Go on to the next rung (timer `ATTEMPT`), as in `Recovery.attempt_over`."""
         signs, pulse = self._signs, self.vitals.pulse
         if signs.is_heard and signs.heard_at is not None and pulse.silence(now) < pulse.patience():
-            # The old path works again both ways, and the restart did not get through: it was not needed.
+            # The old path works again in both directions, and the restart did not get through: it was not needed.
             pulse.paused(signs.heard_at - self.silent_since)
             return [Proven()]
         if self.ladder.attempts == 0 and self.ladder.begun_at is None:
-            return self._attempt(now)  # the other side has made no offer
+            return self._attempt(now)  # the peer has made no offer
         told = self._interrupted(now)
         if server_heard < self.since:
-            # It may have answered just before the network changed once more.
+            # It may have answered just before the network changed again.
             return [*told, Doubted(), commands.StartTimer(ATTEMPT, self._deadline)]
         return [*told, *self._attempt(now, peer_is_there=peer_heard > self.since)]
 
     def heard(self, now: float) -> list[Output]:
-        """Take it that a beat came."""
+        """Handle a beat."""
         self._signs.came_up |= self.vitals.generation > self.ladder.restarted_from
         return self.sign_of_life(now)
 
     def sign_of_life(self, now: float) -> list[Output]:
-        """Take it that a beat came, or that what was heard before came over a new pair."""
+        """Handle a beat, or the news that an earlier one came over a new pair."""
         outputs: list[Output] = []
         if not self.is_resumed:
             self._signs.heard_at = now
             self.is_lost = False
         if not self._signs.is_heard and self.vitals.echoed > self._signs.number:
-            # Hearing is not being heard: what is sent into a dead path only fills the channel's window.
+            # Hearing the peer does not mean being heard: data sent into a dead path only fills the channel's window.
             self._signs.is_heard = True
             outputs.append(Resumed())
             if now - self.silent_since > KEY_FRAME_AFTER:
@@ -162,9 +162,9 @@ class Suspect:
         return outputs
 
     def silent(self, now: float) -> list[Output]:
-        """Judge the silence after a pair of this attempt's did work (timer `SILENCE`).
+        """Judge the silence after a pair of this attempt had worked (timer `SILENCE`).
 
-        It begins from the first rung: the network has changed once more.
+        The ladder starts over: the network has changed again.
         """
         if not self._signs.came_up:
             return []
@@ -179,7 +179,7 @@ class Suspect:
         return [*self._interrupted(now), commands.StartTimer(ATTEMPT, concession)]
 
     def recovered(self, seconds: float) -> Note:
-        """Return the entry for an outage that is over."""
+        """Return the journal entry for an outage that is over."""
         text = f"the path works again after {seconds:.2f} s"
         return note("=", "recovered", text, seconds=round(seconds, 3), attempts=self.ladder.attempts)
 
@@ -197,13 +197,13 @@ class Suspect:
         return [suspected, Suspected(self.evidence)]
 
     def _interrupted(self, now: float) -> list[Output]:
-        """Take back that it goes on again."""
+        """Withdraw that the path had resumed."""
         outputs: list[Output] = []
         if self.is_resumed:
-            # A beat came through, and then no more: the person has not been told yet.
+            # One beat got through, and then no more: the person has not been told yet.
             outputs.append(commands.StartTimer(LOST, LOST_AFTER))
         if self._signs.is_heard:
-            # And messages went on.
+            # Messages flowed again, too.
             outputs += self._suspected(now)
         self._signs = Signs(self.vitals.pulse.number)
         return outputs
@@ -218,7 +218,7 @@ class Suspect:
         )
         self._signs.came_up = False
         attempts = self.ladder.attempts
-        # The attempt last: the new connection that it may ask for is to find no timer of ours.
+        # The attempt comes last: it may ask for a new connection, which must find no timer of ours.
         return [commands.StartTimer(ATTEMPT, self._deadline, spread=0.1 * attempts), Attempt(rung, attempts)]
 
     @property

@@ -1,4 +1,4 @@
-"""What the recovery says: the facts on which others act."""
+"""What the recovery reports: facts on which other parts act."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -20,17 +20,17 @@ Evidence: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Doubted:
-    """A beat is late, and not late enough for a suspicion: find out whether the server could be reached."""
+    """A beat is late, but not late enough to act on: check whether the server can be reached."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reassured:
-    """The beat that was late has come: the doubt is over."""
+    """The late beat has arrived: the doubt is over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Suspected:
-    """The path no longer works, or may not: hold messages, and reach the server anew."""
+    """The path has stopped working, or may have: hold messages, and open a new socket."""
 
     evidence: Evidence
 
@@ -45,12 +45,12 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """What we say is heard again: send what was held."""
+    """The peer hears us again: send what was held."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """It is proven that the path works again, `seconds` after the last sign of life before."""
+    """The path is proven to work again, `seconds` after the last sign of life before the outage."""
 
     seconds: float
 
@@ -60,5 +60,5 @@ Output: TypeAlias = PartCommand | Outcome
 
 
 def no_alarm(what: str, seconds: float) -> Note:
-    """Return an entry for a decision against an alarm."""
+    """Return the journal entry for a decision not to raise an alarm."""
     return note("=", "no-alarm", what, seconds=round(seconds, 3))

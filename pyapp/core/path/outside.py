@@ -1,4 +1,4 @@
-"""What a connection cannot know itself, and asks."""
+"""What a connection cannot know by itself."""
 
 from typing import Protocol
 
@@ -6,36 +6,36 @@ from pyapp.core.failures import Failure
 
 
 class Outside(Protocol):
-    """The server, the other side there, and the conversation. Times are seconds on the runner's clock."""
+    """The server, the peer as the server sees it, and the conversation. Times are seconds on the runner's clock."""
 
     @property
     def signaling_is_there(self) -> bool:
-        """Whether we have a place at the server, and it answers."""
+        """Whether we hold a place at the server, and it answers."""
 
     @property
     def peer_is_there(self) -> bool:
-        """Whether the other side has a place there, too."""
+        """Whether the peer holds a place there, too."""
 
     @property
     def peer_is_away(self) -> bool:
-        """Whether it had one, and the server has given it up."""
+        """Whether it held one, and the server has given it up."""
 
     @property
     def server_heard(self) -> float:
-        """When the server was heard last, or -1 if it is not there."""
+        """When the server was last heard; -1 if it is out of reach."""
 
     @property
     def peer_heard(self) -> float:
-        """When the other side was heard last, through the server, or -1."""
+        """When the peer was last heard through the server, or -1."""
 
     @property
     def standby_heard(self) -> float:
-        """When a frame came over the standby last."""
+        """When a frame last arrived over the standby."""
 
     @property
     def refusal(self) -> Failure | None:
-        """Why the server will not have us any more."""
+        """Why the server refuses us, or None."""
 
     @property
     def shows_picture(self) -> bool:
-        """Whether the other side shares its camera or its screen."""
+        """Whether the peer shares its camera or its screen."""

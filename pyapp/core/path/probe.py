@@ -1,14 +1,14 @@
-"""Whether UDP gets out again, while the path is a relay over TCP or TLS: a STUN server is asked now and then. Pure.
+"""Whether UDP gets out again, while the path is a relay over TCP or TLS: we query a STUN server now and then. Pure.
 
-Where UDP is blocked, a relay over TCP is the best path. Then the machine comes home: it joins a network that lets UDP
-through and keeps the old one for a while, so that the path goes on, and no browser says a word. An ICE restart finds
-the better path, but costs twenty candidates, and TURN allocations, wherever there is none. A binding request (RFC 8489,
-section 3) costs a packet or four, and its answer is what an ICE restart would begin with.
+Where UDP is blocked, a relay over TCP is the best path. Then the machine joins a network that lets UDP through and
+keeps the old one for a while: the path goes on, and no browser reports a change. An ICE restart would find the better
+path, but where there is none it costs twenty candidates and TURN allocations in vain. A Binding request (RFC 8489,
+section 3) costs one to four packets, and its answer is what an ICE restart would begin with.
 
     asked  --an address that ICE does not know-->   a restart is worth it, once for each address
     asked  --nothing, or one that it knows-->       asked again after a pause
 
-It asks by an `RTCPeerConnection` that gathers, connects to nothing, and is thrown away.
+The query is an `RTCPeerConnection` that gathers, connects to nothing, and is discarded.
 """
 
 from collections.abc import Set as AbstractSet
@@ -26,42 +26,42 @@ from pyapp.protocol.ice import IceConfiguration
 TIMER = ConnectionTimer.PROBE
 
 CHANNELS = (Channel("probe", 0, ordered=True, max_retransmits=None),)
-"""One that never opens: with none there would be nothing to gather for."""
+"""A channel that never opens: without one there would be nothing to gather for."""
 
 EVERY, QUIET_EVERY = 3.0, 30.0
-"""Seconds between two questions, and while the session is quiet. Whoever comes home is to be on a direct path five
-seconds later."""
+"""Seconds between two queries, and while the session is quiet. Five seconds after UDP works again, the path should be
+direct."""
 
 SOON = 0.3
-"""The same after the browser said that something may have changed: a network is not ready at once."""
+"""The same after the browser has reported a possible change: a network is not ready at once."""
 
 LEAST = 1.0
-"""Seconds between two questions at least, however much the browser says."""
+"""The least number of seconds between two queries, however many changes the browser reports."""
 
 FIRST_PAUSE, LAST_PAUSE = 10.0, 640.0
-"""Seconds after a restart before another one for the same reason, doubling from the first to the last: a network may
-answer STUN over UDP, and carry nothing else."""
+"""Seconds between two restarts for this reason, doubling from the first to the last: a network may let STUN over UDP
+through and nothing else."""
 
 
 @dataclass(slots=True)
 class Probe:
-    """What was asked, and what is known by now. Times are seconds on the runner's clock."""
+    """The queries and what they found. Times are seconds on the runner's clock."""
 
     names: PeerIds
     peer: PeerId = NO_PEER
-    """The question that is open."""
+    """The open query."""
     _is_on: bool = field(init=False, default=False)
-    """Whether there is anything to ask for."""
+    """Whether there is a reason to query."""
     _asked_at: float = field(init=False, default=0.0)
     _tried: set[str] = field(init=False, default_factory=set)
-    """Addresses for which there was a restart."""
+    """Addresses for which ICE was restarted."""
     _pause: float = field(init=False, default=FIRST_PAUSE)
     _not_before: float = field(init=False, default=0.0)
 
     def review(self, report: PathReport, *, allowed: bool) -> list[Command]:
-        """Begin to ask if the path that `report` tells of has a relay of ours over TCP or TLS, or leave off.
+        """Start to query if the path in `report` uses a relay of ours over TCP or TLS; otherwise stop.
 
-        `allowed` is whether the page wants a path without relays at all.
+        `allowed` says whether the page's policy allows a path without relays.
         """
         was_on, self._is_on = self._is_on, allowed and report.kind == "relay over TCP"
         if self._is_on:
@@ -69,9 +69,9 @@ class Probe:
         return [commands.CancelTimer(TIMER), *self.close()] if was_on else []
 
     def may_have_changed(self, now: float, *, certain: bool) -> list[Command]:
-        """Ask soon: the browser said something of the network, if only that its speed is another one.
+        """Query soon: the browser has reported a change of the network, if only of its speed.
 
-        If it is `certain` that it is another one, whatever was tried may work now.
+        If the change is `certain`, what was tried before may work now.
         """
         if certain:
             self._tried.clear()
@@ -79,13 +79,13 @@ class Probe:
         return [commands.StartTimer(TIMER, max(SOON, self._asked_at + LEAST - now))] if self._is_on else []
 
     def due(self, configuration: IceConfiguration, now: float, *, is_quiet: bool = False) -> list[Command]:
-        """Ask, or ask again what was not answered (timer `TIMER`).
+        """Query, or repeat an unanswered query (timer `TIMER`).
 
-        Again by the same connection: a page may have made 500 of them, and Chromium counts those that are closed until
-        its collector comes by.
+        A repeated query uses the same connection: a page may have 500 of them, and Chromium counts closed ones until
+        they are garbage-collected.
         """
         if not configuration.servers:
-            return []  # nobody to ask: all relays are over TCP or TLS
+            return []  # no server to query: all relays are over TCP or TLS
         begin: commands.PeerCommand = commands.RestartIce()
         if self.peer == NO_PEER:
             self.peer, begin = self.names.next(), commands.CreatePeer(configuration, CHANNELS)
@@ -99,7 +99,7 @@ class Probe:
         ]
 
     def answer(self, event: PeerEvent) -> str | None:
-        """Return the address that the open question finds us under, empty if UDP gets no answer; None if not yet."""
+        """Return our reflexive address by the open query, empty if UDP gets no answer; None if it is still open."""
         match event:
             case events.LocalCandidate(candidate):
                 data = candidate_data(candidate)
@@ -110,12 +110,12 @@ class Probe:
         return None
 
     def close(self) -> list[Command]:
-        """Ask no more."""
+        """Stop querying."""
         peer, self.peer = self.peer, NO_PEER
         return [] if peer == NO_PEER else [commands.OfPeer(peer, commands.ClosePeer())]
 
     def is_news(self, address: str, known: AbstractSet[str], now: float) -> bool:
-        """Take that we are seen under `address`, or none; return whether ICE should be restarted for it.
+        """Take our reflexive `address`, or empty; return whether ICE should be restarted for it.
 
         `known` are the addresses that the ICE generation in use was gathered with.
         """

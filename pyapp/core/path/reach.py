@@ -1,12 +1,12 @@
-"""Whether a relay is in use that may not be needed. Pure.
+"""Whether the relay in use may be needless. Pure.
 
-Chromium stops gathering when the first pair works. If that pair had a relay, on a busy machine for one, the other side
-may never hear of the address by which we could be reached directly, though UDP gets through. And Chromium may leave a
-direct path for one over a relay, or never check it: a check from a relay whose candidate is still on its way makes a
-peer-reflexive pair, which looks better than it is, is nominated, and prunes the others.
+Chromium stops gathering when the first candidate pair works. If that pair has a relay, for instance on a busy machine,
+the peer may never learn the address at which we can be reached directly, although UDP gets through. Chromium may also
+leave a direct path for a relayed one, or never check it: a check from a relay whose candidate has not arrived yet makes
+a peer-reflexive pair, which looks better than it is, is nominated, and prunes the others.
 
-So only two networks that show another port to each destination (symmetric NAT; RFC 4787, section 4.1) are certain to
-need a relay. That a port-restricted one beside one of these does, too, cannot be seen.
+So only two networks with address- and port-dependent mapping (symmetric NAT; RFC 4787, section 4.1) are certain to need
+a relay. One of these beside a network with port-dependent filtering does, too, but that cannot be detected.
 """
 
 import re
@@ -21,32 +21,32 @@ Address: TypeAlias = tuple[str, int]
 """IP address and port."""
 
 MOST_GENERATIONS = 64
-"""ICE generations that are remembered, and addresses: the other side can name as many as it likes."""
+"""ICE generations, and addresses, that are remembered: the peer can name any number."""
 
 _CANDIDATE = re.compile(r"^a=(candidate:.*)$", re.MULTILINE)
 
 
 @dataclass(slots=True)
 class Reach:
-    """By ICE generation (`ufrag`), where each side can be reached, and if there was a direct path."""
+    """By ICE generation (`ufrag`): where each side can be reached, and whether there was a direct path."""
 
     _ours: dict[str, set[Address]] = field(init=False, default_factory=dict)
     _theirs: dict[str, set[Address]] = field(init=False, default_factory=dict)
     _were_direct: set[str] = field(init=False, default_factory=set)
     _our_addresses: set[str] = field(init=False, default_factory=set)
     _their_addresses: set[str] = field(init=False, default_factory=set)
-    """Under which each side is seen from outside: of its reflexive candidates."""
+    """The public addresses of each side, from its reflexive candidates."""
 
     def told(self, candidate: Candidate) -> None:
-        """Take a candidate of ours."""
+        """Record a candidate of ours."""
         _add(self._ours, self._our_addresses, candidate.username_fragment or "", candidate.candidate)
 
     def heard(self, candidate: Candidate) -> None:
-        """Take one of the other side's."""
+        """Record a candidate of the peer's."""
         _add(self._theirs, self._their_addresses, candidate.username_fragment or "", candidate.candidate)
 
     def heard_in(self, sdp: str) -> None:
-        """Take those of the other side's that are in its description."""
+        """Record the candidates in the peer's description."""
         told: dict[str, set[Address]] = {}
         for text in _CANDIDATE.findall(sdp):
             _add(told, self._their_addresses, "", text)
@@ -55,11 +55,11 @@ class Reach:
 
     @property
     def share_address(self) -> bool:
-        """Whether both sides are seen under one public address, and so are likely to be on one network."""
+        """Whether both sides have the same public address, and so are probably on one network."""
         return not self._our_addresses.isdisjoint(self._their_addresses)
 
     def may_be_direct(self, report: PathReport, remote_fragments: frozenset[str]) -> bool:
-        """Take the path in use; return whether its relay may not be needed, and a new gathering would show it."""
+        """Take the path in use; return whether its relay may be needless, and a new gathering would show that."""
         fragment = report.local.username_fragment
         if report.path == "direct":
             if report.remote.type != "prflx":  # that may be a relay whose candidate is still on its way
@@ -68,7 +68,7 @@ class Reach:
         return fragment in self._were_direct or self._can_meet(report, remote_fragments)
 
     def _can_meet(self, report: PathReport, remote_fragments: frozenset[str]) -> bool:
-        # UDP must get through to a relay: where it is blocked, there is nothing more to tell.
+        # UDP must reach a relay: where it is blocked, no direct path can be expected.
         if report.kind != "relay over UDP" or report.local.username_fragment not in self._ours:
             return False
         ours = self._ours[report.local.username_fragment]
@@ -77,7 +77,7 @@ class Reach:
 
 
 def _is_symmetric(reached: set[Address]) -> bool:
-    """Return whether one socket was seen at two ports of one address."""
+    """Return whether one socket was mapped to two ports of one address."""
     return len({address for address, _ in reached}) < len(reached)
 
 
@@ -93,7 +93,7 @@ def _add(told: dict[str, set[Address]], addresses: set[str], fragment: str, text
         line = parse_candidate(text)
     except IceError:  # the end of candidates; what is garbled is in the journal
         return
-    is_hidden = line.address.endswith(".local")  # behind an mDNS name, for the same network alone
+    is_hidden = line.address.endswith(".local")  # an mDNS name, useful only on the same network
     if line.type == "relay" or is_hidden or line.protocol != "udp":
         return
     if line.type == "srflx" and len(addresses) < MOST_GENERATIONS:

@@ -1,4 +1,4 @@
-"""When the path is suspect, what to try next, and when it is proven that it works again.
+"""When the path becomes suspect, what is tried next, and when it is proven to work again.
 
     idle     --the heartbeat channel opens-->                      healthy
     healthy  --silence, a change of the network, bad news-->       suspect: a new socket, an ICE restart, messages held
@@ -7,8 +7,8 @@
     suspect  --and that pair falls silent before-->                suspect, from the first rung
     suspect  --an attempt's deadline passes-->                     suspect, the next rung of the ladder
 
-An attempt counts only while the server can be reached: without it an offer would reach nobody, and climbing the ladder
-would prove nothing.
+An attempt counts only while the server can be reached: without it no offer reaches the peer, and a higher rung would
+prove nothing.
 """
 
 from collections.abc import Sequence
@@ -31,12 +31,12 @@ ATTEMPT, LOST, SETTLE = RecoveryTimer.ATTEMPT, RecoveryTimer.LOST, RecoveryTimer
 TIMERS = tuple(RecoveryTimer)
 
 SETTLE_AFTER = 0.015
-"""Seconds: the browser's change events come in pairs a few milliseconds apart."""
+"""Seconds to wait for the network to settle: the browser's change events come in pairs, a few milliseconds apart."""
 
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """The state in which the heartbeat channel was never open."""
+    """The state before the heartbeat channel has opened."""
 
 
 State: TypeAlias = Idle | Healthy | Suspect
@@ -46,7 +46,7 @@ State: TypeAlias = Idle | Healthy | Suspect
 class Recovery:
     """The health of one connection. `polite` as in the negotiation. Times are seconds on the runner's clock.
 
-    What belongs to a state is in `state` and ends with it; what is true whatever the state is in `vitals`.
+    `state` holds what ends with the state; `vitals` what outlives it.
     """
 
     polite: InitVar[bool] = True
@@ -54,40 +54,40 @@ class Recovery:
     vitals: Vitals = field(init=False)
     state: State = field(init=False, default_factory=Idle)
     last_outage: float | None = field(init=False, default=None)
-    """Seconds that the last outage took."""
+    """Duration of the last outage, in seconds."""
 
     def __post_init__(self, polite: bool, is_hidden: bool) -> None:
-        """Begin with nothing known."""
+        """Start with nothing known."""
         self.vitals = Vitals(polite, is_hidden)
 
     @property
     def pulse(self) -> Pulse:
-        """What is known of the path from the beats on it."""
+        """What the beats tell of the path."""
         return self.vitals.pulse
 
     @property
     def is_healthy(self) -> bool:
-        """Whether beats come and go."""
+        """Whether beats arrive and are echoed."""
         return isinstance(self.state, Healthy)
 
     @property
     def is_suspect(self) -> bool:
-        """Whether the path does not work, or may not."""
+        """Whether the path has stopped working, or may have."""
         return isinstance(self.state, Suspect)
 
     @property
     def is_lost(self) -> bool:
-        """Whether the suspicion has lasted so long that the person must know."""
+        """Whether the path has been suspect long enough that the person must be told."""
         return isinstance(self.state, Suspect) and self.state.is_lost
 
     @property
     def peer_is_busy(self) -> bool:
-        """Whether the other page has stood still for a while, and its browser still answers."""
+        """Whether the peer's page has stalled while its browser still answers."""
         return isinstance(self.state, Healthy) and self.state.listening.peer_is_busy
 
     @property
     def is_quiet(self) -> bool:
-        """Whether our beats are slow because nothing happens."""
+        """Whether our beats are slow because the session is quiet."""
         return isinstance(self.state, Healthy) and self.state.is_quiet
 
     def due(self, timer: RecoveryTimer, now: float, *, server_heard: float, peer_heard: float) -> list[Output]:
@@ -109,7 +109,7 @@ class Recovery:
     # The channel, and the beats on it.
 
     def channel_opened(self, now: float) -> list[Output]:
-        """Begin to beat and to listen."""
+        """Start to send and to expect beats."""
         self.vitals.is_open = True
         self.pulse.listen(now)
         if isinstance(self.state, Idle):
@@ -117,23 +117,23 @@ class Recovery:
         return [*self._beat(now), self._listen(now)]
 
     def channel_closed(self, now: float) -> list[Output]:
-        """Suspect the connection as a whole: a channel does not open again."""
+        """Suspect the whole connection: a closed channel does not open again."""
         self.vitals.is_open = False
         if isinstance(self.state, Suspect):
-            self.state.evidence = "channel-closed"  # its ladder is another one from now on
+            self.state.evidence = "channel-closed"  # from now on it has another ladder
         return self.suspect("channel-closed", now)
 
     def muted(self) -> list[Output]:
-        """Beat no more: the channel for it is closed, and that of the messages is about to."""
+        """Stop sending beats: the heartbeat channel is closed, and that of the messages is about to close."""
         self.vitals.is_open = False
         return [commands.CancelTimer(BEAT)]
 
     def hidden(self, now: float, *, is_hidden: bool) -> list[Output]:
-        """Beat slower in a hidden tab, and say so before its timers slow down."""
+        """Send slower beats from a hidden tab, and announce that before its timers slow down."""
         self.vitals.is_hidden = is_hidden
         if isinstance(self.state, Healthy):
-            self.state.since = now  # how long the other side did not hear us before is of other timers
-        # Twice: if the only one were lost, the other side would wait for the next at the old pace.
+            self.state.since = now  # before this, other timers applied to how long the peer did not hear us
+        # Twice: if the only one were lost, the peer would expect the next at the old pace.
         return [] if isinstance(self.state, Idle) else [*self._beat(now), *self._beat(now)]
 
     def beat(self, now: float) -> list[Output]:
@@ -147,15 +147,15 @@ class Recovery:
         return [self.vitals.catch_up(now)]
 
     def active(self, now: float) -> list[Output]:
-        """Take it that something happens, here or there: beats are quick again."""
+        """Record activity at either end: beats are fast again."""
         return [*self.state.active(now)] if isinstance(self.state, Healthy) else []
 
     def heard(self, text: str, now: float) -> list[Output]:
-        """Take a beat of the other side. Raises `MessageError` for what is none."""
+        """Handle a beat of the peer's. Raises `MessageError` if it is malformed."""
         beat = decode_beat(text)
         state, vitals, pulse = self.state, self.vitals, self.pulse
         silence, patience, was_slow = pulse.silence(now), pulse.patience(), pulse.due > INTERVAL
-        # A page that stands still, theirs or ours, says nothing of the path.
+        # A page that stalls, theirs or ours, says nothing about the path.
         we_stood_still = vitals.stood_still(now)
         they_stood_still = isinstance(state, Healthy) and state.peer_stood_still
         vitals.heard(beat, now, is_telling=not (self.is_suspect or we_stood_still or they_stood_still))
@@ -170,9 +170,9 @@ class Recovery:
                 return outputs + self._outage_did(state.heard(now), now)
             case Healthy():
                 if we_stood_still:
-                    state.since = now  # that they have not heard us since then is no news
+                    state.since = now  # it is no news that they did not hear us meanwhile
                 if vitals.is_unheard(beat, state.since, now):
-                    # A path that is deaf one way only is known at both ends at once.
+                    # A path that fails in one direction only is detected at both ends at once.
                     return outputs + self.suspect("not-heard", now)
                 if (was_doubted or silence > 0.6 * patience) and silence < LOST_AFTER:
                     outputs.append(no_alarm("a late heartbeat, not late enough", silence))
@@ -212,12 +212,12 @@ class Recovery:
         return result
 
     def sampled(self, packets: int, now: float) -> None:
-        """Take how many packets the transport has received, as in `Healthy.sampled`."""
+        """Take the number of packets that the transport has received, as in `Healthy.sampled`."""
         if isinstance(self.state, Healthy):
             self.state.sampled(packets, now)
 
     def network_changed(self, now: float, *, certain: bool) -> list[Output]:
-        """Take a change event of the browser; one that is not `certain` only makes us ask the other side."""
+        """Handle a change event of the browser; if it is not `certain`, we only ask the peer for an echo."""
         if isinstance(self.state, Idle):
             return []
         if certain:
@@ -230,9 +230,9 @@ class Recovery:
     # The outage.
 
     def suspect(self, evidence: Evidence, now: float) -> list[Output]:
-        """Become suspicious, if that is news.
+        """Make the path suspect, unless it is already.
 
-        Also of a connection whose beats never began: that it is lost must not go unnoticed for want of a heartbeat.
+        This includes a connection whose beats never began: its loss must not go unnoticed for lack of a heartbeat.
         """
         if isinstance(self.state, Suspect):
             return []
@@ -240,13 +240,13 @@ class Recovery:
         return self._outage_did(suspect.begin(now), now)
 
     def network_settled(self, now: float) -> list[Output]:
-        """Act on a change of the network (timer `SETTLE`): what was gathered before it is worth nothing."""
+        """Act on a change of the network (timer `SETTLE`): candidates gathered before it are useless."""
         if isinstance(self.state, Suspect):
             return self._outage_did(self.state.begin_anew(now), now)
         return self.suspect("network-changed", now)
 
     def bad_news(self, evidence: Evidence, now: float) -> list[Output]:
-        """Believe the browser that the connection is `disconnected` or `failed`, unless something is being heard.
+        """Act on the browser's `disconnected` or `failed`, unless beats still arrive.
 
         Firefox says `failed` for a moment after a restart, while the old path goes on.
         """
@@ -256,7 +256,7 @@ class Recovery:
         return [no_alarm(f"the browser says {evidence}, and yet the other side is heard", silence)]
 
     def negotiated(self, generation: int, now: float) -> list[Output]:
-        """Give the new ICE `generation` its time from now on, whoever asked for it."""
+        """Give the new ICE `generation` its full time from now on, whichever side asked for it."""
         self.vitals.negotiated, self.vitals.negotiated_at = generation, now
         if isinstance(self.state, Healthy):
             self.state.negotiated(now)
@@ -269,20 +269,20 @@ class Recovery:
         return []
 
     def server_is_back(self, now: float) -> list[Output]:
-        """Try at once if what was tried before the server could be reached is too old to count."""
+        """Try again at once if the last attempt was made while the server was out of reach."""
         return self._outage_did(self.state.server_is_back(now), now) if isinstance(self.state, Suspect) else []
 
     def attempt_over(self, now: float, *, server_heard: float, peer_heard: float) -> list[Output]:
         """Go on to the next rung (timer `ATTEMPT`).
 
-        `server_heard` and `peer_heard` are when the server, and the other side through it, were heard last.
+        `server_heard` and `peer_heard` are when the server, and the peer through it, were last heard.
         """
         if not isinstance(self.state, Suspect):
             return []
         return self._outage_did(self.state.attempt_over(now, server_heard=server_heard, peer_heard=peer_heard), now)
 
     def proven(self, generation: int, now: float) -> list[Output]:
-        """Take it that the selected pair is of `generation`."""
+        """Record that the selected pair is of `generation`."""
         self.vitals.proven(generation)
         if isinstance(self.state, Suspect) and self.state.is_resumed:
             return self._outage_did(self.state.sign_of_life(now), now)

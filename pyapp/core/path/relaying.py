@@ -1,4 +1,4 @@
-"""What is gathered in one connection's restarts, and when one is due for the sake of a relay, or of doing without.
+"""What each ICE restart of a connection gathers, and when a restart is due to leave a relay, or to gather one.
 
 our relay went silent                       it is set aside at both sides, and spares are asked for
 the other side restarts                     few relays are gathered at first: one is enough, and theirs is on its way
@@ -31,20 +31,20 @@ from pyapp.protocol.peer import Candidate, RelaySuspected
 NEEDLESS_RELAY, ONE_NETWORK = ConnectionTimer.NEEDLESS_RELAY, ConnectionTimer.ONE_NETWORK
 
 NEEDLESS_RELAY_AFTER = 0.4
-"""Seconds on a relay that may not be needed before a direct path is looked for: a better pair than the first is usually
+"""Seconds on a possibly needless relay before a direct path is looked for: a better pair than the first is usually
 nominated by then."""
 
 ONE_NETWORK_AFTER = 1.5
-"""Seconds on a relay with a peer of the same public address, before a connection over every interface is tried: on a
-network without working mDNS (RFC 6762) the real addresses are the only direct way."""
+"""Seconds on a relay with a peer of the same public address before a connection over every interface is tried: on a
+network without working mDNS (RFC 6762) only the real addresses allow a direct path."""
 
 ATTEMPTS_WITHOUT_PEER = 3
-"""After so many without a sign of a peer that has left the server, too, it is gone."""
+"""Attempts without a sign of life of a peer that has left the server, too, after which it counts as gone."""
 
 
 @dataclass(slots=True)
 class Relaying:
-    """Of one connection, whose parts it asks and tells. Times are seconds on the runner's clock."""
+    """The relays of one connection, whose parts it uses. Times are seconds on the runner's clock."""
 
     relays: Relays
     agreed: Negotiation
@@ -54,20 +54,20 @@ class Relaying:
     observation: Observation
     outside: Outside = field(repr=False)
     every_interface: bool
-    """Whether the connection gathers on every interface, and not on the default route alone."""
+    """Whether the connection gathers on every interface, not only on the default route."""
     capture_permitted: bool
-    """Whether the page may know them."""
+    """Whether the page may see every interface."""
     _credentials_wait: bool = field(init=False, default=False)
-    """Whether credentials were renewed in an outage, after the last attempt began."""
+    """Whether credentials were renewed during an outage, after the last attempt had begun."""
     _tried_with_expired: bool = field(init=False, default=False)
-    """Whether that attempt had only some that had expired."""
+    """Whether that attempt had only expired credentials."""
     _answered: int = field(init=False, default=0)
-    """Restarts of the other side's that were answered since a path was proven last."""
+    """Restarts of the peer's that we have answered since a path was last proven."""
     _has_looked_again: bool = field(init=False, default=False)
-    """Whether a direct path was looked for since the last outage, since the relay might not be needed."""
+    """Whether a direct path was looked for since the last outage because of a needless relay."""
 
     def set_configuration(self) -> list[Output]:
-        """Give the browser the configuration for the next gathering."""
+        """Set the browser's configuration for the next gathering."""
         return [commands.SetConfiguration(self.relays.usual(gathered=self.agreed.gathers_relays))]
 
     # Restarts.
@@ -77,16 +77,16 @@ class Relaying:
         return self._configured_for(self.restarts.want(why, now))
 
     def restart_if_settled(self, now: float) -> list[Output]:
-        """Begin the restart that is wanted, if it need not wait any more."""
+        """Begin the wanted restart, if it need not wait any longer."""
         return self._configured_for(self.restarts.begin_if_settled(now))
 
     def generation_agreed(self) -> list[Output]:
-        """Take it that ICE restarts, whoever began it, and why: it looks at everything."""
+        """Record an agreed ICE restart, from either side and for any reason: it reconsiders every path."""
         self._has_looked_again = True
         return [commands.CancelTimer(NEEDLESS_RELAY)]
 
     def _configured_for(self, outputs: list[RestartOutput]) -> list[Output]:
-        # The last answer, or the last rung that was tried, may have left another configuration in the browser.
+        # The last answer, or the last rung tried, may have left another configuration in the browser.
         begins = any(isinstance(output, commands.RestartIce) for output in outputs)
         return [*(self.set_configuration() if begins else []), *outputs]
 
@@ -95,12 +95,12 @@ class Relaying:
         return [*self._with_relays(), *self.want_restart("asked for by the person", now)]
 
     def restart_for_peer(self, now: float) -> list[Output]:
-        """Offer the restart that the other side leaves to us."""
+        """Offer the restart that the peer leaves to us."""
         why = "asked for by the other side"
         if self.agreed.is_between_browsers:
             return [*self._with_relays(), *self.want_restart(why, now)]
         if self.agreed.state != "stable":
-            return []  # the offer under way serves it: what they gather is gathered for the answer
+            return []  # the offer under way serves it: they gather for the answer
         return [*self.with_few(), *self.restarts.begin(why, replace_offer=True)]
 
     def _with_relays(self) -> list[Output]:
@@ -111,13 +111,13 @@ class Relaying:
         return self.set_configuration()
 
     def with_few(self) -> list[Output]:
-        """Gather for a restart that the other side has begun, or asked for, at first without relays.
+        """Gather for a restart that the peer has begun, or asked for; at first without relays.
 
-        One relay is enough, and theirs is on its way. Each of ours would be paired with each candidate of theirs, and
-        the pair that works waits its turn.
+        One relay is enough, and theirs is on its way. Each of ours would be paired with each of their candidates, and
+        would delay the check of the pair that works.
         """
         if self.restarts.asked_peer:
-            self.restarts.asked_peer = False  # the relays are ours to bring, and an attempt says which
+            self.restarts.asked_peer = False  # we provide the relays, and the attempt says which
             return [] if self.health.is_suspect else self.set_configuration()
         self._answered = 1 if self.restarts.is_proven else self._answered + 1
         report = self.observation.report
@@ -149,7 +149,7 @@ class Relaying:
     # Relays that went silent, and their credentials.
 
     def blame(self) -> list[Output]:
-        """Set our relay in use aside at both sides: whatever is silent may be silent for it."""
+        """Set our relay in use aside at both ends: it may be the cause of the silence."""
         report = self.observation.report
         if report is None or report.local.type != "relay" or not report.local.url:
             return []
@@ -160,14 +160,14 @@ class Relaying:
         return [*self.set_configuration(), SparesWanted()] if self.relays.set_aside(url) else []
 
     def gathered(self, candidate: Candidate, url: str) -> list[Output]:
-        """Take it that the server at `url` gave a candidate: a relay that did may be well again."""
+        """Record a candidate from the server at `url`: a relay that was set aside may work again."""
         is_relay = candidate_data(candidate).get("type") == "relay" and bool(url)
         if is_relay and self.health.is_healthy and (host := self.relays.answered(url)):
             return [note("=", "relay-well", f"the relay {host} answers again", host=host)]
         return []
 
     def configured(self, *, is_renewal: bool) -> list[Output]:
-        """Take a new configuration, and in an outage begin anew with it if the attempt had none that was valid."""
+        """Take a new configuration; in an outage, start over with it if the attempt had only expired credentials."""
         result = self.set_configuration()
         if not self.health.is_suspect:
             return result
@@ -178,13 +178,13 @@ class Relaying:
         return result
 
     def recovered(self) -> bool:
-        """Begin anew after an outage; return whether credentials were renewed in it that are not in use yet."""
+        """Reset after an outage; return whether credentials were renewed during it that are not in use yet."""
         self._has_looked_again = False
         waited, self._credentials_wait = self._credentials_wait, False
         return waited
 
     def leave_relay(self, now: float) -> list[Output]:
-        """Leave a relay while it works: some servers cut an allocation soon after its credentials expire."""
+        """Leave a relay while it works: some servers end an allocation soon after its credentials expire."""
         report = self.observation.report
         is_relayed = report is not None and report.local.type == "relay"
         return self.want_restart("the relay's credentials were renewed", now) if is_relayed else []
@@ -192,9 +192,9 @@ class Relaying:
     # Relays that may not be needed.
 
     def review(self, report: PathReport) -> list[Output]:
-        """Begin to wait until the path that `report` tells of may do without a relay."""
+        """Start the timers for the path in `report` that may end the use of relays."""
         result: list[Output] = []
-        # Both sides may see it: the polite one leaves the restart to the other.
+        # Both sides may see it; the polite one leaves the restart to its peer.
         times = 2 if self.agreed.polite else 1
         if self.agreed.leads_restarts:
             result += self.relays.review(report, gathered=self.agreed.gathers_relays)
@@ -211,7 +211,7 @@ class Relaying:
         return self.health.is_healthy and report is not None and report.path == "relay"
 
     def look_for_direct_path(self, now: float) -> list[Output]:
-        """Restart, since the relay may not be needed (timer `NEEDLESS_RELAY`)."""
+        """Restart ICE, since the relay may be needless (timer `NEEDLESS_RELAY`)."""
         return self.want_restart("looking for a direct path", now) if self._is_relayed else []
 
     def look_again_for_direct_path(self, now: float) -> list[Output]:
@@ -231,7 +231,7 @@ class Relaying:
         return [near, ReplacementWanted(every_interface=True)]
 
     def release(self) -> list[Output]:
-        """Give up the relays of a connection that does not need them, at both sides (timer `relays.RELEASE`)."""
+        """Give up the relays of a connection that does not need them, at both ends (timer `relays.RELEASE`)."""
         report = self.observation.report
         if report is None or report.path != "direct" or not self.relays.configuration.relay_hosts:
             return []

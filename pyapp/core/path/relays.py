@@ -1,10 +1,10 @@
-"""Which ICE servers the next gathering asks: relays that went silent come last, relays that are not needed not at all.
+"""Which ICE servers the next gathering uses: silent relays come last, and relays that are not needed are left out.
 
     a relay went silent              it is set aside until it is seen well again, and spares are asked for
     on a relay                       a direct path is looked for after a minute, and then with doubling pauses
     on a direct path for a while     the relays that were gathered beside it are given up
 
-It lasts as long as the page: what was learned of a relay is true of the next connection, too.
+It lives as long as the page: what was learned of a relay holds for the next connection, too.
 """
 
 import math
@@ -24,32 +24,32 @@ FIRST_DIRECT_AFTER, LAST_DIRECT_AFTER = 60.0, 1800.0
 """Seconds on a relay before a direct path is looked for again, doubling from the first to the last."""
 
 RELEASE_AFTER = 25.0
-"""Seconds on a direct path after which the relays that were gathered beside it are given up, by an ICE restart without
-them: nothing else makes a browser give them up. Chromium keeps them for another half a minute."""
+"""Seconds on a direct path after which the relays that were gathered beside it are given up by an ICE restart without
+them: nothing else makes a browser release the allocations. Chromium keeps them for another half a minute."""
 
 MOST_SUSPECTED = 8
-"""Hosts that are set aside beside those in use here: the other side can name as many as it likes."""
+"""Hosts that can be set aside beside our own: the peer can name any number."""
 
 
 @dataclass(slots=True)
 class Relays:
-    """The ICE servers that we were given, and what is known of the relays among them. `policy` is the page's."""
+    """The ICE servers that we were given, and what we know of their relays. `policy` is the page's."""
 
     policy: Literal["all", "relay"] = "all"
     configuration: IceConfiguration = field(default_factory=IceConfiguration)
-    """The last one that the server gave; without any servers before the first."""
+    """The last configuration of the server's; without ICE servers before the first."""
     suspected: frozenset[str] = frozenset()
-    """Hosts of relays that went silent, until they are seen well again; no more than the server is told of."""
+    """Hosts of relays that went silent, until they work again; at most as many as the server can be told."""
     _direct_after: float = field(init=False, default=FIRST_DIRECT_AFTER)
     _expire_at: float = field(init=False, default=math.inf)
 
     @property
     def ranked(self) -> IceConfiguration:
-        """The configuration with the servers in front that are to be tried first."""
+        """The configuration, with the preferred servers first."""
         return self.configuration.preferring(self.suspected)
 
     def usual(self, *, gathered: bool) -> IceConfiguration:
-        """Return the configuration of a gathering without an outage: with relays, or without if they were given up."""
+        """Return the configuration for gathering outside an outage: with relays, or without if they were given up."""
         return self.ranked if gathered else self.configuration.without_relays()
 
     def configured(self, configuration: IceConfiguration, now: float) -> None:
@@ -58,25 +58,25 @@ class Relays:
         self.configuration = replace(configuration, policy="relay") if self.policy == "relay" else configuration
 
     def slept(self, seconds: float) -> None:
-        """Take it that so many seconds passed which `now` does not count."""
+        """Account for `seconds` that `now` does not count."""
         self._expire_at -= seconds
 
     def have_expired(self, now: float) -> bool:
-        """Return whether the credentials that we have are worth nothing any more."""
+        """Return whether our credentials have expired."""
         return now >= self._expire_at
 
     def set_aside(self, url: str) -> bool:
-        """Suspect a relay in what is gathered from now on; return whether `url` names one."""
+        """Set a relay aside from the next gathering on; return whether `url` names one."""
         try:
             host = parse_reported_url(url).host
-        except IceError:  # the other side says anything; and a browser may not say which relay it uses
+        except IceError:  # the peer can send anything, and a browser may not name its relay
             return False
         if host in self.configuration.relay_hosts or len(self.suspected) < MOST_SUSPECTED:
             self.suspected |= {host}
         return host in self.suspected
 
     def answered(self, url: str) -> str:
-        """Take it that the relay at `url` is well; return its host if it was suspected, or nothing."""
+        """Record that the relay at `url` works; return its host if it was suspected, or empty."""
         host = parse_reported_url(url).host if self.suspected else ""
         if host not in self.suspected:
             return ""
@@ -84,7 +84,7 @@ class Relays:
         return host
 
     def review(self, report: PathReport, *, gathered: bool) -> list[Command]:
-        """Begin to wait until the path that `report` tells of may do with fewer relays."""
+        """Start the timers for the path in `report` that reduce the use of relays."""
         if self.policy == "relay":
             return []
         if report.path == "relay":
@@ -92,10 +92,10 @@ class Relays:
         return [commands.StartTimer(RELEASE, RELEASE_AFTER, only_if_idle=True)] if gathered else []
 
     def looked_for_direct_path(self) -> None:
-        """Wait longer before the next time."""
+        """Double the pause before the next time."""
         self._direct_after = min(self._direct_after * 2, LAST_DIRECT_AFTER)
 
     def surroundings_changed(self) -> list[Command]:
-        """Look for a direct path soon again: our network, or the other side, is another one."""
+        """Look for a direct path again soon: our network, or the peer, has changed."""
         self._direct_after = FIRST_DIRECT_AFTER
-        return [commands.CancelTimer(DIRECT)]  # the next look at the path begins it anew
+        return [commands.CancelTimer(DIRECT)]  # the next report of the path starts it again

@@ -1,4 +1,4 @@
-"""While the path is healthy: what a silence means.
+"""What a silence means while the path is healthy.
 
 a beat is late                               doubt: two more of ours, and the server is asked for a sign of life
 so late that it cannot be chance             an alarm, unless the transport has received anything meanwhile
@@ -19,31 +19,31 @@ from pyapp.core.timers import RecoveryTimer
 SILENCE = RecoveryTimer.SILENCE
 
 DOUBT_AFTER = 0.4
-"""The part of the patience after which there is doubt."""
+"""The fraction of the patience after which there is doubt."""
 
 LOOK_AFTER = 0.85
-"""The part of the patience after which it is looked once more what the transport has received."""
+"""The fraction of the patience after which we check once more what the transport has received."""
 
 LOOK_AGAIN = 0.06
-"""Seconds, if not a round trip, between two looks that are compared: Chromium answers `getStats()` from a cache for
-50 ms, and on a busy machine much later than it was asked, several at once."""
+"""Seconds between two samples that are compared; an RTT, if that is longer. Chromium answers `getStats()` from a cache
+for 50 ms, and on a busy machine much later than the request, several answers at once."""
 
 UNSEEN_AFTER = 1.0
-"""Seconds after which a silence is believed although the browser does not say what was received."""
+"""Seconds after which a silence counts even if the browser does not say what was received."""
 
 QUIET_AFTER = 120.0
-"""Seconds in which nothing was said, shown or changed, after which beats slow down."""
+"""Seconds without anything said, shown or changed after which beats slow down."""
 
 BUSY_AFTER = 1.0
-"""Seconds without a beat after which the other page is called busy, while its browser still answers."""
+"""Seconds without a beat after which the peer's page counts as busy, while its browser still answers."""
 
 _AT_ONCE = 0.001
-"""Seconds that a timer is not worth: the clock is no more exact than that."""
+"""Seconds too short for a timer: the clock is no more precise than that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """The path is suspect: the last output, since it ends the state."""
+    """The path is suspect. It is the last output, since it ends the state."""
 
     evidence: Evidence
 
@@ -53,41 +53,41 @@ Output: TypeAlias = PartCommand | Outcome | Alarm
 
 @dataclass(slots=True)
 class Listening:
-    """What came since the last beat."""
+    """What was observed since the last beat."""
 
     judged_at: float
-    """When the silence is judged next."""
+    """When the silence is next judged."""
     has_stalled: bool = field(init=False, default=False)
-    """Whether this page stood still: what came meanwhile was given the time to be read."""
+    """Whether this page has stalled, and what arrived meanwhile was given time to be read."""
     is_doubtful: bool = field(init=False, default=False)
     """Whether the beat is late."""
     packets: int | None = field(init=False, default=None)
-    """How many the transport had received when it was looked at last since then."""
+    """Packets that the transport had received at the last sample since then."""
     packets_at: float = field(init=False, default=0.0)
-    """When there were that many first."""
+    """When that number was first seen."""
     was_compared: bool = field(init=False, default=False)
-    """Whether it was compared since the last look was asked for."""
+    """Whether a sample was compared since the last one was requested."""
     peer_is_busy: bool = field(init=False, default=False)
-    """Whether the other page has stood still for a while: its beats are missing, and its browser still answers."""
+    """Whether the peer's page has stalled: its beats are missing, but its browser still answers."""
 
     def judge_in(self, seconds: float, now: float) -> list[PartCommand]:
-        """Look by then what the transport has received, and judge."""
+        """Judge the silence in `seconds`, and sample by then what the transport has received."""
         self.judged_at = now + seconds
         self.was_compared = False
         return [commands.SampleStats(), commands.StartTimer(SILENCE, seconds)]
 
     def grace(self, vitals: Vitals, now: float) -> list[PartCommand | Outcome]:
-        """If this page stood still, give what came meanwhile the time to be read, and the other side to answer."""
+        """If this page has stalled, give it time to read what arrived meanwhile, and the peer time to answer."""
         late = now - self.judged_at
         if late <= STALL or self.has_stalled:
             return []
-        self.has_stalled = True  # once: the timers of a hidden page are always late
+        self.has_stalled = True  # only once: the timers of a hidden page are always late
         return [no_alarm("this page stalled", late), *self.judge_in(grace(vitals), now)]
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """An echo that the other side was asked for, because something may have changed."""
+    """An echo requested from the peer, because something may have changed."""
 
     asked_at: float
     due: float
@@ -95,45 +95,45 @@ class Question:
 
 @dataclass(slots=True)
 class Healthy:
-    """The state in which beats come and go. Times are seconds on the runner's clock."""
+    """The state in which beats arrive and are echoed. Times are seconds on the runner's clock."""
 
     vitals: Vitals
     since: float
-    """From when on it is news that the other side does not hear us."""
+    """The time from which it is news that the peer does not hear us."""
     listening: Listening
     is_quiet: bool = field(init=False, default=False)
-    """Whether our beats are slow because nothing happens."""
+    """Whether our beats are slow because the session is quiet."""
     _active_at: float = field(init=False)
-    """When something was said, shown, typed or changed last, here or there."""
+    """When something was last said, shown, typed or changed, at either end."""
     _alive_at: float = field(init=False, default=0.0)
-    """When more packets were seen to have come without a beat: the silence counts from then."""
+    """When packets, but no beats, were last seen to arrive: the silence counts from then."""
     _question: Question | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
-        """Begin with quick beats."""
+        """Start with fast beats."""
         self._active_at = self.since
 
     def beat(self, now: float, *, wants_echo: bool = False) -> list[PartCommand]:
-        """Send a beat; slowly when it is quiet."""
+        """Send a beat; the interval is longer when it is quiet."""
         self.is_quiet = now - self._active_at >= QUIET_AFTER
         at_least = self.vitals.pulse.quiet_interval if self.is_quiet else 0.0
         return self.vitals.beat(now, at_least=at_least, wants_echo=wants_echo)
 
     def active(self, now: float) -> list[PartCommand]:
-        """Take it that something happens: beats are quick again, and say so, which wakes the other side, too."""
+        """Record activity: beats are fast again, and announce it, which wakes the peer, too."""
         self._active_at = now
         if not self.is_quiet:
             return []
-        # Twice: if the only one were lost, the other side would wait for the next at the old pace.
+        # Twice: if the only one were lost, the peer would expect the next at the old pace.
         return [*self.beat(now), *self.beat(now), commands.SampleStats()]
 
     def negotiated(self, now: float) -> None:
-        """Take it that a new ICE generation is agreed: beats are quick from the next one on."""
+        """Record that a new ICE generation is agreed: beats are fast from the next one on."""
         self._active_at = now
 
     @property
     def peer_stood_still(self) -> bool:
-        """Whether its browser gave a sign of life after its last beat."""
+        """Whether the peer's browser gave a sign of life after the last beat."""
         return self._alive_at > (self.vitals.pulse.heard_at or 0.0)
 
     def judge(self, now: float) -> list[Output]:
@@ -153,11 +153,11 @@ class Healthy:
             outputs.append(no_alarm(what, answered - asked_at))
             self._question = None
         silence, patience = vitals.pulse.silence(now), vitals.pulse.patience()
-        # Any sign of life of the other side will do.
+        # Any sign of life of the peer's will do.
         if (left := patience - min(silence, now - self._alive_at)) < _AT_ONCE:
             return [*outputs, *(self._look_again(-left, now) or [Alarm("silence")])]
         if not listening.is_doubtful:
-            # Two at once: the other side's SCTP acknowledges every second packet without delay (RFC 9260, section 6.2).
+            # Two at once: the peer's SCTP acknowledges every second packet without delay (RFC 9260, section 6.2).
             listening.is_doubtful = True
             was_quiet, self._active_at = self.is_quiet, now
             outputs += [Doubted(), *self.beat(now, wants_echo=was_quiet), *self.beat(now)]
@@ -168,10 +168,10 @@ class Healthy:
         return [*outputs, *listening.judge_in(left - last_look if left > 1.5 * last_look else left, now)]
 
     def sampled(self, packets: int, now: float) -> None:
-        """Take how many packets the transport has received (`packetsReceived`, webrtc-stats, section 8.15).
+        """Take the number of packets that the transport has received (`packetsReceived`, webrtc-stats, section 8.15).
 
-        A page that stands still sends no beats, and its browser goes on: it acknowledges ours, checks ICE and sends the
-        picture. So a silence is only one if nothing comes at all.
+        A stalled page sends no beats, but its browser goes on: it acknowledges ours, sends connectivity checks and
+        media. So it is only a silence if nothing arrives at all.
         """
         listening = self.listening
         if not listening.is_doubtful and self._question is None:
@@ -184,7 +184,7 @@ class Healthy:
             listening.was_compared = True
 
     def _look_again(self, overdue: float, now: float) -> list[Output]:
-        """Wait until it is known what was received, if a silence is `overdue` by so many seconds and that is not."""
+        """Wait for a sample of what was received, if there is none; the silence is `overdue` by so many seconds."""
         if self.listening.was_compared or overdue > UNSEEN_AFTER:
             return []
         # Two beats, for the same reason as above.
@@ -195,16 +195,16 @@ class Healthy:
         return max(LOOK_AGAIN, self.vitals.trip)
 
     def ask(self, now: float) -> None:
-        """Take it that the other side is asked for an echo at `now`."""
+        """Record that the peer is asked for an echo at `now`."""
         self._question = Question(now, now + echo_patience(self.vitals))
         self.listening.packets = None
 
 
 def grace(vitals: Vitals) -> float:
-    """Return the seconds in which what came while this page stood still is read, and the other side can answer."""
+    """Return the seconds in which this page, after a stall, reads what arrived, and the peer can answer."""
     return max(STALL, vitals.trip + INTERVAL)
 
 
 def echo_patience(vitals: Vitals) -> float:
-    """Return the seconds that the other side has for an echo."""
+    """Return the seconds that the peer has for an echo."""
     return (vitals.trip or INTERVAL) + INTERVAL

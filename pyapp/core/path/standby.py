@@ -1,4 +1,4 @@
-"""A second path that is kept ready while the first is relayed: over another TURN server, idle until it is needed.
+"""A second path, kept ready while the first is relayed: over another TURN server, and idle until it is needed.
 
     closed      --a pause after it became wanted-->                describing  (an offer)
     closed      --the other side's offer-->                        describing  (an answer)
@@ -8,9 +8,10 @@
     any         --it fails, or takes too long-->                   closed, a longer pause each time
     any         --the path in use is direct, or over its host-->   closed
 
-It is an `RTCPeerConnection` of its own, since ICE keeps one pair alive. The side whose own relay carries the path in
-use offers, for it alone knows which one that is; if both relays do, the impolite side. A browser that does not say it
-(Firefox) can only answer. Nobody is told of it but the journal: without it, everything is as it would be.
+It is a separate `RTCPeerConnection`, since ICE keeps only one pair alive. The side whose own relay carries the path in
+use makes the offer, since only that side knows which relay it is; if both sides' relays do, the impolite side offers. A
+browser that does not name its relay (Firefox) can only answer. Only the journal mentions the standby; without one,
+everything else works the same.
 """
 
 from dataclasses import dataclass, field
@@ -32,31 +33,32 @@ TIMER = ConnectionTimer.STANDBY
 CHANNELS = (Channel("standby", 0),)
 
 ATTEMPT_FOR = 15.0
-"""Seconds until the channel must be open: an allocation over TLS and a handshake, with room for what is lost."""
+"""Seconds until the channel must be open: an allocation over TLS and a handshake, with allowance for losses."""
 
 OPEN_AFTER = 0.5
-"""Seconds before it is offered at first: what connects should have the network for itself."""
+"""Seconds before the first offer: the connection itself should have the network to itself."""
 
 FIRST_PAUSE, LAST_PAUSE = 5.0, 300.0
-"""Seconds after one that failed, doubling from the first to the last, and up to half as much at random."""
+"""Seconds between a failure and the next try, doubling from the first to the last, plus up to half as much at
+random."""
 
 FIRST, SECOND = 1, 2
-"""The two descriptions that each `RTCPeerConnection` is given, in the order in which they are set."""
+"""The two descriptions of each `RTCPeerConnection`, in the order in which they are set."""
 
 STEADY_AFTER = 30.0
-"""Seconds for which it must have been open to count as no failure when it is lost."""
+"""Seconds after which losing an open standby no longer counts as a failure."""
 
 
 class Surroundings(Protocol):
-    """What a side knows of the path in use, and of where another could be."""
+    """What a standby needs to know of the path in use, and of other relays."""
 
     @property
     def is_wanted(self) -> bool:
-        """Whether there is to be a standby at all."""
+        """Whether a standby is wanted at all."""
 
     @property
     def configuration(self) -> IceConfiguration:
-        """With the servers that are to be tried first in front."""
+        """The configuration, with the preferred servers first."""
 
     @property
     def relay(self) -> str:
@@ -68,34 +70,34 @@ class Surroundings(Protocol):
 
     @property
     def offers(self) -> bool:
-        """Whether it is for us to offer one now."""
+        """Whether we are the side to offer one now."""
 
 
 @dataclass(slots=True)
 class Standby:
     """The standby of one connection. `polite` as in the negotiation. Times are seconds on the runner's clock.
 
-    The name of each `RTCPeerConnection`, from `names`, is the number of our attempt to the other side, too.
+    The identifier of each `RTCPeerConnection`, from `names`, is also the attempt number that the peer sees.
     """
 
     names: PeerIds
     polite: bool = True
     state: Literal["closed", "describing", "offered", "connecting", "open"] = field(init=False, default="closed")
     peer: PeerId = field(init=False, default=NO_PEER)
-    """None while it is closed."""
+    """`NO_PEER` while it is closed."""
     host: str = field(init=False, default="")
-    """Of its relay at this side."""
+    """The host of its relay on our side."""
     _answers: int = field(init=False, default=0)
-    """The other side's attempt that this one answers, 0 for none: it is ours."""
+    """The peer's attempt that this one answers; 0 if we made the offer."""
     _avoid: str = field(init=False, default="")
     """The URL of the relay that the offer names as the one in use."""
     _failures: int = field(init=False, default=0)
     _opened_at: float = field(init=False, default=0.0)
 
     def review(self, around: Surroundings) -> list[Addressed]:
-        """Close it where it does not belong any more; begin to wait for the next one where one is missing."""
+        """Close it if it is no longer in the right place; start the timer for the next one if one is missing."""
         outputs: list[Addressed] = []
-        # Where its offer said to the side that answered it may be out of date, if it is for that side to offer now.
+        # An answerer knows the relay to avoid from the offer, which may be out of date if it is the one to offer now.
         if self.state != "closed" and self.host not in _hosts(around, "" if around.offers else self._avoid):
             outputs += self.close("its server carries the path in use, or is not configured any more")
         if self.state == "closed" and around.offers and _hosts(around, ""):
@@ -104,7 +106,7 @@ class Standby:
         return outputs
 
     def due(self, around: Surroundings, now: float) -> list[Addressed]:
-        """Offer the next one, or give up the one under way (timer `TIMER`)."""
+        """Offer the next one, or give up the current attempt (timer `TIMER`)."""
         if self.state != "closed":
             return self.failed("it took too long", now)
         hosts = _hosts(around, "")
@@ -115,9 +117,9 @@ class Standby:
         return [create, self._do(commands.SetLocalDescription(FIRST)), commands.StartTimer(TIMER, ATTEMPT_FOR)]
 
     def said(self, message: StandbyDescription, around: Surroundings) -> list[Addressed]:
-        """Take an offer or an answer of the other side.
+        """Handle an offer or an answer of the peer's.
 
-        An offer takes the place of whatever is there, unless it crosses one of ours and we are the impolite side.
+        An offer replaces whatever is there, unless it collides with one of ours and we are the impolite side.
         """
         if not around.is_wanted:
             return []
@@ -141,7 +143,7 @@ class Standby:
         return [*outputs, create, apply, commands.StartTimer(TIMER, ATTEMPT_FOR)]
 
     def receive(self, event: PeerEvent, now: float) -> list[Addressed]:
-        """Take an event of `peer`: whatever the browser refuses is the end of it."""
+        """Handle an event of `peer`: if the browser rejects anything, the standby is given up."""
         match event:
             case events.RemoteDescriptionSet(_, SessionDescription("offer")):
                 return [self._do(commands.SetLocalDescription(SECOND))]
@@ -154,13 +156,13 @@ class Standby:
             case events.ChannelOpened():
                 return self._opened(now)
             case events.ChannelClosed() if self.state == "open":
-                return self.failed("the channel closed", now)  # the other side has no more use for it, or began anew
+                return self.failed("the channel closed", now)  # the peer no longer wants it, or has started over
             case events.ChannelReceived(_, text) if self.state == "open":
                 return [FrameReceived(text, "standby")]
         return []
 
     def failed(self, why: str, now: float) -> list[Addressed]:
-        """Give it up, and wait longer before the next."""
+        """Give it up, and double the pause before the next."""
         if self.state == "closed":
             return []
         was_steady = self.state == "open" and now - self._opened_at > STEADY_AFTER
@@ -168,12 +170,12 @@ class Standby:
         return self._close(why)
 
     def close(self, why: str) -> list[Addressed]:
-        """Close it without blame: the next one, if it is still wanted, need not wait for long."""
+        """Close it without counting a failure: the next one, if it is still wanted, need not wait long."""
         self._failures = 0
         return [] if self.state == "closed" else self._close(why)
 
     def _described(self, description: SessionDescription, now: float) -> list[Addressed]:
-        """Send our description, if a relay gave us a candidate for it."""
+        """Send our description, if it has a relay candidate."""
         if self.state != "describing":
             return []
         if "\na=candidate:" not in description.sdp:
@@ -211,7 +213,7 @@ class Standby:
 
 
 def _hosts(around: Surroundings, avoid: str) -> tuple[str, ...]:
-    """Return where a standby may be: not on the host of `avoid` (a URL), nor on our relay's unless to answer."""
+    """Return the hosts a standby may use: not that of `avoid` (a URL), nor our relay's unless we answer."""
     hosts = tuple(host for host in around.configuration.relay_hosts if host != _host(avoid))
     others = tuple(host for host in hosts if host != _host(around.relay))
     return others or (hosts if avoid else ())
@@ -220,5 +222,5 @@ def _hosts(around: Surroundings, avoid: str) -> tuple[str, ...]:
 def _host(url: str) -> str:
     try:
         return parse_reported_url(url).host
-    except IceError:  # the other side says anything; and a browser may not say which relay it uses
+    except IceError:  # the peer can send anything, and a browser may not name its relay
         return ""

@@ -1,4 +1,4 @@
-"""What is known of a connection's health for as long as it lasts, in whatever state it is; and the beats we send."""
+"""What is known of a connection's health in every state, for as long as it lasts; and the beats that we send."""
 
 from dataclasses import dataclass, field
 
@@ -11,41 +11,41 @@ from pyapp.protocol.channel import Beat
 BEAT = RecoveryTimer.BEAT
 
 STALL = 0.15
-"""Seconds by which a timer of our own may be late before the silence is our own stall, and not the other side's."""
+"""Seconds by which a timer of our own may be late before a silence counts as our own stall, not the peer's."""
 
 CATCH_UP = 0.03
-"""Seconds in which a page that stood still reads what came meanwhile, before it says how long it heard nothing."""
+"""Seconds in which a stalled page reads what arrived meanwhile, before it reports how long it heard nothing."""
 
 
 @dataclass(slots=True)
 class Vitals:
-    """Of one connection. `polite` as in the negotiation; `is_hidden` is the page. Times are seconds."""
+    """Those of one connection. `polite` as in the negotiation; `is_hidden` is about the page. Times are seconds."""
 
     polite: bool
     is_hidden: bool
     pulse: Pulse = field(init=False, default_factory=Pulse)
     generation: int = field(init=False, default=0)
-    """The ICE generation that was seen at work here."""
+    """The ICE generation of the selected pair here."""
     peer_generation: int = field(init=False, default=0)
-    """The same at the other side, by its beats."""
+    """The same at the peer's end, as its beats say."""
     negotiated: int = field(init=False, default=0)
-    """The ICE generation that was agreed last."""
+    """The last agreed ICE generation."""
     negotiated_at: float | None = field(init=False, default=None)
     is_open: bool = field(init=False, default=False)
-    """Whether the channel of the beats is open."""
+    """Whether the heartbeat channel is open."""
     echoed: int = field(init=False, default=0)
-    """The number of the last beat of ours that came back."""
+    """The number of our last beat that was echoed."""
     _proof: int = field(init=False, default=0)
-    """The number of the last one that was sent before the pair in use was selected."""
+    """The number of the last beat sent before the pair in use was selected."""
     _due: float = field(init=False, default=0.0)
 
     @property
     def trip(self) -> float:
-        """A round trip in seconds, or 0 if there was none yet."""
+        """The RTT in seconds, or 0 before it was measured."""
         return self.pulse.round_trip.smoothed or 0.0
 
     def beat(self, now: float, *, at_least: float = 0.0, wants_echo: bool = False) -> list[PartCommand]:
-        """Send a beat, if the channel is open; the next one is due `at_least` so many seconds later."""
+        """Send a beat, if the channel is open; the next one is due after `at_least` so many seconds."""
         if not self.is_open:
             return []
         interval = max(HIDDEN_INTERVAL if self.is_hidden else INTERVAL, at_least)
@@ -54,31 +54,31 @@ class Vitals:
         return [commands.SendOnChannel("heartbeat", beat.encode()), commands.StartTimer(BEAT, interval)]
 
     def catch_up(self, now: float) -> PartCommand:
-        """Put the next beat off, since what came while this page stood still is to be read first."""
+        """Postpone the next beat, so that what arrived during a stall of this page is read first."""
         self._due = now + CATCH_UP
         return commands.StartTimer(BEAT, CATCH_UP)
 
     def stood_still(self, now: float) -> bool:
-        """Return whether this page did not get to send a beat of its own in time."""
+        """Return whether this page has stalled: it could not send its own beat in time."""
         return not self.is_hidden and now - self._due > STALL
 
     def heard(self, beat: Beat, now: float, *, is_telling: bool) -> None:
-        """Take a beat of the other side; whether it `is_telling` how the path is when it works."""
+        """Handle a beat of the peer's; `is_telling` means that it shows how the path is when it works."""
         self.pulse.heard(beat, now, in_outage=not is_telling)
         self.peer_generation = beat.generation
         self.echoed = max(self.echoed, beat.echo)
 
     def is_unheard(self, beat: Beat, since: float, now: float) -> bool:
-        """Return whether the other side, by its beat, has not heard us `since` then, and for longer than is normal."""
+        """Return whether, by its beat, the peer has not heard us `since` then, and for longer than is normal."""
         ticks = (self.pulse.chance + 1) * HIDDEN_TICK if self.is_hidden else 0.0
         return bool(beat.echo) and max(self.pulse.patience(), ticks) < beat.held / 1000 < now - since
 
     def proven(self, generation: int) -> None:
-        """Take it that the selected pair is of `generation`."""
+        """Record that the selected pair is of `generation`."""
         if generation > self.generation:
             self.generation = generation
             self._proof = self.pulse.number
 
     def is_newer_than(self, generation: int) -> bool:
-        """Return whether both sides use a newer one, and a beat that was sent over it has come back."""
+        """Return whether both ends use a newer one, and a beat that was sent over it has been echoed."""
         return min(self.generation, self.peer_generation) > generation and self.echoed > self._proof

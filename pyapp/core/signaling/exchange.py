@@ -1,8 +1,8 @@
-"""What we and the other side say to each other through the server: numbered, acknowledged, sent again; in epochs.
+"""The messages between us and the peer through the server: numbered, acknowledged, retransmitted; in epochs.
 
-The numbers go from page to page, not from page to server: so a dropped socket, a restarted server and a message that
-came twice are one case, and neither side needs the server to remember anything. Who is forgotten, or sees a newer
-epoch, begins anew: two sides never wait for each other's old numbers.
+The numbering is end to end, from page to page: a dropped socket, a restarted server and a duplicate are one case, and
+the server needs to remember nothing. A side that was forgotten, or sees a newer epoch, starts over, so that the two
+never wait for each other's old numbers.
 """
 
 from dataclasses import dataclass, field
@@ -13,43 +13,43 @@ from pyapp.protocol.signaling import MOST_TOGETHER, Relay, Relayed
 from pyapp.protocol.wire import encode
 
 TOGETHER_BYTES = 32 * 1024
-"""Of messages in one frame, which the server reads up to `MAX_FRAME_BYTES`."""
+"""Bytes of messages in one frame, which the server reads up to `MAX_FRAME_BYTES`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What a frame of the other side meant."""
+    """What a frame of the peer's meant."""
 
     messages: tuple[PeerMessage, ...] = ()
-    """In order, each once."""
+    """The messages, in order, each once."""
     has_begun_anew: bool = False
-    """Whether nothing agreed before them holds."""
+    """Whether the peer has started over: nothing agreed before them holds."""
     is_stale: bool = False
-    """Whether it was said to a side of the conversation that is over: an answer tells of the new one."""
+    """Whether it was of an old epoch of ours: our answer tells the peer of the new one."""
     owes_acknowledgement: bool = False
 
 
 @dataclass(slots=True)
 class Exchange:
-    """One end of it. Times are seconds."""
+    """One end of the exchange. Times are seconds."""
 
     epoch: int = 1
-    """Counts how often this side began anew; higher than that of any place which the same participant had before."""
+    """Counts how often this side started over; higher than in any earlier place of the same participant."""
     heard_at: float = -1.0
-    """When the other side was heard last."""
+    """When the peer was last heard."""
     _peer_epoch: int = field(init=False, default=0)
     _is_known: bool = field(init=False, default=False)
-    """Whether the peer has said that it knows our epoch: if it then does not, it has forgotten us."""
-    # What a TCP connection carries needs no window of ours, and is sent again only on another connection.
+    """Whether the peer has acknowledged our epoch: if it later does not know it, it has forgotten us."""
+    # TCP needs no window of ours: messages are retransmitted only on another connection.
     _delivery: Delivery[PeerMessage] = field(init=False, default_factory=Delivery)
 
     @property
     def is_waiting(self) -> bool:
-        """Whether something is not acknowledged."""
+        """Whether anything is unacknowledged."""
         return bool(self._delivery.waiting)
 
     def begin_anew(self) -> None:
-        """Forget all that was said."""
+        """Start over with a new epoch, and forget everything."""
         self._delivery = Delivery()
         self.epoch += 1
         self._peer_epoch = 0
@@ -60,20 +60,20 @@ class Exchange:
         self._delivery.submit(message, size=len(encode(message)))
 
     def path_changed(self) -> None:
-        """Take it that what is not acknowledged may be lost."""
+        """Record that unacknowledged messages may be lost."""
         self._delivery.path_changed()
 
     def due(self, to: str, now: float) -> list[Relay]:
-        """Return the frames to send now, to the participant `to`, or to whoever comes."""
+        """Return the frames to send now, to the participant `to`, or if it is empty to whoever comes."""
         frames = _together(self._delivery.due(now))
         return [self._relay(to, number, body, more) for number, body, more in frames]
 
     def acknowledgement(self, to: str) -> Relay:
-        """Return a frame that only acknowledges what came."""
+        """Return a pure acknowledgement."""
         return self._relay(to, 0, None, ())
 
     def received(self, frame: Relayed, now: float) -> Heard:
-        """Take a frame of the other side."""
+        """Handle a frame of the peer's."""
         self.heard_at = now
         if frame.peer_epoch not in (0, self.epoch) or frame.epoch < self._peer_epoch:
             return Heard(is_stale=True)
@@ -90,7 +90,7 @@ class Exchange:
         return Heard(ready, has_begun_anew, owes_acknowledgement=True)
 
     def _accept(self, number: int, message: PeerMessage) -> list[PeerMessage]:
-        # To measure one takes a while; what is in order is not kept.
+        # Measuring its size takes a while, and a message in order is not kept.
         size = len(encode(message)) if number > self._delivery.ack + 1 else 0
         return self._delivery.accept(number, message, size=size)
 
@@ -99,7 +99,7 @@ class Exchange:
 
 
 def _together(due: list[tuple[int, PeerMessage]]) -> list[tuple[int, PeerMessage, tuple[PeerMessage, ...]]]:
-    """Return the frames for what is due: numbers in a row travel together, as far as a frame is long enough."""
+    """Return the frames for what is due: consecutive numbers share a frame, up to its limit."""
     frames: list[tuple[int, list[PeerMessage]]] = []
     room = 0
     for number, message in due:

@@ -1,13 +1,13 @@
-"""The way to the server: a socket in use, and one that is being opened beside it when the first may be dead.
+"""The link to the server: the socket in use, and a second one that is opened beside it when the first may be dead.
 
     away     --a socket opens, and the join goes out-->      joining
     joining  --the server's welcome-->                       present
     any      --the socket in use closes-->                   away: another one after a pause
     any      --the server refuses for good-->                refused
 
-A socket dies with its network, and nobody is told: so the server is asked for signs of life, and another socket is
-opened beside one that gives none. Sockets are known by their numbers. One that is refused or lost while it is being
-opened says nothing against the one in use, which is only asked for a sign of life.
+A socket can die silently with its network. So the server is asked for signs of life, and another socket is opened
+beside one that gives none. Sockets are identified by their numbers. If a new socket is refused or lost while it is
+being opened, that does not discredit the one in use, which is only asked for a sign of life.
 """
 
 import math
@@ -23,29 +23,30 @@ RETRY, OPENING, PING = LinkTimer.RETRY, LinkTimer.OPENING, LinkTimer.PING
 TIMERS = tuple(LinkTimer)
 
 PING_EVERY = 5.0
-"""Seconds between two signs of life of the server: a dead socket is replaced after two of them at most."""
+"""Seconds between two signs of life of the server: a dead socket is replaced after at most two intervals."""
 
 FIRST_PATIENCE, LAST_PATIENCE = 0.25, 4.0
-"""Seconds that a new socket may take beside some round trips: what is lost on its way is not waited for."""
+"""Seconds that a new socket may take, plus some round trips: we do not wait for TCP's retransmissions."""
 
 ADOPTED_PATIENCE = 1.0
-"""Seconds that a socket has which was opened in advance."""
+"""The same for a socket that was opened in advance."""
 
 DOUBT_FOR = 0.05
-"""Seconds that the server has for an answer while the path is in doubt, beside the round trip of the join, which is a
+"""Seconds that the server has for an answer while the path is in doubt, plus the round trip of the join, which is a
 long one."""
 
 DISPELLED_FOR = 2.0
-"""Seconds for which the server's answer means that the socket works."""
+"""Seconds for which an answer of the server's proves that the socket works."""
 
 NETWORK_CLOSED = 1006
-"""The close code when nobody said why (RFC 6455, section 7.1.5): more often our network's doing than the server's."""
+"""The close code without a close frame (RFC 6455, section 7.1.5): more often caused by our network than by the
+server."""
 
 AT_ONCE = 0.02
-"""Seconds before a new socket in the place of one that the network closed."""
+"""Seconds before replacing a socket that the network closed."""
 
 FIRST_RETRY, LAST_RETRY = 0.15, 8.0
-"""Seconds before a new socket is tried, doubling from the first to the last."""
+"""Seconds before the next socket is tried, doubling from the first to the last."""
 
 State: TypeAlias = Literal["away", "joining", "present", "refused"]
 
@@ -55,29 +56,29 @@ class Link:
     """Our sockets at the server. Times are seconds."""
 
     sockets: int = 0
-    """The number of the one that was opened last."""
+    """The number of the last socket opened."""
     state: State = "away"
-    """Of the socket in use."""
+    """The state of the socket in use."""
     socket: int = 0
-    """The number of the one in use, 0 for none."""
+    """The number of the socket in use, 0 for none."""
     opening: int = 0
-    """The number of the one that is being opened, 0 for none."""
+    """The number of the socket that is being opened, 0 for none."""
     heard_at: float = -1.0
-    """When the server was heard last."""
+    """When the server was last heard."""
     problem: str = ""
     """Why the last socket closed, or empty."""
     round_trip: float = 0.0
-    """From our join to the server's welcome, the last time."""
+    """The last time from our join to the server's welcome."""
     _patience: float = field(init=False, default=LAST_PATIENCE)
     _joined_at: float = field(init=False, default=0.0)
     _is_unanswered: bool = field(init=False, default=False)
     _asked_at: float = field(init=False, default=-math.inf)
-    """When the server was asked for a sign of life that was in doubt."""
+    """When the server was last asked for a sign of life because of a doubt."""
     _retry_after: float = field(init=False, default=FIRST_RETRY)
 
     @property
     def is_out_of_reach(self) -> bool:
-        """Whether the server gives no sign of life: on no socket, or on none that is new, and not on the old one."""
+        """Whether the server gives no sign of life, neither on the socket in use nor on a new one."""
         is_doubtful = self.state == "present" and self._is_unanswered and bool(self.problem)
         return is_doubtful or (self.state == "away" and not self.opening)
 
@@ -92,24 +93,24 @@ class Link:
                 assert_never(timer)
 
     def open(self) -> list[Command]:
-        """Open a socket, beside one that is there, which may be dead without anybody having been told."""
+        """Open a socket beside the one in use, which may have died silently."""
         if self.state == "refused":
             return []
         self.sockets += 1
         return [commands.CancelTimer(RETRY), commands.OpenSignaling(self.sockets), *self.begun(self.sockets)]
 
     def begun(self, socket: int) -> list[Command]:
-        """Give `socket`, which is being opened, its time."""
+        """Start the deadline of `socket`, which is being opened."""
         self.opening = socket
         patience, self._patience = self._patience, min(self._patience * 1.5, LAST_PATIENCE)
         return [commands.StartTimer(OPENING, patience)]
 
     def adopt(self) -> None:
-        """Be patient with a socket that was opened some time ago, and may have died since."""
+        """Set the deadline of a socket that was opened in advance, and may have died since."""
         self._patience = ADOPTED_PATIENCE
 
     def reopen(self) -> list[Command]:
-        """Open a socket because something changed: pauses that grew before it are over."""
+        """Open a socket because something has changed, and reset the pauses."""
         self._retry_after = FIRST_RETRY
         return self.open()
 
@@ -123,44 +124,44 @@ class Link:
         return self._ask(PING_EVERY)
 
     def doubt(self, now: float) -> list[Command]:
-        """Find out whether our socket still works, before it is needed."""
+        """Check whether our socket still works, before it is needed."""
         if self.state != "present" or self.opening:
             return []
         self._asked_at = now
         return self._ask(DOUBT_FOR + self.round_trip)
 
     def suspect(self) -> list[Command]:
-        """Find out whether our socket still sends: it may still receive after a change of the route."""
+        """Check whether our socket still sends: after a change of the route it may only receive."""
         if self.state != "present" or self.opening:
             return []
         return self._ask(FIRST_PATIENCE + 4 * self.round_trip)
 
     def reassured(self) -> list[Command]:
-        """Give the server its usual time to answer: what led to the doubt is over."""
+        """Give the server its usual time to answer again: the doubt is over."""
         if self.state != "present" or self.opening or not self._is_unanswered:
             return []
         return [commands.StartTimer(PING, PING_EVERY)]
 
     def is_answering(self, now: float) -> bool:
-        """Return whether the server has dispelled a doubt of a moment ago."""
+        """Return whether the server has just dispelled a doubt."""
         is_recent = now - self._asked_at < DISPELLED_FOR
         return self.state == "present" and not self._is_unanswered and is_recent and self.heard_at > self._asked_at
 
     def opened(self, socket: int, now: float) -> list[Command] | None:
-        """Use `socket`, on which the join goes out now, in the place of the one that was there; None if it must not.
+        """Use `socket`, on which we now join, instead of the old one; None if it must not be used.
 
-        The browser has closed that one.
+        The browser has closed the old one.
         """
         if self.state == "refused":
             return None
         self.state = "joining"
         self.socket, self.opening = socket, 0
         self._joined_at = now
-        # The deadline of the opening goes on. What was opened in advance has none yet.
+        # The opening deadline goes on; a socket that was opened in advance has none yet.
         return [commands.StartTimer(OPENING, self._patience, only_if_idle=True)]
 
     def closed(self, socket: int, code: int, reason: str) -> list[Command]:
-        """Go on without `socket`, which closed, or never opened."""
+        """Go on without `socket`, which has closed, or never opened."""
         if self.state == "refused" or socket not in (self.socket, self.opening):
             return []
         self.problem = f"WebSocket closed with {code}{f': {reason}' if reason else ''}"
@@ -183,11 +184,11 @@ class Link:
         return [deadline, commands.StartTimer(RETRY, pause, spread=pause / 2)]
 
     def heard(self, now: float) -> None:
-        """Take any message for a sign of life."""
+        """Count any message as a sign of life."""
         self.heard_at = now
 
     def answered(self) -> list[Command]:
-        """Take the sign of life that was asked for."""
+        """Handle the requested sign of life."""
         if not self._is_unanswered:
             return []
         self._is_unanswered = False
@@ -195,7 +196,7 @@ class Link:
         return [commands.StartTimer(PING, PING_EVERY)]
 
     def welcomed(self, now: float) -> list[Command]:
-        """Take it that the server has let us in."""
+        """Handle the server's welcome."""
         self.state = "present"
         self._is_unanswered = False
         self.round_trip = now - self._joined_at
@@ -207,7 +208,7 @@ class Link:
         return [*deadline, commands.StartTimer(PING, PING_EVERY)]
 
     def end(self, *, refused: bool = False) -> list[Command]:
-        """Close everything; once `refused`, for good."""
+        """Close everything; if `refused`, for good."""
         self.state = "refused" if refused else "away"
         self.socket = self.opening = 0
         return [*(commands.CancelTimer(name) for name in TIMERS), commands.CloseSignaling()]

@@ -1,6 +1,6 @@
-"""Our place in a session at the server: joining, joining again, who else is there, and what is said between us.
+"""Our place in a session at the server: joining and rejoining, who else is there, and the messages between us.
 
-`link` is the way to the server, `exchange` the numbered way through it to the other side; this is what both are for.
+`link` is the way to the server, `exchange` the numbered messages through it to the peer; this part uses both.
 """
 
 from dataclasses import InitVar, dataclass, field
@@ -34,12 +34,12 @@ ACKNOWLEDGE_AFTER = 0.2
 """Seconds: long enough that an answer or the next candidate usually carries the acknowledgement."""
 
 SEND_AGAIN_AFTER = 1.0
-"""Seconds after which what was dropped at a limit of the server is sent again."""
+"""Seconds after which messages that a limit of the server's dropped are retransmitted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """We have a place. `alone` means that the other one is free, and the first offer ours to make."""
+    """We have a place. `alone` means that the other one is free, and we make the first offer."""
 
     polite: bool
     alone: bool
@@ -57,19 +57,19 @@ class PeerGone:
 
 @dataclass(frozen=True, slots=True)
 class PeerAway:
-    """The other place is free, and nobody heard a goodbye. The peer may still be there, and may come back."""
+    """The other place is free, without a goodbye. The peer may still be there, and may come back."""
 
 
 @dataclass(frozen=True, slots=True)
 class PeerSaid:
-    """A message of the other side, in order, once."""
+    """A message of the peer's, in order, once."""
 
     message: PeerMessage
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The server did not do what was asked; `fatal` means that asking again would not help."""
+    """The server refused; `fatal` means that asking again would not help."""
 
     code: str
     message: str
@@ -89,42 +89,42 @@ class Rendezvous:
     key: str = field(repr=False)
     invitation: str = field(repr=False)
     epoch: InitVar[int] = 1
-    """Higher than that of any place which the same participant had before."""
+    """Higher than in any earlier place of the same participant."""
     sockets: InitVar[int] = 0
-    """The number of the last socket that the participant opened so far."""
+    """The number of the last socket that the participant has opened."""
     name: str = ""
-    """What the person wants to be called, or empty."""
+    """The person's display name, or empty."""
     link: Link = field(init=False)
     exchange: Exchange = field(init=False)
     polite: bool | None = None
-    """Our role, once the server has said."""
+    """Our role, once the server has assigned it."""
     peer: str = ""
-    """The other participant, known since it first came; kept while it or the server is away."""
+    """The other participant, since it first came; kept while it or the server is away."""
     peer_tab: str = ""
-    """The browser tab that the peer is, whichever page load of it; empty if the server does not say."""
+    """The peer's browser tab, the same for all its page loads; empty if the server does not say."""
     peer_name: str = ""
-    """What the person there wants to be called, or empty."""
+    """The peer's display name, or empty."""
     peer_is_away: bool = False
-    """Whether the server has given the other place up since."""
+    """Whether the server has given up the peer's place since."""
     was_first: bool = False
-    """Whether nobody was there when we came, so that the first offer is ours."""
+    """Whether nobody was there when we came, so that we make the first offer."""
     refusal: Error | None = None
-    """What the server would not do last."""
+    """The server's last refusal."""
     _server: str = field(init=False, default="")
-    """The run of the server that welcomed us last."""
+    """The run of the server that last welcomed us."""
     _is_awaiting: bool = field(init=False, default=False)
-    """Whether that run of it has not seen the other side yet."""
+    """Whether that run of the server has not seen the peer yet."""
     _is_early: bool = field(init=False, default=False)
-    """Whether the other side is spoken to on this socket before the server's welcome."""
+    """Whether we have sent to the peer on this socket before the server's welcome."""
 
     def __post_init__(self, epoch: int, sockets: int) -> None:
-        """Begin the two parts."""
+        """Create the two parts."""
         self.link = Link(sockets)
         self.exchange = Exchange(epoch)
 
     @property
     def state(self) -> Literal["opening", "away", "joining", "present", "refused"]:
-        """That of the link; `refused` is for good: the place is somebody else's, or nobody lets us in."""
+        """The state of the link; `refused` is final: somebody else has the place, or we are not let in."""
         return "opening" if self.link.state == "away" and self.link.opening else self.link.state
 
     def due(self, timer: PlaceTimer | LinkTimer, now: float) -> list[Output]:
@@ -153,7 +153,7 @@ class Rendezvous:
         return self.opened(socket, now)
 
     def late(self) -> list[Output]:
-        """Find out whether our socket is to blame that the other side acknowledges nothing (timer `LATE`)."""
+        """Check whether our socket is the reason that the peer acknowledges nothing (timer `LATE`)."""
         return [*self.link.suspect()] if self.exchange.is_waiting else []
 
     def opened(self, socket: int, now: float) -> list[Output]:
@@ -163,13 +163,13 @@ class Rendezvous:
             return []
         self._is_early = bool(self.peer)
         join = Join(self.session, self.participant, self.key, self.invitation, self.polite, socket, self.name)
-        # What was on its way on the old socket may be lost. A restart offer does not wait for the welcome: the server
-        # takes the join first.
+        # Frames in flight on the old socket may be lost. The offer of an ICE restart does not wait for the welcome: the
+        # server handles the join first.
         self.exchange.path_changed()
         return [*deadline, commands.SendSignaling(join), *self._transmit(now)]
 
     def received(self, message: ServerMessage, now: float) -> list[Output]:
-        """Take a message of the server, which came on the socket in use."""
+        """Handle a message of the server's on the socket in use."""
         if self.link.state == "refused":
             return []
         self.link.heard(now)
@@ -178,7 +178,7 @@ class Rendezvous:
                 return self._welcomed(message, now)
             case PeerJoined():
                 if message.peer == self.peer:
-                    # It has a new socket: what was on its way on the old one may be lost.
+                    # It has a new socket: frames in flight on the old one may be lost.
                     self.exchange.path_changed()
                 self.peer_tab, self.peer_name = message.tab, message.name
                 return self._peer_is(message.peer, now)
@@ -193,34 +193,34 @@ class Rendezvous:
         return []
 
     def send(self, message: PeerMessage, now: float) -> list[Output]:
-        """Send to the other side, or keep it until there is a way. Raises `DeliveryFullError`."""
+        """Send to the peer, or keep the message until that is possible. Raises `DeliveryFullError`."""
         self.exchange.submit(message)
         return self._transmit(now)
 
     def acknowledge(self) -> list[Output]:
-        """Acknowledge what came, when nothing else did."""
+        """Send an acknowledgement, if no other frame carried it."""
         if self.link.state != "present" or not self.peer:
             return []
         return [commands.SendSignaling(self.exchange.acknowledgement(self.peer))]
 
     def send_again(self, now: float) -> list[Output]:
-        """Send again what the server may have dropped."""
+        """Retransmit what the server may have dropped."""
         self.exchange.path_changed()
         return self._transmit(now)
 
     def renew(self) -> list[Output]:
-        """Begin anew with the same peer, which will hear of it by the epoch: for a new `RTCPeerConnection`."""
+        """Start over with the same peer for a new `RTCPeerConnection`; the new epoch tells the peer."""
         self.exchange.begin_anew()
         return self._begun_anew()
 
     def awaited(self) -> list[Output]:
-        """Take it that the other side does not come back (timer `AWAITED`)."""
+        """Handle that the peer has not come back (timer `AWAITED`)."""
         self.peer_is_away = True
         self._is_awaiting = False
         return [PeerAway()]
 
     def forget(self) -> list[Output]:
-        """Begin anew with whoever comes next, be it the same peer."""
+        """Start over with whoever comes next, even the same peer."""
         self.peer = ""
         self.exchange.begin_anew()
         return self._begun_anew()
@@ -248,7 +248,7 @@ class Rendezvous:
         is_same_server, self._server = bool(message.server) and message.server == self._server, message.server
         outputs: list[Output] = [*self.link.welcomed(now), Joined(message.polite, alone)]
         if not self._is_early or message.peer != self.peer:
-            # A restarted server has passed nothing on to who has not joined it yet.
+            # A restarted server has relayed nothing to a peer that has not rejoined yet.
             self.exchange.path_changed()
         self._is_early = False
         if message.peer:
@@ -257,10 +257,10 @@ class Rendezvous:
         outputs += self._transmit(now)
         if not self.peer:
             return outputs
-        if is_same_server and not self._is_awaiting:  # it said goodbye while we were away, or its time was up
+        if is_same_server and not self._is_awaiting:  # it left while we were away, or its hold expired
             return outputs + self.awaited()
         self._is_awaiting = True
-        # It has as long to come back to a server that was restarted as it would have had to one that was not.
+        # It has as long to come back to a restarted server as it would have had without the restart.
         return [*outputs, commands.StartTimer(AWAITED, message.hold, only_if_idle=True)]
 
     def _relayed(self, frame: Relayed, now: float) -> list[Output]:
@@ -278,9 +278,9 @@ class Rendezvous:
     def _refused(self, error: Error) -> list[Output]:
         self.refusal = error
         if error.code in FATAL_CODES:
-            # Whoever has the place now, such as a duplicate of this tab, would lose it to another join.
+            # Another join would take the place away from its present holder, such as a duplicate of this tab.
             return [*self._end(refused=True), Refused(error.code, error.message, fatal=True)]
-        # A frame above a limit was dropped, and every later one waits for it.
+        # A frame above a limit was dropped, and all later ones wait for it.
         again = commands.StartTimer(SEND_AGAIN, SEND_AGAIN_AFTER)
         return [again, Refused(error.code, error.message, fatal=False)]
 
