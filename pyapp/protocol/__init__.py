@@ -1,1 +1,1 @@
-"""What goes over a wire: all that the server shares with the page. The standard library alone."""
+"""The wire formats, shared by the server and the page. It uses only the standard library."""

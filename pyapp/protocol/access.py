@@ -1,4 +1,4 @@
-"""How an invitation travels, what a page may read in one without being able to check it, and what it may do here."""
+"""How an invitation is transported, what a page can read in it without verifying it, and what the caller may do."""
 
 import binascii
 import json
@@ -8,21 +8,21 @@ from typing import Any, Literal, TypeAlias
 from pyapp.protocol.wire import MessageError
 
 INVITATION_HEADER = "X-Invitation"
-"""The request header of an invitation. Not `Authorization`, which belongs to whatever stands in front of the server."""
+"""The request header of an invitation. `Authorization` is left to a proxy in front of the server."""
 
 MOST_INVITATION = 4096
-"""Characters of an invitation."""
+"""Longest invitation, in characters."""
 
 MOST_NAME = 128
-"""Characters of what an invitation is called."""
+"""Longest name of an invitation, in characters."""
 
 Role: TypeAlias = Literal["operator", "guest", ""]
 
 
 def claims_of(invitation: str) -> dict[str, Any]:
-    """Return what `invitation`, a JWT (RFC 7519), says; nothing if it is none.
+    """Return the claims of `invitation`, a JWT (RFC 7519); empty if it is malformed.
 
-    Nothing is proven by it: only the server can check the signature.
+    They prove nothing: only the server can verify the signature.
     """
     claims = "".join(invitation.split(".")[1:2]).replace("-", "+").replace("_", "/")
     try:
@@ -33,7 +33,7 @@ def claims_of(invitation: str) -> dict[str, Any]:
 
 
 def invited_session(invitation: str) -> str:
-    """Return the session that `invitation` is for; empty for an operator's, or what is none."""
+    """Return the session that `invitation` is for; empty if it is an operator's, or malformed."""
     session = claims_of(invitation).get("aud")
     return session if isinstance(session, str) else ""
 
@@ -48,8 +48,8 @@ def expiry_of(invitation: str) -> int | None:
 class Access:
     """The answer to `GET /access`: what the caller may do.
 
-    `role` is empty for who may do nothing. `is_open` means that nobody needs an invitation. `addresses` are those of
-    the page, each with a slash at its end, under which the server can be reached from other machines.
+    `role` is empty for a caller who may do nothing. `is_open` means that nobody needs an invitation. `addresses` are
+    the page's addresses at which other machines can reach the server, each with a slash at its end.
     """
 
     role: Role = ""
@@ -62,7 +62,7 @@ class Access:
 
     @classmethod
     def from_json(cls, value: Any) -> "Access":
-        """Return what the body of an answer says, or raise `MessageError`."""
+        """Return the `Access` in the body of an answer, or raise `MessageError`."""
         if not isinstance(value, dict):
             raise MessageError("access", "an object")
         role, is_open, addresses = value.get("role"), value.get("open"), value.get("addresses")
@@ -77,9 +77,9 @@ class Access:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invitation:
-    """An invitation, as operators are told of it. Times are Unix time, seconds. `session` is empty for an operator's.
+    """An invitation, as operators see it. Times are Unix time, seconds. `session` is empty for an operator's.
 
-    `token` is there only in the answer to who had it issued.
+    `token` is present only in the answer to its issue.
     """
 
     id: str
@@ -91,7 +91,7 @@ class Invitation:
 
     @classmethod
     def from_json(cls, value: Any) -> "Invitation":
-        """Return the invitation that an object of `POST /invitations` or `GET /invitations` says; or `MessageError`."""
+        """Return the invitation in an object of `POST /invitations` or `GET /invitations`; or raise `MessageError`."""
         if not isinstance(value, dict):
             raise MessageError("invitation", "an object")
         texts = {name: value.get(name, "") for name in ("id", "session", "name", "invitation")}

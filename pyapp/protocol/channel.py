@@ -1,6 +1,6 @@
-"""What the two pages say to each other over their data channels: numbered frames and heartbeats.
+"""The messages on the data channels between two pages: numbered frames and heartbeats.
 
-Both are sent often, and so are as short as they can be.
+Both are sent often, so they are as short as possible.
 """
 
 import json
@@ -10,27 +10,27 @@ from typing import Any, TypeAlias
 from pyapp.protocol.wire import MessageError, check_not_negative
 
 MAX_HELD = 16
-"""Ranges of numbers that came early, listed in one acknowledgement: the lowest."""
+"""Ranges of out-of-order numbers in one acknowledgement: the lowest ones."""
 
 MAX_TEXT_BYTES = 64 * 1024
-"""The longest message of a person, in UTF-8. No channel asks for this limit, since a message goes in pieces; but each
-message is kept, and laid out, for as long as the page lives."""
+"""The longest message of a person, in UTF-8. A message is sent in pieces, so no channel needs this limit; but each
+message is kept, and rendered, for the life of the page."""
 
 MAX_PIECE_BYTES = 900
 """The longest piece of a text, in UTF-8, so that each is one packet and a lost packet is one piece.
 
 Chromium's SCTP packets have 1,191 bytes, chosen so that they fit through DTLS, TURN and IPv6 into the 1,280 bytes that
 every IPv6 link takes (RFC 8200, section 5); Firefox's have 1,200. Of them 28 are the headers of the packet and the
-chunk (RFC 9260, section 3), at most 170 ours, and 90 are left for an acknowledgement of SCTP's own in the same packet:
-what does not fit beside it would be fragmented, and lost with either half.
+chunk (RFC 9260, section 3), at most 170 ours, and 90 are left for a SACK chunk in the same packet: a piece that does
+not fit beside it would be fragmented, and lost with either fragment.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class MediaShared:
-    """What one side shares from now on; the media sections are negotiated once, and idle until then.
+    """What one side shares from now on; the media sections are negotiated once, and are idle until then.
 
-    Muted is what the sender's system holds back for now: a lid was closed, or the phone rings.
+    Muted means that the sender's system has muted the track for now: a lid was closed, or the phone rings.
     """
 
     audio: bool
@@ -41,28 +41,28 @@ class MediaShared:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A person's text, or a part of it, if there is `more` of it in the next piece."""
+    """A person's text, or a part of it if there is `more` in the next piece."""
 
     text: str
     more: bool = False
 
 
 Body: TypeAlias = Piece | MediaShared
-"""What can be said over the `messages` channel. Each of the two kinds is numbered by itself, from 1."""
+"""What the `messages` channel carries. The two kinds are numbered separately, from 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What goes over the `messages` channel: a numbered body (or `number` 0 for none) with acknowledgements."""
+    """A frame on the `messages` channel: a numbered body (`number` 0 for none) with acknowledgements."""
 
     number: int
     body: Body | None
     ack: int
-    """The number up to which all pieces came."""
+    """The cumulative acknowledgement of pieces."""
     held: tuple[tuple[int, int], ...] = ()
-    """First and last of those above it that came early, ascending."""
+    """First and last of each range above it that arrived out of order, ascending."""
     media_ack: int = 0
-    """The number up to which all that was said of media came."""
+    """The cumulative acknowledgement of `MediaShared`."""
 
 
 def split(text: str) -> list[Piece]:
@@ -89,7 +89,7 @@ def encode_frame(frame: Frame) -> str:
     match frame.body:
         case MediaShared(audio, video, audio_muted, video_muted):
             value |= {"n": frame.number, "m": [audio, video]}
-            if audio_muted or video_muted:  # pages of before know nothing of it
+            if audio_muted or video_muted:  # older pages do not know it
                 value["u"] = [audio_muted, video_muted]
         case Piece(words, more):
             value |= {"n": frame.number} | ({"c": True} if more else {})
@@ -129,7 +129,7 @@ def _held(ack: int, bounds: Any) -> tuple[tuple[int, int], ...]:
     ranges = tuple((ack + first, ack + last) for first, last in zip(bounds[::2], bounds[1::2], strict=True))
     before = ack
     for first, last in ranges:
-        if not before + 1 < first <= last:  # the next number is missing, or it would belong to what came before
+        if not before + 1 < first <= last:  # a number is missing before each range, or the two would be one
             raise MessageError("h", "ascending, with something missing before each")
         before = last
     check_not_negative("h", before)
@@ -156,7 +156,7 @@ def _body(value: dict[str, object], words: str | None) -> Body | None:
 
 
 MAX_BEAT_HELD, MAX_BEAT_DUE = 10**9, 60_000
-"""Milliseconds that a heartbeat may say."""
+"""The largest values in a heartbeat, in milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,13 +167,13 @@ class Beat:
     echo: int
     """The number of the last beat heard, 0 for none."""
     held: int
-    """Since that one was heard."""
+    """Time since that beat was heard."""
     due: int
-    """Until the next beat of the sender."""
+    """Time until the sender's next beat."""
     generation: int
-    """The ICE generation that the sender has seen at work."""
+    """The ICE generation of the sender's selected pair."""
     wants_echo: bool = False
-    """Whether the sender wants an answer at once, because something may have changed."""
+    """Whether the sender wants an immediate echo, because something may have changed."""
 
     def encode(self) -> str:
         """Return the beat as the text of one channel message."""
@@ -190,6 +190,6 @@ def decode_beat(text: str) -> Beat:
     if number < 1:
         raise MessageError("beat", "numbered from 1")
     if held > MAX_BEAT_HELD or due > MAX_BEAT_DUE:
-        # What is awaited for longer would be a timer that never fires, or fires at once.
+        # A longer time would be a timer that never fires, or fires at once.
         raise MessageError("beat", f"at most {MAX_BEAT_HELD} ms old, and the next within {MAX_BEAT_DUE} ms")
     return Beat(number, echo, held, due, generation, wants_echo=wants_echo == 1)

@@ -24,18 +24,18 @@ class IceError(ValueError):
 
 
 class UnusableUrlError(IceError):
-    """A URI is valid, and no browser would use it: the message says why."""
+    """A URI is valid, but no browser would use it: the message says why."""
 
 
 RELAY_VIDEO, LEAST_VIDEO, MOST_VIDEO = 1500, 50, 100_000
-"""kbit/s of video over a relay, which somebody pays for: what is usual, and the bounds of the setting."""
+"""kbit/s of video over a relay, whose traffic somebody pays for: the default, and the bounds of the setting."""
 
 
 @dataclass(frozen=True, slots=True)
 class IceUrl:
-    """A STUN or TURN server's URI. `transport` is `udp`, `tcp` or `tls`, as it goes over the wire.
+    """A STUN or TURN server's URI. `transport` is `udp`, `tcp` or `tls`, as on the wire.
 
-    `host` is in one form, in lower case, and IPv6 shortened (RFC 5952) in brackets: two URIs of one server are equal.
+    `host` is canonical: lower case, IPv6 as in RFC 5952 in brackets. Two URIs of one server are equal.
     """
 
     scheme: str
@@ -52,7 +52,7 @@ class IceUrl:
 def parse_ice_url(text: str) -> IceUrl:
     """Return the parts of a `stun:`, `turn:` or `turns:` URI (RFC 7064, section 3.1; RFC 7065, section 3.1).
 
-    Raises `IceError`, for what is a valid URI but no browser would use `UnusableUrlError`.
+    Raises `IceError`, and its subclass `UnusableUrlError` for a valid URI that no browser would use.
     """
     if not (match := _URI.fullmatch(text)):
         hint = "; an IPv6 address stands in brackets" if text.count(":") > 2 and "[" not in text else ""
@@ -89,7 +89,7 @@ _REPORTED_IPV6 = re.compile(r"(?P<scheme>[a-z]+):(?P<host>[0-9A-Fa-f:]*:[0-9A-Fa
 def parse_reported_url(text: str) -> IceUrl:
     """Return the parts of the `url` of a candidate or of an `icecandidateerror`, or raise `IceError`.
 
-    Chromium (156) makes it anew, always with a port, and writes IPv6 addresses without brackets after `stun:`.
+    Chromium (156) rebuilds it, always with a port, and writes IPv6 addresses after `stun:` without brackets.
     """
     if match := _REPORTED_IPV6.fullmatch(text):
         text = f"{match['scheme']}:[{match['host']}]:{match['rest']}"
@@ -103,7 +103,7 @@ def _ipv6(text: str) -> str:
         address = IPv6Address(text)
     except ValueError:
         raise IceError(f"'[{text}]' is not an IPv6 address (RFC 3986, section 3.2.2)") from None
-    if address.ipv4_mapped:  # one form in every Python (RFC 5952, section 5)
+    if address.ipv4_mapped:  # the same form in every Python version (RFC 5952, section 5)
         return f"[::ffff:{address.ipv4_mapped}]"
     return f"[{address}]"
 
@@ -111,12 +111,12 @@ def _ipv6(text: str) -> str:
 PathKind: TypeAlias = Literal["direct", "relay over UDP", "relay over TCP"]
 
 PATH_KINDS: tuple[PathKind, ...] = get_args(PathKind)
-"""From the cheapest to the dearest. "TCP" is TLS as well."""
+"""From the cheapest to the most expensive. "TCP" includes TLS."""
 
 
 @dataclass(frozen=True, slots=True)
 class IceServer:
-    """An `RTCIceServer` (W3C WebRTC 1.0, section 4.2.4). `name` is the operator's word for it."""
+    """An `RTCIceServer` (W3C WebRTC 1.0, section 4.2.4). `name` is the operator's name for it."""
 
     urls: tuple[str, ...]
     username: str = ""
@@ -137,11 +137,11 @@ class IceServer:
 
 @dataclass(frozen=True, slots=True)
 class IceConfiguration:
-    """What `GET /ice` says: an `RTCConfiguration`, and how long its credentials are good.
+    """The answer to `GET /ice`: an `RTCConfiguration`, and the lifetime of its credentials.
 
     `expires` is Unix time in seconds; `lifetime` is seconds from the answer, for a page whose clock is wrong. Both are
-    None for ever. `standby` is whether a second path is kept while relayed (`standby.py`). `relay_video` is how many
-    kbit/s of video a page sends over a relay at most.
+    None if the credentials do not expire. `standby` says whether a second path is kept while relayed (`standby.py`).
+    `relay_video` is the most video that a page sends over a relay, in kbit/s.
     """
 
     servers: tuple[IceServer, ...] = ()
@@ -153,15 +153,15 @@ class IceConfiguration:
     relay_video: int = RELAY_VIDEO
 
     def __post_init__(self) -> None:
-        """Refuse what no `RTCPeerConnection` would take."""
+        """Reject what no `RTCPeerConnection` would accept."""
         if self.policy not in ("all", "relay"):
             raise IceError("iceTransportPolicy: must be 'all' or 'relay'")
 
     def preferring(self, suspected: frozenset[str]) -> "IceConfiguration":
-        """Return this configuration with relays on the hosts `suspected` last, and the others twice.
+        """Return this configuration with relays on the hosts `suspected` last, and the other relays twice.
 
-        The priority of a relay candidate follows the server's place in the list, and a restart leaves a dead relay only
-        for a pair of higher priority. Chromium drops a dead server from its list no sooner.
+        A relay candidate's priority depends on the server's place in the list, and an ICE restart leaves a dead relay
+        only for a pair of higher priority. Chromium drops a dead server no sooner.
         """
         last = tuple(server for server in self.servers if server.is_on(suspected))
         if not last or len(last) == len(self.servers):
@@ -171,9 +171,9 @@ class IceConfiguration:
         return replace(self, servers=(*first, *relays, *last))
 
     def relay_only(self, *, over_tcp: bool = False, without: frozenset[str] = frozenset()) -> "IceConfiguration":
-        """Return this configuration for relay candidates alone, `over_tcp` with the relays over TCP and TLS alone.
+        """Return this configuration for relay candidates only; `over_tcp` leaves only relays over TCP and TLS.
 
-        Then those on the hosts `without` are left out, too, unless there are no others.
+        Then relays on the hosts `without` are left out, too, unless there are no others.
         """
         if not over_tcp:
             return replace(self, policy="relay")
@@ -186,7 +186,7 @@ class IceConfiguration:
         return replace(self, policy="relay", servers=well or servers or self.servers)
 
     def without_relays(self) -> "IceConfiguration":
-        """Return this configuration with no relays, and their servers asked for reflexive addresses alone.
+        """Return this configuration without relays: their servers are used only for reflexive addresses.
 
         A TURN server over UDP is a STUN server at the same address and port (RFC 8656, section 2).
         """
@@ -201,10 +201,10 @@ class IceConfiguration:
         return tuple(dict.fromkeys(url.host for url in urls if url.is_turn))
 
     def relay_at(self, host: str, *, over_tcp: bool) -> "IceConfiguration":
-        """Return this configuration for relay candidates of `host` alone.
+        """Return this configuration for relay candidates of `host` only.
 
-        `over_tcp` says whether over TCP and TLS alone, or over UDP alone; where the host has none of that, over all.
-        Each URL that is left is an allocation.
+        `over_tcp` selects TCP and TLS, or otherwise UDP; if the host has neither of the selected kind, all are kept.
+        Each remaining URL costs an allocation.
         """
         urls = [(server, text, parse_ice_url(text)) for server in self.servers for text in server.urls]
         here = [entry for entry in urls if entry[2].is_turn and entry[2].host == host]
@@ -213,7 +213,7 @@ class IceConfiguration:
         return replace(self, policy="relay", pool_size=0, servers=tuple(servers))
 
     def server_name(self, url: str) -> str:
-        """Return the operator's name for the server at `url`, which a browser reported, else the URL's host."""
+        """Return the operator's name for the server at `url`, as a browser reported it, or else the URL's host."""
         try:
             asked = parse_reported_url(url)
         except IceError:
@@ -322,7 +322,7 @@ def parse_candidate(text: str) -> CandidateLine:
 
 
 def _digits(word: str, most: int, candidate: str) -> int:
-    """Return the number in `word`, which the peer wrote, or raise `IceError` for anything above `most`."""
+    """Return the number in `word`, which comes from the peer, or raise `IceError` for anything above `most`."""
     if word.isascii() and word.isdigit() and len(word) <= 10 and int(word) <= most:
         return int(word)
     raise IceError(f"not a candidate (RFC 8839, section 5.1): {candidate[:80]!r}")

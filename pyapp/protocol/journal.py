@@ -1,4 +1,4 @@
-"""Diagnostics on their way from a page to the server's journal of the session."""
+"""Diagnostics that a page sends to the server's journal of the session."""
 
 import re
 from collections.abc import Mapping
@@ -56,7 +56,7 @@ class Journal:
 
 @dataclass(frozen=True, slots=True)
 class Journaled:
-    """Entries up to and including `number` are kept."""
+    """Entries up to and including `number` are stored."""
 
     kind: ClassVar[str] = "journaled"
     number: int

@@ -1,4 +1,4 @@
-"""What one peer tells the other through the server, which carries it unread."""
+"""The messages between two peers through the server, which relays them unread."""
 
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
@@ -6,7 +6,7 @@ from typing import ClassVar, TypeAlias
 from pyapp.protocol.wire import MessageError, check_length, check_not_negative
 
 MAX_SDP = 60 * 1024
-"""Characters of a description: it has to fit into a frame (`signaling.MAX_FRAME_BYTES`)."""
+"""Longest description, in characters: it has to fit into a frame (`signaling.MAX_FRAME_BYTES`)."""
 
 
 def _check_description(kind: str, sdp: str) -> None:
@@ -28,9 +28,9 @@ class Description:
     """An offer or an answer (`RTCSessionDescriptionInit`, W3C WebRTC 1.0, section 4.6.2).
 
     `exchange` counts the sender's offers from 1; an answer repeats the number of its offer, so that an answer to an
-    older offer is known for what it is. `generation` counts the ICE restarts that were offered so far, by either side:
-    the one that this exchange begins, or goes on with; both sides take it over. `relays` says whether the sender
-    gathers relay candidates for it; who answers does the same.
+    older offer can be recognized. `generation` counts the ICE restarts offered so far by either side: the generation
+    that this exchange begins, or continues; both sides adopt it. `relays` says whether the sender gathers relay
+    candidates for it; the answerer does the same.
     """
 
     kind: ClassVar[str] = "description"
@@ -58,7 +58,7 @@ class Candidate:
     username_fragment: str | None
 
     def __post_init__(self) -> None:
-        """Refuse what no `addIceCandidate` would take."""
+        """Reject what no `addIceCandidate` would accept."""
         check_length("candidate", self.candidate, 2048)
         if self.candidate and not self.candidate.startswith("candidate:"):
             raise MessageError("candidate", "empty, or starts with 'candidate:' (RFC 8839, section 5.1)")
@@ -72,19 +72,19 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class RelaySuspected:
-    """The sender's path over the relay at `url` went silent: neither side should gather there first."""
+    """The sender's path over the relay at `url` went silent: both sides should prefer other relays."""
 
     kind: ClassVar[str] = "relay-suspected"
     url: str
 
     def __post_init__(self) -> None:
-        """Refuse what is no URL of a relay."""
+        """Reject what is not a TURN URL."""
         _check_relay("url", self.url)
 
 
 @dataclass(frozen=True, slots=True)
 class RestartWanted:
-    """The sender wants an ICE restart, and leaves the offer to the receiver."""
+    """The sender wants an ICE restart whose offer the receiver should make."""
 
     kind: ClassVar[str] = "restart-wanted"
 
@@ -94,7 +94,7 @@ class StandbyDescription:
     """An offer or an answer for the standby path (`standby.py`), with all its candidates.
 
     `attempt` counts the sender's offers from 1; an answer repeats the number of its offer. `avoid` is the URL of the
-    relay that the offerer's path in use goes over, and that the answerer's standby should not; empty in an answer.
+    offerer's relay on the path in use, which the answerer's standby should avoid; empty in an answer.
     """
 
     kind: ClassVar[str] = "standby-description"
@@ -104,7 +104,7 @@ class StandbyDescription:
     avoid: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse what no `setRemoteDescription` would take, and what is no URL of a relay."""
+        """Reject what no `setRemoteDescription` would accept, and what is not a TURN URL."""
         _check_description(self.type, self.sdp)
         check_not_negative("attempt", self.attempt - 1)
         if self.type == "offer":
@@ -115,7 +115,7 @@ class StandbyDescription:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """What the receiver has in the place of a message that breaks a rule: the numbers go on, and so do the others."""
+    """The receiver's replacement for an invalid message, so that the numbering and the other messages go on."""
 
     kind: ClassVar[str] = "unreadable"
     why: str

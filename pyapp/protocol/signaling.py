@@ -1,4 +1,4 @@
-"""What a page and the server say to each other over `GET /ws`, one JSON object a frame.
+"""The messages between a page and the server over `GET /ws`, one JSON object per frame.
 
 Client to server: `Join`, `Relay`, `Journal`, `Ping`, `Leave`.
 Server to client: `Welcome`, `PeerJoined`, `PeerLeft`, `Relayed`, `Journaled`, `Pong`, `Error`.
@@ -22,30 +22,30 @@ from pyapp.protocol.wire import (
 )
 
 MOST_TOGETHER = 64
-"""Bodies that follow the first one in a frame."""
+"""The most bodies after the first one in a frame."""
 
 MAX_FRAME_BYTES = 64 * 1024
 """The longest frame that the server reads. An offer with audio, video and screen is about 12 kB."""
 
 LONGEST_HOLD = 3600.0
-"""Seconds that a server may keep a place for who has lost it."""
+"""The longest time for which a server may hold a place, in seconds."""
 
 
 def _session(name: str) -> str:
-    # Pages were once told apart by case, and programs still join with capitals: they mean the same session.
+    # Session names were once case-sensitive, and programs still join with capitals: they mean the same session.
     return check_session_name(name.lower() if name.isascii() else name)
 
 
 @dataclass(frozen=True, slots=True)
 class Join:
-    """First frame on a new socket: take, or take again, a place in a session.
+    """First frame on a new socket: claim, or reclaim, a place in a session.
 
-    `participant` names this page load and is told to the other side. `key` proves that a later socket is of the same
-    browser tab, and is told to nobody: with the same participant it takes the place back, with another one (the page
-    was reloaded) it takes the place of the page load before. `polite` is the role that it was given before, so that a
-    server that was restarted gives it again: two peers that change roles in the middle of crossing offers could both
-    yield, or neither. `socket` counts this participant's sockets: the latest has the place, whichever comes in last.
-    `name` is what the person wants to be called, and is told to the other side; it may be empty.
+    `participant` identifies this page load and is sent to the peer. `key` proves that a later socket is of the same
+    browser tab, and is sent to nobody: with the same participant it reclaims the place, with another one (the page was
+    reloaded) it takes over the place of the previous page load. `polite` is the role that it had before, so that a
+    restarted server assigns it again: two peers that change roles while their offers collide could both yield, or
+    neither. `socket` counts this participant's sockets: the highest number has the place, whatever the order of
+    arrival. `name` is the display name, sent to the peer; it may be empty.
     """
 
     kind: ClassVar[str] = "join"
@@ -58,7 +58,7 @@ class Join:
     name: str = ""
 
     def __post_init__(self) -> None:
-        """Take the session that is meant; refuse what cannot be told apart, logged or used as a file name."""
+        """Normalize the session name; reject what cannot be identified, logged or used as a file name."""
         object.__setattr__(self, "session", _session(self.session))
         check_not_negative("socket", self.socket)
         check_identifier("participant", self.participant)
@@ -73,14 +73,14 @@ PLACE_HEADER = "X-Place"
 
 @dataclass(frozen=True, slots=True)
 class HeldPlace:
-    """A place in a session that its participant holds, whatever became of the invitation: as in its `Join`."""
+    """A place that its participant holds, even if the invitation has expired. The fields are as in its `Join`."""
 
     session: str
     participant: str
     key: str = field(repr=False)
 
     def __post_init__(self) -> None:
-        """Take the session that is meant, and refuse what no `Join` could say."""
+        """Normalize the session name, and reject what no `Join` could contain."""
         object.__setattr__(self, "session", _session(self.session))
         check_identifier("participant", self.participant)
         check_identifier("key", self.key)
@@ -101,13 +101,13 @@ class HeldPlace:
 
 @dataclass(frozen=True, slots=True)
 class Relay:
-    """For the other participant. `number` counts from 1 in each direction; 0 with no body only acknowledges.
+    """A message for the peer. `number` counts from 1 in each direction; 0 without a body is a pure acknowledgement.
 
-    `to` names the participant meant, or is empty: whoever is, or comes, there. `epoch` counts how often this side began
-    to count anew, from 1; `peer_epoch` is what it knows of the other's, 0 for nothing. Who hears of a newer epoch, or
-    was forgotten, begins anew too: two sides never wait for each other's old numbers.
+    `to` is the intended participant, or empty for whoever has the other place, now or later. `epoch` counts, from 1,
+    how often the sender has started over; `peer_epoch` is the peer's last known epoch, 0 if unknown. A side that sees a
+    newer epoch, or was forgotten, starts over too, so that the two never wait for each other's old numbers.
 
-    `more` are the bodies with the numbers after `number`: what is sent at one moment travels together.
+    `more` are the bodies with the numbers after `number`: messages that are sent together share a frame.
     """
 
     kind: ClassVar[str] = "relay"
@@ -120,7 +120,7 @@ class Relay:
     more: tuple[PeerMessage, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse a number without a body and a body without a number."""
+        """Reject a number without a body, and a body without a number."""
         if self.to:
             check_identifier("to", self.to)
         _check_numbered(self.number, self.ack, self.body, self.more)
@@ -142,17 +142,17 @@ class Ping:
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """The participant gives up the place; the other side is told at once."""
+    """The participant gives up its place; the peer is told at once."""
 
     kind: ClassVar[str] = "leave"
 
 
 @dataclass(frozen=True, slots=True)
 class Welcome:
-    """The place is taken. `polite` is this side's role (W3C WebRTC 1.0, section 10.7); `peer` is empty when alone.
+    """The participant has its place. `polite` is its role (W3C WebRTC 1.0, section 10.7); `peer` is empty if alone.
 
-    `server` names this run of the server: one that was restarted does not know yet who is still there. `hold` is how
-    long, in seconds, it keeps a place for who has lost it. `peer_tab` and `peer_name` are as in `PeerJoined`.
+    `server` identifies this run of the server: a restarted one does not know yet who is still there. `hold` is how
+    long, in seconds, it holds a place after its socket was lost. `peer_tab` and `peer_name` are as in `PeerJoined`.
     """
 
     kind: ClassVar[str] = "welcome"
@@ -164,7 +164,7 @@ class Welcome:
     peer_name: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse what is no participant, and no server."""
+        """Reject invalid identifiers."""
         _check_who(self.peer_tab, self.peer_name)
         if self.peer:
             check_identifier("peer", self.peer)
@@ -176,11 +176,10 @@ class Welcome:
 
 @dataclass(frozen=True, slots=True)
 class PeerJoined:
-    """The other place is taken now; sent also when the same peer came back with a new socket.
+    """The peer has taken the other place; also sent when the same peer came back with a new socket.
 
-    `tab` is the same for all page loads of one browser tab in one session, and for nobody else: it is made of the key,
-    which only the tab and the server know; two messages about one peer are the same without it. `name` is what the
-    person wants to be called. Both may be empty.
+    `tab` identifies a browser tab in one session, across page loads: it is derived from the key, which only the tab and
+    the server know. It is ignored when messages are compared. `name` is the peer's display name. Both may be empty.
     """
 
     kind: ClassVar[str] = "peer-joined"
@@ -196,7 +195,7 @@ class PeerJoined:
 
 @dataclass(frozen=True, slots=True)
 class PeerLeft:
-    """The other place is free. `lost` means that nobody said goodbye: its socket died and did not come back in time."""
+    """The other place is free. `lost` means without a goodbye: the peer's socket died, and none replaced it in time."""
 
     kind: ClassVar[str] = "peer-left"
     peer: str
@@ -251,16 +250,16 @@ FATAL_CODES = frozenset(
         "not-joined",
     }
 )
-"""Codes of an `Error` after which the server closes the socket, and joining again as before would not help."""
+"""Codes of an `Error` after which the server closes the socket, and rejoining would not help."""
 
 
 @dataclass(frozen=True, slots=True)
 class Error:
-    """The server could not do what was asked. `limit` names the limit that was hit, where it was one.
+    """The server refused a request. `limit` names the limit that was exceeded, if any.
 
-    Codes: `malformed`, `limit`, `unavailable`, `superseded` (this participant joined with a newer socket),
-    `place-held` (both places are taken, one of them only kept for who is away) and those of `FATAL_CODES`.
-    `retry_after` is after how many seconds asking again may help, 0 if nobody knows.
+    Codes: `malformed`, `limit`, `unavailable`, `superseded` (this participant joined with a newer socket), `place-held`
+    (both places are taken, but one of them is only held) and those of `FATAL_CODES`. `retry_after` is the number of
+    seconds after which a retry may help, 0 if unknown.
     """
 
     kind: ClassVar[str] = "error"
@@ -270,7 +269,7 @@ class Error:
     retry_after: float = 0.0
 
     def __post_init__(self) -> None:
-        """Keep it to a sentence, which the page shows."""
+        """Limit it to a sentence, which the page shows."""
         check_length("code", self.code, 64)
         check_length("message", self.message, 1024)
         check_length("limit", self.limit, 64)
@@ -313,7 +312,7 @@ def decode_server(text: str) -> ServerMessage:
     except MessageError:
         if not isinstance(value, dict) or value.get("kind") != Relayed.kind:
             raise
-        # The server passes on what the other side says unread: one bad body must not take the others with it.
+        # The server relays the peer's bodies unread: one invalid body must not discard the others.
         message = from_json(_with_readable_bodies(value), (Relayed,), "frame")
     return message
 

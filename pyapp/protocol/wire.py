@@ -1,7 +1,7 @@
-"""How a message stands on the wire: one JSON object, and the checks that every kind of message shares.
+"""How a message is encoded: as one JSON object. Also the checks that all messages share.
 
 A message is a frozen dataclass that checks itself when it is built, so an invalid one cannot exist on either side. Wire
-names are the camelCase of the field names; the W3C's names stand for the W3C's things (`sdpMid`, `usernameFragment`).
+names are the field names in camelCase; what has a W3C name keeps it (`sdpMid`, `usernameFragment`).
 """
 
 import json
@@ -17,23 +17,23 @@ _IDENTIFIER = re.compile(r"[0-9a-f]{32}")
 
 
 class MessageError(ValueError):
-    """A message breaks a rule: `field` names where (wire name), `rule` says which."""
+    """A message breaks a rule: `field` is the wire name of the field, `rule` the rule."""
 
     def __init__(self, field_name: str, rule: str) -> None:
-        """Name the field as it stands on the wire, and the rule it breaks."""
+        """Take the wire name of the field, and the rule it breaks."""
         super().__init__(f"{field_name}: {rule}")
         self.field = field_name
         self.rule = rule
 
 
 class Message(Protocol):
-    """What can be encoded: a dataclass with its `kind`, as it stands on the wire."""
+    """What can be encoded: a dataclass with its `kind` on the wire."""
 
     kind: ClassVar[str]
 
 
 def check_identifier(name: str, value: str) -> None:
-    """Refuse what is no participant, key or server."""
+    """Reject what is not a valid participant, key or server."""
     if not _IDENTIFIER.fullmatch(value):
         raise MessageError(name, "32 hexadecimal digits, lower case")
 
@@ -55,7 +55,7 @@ def check_not_negative(name: str, value: int) -> None:
 
 
 def check_finite(name: str, value: float) -> None:
-    """Refuse what JSON has no number for, and whole numbers that a double cannot tell apart (RFC 8259, section 6)."""
+    """Reject numbers that JSON cannot express, and integers that a double cannot hold exactly (RFC 8259, section 6)."""
     if not (-(2**53) < value < 2**53 if isinstance(value, int) else math.isfinite(value)):
         raise MessageError(name, "a finite number; if whole, between -2^53 and 2^53")
 
@@ -66,9 +66,9 @@ def encode(message: Message) -> str:
 
 
 def to_json(message: Message) -> dict[str, Any]:
-    """Return `message` as the object that stands in the frame."""
+    """Return `message` as the JSON object of a frame."""
     values = ((name, getattr(message, item.name)) for name, (item, _) in _members(type(message)).items())
-    # An empty list is its default wherever it may be left out: then nobody pays for it.
+    # An empty list is always the default, and is left out to save bytes.
     return {"kind": message.kind} | {name: _value_to_json(value) for name, value in values if value != ()}
 
 
@@ -94,7 +94,7 @@ def parse(text: str) -> Any:
     except MessageError:
         raise
     except UnicodeEncodeError:
-        # Half of a surrogate pair parses, and could then not be sent on to the other side (RFC 8259, section 8.2).
+        # Half of a surrogate pair can be parsed, but could not be relayed to the peer (RFC 8259, section 8.2).
         raise MessageError("frame", "half of a surrogate pair is no text") from None
     except ValueError:
         raise MessageError("frame", "not JSON (RFC 8259)") from None
@@ -105,7 +105,7 @@ _members_by_class: dict[type, dict[str, tuple[Field[Any], Any]]] = {}
 
 
 def _members(cls: type) -> dict[str, tuple[Field[Any], Any]]:
-    """Return the fields of a message by their wire names, with their types. To find them out takes long: only once."""
+    """Return the fields of a message by their wire names, with their types; cached, since the lookup is slow."""
     if cls not in _members_by_class:
         hints = get_type_hints(cls)
         _members_by_class[cls] = {_wire_name(item.name): (item, hints[item.name]) for item in fields(cls)}
@@ -144,7 +144,7 @@ _NAMES = {str: "text", bool: "true or false", int: "a whole number", float: "a n
 
 
 def _read(value: Any, hint: Any, name: str) -> Any:
-    """Return `value` as the annotated type `hint`; only the shapes that stand in the messages of this package."""
+    """Return `value` as the annotated type `hint`; it covers only the shapes used in this package's messages."""
     if messages := tuple(kind for kind in get_args(hint) if hasattr(kind, "kind") and get_origin(hint) is not tuple):
         return None if value is None else from_json(value, messages, name)
     if get_origin(hint) is tuple:
@@ -159,7 +159,7 @@ def _read(value: Any, hint: Any, name: str) -> Any:
     allowed = get_args(hint) or (hint,)
     if float in allowed:
         allowed = (*allowed, int)
-    # A bool is an int to Python, and is not one to JSON.
+    # A bool is an int in Python, but not in JSON.
     if type(value) not in allowed:
         raise MessageError(name, " or ".join(_NAMES[kind] for kind in get_args(hint) or (hint,)))
     if isinstance(value, int | float):
