@@ -1,9 +1,9 @@
-"""A first connection, gone through in advance, so that the real one is not the first. Pure.
+"""A rehearsal of the first connection, so that the real one runs on warm code. Pure.
 
-A browser compiles a WebAssembly function quickly when it is called first, and well, on other threads, once it has run
-often. Nearly all that Python needs to connect would come to this in the middle of connecting: on two cores the first
-connection of a page took 218 ms where the second took 98, with no network between (docs/boot.md). So the core
-goes through one by itself while the person still reads. Nothing of it leaves this module, and nobody sees it.
+A browser compiles a WebAssembly function quickly at its first call, and optimizes it on other threads once it has run
+often. Most of what Python needs to connect would reach these points while it connects: on two cores the first
+connection of a page took 218 ms where the second took 98, with no network between (docs/boot.md). So the core rehearses
+a connection while the person still reads. Nothing of it leaves this module or is shown.
 """
 
 import json
@@ -42,7 +42,7 @@ from pyapp.protocol.wire import encode
 from pyapp.view.console import Presenter, View
 
 TIMES = 10
-"""How often it is gone through: with more, the real one was not quicker."""
+"""How often it is rehearsed: more did not make the real connection faster."""
 
 _US, _PEER, _NAME = "0" * 32, "1" * 32, "rehearsal"
 _CANDIDATES = 8
@@ -58,7 +58,7 @@ _STATS = """{"T": {"type": "transport", "selectedCandidatePairId": "P", "bytesSe
 
 
 def rehearse(times: int = TIMES) -> Iterator[View]:
-    """Go through a first connection, a step of about a millisecond at a time, and yield what the page would show."""
+    """Rehearse a first connection in steps of about a millisecond, and yield what the page would show."""
     for _ in range(times):
         yield from _rehearse_once()
 
@@ -75,7 +75,7 @@ def _rehearse_once() -> Iterator[View]:
 
 
 def _story() -> Iterator[Event | PeerEvent]:
-    """Yield what this side hears when it joins a session in which the other one waits, with its offer made."""
+    """Yield the events of joining a session in which the peer waits and has made its offer."""
     yield ConnectExpected(_NAME)
     yield IceConfigurationReceived(1, ice_configuration_from_json(json.loads(_CONFIGURATION)))
     yield SignalingOpened(1)

@@ -1,8 +1,8 @@
 """The runner: the only clocks and the only timers. One inbox, one consumer; it alone calls the core.
 
-A callback of the browser emits an event and is done. If the consumer is idle it runs at once, on the same turn of the
-browser's loop, so an event costs no trip through a scheduler; if it is busy the event waits its turn. Nothing else
-touches the session.
+A callback of the browser only emits an event. If the consumer is idle it runs at once, in the same turn of the
+browser's event loop, so that an event needs no scheduler; if it is busy, the event is queued. Nothing else touches the
+session.
 """
 
 import asyncio
@@ -18,11 +18,12 @@ from pyapp.core.timers import Timer
 from pyapp.view.console import Presenter, View
 
 REHEARSED_AFTER = 0.3
-"""Seconds after the start, in which the browser paints the first screen and the person may press Connect at once."""
+"""Seconds after the start before the rehearsal: the browser paints the first screen, and the person may press
+Connect."""
 
 SLEPT = 2.0
-"""Seconds by which the wall's clock must run ahead of the other one between two events for the machine to have slept:
-NTP, which slews by half a millisecond a second (RFC 5905, section 11.3), never comes to so much between two."""
+"""Seconds that the wall clock must gain on the runner's between two events for the machine to have slept: NTP slews by
+half a millisecond a second (RFC 5905, section 11.3), which never adds up to so much."""
 
 C_contra = TypeVar("C_contra", contravariant=True)
 
@@ -31,11 +32,11 @@ class Performer(Protocol[C_contra]):
     """A shell that performs commands of one kind, and answers with events later."""
 
     def perform(self, command: C_contra) -> None:
-        """Begin what `command` says; never wait for it."""
+        """Start `command`; never wait for it."""
 
 
 class Screen(Protocol):
-    """The shell that shows a view, each time that it is another one."""
+    """The shell that shows each new view."""
 
     def render(self, view: View) -> None:
         """Put `view` on the screen."""
@@ -45,9 +46,9 @@ class Runner:
     """Connects a session to its shells.
 
     `clock` gives seconds, and may stand still while the machine sleeps, as `performance.now()` does on macOS and Linux.
-    `wall` gives Unix time in seconds: it does not, but is set now and then, and may be wrong, so that only what it
-    gains on the other is used. `random` gives numbers from 0 up to 1, and `report` shows a developer an exception that
-    nothing handled; the journal has it as well.
+    `wall` gives Unix time in seconds: it does not stand still, but may be wrong or be set, so that only its gain on
+    `clock` is used. `random` gives numbers from 0 up to 1. `report` shows a developer an unhandled exception, which the
+    journal has as well.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Runner:
         self._clock = clock
         self._wall = wall
         self._ahead = wall() - clock()
-        """By how much the wall's clock was ahead of the other at the last event."""
+        """How far the wall clock was ahead of the runner's at the last event."""
         self._random = random
         self._inbox: deque[Event] = deque()
         self._busy = False
@@ -88,7 +89,7 @@ class Runner:
         self._show()
 
     def emit(self, event: Event) -> None:
-        """Put an event into the inbox; shells call it, from any callback."""
+        """Put an event into the inbox; shells may call it from any callback."""
         self._inbox.append(event)
         if not self._busy:
             self._busy = True
@@ -101,14 +102,14 @@ class Runner:
                 self._busy = False
 
     def rehearse(self, steps: Iterator[object]) -> None:
-        """Take one of `steps` at each turn of the loop from soon on, between events, until there is somebody else.
+        """Soon, run one of `steps` per turn of the event loop, between events, until a peer arrives.
 
-        Whoever pressed Connect at once, and waits, has time for it, too.
+        There is also time for it while the person has connected and is waiting.
         """
         asyncio.get_running_loop().call_later(REHEARSED_AFTER, self._rehearse, steps)
 
     def fault(self, where: str, error: BaseException) -> None:
-        """Take an exception that nothing handled: report it, and journal it."""
+        """Report and journal an unhandled exception."""
         self.emit(self._fault(where, error))
 
     def _rehearse(self, steps: Iterator[object]) -> None:
@@ -128,7 +129,7 @@ class Runner:
         for command in self._receive(event):
             try:
                 self._perform(command)
-            except Exception as error:  # noqa: BLE001 - one command that failed must not take the others with it
+            except Exception as error:  # noqa: BLE001 - one failed command must not prevent the others
                 self._inbox.append(self._fault(_name_of(command), error))
 
     def _receive(self, event: Event) -> list[Command]:
@@ -185,7 +186,7 @@ class Runner:
         view = self._presenter.present(self._session)
         if view is not self._shown:
             self._screen.render(view)
-            self._shown = view  # not if that failed: then it is tried again with the next event
+            self._shown = view  # not if rendering failed: then the next event tries again
 
 
 def _name_of(what: Command | Event) -> str:
