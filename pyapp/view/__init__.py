@@ -1,1 +1,1 @@
-"""From the core to plain strings: what the page shows."""
+"""From the core's state to plain strings: what the page shows."""

@@ -1,4 +1,4 @@
-"""Who is at the other end, and who came and went, in words. `{time}` in a line stands for the time of day."""
+"""Who the peer is, and who came and left, in words. `{time}` in a line stands for the time of day."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pyapp.core.company import Happening, Kind
 from pyapp.core.session import Session
 
 LEFT, SEND_AGAIN = "Not delivered: they left", "Send to the new guest"
-"""What stands at a message that was for somebody who left, and what can be done with it."""
+"""The note at a message for somebody who left, and its button."""
 
 TIME = "{time}"
 
@@ -17,14 +17,14 @@ class Company:
     """The other end."""
 
     happenings: Sequence[Happening] = ()
-    """The list itself, which grows; `count` says that it did."""
+    """The growing list itself; `count` shows when it has grown."""
     count: int = 0
     peer_name: str = ""
-    """To be shown with the picture, or empty."""
+    """The name shown with the video, or empty."""
 
 
 def inputs(session: Session) -> object:
-    """Return what it depends on."""
+    """Return what the view of the company depends on."""
     company = session.company
     return len(company.happenings), company.name, company.is_there
 
@@ -36,7 +36,7 @@ def company(session: Session) -> Company:
 
 
 def words(happening: Happening) -> str:
-    """Return the line for somebody who came or went."""
+    """Return the line for somebody who came or left."""
     who = happening.name or "The other side"
     lines: dict[Kind, str] = {
         "met": f"You joined {happening.name} at {TIME}" if happening.name else f"You joined at {TIME}",

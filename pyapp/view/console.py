@@ -43,17 +43,18 @@ class Thread:
     """The conversation."""
 
     messages: Sequence[Message] = ()
-    """The conversation itself, not a copy of it: it may be long. `count` and `delivered_count` say that it changed."""
+    """The conversation itself, not a copy, since it may be long. `count` and `delivered_count` show when it has
+    changed."""
     count: int = 0
     delivered_count: int = 0
     """Of one's own messages."""
     stranded: tuple[int, ...] = ()
-    """Places of messages that were for somebody who left."""
+    """Places of messages for somebody who left."""
     can_send_again: bool = False
-    """Whether those can go to who is there now."""
+    """Whether those can be sent to the present peer."""
     can_send: bool = False
     problem: str = ""
-    """Why the last message was not taken, or empty."""
+    """Why the last message was refused, or empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """All that the page shows. A part that is the same object as before need not be drawn again."""
+    """Everything that the page shows. A part that is the same object as before need not be rendered again."""
 
     status: Status
     lobby: Lobby
@@ -86,9 +87,9 @@ def present(session: Session) -> View:
 
 
 class Presenter:
-    """Presents one session again and again, after each event: what it shows changes with few of them.
+    """Presents one session after each event; few events change what is shown.
 
-    A part is presented again if something that it depends on has changed, and is replaced if it came out differently.
+    A part is computed again if anything it depends on has changed, and is replaced if the result differs.
     """
 
     def __init__(self) -> None:
@@ -109,7 +110,7 @@ class Presenter:
         self._view: View | None = None
 
     def present(self, session: Session) -> View:
-        """Return what the page shows of the session: the same `View` as before, if that is the same."""
+        """Return what the page shows of the session: the same `View` object if nothing has changed."""
         has_changed = False
         for part in self._parts:
             has_changed |= part.changes(session)
@@ -130,7 +131,7 @@ class Presenter:
 
 
 class _Kept(Generic[P]):
-    """A part of the view, and what it was made of."""
+    """A part of the view, with the inputs it was computed from."""
 
     value: P
 
@@ -140,7 +141,7 @@ class _Kept(Generic[P]):
         self._inputs: object = None
 
     def changes(self, session: Session) -> bool:
-        """Bring `value` up to date, and return whether it is another one."""
+        """Update `value`, and return whether it has changed."""
         inputs = self._inputs_of(session)
         if inputs == self._inputs:
             return False

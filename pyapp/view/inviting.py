@@ -1,4 +1,4 @@
-"""Inviting the other side: the link and what is to be known of it, and the invitations that there are."""
+"""Inviting: the link, what to know about it, and the list of invitations."""
 
 from dataclasses import dataclass, field
 
@@ -8,15 +8,15 @@ from pyapp.protocol.access import Invitation
 from pyapp.protocol.names import encoded
 
 MOST_LISTED = 50
-"""Invitations, the newest: more are for `server.py invitations`."""
+"""How many invitations are listed, the newest ones; `server.py invitations` lists all."""
 
 COPY, REVOKE, REVOKE_NOW = "Copy link", "Revoke", "Revoke now?"
-"""What buttons say; the last one until it is pressed again."""
+"""Button labels; the last one asks to press Revoke again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An invitation that is good now. `expires` is Unix time, seconds."""
+    """A valid invitation. `expires` is Unix time, seconds."""
 
     id: str
     name: str
@@ -25,29 +25,29 @@ class Row:
 
     @property
     def revocation(self) -> str:
-        """What its button does, for who does not see which one it is."""
+        """What its button does, for screen readers."""
         return f"Revoke {self.name}, {self.session}"
 
 
 @dataclass(frozen=True, slots=True)
 class Invite:
-    """The link for the other side, and the panel about it."""
+    """The link to share, and its panel."""
 
     session: str = ""
     link: str = field(default="", repr=False)
-    """Empty while it is not what may be given away."""
+    """Empty while it cannot be shared."""
     is_settled: bool = False
-    """Whether it will not become another one by itself."""
+    """Whether it will no longer change by itself."""
     placeholder: str = ""
-    """What stands in the place of a link that is not there."""
+    """What is shown instead of a missing link."""
     note: str = ""
-    """For whom it is; `expires` belongs at its end, if there is one."""
+    """Whom the link is for; `expires`, if any, is appended."""
     expires: int | None = None
     """Unix time, seconds."""
     notice: str = ""
-    """What must be known of the address in it, or empty."""
+    """A warning about the address in it, or empty."""
     addresses: tuple[tuple[str, str], ...] = ()
-    """To choose from: each with what it is called."""
+    """Addresses to choose from, each with its label."""
     address: str = ""
     may_issue: bool = False
     is_busy: bool = False
@@ -85,7 +85,7 @@ def invite(session: Session) -> Invite:
 
 
 def link(inviting: Inviting) -> str:
-    """Return the address for the other side. The invitation stands in the fragment, which is sent to no server."""
+    """Return the link to share. The invitation is in the fragment, which is sent to no server."""
     fragment = f"#invite={encoded(inviting.token)}" if inviting.token else ""
     return f"{inviting.base}?session={encoded(inviting.session)}{fragment}"
 

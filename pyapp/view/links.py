@@ -1,4 +1,4 @@
-"""Web addresses within a text, to be shown as links."""
+"""Web addresses in a text, shown as links."""
 
 import re
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Span:
 
 
 def spans(text: str) -> list[Span]:
-    """Cut `text` into what is an address and what is not; joined, they are the text again."""
+    """Split `text` into addresses and the rest; joined, the spans are the text again."""
     result: list[Span] = []
     end = 0
     for match in _ADDRESS.finditer(text):
@@ -37,7 +37,7 @@ def spans(text: str) -> list[Span]:
 
 
 def _without_what_follows(address: str) -> str:
-    """Leave out punctuation at the end, and a closing bracket that was opened before the address."""
+    """Strip punctuation at the end, and a closing bracket that was opened before the address."""
     unopened = {closing: address.count(closing) - address.count(_BRACKETS[closing]) for closing in _BRACKETS}
     end = len(address)
     while end:
@@ -51,7 +51,7 @@ def _without_what_follows(address: str) -> str:
 
 
 def _href(address: str) -> str:
-    """Return where `address` leads to, or nothing if there is only a beginning of one."""
+    """Return where `address` leads, or empty if it is incomplete."""
     scheme, separator, rest = address.partition(":")
     if not separator or scheme.lower() not in ("http", "https", "mailto"):
         return f"https://{address}" if re.match(r"www\.[^\W_][\w-]*\.\w", address, re.IGNORECASE) else ""

@@ -1,4 +1,4 @@
-"""What is shared by either side, and the devices for it."""
+"""What each side shares, and the devices for it."""
 
 from dataclasses import dataclass
 
@@ -20,22 +20,22 @@ class MediaControl:
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """What is shared, by either side."""
+    """What each side shares."""
 
     controls: tuple[MediaControl, ...] = ()
     problem: str = ""
     offer: str = ""
-    """What a button beside the problem says, or empty; it switches `offered` on."""
+    """The label of a button beside the problem, or empty; it switches `offered` on."""
     offered: MediaKind = "camera"
     note: str = ""
-    """What is paused at this side."""
+    """What is paused on our side."""
     local_video: bool = False
     is_mirrored: bool = False
     """Whether one's own video is a camera: people know themselves from mirrors."""
     remote_video: bool = False
     remote_audio: bool = False
     remote_note: str = ""
-    """What is paused at the other side."""
+    """What is paused on the peer's side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class DeviceSettings:
     """To be remembered."""
     in_use: tuple[MediaKind, ...] = ()
     is_over: bool = False
-    """Whether the session is over: then nothing of this side is shown any more."""
+    """Whether the session is over: then our own media is no longer shown."""
 
 
 _LABELS: dict[MediaKind, str] = {"camera": "Camera", "microphone": "Microphone", "screen": "Share screen"}
@@ -120,7 +120,7 @@ def _choice(session: Session, kind: DeviceKind) -> DeviceChoice:
     devices = session.media.devices
     options = [Option("", "System default")]
     for number, device in enumerate(devices.of(kind), start=1):
-        # Before a camera or microphone was allowed once, browsers say how many there are, and not what they are.
+        # Before capture was permitted once, browsers list the devices without labels.
         if device.id:
             options.append(Option(device.id, device.label or f"{kind.capitalize()} {number}"))
     chosen = devices.choices.of(kind)

@@ -136,7 +136,7 @@ def _refused_words(refusal: Error | None) -> str:
 
 
 def _late_words(session: Session) -> str:
-    """Say that the relays are not known, and what becomes of it."""
+    """Say that the relays are unknown, and what happens next."""
     why = "answers with an error" if session.provisioning.problem else "does not answer"
     if session.provisioning.is_without:
         return f"Trying without relays: the server {why} when it is asked for them. It is asked again."
@@ -160,7 +160,7 @@ def _attempt_words(connection: Connection) -> str:
 
 
 def _attempted(connection: Connection) -> tuple[Rung | None, int]:
-    """Return what is being tried in an outage, and how many attempts there were."""
+    """Return the current rung in an outage, and the number of attempts."""
     outage = connection.recovery.state
     return (outage.ladder.rung, outage.ladder.attempts) if isinstance(outage, Suspect) else (None, 0)
 
@@ -168,7 +168,7 @@ def _attempted(connection: Connection) -> tuple[Rung | None, int]:
 def _path_words(session: Session, report: PathReport) -> tuple[str, str]:
     if report.path == "direct":
         kinds = {report.local.type, report.remote.type}
-        # Where an mDNS name is not resolved (RFC 6762), the other side's host candidate shows as peer-reflexive.
+        # If an mDNS name is not resolved (RFC 6762), the peer's host candidate appears as peer-reflexive.
         is_near = kinds == {"host", "prflx"} and session.connection and session.connection.candidates.share_address
         if kinds == {"host"} or is_near:
             return "Connected directly", "Both sides are on the same network. Nothing passes through a server."

@@ -1,4 +1,4 @@
-"""What went wrong, in words that a person can act on, with the technical cause beside them."""
+"""What went wrong, in words that a person can act on, with the technical cause."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -68,13 +68,13 @@ def explain(failure: Failure) -> Verdict:
 
 
 def server_sentences(problems: Iterable[ServerProblem]) -> list[str]:
-    """Return a sentence for each server that is known to be of no use."""
+    """Return a sentence for each server that is known not to work."""
     sentences = (f"The relay server {_server(problem.url)} {_PROBLEMS[problem.kind]}." for problem in problems)
     return list(dict.fromkeys(sentences))
 
 
 def message_refusal(refusal: MessageRefusal) -> str:
-    """Say why a message was not taken."""
+    """Say why a message was refused."""
     if isinstance(refusal, TooLong):
         return f"This message is too long: it has {refusal.size:,} bytes, and {MAX_TEXT_BYTES:,} are the most."
     return "Too much is waiting for the other side. Send it again when the connection is back."

@@ -1,4 +1,4 @@
-"""Words that depend on nothing but an outcome."""
+"""Words that depend only on an outcome."""
 
 COPIED, COPYING_REFUSED = "Copied", "Copying was refused"
 MESSAGE_STATUS = {"sending": "Sending…", "delivered": "Delivered"}
