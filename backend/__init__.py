@@ -1,4 +1,4 @@
-"""The server's parts, one idea a file; `server.py` is the way in.
+"""The server's parts, one idea per file; `server.py` is the entry point.
 
 Pure, no I/O and no clock: `choosing`, `credentials`, `limits`, `rooms`, `access`.
 Shells around them: `web` (HTTP), `signaling` (WebSocket), `journal` (files), `coturn` (a process).

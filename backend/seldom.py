@@ -1,4 +1,4 @@
-"""How often a trouble that goes on is told. Pure: the time comes in as an argument."""
+"""How often a lasting problem is logged. Pure: the time is an argument."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,13 @@ SHORTEST, LONGEST = 1.0, 60.0
 
 @dataclass(slots=True)
 class Seldom:
-    """Told at once, and again after pauses that double. After a long quiet it is a new one."""
+    """Log at once, and again after doubling pauses. After a long silence the problem counts as new."""
 
     pause: float = 0.0
     next_at: float = float("-inf")
 
     def is_due(self, now: float) -> bool:
-        """Whether to tell it at `now` (seconds, of any clock that does not go back); True counts as told."""
+        """Whether to log it at `now` (seconds of any monotonic clock); True counts as logged."""
         if now < self.next_at:
             return False
         is_new = not self.pause or now > self.next_at + LONGEST

@@ -1,1 +1,1 @@
-"""Who may come in, and how much."""
+"""Access control and limits."""

@@ -1,4 +1,4 @@
-"""The audit log: who came in, was refused, invited, revoked, left; one JSON object a line. No invitation is in it."""
+"""The audit log: who joined, was refused, invited, revoked or left; one JSON object per line, without invitations."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Who may come in: the one place where an invitation, `--open` and a proxy's word are weighed."""
+"""Admission: the one place that evaluates invitations, `--open` and a trusted proxy's identity header."""
 
 import logging
 import secrets

@@ -21,7 +21,7 @@ from pyapp.protocol.wire import MessageError
 
 KEY_VARIABLE = "ICE_CONSOLE_INVITATION_KEY"
 DEFAULT_TTL = 86400
-"""Seconds that an invitation is good for."""
+"""Lifetime of an invitation, in seconds."""
 LONGEST_TTL = 366 * 86400
 
 _ISSUER = "ice-console"
@@ -33,7 +33,7 @@ Role: TypeAlias = Literal["operator", "guest"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What somebody may do who has come in: an operator anything, a guest enter `session`.
+    """What an admitted caller may do: an operator anything, a guest enter `session`.
 
     `id` is that of the invitation, empty where none was needed; `name` is for the audit log.
     """
@@ -46,7 +46,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invitation:
-    """What an invitation says. Times are Unix time, seconds. `session` is empty for an operator."""
+    """The claims of an invitation. Times are Unix time, seconds. `session` is empty for an operator."""
 
     id: str
     role: Role
@@ -98,7 +98,7 @@ def key_made_if_missing(environ: Mapping[str, str] = os.environ) -> str:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             file.write(secrets.token_urlsafe(48) + "\n")
         try:
-            # A link appears whole or not at all, and never replaces: of two first uses at once, one key wins.
+            # A link is created atomically and replaces nothing: of two simultaneous first uses, one key wins.
             os.link(draft, path)
         except FileExistsError:
             pass
@@ -153,7 +153,7 @@ def sign(invitation: Invitation, *, key: str, run: str = "") -> str:
 def check_invitation(token: str, *, session: str, key: str | None, now: float, run: str = "") -> Grant:
     """Return what `token` lets its bearer do, at `now` (Unix time, seconds), or raise `InvitationError`.
 
-    With an empty `session` an invitation to any session will do. Whether it was revoked is not known here.
+    With an empty `session` any invitation is accepted. Revocation is checked elsewhere.
     """
     if not token:
         raise InvitationError("invitation-required", "An invitation is needed to join.")

@@ -1,4 +1,4 @@
-"""How much one caller may ask for. Pure: the time comes in as an argument."""
+"""How much one client may request. Pure: the time is an argument."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ class Limits:
 
     An address is an IPv4 address, or an IPv6 network of 64 bits, which is what one site has (`callers.site`).
 
-    They are generous: a page with every restart at once stays far below them; they stop what runs wild.
+    They are generous: a page that does everything at once stays far below them. They stop programs that run wild.
     """
 
     messages_per_second: float = 50.0  # "messages-per-second"
@@ -31,7 +31,7 @@ class Limits:
 
 @dataclass(slots=True)
 class TokenBucket:
-    """A rate limit that allows bursts: `rate` tokens a second come in, at most `burst` are kept."""
+    """A rate limit that allows bursts: `rate` tokens are added per second, up to `burst`."""
 
     rate: float
     burst: float

@@ -1,4 +1,4 @@
-"""What a request says of who made it: the word of a proxy counts if it is one of ours, and nobody else's. Pure."""
+"""The client of a request: only trusted proxies may state it. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,10 +28,9 @@ def caller(
 ) -> Caller:
     """Return who made a request that came from the address `peer` with this `Host`.
 
-    `headers` are all values of each, by its name in lower case. Of the addresses that proxies wrote down, the last one
-    that is no proxy of ours is the client's: whatever is before it, the client may have written itself. A proxy of
-    ours that sets `X-Forwarded-For` passes a `Forwarded` of the client's on, and the other way round: where they
-    disagree, neither is believed.
+    `headers` are all values of each header, by its name in lower case. The client's address is the last one listed that
+    is not a trusted proxy: the client may have written those before it. A trusted proxy that sets `X-Forwarded-For`
+    passes on the client's `Forwarded`, and vice versa: where they disagree, neither is believed.
     """
     if not _is_one_of(peer, proxies):
         return Caller(peer, host)

@@ -1,7 +1,7 @@
 """Which invitations were issued, and which were revoked: SQLite, beside the journal.
 
-The command line writes it while the server runs. An invitation is good by its signature alone; what stands here is what
-`server.py invitations` lists, and what was taken back.
+The command line writes it while the server runs. An invitation is valid by its signature alone; the store has what
+`server.py invitations` lists, and what was revoked.
 """
 
 import contextlib
@@ -66,7 +66,7 @@ class Store:
         return [Invitation(**dict(zip(_COLUMNS.split(", "), row, strict=True))) for row in rows]
 
     def revoke(self, identifier: str, *, now: float) -> bool:
-        """Take an invitation back at `now` (Unix time, seconds); False if there is none of that name, or it was."""
+        """Revoke an invitation at `now` (Unix time, seconds); False if it is unknown, or was revoked before."""
         with self._named():
             done = self._connection.execute(
                 "update invitations set revoked = ? where id = ? and revoked is null", (int(now), identifier)
@@ -74,7 +74,7 @@ class Store:
         return done.rowcount == 1
 
     def is_revoked(self, identifier: str) -> bool:
-        """Whether an invitation was taken back. One that is not known was not."""
+        """Whether an invitation was revoked; False if it is unknown."""
         with self._named():
             found = self._connection.execute(
                 "select 1 from invitations where id = ? and revoked is not null", (identifier,)
@@ -82,7 +82,7 @@ class Store:
         return found is not None
 
     def newly_revoked(self) -> set[str]:
-        """Return what was taken back since this was asked the last time, by whomever."""
+        """Return what anybody has revoked since the last call."""
         with self._named():
             rows = self._connection.execute("select id from invitations where revoked is not null").fetchall()
         revoked = {identifier for (identifier,) in rows}

@@ -1,4 +1,4 @@
-"""Wrong invitations: who tries them hears less and less. Pure: the time comes in as an argument."""
+"""Slows down callers who try wrong invitations. Pure: the time is an argument."""
 
 from collections import deque
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 WITHIN = 1800.0
 """Seconds for which a wrong invitation is remembered."""
 MOST = 10
-"""Wrong ones within that time, after which a caller is told so."""
+"""Wrong invitations within that time before a caller is told so."""
 _MOST_CALLERS = 4096
 _FIRST_DELAY, _LAST_DELAY = 0.1, 5.0
 
@@ -23,7 +23,7 @@ class Throttle:
         while tries and tries[0] <= now - WITHIN:
             tries.popleft()
         tries.append(now)
-        self._tries[caller] = tries  # to the end: who was quiet for longest is forgotten first
+        self._tries[caller] = tries  # to the end: the longest silent caller is forgotten first
         if len(self._tries) > _MOST_CALLERS:
             del self._tries[next(iter(self._tries))]
         return float(min(_FIRST_DELAY * 2 ** (len(tries) - 1), _LAST_DELAY))

@@ -1,1 +1,1 @@
-"""Which ICE servers a page gets, and a relay of our own."""
+"""Which ICE servers a page gets, and our own relay."""

@@ -1,4 +1,4 @@
-"""When the addresses of this machine change: Linux says so over rtnetlink(7)."""
+"""Changes of this machine's addresses, which Linux reports over rtnetlink(7)."""
 
 import asyncio
 import contextlib
@@ -8,19 +8,19 @@ from collections.abc import AsyncIterator
 # Of <linux/rtnetlink.h>: links, and the addresses and routes of both families.
 _GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400
 _QUIET = 0.5
-"""Seconds without a change after which it is complete: an address, its route, and the check for duplicates."""
+"""Seconds of quiet after which a change is complete: an address, its route, and duplicate address detection."""
 _PATIENCE = 3.0
-"""Seconds after which a change that does not end is passed on."""
+"""Seconds after which a change is reported even if it goes on."""
 _ASKED_EVERY = 5.0
-"""Seconds, where nobody says anything."""
+"""Seconds between two polls where rtnetlink is missing."""
 
 
 async def address_changes() -> AsyncIterator[None]:
-    """Yield each time that addresses or routes may have changed, once that is over."""
+    """Yield each time that addresses or routes may have changed, once the change is complete."""
     try:
         link = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
         link.bind((0, _GROUPS))
-    except OSError:  # a sandbox without them
+    except OSError:  # a sandbox without rtnetlink
         while True:
             await asyncio.sleep(_ASKED_EVERY)
             yield
@@ -34,7 +34,7 @@ async def address_changes() -> AsyncIterator[None]:
 
 
 async def _changed(link: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # ENOBUFS: more was said than fits, so there was a change
+    with contextlib.suppress(OSError):  # ENOBUFS: events were lost, so there was a change
         await asyncio.get_running_loop().sock_recv(link, 65536)
 
 

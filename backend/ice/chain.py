@@ -1,8 +1,8 @@
-"""Where the servers of a page come from: the file's `[[server]]` and `[[provider]]` entries, the local coturn.
+"""The sources of a page's ICE servers: the file's `[[server]]` and `[[provider]]` entries, and the local coturn.
 
-They are links of one chain, in the order of the file; which come first is the operator's preference. A link that has
-nothing is passed over. The local coturn is the last one: it is for a page that would get no TURN server at all.
-Within a link, `watch.py` knows which URLs answer, and which host is nearest to a page.
+They are links of one chain, in the order of the file, which is the operator's preference. A link without servers is
+skipped. The local coturn comes last, for a page that would otherwise get no TURN server. Within a link, `watch.py`
+knows which URLs answer, and which host is nearest to a page.
 """
 
 import asyncio
@@ -25,14 +25,14 @@ _TEND_EVERY = 1.0
 """Seconds."""
 
 _MOST_HOSTS = 64
-"""Of servers, told apart in figures: a local coturn has the name by which it was asked for."""
+"""Server hosts distinguished in the metrics: a local coturn has the name under which it was requested."""
 
 
 class Chain:
     """The links. Use as `async with chain.running()`."""
 
     def __init__(self, configured: ConfiguredIce, *, is_live: Callable[[str], bool], checks: bool = True) -> None:
-        """`is_live` says whether somebody is in a session; `checks` whether the servers are asked how they are."""
+        """`is_live` says whether somebody is in a session; `checks` whether the servers' health is checked."""
         self.configured = configured
         self.watch = Watch()
         self._checks = checks
@@ -45,7 +45,7 @@ class Chain:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Chain"]:
-        """Ask the providers in the background, from now on."""
+        """Tend the providers in the background."""
         async with aiohttp.ClientSession(
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None),  # each request has its own
@@ -64,7 +64,7 @@ class Chain:
                 await asyncio.gather(*(provider.close() for provider in self.providers))
 
     async def replace(self, configured: ConfiguredIce) -> None:
-        """Go on with another configuration. A provider that is in both keeps what it has."""
+        """Switch to another configuration. A provider that is in both keeps its credentials."""
         if self._http is None:
             raise RuntimeError("a chain is replaced while it runs")
         before = self.providers
@@ -90,7 +90,7 @@ class Chain:
             *(provider.servers(session) for provider in self.providers), return_exceptions=True
         )
         answers: list[tuple[ConfiguredServer, ...]] = []
-        for answer in asked:  # whatever is wrong with a provider, the others are there
+        for answer in asked:  # a failed provider must not affect the others
             if isinstance(answer, BaseException):
                 _log.error("! a provider could not be asked", exc_info=answer)
             else:
@@ -111,7 +111,7 @@ class Chain:
         return [*answers, static] if self.configured.providers_first else [static, *answers]
 
     def ended(self, session: str) -> None:
-        """Take it that all have left `session`."""
+        """Record that everybody has left `session`."""
         for provider in self.providers:
             provider.ended(session)
 
@@ -120,7 +120,7 @@ class Chain:
         return self._hosts
 
     def problems(self) -> dict[str, dict[str, str]]:
-        """Return what `GET /readyz` says: why URLs are left out, and why providers have no answer, by their names."""
+        """Return the problems for `GET /readyz`: why URLs are left out, and why providers fail, by name."""
         down = {one.configured.name: one.problem for one in self.providers if one.problem}
         problems = {"left_out": self.watch.health.left_out(), "providers": down}
         return {name: found for name, found in problems.items() if found}
@@ -134,7 +134,7 @@ class Chain:
             await self.tend()
 
     async def tend(self) -> None:
-        """Have each provider do what is due."""
+        """Tend each provider."""
         tended = await asyncio.gather(*(provider.tend() for provider in self.providers), return_exceptions=True)
         for error in tended:
             if isinstance(error, Exception):
@@ -147,7 +147,7 @@ class Chain:
             await asyncio.sleep(self.watch.next_check_after)
 
     async def check(self) -> dict[str, Check]:
-        """Ask every server of every link once, and return what came of it by URL."""
+        """Check every server of every link once, and return the results by URL."""
         samples = [(provider, provider.sample()) for provider in self.providers]
         servers = [*self.configured.servers, *(server for _, sample in samples for server in sample)]
         checks = await self.watch.round(servers)

@@ -1,4 +1,4 @@
-"""Asking STUN and TURN servers whether they are there: a binding, an allocation that is given up at once."""
+"""Checks of STUN and TURN servers: a Binding request, or an allocation that is deleted at once."""
 
 import asyncio
 import contextlib
@@ -18,7 +18,7 @@ TIMEOUT = 4.0
 """Seconds for all of it: three attempts over UDP (RFC 8489, section 6.2.1)."""
 
 _LIFETIME = 60
-"""Seconds that an allocation lives if its end is lost."""
+"""Lifetime in seconds of an allocation whose deletion is lost."""
 
 _END_WITHIN = 1.0
 
@@ -29,11 +29,11 @@ _REASONS = {
     441: "441: the credentials are refused",
     508: "508: it has no ports left",
 }
-"""By STUN error code. Others, such as 486 for the quota of this one user, are of a server that is well."""
+"""By STUN error code. Others, such as 486 for this user's quota, come from a healthy server."""
 
 
 async def check(url: str, username: str = "", credential: str = "", *, tls: ssl.SSLContext | None = None) -> Check:
-    """Return what came of asking `url`; `tls` says who is believed. Never raises."""
+    """Return the result of a check of `url`; `tls` says which certificates are trusted. Never raises."""
     parsed = parse_ice_url(url)
     try:
         async with asyncio.timeout(TIMEOUT):

@@ -1,4 +1,4 @@
-"""`server.py check`: every provider and every URL of a configuration, asked once."""
+"""`server.py check`: a single check of every provider and every URL of a configuration."""
 
 from dataclasses import dataclass
 
@@ -8,14 +8,14 @@ from backend.ice.ice_servers import ConfiguredIce
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What came of asking `what`, a URL or a provider: `problem`, or nothing; `seconds` is a round trip."""
+    """The result for `what`, a URL or a provider: `problem`, or empty; `seconds` is the RTT."""
 
     what: str
     problem: str = ""
     seconds: float | None = None
 
     def text(self) -> str:
-        """Return its line: three columns, between tabs."""
+        """Return its line: three tab-separated columns."""
         trip = "" if self.seconds is None else f"{self.seconds * 1000:.0f} ms"
         return f"{'not well' if self.problem else 'well'}\t{self.what}\t{self.problem or trip}"
 

@@ -1,7 +1,7 @@
-"""A coturn of our own, so that relaying works out of the box: started, watched, started again, stopped.
+"""Our own coturn process, so that relaying works out of the box: started, monitored, restarted, stopped.
 
-It lives and dies with the server, its secret is random for each run and in no argument list and no file, and it
-relays only to what `interfaces.relay_network` allows.
+It lives as long as the server. Its secret is random for each run, and in no argument list and no file. It relays only
+to what `interfaces.relay_network` allows.
 """
 
 import asyncio
@@ -194,7 +194,7 @@ class Coturn:
         return self._process.pid if self._process else None
 
     async def change(self, configuration: CoturnConfiguration) -> None:
-        """Go on with another configuration, at once. Relays end with the process that has them."""
+        """Switch to another configuration at once. Allocations end with the old process."""
         self.configuration = configuration
         self.ready.clear()
         self._changed.set()
@@ -210,7 +210,7 @@ class Coturn:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Coturn"]:
-        """Run coturn; wait for its first answer, but not for ever: the server is of use without it too."""
+        """Run coturn, and wait a limited time for its first answer: the server is useful without it, too."""
         supervisor = asyncio.create_task(self._supervise())
         try:
             with contextlib.suppress(TimeoutError):
@@ -224,7 +224,7 @@ class Coturn:
 
     async def _supervise(self) -> None:
         while True:
-            # Each round is one run of deaths that come soon after each other, with a delay that grows.
+            # Each round is a series of deaths in quick succession, with a growing delay.
             async for attempt in AsyncRetrying(
                 retry=retry_if_exception_type((CoturnEndedError, OSError)),
                 wait=wait_exponential(multiplier=0.25, max=30.0),
@@ -235,7 +235,7 @@ class Coturn:
                     await self._run()
 
     async def _sleep(self, seconds: float) -> None:
-        """Wait before the next try, but not if there is something new to try."""
+        """Wait before the next try, unless the configuration changes."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._changed.wait()

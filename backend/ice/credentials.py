@@ -15,7 +15,7 @@ class TurnCredentials:
 
 
 def turn_credentials(secret: str, *, name: str, expires: int) -> TurnCredentials:
-    """Return credentials that a TURN server with this shared secret takes until `expires` (Unix time, seconds).
+    """Return credentials that a TURN server with this shared secret accepts until `expires` (Unix time, seconds).
 
     The TURN REST convention (draft-uberti-behave-turn-rest-00, section 2.2): the user name is
     `<expiry>:<name>`, the password the base64 of its HMAC-SHA1 under the secret.

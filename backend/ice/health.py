@@ -1,8 +1,8 @@
-"""Which URLs answer: what the server's own checks and the pages say of each. Pure; times are seconds of any clock.
+"""Which URLs answer, by the server's own checks and the pages' reports. Pure; times are seconds of any clock.
 
-A URL is left out once it fails for all: the server was refused twice running, and no page had a candidate from it
-since. It is back after two good checks. Where the server reaches nothing at all over UDP (or TCP, or TLS), its checks
-say nothing, since its own network may block that: then pages do, of several networks.
+A URL is left out once it fails for everybody: two checks in a row have failed, and no page has had a candidate from it
+since. It returns after two good checks. If the server reaches nothing at all over UDP (or TCP, or TLS), its own network
+may block that and its checks prove nothing: then pages of several networks decide.
 """
 
 from collections import OrderedDict
@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from pyapp.protocol.ice import IceError, IceUrl, parse_ice_url, parse_reported_url
 
 IN_A_ROW = 2
-"""Checks that must agree before a URL is left out, or is back."""
+"""Checks that must agree before a URL is left out, or returns."""
 
 PAGES = 3
 """Pages, of two networks at least, that must have had no answer where the server's own checks say nothing."""
 
 REMEMBERED = 600.0
-"""Seconds that what a page said counts."""
+"""Seconds for which a page's report counts."""
 
 _MOST_PAGES = 64
 """Whose last word on a URL is kept."""
@@ -62,7 +62,7 @@ class Health:
     _urls: dict[IceUrl, _Url] = field(init=False, default_factory=dict)
 
     def keep(self, urls: list[str]) -> None:
-        """Forget all but these."""
+        """Forget all other URLs."""
         parsed = {parse_ice_url(url): url for url in urls}
         self._urls = {key: self._urls.get(key) or _Url(text) for key, text in parsed.items()}
 
@@ -95,7 +95,7 @@ class Health:
             known.pages.popitem(last=False)
 
     def review(self, now: float) -> list[Change]:
-        """Return what has changed by what was said since the last time."""
+        """Return what has changed since the last review."""
         changes = []
         reached = {key.transport for key, known in self._urls.items() if known.run > 0}
         for key, known in self._urls.items():
@@ -113,7 +113,7 @@ class Health:
         )
 
     def is_left_out(self, url: str) -> bool:
-        """Return whether no page is to get `url`."""
+        """Return whether `url` is left out."""
         known = self._urls.get(parse_ice_url(url))
         return known is not None and known.is_left_out
 

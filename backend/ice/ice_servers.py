@@ -1,7 +1,7 @@
-"""The ICE configuration file: TOML, checked strictly at the start, so that a typing error is found then and there.
+"""The ICE configuration file: TOML, checked strictly at the start, so that a typo is found at once.
 
-Every mistake is one line: file, entry, rule; all that are found come together. No secret and no credential stands in an
-error or a repr. A file that is called `….json` is a list of servers as providers hand them out (`shapes.py`).
+Every mistake is one line: file, entry, rule; all mistakes are reported together. No secret and no credential appears in
+an error or a repr. A file named `….json` is a list of servers as providers return them (`shapes.py`).
 """
 
 import json
@@ -23,7 +23,7 @@ from pyapp.protocol.ice import LEAST_VIDEO, MOST_VIDEO, RELAY_VIDEO, parse_ice_u
 from pyapp.protocol.signaling import LONGEST_HOLD
 
 DEFAULT_TTL = 3600
-"""Seconds that ephemeral credentials are good for."""
+"""Lifetime of ephemeral credentials, in seconds."""
 
 _SECRETS = ("secret", "secret_env", "secret_file")
 _TOP_KEYS = ("standby", "hold", "checks", "relay_video")
@@ -57,7 +57,7 @@ class ConfiguredServer:
 class ConfiguredIce:
     """The file: its servers and providers, each in their order, and whether pages keep a standby path (`standby.py`).
 
-    `hold` is how long, in seconds, a place is kept for who has lost the server; None if the file does not say.
+    `hold` is how long, in seconds, a place is held after its socket was lost; None if the file does not say.
     """
 
     servers: tuple[ConfiguredServer, ...] = ()
@@ -70,17 +70,17 @@ class ConfiguredIce:
     providers_first: bool = False
     """Whether the first `[[provider]]` stands before the first `[[server]]`: links of one chain, in this order."""
     checks: bool = True
-    """Whether servers are asked how they are (`watch.py`); if not, pages get all of them, in the file's order."""
+    """Whether the servers' health is checked (`watch.py`); if not, pages get all of them, in the file's order."""
     left_out: tuple[LeftOut, ...] = ()
     """URLs in it that no browser would use."""
     relay_video: int = RELAY_VIDEO
-    """kbit/s of video that a page sends over a relay at most."""
+    """The most video that a page sends over a relay, in kbit/s."""
 
 
 def read_ice_servers(path: Path, *, environ: Mapping[str, str] = os.environ) -> ConfiguredIce:
     """Return what is in the file at `path`, or raise `StartError` with a line for each mistake."""
     try:
-        text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
+        text = path.read_text(encoding="utf-8-sig")  # some editors write a byte order mark
     except OSError as error:
         raise StartError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -1,9 +1,9 @@
-"""The local coturn over the life of the server: there while the configuration names no TURN server.
+"""The local coturn over the life of the server: it runs while the configuration names no TURN server.
 
 It listens on the addresses that this machine has now; `coturn.py` has the process.
 
-Started before the network, or moved to another one, it goes on with the addresses that there are; its secret stays, so
-that the credentials that pages have stay good.
+If it was started before the network, or the network changes, it continues on the present addresses; it keeps its
+secret, so that the pages' credentials stay valid.
 """
 
 import asyncio
@@ -27,10 +27,10 @@ class LocalTurn:
     """Use as `async with LocalTurn(...).running()`."""
 
     def __init__(self, hosts: Sequence[str], *, name: str, tls: TlsFiles | None) -> None:
-        """`hosts` is where the server listens; `name` is what pages are told, if not the host that they asked for.
+        """`hosts` is where the server listens; `name` is the host that pages are given, if not the one they requested.
 
-        Whoever gives a name means others to come by it, whatever stands in front of the server: then coturn listens on
-        every address.
+        A name means that clients reach the server under it, whatever proxy is in front: then coturn listens on every
+        address.
         """
         self._hosts = tuple(hosts) if not name or is_loopback(name) else ("::",)
         self._name = name
@@ -42,12 +42,12 @@ class LocalTurn:
         self.coturn: Coturn | None = None
 
     def servers(self, host: str) -> tuple[ConfiguredServer, ...]:
-        """Return the servers for a page that asked for `host`; none if there are none, or it cannot reach them."""
+        """Return the servers for a page that requested `host`; none if coturn is not running or out of its reach."""
         return self.coturn.configuration.servers(host, name=self._name) if self.coturn else ()
 
     @contextlib.asynccontextmanager
     async def running(self, *, is_wanted: bool) -> AsyncIterator["LocalTurn"]:
-        """Run it if it `is_wanted`, and follow the addresses of this machine. Raises `StartError`."""
+        """Run it while it `is_wanted`, and follow this machine's addresses. Raises `StartError`."""
         self._is_wanted = is_wanted
         try:
             await self._adapt()
@@ -61,12 +61,12 @@ class LocalTurn:
             await self._stack.aclose()
 
     async def want(self, *, is_wanted: bool) -> None:
-        """Start it or stop it, whichever is called for."""
+        """Start or stop it as needed."""
         self._is_wanted = is_wanted
         await self._adapt()
 
     def renew_certificate(self) -> None:
-        """Have it read its certificate again."""
+        """Make it reload its certificate."""
         if self.coturn:
             self.coturn.renew_certificate()
 

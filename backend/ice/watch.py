@@ -1,4 +1,4 @@
-"""How the servers are: asked by this server twice a minute, and heard of from the pages' journals."""
+"""The health of the ICE servers: checked by this server twice a minute, and learned from the pages' journals."""
 
 import asyncio
 import logging
@@ -18,25 +18,25 @@ from pyapp.protocol.journal import JournalEntry
 _log = logging.getLogger("ice_console.ice")
 
 CHECK_EVERY, CHECK_AGAIN_AFTER = 30.0, 5.0
-"""Seconds between two checks, and if what the first says of a server is new."""
+"""Seconds between two checks, and before a second one if the first has news of a server."""
 
 _AT_ONCE, _MOST_URLS = 4, 64
 _GOOD_FOR = 300
-"""Seconds that the credentials of a check are good, for servers whose clocks are not ours."""
+"""Lifetime of a check's credentials in seconds, with allowance for the servers' clocks."""
 
 
 class Watch:
-    """What is known of the servers, and who asks them."""
+    """What is known of the servers, and the checks."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic, tls: ssl.SSLContext | None = None) -> None:
-        """`clock` counts seconds from anywhere; `tls` says whose certificates are believed."""
+        """`clock` is a monotonic clock in seconds; `tls` says which certificates are trusted."""
         self.health = Health()
         self.nearest = Nearest()
         self._clock = clock
         self._tls = tls
 
     async def round(self, servers: Sequence[ConfiguredServer]) -> dict[str, Check]:
-        """Ask each URL of `servers` once, log what has changed, and return what came of it."""
+        """Check each URL of `servers` once, log what has changed, and return the results."""
         asked = [(url, server) for server in servers for url in server.urls][:_MOST_URLS]
         gate = asyncio.Semaphore(_AT_ONCE)
 
@@ -56,7 +56,7 @@ class Watch:
         return {url: found for (url, _), found in zip(asked, checks, strict=True)}
 
     def heard(self, participant: str, address: str, entries: Iterable[JournalEntry]) -> None:
-        """Take what a page that calls from `address` tells of its gathering."""
+        """Take the journal entries on gathering of a page at `address`."""
         network = network_of(address)
         for entry in entries:
             if entry.event == "candidate-local" and "type" in entry.data:
@@ -66,11 +66,11 @@ class Watch:
 
     @property
     def next_check_after(self) -> float:
-        """How long to wait with the next round, in seconds."""
+        """Seconds until the next round."""
         return CHECK_AGAIN_AFTER if self.health.is_unsettled else CHECK_EVERY
 
     def well(self, servers: Sequence[ConfiguredServer]) -> list[ConfiguredServer]:
-        """Return `servers` without URLs that fail for all. If no relay would be left, all of them stay."""
+        """Return `servers` without URLs that fail for everybody. If no relay would be left, all of them stay."""
         well = [
             replace(server, urls=urls)
             for server in servers

@@ -1,1 +1,1 @@
-"""What happened in a session, written down."""
+"""The journals of the sessions."""

@@ -1,15 +1,15 @@
-"""What the files about a session are called."""
+"""The names of the files about a session."""
 
 from hashlib import sha256
 
 from pyapp.protocol.names import encoded
 
 LONGEST = 200
-"""Characters, of the 255 bytes that file systems have for a name: endings follow."""
+"""Longest name in characters: file systems allow 255 bytes, and extensions follow."""
 
 
 def file_name(session: str) -> str:
-    """Return what a file about `session` is called, without an ending: ASCII, and short enough for a file system."""
+    """Return the name of a file about `session`, without extension: ASCII, and short enough for a file system."""
     whole = encoded(session)
     if len(whole) <= LONGEST:
         return whole

@@ -1,9 +1,9 @@
-"""What is left out when the file of a session is full: never its beginning, and no outage if it can be helped. Pure.
+"""What is left out of a full journal file: never its beginning, and no outage if that can be avoided. Pure.
 
-A session that runs for days says mostly that nothing happened (`ROUTINE`). Its beginning tells how it connected, its
-end how it is now, and between them what was not routine. So a full file keeps its first quarter and its last quarter as
-they are; between them every second routine entry goes, and again, until that takes a quarter, too. Only where what is
-not routine takes more, the oldest of that goes.
+A session that runs for days mostly logs that nothing happened (`ROUTINE`). Its beginning shows how it connected, its
+end how it is now, and between them the other entries matter. So a full file keeps its first and its last quarter;
+between them every second routine entry is dropped, repeatedly, until the middle takes a quarter, too. Only if the other
+entries take more than that, the oldest of them are dropped.
 """
 
 import json
@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from typing import Any
 
 ROUTINE = frozenset({b"stats"})
-"""Events that are written every few seconds, whatever happens."""
+"""Events that are written every few seconds in any case."""
 
 THINNED = b"server-thinned"
-"""The event that stands where entries were left out; its data says how many."""
+"""The event in place of dropped entries; its data says how many."""
 
 
 def thin(lines: Sequence[bytes], *, limit: int) -> list[bytes]:
-    """Return what stays of the `lines` of a journal that is to become shorter than `limit` bytes."""
+    """Return what remains of the `lines` of a journal that must become shorter than `limit` bytes."""
     quarter = limit // 4
     head = _fitting(lines, quarter)
     rest = lines[head:]

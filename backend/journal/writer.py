@@ -1,7 +1,7 @@
 """The journal: what happened in a session, one JSON object a line, one file a session.
 
-Written by one task in a thread, in batches, so that a slow disk delays neither signaling nor other sessions. A file
-that is full is thinned (`thinning.py`). No credential and no invitation is ever written.
+One task writes it in a thread, in batches, so that a slow disk delays neither signaling nor other sessions. A full file
+is thinned (`thinning.py`). No credential and no invitation is ever written.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ _SECRET_TEXT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*|(?<=ice-pwd:)[\w+/]+|(?<=i
 class Record:
     """Entries of one participant, to be appended to the file of `session`. `at` is the server's Unix time, seconds.
 
-    `done` is called on the event loop with the highest number that is kept now, or None if writing failed.
+    `done` is called on the event loop with the highest number stored, or None if writing failed.
     """
 
     session: str
@@ -61,11 +61,11 @@ class Journal:
         self._queue: asyncio.Queue[Record | None] = asyncio.Queue(limits.journal_queue)
         self._kept: dict[tuple[str, str], int] = {}
         self._pauses: dict[str, Seldom] = {}
-        """By session, or for all: until when nothing is written, since it cannot be."""
+        """By session, or for all: pauses after a failure to write."""
         self._missed: dict[tuple[str, str], None] = {}
-        """Sessions and participants of whom something was not written, those of late at the end."""
+        """Sessions and participants with unwritten entries, the latest last."""
         self._files: dict[str, None] | None = None
-        """The files there are, the one written to last at the end; None before they were looked for."""
+        """The existing files, the last written one last; None before they were listed."""
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -75,7 +75,7 @@ class Journal:
 
     @property
     def waiting(self) -> int:
-        """How many batches are not written yet."""
+        """How many batches are waiting to be written."""
         return self._queue.qsize()
 
     @contextlib.asynccontextmanager
@@ -89,7 +89,7 @@ class Journal:
             await task
 
     def append(self, record: Record) -> bool:
-        """Queue `record`; False if the disk is so far behind that nothing more is taken."""
+        """Queue `record`; False if the disk is so far behind that the queue is full."""
         try:
             self._queue.put_nowait(record)
         except asyncio.QueueFull:
@@ -110,9 +110,9 @@ class Journal:
                     record.done(kept[id(record)])
 
     def _write(self, records: Sequence[Record]) -> dict[int, int | None]:
-        """Write all that came in the meantime; return what `done` of each is to hear, by its identity.
+        """Write a batch of records; return the argument for each one's `done`, by the record's identity.
 
-        While nothing can be written nobody is told, else every page would send it all again, and again.
+        While nothing can be written `done` is not called, or every page would send everything again and again.
         """
         by_session: dict[str, list[Record]] = {}
         for record in records:
@@ -132,12 +132,12 @@ class Journal:
         lines = []
         for record in records:
             if _is_of_page(record) and (session, record.participant) in self._missed:
-                # What came before this one is not there: the page sends it all again.
+                # Earlier entries are missing: the page sends everything again.
                 del self._missed[session, record.participant]
                 kept[id(record)] = None
                 continue
             last = highest.get(record.participant, self._kept.get((session, record.participant), 0))
-            # The page sends again what was not confirmed; the server's own entries have number 0.
+            # The page sends unconfirmed entries again; the server's own entries have number 0.
             fresh = [entry for entry in record.entries if entry.number == 0 or entry.number > last]
             lines += [to_line(record, entry) for entry in fresh]
             kept[id(record)] = highest[record.participant] = max([last, *(entry.number for entry in fresh)])
@@ -168,7 +168,7 @@ class Journal:
         return kept
 
     def _miss(self, session: str, records: Sequence[Record]) -> None:
-        """Remember whose entries are to be sent again; the server's own are gone."""
+        """Remember whose entries must be sent again; the server's own are lost."""
         for record in filter(_is_of_page, records):
             self._missed[session, record.participant] = None
             if len(self._missed) > _MAX_PARTICIPANTS:
@@ -191,7 +191,7 @@ class Journal:
                 raise
 
     def _thin(self, path: Path) -> None:
-        """Make the file at `path` shorter. It is replaced whole, so that a crash leaves the one or the other."""
+        """Thin the file at `path`. It is replaced atomically, so that a crash leaves either the old or the new one."""
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb") as file:
             # A line that was cut off when a disk was full is no entry.
             kept = [line for line in file.read().splitlines(keepends=True) if line.endswith(b"}\n")]
@@ -203,7 +203,7 @@ class Journal:
         draft.replace(path)
 
     def _make_room(self, name: str) -> None:
-        """Count the file `name` as the one written to last, and delete those above the limit, the oldest first."""
+        """Record that `name` is the last written file, and delete the oldest files above the limit."""
         if self._files is None:
             files = sorted(self._folder.glob("*.jsonl*"), key=lambda path: path.stat().st_mtime)
             self._files = dict.fromkeys(path.name for path in files)

@@ -1,1 +1,1 @@
-"""What Prometheus asks for: `GET /metrics`."""
+"""Metrics for Prometheus: `GET /metrics`."""

@@ -1,4 +1,4 @@
-"""What is so at the moment of asking: read when Prometheus asks, and kept nowhere."""
+"""The gauges: read when Prometheus asks, and not stored."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Now:
-    """The server at this moment. `urls` and `providers` are whether each answers, `trips` seconds by URL."""
+    """The state of the server. `urls` and `providers` say whether each answers; `trips` are RTTs in seconds by URL."""
 
     sessions: int
     participants: int
@@ -22,7 +22,7 @@ class Now:
 
 
 class Gauges(Collector):
-    """Asks `look` each time."""
+    """Reads the state from `look` at each scrape."""
 
     def __init__(self, look: Callable[[], Now]) -> None:
         self._look = look

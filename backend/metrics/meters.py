@@ -1,6 +1,6 @@
-"""What is counted, and how pages' journals become figures. No label names a session, a person or an address.
+"""The counters, and how pages' journals feed them. No label names a session, a person or an address.
 
-Labels have few values: what a page says is taken for one only if it is a word that is known.
+Labels have few values: a page's word becomes one only if it is known.
 """
 
 from collections import OrderedDict
@@ -24,28 +24,28 @@ _STUN_CODES = (300, 400, 401, 403, 420, 437, 438, 440, 441, 442, 443, 446, 447, 
 
 _MOST_PAGES, _MOST_PAIRS = 4096, 16
 _LONGEST = 3600.0
-"""Seconds; what a page says took longer is not believed."""
+"""Seconds; a page's longer duration is not believed."""
 _MOST_BYTES = 1 << 40
 """As above, of bytes between two entries."""
 
 
 @dataclass(slots=True)
 class _Page:
-    """What is known of a page load. Times are seconds of its clock."""
+    """The state of a page load. Times are seconds of its clock."""
 
     latest: int = 0
-    """The number of the latest entry that was counted: what comes twice counts once."""
+    """The number of the latest entry counted, so that duplicates count once."""
     connecting: float | None = None
     is_second: bool = False
-    """Whether somebody was there when it joined, so that the time to connect is not that of waiting."""
+    """Whether the peer was there when it joined, so that its time to connect includes no waiting."""
     is_connected: bool = False
     is_direct: bool = False
     relayed: OrderedDict[str, int] = field(default_factory=OrderedDict)
-    """By candidate pair: its bytes."""
+    """Bytes by candidate pair."""
 
 
 class Meters:
-    """The counters. `hosts` says which STUN and TURN hosts are ours; the others count as `other`."""
+    """The counters. `hosts` are our STUN and TURN hosts; the others count as `other`."""
 
     def __init__(self, hosts: Callable[[], Collection[str]]) -> None:
         self.registry = CollectorRegistry()
@@ -97,17 +97,17 @@ class Meters:
             self._connect.labels(path)
 
     def joined(self) -> None:
-        """Count a page that has a place now."""
+        """Count a page that has joined."""
         self._joins.labels("joined").inc()
 
     def refused(self, code: str, *, is_join: bool) -> None:
-        """Count an error that a page was told: one of the server's own codes."""
+        """Count an error that was sent to a page: one of the server's own codes."""
         self._refusals.labels(code).inc()
         if is_join:
             self._joins.labels("refused").inc()
 
     def heard(self, participant: str, entries: Sequence[JournalEntry]) -> None:
-        """Count what a page tells."""
+        """Count a page's journal entries."""
         page = self._pages.pop(participant, None) or _Page()
         self._pages[participant] = page
         while len(self._pages) > _MOST_PAGES:
@@ -158,7 +158,7 @@ class Meters:
             self._direct.observe(took)
 
     def _relayed(self, page: _Page, data: Mapping[str, Scalar]) -> None:
-        """Count what went over the relay of this side; the other side's page tells of its own."""
+        """Count the bytes over this side's relay; the peer's page reports its own."""
         sent, received = data.get("bytes_sent"), data.get("bytes_received")
         if data.get("local_type") != "relay" or type(sent) is not int or type(received) is not int:
             return

@@ -1,8 +1,8 @@
-"""The frames that the server passes on from page to page, and the ones that come often, read and written fast.
+"""Fast reading and writing of the frames that the server relays, and of other frequent ones.
 
-What one page tells the other is not read here: it is checked where it arrives. So a frame is taken apart only as far as
-the server has to know (msgspec: a hundredth of the time of a message that checks itself). Everything else, and whatever
-is wrong in a frame, goes the way of `pyapp.protocol.signaling`, which finds the words.
+The server does not read what one page tells the other: the recipient checks it. So a frame is decoded only as far as
+the server needs (msgspec: a hundredth of the time of a self-checking message). Everything else, and every malformed
+frame, goes through `pyapp.protocol.signaling`, which has the error messages.
 """
 
 from typing import Annotated, TypeAlias
@@ -39,7 +39,7 @@ class RelayFrame(
         return self.number + len(self.more)
 
     def passed_on(self, sender: str) -> "RelayedFrame":
-        """Return what the other page hears."""
+        """Return the frame for the peer."""
         return RelayedFrame(sender, self.number, self.ack, self.body, self.epoch, self.peer_epoch, self.more)
 
 

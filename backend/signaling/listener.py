@@ -1,4 +1,4 @@
-"""Who wants to know what happens to sessions: told as it happens, and must not wait."""
+"""The interface of those who follow what happens to sessions; its methods must not block."""
 
 from collections.abc import Sequence
 
@@ -6,16 +6,16 @@ from pyapp.protocol.journal import JournalEntry
 
 
 class Listener:
-    """Wants to know nothing; a subclass says otherwise."""
+    """Ignores everything; subclasses override what they need."""
 
     def joined(self) -> None:
-        """Take it that a page has a place."""
+        """Handle that a page has joined."""
 
     def refused(self, code: str, *, is_join: bool) -> None:
-        """Take it that a page was told an error: to its `join`, or later."""
+        """Handle an error sent to a page: on its `join`, or later."""
 
     def heard(self, participant: str, address: str, entries: Sequence[JournalEntry]) -> None:
-        """Take what the page of `participant`, which calls from `address`, tells of itself."""
+        """Handle journal entries of `participant`, whose page is at `address`."""
 
     def ended(self, session: str) -> None:
-        """Take it that all have left `session`. Who is merely lost may still be connected to the other side."""
+        """Handle that everybody has left `session`. Lost participants may still be connected to each other."""

@@ -21,7 +21,7 @@ from backend.signaling.frames import RelayedFrame, RelayFrame, Sent
 from pyapp.protocol.signaling import Error, HeldPlace, Join, PeerJoined, PeerLeft, Welcome
 
 MOST_PASSED = 32
-"""Frames that are sent again on a newer socket: an offer with its candidates, and more."""
+"""The most unacknowledged frames resent on a newer socket: enough for an offer with its candidates."""
 
 Socket: TypeAlias = int
 """Whatever number the shell gave the socket."""
@@ -68,8 +68,8 @@ class Place:
     socket: Socket | None = None
     expires: float | None = None
     kept: dict[tuple[int, int], tuple[RelayedFrame, int]] = field(default_factory=dict)
-    """Frames that came while there was no socket, with their sizes, by epoch and number: what is sent again replaces
-    what was sent before."""
+    """Frames received while there was no socket, with their sizes, by epoch and number: a retransmission replaces the
+    earlier frame."""
     kept_bytes: int = 0
     passed: dict[int, RelayedFrame] = field(default_factory=dict)
     """Sent but unacknowledged frames by number, resent after a rejoin: a socket can die silently. All are of one epoch
@@ -77,7 +77,7 @@ class Place:
 
     @property
     def is_free(self) -> bool:
-        """Whether nobody is here, and nobody is expected back."""
+        """Whether the place is neither taken nor held."""
         return not self.participant
 
     def free(self) -> None:
@@ -94,7 +94,7 @@ class Place:
         self.passed.clear()
 
     def said(self, relay: RelayFrame) -> None:
-        """Forget what was passed here and has come, by the acknowledgement in `relay`; or is of no use any more."""
+        """Forget the frames that `relay` acknowledges, and those of an old epoch."""
         if not self.passed:
             return
         one = next(iter(self.passed.values()))
@@ -105,7 +105,7 @@ class Place:
                 del self.passed[first.number]
 
     def was_told(self, frame: RelayedFrame) -> None:
-        """Remember `frame`, which was just sent here; what its sender would say differently by now is of no use."""
+        """Remember `frame`, which was just sent here; frames of the sender's older epochs are useless."""
         if self.passed:
             last = next(iter(self.passed.values()))
             if (last.epoch, last.peer_epoch) != (frame.epoch, frame.peer_epoch):
@@ -127,7 +127,7 @@ class Place:
             return Error("limit", rule, "kept-bytes")
         self.kept[at] = (frame, size)
         self.kept_bytes += size - replaced
-        for number in range(frame.number + 1, frame.last + 1):  # what was sent alone before, and is in this one now
+        for number in range(frame.number + 1, frame.last + 1):  # sent alone before, and included in this frame now
             self.kept_bytes -= self.kept.pop((frame.epoch, number), (frame, 0))[1]
         return None
 
@@ -158,7 +158,7 @@ class Rooms:
         self._rooms: dict[str, Room] = {}
         self._joined: dict[Socket, tuple[Room, Place]] = {}
         self._held: dict[Place, Room] = {}
-        """Places without a socket, in the order in which they were lost, which is that in which they expire."""
+        """Places without a socket, in the order of their loss, which is the order of expiry."""
         self._places_at: dict[str, Counter[str]] = {}
         """By address: how many places in which sessions."""
 
@@ -191,8 +191,8 @@ class Rooms:
     def join(self, socket: Socket, join: Join, *, address: str, invitation: str = "", now: float = 0.0) -> list[Output]:
         """Give `socket`, which comes from `address`, the place that `join` asks for, or an `Error`.
 
-        A join that is refused changes nothing. `invitation` is the id of the one that let it in. `now` says how much
-        longer a place is kept that is in the way.
+        A refused join changes nothing. `invitation` is the id of the one that admitted it. `now` tells how much longer
+        a conflicting place is held.
         """
         room = self._rooms.get(join.session) or Room(join.session)
         known = next((place for place in room.places if place.participant == join.participant), None)
@@ -220,7 +220,7 @@ class Rooms:
         return outputs + self._take(socket, room, place, join)
 
     def relay(self, socket: Socket, relay: RelayFrame, *, size: int) -> list[Output]:
-        """Hand `relay`, a frame of `size` bytes, to the other place, or keep it for whoever it is meant for."""
+        """Relay a frame of `size` bytes to the other place, or keep it for its recipient."""
         room, place = self._joined[socket]
         other = room.other(place)
         if relay.to and relay.to != other.participant:
@@ -234,13 +234,13 @@ class Rooms:
         return [Send(socket, refusal)] if refusal else []
 
     def leave(self, socket: Socket) -> list[Output]:
-        """Free the place of `socket` at once: its participant said goodbye."""
+        """Free the place of `socket` at once: its participant has left."""
         if socket not in self._joined:
             return []
         return self._free(*self._joined.pop(socket))
 
     def lose(self, socket: Socket, *, now: float) -> list[Output]:
-        """Hold the place of `socket` for its participant: the socket is gone, and nobody said goodbye."""
+        """Hold the place of `socket` for its participant: the socket was lost without a goodbye."""
         if socket not in self._joined:
             return []
         room, place = self._joined.pop(socket)
@@ -250,7 +250,7 @@ class Rooms:
         return []
 
     def expire(self, *, now: float) -> list[Output]:
-        """Free the places that were held long enough."""
+        """Free the places whose hold has expired."""
         outputs: list[Output] = []
         while (at := self.next_expiry()) is not None and at <= now:
             place, room = next(iter(self._held.items()))
@@ -288,7 +288,7 @@ class Rooms:
         tab = tab_of(room.name, other.key) if other.key else ""
         welcome = Welcome(place.polite, other.participant, self.server, self.hold, tab, other.name)
         outputs: list[Output] = [Send(socket, welcome)]
-        # What was passed on to the last socket may be lost with it. What comes twice is known by its number.
+        # Frames relayed to the last socket may be lost with it. Duplicates are recognized by number.
         outputs += [Send(socket, relayed) for relayed in place.passed.values()]
         for relayed, _ in place.kept.values():
             place.was_told(relayed)
@@ -339,12 +339,12 @@ def _left_behind(room: Room, join: Join) -> Place | None:
 
 
 def tab_of(session: str, key: str) -> str:
-    """Return what the other side may know a tab by: 32 hexadecimal digits, from which nobody gets its key."""
+    """Return the tab identifier for the peer: 32 hexadecimal digits that do not reveal the key."""
     return hashlib.sha256(f"{session}\n{key}".encode()).hexdigest()[:32]
 
 
 def _full(socket: Socket, room: Room, now: float) -> list[Output]:
-    """Refuse somebody for whom there is no place, and say so if one is only kept for who may not come back."""
+    """Refuse a join because there is no free place, and say so if one is only held."""
     kept = [place.expires for place in room.places if place.expires is not None]
     if not kept:
         return _refuse(socket, "session-full", "This session is full: two are in it already.")

@@ -1,10 +1,10 @@
-"""What the page is made of: the groups that `make build` prepared, or newer sources of ours in their place.
+"""The page's assets: the groups that `make build` prepared, or newer sources in their place.
 
 `runtime/build/build.mjs` explains the layout of `build/assets`. A group's folder has the hash of its content in its
-name, so whatever is in it never changes, and a page that was loaded before a deploy still finds what it was made for.
+name, so its content never changes, and a page that was loaded before a deploy still finds its own assets.
 
-Whoever edits what `runtime/sources.json` names sees the change at the next reload: sources that differ from those of
-the build are put into a group of their own, uncompiled and uncompressed.
+An edit of the files in `runtime/sources.json` takes effect at the next reload: sources that differ from the build are
+put into a group of their own, uncompiled and uncompressed.
 """
 
 import gzip
@@ -27,12 +27,12 @@ FOLDER = "build/assets"
 SOURCES = "runtime/sources.json"
 """Which files belong to the groups of our own: by group and folder, what their names match."""
 _COMPRESSED = {"br": ".brotli", "gzip": ".gzip"}
-"""How a file's compressed copies end, the better first. Not .br and .gz: aiohttp sends those in spite of `q=0`."""
+"""Suffixes of compressed copies, the better encoding first. Not .br and .gz: aiohttp sends those in spite of `q=0`."""
 _ACCEPTED = re.compile(r"([\w*-]+)[ \t]*(?:;[ \t]*q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?))?", re.ASCII)
 _PATH = re.compile(r"[a-z]+-[0-9a-f]{16}/[\w-][\w.-]*", re.ASCII)
 
 _MARSHAL_VERSION = 4
-"""Understood by Pyodide's Python, whichever runs the server."""
+"""A version that Pyodide's Python reads, whichever Python runs the server."""
 
 _Files = dict[str, bytes]
 
@@ -63,7 +63,7 @@ class Assets:
         }
 
     def file(self, path: str) -> Path | None:
-        """Return the file for `GROUP-HASH/NAME`, if there is one to be served."""
+        """Return the file for `GROUP-HASH/NAME`, or None."""
         if not _PATH.fullmatch(path):
             return None
         file = self._folder / path
@@ -75,7 +75,7 @@ class Assets:
         return {encoding: copy for encoding, copy in copies.items() if copy.is_file()}
 
     def document(self) -> Document:
-        """Return the page, with the names of what it is made of now: made once, until something of that changes."""
+        """Return the page with the names of its current assets; cached until one of them changes."""
         manifest = (self._folder / "manifest.json").read_bytes()
         template = (self._root / "index.html").read_bytes()
         sources = {group: _listed(folders) for group, folders in self._patterns.items()}
@@ -91,14 +91,14 @@ class Assets:
                 groups[name] = self._live_group(name, files)
         body = render(template, manifest)
         compressed = {"gzip": gzip.compress(body, mtime=0)}
-        # What the build compressed is of use if nothing has changed since. An older build has compressed none.
+        # The build's compressed copies are usable if nothing has changed since. An older build has none.
         prepared = self._folder / manifest.get("document", "")
         if (prepared / "page").is_file() and (prepared / "page").read_bytes() == body:
             compressed["br"] = (prepared / "page.brotli").read_bytes()
         return Document(body, compressed, hashlib.sha256(body).hexdigest()[:16])
 
     def _digest_of(self, name: str, files: dict[str, Path]) -> str:
-        """Return the hash of the files' content, which is only read if their times or sizes changed."""
+        """Return the hash of the files' content, read only if their times or sizes have changed."""
         seen = [(path, (stat := file.stat()).st_mtime_ns, stat.st_size) for path, file in files.items()]
         if self._digests.get(name, (None, ""))[0] != seen:
             self._digests[name] = (seen, _digest({path: file.read_bytes() for path, file in files.items()}))
@@ -118,13 +118,13 @@ class Assets:
             unfinished.chmod(0o755)
             try:
                 unfinished.rename(self._folder / group)
-            except OSError:  # another server was quicker
+            except OSError:  # another server was faster
                 shutil.rmtree(unfinished)
         return group
 
 
 def choose_encoding(accepted: str, offered: Container[str]) -> str | None:
-    """Return which of the encodings that we have an `Accept-Encoding` asks for, or None (RFC 9110, section 12.5.3)."""
+    """Return the available encoding that an `Accept-Encoding` prefers, or None (RFC 9110, section 12.5.3)."""
     found = (_ACCEPTED.fullmatch(part.strip()) for part in accepted.lower().split(","))
     weights = {match[1]: float(match[2] or 1) for match in found if match}
     others = weights.get("*", 0.0)

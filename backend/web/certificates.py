@@ -1,4 +1,4 @@
-"""The certificate and its key: read, checked as a client would, and exchanged while connections go on."""
+"""The certificate and its key: read, verified as a client would, and replaced while connections go on."""
 
 import ssl
 from pathlib import Path
@@ -7,7 +7,7 @@ from backend.settings import StartError, TlsFiles
 
 
 class Certificates:
-    """What the server's sockets use. `context` stays the same object when another pair is read."""
+    """The TLS context of the server's sockets. `context` stays the same object when a new pair is read."""
 
     def __init__(self, files: TlsFiles) -> None:
         """Read the pair. Raises `StartError`."""
@@ -18,13 +18,13 @@ class Certificates:
         self.read()
 
     def read(self) -> None:
-        """Read the pair again; connections that there are keep theirs. Raises `StartError` and changes nothing."""
+        """Read the pair again; existing connections keep theirs. If it raises `StartError`, nothing changes."""
         self.expires = check_pair(self.files)
         _load(self.context, self.files)
 
 
 def check_pair(files: TlsFiles) -> float | None:
-    """Return when the certificate expires (Unix time, seconds), or None if that cannot be told.
+    """Return when the certificate expires (Unix time, seconds), or None if that is unknown.
 
     Raises `StartError`, one line, if a server cannot use these files, or every browser would refuse them.
     """
@@ -41,7 +41,7 @@ def check_pair(files: TlsFiles) -> float | None:
 
 
 class _PassphraseError(Exception):
-    """The key wants one."""
+    """The key has a passphrase."""
 
 
 def _load(context: ssl.SSLContext, files: TlsFiles) -> None:
@@ -69,7 +69,7 @@ def _culprit(files: TlsFiles) -> str:
 
 
 def _expiry(server: ssl.SSLContext, certificate: Path) -> float | None:
-    """Let a client that trusts this very certificate look at it: the standard library reads the dates no other way."""
+    """Handshake with a client that trusts this certificate: the standard library has no other way to read the dates."""
     client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     client.check_hostname = False
     client.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
@@ -85,7 +85,7 @@ def _expiry(server: ssl.SSLContext, certificate: Path) -> float | None:
             if error.verify_code == _EXPIRED:
                 raise StartError(f"{certificate}: the certificate has expired") from None
             return None
-        except ssl.SSLError:  # about something else, which is for the client to judge
+        except ssl.SSLError:  # another problem, for clients to judge
             return None
     until = (ends[0].getpeercert() or {}).get("notAfter")
     return ssl.cert_time_to_seconds(until) if isinstance(until, str) else None

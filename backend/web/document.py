@@ -1,6 +1,6 @@
-"""The text of the page: `index.html`, filled in with the names of what it is made of.
+"""The text of the page: `index.html`, filled in with the names of its assets.
 
-Every address in it is relative to its own: a proxy may serve it under any path.
+All its URLs are relative, so that a proxy may serve it under any path.
 
 The build runs this as well (`runtime/build/build.mjs`, in Pyodide): the standard library has no brotli, and Node has.
 """
@@ -9,7 +9,7 @@ import html
 import json
 from typing import Any
 
-# PyScript's own extras: none is used, and each would be fetched.
+# PyScript's plugins: none is used, and each would be fetched.
 _PLUGINS_OFF = ["!codemirror", "!deprecations-manager", "!donkey", "!error", "!py-editor", "!py-game", "!py-terminal"]
 _NO_PLUGINS = f"<mpy-config hidden>{html.escape(json.dumps({'plugins': _PLUGINS_OFF}), quote=False)}</mpy-config>"
 """PyScript loads them for its other interpreter as well, although no script on the page is for that one."""

@@ -1,4 +1,4 @@
-"""What happens to sessions is of interest to the servers that pages are given, and to the figures."""
+"""Passes on what happens to sessions, to the choice of ICE servers and to the metrics."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from pyapp.protocol.journal import JournalEntry
 
 @dataclass(frozen=True, slots=True)
 class Hearing(Listener):
-    """Passes it on."""
+    """The listener of the signaling endpoint."""
 
     chain: Chain
     meters: Meters
@@ -25,10 +25,10 @@ class Hearing(Listener):
         self.meters.refused(code, is_join=is_join)
 
     def heard(self, participant: str, address: str, entries: Sequence[JournalEntry]) -> None:
-        """Learn which servers answer, and count."""
+        """Learn which ICE servers answer, and count the entries."""
         self.chain.watch.heard(participant, address, entries)
         self.meters.heard(participant, entries)
 
     def ended(self, session: str) -> None:
-        """Have what was issued for it revoked."""
+        """Have the session's credentials revoked."""
         self.chain.ended(session)

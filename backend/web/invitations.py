@@ -14,7 +14,7 @@ from pyapp.protocol.access import Access as AccessTold
 from pyapp.protocol.wire import MessageError, parse
 
 MOST_BYTES = 4096
-"""Of the body of a request."""
+"""Largest request body, in bytes."""
 
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -37,19 +37,19 @@ async def invite(request: web.Request, access: Access, by: Grant) -> web.Respons
 
 
 def told(access: AccessTold) -> web.Response:
-    """Answer with what the caller may do."""
+    """Return what the caller may do."""
     return web.json_response(access.to_json(), headers=_NO_STORE)
 
 
 def listed(access: Access) -> web.Response:
-    """Answer with the invitations that there are, without their tokens."""
+    """Return the invitations, without their tokens."""
     now = time.time()
     current = [_json(one) for one in access.store.all() if one.expires > now]
     return web.json_response({"invitations": current}, headers=_NO_STORE)
 
 
 def revoke(identifier: str, access: Access, signaling: Signaling, by: Grant) -> web.Response:
-    """Take an invitation back, at once."""
+    """Revoke an invitation at once."""
     if not access.store.revoke(identifier, now=time.time()):
         return web.json_response({"code": "unknown", "message": "No such invitation."}, status=404, headers=_NO_STORE)
     access.audit.note("revoked", id=identifier, by=by.name or by.id)

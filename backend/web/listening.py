@@ -9,7 +9,7 @@ from backend.ice.interfaces import resolve_all
 from backend.settings import StartError
 
 _TRIES = 20
-"""For a port that is free on all addresses, when any will do."""
+"""Tries to find a port that is free on all addresses, if port 0 was asked for."""
 _BACKLOG = 1024
 _NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 
@@ -21,7 +21,7 @@ def listen(hosts: Sequence[str], port: int) -> list[socket.socket]:
     """
     means = {host: resolve_all(host) for host in hosts}
     addresses = list(dict.fromkeys(address for found in means.values() for address in found))
-    # A name may mean an address that this machine has not: `localhost` is ::1, too, where there is no IPv6.
+    # A name may resolve to an address that this machine lacks: `localhost` is ::1, too, where there is no IPv6.
     optional = {address for found in means.values() if len(found) > 1 for address in found}
     for _ in range(_TRIES):
         with contextlib.ExitStack() as opened:
@@ -50,7 +50,7 @@ def _bound(address: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if listener.family == socket.AF_INET6:
-            # IPv4 has a socket of its own: callers keep the addresses that they have.
+            # IPv4 has its own socket, so that clients keep their IPv4 addresses.
             listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         name, _, zone = address.partition("%")
         listener.bind((name, port, 0, socket.if_nametoindex(zone)) if zone else (address, port))

@@ -11,13 +11,13 @@ HOW_TO_ALLOW = "Name your network in [access] metrics, such as metrics = ['10.0.
 
 
 def exposition(request: web.Request, registry: CollectorRegistry) -> web.Response:
-    """Return all figures in the format that the caller prefers."""
+    """Return all metrics in the format that the client prefers."""
     encode, content_type = choose_encoder(request.headers.get("Accept", ""))
     return web.Response(body=encode(registry), headers={"Content-Type": content_type, "Cache-Control": "no-store"})
 
 
 def may_ask(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
-    """Return whether who calls from `address` is in one of `networks`."""
+    """Return whether `address` is in one of `networks`."""
     try:
         parsed = ip_address(address.partition("%")[0])
     except ValueError:

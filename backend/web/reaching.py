@@ -1,4 +1,4 @@
-"""Under which addresses other machines reach this server: what an operator's page offers for links."""
+"""The addresses at which other machines reach this server, which an operator's page offers for links."""
 
 from collections.abc import Iterable
 
@@ -7,13 +7,13 @@ from backend.ice.interfaces import InterfaceAddress, own_addresses, primary_addr
 
 _ANY = {"0.0.0.0": 4, "::": 6}  # noqa: S104 - compared, not bound
 MOST = 8
-"""Addresses: more are no choice for a person."""
+"""The most addresses offered: more are too many to choose from."""
 
 
 def other_addresses(hosts: Iterable[str], port: int, *, is_secure: bool) -> tuple[str, ...]:
     """Return the addresses of the page for other machines, of a server that listens on `hosts` and `port`.
 
-    `::` is both families. The ones that packets to the rest of the world leave from come first.
+    `::` means both address families. Addresses with a default route come first.
     """
     every = [each for host in hosts for each in (_ANY if host == "::" else (host,))]
     found = [url for host in every for url in _addresses(host, port, is_secure=is_secure)]
@@ -31,8 +31,8 @@ def reached_at(
 ) -> tuple[str, ...]:
     """Return the addresses of the page for a server that listens on all addresses of the family of `host`.
 
-    `own` are the addresses of this machine, `primary` those with a route to the world. Link-local ones need a zone,
-    which no URL of a browser has.
+    `own` are the addresses of this machine, `primary` those with a default route. Link-local ones need a zone, which
+    URLs in browsers do not support.
     """
     usable = [
         str(address.ip)

@@ -1,6 +1,6 @@
-"""Files that change while the server runs: read again on SIGHUP, and when one of them is another than it was.
+"""Configuration files that change while the server runs: reloaded on SIGHUP, and when one of them has changed.
 
-A file that is wrong is refused with its lines, and what was there stays. Sessions go on.
+A file with mistakes is rejected with a line for each, and the old configuration stays in force. Sessions go on.
 """
 
 import asyncio
@@ -20,18 +20,19 @@ from backend.web.certificates import Certificates
 _log = logging.getLogger("ice_console.files")
 
 LOOK_EVERY = 1.0
-"""Seconds. What has changed is read once it has stayed the same for so long: two files are not written at once."""
+"""Seconds between checks. A change is read once the files have been stable for so long, since two files are not written
+at once."""
 
 
 SOON = 7
-"""Days before a certificate expires from which on that is told: whatever renews it should have, by then."""
+"""Days before a certificate expires at which warnings begin: it should have been renewed by then."""
 TELL_EVERY = 6 * 3600
-"""Seconds."""
+"""Seconds between two warnings."""
 
 
 @dataclass(slots=True)
 class Current:
-    """The configuration that is in force now."""
+    """The configuration in force."""
 
     configured: ConfiguredIce
 
@@ -48,7 +49,7 @@ class Reloader:
         apply: Callable[[ConfiguredIce], Awaitable[None]],
         certificate_changed: Callable[[], None],
     ) -> None:
-        """`apply` puts a configuration in force; `certificate_changed` tells whoever else has the certificate."""
+        """`apply` puts a configuration in force; `certificate_changed` notifies other users of the certificate."""
         self._current = current
         self._config = config
         self._certificates = certificates
@@ -59,7 +60,7 @@ class Reloader:
 
     @contextlib.asynccontextmanager
     async def watching(self) -> AsyncIterator["Reloader"]:
-        """Look at the files again and again."""
+        """Check the files periodically."""
         task = asyncio.create_task(self._watch())
         try:
             yield self
@@ -119,7 +120,7 @@ class Reloader:
                 _log.warning("! %s: %s", file, f"expires in {days:.1f} days" if days > 0 else "has expired")
 
     def _stamps(self) -> dict[Path, object]:
-        """Return what tells that a file has changed, links followed."""
+        """Return stamps that differ when a file has changed, following links."""
         files = [*_named_in(self._config)] if self._config else []
         if self._certificates:
             files += [self._certificates.files.certificate, self._certificates.files.key]
@@ -144,7 +145,7 @@ def _named_in(config: Path) -> Iterator[Path]:
     try:
         document = tomllib.loads(config.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
-        return  # for whoever reads it for good to complain of
+        return  # the actual reader reports the mistake
     yield from (config.parent / name for name in _names(document))
 
 

@@ -1,4 +1,4 @@
-"""HTTP: the page and what it is made of, `GET /ice`, `GET /ws`, `GET /healthz`."""
+"""HTTP: the page and its assets, `GET /ice`, `GET /ws`, `GET /healthz`."""
 
 import asyncio
 import contextlib
@@ -50,7 +50,7 @@ SIGNALING = web.AppKey("SIGNALING", Signaling)
 CHAIN = web.AppKey("CHAIN", Chain)
 METERS = web.AppKey("METERS", Meters)
 CALLER = web.RequestKey("CALLER", Caller)
-"""Of a request, where there are proxies of ours: what they say of who made it."""
+"""The client of a request, as our proxies report it."""
 LOCAL_TURN = web.AppKey("LOCAL_TURN", LocalTurn)
 RELOADER = web.AppKey("RELOADER", Reloader)
 
@@ -74,7 +74,7 @@ _REVOKED_WITHIN = 0.5
 """Seconds."""
 
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "127.0.0.1"}  # noqa: S104
-"""Where a server that listens on every address is reached from this machine."""
+"""The loopback address for a server that listens on every address."""
 
 # Not left to the system's MIME tables: browsers refuse modules and WebAssembly of any other type.
 _CONTENT_TYPES = {
@@ -96,7 +96,7 @@ _CONTENT_TYPES = {
 
 
 def create_app(settings: Settings, certificates: Certificates | None = None) -> web.Application:
-    """Return the application, whose sockets have `certificates`. Raises `StartError` if it cannot be served."""
+    """Return the application, whose sockets use `certificates`. Raises `StartError` if it cannot be served."""
     assets = Assets(settings.root)
     configured = read_ice_servers(settings.config) if settings.config else ConfiguredIce()
     _tell_left_out(configured)
@@ -148,7 +148,7 @@ def create_app(settings: Settings, certificates: Certificates | None = None) -> 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """A server that takes requests. `address` ends with a slash; `port` is the real one."""
+    """A running server. `address` ends with a slash; `port` is the actual one."""
 
     address: str
     port: int
@@ -163,7 +163,7 @@ class Serving:
 
 @contextlib.asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[Serving]:
-    """Serve until the end of the block. Raises `StartError` if that cannot begin."""
+    """Serve until the end of the block. Raises `StartError` if the server cannot start."""
     certificates = _certificates(settings)
     with contextlib.ExitStack() as opened:
         sockets = await asyncio.to_thread(listen, settings.hosts, settings.port)
@@ -199,7 +199,7 @@ def _certificates(settings: Settings) -> Certificates | None:
 
 
 class AccessLog(AbstractAccessLogger):
-    """One short line a request, without the query: `< 200 GET /ice 127.0.0.1 3 ms`."""
+    """One short line per request, without the query: `< 200 GET /ice 127.0.0.1 3 ms`."""
 
     @property
     def enabled(self) -> bool:
@@ -221,8 +221,8 @@ class AccessLog(AbstractAccessLogger):
 
 async def _page(request: web.Request) -> web.StreamResponse:
     document = await asyncio.to_thread(request.app[ASSETS].document)
-    # Never stale: kept by the browser, but asked for each time, and not sent again if it is the same.
-    # And as it is: what a proxy puts in, the security policy would stop, and the tag would not be its own.
+    # Never stale: the browser caches it, but revalidates each time, and it is not sent again if unchanged.
+    # No transformation: the security policy would block what a proxy inserts, and the tag would be wrong.
     headers = {"Cache-Control": "no-cache, no-transform", "Vary": "Accept-Encoding"}
     if tokens := request.app[SETTINGS].origin_trials:
         headers["Origin-Trial"] = ", ".join(tokens)
@@ -263,14 +263,14 @@ async def _health(_request: web.Request) -> web.Response:
 
 
 async def _ready(request: web.Request) -> web.Response:
-    """Answer whether new sessions are taken, which is what a load balancer asks, and which servers are of no use."""
+    """Tell a load balancer whether new sessions are accepted, and which ICE servers do not work."""
     is_ready = not request.app[SIGNALING].is_draining
     status = {"status": "ready" if is_ready else "draining", **request.app[CHAIN].problems()}
     return web.json_response(status, status=200 if is_ready else 503, headers={"Cache-Control": "no-store"})
 
 
 async def _metrics(request: web.Request) -> web.Response:
-    """Answer Prometheus, from where the file says that it asks."""
+    """Return the metrics to Prometheus, if it calls from a configured network."""
     if not may_ask(request.remote or "", request.app[CURRENT].configured.access.metrics):
         raise web.HTTPForbidden(text=HOW_TO_ALLOW)
     return exposition(request, request.app[METERS].registry)
@@ -298,7 +298,7 @@ def _now(app: web.Application) -> Now:
 async def _know_caller(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
 ) -> web.StreamResponse:
-    """Give the request the address and the host that a proxy of ours says are the client's."""
+    """Attach the client's address and host, as a trusted proxy reports them, to the request."""
     access = request.app[CURRENT].configured.access
     if access.proxies:
         headers = {name.lower(): request.headers.getall(name) for name in request.headers}
@@ -334,7 +334,7 @@ def _check_origin(request: web.Request) -> None:
 
 
 async def _grant(request: web.Request, session: str = "") -> Grant:
-    """Return what the caller's invitation lets it do; answers 401 if that is nothing."""
+    """Return what the caller's invitation grants; answers 401 if that is nothing."""
     try:
         token = request.headers.get(INVITATION_HEADER, "").strip()
         return request.app[ACCESS].check(token, session, address=request.remote or "", identity=_identity(request))
@@ -353,7 +353,7 @@ async def _operator(request: web.Request) -> Grant:
 
 
 def _held_place(request: web.Request, session: str) -> HeldPlace | None:
-    """Return the place in `session` that the caller proves to hold, which outlasts its invitation. None without one."""
+    """Return the place in `session` that the caller proves to hold, even after its invitation has expired, or None."""
     if not (text := request.headers.get(PLACE_HEADER)):
         return None
     place = HeldPlace.from_header(text)
@@ -421,7 +421,7 @@ async def _invitations(request: web.Request) -> web.Response:
 
 
 async def _access(request: web.Request) -> web.Response:
-    """Answer what the caller may do: 200 for who may do nothing, too, since to ask is no fault."""
+    """Return what the caller may do. The status is 200 even if that is nothing, since asking is not an error."""
     _check_origin(request)
     access = request.app[ACCESS]
     try:
@@ -472,7 +472,7 @@ async def _run_access(app: web.Application) -> AsyncIterator[None]:
     told = Seldom()
 
     async def watch() -> None:
-        while True:  # whoever is revoked on the command line is out within a second
+        while True:  # a revocation on the command line takes effect within a second
             await asyncio.sleep(_REVOKED_WITHIN)
             try:
                 app[SIGNALING].revoke(app[ACCESS].store.newly_revoked())
@@ -507,7 +507,7 @@ def _wants_local_turn(settings: Settings, configured: ConfiguredIce) -> bool:
 
 
 async def _put_in_force(app: web.Application, configured: ConfiguredIce) -> None:
-    """Go on with another configuration file."""
+    """Put a new configuration into force."""
     settings = app[SETTINGS]
     limits = configured.limits or settings.limits
     app[JOURNAL].limits = limits

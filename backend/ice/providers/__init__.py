@@ -1,1 +1,1 @@
-"""TURN providers: `[[provider]]` in the configuration file, what is said to them, what they answered."""
+"""TURN providers: `[[provider]]` in the configuration file, the requests to them, and their answers."""

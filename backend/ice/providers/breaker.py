@@ -1,12 +1,12 @@
-"""When a provider that failed is asked again. Pure."""
+"""When a failed provider is asked again. Pure."""
 
 from dataclasses import dataclass
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
-"""Seconds that a provider is left alone after a failure, twice as long each time."""
+"""Seconds before the next request after a failure, doubling each time."""
 
 LONGEST_WISH = 300.0
-"""As above, if it asks for more time itself (`Retry-After`; RFC 9110, section 10.2.3)."""
+"""The most, if the provider itself asks for more time (`Retry-After`; RFC 9110, section 10.2.3)."""
 
 
 @dataclass(slots=True)
@@ -17,15 +17,15 @@ class Breaker:
     until: float = 0.0
 
     def is_open(self, now: float) -> bool:
-        """Return whether the provider is to be left alone."""
+        """Return whether the provider must not be asked."""
         return now < self.until
 
     def failed(self, now: float, *, wish: float = 0.0) -> None:
-        """Take it that a request failed, and that the provider wishes to be left alone for so many seconds."""
+        """Record a failed request; `wish` is the pause that the provider asks for, in seconds."""
         self.failures += 1
         pause = min(FIRST_PAUSE * 2.0 ** min(self.failures - 1, 16), LONGEST_PAUSE)
         self.until = now + max(pause, min(wish, LONGEST_WISH))
 
     def succeeded(self) -> None:
-        """Take it that a request was answered."""
+        """Record an answered request."""
         self.failures, self.until = 0, 0.0

@@ -1,4 +1,4 @@
-"""HTTP to providers. What goes wrong is told in words without any part of a request: most of them may hold a secret."""
+"""HTTP requests to providers. Error messages quote no part of a request, since most parts may hold a secret."""
 
 import asyncio
 import json
@@ -14,11 +14,11 @@ from backend.ice.providers.wire import Request, ask, revoke
 from backend.ice.shapes import Named, ShapeError, read_named, read_seconds
 
 _MAX_BYTES = 64 * 1024
-"""Of an answer."""
+"""Largest answer, in bytes."""
 
 
 class ProviderError(Exception):
-    """A provider did not answer with servers: the message says why, without any secret. `wish` is in seconds."""
+    """A provider did not return servers: the message says why, without secrets. `wish` is `Retry-After` in seconds."""
 
     def __init__(self, message: str, *, wish: float = 0.0) -> None:
         super().__init__(message)
@@ -76,7 +76,7 @@ async def _send(http: aiohttp.ClientSession, request: Request) -> bytes:
         "data": None if request.form is None else dict(request.form),
     }
     try:
-        # A redirect would take the secret to where the operator did not send it.
+        # A redirect could send the secret to a host that the operator did not choose.
         async with http.request(request.method, request.url, allow_redirects=False, **given) as response:
             if not 200 <= response.status < 300:
                 raise ProviderError(_status(response.status), wish=_wish(response))
@@ -92,7 +92,7 @@ async def _send(http: aiohttp.ClientSession, request: Request) -> bytes:
         raise ProviderError("its name is not known (DNS)") from None
     except aiohttp.ClientConnectorError as error:
         raise ProviderError(f"it cannot be reached: {error.strerror or 'no connection'}") from None
-    except (aiohttp.ClientError, OSError, ValueError) as error:  # their messages may hold the address with its query
+    except (aiohttp.ClientError, OSError, ValueError) as error:  # their messages may contain the URL with its query
         raise ProviderError(f"the connection failed: {type(error).__name__}") from None
 
 
@@ -126,6 +126,6 @@ def _read_file(provider: ConfiguredProvider) -> Named:
         raise ProviderError(f"{path}: is not JSON") from None
     if named.lifetime is None:
         return named
-    if (left := named.lifetime - max(age, 0.0)) <= 0:  # it counts from when it was written
+    if (left := named.lifetime - max(age, 0.0)) <= 0:  # the lifetime counts from when the file was written
         raise ProviderError(f"{path}: its credentials have expired")
     return replace(named, lifetime=left)

@@ -11,18 +11,18 @@ from urllib.parse import urlsplit
 from backend.ice.tables import SOURCES, Mistakes, Table, entry_name
 
 DEFAULT_TIMEOUT = 2
-"""Seconds that a provider has for its answer."""
+"""Default timeout of a provider, in seconds."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9._~-]+")
-"""What may stand in an address as it is (RFC 3986, section 2.3)."""
+"""Text that a URL may contain without encoding (RFC 3986, section 2.3)."""
 _COMMON = ("kind", "name", "timeout", "ttl", "url")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfiguredProvider:
-    """One `[[provider]]`. `ttl` is what is asked for, in seconds, and how long at most an answer is taken for good.
+    """One `[[provider]]`. `ttl`, in seconds, is what is requested, and the longest lifetime that is believed.
 
-    `url` is where it is asked; of `file`, `path` is what is read. `values` are the texts that its kind needs beside.
+    `url` is its endpoint; for `file`, `path` is the file. `values` are the other texts that its kind needs.
     """
 
     kind: str
@@ -36,13 +36,13 @@ class ConfiguredProvider:
 
     @property
     def is_by_session(self) -> bool:
-        """Whether each session gets credentials of its own: they can be revoked, or bear its name."""
+        """Whether each session gets its own credentials: they can be revoked, or carry its name."""
         return self.kind in ("cloudflare", "turn-rest")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """The keys of a kind of provider. `proof` is what its secret is called; `ttl` and `most` are seconds."""
+    """The keys of a kind of provider. `proof` is the name of its secret; `ttl` and `most` are seconds."""
 
     needs: tuple[str, ...] = ()
     may_have: tuple[str, ...] = ()
@@ -167,7 +167,7 @@ class _Entry(Table):
             self.fail(f"{given[0]} and {given[1]}: give one of them")
         if given:
             secret = self.secret(given[0])
-            if not secret.isascii():  # it goes into a header
+            if not secret.isascii():  # it is sent in a header
                 self.fail(f"{given[0]}: what it names has other than plain characters")
             return secret
         if kind.needs_secret and kind.proof not in self.table:

@@ -1,8 +1,8 @@
-"""A provider with what it issued: kept to half its life, renewed in the background, revoked at the end.
+"""A provider and its credentials: kept for half their lifetime, renewed in the background, revoked at the end.
 
-Where a session gets credentials of its own, one set is always in stock, so that a page need not wait for the provider,
-and a mistake in the configuration is known at the start. A page that asks gets what there is; only if there is nothing
-does it wait, and never while the provider is known to be down.
+If each session gets its own credentials, one set is always in stock, so that a page need not wait for the provider, and
+a configuration mistake shows at the start. A page gets what is available; it waits only if there is nothing, and never
+while the provider is known to be down.
 """
 
 import asyncio
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 _log = logging.getLogger("ice_console.providers")
 
 MOST_SESSIONS = 1024
-"""Sessions with credentials of their own; more of them share one."""
+"""Sessions with their own credentials; further ones share a set."""
 
 SHORTEST_LIFE = 5.0
-"""Seconds. A provider that says less is not believed: pages would do nothing but renew."""
+"""Shortest lifetime in seconds. Less is not believed: pages would do nothing but renew."""
 
 REVOKED_AFTER = 30.0
-"""Seconds that a session may be empty before what it was given is revoked."""
+"""Seconds that a session may be empty before its credentials are revoked."""
 
 _UNTIL = re.compile(r"(\d{10})(?::.*)?")
 """A user name that says when it expires (draft-uberti-behave-turn-rest-00, section 2.2)."""
@@ -73,17 +73,17 @@ class Provider:
         self.configured = configured
         self.breaker = Breaker()
         self.problem = ""
-        """Why the last request failed, or nothing."""
+        """Why the last request failed, or empty."""
         self._http = http
         self._is_live = is_live
         self._clock = clock
         self._stock: Issued | None = None
-        """What the next session gets; of a provider that does not tell sessions apart, what all get."""
+        """The credentials for the next session; for all sessions, if the provider does not distinguish them."""
         self._held: dict[str, list[Issued]] = {}
-        """By session: what its pages may still use, the newest last."""
+        """By session: the credentials that its pages may still use, newest last."""
         self._asking: asyncio.Task[None] | None = None
         self._leaving: dict[str, tuple[float, list[Issued]]] = {}
-        """By session that has ended: when that was, and what it was given."""
+        """By ended session: when it ended, and its credentials."""
         self._read: tuple[int, int] = (0, 0)
         """Of the file, when it was read last: its time and number."""
         self._told: tuple[LeftOut, ...] = ()
@@ -105,10 +105,10 @@ class Provider:
         return self._servers(issued) if issued else ()
 
     async def tend(self) -> None:
-        """Renew what is half over, forget what expired; to be called every second or so."""
+        """Renew what has passed half its lifetime, forget what has expired; call it about once a second."""
         now = self._clock()
         if self.configured.kind == "file" and await asyncio.to_thread(self._file) != self._read:
-            self.breaker.succeeded()  # whatever was wrong with it may be mended
+            self.breaker.succeeded()  # its mistakes may be fixed
             await self._ask_unless_down()
         for session in list(self._held):
             self._tend_session(session, now)
@@ -129,19 +129,19 @@ class Provider:
         return self._servers(newest) if newest else ()
 
     def distrust(self) -> None:
-        """Take it that servers refuse what was issued: what is in stock, and is not older, goes to nobody."""
+        """Discard the stock, because servers refuse what was issued."""
         if self._stock and not self.breaker.is_open(self._clock()):
             self._stock = None
             self.breaker.failed(self._clock())  # not again and again
 
     def ended(self, session: str) -> None:
-        """Take it that all have left `session`: what it alone was given is revoked, unless somebody comes back soon."""
+        """Record that everybody has left `session`; its own credentials are revoked unless somebody is soon back."""
         if held := self._held.pop(session, None):
             _, before = self._leaving.get(session, (0.0, []))
             self._leaving[session] = (self._clock(), before + held)
 
     async def close(self) -> None:
-        """Revoke what nobody has, or ended sessions had. What pages use goes on: they come back to the next run."""
+        """Revoke unused credentials and those of ended sessions. Pages keep theirs: they come back to the next run."""
         stock, self._stock = self._stock, None
         if stock and self.configured.is_by_session:
             self._release(stock, "")
@@ -166,7 +166,7 @@ class Provider:
         if self.configured.is_by_session and session:
             self._hold(session, stock)
             if len(self._held) <= MOST_SESSIONS:
-                self._stock = None  # a task of its own: nobody waits for it
+                self._stock = None  # refilled by a separate task: nobody waits for it
                 self._ask_soon()
         return stock
 
@@ -205,7 +205,7 @@ class Provider:
         if not held:
             del self._held[session]
         elif held[-1].is_due(now) and not self._is_live(session):
-            self.ended(session)  # a page that asked, and never came
+            self.ended(session)  # a page that asked, but never joined
 
     def _has_left(self, session: str) -> None:
         _, given = self._leaving.pop(session)
@@ -272,7 +272,7 @@ class Provider:
             self._stock = issued
 
     def _life(self, named: Named) -> float | None:
-        """Return for how many seconds `named` is good: as it says, if that can be, and as was asked for at most."""
+        """Return the lifetime of `named` in seconds: as stated, if plausible, and at most as long as requested."""
         if self.configured.kind == "file":
             return named.lifetime
         life = min(named.lifetime or self.configured.ttl, self.configured.ttl)

@@ -1,6 +1,6 @@
-"""What is said to a provider, and what its answers mean: the wire formats of each kind. Pure.
+"""The wire formats of each kind of provider: requests and answers. Pure.
 
-A conversation is a generator: it gives requests, is sent the answers (parsed JSON), and returns the servers.
+A conversation is a generator: it yields requests, is sent the answers (parsed JSON), and returns the servers.
 """
 
 from collections.abc import Generator, Mapping
@@ -14,7 +14,7 @@ from backend.ice.shapes import Named, ShapeError, read_named
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """An HTTP request. Nearly every part of one may hold a secret, so that none is shown."""
+    """An HTTP request. Nearly every part may hold a secret, so none is shown."""
 
     method: str
     url: str
@@ -29,12 +29,12 @@ Conversation: TypeAlias = Generator[Request, Any, Named]
 
 
 def ask(provider: ConfiguredProvider, user: str) -> Conversation:
-    """Have credentials issued, for `user` where the provider takes a name. Raises `ShapeError`."""
+    """Request credentials, for `user` if the provider accepts a name. Raises `ShapeError`."""
     return _ASK[provider.kind](provider, user)
 
 
 def revoke(provider: ConfiguredProvider, named: Named) -> list[Request]:
-    """Return the requests that end what was issued: none, where the provider knows no such thing."""
+    """Return the requests that revoke what was issued: none if the provider cannot revoke."""
     if provider.kind != "cloudflare":
         return []
     users = dict.fromkeys(server.username for server in named.servers if server.username)
