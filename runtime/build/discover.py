@@ -1,4 +1,4 @@
-"""Runs in a fresh Pyodide while the runtime is built: tells which modules of the library the console needs."""
+"""Runs in a fresh Pyodide during the build: finds the library modules that the console needs."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ import sitecustomize  # runtime/build/record.py
 
 
 class Browser(ModuleType):
-    """The module `js`, where there is no page: enough of it to be imported from."""
+    """A stand-in for the module `js` without a page: enough to import from it."""
 
     def __getattr__(self, name: str) -> Any:
         """Have every name."""
@@ -30,7 +30,7 @@ def loaded() -> set[str]:
 
 
 async def exercise() -> None:
-    """Do what makes the library import more of itself when it is first used."""
+    """Use what makes the library import more modules at its first use."""
     try:
         json.loads("{")
     except ValueError as error:
@@ -42,7 +42,7 @@ async def exercise() -> None:
 
 
 async def discover(names: list[str], app: str, own: list[str]) -> bytes:
-    """Import what the console imports, then the console (`own`, under `app`), and return what that took."""
+    """Import what the console imports, then the console (`own`, under `app`), and return what was loaded."""
     record: Any = sitecustomize
     library = record.take()
     sys.modules["js"] = Browser("js")

@@ -1,7 +1,7 @@
-"""Runs inside Pyodide while the runtime is built: compiles and packs.
+"""Runs inside Pyodide during the build: compiles and packs the archives.
 
-Compiled code belongs to the Python that made it, so Pyodide itself makes it. `runtime/build/sitecustomize.py` reads the
-archives that are made here, and says what is in them.
+Compiled code belongs to the Python version that compiled it, so Pyodide itself compiles it.
+`runtime/build/sitecustomize.py` reads these archives, and documents their format.
 """
 
 import ast
@@ -14,16 +14,16 @@ from types import CodeType
 from typing import Any, TypeAlias
 
 LIBRARY = "/lib/python3.14/"
-"""Where tracebacks say that it is."""
+"""The library's path in tracebacks."""
 APP_OPTIMIZE = 0
 LIBRARY_OPTIMIZE = 2
-"""No docstrings: a tenth of the bytes."""
+"""Without docstrings, which are a tenth of the bytes."""
 BROWSER_ONLY = {"js", "pyodide", "pyodide_js", "pyscript", "console_runtime", "pyapp"}
 BEFORE_OURS = ("encodings", "encodings.aliases", "encodings.utf_8", "sitecustomize")
-"""What Python itself reads from its archive, before it can be told of ours."""
+"""Modules that Python reads from its own archive before it can use ours."""
 
 REPLACED = {"pyodide._package_loader": "package_loader.py"}
-"""Modules of the library that a file of this folder stands in for, at every start."""
+"""Library modules that a file of this folder replaces at every start."""
 
 ENCODING = re.compile(r"[A-Za-z][A-Za-z0-9_-]{2,20}", re.ASCII)
 
@@ -69,7 +69,7 @@ def own_modules(app: str) -> list[str]:
 
 
 def library_imports(app: str) -> list[str]:
-    """Return what the console imports of the library, wherever in its code; some names may be no modules."""
+    """Return the console's library imports, anywhere in its code; some names may not be modules."""
     names: set[str] = set()
     for source in sources(app).values():
         for node in ast.walk(ast.parse(source)):
@@ -84,7 +84,7 @@ def library_imports(app: str) -> list[str]:
 
 
 def archive(modules: Modules, recorded: dict[str, Any]) -> bytes:
-    """Return an archive, with what `modules` would have Python compile when they are imported."""
+    """Return an archive, including what Python would compile when `modules` are imported."""
     functions = {
         text: compile(text, "<string>", mode, dont_inherit=True) for text, mode in recorded["functions"].items()
     }
@@ -92,7 +92,7 @@ def archive(modules: Modules, recorded: dict[str, Any]) -> bytes:
 
 
 def pyc(code: CodeType) -> bytes:
-    """Return an unchecked `.pyc` file: no source is there to compare it with."""
+    """Return an unchecked `.pyc` file, since there is no source to compare it with."""
     return MAGIC_NUMBER + (0b01).to_bytes(4, "little") + bytes(8) + marshal.dumps(code)
 
 

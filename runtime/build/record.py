@@ -1,8 +1,8 @@
 """The `sitecustomize` of the Pyodide in which `discover.py` runs: notes what is compiled while modules are imported.
 
-`dataclasses` and `collections.namedtuple` write source text and compile it, `re` compiles patterns: the same ones at
-every start, since they depend on nothing but the modules that ask for them. `sitecustomize.py` has the results at hand;
-what it keeps from being imported is not imported here either.
+`dataclasses` and `collections.namedtuple` write source text and compile it, and `re` compiles patterns. These are the
+same at every start, since they depend only on the modules that use them. `sitecustomize.py` has the results ready; what
+it prevents from being imported is not imported here either.
 """
 
 import collections

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 BEGUN = time.perf_counter()
-"""Seconds, for `make bench-boot`: before this Python itself started, after this it imports."""
+"""Seconds, for `make bench-boot`: Python's own start ends here, and its imports begin."""
 CONSOLE = "/lib/console.marshal"
 
 
@@ -38,7 +38,7 @@ class Archive:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """Answer for every module of the archive."""
+        """Return a spec for every module in the archive."""
         del path, target
         if name not in self._modules:
             return None
@@ -68,7 +68,7 @@ class Archive:
         return code
 
     def get_source(self, name: str) -> str | None:
-        """Return the module's source, if it is there, for the lines in tracebacks."""
+        """Return the module's source, if available, for the lines in tracebacks."""
         code = self._modules[name][2]
         return code if isinstance(code, str) else None
 

@@ -1,11 +1,11 @@
-// Loads PyScript, and speaks for the page until Python can. It is the only JavaScript of the product.
+// Loads PyScript, and controls the page until Python can. It is the only JavaScript of the product.
 //
 // 1. Says in words how far loading is, and, if it cannot go on, why and what to do.
 // 2. Keeps a click on Connect that comes too early, as `data-pending-connect` on <html>; pyapp/browser/page/ reads it.
 // 3. Asks the server for what Python will ask for first; pyapp/browser/signaling.py takes it over.
 //
-// Loading is over when Python sets the performance mark `console-ready`. From then on only a crash of the Python
-// program itself is shown from here, because then nobody else is left to show it.
+// Loading is over when Python sets the performance mark `console-ready`. From then on this script shows only a crash of
+// the Python program itself, because nothing else is left to show it.
 
 const { body, documentElement: root } = document;
 const byId = (id) => document.getElementById(id);
@@ -38,7 +38,7 @@ function showDownload(bytes) {
 }
 
 function fail(headline, detail, cause) {
-  if (body.dataset.boot === "failed") return; // the first cause is the one that matters
+  if (body.dataset.boot === "failed") return; // the first cause matters
   settled = true;
   body.dataset.boot = "failed";
   body.dataset.state = "failed";
@@ -112,7 +112,7 @@ const whileLoading = (handler) => (event) => {
   if (!settled) handler(event);
 };
 
-// Extensions, and what a network puts into pages, fail in the same window. Only what is made of our own files counts.
+// Errors of extensions, and of scripts that a network inserts, appear in the same window. Only our own files count.
 const OWN = new URL("assets/", location.href).href;
 const isOurs = (text) => String(text ?? "").includes(OWN);
 
@@ -139,7 +139,7 @@ const ASSETS = new URL("assets/", location.href).pathname;
 const LARGE = [["pyodide", "pyodide.asm.wasm"], ["library", "library.zip"], ["console", "console.marshal"]];
 const awaited = new Set([...runtime.preload, ...LARGE].map(([group, file]) => asset(group, file).pathname));
 
-/** Name what is still missing. The bytes of a file on its way are not seen, so it may only be slow: loading goes on. */
+/** Name what is still missing. The progress of a single file is unknown, so it may only be slow: loading goes on. */
 function nameTheMissing() {
   const names = [...awaited].map((path) => path.split("/").at(-1));
   if (!settled && names.length) byId("detail").textContent = `Still waiting for ${names.join(", ")}`;
@@ -153,8 +153,8 @@ function hasArrived(path) {
   patience = setTimeout(nameTheMissing, STALLED_AFTER);
 }
 
-// What has arrived moves the bar. Pyodide waits forever for a part that came as an error, as the log-in page of a hotel's
-// network, or not at all.
+// What has arrived moves the bar. Pyodide waits forever for a part that failed, arrived as the log-in page of a hotel's
+// network, or never came.
 new PerformanceObserver((list, observer) => {
   if (settled) observer.disconnect();
   for (const { name, responseStatus, contentType, encodedBodySize } of list.getEntries()) {
@@ -167,7 +167,7 @@ new PerformanceObserver((list, observer) => {
   }
 }).observe({ type: "resource", buffered: true });
 
-// PyScript shows a configuration that it cannot use as a box of its own at the end of <body>. It belongs in the status.
+// PyScript reports an invalid configuration in its own box at the end of <body>. The message belongs in the status.
 new MutationObserver((records, observer) => {
   if (settled) observer.disconnect();
   for (const box of records.flatMap(({ addedNodes }) => [...addedNodes])) {
@@ -193,7 +193,7 @@ const firstFrame = () =>
     setTimeout(resolve, PAINTED_BY);
   });
 
-// A browser that has started this very runtime before has it in its cache: nothing large is on the way.
+// A browser that has started this runtime before has it in its cache: nothing large must be loaded.
 const STARTED = "ice-console-runtime";
 const name = Object.values(runtime.groups).join(" ");
 

@@ -1,7 +1,7 @@
 // The interpreter that PyScript is told to use (`config.interpreter`): Pyodide with the prepared runtime.
 //
-// It starts Pyodide when it is evaluated, which is while PyScript itself still loads. The groups of files that belong
-// together are named in the page's configuration; runtime/build/build.mjs made them.
+// It starts Pyodide when it is evaluated, while PyScript itself still loads. The page's configuration names the groups
+// of files, which runtime/build/build.mjs made.
 
 const { runtime } = JSON.parse(document.querySelector('script[type="py"]').getAttribute("config"));
 const at = (group, file) => new URL(`assets/${runtime.groups[group]}/${file}`, location.href).href;
@@ -39,7 +39,7 @@ function fetchModule(name) {
   return Uint8Array.from(request.responseText, (character) => character.charCodeAt(0) & 0xff);
 }
 
-/** A module that is not part of the start. Python cannot import one by itself: it would take `eval`, which the page refuses. */
+/** Imports a module that is not part of the start. Python cannot do so itself: that needs `eval`, which the page forbids. */
 const importModule = (group, file) => import(at(group, file));
 
 /** Call back once Python listens for errors, so that the journal has it. */
@@ -53,7 +53,7 @@ function whenReady(callback) {
 
 export const { version } = pyodide;
 
-/** What PyScript calls. Its own Python package is neither used nor made: it would be compiled at every load. */
+/** What PyScript calls. PyScript's own Python package is not created: it would be compiled at every load. */
 export async function loadPyodide({ stdout, stderr }) {
   Object.assign(output, { stdout, stderr });
   const [interpreter, { stdlib }] = await Promise.all([starting, import(at("pyscript", "core.js"))]);
