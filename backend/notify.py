@@ -1,6 +1,6 @@
-"""What the service manager is told: sd_notify(3), a datagram to the socket that it names in the environment.
+"""Notifies the service manager: sd_notify(3), a datagram to the socket named in the environment.
 
-Under none, nothing is said. A manager that has gone must not end the server.
+Without a manager nothing is sent. A manager that is gone must not end the server.
 """
 
 import asyncio
@@ -12,31 +12,31 @@ from collections.abc import AsyncIterator, MutableMapping
 from dataclasses import dataclass
 
 _WATCHDOG_SHARE = 0.4
-"""How much of the watchdog's time passes until it hears from us; sd_watchdog_enabled(3) asks for half at most."""
+"""Fraction of the watchdog's time between two notifications; sd_watchdog_enabled(3) recommends at most half."""
 
 
 @dataclass(frozen=True, slots=True)
 class Manager:
-    """The service manager that started us. `watchdog` is the time, in seconds, after which it takes us for dead."""
+    """The service manager that started us. `watchdog` is its timeout in seconds."""
 
     address: str = ""
     watchdog: float | None = None
 
     def ready(self) -> None:
-        """Say that requests are taken, or that a reload is over."""
+        """Report that requests are accepted, or that a reload has finished."""
         self._say("READY=1")
 
     def reloading(self) -> None:
-        """Say that a reload has begun."""
+        """Report that a reload has begun."""
         self._say(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
     def stopping(self, *, within: float) -> None:
-        """Say that this is the end, which may take `within` seconds."""
+        """Report that the server is stopping, which may take `within` seconds."""
         self._say(f"STOPPING=1\nEXTEND_TIMEOUT_USEC={int(within * 1e6)}")
 
     @contextlib.asynccontextmanager
     async def watched(self) -> AsyncIterator[None]:
-        """Say during the block, again and again, that the event loop still turns."""
+        """Report periodically, during the block, that the event loop is alive."""
         if self.watchdog is None:
             yield
             return
@@ -63,7 +63,7 @@ class Manager:
 
 
 def take_manager(environ: MutableMapping[str, str] = os.environ) -> Manager:
-    """Return the service manager that the environment names, and take it out: coturn would speak to it, too."""
+    """Return the service manager of the environment, and remove it there: coturn would notify it, too."""
     address, time_out, pid = (environ.pop(name, "") for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"))
     if not address.startswith(("/", "@")):
         return Manager()

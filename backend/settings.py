@@ -1,4 +1,4 @@
-"""What the operator decided on the command line, and the one exception that stops a start."""
+"""The command line's settings, and the exception that stops a start."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -12,9 +12,9 @@ MAX_URLS = 4
 `PeerConnection.sys.mjs`); every URL costs each interface a round of gathering."""
 
 POOL_SIZE = 0
-"""`iceCandidatePoolSize`. Who waits in a session has offered, and so has gathered; who answers never uses its pool
-(Chromium 156), which only doubled the TURN allocations; and after `setConfiguration()` a pool is filled anew, so that a
-restart after a change of the network began with candidates of the network that was gone."""
+"""`iceCandidatePoolSize`. Whoever waits in a session has made an offer, and so has gathered. The answerer never uses
+its pool (Chromium 156), which only doubled the TURN allocations. After `setConfiguration()` a pool is filled again, so
+that a restart after a change of the network began with candidates of the old network."""
 
 _VARIETY = {"udp": 0, "tls": 1, "tcp": 2}
 
@@ -82,7 +82,7 @@ def ice_configuration(
 ) -> IceConfiguration:
     """Return what `GET /ice` answers at `now` (Unix time, seconds) to a caller whose TURN user is called `name`.
 
-    TURN servers on the hosts `avoid` went silent for the caller: spares take their places, as far as there are any.
+    TURN servers on the hosts `avoid` went silent for the caller: spares replace them, if there are any.
     `expires` and `lifetime` are those of the credentials that expire first, or None if there are none.
     """
     chosen = variety_first(sorted(servers, key=lambda server: _is_on(server, avoid)))

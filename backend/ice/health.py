@@ -79,7 +79,7 @@ class Health:
             known.seconds = before * 0.7 + check.seconds * 0.3
 
     def heard(self, page: str, network: str, url: str, *, answered: bool, now: float) -> None:
-        """Take it that a page in `network` had a candidate from the server at `url`, or an error instead."""
+        """Record that a page in `network` had a candidate from the server at `url`, or an error."""
         try:
             known = self._urls.get(parse_reported_url(url))
         except IceError:

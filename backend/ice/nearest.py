@@ -1,4 +1,4 @@
-"""Which TURN host is nearest to whom: measured by the pages of a network, else by the server. Pure."""
+"""Which TURN host is nearest to a network: measured by its pages, or else by the server. Pure."""
 
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ HYSTERESIS = 0.010
 """Seconds that a host must be nearer than another to take its place: moving a relay costs a restart."""
 
 FEWEST, MOST = 3, 8
-"""Measures of a host that are needed, and kept: the lowest counts, since whatever disturbs one makes it higher."""
+"""Measurements of a host that are needed, and kept: the lowest counts, since disturbances only raise it."""
 
 MOST_NETWORKS, MOST_GATHERINGS = 4096, 1024
 """Networks, and candidate gatherings under way, that are remembered."""

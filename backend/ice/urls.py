@@ -1,4 +1,4 @@
-"""STUN and TURN URLs as people and providers write them, and why a page would not be given one. Pure."""
+"""STUN and TURN URLs as people and providers write them, and why a URL is left out. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ def tidy(text: str) -> str:
     A browser refuses a whole configuration for one URL that is not as it should be: a `stun:` URI with a transport
     (which RFC 7064, section 3.1, does not know), or spaces around it.
 
-    Raises `IceError`, for a URI that is valid and of no use `UnusableUrlError`.
+    Raises `IceError`, and its subclass `UnusableUrlError` for a valid URI that is of no use.
     """
     scheme, colon, rest = text.strip().partition(":")
     address, question, query = rest.partition("?")

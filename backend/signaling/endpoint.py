@@ -1,7 +1,7 @@
 """`GET /ws`: a thin shell that carries frames between aiohttp's WebSockets and `rooms`.
 
-One task reads a socket. Writing waits for nothing: a frame goes straight into the transport's buffer, which keeps the
-order, and whose length tells a slow reader, so that it delays nobody else.
+One task reads each socket. Writing never waits: a frame goes straight into the transport's buffer, which keeps the
+order. The buffer's length reveals a slow reader, which therefore delays nobody else.
 """
 
 import asyncio
@@ -47,12 +47,12 @@ this is not: the socket is closed with 1009 (RFC 6455, section 7.4.1). Times `Li
 _CLEAN = (WSCloseCode.OK, WSCloseCode.GOING_AWAY)
 
 CheckJoin = Callable[[Join], Grant]
-"""Raises `InvitationError` if this socket may not join so."""
+"""Raises `InvitationError` if the join is not allowed."""
 
 
 @dataclass(slots=True)
 class Stay:
-    """Of one participant in a session, for the audit log: since when (of the loop's clock), and over which path."""
+    """A participant's stay in a session, for the audit log: its start (on the loop's clock), and its path."""
 
     since: float
     grant: Grant
@@ -63,7 +63,7 @@ class Stay:
 
 @dataclass(slots=True, eq=False)
 class Connection:
-    """One socket. `site` is what its address counts as."""
+    """One socket. `site` is its address for the limits (`callers.site`)."""
 
     number: int
     address: str
@@ -90,7 +90,7 @@ class Signaling:
         self._connections: dict[int, Connection] = {}
         self._numbers = itertools.count(1)
         self._unjoined: dict[Connection, None] = {}
-        """Those that have not joined yet, the oldest first."""
+        """Sockets that have not joined yet, oldest first."""
         self._per_site: Counter[str] = Counter()
         self._unjoined_per_site: Counter[str] = Counter()
         self._closings: set[asyncio.Task[object]] = set()
@@ -111,7 +111,7 @@ class Signaling:
         )
         try:
             await socket.prepare(request)
-        except ConnectionResetError:  # the page has gone before it was answered; this reaches nobody either
+        except ConnectionResetError:  # the page left before it was answered
             return web.Response(status=400)
         bucket = TokenBucket.full(
             rate=self._limits.messages_per_second,
@@ -131,11 +131,11 @@ class Signaling:
 
     @property
     def counts(self) -> tuple[int, int, int]:
-        """The sessions, the places that are held in them, and the sockets that are open, at this moment."""
+        """The present numbers of sessions, of places taken or held in them, and of open sockets."""
         return len(self._rooms), self._rooms.participants, len(self._connections)
 
     def change(self, *, hold: float, limits: Limits) -> None:
-        """Go on with these; what is counted by socket holds for those that come from now on."""
+        """Use these from now on; limits per socket apply to new sockets."""
         self._limits = self._rooms.limits = limits
         self._rooms.hold = hold
 
@@ -148,17 +148,17 @@ class Signaling:
         return self._rooms.holds(claim)
 
     def revoke(self, invitations: Collection[str]) -> None:
-        """Show whoever came in with one of these invitations the door."""
+        """Disconnect everybody who joined with one of these invitations."""
         if invitations:
             self._perform(self._rooms.revoke(invitations))
 
     @property
     def is_draining(self) -> bool:
-        """Whether no new sessions are taken any more."""
+        """Whether new sessions are refused."""
         return self._is_draining
 
     async def drain(self, seconds: float) -> None:
-        """Take no new sessions, and wait until there are none, but at most `seconds`."""
+        """Refuse new sessions, and wait until there are none left, but at most `seconds`."""
         self._is_draining = True
         if len(self._rooms):
             with contextlib.suppress(TimeoutError):
@@ -172,7 +172,7 @@ class Signaling:
         await asyncio.gather(
             *(connection.socket.close(code=WSCloseCode.SERVICE_RESTART) for connection in connections),
             *self._closings,
-            return_exceptions=True,  # a socket that is dead already must not keep the others from their close
+            return_exceptions=True,  # a dead socket must not prevent the others from closing
         )
 
     def _refusal(self, caller: str) -> Error | None:
@@ -190,14 +190,14 @@ class Signaling:
         self._unjoined[connection] = None
         self._unjoined_per_site[connection.site] += 1
         if len(self._unjoined) > self._limits.unjoined_sockets:
-            # Whoever opens sockets to keep others out closes but his own.
+            # The oldest of the heaviest user goes: a flood of sockets only displaces its own.
             [(crowded, _)] = self._unjoined_per_site.most_common(1)
             oldest = next(other for other in self._unjoined if other.site == crowded)
             rule = f"At most {self._limits.unjoined_sockets} sockets that have not joined."
             self._refuse(oldest, Error("not-joined", rule, "unjoined-sockets"))
 
     def _has_joined(self, connection: Connection) -> None:
-        """Count `connection` no longer among those that have not joined."""
+        """Remove `connection` from those that have not joined."""
         if connection in self._unjoined:
             del self._unjoined[connection]
             _count_down(self._unjoined_per_site, connection.site)
@@ -210,12 +210,12 @@ class Signaling:
         if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
             return  # aiohttp says here that the socket is about to end
         size = len(message.data)
-        # A long frame costs as much as the many short ones that would carry as much.
+        # A long frame costs as much as several short ones with the same content.
         if not connection.bucket.take(1 + size // MAX_FRAME_BYTES, now=self._now()):
             if not connection.is_warned:
                 rule = f"At most {self._limits.messages_per_second:g} messages a second; what is above is dropped."
                 self._complain(connection, Error("limit", rule, "messages-per-second"))
-            connection.is_warned = True  # once: answering a flood in kind would double it
+            connection.is_warned = True  # once: answering every frame of a flood would double it
             return
         connection.is_warned = False
         if message.type is not WSMsgType.TEXT:
@@ -257,7 +257,7 @@ class Signaling:
             self._finish(connection, WSCloseCode.SERVICE_RESTART)
             return
         grant = None
-        if not self._rooms.knows(join):  # an invitation lets in; it need not be fresh for who never left
+        if not self._rooms.knows(join):  # an invitation admits; a rejoin does not need a valid one
             try:
                 grant = check_join(join)
             except InvitationError as error:
@@ -319,7 +319,7 @@ class Signaling:
             self.listener.heard(connection.join.participant, connection.address, message.entries)
         if connection.join and (stay := self._stays.get((connection.join.session, connection.join.participant))):
             for entry in message.entries:
-                if entry.event in ("pair", "stats"):  # the page says what it knows of its path
+                if entry.event in ("pair", "stats"):  # the page reports its path
                     stay.path = str(entry.data.get("path", ""))[:64]
                     sent, received = entry.data.get("bytes_sent"), entry.data.get("bytes_received")
                     stay.sent = sent if isinstance(sent, int) else stay.sent
@@ -346,7 +346,7 @@ class Signaling:
             self._refuse(connection, Error("not-joined", rule, "join-deadline"))
 
     def _end(self, connection: Connection) -> None:
-        """Take leave of a socket that has ended, one way or another."""
+        """Clean up after a socket that has ended for any reason."""
         del self._connections[connection.number]
         _count_down(self._per_site, connection.site)
         self._has_joined(connection)
@@ -409,7 +409,7 @@ class Signaling:
             return  # the reader notices too, and ends the socket
         transport.write(_frame(write(message)))
         if transport.get_write_buffer_size() > self._limits.send_bytes:
-            # It does not read. Nothing may be skipped, so the socket ends; the page comes back.
+            # The page does not read. No frame may be skipped, so the socket is closed; the page reconnects.
             _log.warning("! %s reads too slowly", _who(connection))
             connection.is_closing = True
             transport.abort()
@@ -421,7 +421,7 @@ class Signaling:
     def _schedule(self) -> None:
         at = self._rooms.next_expiry()
         if self._timer and self._timer.when() == at:
-            return  # setting it anew for each frame would put off for ever what is due under a flood
+            return  # restarting it for each frame of a flood would postpone it forever
         if self._timer:
             self._timer.cancel()
             self._timer = None

@@ -1,1 +1,1 @@
-"""HTTP: the page, what it is made of, and the routes."""
+"""HTTP: the page, its assets, and the routes."""
