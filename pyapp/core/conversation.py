@@ -122,7 +122,7 @@ class Conversation:
     stranded: tuple[int, ...] = ()
     """Places of our messages that will not reach the present partner: they were for somebody who left."""
     shared: MediaShared = NOTHING_SHARED
-    """What the other side shares."""
+    """What the peer shares."""
     aside_at: float = -math.inf
     """When a frame last arrived over the present standby."""
     _path: Literal["closed", "well", "doubted", "held"] = field(init=False, default="closed")

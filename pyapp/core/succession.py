@@ -1,7 +1,7 @@
 """The connections of a page load, one after the other, and what each takes over from the one before.
 
     none     --an ICE configuration is there, and a place-->   a connection
-    a connection  --the other side left, or is another-->      the next one, for whoever comes
+    a connection  --the peer left, or is another-->            the next one, for whoever comes
     a connection  --it cannot be mended-->                     the next one, in its place, at both sides
 
 There is one at a time. What the peer says while there is none is kept for the next.

@@ -1,7 +1,7 @@
 """What each ICE restart of a connection gathers, and when a restart is due to leave a relay, or to gather one.
 
 our relay went silent                       it is set aside at both sides, and spares are asked for
-the other side restarts                     few relays are gathered at first: one is enough, and theirs is on its way
+the peer restarts                           few relays are gathered at first: one is enough, and theirs is on its way
 an attempt in an outage                     as its rung says
 credentials were renewed                    a relay in use is left while it works
 on a relay that may not be needed           a direct path is looked for, at once and from time to time

@@ -1,7 +1,7 @@
 """A second path, kept ready while the first is relayed: over another TURN server, and idle until it is needed.
 
     closed      --a pause after it became wanted-->                describing  (an offer)
-    closed      --the other side's offer-->                        describing  (an answer)
+    closed      --the peer's offer-->                              describing  (an answer)
     describing  --all candidates are there: they go over-->        offered, or connecting
     offered     --the answer-->                                    connecting
     connecting  --the channel opens-->                             open
