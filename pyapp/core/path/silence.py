@@ -3,7 +3,7 @@
 a beat is late                               doubt: two more of ours, and the server is asked for a sign of life
 so late that it cannot be chance             an alarm, unless the transport has received anything meanwhile
 this page stood still                        no alarm: what came meanwhile is read first
-the network may have changed                 the other side is asked for an echo; an alarm if there is none
+the network may have changed                 the peer is asked for an echo; an alarm if there is none
 """
 
 from dataclasses import dataclass, field
