@@ -1,6 +1,21 @@
-"""Hypothesis, for every unit test: no example is timed, since the machine may be busy. Speed is the benches' matter."""
+"""What holds for every unit test.
 
+Hypothesis times no example, since the machine may be busy: speed is the benches' matter. And none asks for a browser,
+not even by giving a parameter the name of a pytest-playwright fixture: pytest would sort it among the tests in
+browsers, and run the unit tests behind it while Playwright's event loop occupies the thread.
+"""
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse a unit test that would start Playwright."""
+    for item in items:
+        parameters = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        if "tests/unit/" in item.nodeid and "browser_name" in parameters:
+            raise pytest.UsageError(f"{item.nodeid}: one of its parameters has the name of a pytest-playwright fixture")

@@ -118,7 +118,7 @@ def test_what_can_name_no_session_gets_no_invitation(session: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("page", "is_local"),
+    ("address", "is_local"),
     [
         ("http://127.0.0.1:8080/", True),
         ("http://localhost/", True),
@@ -129,13 +129,13 @@ def test_what_can_name_no_session_gets_no_invitation(session: str) -> None:
         ("http://[2001:db8::1]/", False),
     ],
 )
-def test_a_page_of_this_machine_links_to_another_address_of_it_if_there_is_one(page: str, *, is_local: bool) -> None:
-    inviting = Inviting("", page)
+def test_a_page_of_this_machine_links_to_another_address_of_it_if_there_is_one(address: str, *, is_local: bool) -> None:
+    inviting = Inviting("", address)
     inviting.receive(events.AccessTold(LAN))
     assert inviting.is_local == is_local
-    assert inviting.base == (LAN.addresses[0] if is_local else page)
-    inviting.receive(events.AddressChosen(page))
-    assert inviting.base == page
+    assert inviting.base == (LAN.addresses[0] if is_local else address)
+    inviting.receive(events.AddressChosen(address))
+    assert inviting.base == address
 
 
 def test_no_text_of_it_has_an_invitation() -> None:
