@@ -4,11 +4,13 @@ import heapq
 import itertools
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 from pyapp.core import commands
+from pyapp.core.commands import PartCommand
 from pyapp.core.diagnostics.journal import Note
 from pyapp.core.path import recovery
 from pyapp.core.path.outcomes import (
@@ -22,6 +24,7 @@ from pyapp.core.path.outcomes import (
     Suspected,
 )
 from pyapp.core.path.recovery import Recovery
+from pyapp.protocol.channel import Beat
 
 Timing = Callable[[float], float]
 """When a timer that is due at a time does fire."""
@@ -230,3 +233,24 @@ class Duo:
     def hide(self, end: End, *, is_hidden: bool) -> None:
         end.timing = once_a_second if is_hidden else punctual
         self.did(end, end.health.hidden(self.now, is_hidden=is_hidden))
+
+
+def duo(delay: float = 0.0, **changes: Any) -> Duo:
+    """Return two that have beaten for five seconds."""
+    result = Duo(delay=delay, **changes).start()
+    result.run(5.05)
+    return result
+
+
+def suspecting() -> Recovery:
+    """Return the impolite one, alone, which heard one beat, and suspects the path at 1.0 s."""
+    health = Recovery(polite=False)
+    health.channel_opened(0.0)
+    health.heard(Beat(1, 1, 0, 100, 0).encode(), 0.1)
+    health.suspect("silence", 1.0)
+    return health
+
+
+def kinds(outputs: Sequence[object]) -> list[str]:
+    """Return what is said beside commands and notes."""
+    return [type(output).__name__ for output in outputs if not isinstance(output, PartCommand | Note)]

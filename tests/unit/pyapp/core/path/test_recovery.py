@@ -1,26 +1,21 @@
 """Recovery as event lists in milliseconds: alone, joined with another by a wire, and what the session makes of it."""
 
 import itertools
-from typing import Any
 from unittest.mock import ANY
 
 import pytest
 
 from pyapp.core import commands, events, provisioning
-from pyapp.core.commands import PartCommand
-from pyapp.core.diagnostics.journal import Note
 from pyapp.core.negotiation import restarts
 from pyapp.core.path import recovery
 from pyapp.core.path.connection import RENEW, RENEW_SOON
-from pyapp.core.path.heartbeat import HIDDEN_INTERVAL, LEAST_PATIENCE, Pulse
-from pyapp.core.path.ladder import FIRST_DEADLINE, LADDER, LAST_DEADLINE, POLITE_EXTRA
-from pyapp.core.path.outage import CONCEDED, LOST_AFTER, Suspect
-from pyapp.core.path.outcomes import Attempt, Output, Recovered, Resumed
+from pyapp.core.path.heartbeat import HIDDEN_INTERVAL, Pulse
+from pyapp.core.path.ladder import LADDER
+from pyapp.core.path.outage import LOST_AFTER, Suspect
+from pyapp.core.path.outcomes import Recovered
 from pyapp.core.path.recovery import ATTEMPT, BEAT, LOST, SETTLE, SETTLE_AFTER, SILENCE, TIMERS, Recovery
 from pyapp.core.path.relaying import ATTEMPTS_WITHOUT_PEER
 from pyapp.core.path.relays import DIRECT, FIRST_DIRECT_AFTER
-from pyapp.core.path.silence import DOUBT_AFTER
-from pyapp.core.path.vitals import STALL
 from pyapp.core.signaling import link, rendezvous
 from pyapp.core.timers import Timer
 from pyapp.protocol.channel import Beat, Piece
@@ -28,7 +23,7 @@ from pyapp.protocol.ice import IceConfiguration, IceServer
 from pyapp.protocol.peer import Description, RelaySuspected
 from pyapp.protocol.signaling import Error, PeerLeft, Welcome
 from pyapp.view.console import present
-from tests.unit.pyapp.beating import Duo
+from tests.unit.pyapp.beating import Duo, duo, kinds, suspecting
 from tests.unit.pyapp.core.test_session import (
     CONNECTED,
     FETCH,
@@ -51,16 +46,6 @@ from tests.unit.pyapp.core.test_session import (
 from tests.unit.pyapp.fakes import sdp, stats_of
 
 
-def kinds(outputs: list[Output]) -> list[str]:
-    return [type(output).__name__ for output in outputs if not isinstance(output, PartCommand | Note)]
-
-
-def duo(delay: float = 0.0, **changes: Any) -> Duo:
-    result = Duo(delay=delay, **changes).start()
-    result.run(5.05)
-    return result
-
-
 class TestTheEvidence:
     def test_of_a_change_of_the_network_is_acted_on_at_once_and_once(self) -> None:
         both = duo(mends_after=0.1)
@@ -74,21 +59,6 @@ class TestTheEvidence:
         assert (evidence, rung) == ("network-changed", "restart")
         assert suspected == attempted == pytest.approx(5.05 + SETTLE_AFTER)
         assert both.b.suspicions() == []
-
-    def test_of_a_change_that_may_be_none_only_asks(self) -> None:
-        both = duo(0.02)
-        both.did(both.a, both.a.health.network_changed(both.now, certain=False))
-        both.run(2.0)
-        assert both.a.suspicions() == []
-
-    def test_of_a_change_that_nobody_answers_to_is_believed_sooner_than_a_silence(self) -> None:
-        both = duo()
-        both.cut()
-        both.did(both.a, both.a.health.network_changed(both.now, certain=False))
-        both.run(2.0)
-        (at, evidence), *_ = both.a.suspicions()
-        assert evidence == "no-echo"
-        assert at - 5.05 < LEAST_PATIENCE - 0.1
 
     def test_of_a_second_change_while_suspect_begins_anew(self) -> None:
         both = duo()
@@ -127,23 +97,6 @@ class TestTheEvidence:
         both.did(both.a, both.a.health.bad_news("disconnected", both.now))
         assert both.a.suspicions() == [(5.3, "disconnected")]
 
-    def test_of_our_own_stall_is_not_the_other_sides_silence(self) -> None:
-        both = duo()
-        health = both.a.health
-        both.now += 1.0  # a second in which this page did nothing; what came is still in its inbox
-        outputs = health.silent(both.now)
-        assert [output.text for output in outputs if isinstance(output, Note)] == ["this page stalled"]
-        assert kinds(outputs) == []
-        assert commands.StartTimer(SILENCE, STALL) in outputs
-        health.heard(Beat(60, 50, 0, 100, 0).encode(), both.now + 0.001)
-        assert "Suspected" not in kinds(health.silent(both.now + STALL))
-
-    def test_of_a_stall_is_given_the_benefit_of_the_doubt_once(self) -> None:
-        both = duo()
-        health = both.a.health
-        health.silent(both.now + 1.0)
-        assert "Suspected" in kinds(health.silent(both.now + 3.0))
-
     def test_is_told_with_the_first_beat_and_one_more(self) -> None:
         both = duo()
         outputs = both.a.health.suspect("silence", both.now)
@@ -160,205 +113,6 @@ class TestTheEvidence:
         assert health.beat(1.0) == []
 
 
-class TestTheProof:
-    def suspect(self) -> Recovery:
-        health = Recovery(polite=False)
-        health.channel_opened(0.0)
-        health.heard(Beat(1, 1, 0, 100, 0).encode(), 0.1)
-        health.suspect("silence", 1.0)
-        return health
-
-    def beat(self, health: Recovery, number: int, *, echo: int, generation: int, now: float) -> list[str]:
-        return kinds(health.heard(Beat(number, echo, 0, 100, generation).encode(), now))
-
-    def test_is_both_generations_and_an_echo_over_the_new_pair(self) -> None:
-        health = self.suspect()
-        assert self.beat(health, 2, echo=1, generation=0, now=1.2) == []
-        assert kinds(health.proven(1, 1.21)) == []
-        health.beat(1.25)
-        last = health.pulse.number
-        assert self.beat(health, 3, echo=last - 1, generation=1, now=1.3) == ["Resumed"]
-        assert self.beat(health, 4, echo=last, generation=0, now=1.35) == []
-        outputs = health.heard(Beat(5, last, 0, 100, 1).encode(), 1.4)
-        assert kinds(outputs) == ["Recovered"]
-        assert all(commands.CancelTimer(name) in outputs for name in (ATTEMPT, LOST))
-        assert health.is_healthy
-        assert health.last_outage == pytest.approx(1.3)
-
-    def test_asks_for_the_pair_while_it_waits(self) -> None:
-        health = self.suspect()
-        outputs = health.heard(Beat(2, 1, 0, 100, 0).encode(), 1.2)
-        assert commands.SampleStats() in outputs
-
-    def test_cancels_what_was_armed(self) -> None:
-        both = duo(mends_after=0.05)
-        both.cut()
-        both.run(2.0)
-        for end in (both.a, both.b):
-            assert end.health.is_healthy
-            assert end.timers.keys() == {recovery.BEAT, SILENCE}
-            assert end.outcomes(Recovered)
-
-    def test_is_not_needed_when_the_old_path_comes_back(self) -> None:
-        both = duo()
-        both.cut()
-        both.run(0.6)
-        both.mend()
-        both.run(2.0)
-        for end in (both.a, both.b):
-            assert end.health.is_healthy
-            assert [rung for _, rung in end.attempts()] == ["restart"]
-            assert kinds([outcome for _, outcome in end.said]) == [
-                "Suspected",
-                "Attempt",
-                "Resumed",
-                "Recovered",
-            ]
-
-    def test_is_none_while_one_side_is_deaf_however_well_the_other_hears(self) -> None:
-        both = duo(0.025)
-        both.deaf = {"b"}
-        both.run(5.0)
-        for end in (both.a, both.b):
-            assert end.outcomes(Recovered) == []
-            assert len(end.attempts()) > 2
-
-    def test_lets_messages_go_before_it_is_complete(self) -> None:
-        both = duo()
-        both.cut()
-        both.run(0.6)
-        both.mend()
-        both.run(0.21)
-        assert both.a.outcomes(Resumed)
-        assert both.a.outcomes(Recovered) == []
-
-
-class TestThePicture:
-    @pytest.mark.parametrize(("seconds", "key_frames"), [(0.6, 0), (2.0, 1)])
-    def test_begins_anew_after_an_outage_too_long_for_packets_to_be_sent_again(
-        self, seconds: float, key_frames: int
-    ) -> None:
-        both = duo()
-        both.cut()
-        both.run(seconds)
-        both.mend()
-        both.run(8.0)
-        for end in (both.a, both.b):
-            assert end.health.is_healthy
-            assert end.key_frames == key_frames
-
-
-class TestTheLadder:
-    def climbed(self, *, polite: bool, seconds: float = 60.0) -> list[tuple[float, str]]:
-        both = duo()
-        both.cut()
-        both.run(seconds)
-        return (both.b if polite else both.a).attempts()
-
-    def test_has_three_restarts_then_relays_then_tcp_then_a_new_connection(self) -> None:
-        rungs = [rung for _, rung in self.climbed(polite=False)]
-        assert tuple(rungs[: len(LADDER)]) == LADDER
-        assert rungs[len(LADDER)] == "restart"
-
-    def test_has_a_new_connection_of_one_side_at_a_time(self) -> None:
-        assert "new-connection" not in [rung for _, rung in self.climbed(polite=True)][: len(LADDER)]
-
-    @pytest.mark.parametrize(("polite", "first"), [(False, FIRST_DEADLINE), (True, FIRST_DEADLINE + POLITE_EXTRA)])
-    def test_gives_the_polite_side_more_time_and_each_attempt_more_than_the_last(
-        self, polite: bool, first: float
-    ) -> None:
-        times = [at for at, _ in self.climbed(polite=polite)][:5]
-        pauses = [after - before for before, after in itertools.pairwise(times)]
-        assert pauses[0] == pytest.approx(first, abs=0.01)
-        assert pauses == sorted(pauses)
-        assert pauses[3] > 2 * pauses[0]
-
-    def test_has_pauses_that_grow_to_a_limit(self) -> None:
-        times = [at for at, _ in self.climbed(polite=False, seconds=120.0)]
-        pauses = [after - before for before, after in itertools.pairwise(times)]
-        assert max(pauses) <= LAST_DEADLINE + 0.01
-        assert pauses[-1] == pytest.approx(LAST_DEADLINE, abs=0.01)
-
-    def test_is_spread_more_and_more(self) -> None:
-        health = TestTheProof().suspect()
-        spreads = []
-        for number in range(3):
-            outputs = health.attempt_over(2.0 + number, server_heard=9.0, peer_heard=9.0)
-            spreads += [output.spread for output in outputs if isinstance(output, commands.StartTimer)]
-        assert spreads == sorted(spreads)
-        assert spreads[0] > 0
-
-    def test_is_not_climbed_while_the_server_is_away(self) -> None:
-        both = duo()
-        for end in (both.a, both.b):
-            end.server_is_there = False
-        both.cut()
-        both.run(30.0)
-        for end in (both.a, both.b):
-            assert len(end.attempts()) == 1
-            assert ATTEMPT in end.timers
-
-    def test_goes_on_at_once_when_the_server_is_back(self) -> None:
-        both = duo()
-        both.a.server_is_there = False
-        both.cut()
-        both.run(30.0)
-        both.did(both.a, both.a.health.server_is_back(both.now))
-        assert both.a.attempts()[-1][0] == both.now
-
-    def test_does_not_go_on_when_the_server_is_back_before_the_deadline(self) -> None:
-        health = TestTheProof().suspect()
-        assert health.server_is_back(1.3) == []
-
-    def test_has_no_new_connection_without_the_other_side(self) -> None:
-        both = duo()
-        both.a.peer_is_there = False
-        both.cut()
-        both.run(60.0)
-        assert "new-connection" not in [rung for _, rung in both.a.attempts()]
-
-    def test_is_short_when_the_channel_is_gone(self) -> None:
-        both = duo()
-        both.did(both.a, both.a.health.channel_closed(both.now))
-        both.cut()
-        both.run(2.0)
-        assert [rung for _, rung in both.a.attempts()][:2] == ["restart", "new-connection"]
-
-    def test_is_begun_by_the_impolite_side_if_both_have_heard_nothing(self) -> None:
-        both = duo()
-        both.cut()
-        both.run(2.0)
-        (silent_at, evidence), *_ = both.b.suspicions()
-        assert evidence == "silence"
-        assert both.a.attempts()[0][0] == pytest.approx(both.a.suspicions()[0][0])
-        assert both.b.attempts()[0][0] == pytest.approx(silent_at + CONCEDED, abs=0.01)
-
-    def test_is_not_begun_by_the_polite_side_if_the_other_has_begun(self) -> None:
-        both = duo()
-        both.cut()
-        both.run(0.35)
-        assert both.b.suspicions()
-        both.did(both.b, both.b.health.negotiated(1, both.now))
-        both.run(FIRST_DEADLINE)
-        assert both.b.attempts() == []
-
-    def test_is_begun_by_the_polite_side_at_once_if_its_own_network_changed(self) -> None:
-        both = duo()
-        both.did(both.b, both.b.health.network_changed(both.now, certain=True))
-        both.run(2 * SETTLE_AFTER)
-        assert len(both.b.attempts()) == 1
-
-    def test_waits_for_a_restart_that_was_just_answered(self) -> None:
-        both = duo()
-        both.a.health.negotiated(1, both.now)
-        both.cut()
-        both.run(0.5)
-        assert both.a.suspicions()
-        assert both.a.attempts() == []
-        both.run(2 * FIRST_DEADLINE)
-        assert both.a.attempts()
-
-
 class TestLateTimers:
     @pytest.mark.parametrize("name", TIMERS)
     def test_fall_through_while_idle(self, name: str) -> None:
@@ -372,29 +126,6 @@ class TestLateTimers:
         both.run(2.0)
         assert both.fired(both.a.health, name, both.a) == []
         assert not both.a.health.is_lost
-
-
-class TestThePerson:
-    def test_is_told_after_a_second_and_told_when_it_is_over(self) -> None:
-        both = duo()
-        both.cut()
-        both.run(1.2)
-        assert not both.a.health.is_lost
-        both.run(0.5)
-        assert both.a.health.is_lost
-        both.mend()
-        both.run(0.3)
-        assert not both.a.health.is_lost
-
-    def test_is_told_also_when_one_beat_came_through_in_between(self) -> None:
-        both = duo()
-        both.cut()
-        both.run(1.2)
-        both.mend()
-        both.run(0.12)
-        both.cut()
-        both.run(6.0)
-        assert both.a.health.is_lost
 
 
 class TestAStateThatEnds:
@@ -433,7 +164,7 @@ class TestAStateThatEnds:
         assert both.reassured == 1  # of the side that only doubted
 
     def test_does_not_keep_the_next_from_looking_for_the_pair_at_once(self) -> None:
-        health = TestTheProof().suspect()
+        health = suspecting()
         echo = health.pulse.number
         assert commands.SampleStats() in health.heard(Beat(2, echo, 0, 100, 0).encode(), 3.0)
         assert kinds(health.attempt_over(3.01, server_heard=3.0, peer_heard=3.0)) == ["Recovered"]
@@ -687,46 +418,6 @@ class TestAPathThatDiesAgain:
         core.do(CERTAIN, events.TimerFired(SETTLE))
         assert frames(core.do(events.MessageSubmitted("kept"))) == []
         assert [frame.body for frame in frames(self.hear(core, 3))] == [Piece("on its way"), Piece("kept")]
-
-    def silent_again(self, *, polite: bool) -> tuple[Recovery, list[Output], float]:
-        """Return what a third attempt does about a silence, after a beat had come over its pair; and when that is."""
-        health = Recovery(polite=polite)
-        health.channel_opened(0.0)
-        health.heard(Beat(1, 1, 0, 100, 0).encode(), 0.1)
-        health.suspect("silence", 1.0)
-        for now in (2.0, 4.0):
-            health.attempt_over(now, server_heard=now, peer_heard=now)
-        health.proven(1, 4.1)
-        health.beat(4.15)  # late: what came meanwhile is read first
-        health.beat(4.18)
-        health.heard(Beat(2, health.pulse.number, 0, 100, 0).encode(), 4.2)
-        patience = health.pulse.patience()
-        [timer] = health.silent(4.2 + DOUBT_AFTER * patience)
-        assert isinstance(timer, commands.StartTimer)
-        assert timer.timer == SILENCE
-        assert timer.after == pytest.approx((1 - DOUBT_AFTER) * patience)
-        now = 4.201 + patience
-        return health, health.silent(now), now
-
-    @pytest.mark.parametrize("polite", [True, False])
-    def test_begins_from_the_first_rung_if_the_new_pair_had_worked(self, polite: bool) -> None:
-        health, outputs, now = self.silent_again(polite=polite)
-        assert kinds(outputs) == ["Suspected"]
-        assert commands.StartTimer(LOST, LOST_AFTER) in outputs
-        (concession,) = (output for output in outputs if getattr(output, "timer", "") == ATTEMPT)
-        assert isinstance(concession, commands.StartTimer)
-        assert concession.after >= CONCEDED if polite else concession.after == 0.0
-        attempted = health.attempt_over(now, server_heard=now, peer_heard=now)
-        assert Attempt("restart", 1) in attempted
-        assert health.silent(now + 9.0) == []
-
-    def test_waits_for_its_deadline_if_the_new_pair_brought_nothing(self) -> None:
-        health = Recovery(polite=False)
-        health.channel_opened(0.0)
-        health.suspect("silence", 1.0)
-        health.heard(Beat(2, 1, 0, 100, 0).encode(), 1.1)
-        health.proven(1, 1.2)
-        assert health.silent(9.0) == []
 
 
 class TestCredentials:
