@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 
-from pyapp.core.path.ladder import FIRST_DEADLINE, LADDER, LAST_DEADLINE, POLITE_EXTRA
+from pyapp.core.path.ladder import FIRST_DEADLINE, LADDER, LAST_DEADLINE, POLITE_EXTRA, Ladder, Rung
 from tests.unit.pyapp.beating import duo
 
 
@@ -52,3 +52,53 @@ class TestTheLadder:
         both.cut()
         both.run(2.0)
         assert [rung for _, rung in both.a.attempts()][:2] == ["restart", "new-connection"]
+
+
+def climbed(
+    ladder: Ladder, times: int, *, closed: bool = False, polite: bool = False, there: bool = True
+) -> list[Rung]:
+    return [
+        ladder.climb(0, float(number), is_closed=closed, polite=polite, peer_is_there=there) for number in range(times)
+    ]
+
+
+class TestAnAttempt:
+    def test_by_the_polite_side_is_a_new_connection_once_the_other_has_had_its_turn(self) -> None:
+        rungs = climbed(Ladder(0), 2 * len(LADDER), polite=True)
+        assert [number for number, rung in enumerate(rungs) if rung == "new-connection"] == [2 * len(LADDER) - 1]
+
+    def test_on_a_closed_channel_is_a_new_connection_of_the_polite_side_too_in_the_end(self) -> None:
+        rungs = climbed(Ladder(0), len(LADDER) + 2, closed=True, polite=True)
+        assert set(rungs[: len(LADDER)]) == {"restart"}
+        assert "new-connection" in rungs
+
+    @pytest.mark.parametrize("polite", [False, True])
+    def test_is_no_new_connection_without_the_other_side_however_often(self, *, polite: bool) -> None:
+        for closed in (False, True):
+            assert "new-connection" not in climbed(Ladder(0), 30, closed=closed, polite=polite, there=False)
+
+    def test_goes_on_from_a_restart_of_the_other_sides(self) -> None:
+        """That one was the first attempt, and the generation before it is what it replaces."""
+        ladder = Ladder(0)
+        ladder.joined(4, 7.5)
+        assert (ladder.restarted_from, ladder.begun_at) == (3, 7.5)
+        assert climbed(ladder, len(LADDER) - 1) == list(LADDER[1:])
+
+    def test_on_another_network_is_the_first_again_and_as_short(self) -> None:
+        ladder = Ladder(0)
+        fresh = Ladder(0)
+        climbed(ladder, len(LADDER) - 1)
+        ladder.from_the_first_rung()
+        assert ladder.begun_at is None, "nothing was tried on it yet"
+        assert climbed(ladder, 3) == climbed(fresh, 3) == ["restart"] * 3
+        assert ladder.deadline(0.0, polite=False) == fresh.deadline(0.0, polite=False)
+
+    def test_has_two_round_trips_more_where_they_are_long(self) -> None:
+        ladder = Ladder(0)
+        climbed(ladder, 1)
+        assert ladder.deadline(0.5, polite=False) == pytest.approx(ladder.deadline(0.0, polite=False) + 1.0)
+
+    @pytest.mark.parametrize("trip", [0.0, 60.0])
+    def test_never_has_more_than_the_last_whatever_the_path_and_however_many(self, trip: float) -> None:
+        ladder = Ladder(0, attempts=10_000)
+        assert ladder.deadline(trip, polite=True) == LAST_DEADLINE

@@ -1,10 +1,26 @@
 """What a silence means while the path is healthy."""
 
+from collections.abc import Sequence
+
+import pytest
+
 from pyapp.core import commands
 from pyapp.core.diagnostics.journal import Note
 from pyapp.core.path.heartbeat import LEAST_PATIENCE
-from pyapp.core.path.recovery import SILENCE
-from pyapp.core.path.vitals import STALL
+from pyapp.core.path.outcomes import Doubted
+from pyapp.core.path.silence import (
+    LOOK_AGAIN,
+    QUIET_AFTER,
+    SILENCE,
+    UNSEEN_AFTER,
+    Alarm,
+    Healthy,
+    Listening,
+    Output,
+    echo_patience,
+    grace,
+)
+from pyapp.core.path.vitals import STALL, Vitals
 from pyapp.protocol.channel import Beat
 from tests.unit.pyapp.beating import duo, kinds
 
@@ -41,3 +57,155 @@ class TestTheEvidence:
         health = both.a.health
         health.silent(both.now + 1.0)
         assert "Suspected" in kinds(health.silent(both.now + 3.0))
+
+
+def healthy() -> Healthy:
+    """Return the state of one side that heard a beat at 0.0 s, and sent one."""
+    vitals = Vitals(polite=False, is_hidden=False)
+    vitals.is_open = True
+    vitals.pulse.listen(0.0)
+    vitals.heard(Beat(1, 0, 0, 100, 0), 0.0, is_telling=True)
+    state = Healthy(vitals, 0.0, Listening(0.0))
+    state.beat(0.0)
+    return state
+
+
+def judged(state: Healthy, now: float) -> list[Output]:
+    """Judge in time: this page does not stand still."""
+    state.listening.judged_at = now
+    return state.judge(now)
+
+
+def alarms(outputs: Sequence[Output]) -> list[str]:
+    return [output.evidence for output in outputs if isinstance(output, Alarm)]
+
+
+def beats(outputs: Sequence[object]) -> int:
+    return sum(isinstance(output, commands.SendOnChannel) for output in outputs)
+
+
+class TestASilence:
+    @pytest.fixture
+    def state(self) -> Healthy:
+        """Return one that has doubts, and whose transport had received ten packets when that began."""
+        state = healthy()
+        doubted = judged(state, 0.2)
+        assert Doubted() in doubted
+        assert beats(doubted) == 2
+        state.sampled(10, 0.2)
+        return state
+
+    def test_in_which_nothing_at_all_was_received_is_an_alarm(self, state: Healthy) -> None:
+        over = state.vitals.pulse.patience()
+        state.sampled(10, over)
+        assert alarms(judged(state, over + 0.01)) == ["silence"]
+
+    def test_in_which_packets_come_is_that_of_a_page_that_stands_still(self, state: Healthy) -> None:
+        packets, now = 10, 0.2
+        said: list[Output] = []
+        while now < 3.0:
+            now += 0.2
+            packets += 1
+            state.sampled(packets, now)
+            said += judged(state, now)
+        assert alarms(said) == []
+        assert [output.event for output in said if isinstance(output, Note)] == ["no-alarm"], "it is noted once"
+        assert state.listening.peer_is_busy
+        assert state.peer_stood_still
+
+    def test_counts_from_the_last_packet_once_no_more_come(self, state: Healthy) -> None:
+        patience = state.vitals.pulse.patience()
+        state.sampled(11, 0.4)
+        state.sampled(11, patience)
+        assert alarms(judged(state, patience + 0.01)) == []
+        state.sampled(11, 0.4 + patience)
+        assert alarms(judged(state, 0.41 + patience)) == ["silence"]
+
+    def test_is_no_alarm_before_two_looks_can_be_compared(self, state: Healthy) -> None:
+        """Chromium answers from a cache: the same number at once may be the same answer."""
+        over = state.vitals.pulse.patience() + 0.01
+        state.listening.packets_at = over - LOOK_AGAIN / 2
+        state.sampled(10, over)
+        outputs = judged(state, over)
+        assert alarms(outputs) == []
+        assert commands.SampleStats() in outputs
+        state.sampled(10, over + LOOK_AGAIN)
+        assert alarms(judged(state, over + LOOK_AGAIN)) == ["silence"]
+
+    def test_is_believed_in_the_end_if_the_browser_says_nothing(self, state: Healthy) -> None:
+        over = state.vitals.pulse.patience()
+        assert alarms(judged(state, over + UNSEEN_AFTER - 0.01)) == []
+        assert alarms(judged(state, over + UNSEEN_AFTER + 0.01)) == ["silence"]
+
+    def test_is_doubted_once(self, state: Healthy) -> None:
+        again = judged(state, 0.25)
+        assert Doubted() not in again
+        assert beats(again) == 0
+
+
+class TestAQuestion:
+    def test_that_packets_answer_is_no_alarm(self) -> None:
+        state = healthy()
+        state.ask(0.1)
+        for packets, now in ((10, 0.1), (11, 0.15)):
+            state.sampled(packets, now)
+        outputs = judged(state, 0.3)
+        assert alarms(outputs) == []
+        assert ["the other side answers" in output.text for output in outputs if isinstance(output, Note)] == [True]
+
+    def test_is_not_answered_by_what_was_received_before_it(self) -> None:
+        state = healthy()
+        judged(state, 0.2)
+        state.sampled(10, 0.2)
+        state.ask(0.25)
+        state.sampled(12, 0.25)
+        due = 0.25 + echo_patience(state.vitals)
+        state.sampled(12, due)
+        assert alarms(judged(state, due)) == ["no-echo"]
+
+    def test_waits_as_long_as_a_round_trip_takes(self) -> None:
+        near, far = healthy(), healthy()
+        far.vitals.pulse.round_trip.measured(0.8)
+        assert echo_patience(far.vitals) > echo_patience(near.vitals)
+        far.ask(0.1)
+        assert alarms(judged(far, 0.1 + 0.7)) == []
+
+
+class TestAQuietPath:
+    def test_is_one_on_which_nothing_happened_for_two_minutes(self) -> None:
+        state = healthy()
+        state.beat(QUIET_AFTER - 0.1)
+        assert not state.is_quiet
+        state.beat(QUIET_AFTER)
+        assert state.is_quiet
+
+    def test_says_twice_that_it_is_woken(self) -> None:
+        state = healthy()
+        state.beat(QUIET_AFTER)
+        assert beats(state.active(QUIET_AFTER + 1.0)) == 2
+        assert not state.is_quiet
+
+    def test_that_is_not_quiet_has_nothing_to_say(self) -> None:
+        assert healthy().active(1.0) == []
+
+    def test_is_not_quiet_while_a_beat_is_late(self) -> None:
+        state = healthy()
+        state.vitals.heard(Beat(2, 0, 0, 600, 0), QUIET_AFTER, is_telling=True)
+        state.beat(QUIET_AFTER)
+        judged(state, QUIET_AFTER + 0.8)
+        assert not state.is_quiet
+        state.beat(QUIET_AFTER + 0.9)
+        assert not state.is_quiet
+
+
+class TestAStall:
+    def test_gives_the_other_side_a_round_trip_to_answer(self) -> None:
+        vitals = healthy().vitals
+        assert grace(vitals) == STALL
+        vitals.pulse.round_trip.measured(1.0)
+        assert grace(vitals) > 1.0
+
+    def test_is_none_if_the_timer_is_only_a_little_late(self) -> None:
+        state = healthy()
+        assert state.listening.grace(state.vitals, STALL - 0.01) == []
+        assert state.listening.grace(state.vitals, STALL + 0.01)
