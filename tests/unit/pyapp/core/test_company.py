@@ -33,12 +33,6 @@ def test_who_comes_goes_and_comes_back() -> None:
     ]
 
 
-def test_who_comes_second_joined_the_other() -> None:
-    there = Company()
-    there.arrived("tab", "", was_first=False, place=0)
-    assert words(there.happenings[0]) == "You joined at {time}"
-
-
 def with_tab(core: Core, peer: str, tab: str, name: str = "") -> None:
     core.do(PeerJoined(peer, tab, name))
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pyapp.core import commands
-from pyapp.core.devices import DEFAULT, Device, Devices
+from pyapp.core.devices import DEFAULT, Device
 from pyapp.core.diagnostics.journal import Note
 from pyapp.core.events import (
     DeviceChosen,
@@ -188,12 +188,6 @@ class TestADevice:
         media = on("microphone", "headset")
         did(media, MediaEnded(1, "microphone"), DevicesListed((WIDE,)))
         assert media.problem == DeviceGone("microphone", "Headset", None)
-
-    def test_that_was_chosen_is_the_best_as_long_as_it_is_there(self) -> None:
-        devices = Devices(replace(DEFAULT, camera="near"), ALL.devices)
-        assert devices.best("camera") == NEAR
-        devices.known = (WIDE,)
-        assert devices.best("camera") == WIDE
 
 
 class TestTheSystem:

@@ -11,23 +11,18 @@ import pytest
 from pyapp.core import commands, events, provisioning
 from pyapp.core.commands import Command, PeerCommand
 from pyapp.core.events import Event, PeerEvent
-from pyapp.core.negotiation import restarts
 from pyapp.core.negotiation.candidates import Candidates
-from pyapp.core.negotiation.restarts import SETTLES_WITHIN
 from pyapp.core.path import probe, recovery, standby
 from pyapp.core.path.connection import CHANNELS, FIRST_OFFER, FIRST_OFFER_AFTER, RENEW
-from pyapp.core.path.observation import STATS, STATS_EVERY, STATS_SETTLED
+from pyapp.core.path.observation import STATS, STATS_EVERY
 from pyapp.core.path.outage import LOST_AFTER
 from pyapp.core.peers import NO_PEER, PeerId
-from pyapp.core.preparation import PREPARE_AFTER
-from pyapp.core.preparation import TIMER as PREPARE
 from pyapp.core.session import (
     JOURNAL,
     PEER_TIMERS,
     Session,
 )
 from pyapp.core.signaling import link, rendezvous
-from pyapp.core.succession import MAX_EARLY_BYTES
 from pyapp.core.timers import Timer
 from pyapp.protocol.channel import Beat, Frame, MediaShared, Piece, decode_beat, decode_frame, encode_frame
 from pyapp.protocol.ice import IceConfiguration, IceServer
@@ -400,30 +395,6 @@ class TestConnecting:
         assert core.do(events.OfPeer(core.peer, late)) == []
         assert core.state == "closed"
 
-    def test_keeps_what_the_other_side_says_until_there_is_a_connection(self) -> None:
-        core = connecting()
-        core.do(Opened(), Welcome(polite=True, peer=B))
-        candidate = Candidate(CANDIDATE, "0", 0, "r1")
-        assert core.peer_says(Description("offer", sdp("r1"), 1)) == []
-        assert core.peer_says(candidate) == []
-        create, apply = core.do(IceConfigured(CONFIGURATION))
-        assert isinstance(create, commands.CreatePeer)
-        assert isinstance(apply, commands.SetRemoteDescription)
-        assert commands.AddIceCandidate(candidate) in core.do(
-            events.RemoteDescriptionSet(apply.attempt, apply.description)
-        )
-
-    def test_keeps_so_much_of_what_the_other_side_says_until_there_is_a_connection(self) -> None:
-        core = connecting()
-        core.do(Opened(), Welcome(polite=True, peer=B))
-        for _ in range(100):
-            core.peer_says(Description("offer", "v=0" + "x" * 50_000, 1))
-        for _ in range(20_000):
-            core.peer_says(RestartWanted())
-        assert sum(len(encode(message)) for message in core.session.succession._early) < MAX_EARLY_BYTES
-        core.do(PeerJoined(C))
-        assert core.session.succession._early == []
-
     def test_asks_for_the_configuration_again_after_a_failure(self) -> None:
         core = connecting()
         assert core.do(NotConfigured("", "HTTP status 502")) == []
@@ -462,38 +433,6 @@ class TestConnecting:
 
 
 class TestConnected:
-    def test_samples_every_two_seconds(self) -> None:
-        core = connected()
-        core.now = STATS_EVERY
-        assert core.do(events.TimerFired(STATS)) == [commands.SampleStats()]
-        core.do(SAMPLED)
-        assert core.timers[STATS] == STATS_EVERY
-        assert [name for name, _ in core.journal].count("stats") >= 1
-
-    def test_notes_less_and_less_while_nothing_changes_and_all_around_an_outage(self) -> None:
-        core = connected()
-
-        def noted(seconds: float) -> int:
-            before = [name for name, _ in core.journal].count("stats")
-            for _ in range(int(seconds / STATS_EVERY)):
-                core.now += STATS_EVERY
-                core.do(SAMPLED)
-            return [name for name, _ in core.journal].count("stats") - before
-
-        assert noted(600.0) < 20
-        core.do(DISCONNECTED)
-        assert noted(15.0) == 3
-
-    def test_notes_each_change_of_the_pair(self) -> None:
-        core = connected()
-        beat, sample = core.do(events.PairChanged())
-        assert isinstance(beat, commands.SendOnChannel)
-        assert sample == commands.SampleStats()
-        assert core.do(events.TimerFired(STATS_SETTLED)) == [commands.SampleStats()]
-        core.do(events.StatsSampled(stats_of(("l1", "r1"), candidateType="relay", relayProtocol="tls", url=TURN)))
-        assert [data["path"] for name, data in core.journal if name == "pair"] == ["direct", "relay"]
-        assert present(core.session).path.kind == "relay"
-
     def test_sends_again_what_was_on_its_way_when_the_pair_changes(self) -> None:
         core = connected()
         core.do(events.MessageSubmitted("hello"))
@@ -536,46 +475,6 @@ class TestConnected:
         core.do(events.RemoteDescriptionSet(apply.attempt, apply.description))
         assert present(core.session).path.ice_generation == 1
         assert core.state == "connected"
-
-    def restarted(self) -> Core:
-        """Return one whose restart was agreed, and is not at work yet."""
-        core = connected()
-        core.do(events.RestartRequested())
-        core.do(events.NegotiationNeeded(), offer_set("l2", 3))
-        (apply,) = core.peer_says(Description("answer", sdp("r2"), 2))
-        assert isinstance(apply, commands.SetRemoteDescription)
-        core.do(events.RemoteDescriptionSet(apply.attempt, apply.description))
-        return core
-
-    def test_restarts_again_once_the_last_restart_is_at_work_at_both_ends(self) -> None:
-        """Firefox sends on the generation before the latest one: without a pair of it, its DTLS fails."""
-        core = self.restarted()
-        assert core.do(events.RestartRequested()) == []
-        assert restarts.TIMER in core.timers
-        assert core.session.connection is not None
-        health = core.session.connection.recovery
-        health.vitals.generation = 1
-        assert core.do(events.TimerFired(restarts.TIMER)) == []
-        health.vitals.peer_generation = 1
-        assert core.do(events.TimerFired(restarts.TIMER)) == RESTART
-        assert core.do(events.TimerFired(restarts.TIMER)) == []
-
-    def test_does_not_wait_for_ever_to_restart_again(self) -> None:
-        core = self.restarted()
-        core.now += SETTLES_WITHIN
-        assert core.do(events.RestartRequested()) == RESTART
-
-    def test_does_not_restart_twice_for_a_restart_that_came_meanwhile(self) -> None:
-        core = self.restarted()
-        core.do(events.RestartRequested())
-        configure, apply = core.peer_says(Description("offer", sdp("r3"), 1, generation=2))
-        assert isinstance(configure, commands.SetConfiguration)
-        assert isinstance(apply, commands.SetRemoteDescription)
-        answer, *_ = core.do(events.RemoteDescriptionSet(apply.attempt, apply.description))
-        assert isinstance(answer, commands.SetLocalDescription)
-        core.do(events.LocalDescriptionSet(answer.attempt, events.SessionDescription("answer", sdp("l3"))))
-        core.now += SETTLES_WITHIN
-        assert core.do(events.TimerFired(restarts.TIMER)) == []
 
     def test_leaves_restarts_to_the_other_side_whose_browser_differs(self) -> None:
         core = connecting()
@@ -784,98 +683,6 @@ class TestTheOtherSide:
             commands.CreatePeer(CONFIGURATION, CHANNELS),
             commands.SetLocalDescription(1),
         ]
-
-
-class TestBeforeConnectIsPressed:
-    PREPARES = (commands.OpenSignaling(ANY), FETCH)
-    JOIN = commands.SendSignaling(Join("demo", A, A))
-
-    @pytest.fixture
-    def core(self) -> Core:
-        core = Core()
-        assert core.do(events.ConnectExpected("demo")) == list(self.PREPARES)
-        return core
-
-    def test_everything_is_fetched_so_that_the_click_only_joins(self, core: Core) -> None:
-        assert core.do(IceConfigured(CONFIGURATION), Opened()) == []
-        assert core.state == "ready"
-        assert core.do(events.ConnectRequested("demo")) == [self.JOIN, commands.CreatePeer(CONFIGURATION, CHANNELS)]
-
-    def test_what_is_still_on_its_way_is_not_asked_for_twice(self, core: Core) -> None:
-        assert core.do(events.ConnectRequested("demo")) == []
-        assert self.JOIN in core.do(Opened())
-        assert commands.CreatePeer(CONFIGURATION, CHANNELS) in core.do(IceConfigured(CONFIGURATION))
-
-    def test_what_was_refused_is_asked_for_again(self, core: Core) -> None:
-        core.do(NotConfigured("invitation-required", "no"), Closed(1006, ""))
-        assert core.state == "ready"
-        assert core.do(events.ConnectRequested("demo")) == list(self.PREPARES)
-        core.do(NotConfigured("invitation-required", "no"))
-        assert core.state == "failed"
-
-    def test_a_configuration_that_is_nearly_over_is_not_used(self, core: Core) -> None:
-        core.do(IceConfigured(CONFIGURATION), Opened())
-        core.now = 3600 * provisioning.MARGIN
-        assert FETCH in core.do(events.ConnectRequested("demo"))
-
-    def test_the_age_of_a_configuration_counts(self, core: Core) -> None:
-        core.do(IceConfigured(CONFIGURATION), Opened())
-        core.now = 1000.0
-        core.do(events.ConnectRequested("demo"))
-        assert core.timers[provisioning.RENEW] == 3600 * provisioning.MARGIN - 1000
-
-    def test_a_socket_that_closed_meanwhile_is_replaced(self, core: Core) -> None:
-        core.do(Opened(), Error("not-joined", "", ""), Closed(1008, ""))
-        assert core.do(events.ConnectRequested("demo")) == [commands.OpenSignaling(ANY)]
-
-    def test_a_socket_that_died_meanwhile_is_replaced_within_a_second(self, core: Core) -> None:
-        core.do(Opened())
-        core.do(events.ConnectRequested("demo"))
-        assert core.timers[link.OPENING] == link.ADOPTED_PATIENCE
-        assert commands.OpenSignaling(ANY) in core.do(events.TimerFired(link.OPENING))
-
-    def test_another_name_has_its_own_configuration(self, core: Core) -> None:
-        core.do(IceConfigured(CONFIGURATION), Opened())
-        outputs = core.do(events.ConnectRequested("other"))
-        assert FETCH_OTHER in outputs
-        assert commands.SendSignaling(Join("other", A, A)) in outputs
-
-    def test_a_change_of_the_network_asks_anew(self, core: Core) -> None:
-        assert core.do(events.NetworkChanged("online", certain=True)) == list(self.PREPARES)
-
-    def test_another_name_is_prepared_for_once_it_is_typed(self, core: Core) -> None:
-        core.do(IceConfigured(CONFIGURATION), Opened())
-        for name in ("o", "ot", "other"):
-            assert core.do(events.SessionEdited(name)) == []
-        assert core.timers[PREPARE] == core.now + PREPARE_AFTER
-        assert core.do(events.TimerFired(PREPARE)) == [FETCH_OTHER]
-        core.do(IceConfigured(CONFIGURATION))
-        join = commands.SendSignaling(Join("other", A, A))
-        assert core.do(events.ConnectRequested("other")) == [join, commands.CreatePeer(CONFIGURATION, CHANNELS)]
-
-    def test_the_same_name_again_asks_for_nothing(self, core: Core) -> None:
-        assert core.do(events.SessionEdited("demo"), events.TimerFired(PREPARE)) == []
-
-    def test_what_was_refused_for_another_name_is_prepared_for_this_one(self, core: Core) -> None:
-        core.do(NotConfigured("invitation-required", "no"), Closed(1006, ""))
-        assert core.do(events.SessionEdited("demo"), events.TimerFired(PREPARE)) == list(self.PREPARES)
-
-    def test_after_a_session_the_next_name_is_prepared_for(self) -> None:
-        core = connected()
-        assert core.do(events.SessionEdited("demo")) == []
-        core.do(events.HangUpRequested(), events.SessionEdited("demo"))
-        assert core.do(events.TimerFired(PREPARE)) == list(self.PREPARES)
-
-    def test_a_name_that_is_typed_just_before_the_click_is_asked_for_once(self, core: Core) -> None:
-        core.do(events.SessionEdited("other"))
-        assert FETCH_OTHER in core.do(events.ConnectRequested("other"))
-        assert core.do(events.TimerFired(PREPARE)) == []
-
-    def test_nothing_is_asked_for_a_name_that_cannot_be(self) -> None:
-        assert Core().do(events.ConnectExpected("no name")) == []
-
-    def test_a_session_that_goes_on_is_left_alone(self) -> None:
-        assert connected().do(events.ConnectExpected("demo")) == []
 
 
 class TestWhatTheOtherSideSaysTogether:

@@ -1,33 +1,26 @@
 """Recovery as event lists in milliseconds: alone, joined with another by a wire, and what the session makes of it."""
 
-import itertools
 from unittest.mock import ANY
 
 import pytest
 
 from pyapp.core import commands, events, provisioning
-from pyapp.core.negotiation import restarts
 from pyapp.core.path import recovery
-from pyapp.core.path.connection import RENEW, RENEW_SOON
-from pyapp.core.path.heartbeat import HIDDEN_INTERVAL, Pulse
-from pyapp.core.path.ladder import LADDER
+from pyapp.core.path.connection import RENEW
+from pyapp.core.path.heartbeat import HIDDEN_INTERVAL
 from pyapp.core.path.outage import LOST_AFTER, Suspect
 from pyapp.core.path.outcomes import Recovered
 from pyapp.core.path.recovery import ATTEMPT, BEAT, LOST, SETTLE, SETTLE_AFTER, SILENCE, TIMERS, Recovery
-from pyapp.core.path.relaying import ATTEMPTS_WITHOUT_PEER
-from pyapp.core.path.relays import DIRECT, FIRST_DIRECT_AFTER
-from pyapp.core.signaling import link, rendezvous
-from pyapp.core.timers import Timer
+from pyapp.core.path.relays import DIRECT
+from pyapp.core.signaling import rendezvous
 from pyapp.protocol.channel import Beat, Piece
 from pyapp.protocol.ice import IceConfiguration, IceServer
-from pyapp.protocol.peer import Description, RelaySuspected
+from pyapp.protocol.peer import Description
 from pyapp.protocol.signaling import Error, PeerLeft, Welcome
 from pyapp.view.console import present
 from tests.unit.pyapp.beating import Duo, duo, kinds, suspecting
 from tests.unit.pyapp.core.test_session import (
     CONNECTED,
-    FETCH,
-    SAMPLED,
     B,
     Closed,
     Core,
@@ -41,7 +34,6 @@ from tests.unit.pyapp.core.test_session import (
     connecting,
     frames,
     offer_set,
-    sent,
 )
 from tests.unit.pyapp.fakes import sdp, stats_of
 
@@ -214,10 +206,6 @@ def outage(core: Core) -> Suspect:
     return core.session.connection.recovery.state
 
 
-def urls(configuration: IceConfiguration) -> list[str]:
-    return [url for server in configuration.servers for url in server.urls]
-
-
 class TestASessionThatLostItsNetwork:
     def test_opens_a_socket_and_restarts_once_for_a_pair_of_events(self) -> None:
         core = connected()
@@ -326,65 +314,6 @@ class TestASessionThatLostItsNetwork:
         assert beat.due == HIDDEN_INTERVAL * 1000
 
 
-class TestASessionWhoseRelayDied:
-    def test_ranks_it_last_and_the_others_twice_and_asks_for_spares(self) -> None:
-        core = relayed()
-        outputs = suspicious(core)
-        (fetch,) = (output for output in outputs if isinstance(output, commands.FetchIceConfiguration))
-        assert fetch.avoid == ("one.example",)
-        for output in outputs:
-            if isinstance(output, commands.SetConfiguration):
-                assert urls(output.configuration) == [STUN, TURN_TWO, TURN_TWO, TURN_ONE]
-        assert commands.RestartIce() in outputs
-
-    def test_tells_the_other_side_which(self) -> None:
-        assert RelaySuspected(TURN_ONE) in sent(suspicious(relayed()))
-
-    def test_does_so_too_when_the_other_side_says_so(self) -> None:
-        core = relayed()
-        outputs = core.peer_says(RelaySuspected(TURN_TWO))
-        (configured,) = (output for output in outputs if isinstance(output, commands.SetConfiguration))
-        assert urls(configured.configuration) == [STUN, TURN_ONE, TURN_ONE, TURN_TWO]
-        assert commands.RestartIce() not in outputs
-
-    @pytest.mark.parametrize(("silence", "is_blamed"), [(0.4, True), (0.05, False)])
-    def test_sets_it_aside_before_it_answers_the_other_side_that_noticed_first(
-        self, silence: float, *, is_blamed: bool
-    ) -> None:
-        core = relayed()
-        core.do(events.ChannelReceived("heartbeat", Pulse().next_beat(core.now, due=0.1, generation=0).encode()))
-        core.now += silence
-        outputs = core.peer_says(Description("offer", sdp("r2"), 1, 1))
-        before = itertools.takewhile(lambda output: not isinstance(output, commands.SetRemoteDescription), outputs)
-        *_, ranked = [urls(output.configuration) for output in before if isinstance(output, commands.SetConfiguration)]
-        assert ranked == ([STUN, TURN_TWO, TURN_TWO, TURN_ONE] if is_blamed else [STUN, TURN_ONE, TURN_TWO])
-        assert (RelaySuspected(TURN_ONE) in sent(outputs)) is is_blamed
-
-    def test_does_not_blame_it_for_a_change_of_its_own_network(self) -> None:
-        core = relayed()
-        core.do(CERTAIN)
-        outputs = core.do(events.TimerFired(SETTLE))
-        assert not any(isinstance(output, commands.FetchIceConfiguration) for output in outputs)
-        assert sent(outputs) == []
-
-    def test_of_which_the_browser_does_not_say_the_url_restarts_all_the_same(self) -> None:
-        core = relayed()
-        core.do(events.StatsSampled(stats_of(("l1", "r1"), candidateType="relay", relayProtocol="udp")))
-        assert commands.RestartIce() in suspicious(core)
-
-    def test_takes_no_harm_from_what_is_no_relay(self) -> None:
-        core = relayed()
-        core.peer_says(RelaySuspected("turn:not a host"))
-        assert core.state == "connected"
-
-    def test_gets_over_all_of_them_dying(self) -> None:
-        core = relayed()
-        core.peer_says(RelaySuspected(TURN_TWO))
-        outputs = suspicious(core)
-        configured = [output for output in outputs if isinstance(output, commands.SetConfiguration)]
-        assert set(urls(configured[-1].configuration)) == {STUN, TURN_ONE, TURN_TWO}
-
-
 class TestAPathThatDiesAgain:
     """In the middle of an outage, after a beat of ours had come back."""
 
@@ -420,101 +349,6 @@ class TestAPathThatDiesAgain:
         assert [frame.body for frame in frames(self.hear(core, 3))] == [Piece("on its way"), Piece("kept")]
 
 
-class TestCredentials:
-    def test_that_were_renewed_while_relayed_are_moved_to(self) -> None:
-        core = relayed()
-        assert core.do(events.TimerFired(provisioning.RENEW)) == [FETCH]
-        *configured, restart = core.do(IceConfigured(TWO_RELAYS))
-        assert set(configured) == {commands.SetConfiguration(TWO_RELAYS)}
-        assert restart == commands.RestartIce()
-
-    def test_that_were_renewed_while_direct_need_no_restart(self) -> None:
-        core = connected()
-        core.do(events.TimerFired(provisioning.RENEW))
-        assert core.do(IceConfigured(TWO_RELAYS)) == [commands.SetConfiguration(TWO_RELAYS)]
-
-    def test_that_come_with_spares_do_not_put_off_those_of_the_relay_in_use(self) -> None:
-        core = relayed()
-        assert core.timers[provisioning.RENEW] == 450.0
-        core.now += 400.0
-        core.peer_says(RelaySuspected(TURN_TWO))
-        core.do(IceConfigured(TWO_RELAYS))
-        assert core.timers[provisioning.RENEW] == pytest.approx(50.0)
-
-    def test_that_were_renewed_in_an_outage_are_moved_to_after_it(self) -> None:
-        core = relayed()
-        core.do(events.ChannelReceived("heartbeat", Beat(1, 1, 0, 100, 0).encode()))
-        suspicious(core)
-        core.do(events.TimerFired(provisioning.RENEW), IceConfigured(TWO_RELAYS))
-        assert core.session.connection
-        echo = core.session.connection.recovery.pulse.number
-        core.do(events.ChannelReceived("heartbeat", Beat(2, echo, 0, 100, 0).encode()))
-        outputs = core.do(events.TimerFired(ATTEMPT))
-        assert core.session.connection.recovery.is_healthy
-        assert commands.RestartIce() in outputs + core.do(events.TimerFired(restarts.TIMER))
-
-    def test_that_expired_while_the_machine_slept_are_asked_for_and_tried_at_once(self) -> None:
-        core = connected()
-        core.now += 4000.0
-        outputs = suspicious(core)
-        assert FETCH in outputs
-        outputs = core.do(IceConfigured(TWO_RELAYS))
-        assert [type(output) for output in outputs] == [commands.SetConfiguration, commands.RestartIce]
-        assert commands.RestartIce() not in core.do(IceConfigured(TWO_RELAYS))
-
-    def test_that_come_with_the_spares_of_a_dead_relay_make_no_second_restart(self) -> None:
-        core = relayed()
-        suspicious(core)
-        assert commands.RestartIce() not in core.do(IceConfigured(TWO_RELAYS))
-
-    def test_are_moved_to_also_after_another_relay_died(self) -> None:
-        core = relayed()
-        core.peer_says(RelaySuspected(TURN_TWO))
-        core.do(IceConfigured(TWO_RELAYS))
-        core.do(events.TimerFired(provisioning.RENEW))
-        assert commands.RestartIce() in core.do(IceConfigured(TWO_RELAYS))
-
-
-class TestBackToADirectPath:
-    def test_is_tried_after_a_while_with_doubling_pauses(self) -> None:
-        core = relayed()
-        pauses = []
-        for _ in range(7):
-            pauses.append(core.timers[DIRECT])
-            assert commands.RestartIce() in core.do(events.TimerFired(DIRECT))
-            core.do(RELAYED)
-        assert pauses == [60.0, 120.0, 240.0, 480.0, 960.0, 1800.0, 1800.0]
-        assert pauses[0] == FIRST_DIRECT_AFTER
-
-    def test_is_tried_soon_again_after_a_change_of_the_network(self) -> None:
-        core = relayed()
-        for _ in range(3):
-            core.do(events.TimerFired(DIRECT), RELAYED)
-        core.do(events.NetworkChanged("change", certain=False), events.TimerFired(DIRECT), RELAYED)
-        assert core.timers[DIRECT] == 2 * FIRST_DIRECT_AFTER
-
-    def test_is_not_tried_when_it_is_there(self) -> None:
-        core = relayed()
-        core.do(SAMPLED)
-        assert commands.RestartIce() not in core.do(events.TimerFired(DIRECT))
-
-    def test_is_looked_for_with_all_kinds_of_candidates_although_relays_alone_were_tried_last(self) -> None:
-        core = relayed()
-        suspicious(core)
-        assert core.session.connection
-        outage(core).ladder.attempts = LADDER.index("relay-only")
-        assert core.session.place
-        core.session.place.link.heard_at = core.session.place.exchange.heard_at = core.now
-        outputs = core.do(events.TimerFired(ATTEMPT))
-        (configured,) = (output for output in outputs if isinstance(output, commands.SetConfiguration))
-        assert configured.configuration.policy == "relay"
-        core.do(events.ChannelReceived("heartbeat", Beat(1, 99, 0, 100, 0).encode()), events.TimerFired(ATTEMPT))
-        assert core.session.connection.recovery.is_healthy
-        outputs = core.do(events.TimerFired(DIRECT))
-        policies = [output.configuration.policy for output in outputs if isinstance(output, commands.SetConfiguration)]
-        assert policies == ["all"]
-
-
 class TestAnInvitationThatExpired:
     def test_during_a_call_does_not_end_it(self) -> None:
         core = relayed()
@@ -533,104 +367,3 @@ class TestAnInvitationThatExpired:
         core.do(events.TimerFired(LOST), Opened(), Error("invitation-expired", "expired"))
         assert core.state == "failed"
         assert present(core.session).status.cause
-
-
-class TestANewConnection:
-    def test_takes_the_place_of_one_that_cannot_be_mended_with_what_was_not_delivered(self) -> None:
-        core = connected()
-        core.do(events.MessageSubmitted("kept"), events.ChannelClosed("messages"))
-        assert core.session.place is not None
-        core.now += 1.0
-        core.session.place.link.heard_at = core.session.place.exchange.heard_at = core.now
-        outputs = core.do(events.TimerFired(ATTEMPT))
-        assert [type(output) for output in outputs if not isinstance(output, commands.SendSignaling)][:2] == [
-            commands.ClosePeer,
-            commands.CreatePeer,
-        ]
-        assert core.state == "recovering"
-        assert RENEW in core.timers
-        core.do(offer_set("l5"))
-        core.do(CONNECTED)
-        assert [frame.body for frame in frames(core.do(events.ChannelOpened("messages")))] == [Piece("kept")]
-
-    def test_is_replaced_by_another_until_one_works(self) -> None:
-        core = connected()
-        core.do(events.ChannelClosed("messages"))
-        assert core.session.place is not None
-        core.now += 1.0
-        core.session.place.link.heard_at = core.session.place.exchange.heard_at = core.now
-        core.do(events.TimerFired(ATTEMPT), offer_set("l5"))
-        assert core.do(events.StateChanged("connection", "failed")) == []
-        assert core.state == "recovering"
-        assert any(isinstance(output, commands.CreatePeer) for output in core.do(events.TimerFired(RENEW)))
-
-    def replaced(self) -> Core:
-        core = connected()
-        core.peer_restarts()
-        core.do(events.ChannelClosed("messages"))
-        self.next(core, ATTEMPT)
-        return core
-
-    def next(self, core: Core, timer: Timer) -> list[Said]:
-        assert core.session.place is not None
-        core.now += 1.0
-        core.session.place.link.heard_at = core.session.place.exchange.heard_at = core.now
-        return core.do(events.TimerFired(timer))
-
-    def test_finds_no_timer_of_the_attempt_that_asked_for_it(self) -> None:
-        assert ATTEMPT not in self.replaced().timers
-
-    def test_for_another_peer_finds_none_either(self) -> None:
-        core = connected()
-        core.do(PeerLeft(B, lost=True))
-        suspicious(core)
-        for _ in range(ATTEMPTS_WITHOUT_PEER):
-            self.next(core, ATTEMPT)
-        assert present(core.session).status.state == "waiting"
-        assert ATTEMPT not in core.timers
-
-    def test_goes_on_with_the_count_of_restarts(self) -> None:
-        core = connected()
-        core.peer_restarts()
-        assert present(core.session).path.ice_generation == 1
-        core.do(events.ChannelClosed("messages"))
-        self.next(core, ATTEMPT)
-        assert present(core.session).path.ice_generation == 1
-
-    def test_says_what_it_is_and_how_long_it_took(self) -> None:
-        core = self.replaced()
-        assert "a new one is being made" in present(core.session).status.detail
-        core.do(offer_set("l5"), CONNECTED, events.ChannelOpened("messages"))
-        core.do(events.StatsSampled(stats_of(("l5", "r5"))))
-        assert core.state == "connected"
-        assert {fact.id: fact.value for fact in present(core.session).path.facts}["interruption"] == "1.0 s"
-
-    def test_has_growing_time_before_the_next(self) -> None:
-        core = self.replaced()
-        pauses = []
-        for _ in range(6):
-            pauses.append(core.timers[RENEW])
-            self.next(core, RENEW)
-        assert pauses == [12.0, 18.0, 27.0, 40.5, 60.0, 60.0]
-
-    def test_is_replaced_soon_after_a_change_of_the_network(self) -> None:
-        core = self.replaced()
-        core.do(CERTAIN)
-        assert core.timers[RENEW] == RENEW_SOON
-
-    def test_is_replaced_once_the_server_is_back(self) -> None:
-        core = self.replaced()
-        core.do(Closed(1006, ""), Closed(1006, ""))  # the one that was opened in the outage, and the one in use
-        assert not any(isinstance(output, commands.CreatePeer) for output in self.next(core, RENEW))
-        assert RENEW not in core.timers
-        core.do(events.TimerFired(link.RETRY), Opened(), Welcome(polite=False, peer=B))
-        assert core.timers[RENEW] == RENEW_SOON
-
-    def test_is_begun_when_the_channel_closes_in_the_middle_of_an_outage(self) -> None:
-        core = connected()
-        suspicious(core)
-        core.do(events.ChannelClosed("messages"))
-        assert core.session.place is not None
-        core.now += 1.0
-        core.session.place.link.heard_at = core.session.place.exchange.heard_at = core.now
-        assert any(isinstance(output, commands.CreatePeer) for output in core.do(events.TimerFired(ATTEMPT)))

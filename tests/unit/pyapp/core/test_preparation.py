@@ -1,0 +1,119 @@
+"""What Connect will need, asked for before it is pressed."""
+
+from unittest.mock import ANY
+
+import pytest
+
+from pyapp.core import commands, events, provisioning
+from pyapp.core.path.connection import CHANNELS
+from pyapp.core.preparation import PREPARE_AFTER
+from pyapp.core.preparation import TIMER as PREPARE
+from pyapp.core.signaling import link
+from pyapp.protocol.signaling import (
+    Error,
+    Join,
+)
+from tests.unit.pyapp.core.test_session import (
+    CONFIGURATION,
+    FETCH,
+    FETCH_OTHER,
+    A,
+    Closed,
+    Core,
+    IceConfigured,
+    NotConfigured,
+    Opened,
+    connected,
+)
+
+
+class TestBeforeConnectIsPressed:
+    PREPARES = (commands.OpenSignaling(ANY), FETCH)
+    JOIN = commands.SendSignaling(Join("demo", A, A))
+
+    @pytest.fixture
+    def core(self) -> Core:
+        core = Core()
+        assert core.do(events.ConnectExpected("demo")) == list(self.PREPARES)
+        return core
+
+    def test_everything_is_fetched_so_that_the_click_only_joins(self, core: Core) -> None:
+        assert core.do(IceConfigured(CONFIGURATION), Opened()) == []
+        assert core.state == "ready"
+        assert core.do(events.ConnectRequested("demo")) == [self.JOIN, commands.CreatePeer(CONFIGURATION, CHANNELS)]
+
+    def test_what_is_still_on_its_way_is_not_asked_for_twice(self, core: Core) -> None:
+        assert core.do(events.ConnectRequested("demo")) == []
+        assert self.JOIN in core.do(Opened())
+        assert commands.CreatePeer(CONFIGURATION, CHANNELS) in core.do(IceConfigured(CONFIGURATION))
+
+    def test_what_was_refused_is_asked_for_again(self, core: Core) -> None:
+        core.do(NotConfigured("invitation-required", "no"), Closed(1006, ""))
+        assert core.state == "ready"
+        assert core.do(events.ConnectRequested("demo")) == list(self.PREPARES)
+        core.do(NotConfigured("invitation-required", "no"))
+        assert core.state == "failed"
+
+    def test_a_configuration_that_is_nearly_over_is_not_used(self, core: Core) -> None:
+        core.do(IceConfigured(CONFIGURATION), Opened())
+        core.now = 3600 * provisioning.MARGIN
+        assert FETCH in core.do(events.ConnectRequested("demo"))
+
+    def test_the_age_of_a_configuration_counts(self, core: Core) -> None:
+        core.do(IceConfigured(CONFIGURATION), Opened())
+        core.now = 1000.0
+        core.do(events.ConnectRequested("demo"))
+        assert core.timers[provisioning.RENEW] == 3600 * provisioning.MARGIN - 1000
+
+    def test_a_socket_that_closed_meanwhile_is_replaced(self, core: Core) -> None:
+        core.do(Opened(), Error("not-joined", "", ""), Closed(1008, ""))
+        assert core.do(events.ConnectRequested("demo")) == [commands.OpenSignaling(ANY)]
+
+    def test_a_socket_that_died_meanwhile_is_replaced_within_a_second(self, core: Core) -> None:
+        core.do(Opened())
+        core.do(events.ConnectRequested("demo"))
+        assert core.timers[link.OPENING] == link.ADOPTED_PATIENCE
+        assert commands.OpenSignaling(ANY) in core.do(events.TimerFired(link.OPENING))
+
+    def test_another_name_has_its_own_configuration(self, core: Core) -> None:
+        core.do(IceConfigured(CONFIGURATION), Opened())
+        outputs = core.do(events.ConnectRequested("other"))
+        assert FETCH_OTHER in outputs
+        assert commands.SendSignaling(Join("other", A, A)) in outputs
+
+    def test_a_change_of_the_network_asks_anew(self, core: Core) -> None:
+        assert core.do(events.NetworkChanged("online", certain=True)) == list(self.PREPARES)
+
+    def test_another_name_is_prepared_for_once_it_is_typed(self, core: Core) -> None:
+        core.do(IceConfigured(CONFIGURATION), Opened())
+        for name in ("o", "ot", "other"):
+            assert core.do(events.SessionEdited(name)) == []
+        assert core.timers[PREPARE] == core.now + PREPARE_AFTER
+        assert core.do(events.TimerFired(PREPARE)) == [FETCH_OTHER]
+        core.do(IceConfigured(CONFIGURATION))
+        join = commands.SendSignaling(Join("other", A, A))
+        assert core.do(events.ConnectRequested("other")) == [join, commands.CreatePeer(CONFIGURATION, CHANNELS)]
+
+    def test_the_same_name_again_asks_for_nothing(self, core: Core) -> None:
+        assert core.do(events.SessionEdited("demo"), events.TimerFired(PREPARE)) == []
+
+    def test_what_was_refused_for_another_name_is_prepared_for_this_one(self, core: Core) -> None:
+        core.do(NotConfigured("invitation-required", "no"), Closed(1006, ""))
+        assert core.do(events.SessionEdited("demo"), events.TimerFired(PREPARE)) == list(self.PREPARES)
+
+    def test_after_a_session_the_next_name_is_prepared_for(self) -> None:
+        core = connected()
+        assert core.do(events.SessionEdited("demo")) == []
+        core.do(events.HangUpRequested(), events.SessionEdited("demo"))
+        assert core.do(events.TimerFired(PREPARE)) == list(self.PREPARES)
+
+    def test_a_name_that_is_typed_just_before_the_click_is_asked_for_once(self, core: Core) -> None:
+        core.do(events.SessionEdited("other"))
+        assert FETCH_OTHER in core.do(events.ConnectRequested("other"))
+        assert core.do(events.TimerFired(PREPARE)) == []
+
+    def test_nothing_is_asked_for_a_name_that_cannot_be(self) -> None:
+        assert Core().do(events.ConnectExpected("no name")) == []
+
+    def test_a_session_that_goes_on_is_left_alone(self) -> None:
+        assert connected().do(events.ConnectExpected("demo")) == []
