@@ -1,7 +1,24 @@
 """What is seen of the path in use: how often it is looked at, and what of it the journal has."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
 from pyapp.core import commands, events
-from pyapp.core.path.observation import KEEP_CHECKING, KEEP_CHECKING_AFTER, STATS, STATS_EVERY, STATS_SETTLED
+from pyapp.core.diagnostics.journal import Note
+from pyapp.core.diagnostics.path_report import PathReport
+from pyapp.core.negotiation.restarts import SETTLES_WITHIN
+from pyapp.core.path.facts import PathChanged
+from pyapp.core.path.observation import (
+    KEEP_CHECKING,
+    KEEP_CHECKING_AFTER,
+    STATS,
+    STATS_AGAIN,
+    STATS_EVERY,
+    STATS_SETTLED,
+)
+from pyapp.core.timers import Timer
 from pyapp.view.console import present
 from tests.unit.pyapp.core.test_session import (
     DISCONNECTED,
@@ -14,6 +31,7 @@ from tests.unit.pyapp.core.test_session import (
     negotiated,
 )
 from tests.unit.pyapp.fakes import stats_of
+from tests.unit.pyapp.parts import Parts, report
 
 
 def _kept_checking(outputs: list[Said]) -> bool:
@@ -96,3 +114,84 @@ class TestASessionThatIsConnected:
         core.do(events.StatsSampled(stats_of(("l1", "r1"), candidateType="relay", relayProtocol="tls", url=TURN)))
         assert [data["path"] for name, data in core.journal if name == "pair"] == ["direct", "relay"]
         assert present(core.session).path.kind == "relay"
+
+
+def pauses(outputs: Sequence[object]) -> dict[Timer, float]:
+    return {output.timer: output.after for output in outputs if isinstance(output, commands.StartTimer)}
+
+
+def noted(outputs: Sequence[object]) -> list[str]:
+    return [output.event for output in outputs if isinstance(output, Note)]
+
+
+class TestAReport:
+    def test_of_a_pair_that_is_news_is_noted_and_told(self) -> None:
+        parts = Parts()
+        outputs = parts.observation.take(report(), 0.0)
+        assert noted(outputs) == ["pair"]
+        assert PathChanged() in outputs
+
+    @pytest.mark.parametrize(
+        "other",
+        [report(pair="Q"), report("srflx"), report(remote="prflx"), report(fragment="l2")],
+        ids=["pair", "ours", "theirs", "generation"],
+    )
+    def test_of_the_same_pair_of_which_something_became_known_is_another(self, other: PathReport) -> None:
+        parts = Parts(report())
+        assert PathChanged() in parts.observation.take(other, 0.0)
+
+    def test_that_only_counts_on_is_none(self) -> None:
+        parts = Parts(report())
+        grown = replace(report(), bytes_sent=5, packets_received=7, round_trip=0.2, pair_changes=3)
+        assert parts.observation.take(grown, 0.0) == []
+        assert parts.observation.report == grown, "and yet it is the last one"
+
+    def test_in_an_outage_is_noted_and_says_nothing_of_what_works(self) -> None:
+        parts = Parts(report())
+        parts.health.suspect("failed", 1.0)
+        outputs = parts.observation.take(report(pair="Q"), 1.1)
+        assert noted(outputs) == ["pair"]
+        assert PathChanged() not in outputs
+
+    def test_says_above_what_new_candidates_must_be(self) -> None:
+        parts = Parts()
+        parts.observation.take(report(priority=(110 << 32) + 5), 0.0)
+        assert parts.agreed.precedence.selected == 110
+
+
+class TestTheSelectedPair:
+    def test_is_of_the_latest_generation_once_that_is_agreed(self) -> None:
+        parts = Parts(report(fragment="l1"))
+        assert parts.observation.is_of_latest
+        parts.offer(2)
+        assert not parts.observation.is_of_latest, "it may be: it is not agreed yet which that is"
+        parts = Parts(report(fragment="l1"))
+        parts.agree(2)
+        assert not parts.observation.is_of_latest
+        parts.observation.take(report(fragment="l2"), 1.0)
+        assert parts.observation.is_of_latest
+
+    def test_is_of_none_before_it_is_known(self) -> None:
+        assert not Parts().observation.is_of_latest
+
+
+class TestTheNextLook:
+    def test_is_soon_until_a_restart_is_at_work_at_both_ends(self) -> None:
+        parts = Parts(report())
+        assert pauses([parts.observation.look_on(0.0)]) == {STATS: STATS_EVERY}
+        parts.agree(2)
+        parts.restarts.negotiated(1.0)
+        assert pauses([parts.observation.look_on(1.1)]) == {STATS: STATS_AGAIN}
+        parts.health.vitals.generation = parts.health.vitals.peer_generation = 1
+        assert pauses([parts.observation.look_on(1.2)]) == {STATS: STATS_EVERY}
+
+    def test_is_not_soon_for_ever_if_it_never_is(self) -> None:
+        parts = Parts(report())
+        parts.agree(2)
+        parts.restarts.negotiated(1.0)
+        assert pauses([parts.observation.look_on(1.0 + SETTLES_WITHIN)]) == {STATS: STATS_EVERY}
+
+    def test_at_a_pair_that_changed_is_at_once_and_past_the_browsers_cache(self) -> None:
+        outputs = Parts(report()).observation.pair_changed()
+        assert outputs[0] == commands.SampleStats()
+        assert pauses(outputs)[STATS_SETTLED] > 0.05

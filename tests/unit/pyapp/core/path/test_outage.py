@@ -1,14 +1,18 @@
 """An outage: its attempts one after the other, and the proof that it is over."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from pyapp.core import commands
 from pyapp.core.path import recovery
+from pyapp.core.path.heartbeat import INTERVAL
 from pyapp.core.path.ladder import FIRST_DEADLINE
-from pyapp.core.path.outage import CONCEDED, LOST_AFTER
-from pyapp.core.path.outcomes import Attempt, Output, Recovered, Resumed
+from pyapp.core.path.outage import CONCEDED, KEY_FRAME_AFTER, LOST_AFTER, SUSPECT_INTERVAL, Suspect
+from pyapp.core.path.outcomes import Attempt, Evidence, Output, Recovered, Resumed
 from pyapp.core.path.recovery import ATTEMPT, LOST, SETTLE_AFTER, SILENCE, Recovery
 from pyapp.core.path.silence import DOUBT_AFTER
+from pyapp.core.path.vitals import BEAT, Vitals
 from pyapp.protocol.channel import Beat
 from tests.unit.pyapp.beating import duo, kinds, suspecting
 
@@ -224,3 +228,150 @@ class TestANewPairThatFallsSilent:
         health.heard(Beat(2, 1, 0, 100, 0).encode(), 1.1)
         health.proven(1, 1.2)
         assert health.silent(9.0) == []
+
+
+def suspect(evidence: Evidence = "failed", *, polite: bool = False, negotiated_at: float | None = None) -> Suspect:
+    """Return the state of a side that heard a beat at 0.5 s, and suspects the path at 1.0 s."""
+    vitals = Vitals(polite=polite, is_hidden=False)
+    vitals.is_open = True
+    vitals.pulse.listen(0.0)
+    vitals.heard(Beat(1, 0, 0, 100, 0), 0.5, is_telling=True)
+    vitals.beat(0.9)
+    vitals.negotiated, vitals.negotiated_at = 3, negotiated_at
+    return Suspect(vitals, evidence, 1.0)
+
+
+def hear(state: Suspect, now: float, *, echo: int) -> list[object]:
+    beat = Beat(state.vitals.pulse._heard + 1, echo, 0, 100, 0)
+    state.vitals.heard(beat, now, is_telling=False)
+    return list(state.heard(now))
+
+
+def attempts(outputs: Sequence[object]) -> list[Attempt]:
+    return [output for output in outputs if isinstance(output, Attempt)]
+
+
+class TestTheFirstAttempt:
+    def test_is_made_at_once_with_its_deadline(self) -> None:
+        outputs = suspect().begin(1.0)
+        assert kinds(outputs) == ["Suspected", "Attempt"]
+        assert outputs[-1] == Attempt("restart", 1), "last: a new connection is to find no timer of ours"
+
+    @pytest.mark.parametrize("evidence", ["silence", "not-heard"])
+    def test_is_left_to_the_other_side_by_whoever_knows_no_more_than_it(self, evidence: Evidence) -> None:
+        assert attempts(suspect(evidence).begin(1.0))
+        assert not attempts(suspect(evidence, polite=True).begin(1.0))
+
+    @pytest.mark.parametrize("evidence", ["no-echo", "network-changed", "failed", "disconnected", "channel-closed"])
+    def test_is_not_left_to_it_by_whoever_knows_more(self, evidence: Evidence) -> None:
+        assert attempts(suspect(evidence, polite=True).begin(1.0))
+
+    def test_is_the_restart_that_was_just_agreed(self) -> None:
+        state = suspect(negotiated_at=0.8)
+        assert not attempts(state.begin(1.0))
+        assert (state.ladder.attempts, state.ladder.restarted_from) == (1, 2)
+        assert attempts(state.attempt_over(2.2, server_heard=2.2, peer_heard=2.2)) == [Attempt("restart", 2)]
+
+    def test_is_our_own_if_that_restart_had_its_time(self) -> None:
+        assert attempts(suspect(negotiated_at=1.0 - 3 * FIRST_DEADLINE).begin(1.0)) == [Attempt("restart", 1)]
+
+    def test_is_our_own_if_our_network_is_another_one_since(self) -> None:
+        assert attempts(suspect("network-changed", negotiated_at=0.99).begin(1.0)) == [Attempt("restart", 1)]
+
+
+class TestAnAttemptThatIsOver:
+    def test_is_not_followed_by_the_next_before_the_server_was_heard(self) -> None:
+        """It asks, and waits as long again: an offer would reach nobody."""
+        state = suspect()
+        state.begin(1.0)
+        outputs = state.attempt_over(2.0, server_heard=0.9, peer_heard=0.9)
+        assert kinds(outputs) == ["Doubted"]
+        assert [output.timer for output in outputs if isinstance(output, commands.StartTimer)] == [ATTEMPT]
+        assert attempts(state.attempt_over(3.0, server_heard=2.5, peer_heard=0.9)) == [Attempt("restart", 2)]
+
+    def test_was_not_needed_if_the_old_path_works_both_ways(self) -> None:
+        state = suspect()
+        state.begin(1.0)
+        hear(state, 1.5, echo=state.vitals.pulse.number)
+        assert kinds(state.attempt_over(1.6, server_heard=1.6, peer_heard=1.6)) == ["Proven"]
+
+    def test_was_in_vain_if_the_old_path_works_one_way(self) -> None:
+        state = suspect()
+        state.begin(1.0)
+        hear(state, 1.5, echo=1)
+        assert attempts(state.attempt_over(1.6, server_heard=1.6, peer_heard=1.6))
+
+    def test_was_in_vain_if_the_old_path_fell_silent_again(self) -> None:
+        """What it takes back is told: messages are held again, and the person is told in a second."""
+        state = suspect()
+        state.begin(1.0)
+        hear(state, 1.5, echo=state.vitals.pulse.number)
+        outputs = state.attempt_over(9.0, server_heard=9.0, peer_heard=9.0)
+        assert kinds(outputs) == ["Suspected", "Attempt"]
+        assert commands.StartTimer(LOST, LOST_AFTER) in outputs
+        assert not state.is_resumed
+
+
+class TestARestartThatIsAgreed:
+    def test_has_its_time_from_then_on(self) -> None:
+        state = suspect()
+        state.begin(1.0)
+        (timer,) = state.negotiated(1.5)
+        assert isinstance(timer, commands.StartTimer)
+        assert timer.timer == ATTEMPT
+        assert state.server_is_back(1.5 + timer.after - 0.01) == []
+        assert attempts(state.server_is_back(1.5 + timer.after + 0.01))
+
+    def test_has_none_once_the_path_is_heard(self) -> None:
+        state = suspect()
+        state.begin(1.0)
+        hear(state, 1.2, echo=0)
+        assert state.negotiated(1.5) == []
+
+
+class TestWhatIsHeard:
+    def test_lets_messages_go_once_and_only_by_an_echo_since_the_suspicion(self) -> None:
+        state = suspect()
+        before = state.vitals.pulse.number
+        state.begin(1.0)
+        assert "Resumed" not in kinds(hear(state, 1.1, echo=before))
+        assert "Resumed" in kinds(hear(state, 1.2, echo=before + 1))
+        assert "Resumed" not in kinds(hear(state, 1.3, echo=before + 1))
+
+    def test_is_of_no_account_once_the_network_changed_again(self) -> None:
+        state = suspect()
+        state.begin(1.0)
+        echo = state.vitals.pulse.number
+        hear(state, 1.1, echo=echo)
+        outputs = state.begin_anew(1.5)
+        assert attempts(outputs) == [Attempt("restart", 1)]
+        assert not state.is_resumed
+        assert "Resumed" not in kinds(hear(state, 1.6, echo=echo))
+
+    def test_begins_the_picture_anew_by_when_something_was_heard_and_not_by_the_suspicion(self) -> None:
+        state = suspect()
+        state.begin(1.0)
+        assert commands.SendKeyFrame() in hear(state, 0.5 + KEY_FRAME_AFTER + 0.01, echo=state.vitals.pulse.number)
+
+    def test_asks_for_the_pair_no_more_often_than_beats_come(self) -> None:
+        state = suspect()
+        state.begin(1.0)
+        asked = [commands.SampleStats() in hear(state, now, echo=0) for now in (1.1, 1.15, 1.21)]
+        assert asked == [True, False, True]
+
+
+def test_beats_are_slower_once_an_outage_has_lasted_a_second() -> None:
+    health = suspecting()
+    assert commands.StartTimer(BEAT, INTERVAL) in health._beat(1.0 + LOST_AFTER)
+    assert commands.StartTimer(BEAT, SUSPECT_INTERVAL) in health._beat(1.01 + LOST_AFTER)
+
+
+def test_an_outage_of_a_channel_on_which_nothing_was_heard_began_with_the_suspicion() -> None:
+    assert Suspect(Vitals(polite=True, is_hidden=False), "failed", 7.0).silent_since == 7.0
+
+
+def test_what_is_noted_of_its_end_has_the_time_and_the_attempts() -> None:
+    state = suspect()
+    state.begin(1.0)
+    entry = state.recovered(1.23456)
+    assert (entry.event, dict(entry.data)) == ("recovered", {"seconds": 1.235, "attempts": 1})
