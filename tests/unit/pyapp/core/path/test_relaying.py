@@ -1,6 +1,7 @@
 """Relays: which a restart gathers, which is set aside, and when a session does without."""
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 from unittest.mock import ANY
@@ -8,21 +9,27 @@ from unittest.mock import ANY
 import pytest
 
 from pyapp.core import commands, events, provisioning
+from pyapp.core.diagnostics.journal import Note
+from pyapp.core.diagnostics.path_report import PathReport
 from pyapp.core.events import Event, PeerEvent
 from pyapp.core.negotiation import restarts
+from pyapp.core.negotiation.negotiation import ToPeer
 from pyapp.core.negotiation.restarts import SETTLES_WITHIN
 from pyapp.core.path import recovery
+from pyapp.core.path.facts import PeerLost, ReplacementWanted, SparesWanted
 from pyapp.core.path.heartbeat import Pulse
 from pyapp.core.path.ladder import LADDER, Rung
 from pyapp.core.path.outage import Suspect
 from pyapp.core.path.recovery import ATTEMPT, SETTLE
 from pyapp.core.path.relaying import (
+    ATTEMPTS_WITHOUT_PEER,
     NEEDLESS_RELAY,
     NEEDLESS_RELAY_AFTER,
     ONE_NETWORK,
     ONE_NETWORK_AFTER,
 )
-from pyapp.core.path.relays import DIRECT, FIRST_DIRECT_AFTER, RELEASE, RELEASE_AFTER
+from pyapp.core.path.relays import DIRECT, FIRST_DIRECT_AFTER, RELEASE, RELEASE_AFTER, Relays
+from pyapp.core.timers import Timer
 from pyapp.protocol.channel import Beat
 from pyapp.protocol.ice import IceConfiguration, IceServer
 from pyapp.protocol.peer import (
@@ -64,6 +71,7 @@ from tests.unit.pyapp.core.test_session import (
     sent,
 )
 from tests.unit.pyapp.fakes import sdp, stats_of
+from tests.unit.pyapp.parts import ONE, Around, Parts, report
 
 
 def urls(configuration: IceConfiguration) -> list[str]:
@@ -538,3 +546,182 @@ class TestTheRelaysOfADirectConnection:
         core = connected()
         core.do(IceConfigured(replace(CONFIGURATION, servers=())))
         assert core.do(events.TimerFired(RELEASE)) == []
+
+
+def servers(outputs: Sequence[object]) -> list[IceConfiguration]:
+    return [output.configuration for output in outputs if isinstance(output, commands.SetConfiguration)]
+
+
+def begun(outputs: Sequence[object]) -> bool:
+    return commands.RestartIce() in outputs
+
+
+class TestAnAttempt:
+    def test_of_a_new_connection_leaves_this_one_alone(self) -> None:
+        outputs = Parts().relaying.attempt("new-connection", 6, 1.0)
+        assert outputs[-1] == ReplacementWanted()
+        assert not servers(outputs)
+        assert not begun(outputs)
+
+    @pytest.mark.parametrize(("rung", "policy"), [("restart", "all"), ("relay-only", "relay"), ("tcp-only", "relay")])
+    def test_gathers_what_its_rung_says(self, rung: Rung, policy: str) -> None:
+        (configured,) = servers(outputs := Parts().relaying.attempt(rung, 1, 1.0))
+        assert configured.policy == policy
+        assert begun(outputs)
+
+    def test_gathers_relays_though_they_were_given_up(self) -> None:
+        parts = Parts(report())
+        parts.agreed.gathers_relays = False
+        (configured,) = servers(parts.relaying.attempt("restart", 1, 1.0))
+        assert configured.relay_hosts
+        assert parts.agreed.gathers_relays, "and has the other side do so, too"
+
+    def test_asks_for_credentials_if_ours_are_too_old(self) -> None:
+        assert SparesWanted() not in Parts().relaying.attempt("restart", 1, 599.0)
+        assert SparesWanted() in Parts().relaying.attempt("restart", 1, 600.0)
+
+    @pytest.mark.parametrize("rung", ["restart", "new-connection"])
+    def test_gives_up_whoever_the_server_gave_up_and_no_sooner(self, rung: Rung) -> None:
+        parts = Parts(outside=Around(peer_is_away=True))
+        assert PeerLost() not in parts.relaying.attempt(rung, ATTEMPTS_WITHOUT_PEER, 1.0)
+        assert parts.relaying.attempt(rung, ATTEMPTS_WITHOUT_PEER + 1, 1.0) == [PeerLost()]
+
+    def test_gives_nobody_up_who_is_there(self) -> None:
+        assert PeerLost() not in Parts().relaying.attempt("restart", 99, 1.0)
+
+
+class TestBlame:
+    def test_is_for_our_own_relay_alone(self) -> None:
+        assert Parts(report("relay")).relaying.blame()[-1] == ToPeer(RelaySuspected(ONE))
+        for innocent in (None, report(), report("host", "relay"), report("relay", url="")):
+            assert Parts(innocent).relaying.blame() == []
+
+    def test_is_told_also_of_one_that_is_set_aside_already(self) -> None:
+        """What we said of it before may be lost."""
+        parts = Parts(report("relay"))
+        parts.relaying.blame()
+        assert parts.relaying.blame()[-1] == ToPeer(RelaySuspected(ONE))
+
+    @pytest.mark.parametrize("url", ["", "turn:", "http://one.example", "turn:one.example:99999"])
+    def test_for_what_is_no_relay_is_for_nobody(self, url: str) -> None:
+        parts = Parts()
+        assert parts.relaying.suspect(url) == []
+        assert not parts.relays.suspected
+
+
+class TestARelayThatAnswersAgain:
+    RELAY = Candidate("candidate:1 1 udp 1 203.0.113.9 9 typ relay raddr 0.0.0.0 rport 0", "0", 0, "l1")
+    REFLEXIVE = Candidate("candidate:2 1 udp 2 203.0.113.1 9 typ srflx raddr 0.0.0.0 rport 0", "0", 0, "l1")
+
+    def suspected(self) -> Parts:
+        parts = Parts()
+        parts.relays.set_aside(ONE)
+        return parts
+
+    def test_is_well_and_that_is_noted_once(self) -> None:
+        parts = self.suspected()
+        (noted,) = parts.relaying.gathered(self.RELAY, ONE)
+        assert isinstance(noted, Note)
+        assert noted.event == "relay-well"
+        assert parts.relaying.gathered(self.RELAY, ONE) == []
+        assert not parts.relays.suspected
+
+    def test_is_not_known_for_well_by_an_address_or_without_its_url(self) -> None:
+        """A server that is asked for an address may be one that cannot relay any more."""
+        parts = self.suspected()
+        assert parts.relaying.gathered(self.REFLEXIVE, ONE) == []
+        assert parts.relaying.gathered(self.RELAY, "") == []
+        assert parts.relays.suspected
+
+    def test_is_not_known_for_well_in_the_outage_in_which_it_went_silent(self) -> None:
+        parts = self.suspected()
+        parts.health.suspect("silence", 1.0)
+        assert parts.relaying.gathered(self.RELAY, ONE) == []
+        assert parts.relays.suspected
+
+
+class TestARenewalInAnOutage:
+    def outage(self, now: float) -> Parts:
+        parts = Parts(report("relay"))
+        parts.health.suspect("silence", now)
+        parts.relaying.attempt("restart", 1, now)
+        return parts
+
+    def test_waits_for_its_end_and_is_told_once(self) -> None:
+        parts = self.outage(1.0)
+        assert not begun(parts.relaying.configured(is_renewal=True))
+        assert parts.relaying.recovered()
+        assert not parts.relaying.recovered()
+
+    def test_does_not_wait_if_the_next_attempt_takes_it(self) -> None:
+        parts = self.outage(1.0)
+        parts.relaying.configured(is_renewal=True)
+        parts.relaying.attempt("restart", 2, 2.0)
+        assert not parts.relaying.recovered()
+
+    def test_is_not_forgotten_for_spares_that_come_after_it(self) -> None:
+        parts = self.outage(1.0)
+        parts.relaying.configured(is_renewal=True)
+        parts.relaying.configured(is_renewal=False)
+        assert parts.relaying.recovered()
+
+    def test_is_tried_at_once_if_there_was_nothing_valid_to_try(self) -> None:
+        parts = self.outage(601.0)
+        assert begun(parts.relaying.configured(is_renewal=True))
+        assert not begun(parts.relaying.configured(is_renewal=True))
+
+    def test_is_none_while_all_is_well(self) -> None:
+        parts = Parts(report("relay"))
+        assert not begun(parts.relaying.configured(is_renewal=True))
+        assert not parts.relaying.recovered()
+
+
+class TestAReview:
+    def timers(self, parts: Parts, path: PathReport) -> dict[Timer, float]:
+        outputs = parts.relaying.review(path)
+        return {output.timer: output.after for output in outputs if isinstance(output, commands.StartTimer)}
+
+    def test_leaves_what_both_sides_may_see_to_the_impolite_one(self) -> None:
+        path = report("relay")
+        assert DIRECT in self.timers(Parts(path), path)
+        assert DIRECT not in self.timers(Parts(path, polite=True), path)
+        assert RELEASE in self.timers(Parts(report()), report())
+        assert RELEASE not in self.timers(Parts(report(), polite=True), report())
+
+    def test_gives_relays_up_that_are_gathered_and_no_others(self) -> None:
+        parts = Parts(report())
+        parts.agreed.gathers_relays = False
+        assert RELEASE not in self.timers(parts, report())
+
+    def test_finds_a_direct_path_once_until_the_next_outage(self) -> None:
+        path = report("relay")
+        parts = Parts(path)
+        self.timers(parts, report())  # there was one
+        assert NEEDLESS_RELAY in self.timers(parts, path)
+        assert NEEDLESS_RELAY not in self.timers(parts, path)
+        parts.relaying.recovered()
+        assert NEEDLESS_RELAY in self.timers(parts, path)
+
+
+class TestARelayOnOneNetwork:
+    def test_is_left_for_a_connection_over_every_interface(self) -> None:
+        assert ReplacementWanted(every_interface=True) in Parts(report("relay")).relaying.take_every_interface()
+
+    @pytest.mark.parametrize(
+        "parts",
+        [
+            Parts(report()),
+            Parts(report("relay"), capture_permitted=False),
+            Parts(report("relay"), outside=Around(signaling_is_there=False)),
+            Parts(report("relay"), relays=Relays(policy="relay")),
+        ],
+        ids=["direct", "not-permitted", "no-server", "relays-only"],
+    )
+    def test_stays_as_it_is(self, parts: Parts) -> None:
+        assert parts.relaying.take_every_interface() == []
+
+    def test_stays_as_it_is_in_an_outage(self) -> None:
+        parts = Parts(report("relay"))
+        parts.health.suspect("silence", 1.0)
+        assert parts.relaying.take_every_interface() == []
+        assert not begun(parts.relaying.look_for_direct_path(1.0))
