@@ -1,11 +1,18 @@
 """When ICE is restarted: one restart after the other."""
 
+from collections.abc import Sequence
+
+import pytest
+
 from pyapp.core import commands, events
+from pyapp.core.diagnostics.journal import Note
 from pyapp.core.negotiation import restarts
+from pyapp.core.negotiation.negotiation import ToPeer
 from pyapp.core.negotiation.restarts import SETTLES_WITHIN
-from pyapp.protocol.peer import Description
+from pyapp.protocol.peer import Description, RestartWanted
 from tests.unit.pyapp.core.test_session import RESTART, Core, connected, offer_set
 from tests.unit.pyapp.fakes import sdp
+from tests.unit.pyapp.parts import Parts
 
 
 class TestASessionThatIsAskedForARestart:
@@ -48,3 +55,55 @@ class TestASessionThatIsAskedForARestart:
         core.do(events.LocalDescriptionSet(answer.attempt, events.SessionDescription("answer", sdp("l3"))))
         core.now += SETTLES_WITHIN
         assert core.do(events.TimerFired(restarts.TIMER)) == []
+
+
+def begun(outputs: Sequence[object]) -> list[str]:
+    return [str(output.data["reason"]) for output in outputs if isinstance(output, Note) and output.event == "restart"]
+
+
+class TestARestart:
+    def settling(self) -> Parts:
+        """Return one whose restart was agreed at 1.0 s, and is not at work yet."""
+        parts = Parts()
+        parts.agree(2)
+        parts.restarts.negotiated(1.0)
+        return parts
+
+    def test_that_need_not_wait_does_not(self) -> None:
+        assert begun(Parts().restarts.want("a reason", 0.5)) == ["a reason"]
+
+    def test_that_is_wanted_twice_is_begun_once_for_the_last_reason(self) -> None:
+        parts = self.settling()
+        for why in ("one", "two"):
+            assert parts.restarts.want(why, 1.5) == [commands.StartTimer(restarts.TIMER, restarts.AGAIN_AFTER)]
+        parts.health.vitals.generation = parts.health.vitals.peer_generation = 1
+        assert begun(parts.restarts.begin_if_settled(1.7)) == ["two"]
+        assert parts.restarts.begin_if_settled(1.9) == []
+
+    @pytest.mark.parametrize(("ours", "theirs"), [(0, 0), (1, 0), (0, 1)])
+    def test_waits_for_both_ends(self, ours: int, theirs: int) -> None:
+        parts = self.settling()
+        parts.health.vitals.generation, parts.health.vitals.peer_generation = ours, theirs
+        assert parts.restarts.is_settling(1.5)
+        assert not begun(parts.restarts.want("a reason", 1.5))
+
+    def test_waits_for_an_exchange_however_long_that_takes(self) -> None:
+        parts = Parts()
+        parts.offer(2)
+        assert not begun(parts.restarts.want("a reason", 100 * SETTLES_WITHIN))
+
+    def test_that_nobody_wants_is_not_looked_for(self) -> None:
+        assert self.settling().restarts.begin_if_settled(1.5) == []
+
+    def test_of_an_attempt_waits_for_nothing_and_replaces_an_offer_that_may_be_lost(self) -> None:
+        parts = Parts()
+        parts.offer(2)
+        outputs = parts.restarts.begin("attempt 1", replace_offer=True)
+        assert [type(output) for output in outputs] == [Note, commands.RestartIce, commands.SetLocalDescription]
+
+    def test_that_is_the_other_sides_to_offer_is_asked_for_and_that_is_remembered(self) -> None:
+        parts = Parts(polite=True)
+        parts.agreed.shows_picture = lambda: True
+        _, asked = parts.restarts.begin("a reason")
+        assert asked == ToPeer(RestartWanted())
+        assert parts.restarts.asked_peer
