@@ -1,13 +1,16 @@
 """What Connect will need, asked for before it is pressed."""
 
+from collections.abc import Sequence
 from unittest.mock import ANY
 
 import pytest
 
 from pyapp.core import commands, events, provisioning
 from pyapp.core.path.connection import CHANNELS
-from pyapp.core.preparation import PREPARE_AFTER
+from pyapp.core.path.relays import Relays
+from pyapp.core.preparation import PREPARE_AFTER, Preparation, Prepared
 from pyapp.core.preparation import TIMER as PREPARE
+from pyapp.core.provisioning import Provisioning
 from pyapp.core.signaling import link
 from pyapp.protocol.signaling import (
     Error,
@@ -117,3 +120,74 @@ class TestBeforeConnectIsPressed:
 
     def test_a_session_that_goes_on_is_left_alone(self) -> None:
         assert connected().do(events.ConnectExpected("demo")) == []
+
+
+def sockets(outputs: Sequence[object]) -> list[int]:
+    return [output.socket for output in outputs if isinstance(output, commands.OpenSignaling)]
+
+
+def sessions(outputs: Sequence[object]) -> list[str]:
+    return [output.session for output in outputs if isinstance(output, commands.FetchIceConfiguration)]
+
+
+class TestASocketInAdvance:
+    @pytest.fixture
+    def ahead(self) -> Preparation:
+        """Return one whose first socket is being opened."""
+        preparation = Preparation(Provisioning(Relays()))
+        assert sockets(preparation.prepare("demo")) == [1]
+        return preparation
+
+    def test_is_handed_over_once_as_it_is(self, ahead: Preparation) -> None:
+        ahead.opened(1)
+        assert ahead.take() == Prepared(1, "open")
+        assert not ahead.is_there
+        assert ahead.take() == Prepared(0, "closed")
+
+    def test_that_closed_is_handed_over_as_closed(self, ahead: Preparation) -> None:
+        ahead.opened(1)
+        ahead.closed(1)
+        assert ahead.take().signaling == "closed"
+
+    def test_hears_nothing_of_the_one_before(self, ahead: Preparation) -> None:
+        assert sockets(ahead.again()) == [2]
+        ahead.opened(1)
+        assert ahead.take() == Prepared(2, "opening")
+        ahead.prepare("demo")
+        ahead.opened(3)
+        ahead.closed(2)
+        assert ahead.take() == Prepared(3, "open")
+
+    @pytest.mark.parametrize("is_open", [False, True])
+    def test_is_good_for_another_session(self, ahead: Preparation, *, is_open: bool) -> None:
+        if is_open:
+            ahead.opened(1)
+        ahead.edited("other")
+        outputs = ahead.due()
+        assert (sockets(outputs), sessions(outputs)) == ([], ["other"])
+        assert ahead.take().socket == 1
+
+    def test_is_replaced_with_the_next_name_if_it_closed(self, ahead: Preparation) -> None:
+        ahead.closed(1)
+        ahead.edited("other")
+        (opened,) = sockets(ahead.due())
+        assert opened > 1
+        assert ahead.take() == Prepared(opened, "opening")
+
+    def test_stays_while_what_is_typed_is_no_name(self, ahead: Preparation) -> None:
+        ahead.edited("no name")
+        assert ahead.due() == []
+        assert ahead.session == "demo"
+        assert ahead.take() == Prepared(1, "opening")
+
+    def test_is_never_given_a_number_that_was_one(self, ahead: Preparation) -> None:
+        ahead.take()
+        ahead.sockets = 7  # those of the session that is over
+        assert sockets(ahead.prepare("demo")) == [8]
+
+    def test_is_none_where_nothing_was_asked_for(self) -> None:
+        preparation = Preparation(Provisioning(Relays()))
+        preparation.opened(0)
+        assert not preparation.is_there
+        assert preparation.again() == []
+        assert preparation.due() == []

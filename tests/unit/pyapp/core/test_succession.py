@@ -1,11 +1,15 @@
 """One connection after the other: what the next one takes over."""
 
+from typing import Any
+
 from pyapp.core import commands, events
-from pyapp.core.path.connection import RENEW, RENEW_SOON
+from pyapp.core.path.connection import RENEW, RENEW_SOON, Connection
 from pyapp.core.path.recovery import ATTEMPT
 from pyapp.core.path.relaying import ATTEMPTS_WITHOUT_PEER
+from pyapp.core.path.relays import Relays
+from pyapp.core.peers import NO_PEER
 from pyapp.core.signaling import link
-from pyapp.core.succession import MAX_EARLY_BYTES
+from pyapp.core.succession import MAX_EARLY_BYTES, Succession
 from pyapp.core.timers import Timer
 from pyapp.protocol.channel import Piece
 from pyapp.protocol.peer import Candidate, Description, RestartWanted
@@ -34,6 +38,7 @@ from tests.unit.pyapp.core.test_session import (
     offer_set,
 )
 from tests.unit.pyapp.fakes import sdp, stats_of
+from tests.unit.pyapp.parts import Around
 
 
 class TestANewConnection:
@@ -161,3 +166,146 @@ class TestBeforeThereIsAConnection:
         assert sum(len(encode(message)) for message in core.session.succession._early) < MAX_EARLY_BYTES
         core.do(PeerJoined(C))
         assert core.session.succession._early == []
+
+
+def succession(**changes: Any) -> Succession:
+    """Return one whose first connection is there."""
+    result = Succession(Relays(), Around(), **changes)
+    result.create(polite=False)
+    return result
+
+
+def the_one(of: Succession) -> Connection:
+    assert of.connection
+    return of.connection
+
+
+def works(of: Succession) -> None:
+    """Let the connection be one that has worked since 1.0 s."""
+    the_one(of).recovery.channel_opened(1.0)
+    the_one(of).channel_open = the_one(of).observation.established = True
+
+
+def ask(text: str = "") -> Candidate:
+    return Candidate(f"{CANDIDATE}{text}", "0", 0, "r1")
+
+
+class TestTheNextOne:
+    def test_has_another_name(self) -> None:
+        of = succession()
+        names = []
+        for _ in range(3):
+            names.append(the_one(of).peer)
+            of.close(1.0)
+            of.create(polite=True)
+        assert len({*names, NO_PEER}) == 4
+
+    def test_goes_on_with_the_count_of_restarts_of_the_same_session_and_side(self) -> None:
+        of = succession()
+        for restarts in (2, 1):
+            the_one(of).negotiation.ice_generation = restarts
+            of.close(1.0)
+            of.create(polite=False)
+        of.peer_arrived(is_the_same=True)
+        assert of.ice_restarts == 3
+        of.peer_arrived(is_the_same=False)
+        assert of.ice_restarts == 0
+        the_one(of).negotiation.ice_generation = 4
+        of.close(1.0)
+        of.begin_session()
+        assert of.ice_restarts == 0
+
+    def test_takes_the_place_of_the_last_for_the_same_side_alone(self) -> None:
+        of = succession()
+        for is_the_same in (True, False):
+            of.peer_arrived(is_the_same=is_the_same)
+            assert the_one(of).replaces is is_the_same
+
+    def test_is_none_while_this_one_works(self) -> None:
+        """The same side arrives again with each new socket of its own."""
+        of = succession()
+        works(of)
+        of.peer_arrived(is_the_same=True)
+        assert not the_one(of).replaces
+
+    def test_knows_when_the_last_one_was_heard_last(self) -> None:
+        of = succession()
+        works(of)
+        the_one(of).recovery.suspect("failed", 9.0)
+        of.close(20.0)
+        of.create(polite=False)
+        assert the_one(of).lost_at == 1.0, "and not when it was closed, or suspect"
+        of.close(30.0)
+        of.create(polite=False)
+        assert the_one(of).lost_at == 1.0, "one that never worked was never lost"
+        works(of)
+        of.close(40.0)
+        of.create(polite=False)
+        assert the_one(of).lost_at == 40.0
+
+    def test_has_the_time_that_grows_with_each_that_did_not_work(self) -> None:
+        of = succession()
+
+        def renewed_after() -> float:
+            of.count_replacement()
+            of.close(1.0)
+            of.create(polite=False)
+            (after,) = (each.after for each in of.replaced() if isinstance(each, commands.StartTimer))
+            return after
+
+        works(of)
+        first = [renewed_after() for _ in range(3)]
+        assert first == sorted(set(first)), "longer and longer"
+        works(of)
+        assert renewed_after() == first[0]
+
+    def test_is_made_as_the_page_is_by_then(self) -> None:
+        of = succession()
+        of.close(1.0)
+        of.is_hidden, of.every_interface = True, True
+        (made,) = (each.command for each in of.create(polite=False) if isinstance(each, commands.OfPeer))
+        assert isinstance(made, commands.CreatePeer)
+        assert made.every_interface
+        assert the_one(of).recovery.vitals.is_hidden
+
+    def test_may_know_the_interfaces_from_when_it_is_permitted(self) -> None:
+        of = succession()
+        assert not the_one(of).relaying.capture_permitted
+        for permitted in (True, False):
+            of.permit_capture(permitted=permitted)
+            assert the_one(of).relaying.capture_permitted is permitted
+        of.close(1.0)
+        of.permit_capture(permitted=True)
+        of.create(polite=False)
+        assert the_one(of).relaying.capture_permitted
+
+
+class TestNoConnection:
+    def test_is_nothing_to_close_or_to_replace(self) -> None:
+        of = succession()
+        assert commands.OfPeer(the_one(of).peer, commands.ClosePeer()) in of.close(1.0)
+        assert of.close(1.0) == []
+        assert of.replaced() == []
+        assert not of.works
+        of.peer_arrived(is_the_same=True)
+        assert of.connection is None
+
+    def test_keeps_what_is_said_in_its_order_and_hands_it_over_once(self) -> None:
+        of = succession()
+        for text in "abc":
+            of.keep(ask(text))
+        assert of.take_early() == [ask("a"), ask("b"), ask("c")]
+        assert of.take_early() == []
+
+    def test_keeps_nothing_after_what_was_too_much(self) -> None:
+        """A small message may still fit, and would be taken for the one that follows what is kept."""
+        of = succession()
+        kept = 0
+        while kept < MAX_EARLY_BYTES:
+            of.keep(ask("x" * 2000))
+            kept += 2000
+        before = len(of._early)
+        of.keep(ask())
+        assert len(of.take_early()) == before
+        of.keep(ask())
+        assert of.take_early() == [ask()], "and begins anew with the next"
