@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backend.access.invitations import Invitation
+from backend.access.invitations import Invitation, Role
 from backend.access.store import Store
 from backend.settings import StartError
 
@@ -16,7 +16,7 @@ NOW = 1_700_000_000
 
 
 def invitation(identifier: str, *, issued: int = NOW, expires: int = NOW + DAY, session: str = "demo") -> Invitation:
-    role = "guest" if session else "operator"
+    role: Role = "guest" if session else "operator"
     return Invitation(id=identifier, role=role, session=session, name="Zoë", issued=issued, expires=expires)
 
 

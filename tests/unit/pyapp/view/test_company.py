@@ -1,10 +1,54 @@
-"""Who came and went, in words."""
+"""Who is at the other end, and who came and went, in words."""
 
-from pyapp.core.company import Company
-from pyapp.view.company import words
+from typing import get_args
+
+import pytest
+
+from pyapp.core import events
+from pyapp.core.company import Company, Happening, Kind
+from pyapp.protocol.signaling import PeerJoined, PeerLeft
+from pyapp.view.company import TIME, company, inputs, words
+from tests.unit.pyapp.core.test_session import B, C, connected
 
 
 def test_who_comes_second_joined_the_other() -> None:
     there = Company()
     there.arrived("tab", "", was_first=False, place=0)
     assert words(there.happenings[0]) == "You joined at {time}"
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+@pytest.mark.parametrize("name", ["", "Anna"])
+def test_each_line_has_the_time_once_and_the_name_if_there_is_one(kind: Kind, name: str) -> None:
+    line = words(Happening(kind, name, 0))
+    assert line.count(TIME) == 1
+    assert line.count("Anna") == len(name) // 4
+    assert line.replace(TIME, "").count("{") == 0
+    assert not line.endswith((" ", ":")), "nothing is left of a name that is none"
+    assert line[0].isupper()
+
+
+def test_a_name_is_shown_as_it_is_written() -> None:
+    assert words(Happening("left", "{who} %s <b>", 0)) == "{who} %s <b> left at {time}"
+
+
+def test_the_name_stands_at_the_picture_while_somebody_is_there() -> None:
+    core = connected()
+    core.do(PeerLeft(B))
+    core.do(PeerJoined(C, "2" * 32, "Carla"))
+    assert company(core.session).peer_name == "Carla"
+    core.do(PeerLeft(C))
+    assert company(core.session).peer_name == ""
+
+
+def test_it_is_presented_anew_for_whatever_it_shows() -> None:
+    core = connected()
+    before = inputs(core.session)
+    core.do(events.MessageSubmitted("hello"))
+    assert inputs(core.session) == before
+    seen = [before]
+    for event in (PeerLeft(B), PeerJoined(C, "2" * 32, "Carla"), PeerLeft(C)):
+        core.do(event)
+        assert inputs(core.session) != seen[-1]
+        assert company(core.session).count == len(core.session.company.happenings)
+        seen.append(inputs(core.session))
