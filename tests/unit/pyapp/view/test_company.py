@@ -8,7 +8,7 @@ from pyapp.core import events
 from pyapp.core.company import Company, Happening, Kind
 from pyapp.protocol.signaling import PeerJoined, PeerLeft
 from pyapp.view.company import TIME, company, inputs, words
-from tests.unit.pyapp.core.test_session import B, C, connected
+from tests.unit.pyapp.core.test_session import B, C, Input, connected
 
 
 def test_who_comes_second_joined_the_other() -> None:
@@ -47,7 +47,9 @@ def test_it_is_presented_anew_for_whatever_it_shows() -> None:
     core.do(events.MessageSubmitted("hello"))
     assert inputs(core.session) == before
     seen = [before]
-    for event in (PeerLeft(B), PeerJoined(C, "2" * 32, "Carla"), PeerLeft(C)):
+    # One Carla at once in the place of the other.
+    happen: list[Input] = [PeerLeft(B), PeerJoined(C, "2" * 32, "Carla"), PeerJoined(B, "3" * 32, "Carla"), PeerLeft(B)]
+    for event in happen:
         core.do(event)
         assert inputs(core.session) != seen[-1]
         assert company(core.session).count == len(core.session.company.happenings)

@@ -1,4 +1,4 @@
-"""The connection as a session has one: its candidates, relays and standby. Its parts have tests of their own."""
+"""The connection as a session has one: its candidates and standby. Its parts have tests of their own."""
 
 from collections.abc import Sequence
 from dataclasses import replace

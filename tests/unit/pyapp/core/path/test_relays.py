@@ -1,4 +1,4 @@
-"""Which relays a gathering uses, and for how long; with a connection around it in test_connection.py."""
+"""Which relays a gathering uses, and for how long; with a connection around it in test_relaying.py."""
 
 from dataclasses import replace
 from typing import Literal
