@@ -1,4 +1,4 @@
-"""Who the peer is, and who came and left, in words. `{time}` in a line stands for the time of day."""
+"""Who the peer is, and who came and left, in words."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,8 +8,6 @@ from pyapp.core.session import Session
 
 LEFT, SEND_AGAIN = "Not delivered: they left", "Send to the new guest"
 """The note at a message for somebody who left, and its button."""
-
-TIME = "{time}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +33,15 @@ def company(session: Session) -> Company:
     return Company(there.happenings, len(there.happenings), there.name if there.is_there else "")
 
 
-def words(happening: Happening) -> str:
-    """Return the line for somebody who came or left."""
+def words(happening: Happening, time: str) -> str:
+    """Return the line for somebody who came or left at `time`, the time of day as the person writes it."""
     who = happening.name or "The other side"
     lines: dict[Kind, str] = {
-        "met": f"You joined {happening.name} at {TIME}" if happening.name else f"You joined at {TIME}",
-        "joined": f"{who} joined at {TIME}",
-        "other": f"Somebody else joined at {TIME}" + (f": {happening.name}" if happening.name else ""),
-        "back": f"{who} came back at {TIME}",
-        "left": f"{who} left at {TIME}",
-        "lost": f"{who} is away since {TIME}, without a goodbye",
+        "met": f"You joined {happening.name} at {time}" if happening.name else f"You joined at {time}",
+        "joined": f"{who} joined at {time}",
+        "other": f"Somebody else joined at {time}" + (f": {happening.name}" if happening.name else ""),
+        "back": f"{who} came back at {time}",
+        "left": f"{who} left at {time}",
+        "lost": f"{who} is away since {time}, without a goodbye",
     }
     return lines[happening.kind]

@@ -8,7 +8,7 @@ from pyodide.ffi import to_js
 from pyapp.browser.ffi import jsobj
 from pyapp.browser.page.dom import Dom
 from pyapp.core.company import Happening
-from pyapp.view.company import TIME, Company, words
+from pyapp.view.company import Company, words
 
 
 class CompanyPanel:
@@ -29,7 +29,7 @@ class CompanyPanel:
 
     def _line(self, happening: Happening) -> Any:
         line = document.createElement("li")
-        line.textContent = words(happening).replace(TIME, self._clock.format(Date.new()))
+        line.textContent = words(happening, self._clock.format(Date.new()))
         line.className = happening.kind
         # Among the messages by arrival, as `page/thread.py` orders them: before the next one, and after the last.
         line.style.order = str(happening.place)

@@ -24,12 +24,12 @@ def test_who_comes_goes_and_comes_back() -> None:
     there.gone(3, is_lost=True)
     there.arrived("another", "", was_first=True, place=3)
     assert kinds(there) == ["joined", "left", "back", "lost", "other"]
-    assert [words(happening) for happening in there.happenings] == [
-        "Anna joined at {time}",
-        "Anna left at {time}",
-        "Anna came back at {time}",
-        "Anna is away since {time}, without a goodbye",
-        "Somebody else joined at {time}",
+    assert [words(happening, "12:03") for happening in there.happenings] == [
+        "Anna joined at 12:03",
+        "Anna left at 12:03",
+        "Anna came back at 12:03",
+        "Anna is away since 12:03, without a goodbye",
+        "Somebody else joined at 12:03",
     ]
 
 
