@@ -13,7 +13,7 @@ from pyapp.core import commands
 from pyapp.core.commands import PartCommand
 from pyapp.core.path.heartbeat import INTERVAL
 from pyapp.core.path.outcomes import Doubted, Evidence, Outcome, no_alarm
-from pyapp.core.path.vitals import STALL, Vitals
+from pyapp.core.path.vitals import CATCH_UP, STALL, Vitals
 from pyapp.core.timers import RecoveryTimer
 
 SILENCE = RecoveryTimer.SILENCE
@@ -142,6 +142,9 @@ class Healthy:
         if waiting := listening.grace(vitals, now):
             self._alive_at = now + grace(vitals) - vitals.pulse.patience()
             listening.packets, listening.is_doubtful = None, True
+            self.since = now  # it is no news that the peer did not hear us meanwhile
+            if not vitals.is_hidden:
+                return [*waiting, vitals.catch_up(now)]
             return [*waiting, *self.beat(now), *self.beat(now)]
         if self._question is not None:
             asked_at = self._question.asked_at
@@ -202,7 +205,7 @@ class Healthy:
 
 def grace(vitals: Vitals) -> float:
     """Return the seconds in which this page, after a stall, reads what arrived, and the peer can answer."""
-    return max(STALL, vitals.trip + INTERVAL)
+    return max(STALL, CATCH_UP + vitals.trip + INTERVAL)
 
 
 def echo_patience(vitals: Vitals) -> float:

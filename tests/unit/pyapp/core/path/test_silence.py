@@ -20,7 +20,7 @@ from pyapp.core.path.silence import (
     echo_patience,
     grace,
 )
-from pyapp.core.path.vitals import STALL, Vitals
+from pyapp.core.path.vitals import CATCH_UP, STALL, Vitals
 from pyapp.protocol.channel import Beat
 from tests.unit.pyapp.beating import duo, kinds
 
@@ -51,6 +51,18 @@ class TestTheEvidence:
         assert commands.StartTimer(SILENCE, STALL) in outputs
         health.heard(Beat(60, 50, 0, 100, 0).encode(), both.now + 0.001)
         assert "Suspected" not in kinds(health.silent(both.now + STALL))
+
+    @pytest.mark.parametrize("fired", [["silent"], ["beat", "silent"]], ids=" before ".join)
+    def test_of_our_own_stall_is_not_that_they_no_longer_hear_us(self, fired: list[str]) -> None:
+        both = duo()
+        health = both.a.health
+        both.now += 2.5
+        for timer in fired:
+            # What we say of our silence is said when what arrived meanwhile was read.
+            assert beats(getattr(health, timer)(both.now)) == 0
+        held = Beat(60, 50, 2500, 100, 0)
+        assert "Suspected" not in kinds(health.heard(held.encode(), both.now + 0.001))
+        assert beats(health.beat(both.now + CATCH_UP)) == 1
 
     def test_of_a_stall_is_given_the_benefit_of_the_doubt_once(self) -> None:
         both = duo()
