@@ -10,7 +10,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-ROUTINE = frozenset({b"stats"})
+ROUTINE = frozenset({b"sample"})
 """Events that are written every few seconds in any case."""
 
 THINNED = b"server-thinned"

@@ -124,7 +124,7 @@ class Meters:
                 page.connecting, page.is_second, page.is_connected, page.is_direct = at, False, False, False
             case "signaling" if "alone" in data:
                 page.is_second = data["alone"] is False
-            case "pair" | "stats":
+            case "pair" | "sample":
                 self._relayed(page, data)
                 if entry.event == "pair":
                     self._pair(page, data, at)
@@ -159,7 +159,7 @@ class Meters:
 
     def _relayed(self, page: _Page, data: Mapping[str, Scalar]) -> None:
         """Count the bytes over this side's relay; the peer's page reports its own."""
-        sent, received = data.get("bytes_sent"), data.get("bytes_received")
+        sent, received = data.get("pair_sent", 0), data.get("pair_received", 0)
         if data.get("local_type") != "relay" or type(sent) is not int or type(received) is not int:
             return
         pair = f"{data.get('pair')} {data.get('ufrag')}"

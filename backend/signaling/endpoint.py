@@ -319,7 +319,7 @@ class Signaling:
             self.listener.heard(connection.join.participant, connection.address, message.entries)
         if connection.join and (stay := self._stays.get((connection.join.session, connection.join.participant))):
             for entry in message.entries:
-                if entry.event in ("pair", "stats"):  # the page reports its path
+                if entry.event in ("pair", "sample"):  # the page reports its path
                     stay.path = str(entry.data.get("path", ""))[:64]
                     sent, received = entry.data.get("bytes_sent"), entry.data.get("bytes_received")
                     stay.sent = sent if isinstance(sent, int) else stay.sent

@@ -81,6 +81,19 @@ STATS_FIELDS = [
     "port",
     "url",
     "usernameFragment",
+    "availableOutgoingBitrate",
+    "kind",
+    "localId",
+    "packetsSent",
+    "packetsLost",
+    "fractionLost",
+    "jitter",
+    "framesDecoded",
+    "framesEncoded",
+    "frameWidth",
+    "frameHeight",
+    "freezeCount",
+    "totalFreezesDuration",
 ]
 """What the diagnostics read of `getStats()`; the rest does not cross the border."""
 

@@ -14,6 +14,7 @@ from pyapp.core.company import Company
 from pyapp.core.conversation import NOTHING_SHARED, Conversation, MessageRefusedError
 from pyapp.core.delivery import DeliveryFullError
 from pyapp.core.diagnostics.journal import Journal, Mark, Note
+from pyapp.core.diagnostics.live import Live
 from pyapp.core.events import ChannelLabel, Event
 from pyapp.core.failures import Failure, MessageRefusal, Refusal
 from pyapp.core.inviting import Inviting
@@ -31,6 +32,7 @@ from pyapp.core.path.facts import (
     PathUntried,
     PeerLost,
     ReplacementWanted,
+    Sampled,
     SocketDoubted,
     SparesWanted,
     StandbyIs,
@@ -109,6 +111,7 @@ class Session:
     inviting: Inviting = field(init=False)
     faults: int = 0
     journal: Journal = field(init=False)
+    live: Live = field(init=False, default_factory=Live)
     was_left: bool = field(init=False, default=False)
     """Whether the session was closed by leaving the page, not by hanging up."""
     _is_lost: bool = field(init=False, default=False)
@@ -309,6 +312,7 @@ class Session:
     def _end(self) -> list[Command]:
         result: list[Command] = [commands.CancelTimer(name) for name in (*PEER_TIMERS, JOURNAL)]
         result += self._provisioning_did(self.provisioning.end())
+        result += self._close_connection()  # it has something for the journal
         if self.place is not None:
             if self.signaling_is_there:
                 result += self._stream_journal()
@@ -317,7 +321,6 @@ class Session:
             self.place = None
         self.company.ended()
         self.conversation.parted()
-        result += self._close_connection()
         self.succession.take_early()
         return result + self._noted(self.media.end())
 
@@ -619,6 +622,8 @@ class Session:
                     result += self.conversation.path_changed(self._now)
                 case PathUntried():
                     result += self.conversation.probe(self._now)
+                case Sampled(sample):
+                    self.live.sampled(sample, self._now)
                 case ChannelIs(peer):
                     if peer != NO_PEER:
                         result += self.conversation.opened(peer, self.media.shared, self._now)
@@ -683,3 +688,4 @@ class Session:
 
     def _note(self, mark: Mark, event: str, text: str, **data: str | float | bool | None) -> None:
         self.journal.note(self._now, mark, event, text, **data)
+        self.live.noted(event, text, self._now)

@@ -103,7 +103,7 @@ def test_the_diagnostics_show_and_keep_every_step_and_no_credential(
         operator.page.goto(f"{console.address}?session=diagnostics&policy=relay&autoconnect")
     for operator in (first, second):
         operator.expect_state("connected")
-    wanted = {"state", "candidate-local", "candidate-remote", "pair", "stats", "ice-configuration", "description"}
+    wanted = {"state", "candidate-local", "candidate-remote", "pair", "sample", "ice-configuration", "description"}
     wait_until(
         lambda: wanted <= {entry["event"] for entry in console.entries("diagnostics")}, "the journal has every kind"
     )

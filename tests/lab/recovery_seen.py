@@ -21,7 +21,7 @@ _JOURNALED = frozenset(
     {
         *("suspect", "attempt", "recovered", "no-alarm", "restart", "network", "relay-suspected", "relay-well"),
         *("description", "ignored", "operation-failed", "refused", "failed", "fault", "signaling", "peer", "pair"),
-        *("channel", "state", "message", "ice-configuration", "stats", "candidate-local", "candidate-remote"),
+        *("channel", "state", "message", "ice-configuration", "sample", "candidate-local", "candidate-remote"),
         *("standby", "standby-used"),
     }
 )

@@ -44,6 +44,11 @@ class PathReport:
     pair_changes: int = 0
     priority: int = 0
     """Priority of the pair (RFC 8445, section 6.1.2.3)."""
+    pair_sent: int = 0
+    """Bytes sent over this pair alone; `bytes_sent` counts on when another one is selected."""
+    pair_received: int = 0
+    available: float | None = None
+    """`availableOutgoingBitrate`, bits per second."""
 
     @property
     def path(self) -> Literal["direct", "relay"]:
@@ -79,6 +84,8 @@ class PathReport:
             "round_trip_ms": None if self.round_trip is None else round(self.round_trip * 1000, 1),
             "bytes_sent": self.bytes_sent,
             "bytes_received": self.bytes_received,
+            "pair_sent": self.pair_sent,
+            "pair_received": self.pair_received,
             "dtls_state": self.dtls_state,
             "tls_version": self.tls_version,
             "pair_changes": self.pair_changes,
@@ -86,34 +93,42 @@ class PathReport:
         }
 
 
-def path_report(stats: Mapping[str, Mapping[str, Any]]) -> PathReport | None:
-    """Return the path in use from `getStats()` entries by id, or None while there is none.
+def path_report(stats: Mapping[str, Mapping[str, Any]], pair: str = "") -> PathReport | None:
+    """Return the path in use from `getStats()` entries by id, or that over `pair`, or None while there is none.
 
     `RTCTransportStats.selectedCandidatePairId` is the only way to it that every browser has but Firefox, which says
     `selected` on the pair instead.
     """
     transport = next((entry for entry in stats.values() if entry.get("type") == "transport"), {})
-    pair_id = transport.get("selectedCandidatePairId") or next(
-        (key for key, entry in stats.items() if entry.get("type") == "candidate-pair" and entry.get("selected")), None
+    pair_id = (
+        pair
+        or transport.get("selectedCandidatePairId")
+        or next(
+            (key for key, entry in stats.items() if entry.get("type") == "candidate-pair" and entry.get("selected")),
+            None,
+        )
     )
-    pair = stats.get(pair_id) if pair_id else None
-    if not pair:
+    entry = stats.get(pair_id) if pair_id else None
+    if not entry:
         return None
-    local, remote = stats.get(pair.get("localCandidateId", "")), stats.get(pair.get("remoteCandidateId", ""))
+    local, remote = stats.get(entry.get("localCandidateId", "")), stats.get(entry.get("remoteCandidateId", ""))
     if not local or not remote:
         return None
     return PathReport(
         pair=str(pair_id),
         local=_candidate_facts(local),
         remote=_candidate_facts(remote),
-        round_trip=pair.get("currentRoundTripTime"),
-        bytes_sent=int(transport.get("bytesSent") or pair.get("bytesSent") or 0),
-        bytes_received=int(transport.get("bytesReceived") or pair.get("bytesReceived") or 0),
+        round_trip=entry.get("currentRoundTripTime"),
+        bytes_sent=int(transport.get("bytesSent") or entry.get("bytesSent") or 0),
+        bytes_received=int(transport.get("bytesReceived") or entry.get("bytesReceived") or 0),
         packets_received=int(transport.get("packetsReceived") or 0),
         dtls_state=str(transport.get("dtlsState") or ""),
         tls_version=str(transport.get("tlsVersion") or ""),
         pair_changes=int(transport.get("selectedCandidatePairChanges") or 0),
-        priority=int(pair.get("priority") or 0),
+        priority=int(entry.get("priority") or 0),
+        pair_sent=int(entry.get("bytesSent") or 0),
+        pair_received=int(entry.get("bytesReceived") or 0),
+        available=entry.get("availableOutgoingBitrate"),
     )
 
 

@@ -241,7 +241,7 @@ class Connection:
     def close(self) -> list[Addressed]:
         """Close it."""
         aside = [*self.standby.close("the connection is over"), *self.probe.close()]
-        return self._addressed([*aside, commands.ClosePeer()])
+        return self._addressed([*self.observation.rest(), *aside, commands.ClosePeer()])
 
     def active(self, now: float) -> list[Addressed]:
         """Record activity of a person, at either end."""
@@ -314,7 +314,7 @@ class Connection:
                     *self.observation.pair_changed(),
                 ]
             case events.StatsSampled(entries):
-                return self._sampled(path_report(entries))
+                return [*self._sampled(path_report(entries)), *self.observation.measure(entries, now)]
             case _:
                 assert_never(event)
 

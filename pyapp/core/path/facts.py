@@ -13,6 +13,7 @@ from pyapp.core.failures import Failure
 from pyapp.core.negotiation.negotiation import ToPeer
 from pyapp.core.path.outcomes import Doubted, Reassured, Suspected
 from pyapp.core.peers import PeerId
+from pyapp.protocol.sample import Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,13 @@ class PathChanged:
 @dataclass(frozen=True, slots=True)
 class PathUntried:
     """The candidate pair is new, and may not work: try it with the oldest message alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """The path was measured."""
+
+    sample: Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +106,7 @@ Occurrence: TypeAlias = (
     | FrameReceived
     | PathChanged
     | PathUntried
+    | Sampled
     | SocketDoubted
     | SparesWanted
     | PeerLost

@@ -59,6 +59,10 @@ class Pulse:
     round_trip: RoundTrip = field(default_factory=RoundTrip)
     heard_at: float | None = None
     """When the last beat arrived, or when we began to listen."""
+    expected: int = field(init=False, default=0)
+    """How many beats the peer has sent, as their numbers say, since the first that arrived."""
+    arrived: int = field(init=False, default=0)
+    """How many of them arrived, late ones included."""
     _number: int = field(init=False, default=0)
     _heard: int = field(init=False, default=0)
     _due: float = field(init=False, default=INTERVAL)
@@ -86,9 +90,11 @@ class Pulse:
 
         A beat that arrives `in_outage` says nothing about the path when it works.
         """
+        self.arrived += 1
         if beat.number <= self._heard:
             return
         missing = beat.number - self._heard - 1
+        self.expected += missing + 1 if self._heard else 1
         if self._heard and missing < _REMEMBERED:
             usual = 0 if in_outage else missing
             self._lost += usual
@@ -116,6 +122,11 @@ class Pulse:
     def number(self) -> int:
         """The number of the last beat sent."""
         return self._number
+
+    @property
+    def jitter(self) -> float:
+        """By how much the beats come early or late, on average; seconds."""
+        return self._jitter
 
     @property
     def loss(self) -> float:

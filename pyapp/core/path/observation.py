@@ -5,16 +5,19 @@ the selected pair changed                        at once, and again in 0.1 s
 all is well                                      every 2 s, or 10 s while it is quiet
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from pyapp.core import commands
 from pyapp.core.commands import Command
 from pyapp.core.diagnostics.journal import note
 from pyapp.core.diagnostics.pace import Pace
-from pyapp.core.diagnostics.path_report import PathReport
+from pyapp.core.diagnostics.path_report import PathReport, path_report
+from pyapp.core.diagnostics.sampling import LEAST_SECONDS, Counters, counters, line, sample
 from pyapp.core.negotiation.negotiation import Negotiation
 from pyapp.core.negotiation.restarts import Restarts
-from pyapp.core.path.facts import Output, PathChanged
+from pyapp.core.path.facts import Output, PathChanged, Sampled
 from pyapp.core.path.recovery import Recovery
 from pyapp.core.timers import ConnectionTimer
 
@@ -49,6 +52,9 @@ class Observation:
     """Whether there were once a path and an open channel at the same time."""
     _pace: Pace = field(init=False, default_factory=Pace)
     """The pace of the samples in the journal."""
+    _counted: Counters | None = field(init=False, default=None)
+    _journaled: Counters | None = field(init=False, default=None)
+    """What was counted at the last sample, and at the last one in the journal."""
     _kept_above: int | None = field(init=False, default=None)
     """The priority of the candidate that keeps the browser checking, or None before there is one."""
 
@@ -84,9 +90,37 @@ class Observation:
             result.append(note("=", "pair", report.line(), **report.data()))
             if not self.health.is_suspect:
                 result.append(PathChanged())
-        elif self._pace.is_due(now):
-            result.append(note("=", "stats", report.line(), **report.data()))
         return result
+
+    def measure(self, stats: Mapping[str, Mapping[str, Any]], now: float) -> list[Output]:
+        """Tell what was counted since the last sample; from time to time, journal what was since the last one there."""
+        before, report = self._counted, self.report
+        if report is None:
+            return []
+        is_other = before is not None and before.report.pair != report.pair
+        result = self._left(before.report, stats, now) if before is not None and is_other else []
+        if before is not None and not is_other and now - before.at < LEAST_SECONDS:
+            return []
+        after = self._counted = counters(stats, report, self.health.pulse, now)
+        if before is None or is_other:
+            self._journaled = after
+            return result
+        result.append(Sampled(sample(before, after)))
+        return result + self.rest() if self._pace.is_due(now) else result
+
+    def _left(self, report: PathReport, stats: Mapping[str, Mapping[str, Any]], now: float) -> list[Output]:
+        """Journal the last of a pair that is no longer in use: nobody asks for what it carried afterwards."""
+        last = path_report(stats, report.pair) or report
+        self._counted = counters(stats, last, self.health.pulse, now)
+        return self.rest()
+
+    def rest(self) -> list[Output]:
+        """Journal what was counted since the last sample there."""
+        since, self._journaled = self._journaled, self._counted
+        if since is None or self._counted is None or since is self._counted:
+            return []
+        one = sample(since, self._counted)
+        return [note("=", one.event, line(one), **one.data())]
 
     @property
     def is_of_latest(self) -> bool:

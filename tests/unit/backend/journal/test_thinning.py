@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from backend.journal.thinning import thin
 
 
-def line(number: int, event: str = "stats", *, size: int = 100) -> bytes:
+def line(number: int, event: str = "sample", *, size: int = 100) -> bytes:
     value = {"time": number, "participant": "a", "number": number, "at": 1.0, "event": event, "data": {"x": "x" * size}}
     return json.dumps(value, separators=(",", ":")).encode() + b"\n"
 
@@ -18,7 +18,7 @@ def events(lines: list[bytes]) -> list[tuple[int, str]]:
 
 
 def test_the_beginning_the_end_and_every_outage_stay() -> None:
-    lines = [line(number, "restart" if number % 50 == 0 else "stats") for number in range(1000)]
+    lines = [line(number, "restart" if number % 50 == 0 else "sample") for number in range(1000)]
     size = sum(map(len, lines))
     kept = thin(lines, limit=size)
     assert sum(map(len, kept)) < 0.8 * size
@@ -48,12 +48,12 @@ def test_an_old_outage_goes_before_a_newer_one_if_there_are_too_many() -> None:
 
 
 def test_a_line_that_was_cut_off_by_a_full_disk_is_no_error() -> None:
-    lines = [line(1), *[b'{"time":1{"event":"stats"}\n'] * 100, line(2)]
+    lines = [line(1), *[b'{"time":1{"event":"sample"}\n'] * 100, line(2)]
     assert len(thin(lines, limit=1000)) < len(lines)
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from(["stats", "state", "restart"]), st.integers(0, 300)), min_size=1),
+    st.lists(st.tuples(st.sampled_from(["sample", "state", "restart"]), st.integers(0, 300)), min_size=1),
     st.integers(200, 4000),
 )
 def test_what_stays_is_in_order_and_fits(entries: list[tuple[str, int]], limit: int) -> None:

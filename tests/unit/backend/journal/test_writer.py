@@ -106,7 +106,7 @@ async def test_a_full_file_keeps_the_beginning_of_the_session_and_its_outages(tm
     limit = 20_000
     async with Journal(tmp_path, limits=Limits(journal_file_bytes=limit)).running() as journal:
         for number in range(1, 1001):
-            event = "restart" if number % 100 == 0 else "stats"
+            event = "restart" if number % 100 == 0 else "sample"
             await Writer(journal).append(JournalEntry(number, 1.0, event, {"text": "x" * 100}))
     assert names(tmp_path) == {"demo.jsonl"}
     assert (tmp_path / "demo.jsonl").stat().st_size <= limit

@@ -34,8 +34,8 @@ def pair(path: str, sent: int = 0, received: int = 0, **more: Scalar) -> dict[st
     data: dict[str, Scalar] = {
         "path": path,
         "local_type": local,
-        "bytes_sent": sent,
-        "bytes_received": received,
+        "pair_sent": sent,
+        "pair_received": received,
         "server": URL,
     }
     return data | more
@@ -98,12 +98,12 @@ def test_relay_bytes_are_counted_once_for_each_pair() -> None:
     def relayed(sent: int, received: int, name: str = "P1") -> dict[str, Scalar]:
         return pair("relay", sent, received, relay_protocol="tls", pair=name, ufrag="u")
 
-    told(known, (1.0, "pair", relayed(100, 50)), (2.0, "stats", relayed(300, 100)), (3.0, "stats", relayed(300, 100)))
+    told(known, (1.0, "pair", relayed(100, 50)), (2.0, "sample", relayed(300, 100)), (3.0, "sample", relayed(300, 100)))
     assert value(known, "relay_bytes_total", host="t.example", protocol="tls") == 400
     told(known, (4.0, "pair", relayed(10, 10, "P2")), (5.0, "pair", relayed(310, 110)), first=4)
     assert value(known, "relay_bytes_total", host="t.example", protocol="tls") == 440
-    told(known, (6.0, "stats", pair("direct", 5000, 5000)), first=6)
-    told(known, (7.0, "stats", relayed(-5, 0)), (8.0, "stats", relayed(2**50, 0)), first=7)
+    told(known, (6.0, "sample", pair("direct", 5000, 5000)), first=6)
+    told(known, (7.0, "sample", relayed(-5, 0)), (8.0, "sample", relayed(2**50, 0)), first=7)
     assert value(known, "relay_bytes_total", host="t.example", protocol="tls") == 440
 
 
@@ -147,7 +147,7 @@ VALUES = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**53) + 1, 2**53 - 1), st.text(max_size=12), st.just("relay")
 )
 EVENTS = st.sampled_from(
-    ["session", "signaling", "pair", "stats", "recovered", "suspect", "attempt", "candidate-error"]
+    ["session", "signaling", "pair", "sample", "recovered", "suspect", "attempt", "candidate-error"]
 )
 
 

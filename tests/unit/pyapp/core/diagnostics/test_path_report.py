@@ -110,6 +110,8 @@ class TestPathReport:
             tls_version="FEFD",
             pair_changes=2,
             priority=7_241_540_808_152_612_863,
+            pair_sent=1000,
+            pair_received=1500,
         )
 
     def test_of_firefox_follows_the_pair_that_is_selected(self) -> None:

@@ -89,17 +89,17 @@ class TestASessionThatIsConnected:
         assert core.do(events.TimerFired(STATS)) == [commands.SampleStats()]
         core.do(SAMPLED)
         assert core.timers[STATS] == STATS_EVERY
-        assert [name for name, _ in core.journal].count("stats") >= 1
+        assert [name for name, _ in core.journal].count("sample") >= 1
 
     def test_notes_less_and_less_while_nothing_changes_and_all_around_an_outage(self) -> None:
         core = connected()
 
         def noted(seconds: float) -> int:
-            before = [name for name, _ in core.journal].count("stats")
+            before = [name for name, _ in core.journal].count("sample")
             for _ in range(int(seconds / STATS_EVERY)):
                 core.now += STATS_EVERY
                 core.do(SAMPLED)
-            return [name for name, _ in core.journal].count("stats") - before
+            return [name for name, _ in core.journal].count("sample") - before
 
         assert noted(600.0) < 20
         core.do(DISCONNECTED)
@@ -195,3 +195,42 @@ class TestTheNextLook:
         outputs = Parts(report()).observation.pair_changed()
         assert outputs[0] == commands.SampleStats()
         assert pauses(outputs)[STATS_SETTLED] > 0.05
+
+
+class TestTheMeasuring:
+    """`measure`: what was counted between two answers of `getStats()`."""
+
+    def stats(self, pair: str = "P", sent: int = 0) -> dict[str, dict[str, object]]:
+        return {
+            name: {"type": "candidate-pair", "localCandidateId": "L", "remoteCandidateId": "R", "bytesSent": count}
+            for name, count in ((pair, sent), ("Q", 7))
+        } | {"L": {"candidateType": "host"}, "R": {"candidateType": "host"}}
+
+    def test_begins_with_the_second_answer_and_passes_over_what_comes_at_once(self) -> None:
+        parts = Parts(report())
+        measured = [parts.observation.measure(self.stats(), now) for now in (0.0, 0.06, 2.0, 2.06)]
+        assert [len(outputs) for outputs in measured] == [0, 0, 1, 0]
+
+    def test_of_the_journal_covers_the_time_since_its_last(self) -> None:
+        parts = Parts(report())
+        parts.observation.unsteady(0.0)
+        notes = [
+            output
+            for number in range(20)
+            for output in parts.observation.measure(self.stats(), number * 2.0)
+            if isinstance(output, Note)
+        ]
+        assert [note.data["seconds"] for note in notes] == [2.0, 2.0, 4.0, 8.0, 16.0]
+
+    def test_tells_the_last_of_a_pair_that_is_left_and_of_a_connection_that_ends(self) -> None:
+        parts = Parts(report())
+        parts.observation.measure(self.stats(sent=100), 0.0)
+        parts.observation.take(report(pair="Q"), 1.0)
+        (last,) = parts.observation.measure(self.stats(sent=500), 1.0)
+        assert isinstance(last, Note)
+        assert (last.data["pair"], last.data["pair_sent"]) == ("P", 500)
+        assert parts.observation.rest() == []
+        parts.observation.measure(self.stats(), 2.0)
+        (rest,) = parts.observation.rest()
+        assert isinstance(rest, Note)
+        assert rest.data["pair"] == "Q"

@@ -1,0 +1,73 @@
+"""The last ten minutes, for whoever looks now: samples of the path, and what happened meanwhile."""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from pyapp.protocol.sample import Sample
+
+KEPT = 600.0
+"""Seconds of samples and marks that are kept."""
+
+_MOST = 1200
+"""Samples: twice as many as one each second makes."""
+
+MarkKind: TypeAlias = Literal["path", "suspect", "recovered", "restart", "network", "slept"]
+_MARKS: dict[str, MarkKind] = {
+    "pair": "path",
+    "suspect": "suspect",
+    "recovered": "recovered",
+    "attempt": "restart",
+    "restart": "restart",
+    "network": "network",
+    "slept": "slept",
+}
+"""Entries of the journal that are marked on the time axis."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A sample, and when it ended, in seconds on the runner's clock."""
+
+    at: float
+    sample: Sample
+
+
+@dataclass(frozen=True, slots=True)
+class TimeMark:
+    """Something that happened at `at`, in seconds on the runner's clock; `text` as in the journal."""
+
+    at: float
+    kind: MarkKind
+    text: str
+
+
+@dataclass(slots=True)
+class Live:
+    """Those of the session, whatever connections it had."""
+
+    samples: deque[Taken] = field(init=False, default_factory=lambda: deque(maxlen=_MOST))
+    marks: deque[TimeMark] = field(init=False, default_factory=lambda: deque(maxlen=_MOST))
+    count: int = field(init=False, default=0)
+    """Of samples and marks so far: it shows whether there are new ones."""
+
+    def sampled(self, sample: Sample, now: float) -> None:
+        """Keep a sample that ended `now`."""
+        self.samples.append(Taken(now, sample))
+        self.count += 1
+        while now - self.samples[0].at > KEPT:
+            self.samples.popleft()
+
+    def noted(self, event: str, text: str, now: float) -> None:
+        """Mark what the journal says happened `now`, if it belongs on the time axis."""
+        if (kind := _MARKS.get(event)) is None:
+            return
+        self.marks.append(TimeMark(now, kind, text))
+        self.count += 1
+        while now - self.marks[0].at > KEPT:
+            self.marks.popleft()
+
+    @property
+    def latest(self) -> Sample | None:
+        """The last sample, or None."""
+        return self.samples[-1].sample if self.samples else None

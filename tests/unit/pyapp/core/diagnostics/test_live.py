@@ -1,0 +1,25 @@
+"""The last ten minutes."""
+
+from pyapp.core.diagnostics.live import KEPT, Live
+from pyapp.protocol.sample import Sample
+
+
+def test_what_is_older_than_ten_minutes_is_forgotten() -> None:
+    live = Live()
+    for second in range(0, 2000, 2):
+        live.sampled(Sample(2.0), float(second))
+        if second % 100 == 0:
+            live.noted("pair", "another path", float(second))
+    assert live.samples[0].at >= 1998 - KEPT
+    assert live.marks[0].at >= 1900 - KEPT
+    assert live.count == 1000 + 20
+
+
+def test_only_what_tells_something_about_the_path_is_marked() -> None:
+    live = Live()
+    live.noted("candidate-local", "candidate host udp", 1.0)
+    live.noted("suspect", "the path is suspect: silence", 2.0)
+    assert [(mark.at, mark.kind, mark.text) for mark in live.marks] == [
+        (2.0, "suspect", "the path is suspect: silence")
+    ]
+    assert live.latest is None
