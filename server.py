@@ -91,6 +91,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--open", action="store_true", help="let in everybody, without an invitation")
     parser.add_argument("--journal", type=Path, default=Path("journal"), metavar="DIR", help="diagnostics go here")
     parser.add_argument(
+        "--keep-addresses", action="store_true", help="record people's whole addresses (default: only their network)"
+    )
+    parser.add_argument(
         "--origin-trial",
         type=_origin_trial,
         action="append",
@@ -175,6 +178,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         turn_host=options.turn_host or "",
         open_to_all=options.open,
         journal=options.journal,
+        keep_addresses=options.keep_addresses,
         origin_trials=tuple(options.origin_trial),
         drain=options.drain,
         hsts=options.hsts,

@@ -31,6 +31,7 @@ class Settings:
     kept for a participant whose socket was lost. `drain` is how long a server that was told to stop waits for its
     sessions to end. `hsts`: browsers are to come by https alone from now on. `checks` says whether STUN and TURN
     servers may be asked how they are. `origin_trials` are the tokens of browsers' trials that the page takes part in.
+    `keep_addresses`: the record holds people's whole addresses.
     """
 
     hosts: tuple[str, ...] = ("127.0.0.1",)
@@ -41,6 +42,7 @@ class Settings:
     turn_host: str = ""
     open_to_all: bool = False
     journal: Path = Path("journal")
+    keep_addresses: bool = False
     origin_trials: tuple[str, ...] = ()
     hold: float = 30.0
     drain: float = 0.0

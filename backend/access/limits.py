@@ -24,9 +24,12 @@ class Limits:
     join_deadline: float = 120.0  # "join-deadline", seconds: a page opens its socket before Connect is pressed
     heartbeat: float = 3.5  # seconds between pings; a dead socket is noticed after one and a half of them
     send_bytes: int = 4 * 1024 * 1024  # that wait for a slow reader before its socket is closed
-    journal_file_bytes: int = 10 * 1024 * 1024
-    journal_files: int = 256
-    journal_queue: int = 256  # "journal-queue"
+    journal_session_bytes: int = 8 * 1024 * 1024  # of one session, before its quiet middle is thinned
+    journal_bytes: int = 2 * 1024 * 1024 * 1024  # of all, before the oldest sessions go
+    journal_full_days: float = 30.0  # after which of a session little more than its beginning and its outages stays
+    journal_days: float = 365.0  # after which it goes
+    journal_queue: int = 8192  # "journal-queue": batches in memory while they cannot be written
+    journal_queue_bytes: int = 32 * 1024 * 1024  # as above
 
 
 @dataclass(slots=True)

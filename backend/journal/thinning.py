@@ -1,83 +1,112 @@
-"""What is left out of a full journal file: never its beginning, and no outage if that can be avoided. Pure.
+"""What of a session's record goes first when there is too much: the quiet middle, sample by sample. Pure.
 
-A session that runs for days mostly logs that nothing happened (`ROUTINE`). Its beginning shows how it connected, its
-end how it is now, and between them the other entries matter. So a full file keeps its first and its last quarter;
-between them every second routine entry is dropped, repeatedly, until the middle takes a quarter, too. Only if the other
-entries take more than that, the oldest of them are dropped.
+A session that runs for days mostly says that nothing happened. How it began, its outages, how it ended: that is what
+somebody wants to know afterwards. So the order is:
+
+0. samples of quiet times in the middle, every second one, again and again;
+1. other entries of quiet times in the middle, the oldest first;
+2. samples of the last times, every second one, again and again;
+3. samples beside an outage, likewise;
+4. the entries of outages, and those of the last times, the oldest first.
+
+The beginning, which is at most a quarter, stays for as long as the session is kept at all.
 """
 
-import json
-from collections.abc import Sequence
-from typing import Any
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-ROUTINE = frozenset({b"sample"})
-"""Events that are written every few seconds in any case."""
+from pyapp.protocol.entries import TROUBLE, WELL
 
-THINNED = b"server-thinned"
-"""The event in place of dropped entries; its data says how many."""
-
-
-def thin(lines: Sequence[bytes], *, limit: int) -> list[bytes]:
-    """Return what remains of the `lines` of a journal that must become shorter than `limit` bytes."""
-    quarter = limit // 4
-    head = _fitting(lines, quarter)
-    rest = lines[head:]
-    tail = _fitting(rest[::-1], quarter)
-    between, end = rest[: len(rest) - tail], rest[len(rest) - tail :]
-    earlier = sum(_left_out(line) for line in between)
-    middle = [line for line in between if _event(line) != THINNED]
-    before = len(middle)
-    while _size(middle) > quarter and any(_event(line) in ROUTINE for line in middle):
-        middle = _every_second_routine_one(middle)
-    middle = middle[len(middle) - _fitting(middle[::-1], quarter) :]
-    left_out = earlier + before - len(middle)
-    return [*lines[:head], *([_marker(between[0], left_out)] if left_out else []), *middle, *end]
+AROUND = 15.0
+"""Seconds before and after an outage that belong to it."""
 
 
-def _fitting(lines: Sequence[bytes], size: int) -> int:
-    """Return how many of the first lines take at most `size` bytes."""
-    taken = 0
-    for number, line in enumerate(lines):
-        taken += len(line)
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An entry: `at` is in seconds of our clock, `size` in bytes; `key` identifies it."""
+
+    key: tuple[int, int]
+    at: float
+    event: str
+    size: int
+    is_sample: bool = False
+
+
+def to_drop(rows: Sequence[Row], *, limit: int) -> list[Row]:
+    """Return what to drop of `rows`, oldest first, so that the others take at most `limit` bytes."""
+    excess = sum(row.size for row in rows) - limit
+    dropped: list[Row] = []
+    if excess <= 0:
+        return dropped
+    for row in _in_order(rows, limit):
+        dropped.append(row)
+        excess -= row.size
+        if excess <= 0:
+            break
+    return dropped
+
+
+def _in_order(rows: Sequence[Row], limit: int) -> Iterable[Row]:
+    """Return the rows that may be dropped, in the order in which they go."""
+    head = _fitting(rows, limit // 4)
+    rest = rows[head:]
+    middle, last = rest[: (end := len(rest) - _fitting(rest[::-1], limit // 4))], rest[end:]
+    troubled = _outages(rows)
+    quiet = [row for row in middle if not troubled.holds(row.at)]
+    beside = [row for row in rest if troubled.holds(row.at)]
+    lately = [row for row in last if not troubled.holds(row.at)]
+    yield from _every_second(row for row in quiet if row.is_sample)
+    yield from (row for row in quiet if not row.is_sample)
+    yield from _every_second(row for row in lately if row.is_sample)
+    yield from _every_second(row for row in beside if row.is_sample)
+    yield from sorted((row for row in (*beside, *lately) if not row.is_sample), key=lambda row: row.at)
+
+
+def _fitting(rows: Iterable[Row], size: int) -> int:
+    """Return how many of the first rows take at most `size` bytes."""
+    taken = count = 0
+    for row in rows:
+        taken += row.size
         if taken > size:
-            return number
-    return len(lines)
+            break
+        count += 1
+    return count
 
 
-def _every_second_routine_one(lines: Sequence[bytes]) -> list[bytes]:
-    kept = []
-    keep = False
-    for line in lines:
-        if _event(line) in ROUTINE:
-            keep = not keep
-            if not keep:
-                continue
-        kept.append(line)
-    # The last one alone would stay for ever.
-    return kept if len(kept) < len(lines) else [line for line in lines if _event(line) not in ROUTINE]
+@dataclass(slots=True)
+class _Outages:
+    """When something was wrong: times from and to, in the order in which they begin."""
+
+    begins: list[float]
+    ends: list[float]
+
+    def holds(self, at: float) -> bool:
+        """Whether `at` is in one of them, or beside it."""
+        before = bisect_right(self.begins, at + AROUND)
+        return bool(before) and at <= self.ends[before - 1] + AROUND
 
 
-def _size(lines: Sequence[bytes]) -> int:
-    return sum(map(len, lines))
+def _outages(rows: Iterable[Row]) -> _Outages:
+    found = _Outages([], [])
+    begun: float | None = None
+    for row in rows:
+        if row.event in TROUBLE and begun is None:
+            begun = row.at
+        elif row.event in WELL:
+            found.begins.append(row.at if begun is None else begun)
+            found.ends.append(row.at)
+            begun = None
+    if begun is not None:  # how long it took is not known: it must not protect the rest of a day
+        found.begins.append(begun)
+        found.ends.append(begun)
+    return found
 
 
-def _event(line: bytes) -> bytes:
-    """Return the event of a line, as `writer.to_line` writes it: nothing that comes before can hold a quote."""
-    return line.partition(b'"event":"')[2].partition(b'"')[0]
-
-
-def _left_out(line: bytes) -> int:
-    return int(_entry(line)["data"]["entries"]) if _event(line) == THINNED else 0
-
-
-def _marker(first: bytes, entries: int) -> bytes:
-    """Return the line that says how many entries are missing, from about the time of the `first` of them."""
-    value = _entry(first) | {"number": 0, "event": THINNED.decode(), "data": {"entries": entries}}
-    return json.dumps(value, separators=(",", ":")).encode() + b"\n"
-
-
-def _entry(line: bytes) -> dict[str, Any]:
-    try:
-        return dict(json.loads(line))
-    except ValueError:  # a disk was full in its middle
-        return {}
+def _every_second(rows: Iterable[Row]) -> Iterable[Row]:
+    """Return all of `rows`, first every second one, then every second one of what is left, and so on."""
+    left = list(rows)
+    while len(left) > 1:
+        yield from left[1::2]
+        left = left[::2]
+    yield from left

@@ -20,7 +20,8 @@ from backend.access.audit import Audit
 from backend.access.callers import site
 from backend.access.invitations import Grant, InvitationError
 from backend.access.limits import Limits, TokenBucket
-from backend.journal.writer import Journal, Record, server_entry
+from backend.journal.entry import Record, server_entry
+from backend.journal.writer import Journal
 from backend.signaling.frames import Received, RelayFrame, Sent, read, write
 from backend.signaling.listener import Listener
 from backend.signaling.rooms import Close, Departed, Output, Rooms
@@ -279,7 +280,7 @@ class Signaling:
             connection.is_joined = True
             self._has_joined(connection)
             _log.info("= %s: %s joined", join.session, join.participant[:8])
-            self._note(connection, "joined", {"address": connection.address})
+            self._note(connection, "joined", {"address": connection.address, "name": join.name})
             if grant:
                 self._has_come(connection, join, grant)
         self._perform(outputs)
@@ -325,11 +326,8 @@ class Signaling:
                     stay.sent = sent if isinstance(sent, int) else stay.sent
                     stay.received = received if isinstance(received, int) else stay.received
 
-        def done(number: int | None) -> None:
-            if number is None:
-                self._put(connection, Error("unavailable", "The journal cannot be written."))
-            else:
-                self._put(connection, Journaled(number))
+        def done(number: int) -> None:
+            self._put(connection, Journaled(number))
 
         if not self._append(connection, message.entries, done):
             self._complain(connection, Error("limit", "The journal is busy; send it again.", "journal-queue"))
@@ -439,9 +437,7 @@ class Signaling:
             entry = server_entry(f"server-{event}", data, at=time.time())
             self._append(connection, (entry,), lambda _number: None)
 
-    def _append(
-        self, connection: Connection, entries: tuple[JournalEntry, ...], done: Callable[[int | None], None]
-    ) -> bool:
+    def _append(self, connection: Connection, entries: tuple[JournalEntry, ...], done: Callable[[int], None]) -> bool:
         join = connection.join
         if join is None:
             return False

@@ -105,7 +105,7 @@ def create_app(settings: Settings, certificates: Certificates | None = None) -> 
     app[SETTINGS] = settings
     app[ASSETS] = assets
     app[CURRENT] = Current(configured)
-    app[JOURNAL] = Journal(settings.journal, limits=limits)
+    app[JOURNAL] = Journal(settings.journal, limits=limits, keep_addresses=settings.keep_addresses)
     app[ACCESS] = Access(settings)
     hold = configured.hold or settings.hold
     app[SIGNALING] = Signaling(hold=hold, limits=limits, journal=app[JOURNAL], audit=app[ACCESS].audit)

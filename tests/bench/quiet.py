@@ -7,7 +7,6 @@ those of the transport (`bytesSent`, webrtc-stats, section 8.15), without header
 
 import argparse
 import asyncio
-import json
 import shutil
 import sys
 import tempfile
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from playwright.async_api import Page, async_playwright
 
+from backend.journal.reading import entries_of
 from backend.settings import Settings
 from backend.web.server import serving
 from pyapp.core.path.silence import QUIET_AFTER
@@ -102,7 +102,7 @@ async def measure(seconds: float) -> tuple[Cost, Cost, float]:
             await asyncio.sleep(3)  # for the journal, which is streamed once a second
             for context in contexts:
                 await context.close()
-        entries = [json.loads(line) for line in (journal / "quiet.jsonl").read_text().splitlines()]
+        entries = entries_of(journal, "quiet")
         silences = [entry["data"]["silence_ms"] / 1000 for entry in entries if entry["event"] == "suspect"]
     return before, after, max(silences)
 

@@ -58,7 +58,6 @@ UNLIMITED = Limits(
     sockets=1 << 20,
     unjoined_sockets=1 << 20,
     unjoined_per_address=1 << 20,
-    journal_files=1 << 20,
 )
 CANDIDATE = Candidate(
     "candidate:842163049 1 udp 1677729535 203.0.113.7 46154 typ srflx raddr 192.168.1.5 rport 46154 generation 0"

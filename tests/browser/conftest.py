@@ -20,6 +20,7 @@ import pytest
 import trustme
 from playwright.sync_api import Browser, BrowserContext, BrowserType, ConsoleMessage, Page, expect
 
+from backend.journal.reading import entries_of
 from tests.lab.coturn import Allocations, count_allocations
 
 ROOT = Path(__file__).parents[2]
@@ -136,8 +137,7 @@ class Console:
 
     def entries(self, session: str) -> list[dict[str, Any]]:
         """Return the journal of a session, oldest first."""
-        path = self.journal / f"{session}.jsonl"
-        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+        return entries_of(self.journal, session)
 
 
 StartConsole = Callable[..., Console]

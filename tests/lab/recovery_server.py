@@ -31,7 +31,17 @@ class ConsoleServer:
         files = lab.certificates
         self._argv = [
             *("env", "PYTHONUNBUFFERED=1", sys.executable, str(ROOT / "server.py"), "--open", "--turn", "off"),
-            *("--config", str(config), "--journal", str(journal), "--host", NAMES[SERVER], "--port", str(port)),
+            *(
+                "--config",
+                str(config),
+                "--journal",
+                str(journal),
+                "--keep-addresses",
+                "--host",
+                NAMES[SERVER],
+                "--port",
+                str(port),
+            ),
             *("--tls-cert", str(files.certificate), "--tls-key", str(files.key)),
         ]
         self.served = Served(

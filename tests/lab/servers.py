@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from backend.ice.choosing import variety_first
 from backend.ice.ice_servers import read_ice_servers
+from backend.journal.reading import entries_of
 from pyapp.protocol.ice import parse_ice_url
 from tests.lab.expect import Leg
 from tests.lab.sites import NAMES, SERVER, STUN, TURN1, TURN2, LabError
@@ -51,8 +52,7 @@ class Served:
 
     def entries(self, session: str) -> list[dict[str, Any]]:
         """Return the journal of a session, oldest first."""
-        path = self.journal / f"{session}.jsonl" if self.journal else None
-        return [json.loads(line) for line in path.read_text().splitlines()] if path and path.exists() else []
+        return entries_of(self.journal, session) if self.journal else []
 
 
 @contextlib.contextmanager
@@ -77,7 +77,7 @@ def configuration(
 def console(lab: Lab, config: Path, *, port: int = 443) -> Iterator[Served]:
     """Run the real `server.py`. On another port than 443 it is out of reach for the strictest kinds."""
     journal = lab.network.directory / "journal"
-    arguments = ["--open", "--turn", "off", "--config", str(config), "--journal", str(journal)]
+    arguments = ["--open", "--keep-addresses", "--turn", "off", "--config", str(config), "--journal", str(journal)]
     with _running(lab, SERVER, [sys.executable, str(ROOT / "server.py"), *arguments, *_tls(lab, SERVER, port)]):
         address = f"https://{NAMES[SERVER]}:{port}/"
         yield Served(subject="console", address=address, offered=_offered(config), journal=journal)

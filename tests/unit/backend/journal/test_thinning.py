@@ -1,64 +1,67 @@
-"""A full file: what stays, and what goes."""
+"""A session that is too large: what stays, and what goes."""
 
-import json
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.journal.thinning import thin
+from backend.journal.thinning import AROUND, Row, to_drop
+from pyapp.protocol.entries import SAMPLES
 
 
-def line(number: int, event: str = "sample", *, size: int = 100) -> bytes:
-    value = {"time": number, "participant": "a", "number": number, "at": 1.0, "event": event, "data": {"x": "x" * size}}
-    return json.dumps(value, separators=(",", ":")).encode() + b"\n"
+def row(number: int, event: str = "stats", *, at: float | None = None, size: int = 100) -> Row:
+    return Row((1, number), number if at is None else at, event, size, is_sample=event in SAMPLES)
 
 
-def events(lines: list[bytes]) -> list[tuple[int, str]]:
-    return [(entry["number"], entry["event"]) for entry in map(json.loads, lines)]
+def kept(rows: list[Row], limit: int) -> list[Row]:
+    dropped = {one.key for one in to_drop(rows, limit=limit)}
+    return [one for one in rows if one.key not in dropped]
 
 
-def test_the_beginning_the_end_and_every_outage_stay() -> None:
-    lines = [line(number, "restart" if number % 50 == 0 else "sample") for number in range(1000)]
-    size = sum(map(len, lines))
-    kept = thin(lines, limit=size)
-    assert sum(map(len, kept)) < 0.8 * size
-    assert kept[:200] == lines[:200]
-    assert kept[-200:] == lines[-200:]
-    assert [one for one in kept if b"restart" in one] == [one for one in lines if b"restart" in one]
+def a_day() -> list[Row]:
+    """Return a sample for every 10 s, and outages of 3 s at noon and in the evening."""
+    events = {5000: "suspect", 5001: "recovered", 7000: "suspect", 7001: "recovered"}
+    return [row(number, events.get(number, "stats"), at=number * 10.0) for number in range(8640)]
 
 
-def test_it_says_how_many_are_missing_however_often_that_happens() -> None:
-    lines = [line(number) for number in range(400)]
-    missing = 0
-    for _ in range(5):
-        kept = thin(lines, limit=sum(map(len, lines)))
-        [marker] = [json.loads(one) for one in kept if b"server-thinned" in one]
-        missing += len(lines) - len([one for one in kept if b"server-thinned" not in one])
-        missing -= sum(b"server-thinned" in one for one in lines)
-        assert marker["data"] == {"entries": missing}
-        lines = kept + [line(number) for number in range(100)]
+def test_the_quiet_middle_goes_first() -> None:
+    rows = a_day()
+    left = kept(rows, 300_000)
+    assert sum(one.size for one in left) <= 300_000
+    assert left[:750] == rows[:750], "the beginning"
+    assert left[-750:] == rows[-750:], "the end"
+    for at in (50_000, 70_000):
+        beside = [one for one in rows if at - AROUND <= one.at <= at + 10 + AROUND]
+        assert [one for one in left if one in beside] == beside
+    middle = [one.at for one in left if 10_000 < one.at < 45_000]
+    gaps = [after - before for before, after in pairwise(middle)]
+    assert max(gaps) <= 2 * min(gaps), "it gets sparse, and has no hole"
 
 
-def test_an_old_outage_goes_before_a_newer_one_if_there_are_too_many() -> None:
-    lines = [line(number, "restart") for number in range(100)]
-    kept = thin(lines, limit=sum(map(len, lines)))
-    numbers = [number for number, event in events(kept) if event == "restart"]
-    assert numbers[:20] == list(range(20))
-    assert numbers[-45:] == list(range(55, 100))
+def test_the_beginning_and_the_outages_outlive_the_last_times() -> None:
+    rows = a_day()
+    left = kept(rows, 20_000)
+    assert left[:50] == rows[:50]
+    assert {one.event for one in left} >= {"suspect", "recovered"}
+    assert len([one for one in left if one.event != "stats"]) == 4
 
 
-def test_a_line_that_was_cut_off_by_a_full_disk_is_no_error() -> None:
-    lines = [line(1), *[b'{"time":1{"event":"sample"}\n'] * 100, line(2)]
-    assert len(thin(lines, limit=1000)) < len(lines)
+def test_an_outage_of_which_no_end_was_told_does_not_protect_the_rest_of_the_day() -> None:
+    rows = [row(number, "suspect" if number == 100 else "stats", at=number * 10.0) for number in range(8640)]
+    assert sum(one.size for one in kept(rows, 100_000)) <= 100_000
+
+
+def test_nothing_goes_that_need_not() -> None:
+    rows = a_day()
+    assert to_drop(rows, limit=sum(one.size for one in rows)) == []
 
 
 @given(
-    st.lists(st.tuples(st.sampled_from(["sample", "state", "restart"]), st.integers(0, 300)), min_size=1),
-    st.integers(200, 4000),
+    st.lists(st.tuples(st.sampled_from(["stats", "state", "suspect", "recovered"]), st.integers(1, 300))),
+    st.integers(1, 4000),
 )
-def test_what_stays_is_in_order_and_fits(entries: list[tuple[str, int]], limit: int) -> None:
-    lines = [line(number, event, size=size) for number, (event, size) in enumerate(entries, start=1)]
-    kept = thin(lines, limit=limit)
-    numbers = [number for number, event in events(kept) if event != "server-thinned"]
-    assert numbers == sorted(numbers)
-    assert sum(map(len, kept)) <= 3 * (limit // 4) + 150
+def test_whatever_was_told_it_fits_and_each_row_goes_once(told: list[tuple[str, int]], limit: int) -> None:
+    rows = [row(number, event, size=size) for number, (event, size) in enumerate(told)]
+    dropped = to_drop(rows, limit=limit)
+    assert len({one.key for one in dropped}) == len(dropped)
+    assert sum(one.size for one in rows) - sum(one.size for one in dropped) <= limit

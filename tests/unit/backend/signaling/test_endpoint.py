@@ -12,6 +12,7 @@ import aiohttp.web
 import pytest
 
 from backend.access.limits import Limits
+from backend.journal.reading import entries_of
 from backend.web.server import SIGNALING, Serving
 from pyapp.protocol.journal import Journal, Journaled, JournalEntry
 from pyapp.protocol.peer import Candidate, Description
@@ -465,7 +466,7 @@ async def test_the_journal_keeps_what_the_page_and_the_server_saw(
     await client.error()
     await client.send(Journal(entries))
     await client.expect(Journaled(2))
-    lines = [json.loads(line) for line in (tmp_path / "journal" / "demo.jsonl").read_text().splitlines()]
+    lines = entries_of(tmp_path / "journal", "demo")
     assert [line["event"] for line in lines] == ["server-joined", "ice-state", "ice-state", "server-error"]
     assert lines[2]["data"] == {"secret": "[redacted]"}
 

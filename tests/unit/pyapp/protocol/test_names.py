@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.journal.files import file_name
 from pyapp.protocol.names import check_session_name, decoded, display_name, encoded, session_name
 from pyapp.protocol.wire import MessageError
 
@@ -48,26 +47,6 @@ def test_what_names_no_session_as_it_stands(name: str) -> None:
 def test_what_was_meant_stays_what_it_is(text: str) -> None:
     name = session_name(text)
     assert session_name(name) == name
-
-
-@given(st.text(max_size=64))
-def test_any_name_that_can_be_makes_a_safe_file_name(text: str) -> None:
-    name = session_name(text)
-    try:
-        check_session_name(name)
-    except MessageError:
-        return
-    file = file_name(name)
-    assert file.isascii()
-    assert "/" not in file
-    assert 0 < len(file) <= 200
-    assert not file.startswith(".")
-
-
-def test_two_long_names_are_two_files() -> None:
-    first, second = "日" * 40 + "一", "日" * 40 + "二"
-    assert file_name(first) != file_name(second)
-    assert file_name("demo") == "demo"
 
 
 @given(st.text())

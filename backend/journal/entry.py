@@ -1,0 +1,32 @@
+"""What is handed to the record."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from pyapp.protocol.journal import JournalEntry
+from pyapp.protocol.wire import Scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Entries of one participant in `session`. `at` is the server's Unix time, seconds.
+
+    `done` is called on the event loop with the highest number stored, once it is.
+    """
+
+    session: str
+    participant: str
+    at: float
+    entries: tuple[JournalEntry, ...]
+    done: Callable[[int], None]
+    invitation: str = field(default="", repr=False)
+
+    @property
+    def size(self) -> int:
+        """What it takes in memory, about, in bytes."""
+        return 512 + sum(256 + 128 * len(entry.data) for entry in self.entries)
+
+
+def server_entry(event: str, data: Mapping[str, Scalar], *, at: float) -> JournalEntry:
+    """Return an entry that the server itself writes, at `at` (Unix time, seconds)."""
+    return JournalEntry(0, at * 1000, event, data)
