@@ -14,7 +14,7 @@ from pyapp.core.company import Company
 from pyapp.core.conversation import NOTHING_SHARED, Conversation, MessageRefusedError
 from pyapp.core.delivery import DeliveryFullError
 from pyapp.core.diagnostics.journal import Journal, Mark, Note
-from pyapp.core.diagnostics.live import Live
+from pyapp.core.diagnostics.quality import Quality
 from pyapp.core.events import ChannelLabel, Event
 from pyapp.core.failures import Failure, MessageRefusal, Refusal
 from pyapp.core.inviting import Inviting
@@ -111,7 +111,7 @@ class Session:
     inviting: Inviting = field(init=False)
     faults: int = 0
     journal: Journal = field(init=False)
-    live: Live = field(init=False, default_factory=Live)
+    quality: Quality = field(init=False, default_factory=Quality)
     was_left: bool = field(init=False, default=False)
     """Whether the session was closed by leaving the page, not by hanging up."""
     _is_lost: bool = field(init=False, default=False)
@@ -140,6 +140,7 @@ class Session:
         if self.connection is not None and self.connection.report is not None:
             is_relayed = self.connection.report.path == "relay"
             result += self._noted(self.media.follow(self.relays.configuration.relay_video if is_relayed else None))
+        self.quality.follow(self.connection, self.journal.live, now)
         if self.journal.number > noted and self.signaling_is_there:
             result.append(commands.StartTimer(JOURNAL, JOURNAL_AFTER, only_if_idle=True))
         return result
@@ -623,7 +624,7 @@ class Session:
                 case PathUntried():
                     result += self.conversation.probe(self._now)
                 case Sampled(sample):
-                    self.live.sampled(sample, self._now)
+                    self.journal.live.sampled(sample, self._now)
                 case ChannelIs(peer):
                     if peer != NO_PEER:
                         result += self.conversation.opened(peer, self.media.shared, self._now)
@@ -688,4 +689,3 @@ class Session:
 
     def _note(self, mark: Mark, event: str, text: str, **data: str | float | bool | None) -> None:
         self.journal.note(self._now, mark, event, text, **data)
-        self.live.noted(event, text, self._now)

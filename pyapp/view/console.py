@@ -7,11 +7,12 @@ from typing import Any, Generic, TypeVar
 from pyapp.core.conversation import Message
 from pyapp.core.diagnostics.journal import LogLine
 from pyapp.core.session import Session
-from pyapp.view import company, inviting, media, path, status
+from pyapp.view import company, inviting, media, path, quality, status
 from pyapp.view.company import Company
 from pyapp.view.inviting import Invite
 from pyapp.view.media import DeviceSettings, Media
 from pyapp.view.path import Path
+from pyapp.view.quality import Quality
 from pyapp.view.status import Status
 from pyapp.view.verdicts import message_refusal
 
@@ -73,6 +74,7 @@ class View:
     lobby: Lobby
     controls: Controls
     path: Path
+    quality: Quality
     media: Media
     devices: DeviceSettings
     thread: Thread
@@ -97,6 +99,7 @@ class Presenter:
         self._lobby = _Kept(_lobby_inputs, _lobby)
         self._controls = _Kept(_controls_inputs, _controls)
         self._path = _Kept(path.inputs, path.path)
+        self._quality = _Kept(quality.inputs, quality.quality)
         self._media = _Kept(media.media_inputs, media.media)
         self._devices = _Kept(media.device_inputs, media.device_settings)
         self._thread = _Kept(_thread_inputs, _thread)
@@ -104,7 +107,7 @@ class Presenter:
         self._company = _Kept(company.inputs, company.company)
         self._log = _Kept(_log_inputs, _log)
         self._parts: tuple[_Kept[Any], ...] = (
-            *(self._status, self._lobby, self._controls, self._path),
+            *(self._status, self._lobby, self._controls, self._path, self._quality),
             *(self._media, self._devices, self._thread, self._invite, self._company, self._log),
         )
         self._view: View | None = None
@@ -120,6 +123,7 @@ class Presenter:
                 self._lobby.value,
                 self._controls.value,
                 self._path.value,
+                self._quality.value,
                 self._media.value,
                 self._devices.value,
                 self._thread.value,

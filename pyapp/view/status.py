@@ -165,12 +165,15 @@ def _attempted(connection: Connection) -> tuple[Rung | None, int]:
     return (outage.ladder.rung, outage.ladder.attempts) if isinstance(outage, Suspect) else (None, 0)
 
 
+def is_near(session: Session, report: PathReport) -> bool:
+    """Return whether both sides are on the same network."""
+    connection = session.connection
+    return report.is_near(share_address=connection is not None and connection.candidates.share_address)
+
+
 def _path_words(session: Session, report: PathReport) -> tuple[str, str]:
     if report.path == "direct":
-        kinds = {report.local.type, report.remote.type}
-        # If an mDNS name is not resolved (RFC 6762), the peer's host candidate appears as peer-reflexive.
-        is_near = kinds == {"host", "prflx"} and session.connection and session.connection.candidates.share_address
-        if kinds == {"host"} or is_near:
+        if is_near(session, report):
             return "Connected directly", "Both sides are on the same network. Nothing passes through a server."
         return "Connected directly", "Both sides talk to each other through the internet, without a relay."
     if session.policy == "relay":

@@ -49,21 +49,35 @@ def path() -> Iterator[Path]:
     result.mend()
 
 
+WATCH_QUALITY = """() => {
+  globalThis.levels = [document.body.dataset.quality];
+  new MutationObserver(() => levels.push(document.body.dataset.quality))
+    .observe(document.body, { attributeFilter: ["data-quality"] });
+}"""
+
+
 def test_what_is_written_while_there_is_no_path_arrives_when_there_is_one(
     console: Console, open_page: OpenPage, path: Path
 ) -> None:
     first, second = pair(console, open_page, session="dark")
     first.send("before")
     second.expect_received(["before"])
+    for operator in (first, second):
+        expect(operator.page.locator("#quality")).to_contain_text("· direct · LAN ·")
+        operator.page.evaluate(WATCH_QUALITY)
     path.cut()
     for operator in (first, second):
         operator.expect_state("recovering")
+        operator.expect_attribute("data-quality", "lost")
+        levels = operator.page.evaluate("levels")
+        assert levels[levels.index("lost") - 1] == "unstable", "it is said before it is lost"
         expect(operator.page.locator("#headline")).to_have_text("Reconnecting…")
     first.send("into the dark")
     second.send("out of the dark")
     path.mend()
     for operator in (first, second):
         operator.expect_state("connected")
+        operator.expect_attribute("data-quality", re.compile("^(unstable|fair|good)$"))
     second.expect_received(["before", "into the dark"])
     first.expect_received(["out of the dark"])
     for operator in (first, second):

@@ -23,6 +23,7 @@ from pyapp.browser.page.log import LogPanel, clock
 from pyapp.browser.page.media import MediaPanel
 from pyapp.browser.page.path import PathPanel
 from pyapp.browser.page.picture import PicturePanel
+from pyapp.browser.page.quality import QualityPanel
 from pyapp.browser.page.status import StatusPanel
 from pyapp.browser.page.thread import ThreadPanel
 from pyapp.core.events import Event, PageClosing, PageShown
@@ -58,6 +59,7 @@ class Page:
             ("lobby", self._lobby),
             ("controls", ControlsPanel(self._dom, emit)),
             ("path", PathPanel(self._dom)),
+            ("quality", QualityPanel(self._dom)),
             ("media", self.media),
             ("media", PicturePanel(self._dom)),
             ("devices", self._devices),
@@ -117,7 +119,7 @@ class Page:
         view = self._view
         if view is None:
             return ""
-        state = (view.status.headline, view.status.detail, view.status.cause)
+        state = (view.status.headline, view.status.detail, view.status.cause, view.quality.line, view.quality.reason)
         facts = (f"{fact.label}: {fact.value}" for fact in view.path.facts)
         log = (f"{clock(line.at)} {line.mark} {line.text} {line.detail}".rstrip() for line in view.log.lines)
         title = f"ICE Console, session {view.lobby.session or '(none)'}, {Date.new().toISOString()}"

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from pyapp.core.diagnostics.live import Live
 from pyapp.protocol.journal import MAX_JOURNAL_ENTRIES, JournalEntry
 from pyapp.protocol.wire import Scalar, encode
 
@@ -59,6 +60,7 @@ class Journal:
     _unconfirmed: deque[JournalEntry] = field(init=False, default_factory=deque)
     number: int = 0
     """Of the latest entry."""
+    live: Live = field(init=False, default_factory=Live)
     _streamed: int = field(init=False, default=0)
 
     def note(self, now: float, mark: Mark, event: str, text: str, **data: Scalar) -> None:
@@ -71,6 +73,7 @@ class Journal:
         )
         self.lines = (LogLine(self.number, at, mark, text, detail), *self.lines[: SHOWN - 1])
         self._unconfirmed.append(JournalEntry(self.number, at, event, shortened))
+        self.live.noted(event, text, now)
         if len(self._unconfirmed) > KEPT:
             self._unconfirmed.popleft()
 

@@ -2,6 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Literal, TypeAlias
 
 from pyapp.protocol.sample import Sample
@@ -66,6 +67,11 @@ class Live:
         self.count += 1
         while now - self.marks[0].at > KEPT:
             self.marks.popleft()
+
+    def since(self, at: float) -> list[Taken]:
+        """Return the samples that ended after `at`, the oldest first, and always the last one."""
+        result = list(takewhile(lambda taken: taken.at > at, reversed(self.samples)))
+        return result[::-1] or list(self.samples)[-1:]
 
     @property
     def latest(self) -> Sample | None:

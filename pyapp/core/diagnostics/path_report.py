@@ -63,6 +63,24 @@ class PathReport:
         is_udp = self.local.type != "relay" or self.local.relay_protocol in ("", "udp")
         return "relay over UDP" if is_udp else "relay over TCP"
 
+    def is_near(self, *, share_address: bool) -> bool:
+        """Return whether both ends are on the same network; `share_address`: they share a public address.
+
+        If an mDNS name is not resolved (RFC 6762), the peer's host candidate appears as peer-reflexive.
+        """
+        kinds = {self.local.type, self.remote.type}
+        return kinds == {"host"} or (kinds == {"host", "prflx"} and share_address)
+
+    @property
+    def family(self) -> Literal["", "IPv4", "IPv6"]:
+        """The address family, or empty if the browser hides both addresses behind names."""
+        for end in (self.remote, self.local):
+            if ":" in end.address:
+                return "IPv6"
+            if end.address.replace(".", "").isdigit():
+                return "IPv4"
+        return ""
+
     def line(self) -> str:
         """Return the report as one line that `grep` finds."""
         trip = "?" if self.round_trip is None else f"{self.round_trip * 1000:.0f}ms"

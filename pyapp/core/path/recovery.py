@@ -76,6 +76,11 @@ class Recovery:
         return isinstance(self.state, Suspect)
 
     @property
+    def is_doubtful(self) -> bool:
+        """Whether a beat is late, but not late enough to act on."""
+        return isinstance(self.state, Healthy) and self.state.listening.is_doubtful
+
+    @property
     def is_lost(self) -> bool:
         """Whether the path has been suspect long enough that the person must be told."""
         return isinstance(self.state, Suspect) and self.state.is_lost

@@ -378,4 +378,4 @@ class TestAPart:
         core = connected()
         stats = stats_of(("l1", "r1"))
         stats["l1-r1"] |= {"currentRoundTripTime": 0.5}
-        assert self.drawn_after(core, events.StatsSampled(stats)) == {"path"}
+        assert self.drawn_after(core, events.StatsSampled(stats)) == {"path", "quality"}
