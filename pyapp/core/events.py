@@ -263,6 +263,9 @@ class SignalingGarbled:
     reason: str
 
 
+SignalingEvent: TypeAlias = SignalingOpened | SignalingClosed | SignalingReceived | SignalingGarbled
+
+
 # An RTCPeerConnection of the browser: `OfPeer` says which.
 
 
@@ -564,10 +567,7 @@ Event: TypeAlias = (
     | InvitingEvent
     | IceConfigurationReceived
     | IceConfigurationFailed
-    | SignalingOpened
-    | SignalingClosed
-    | SignalingReceived
-    | SignalingGarbled
+    | SignalingEvent
     | OfPeer
     | NetworkChanged
     | CapturePermitted

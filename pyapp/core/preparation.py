@@ -9,7 +9,7 @@ from typing import Literal
 
 from pyapp.core import commands
 from pyapp.core.commands import Command
-from pyapp.core.provisioning import Output, Provisioning
+from pyapp.core.provisioning import Provisioning
 from pyapp.core.timers import SessionTimer
 from pyapp.protocol.names import check_session_name
 from pyapp.protocol.wire import MessageError
@@ -46,7 +46,7 @@ class Preparation:
         """Whether anything was requested."""
         return self._prepared is not None
 
-    def prepare(self, session: str) -> list[Output]:
+    def prepare(self, session: str) -> list[Command]:
         """Request what Connect will need for `session`, including a new socket."""
         try:
             check_session_name(session)
@@ -64,7 +64,7 @@ class Preparation:
         """Wait for the rest of the name."""
         return [commands.StartTimer(TIMER, PREPARE_AFTER)]
 
-    def due(self) -> list[Output]:
+    def due(self) -> list[Command]:
         """Prepare for the name that was typed (timer `TIMER`), reusing the socket."""
         before, is_new = self._prepared, self.session != self._edited
         if before and not is_new and self.provisioning.is_ahead_for(self._edited):
@@ -75,7 +75,7 @@ class Preparation:
             return [output for output in result if not isinstance(output, commands.OpenSignaling)]
         return result
 
-    def again(self) -> list[Output]:
+    def again(self) -> list[Command]:
         """Request everything again: the network has changed."""
         return self.prepare(self.session)
 

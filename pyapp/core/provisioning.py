@@ -103,7 +103,7 @@ class Provisioning:
         """Return whether a configuration for `session` was received or requested before Connect was pressed."""
         return self._ahead is not None and self._ahead.session == session and self._ahead.number > 0
 
-    def prepare(self, session: str) -> list[Output]:
+    def prepare(self, session: str) -> list[Command]:
         """Request what Connect will need. Connect repeats a refused request, and only then is the person told."""
         command = self._fetch(session)
         self._ahead = _Ahead(session, command.number)

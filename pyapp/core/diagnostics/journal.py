@@ -1,15 +1,25 @@
 """The journal of a page load: what happened, for the person and for later analysis."""
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, TypeVar
 
+from pyapp.core import commands
+from pyapp.core.commands import Command
 from pyapp.core.diagnostics.live import Live
+from pyapp.core.timers import SessionTimer
 from pyapp.protocol.journal import MAX_JOURNAL_ENTRIES, JournalEntry
+from pyapp.protocol.journal import Journal as JournalMessage
 from pyapp.protocol.wire import Scalar, encode
 
 Mark: TypeAlias = Literal[">", "<", "=", "!"]
+T = TypeVar("T")
+
+TIMER = SessionTimer.JOURNAL
+
+STREAMED_AFTER = 1.0
+"""Seconds for which entries are collected before they are streamed."""
 
 SHOWN = 500
 """Lines kept for the page."""
@@ -76,6 +86,28 @@ class Journal:
         self.live.noted(event, text, now)
         if len(self._unconfirmed) > KEPT:
             self._unconfirmed.popleft()
+
+    def take(self, outputs: Iterable[T | Note], now: float) -> list[T]:
+        """Add the notes among `outputs`; return the others."""
+        others: list[T] = []
+        for output in outputs:
+            if isinstance(output, Note):
+                self.note(now, output.mark, output.event, output.text, **output.data)
+            else:
+                others.append(output)
+        return others
+
+    def stream_soon(self) -> list[Command]:
+        """Collect entries for a moment."""
+        return [commands.StartTimer(TIMER, STREAMED_AFTER, only_if_idle=True)]
+
+    def stream(self) -> list[Command]:
+        """Send the server the next entries, and the rest a little later (timer `TIMER`)."""
+        batch = self.next_batch()
+        if not batch:
+            return []
+        more = [commands.StartTimer(TIMER, STREAMED_AFTER)] if self.has_more else []
+        return [commands.SendSignaling(JournalMessage(batch)), *more]
 
     def slept(self, seconds: float) -> None:
         """Account for `seconds` that `now` does not count."""

@@ -94,18 +94,16 @@ class Failed:
     failure: Failure
 
 
+ChannelFact: TypeAlias = ChannelIs | StandbyIs | ChannelIsFull | FrameReceived | PathChanged | PathUntried
+"""What the conversation alone acts on."""
+
 Occurrence: TypeAlias = (
     Note
     | ToPeer
     | Doubted
     | Reassured
     | Suspected
-    | ChannelIs
-    | StandbyIs
-    | ChannelIsFull
-    | FrameReceived
-    | PathChanged
-    | PathUntried
+    | ChannelFact
     | Sampled
     | SocketDoubted
     | SparesWanted

@@ -17,13 +17,14 @@ from backend.ice.choosing import ice_configuration
 from backend.ice.ice_servers import ConfiguredServer
 from pyapp.core import commands, events, provisioning
 from pyapp.core.commands import Command, PeerCommand
+from pyapp.core.diagnostics import journal
 from pyapp.core.events import ChannelLabel, Event, OfPeer
 from pyapp.core.path import recovery, standby
 from pyapp.core.path.connection import RENEW
 from pyapp.core.path.observation import STATS
 from pyapp.core.path.relays import DIRECT, RELEASE
 from pyapp.core.peers import NO_PEER, PeerId
-from pyapp.core.session import JOURNAL, Session
+from pyapp.core.session import Session
 from pyapp.core.signaling import link
 from pyapp.core.timers import Timer
 from pyapp.protocol.ice import IceConfiguration, parse_ice_url, username_fragments
@@ -33,7 +34,7 @@ from tests.unit.pyapp.fakes import ConnectedPeerConnection, FakeServer, Line, So
 A, B, C = "a" * 32, "b" * 32, "c" * 32
 
 CONSTANT_TIMERS = {
-    *(STATS, JOURNAL, provisioning.RENEW, DIRECT, RELEASE, RENEW),
+    *(STATS, journal.TIMER, provisioning.RENEW, DIRECT, RELEASE, RENEW),
     *(recovery.BEAT, recovery.SILENCE, link.PING, standby.TIMER),
 }
 """Timers that are armed although nothing is amiss."""

@@ -1,11 +1,13 @@
 """Who is at the other end, as the core tells it."""
 
-from pyapp.core import events
+from pyapp.core import commands, events
 from pyapp.core.company import Company
-from pyapp.protocol.signaling import PeerJoined, PeerLeft, Welcome
+from pyapp.protocol.peer import Description
+from pyapp.protocol.signaling import PeerJoined, PeerLeft, Relayed, Welcome
 from pyapp.view.company import company, words
 from pyapp.view.console import present
 from tests.unit.pyapp.core.test_session import CONFIGURATION, CONNECTED, B, C, Core, IceConfigured, Opened, connected
+from tests.unit.pyapp.fakes import sdp
 
 TAB, OTHER = "1" * 32, "2" * 32
 
@@ -80,9 +82,7 @@ def test_the_same_tab_that_was_reloaded_goes_on_where_it_was() -> None:
 
 def test_a_new_connection_with_the_same_is_nobody_who_left() -> None:
     core = connected()
-    place = core.session.place
-    assert place is not None
-    core.session._rendezvous_did(place.renew())
+    assert commands.ClosePeer() in core.do(Relayed(B, 1, 0, Description("offer", sdp("r2"), 1), epoch=2))
     assert "left" not in kinds(core.session.company)
 
 

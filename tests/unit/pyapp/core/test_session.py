@@ -9,7 +9,9 @@ from unittest.mock import ANY
 import pytest
 
 from pyapp.core import commands, events, provisioning
+from pyapp.core.call import PEER_TIMERS
 from pyapp.core.commands import Command, PeerCommand
+from pyapp.core.diagnostics.journal import TIMER as JOURNAL
 from pyapp.core.events import Event, PeerEvent
 from pyapp.core.negotiation.candidates import Candidates
 from pyapp.core.path import probe, recovery, standby
@@ -17,11 +19,7 @@ from pyapp.core.path.connection import CHANNELS, FIRST_OFFER, FIRST_OFFER_AFTER,
 from pyapp.core.path.observation import STATS, STATS_EVERY
 from pyapp.core.path.outage import LOST_AFTER
 from pyapp.core.peers import NO_PEER, PeerId
-from pyapp.core.session import (
-    JOURNAL,
-    PEER_TIMERS,
-    Session,
-)
+from pyapp.core.session import Session
 from pyapp.core.signaling import link, rendezvous
 from pyapp.core.timers import Timer
 from pyapp.protocol.channel import Beat, Frame, MediaShared, Piece, decode_beat, decode_frame, encode_frame

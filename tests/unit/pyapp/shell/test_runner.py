@@ -364,7 +364,7 @@ class TestTheRehearsal:
         assert 0 < taken < 10
         await self.turns(20)
         assert next(steps) == taken + 2
-        place = bench.session.place = Rendezvous("demo", "", "", "", 1, 1)
+        place = bench.session.presence.place = Rendezvous("demo", "", "", "", 1, 1)
         place.link.state = "present"
         bench.runner.emit(RestartRequested())
         await self.turns(20)

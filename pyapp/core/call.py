@@ -1,0 +1,394 @@
+"""A call, from Connect until it ends: the way to the peer, first through the server, then by a connection.
+
+It passes on what one part asks of another: the place at the server (`presence`), the ICE configurations
+(`provisioning`), the connections (`succession`), and what the two people exchange over them (`communication`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import InitVar, dataclass, field
+from typing import TypeAlias, assert_never
+
+from pyapp.core import commands, conversation, events
+from pyapp.core.around import AroundTheConnection
+from pyapp.core.commands import Command
+from pyapp.core.communication import Communication
+from pyapp.core.diagnostics import journal
+from pyapp.core.diagnostics.journal import Journal, Mark, Note
+from pyapp.core.events import Event, SignalingEvent
+from pyapp.core.failures import Failure, Refusal
+from pyapp.core.negotiation.negotiation import ToPeer
+from pyapp.core.path import connection, recovery
+from pyapp.core.path.connection import Connection
+from pyapp.core.path.facts import (
+    Addressed,
+    ChannelFact,
+    Failed,
+    PeerLost,
+    ReplacementWanted,
+    Sampled,
+    SocketDoubted,
+    SparesWanted,
+)
+from pyapp.core.path.outcomes import Doubted, Reassured, Suspected
+from pyapp.core.path.recovery import Idle
+from pyapp.core.path.relays import Relays
+from pyapp.core.provisioning import NotProvided, Provided, Provisioning
+from pyapp.core.provisioning import Output as ProvisioningOutput
+from pyapp.core.signaling.presence import Output as PresenceOutput
+from pyapp.core.signaling.presence import Presence
+from pyapp.core.signaling.rendezvous import Joined, PeerArrived, PeerAway, PeerGone, PeerSaid, Refused
+from pyapp.core.succession import Succession
+from pyapp.core.timers import (
+    ConnectionTimer,
+    LinkTimer,
+    OfTheConnection,
+    OfThePlace,
+    PlaceTimer,
+    ProvisioningTimer,
+    RecoveryTimer,
+    RelaysTimer,
+)
+from pyapp.protocol.journal import Journaled
+from pyapp.protocol.peer import PeerMessage
+
+PEER_TIMERS = (*connection.TIMERS, conversation.TIMER)
+"""Timers that end when the peer leaves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """We are in the session, and nobody else is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The call has failed, and everything is closed."""
+
+    failure: Failure
+
+
+Output: TypeAlias = Command | Alone | Ended
+
+
+@dataclass(slots=True)
+class Call:
+    """The calls of one page load, one after the other. Times are seconds on the runner's clock."""
+
+    journal: Journal
+    relays: Relays
+    presence: Presence
+    provisioning: Provisioning
+    communication: Communication
+    is_firefox: InitVar[bool]
+    succession: Succession = field(init=False)
+    _now: float = field(init=False, default=0.0)
+
+    def __post_init__(self, is_firefox: bool) -> None:
+        """Create the part that depends on the others."""
+        around = AroundTheConnection(self.presence, self.communication.conversation)
+        self.succession = Succession(self.relays, around, is_firefox=is_firefox)
+
+    @property
+    def connection(self) -> Connection | None:
+        """The current connection, or None."""
+        return self.succession.connection
+
+    def begin(self, session: str, name: str, now: float) -> list[Output]:
+        """Enter `session`; `name` is the person's display name, or empty."""
+        self._now = now
+        self.succession.begin_session()
+        self._note("=", "session", f"connecting to session {session}", session=session, policy=self.relays.policy)
+        # Signaling first: the server's answer takes a round trip, which leaves time for the rest.
+        joined = self._presence_did(self.presence.begin(session, name, now))
+        return joined + self._provisioning_did(self.provisioning.begin(session, now))
+
+    def end(self, now: float) -> list[Output]:
+        """Leave the session."""
+        self._now = now
+        result: list[Output] = [commands.CancelTimer(name) for name in (*PEER_TIMERS, journal.TIMER)]
+        result += self._provisioning_did(self.provisioning.end())
+        result += self._close_connection()  # it has something for the journal
+        result += self.stream()
+        result += self._presence_did(self.presence.end())
+        stopped = self.communication.end()
+        self.succession.take_early()
+        return result + self.journal.take(stopped, now)
+
+    def _fail(self, failure: Failure) -> list[Output]:
+        self._note("!", "failed", "the session cannot go on", **failure.data())
+        return [*self.end(self._now), Ended(failure)]
+
+    # What happens.
+
+    def receive(self, event: Event, now: float) -> list[Output]:
+        """Handle an event of the server, of an `RTCPeerConnection`, of the network; or the person's for these."""
+        self._now = now
+        match event:
+            case events.OfPeer(peer):
+                # Without an owner it is a late event of a closed one.
+                return self._to_connection(event) if self.connection and self.connection.owns(peer) else []
+            case _ if isinstance(event, SignalingEvent):
+                return self._presence_did(self.presence.receive(event, now))
+            case events.IceConfigurationReceived(number, configuration):
+                return self._provisioning_did(self.provisioning.received(number, configuration, now))
+            case events.IceConfigurationFailed(number, code, reason):
+                return self._provisioning_did(self.provisioning.failed(number, code, reason))
+            case events.NetworkChanged():
+                return self._network_changed(event)
+            case events.Slept(seconds):
+                return self._slept(seconds)
+            case events.VisibilityChanged(hidden):
+                self.succession.is_hidden = hidden
+            case events.CapturePermitted(permitted):
+                self.succession.permit_capture(permitted=permitted)
+                return []
+        return self._to_connection(event)
+
+    def due(self, timer: ProvisioningTimer | OfThePlace | OfTheConnection, now: float) -> list[Output]:
+        """Do what the timer was set for."""
+        self._now = now
+        match timer:
+            case ProvisioningTimer():
+                return self._provisioning_did(self.provisioning.due(timer))
+            case PlaceTimer() | LinkTimer():
+                return self._presence_did(self.presence.due(timer, now))
+            case ConnectionTimer() | RecoveryTimer() | RelaysTimer():
+                return self._to_connection(events.TimerFired(timer))
+            case _:
+                assert_never(timer)
+
+    def happened(self, event: Event, now: float) -> list[Output]:
+        """Look after what depends on every `event`, after it was handled: how busy the session is, and the path."""
+        self._now = now
+        result: list[Output] = []
+        if self.connection is not None and self._is_activity(event):
+            result += self._connection_did(self.connection.active(now))
+        if self.connection is not None and (report := self.connection.report) is not None:
+            limit = self.relays.configuration.relay_video if report.path == "relay" else None
+            result += self.journal.take(self.communication.media.follow(limit), now)
+        return result
+
+    def _is_activity(self, event: Event) -> bool:
+        """Return whether the event shows that the session is in use: an action of a person, or shared media."""
+        match event:
+            case (
+                events.PersonActive()
+                | events.MessageSubmitted()
+                | events.MediaToggled()
+                | events.RestartRequested()
+                | events.NetworkChanged()
+                | events.VisibilityChanged()
+                | events.OfPeer(_, events.PairChanged() | events.ChannelReceived("messages" | "standby"))
+            ):
+                return True
+            case events.TimerFired(recovery.BEAT):
+                return self.communication.shares_media
+        return False
+
+    def stream(self) -> list[Command]:
+        """Stream the journal, if the server can be reached (timer `journal.TIMER`)."""
+        return self.journal.stream() if self.presence.is_there else []
+
+    # ICE configurations.
+
+    def _provisioning_did(self, outputs: Sequence[ProvisioningOutput]) -> list[Output]:
+        result: list[Output] = []
+        for output in outputs:
+            match output:
+                case Note(mark, event, text, data):
+                    self._note(mark, event, text, **data)
+                case Provided(is_renewal, is_late):
+                    result += self._provided(is_renewal=is_renewal, is_late=is_late)
+                case NotProvided(code, reason):
+                    result += self._fail(Refusal(code, reason))
+                case _:
+                    result.append(output)
+        return result
+
+    def _provided(self, *, is_renewal: bool, is_late: bool) -> list[Output]:
+        if self.connection is None:
+            return self._new_connection()
+        if is_late and not self.connection.established and self.presence.place is not None:
+            return self._presence_did(self.presence.renew())  # with relays it may find a path
+        return self._connection_did(self.connection.configured(self._now, is_renewal=is_renewal))
+
+    # The server, and the peer through it.
+
+    def _presence_did(self, outputs: Sequence[PresenceOutput]) -> list[Output]:
+        result: list[Output] = []
+        for output in outputs:
+            match output:
+                case Note(mark, event, text, data):
+                    self._note(mark, event, text, **data)
+                case Joined(polite, alone):
+                    self.provisioning.place = self.presence.held
+                    self.journal.stream_again()
+                    result += self._joined(polite=polite, alone=alone)
+                case PeerArrived():
+                    result += self._peer_arrived()
+                case PeerGone():
+                    result += self._peer_gone()
+                case PeerAway():
+                    result += self._peer_away()
+                case PeerSaid(message):
+                    result += self._peer_said(message)
+                case Journaled(number):
+                    self.journal.confirmed(number)
+                    result += self.stream()
+                case Refused(code, text, True):
+                    result += self._refused(Refusal(code, text))
+                    break
+                case Refused():
+                    # Journal entries that the server could not keep are sent again with the next ones.
+                    self.journal.stream_again()
+                case _:
+                    result.append(output)
+        return result
+
+    def _joined(self, *, polite: bool, alone: bool) -> list[Output]:
+        result: list[Output] = [Alone()] if alone else []
+        if self.connection is None:
+            return result
+        return result + self._connection_did(self.connection.joined(self._now, polite=polite, alone=alone))
+
+    def _peer_arrived(self) -> list[Output]:
+        if (place := self.presence.place) is None:
+            return []  # the call has failed meanwhile
+        self.succession.peer_arrived(is_the_same=self.communication.conversation.is_with(place.peer))
+        self.communication.arrived(place)
+        return [*self.stream()]
+
+    def _peer_gone(self) -> list[Output]:
+        if self.presence.place is not None and not self.presence.place.peer:
+            self.communication.parted()  # nobody else came at the same moment, and the two do not just start over
+        if self.presence.refusal is not None:
+            return self._fail(self.presence.refusal)  # there is no peer, and no way to connect again
+        self.relays.surroundings_changed()  # its timer is one of `PEER_TIMERS`
+        result: list[Output] = [commands.CancelTimer(name) for name in PEER_TIMERS]
+        self.succession.take_early()
+        result += self._close_connection()
+        return result + self._new_connection(initiator=True)
+
+    def _peer_away(self) -> list[Output]:
+        """Keep a connection that works without the server; if there is none, forget the peer."""
+        self.communication.lost()
+        return [] if self.succession.works else self._presence_did(self.presence.forget())
+
+    def _peer_said(self, message: PeerMessage) -> list[Output]:
+        if self.connection is None:
+            self.succession.keep(message)
+            return []
+        try:
+            return self._connection_did(self.connection.said(message, self._now))
+        except Exception as error:  # noqa: BLE001 - the messages that came with it are acknowledged, and would be lost
+            return [commands.ReportFault(f"a {message.kind} of the other side", error)]
+
+    def _refused(self, refusal: Refusal) -> list[Output]:
+        """Fail, but not while the peers are connected: they need the server only to connect again.
+
+        A revoked invitation ends the session, connected or not.
+        """
+        is_to_leave = refusal.code == "invitation-revoked"
+        if self.succession.works and not is_to_leave:
+            self.presence.refusal = refusal
+            return self._provisioning_did(self.provisioning.end())  # no offer can use new ones
+        return self._fail(refusal)
+
+    # The network of this machine.
+
+    def _network_changed(self, event: events.NetworkChanged) -> list[Output]:
+        self._note("=", "network", f"network {event.kind}", certain=event.certain)
+        if event.kind == "offline":
+            # Nothing can be tried yet, and silence will soon show whether it is true.
+            return []
+        changed = self.relays.surroundings_changed()
+        self.succession.every_interface = False  # the two may no longer share a network
+        return [*changed, *self._on_another_network(event)]
+
+    def _slept(self, seconds: float) -> list[Output]:
+        """Treat it as a certain change of the network, and account for the time that our clock has not counted."""
+        self.journal.slept(seconds)
+        self._note("=", "slept", f"this machine slept for {seconds:.0f} s", seconds=round(seconds, 1))
+        fresh = self._provisioning_did(self.provisioning.slept(seconds))
+        return [*fresh, *self._network_changed(events.NetworkChanged("change", certain=True))]
+
+    def _on_another_network(self, event: events.NetworkChanged) -> list[Output]:
+        preparation = self.presence.preparation
+        if preparation.is_there and event.certain:
+            return [*preparation.again()]
+        if self.connection is None or isinstance(self.connection.recovery.state, Idle):
+            if not event.certain:
+                return []
+            again = self._connection_did(self.connection.replace_soon()) if self.connection else []
+            return [*self._reach_server(is_certain=True), *again]
+        return self._to_connection(event)
+
+    def _reach_server(self, *, is_certain: bool) -> list[Output]:
+        return self._presence_did(self.presence.reach(self._now, is_certain=is_certain))
+
+    # The connection.
+
+    def _new_connection(self, *, initiator: bool = False) -> list[Output]:
+        place = self.presence.place
+        if not self.provisioning.is_configured or place is None:
+            return []
+        result = self._connection_did(self.succession.create(polite=place.polite is not False))
+        if place.state == "present" and place.polite is not None:
+            result += self._joined(polite=place.polite, alone=initiator or place.was_first)
+        for message in self.succession.take_early():
+            result += self._peer_said(message)
+        return result
+
+    def _replace_connection(self) -> list[Output]:
+        """Replace an `RTCPeerConnection` that cannot be repaired."""
+        if self.presence.place is None:
+            return []
+        self.succession.count_replacement()
+        result = self._presence_did(self.presence.renew())
+        return result + self._connection_did(self.succession.replaced())
+
+    def _close_connection(self) -> list[Output]:
+        self.communication.closed()
+        return self._connection_did(self.succession.close(self._now))
+
+    def _to_connection(self, event: Event) -> list[Output]:
+        return self._connection_did(self.connection.receive(event, self._now)) if self.connection else []
+
+    def _connection_did(self, outputs: Sequence[Addressed]) -> list[Output]:
+        result: list[Output] = []
+        for output in outputs:
+            match output:
+                case Note(mark, event, text, data):
+                    self._note(mark, event, text, **data)
+                case ToPeer(message):
+                    result += self._presence_did(self.presence.send(message, self._now))
+                case Doubted():
+                    result += self._presence_did(self.presence.doubt(self._now))
+                    result += self.communication.conversation.doubt(self._now)
+                case Reassured():
+                    self.communication.conversation.reassured()
+                    result += self._presence_did(self.presence.reassured())
+                case Suspected(evidence):
+                    result += self.communication.conversation.hold(self._now)
+                    result += self._reach_server(is_certain=evidence == "network-changed")
+                case SocketDoubted():
+                    result += self._reach_server(is_certain=True)
+                case Sampled(sample):
+                    self.journal.live.sampled(sample, self._now)
+                case SparesWanted():
+                    result += self._provisioning_did(self.provisioning.want_spares())
+                case PeerLost():
+                    result += self._presence_did(self.presence.forget())
+                case ReplacementWanted(every_interface):
+                    self.succession.every_interface |= every_interface
+                    result += self._replace_connection()
+                case Failed(failure):
+                    result += self._fail(failure)
+                case _ if isinstance(output, ChannelFact):
+                    result += self.journal.take(self.communication.connection_did(output, self._now), self._now)
+                case _:
+                    result.append(output)
+        return result
+
+    def _note(self, mark: Mark, event: str, text: str, **data: str | float | bool | None) -> None:
+        self.journal.note(self._now, mark, event, text, **data)
