@@ -1,12 +1,13 @@
 """The audit log: who joined, was refused, invited, revoked or left; one JSON object per line, without invitations."""
 
-import json
+import io
 import logging
+import os
 import sys
 import time
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from backend.seldom import Seldom
 from pyapp.protocol.wire import Scalar
@@ -16,29 +17,55 @@ _log = logging.getLogger("ice_console.audit")
 _FILE_BYTES = 10 * 1024 * 1024
 _FILES = 5
 
+_encoder = msgspec.json.Encoder()
+
 
 class Audit:
     """`audit.log` in `folder`, and the older ones beside it: `audit.log.1` and so on."""
 
     def __init__(self, folder: Path) -> None:
-        self._file = _File(folder / "audit.log", maxBytes=_FILE_BYTES, backupCount=_FILES, encoding="utf-8", delay=True)
+        self._path = folder / "audit.log"
+        self._file: io.FileIO | None = None
+        self._size = 0
+        self._told = Seldom()
 
     def note(self, event: str, **data: Scalar) -> None:
         """Write a line. What is empty is left out."""
         value = {"time": round(time.time(), 3), "event": event} | {name: each for name, each in data.items() if each}
-        line = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-        self._file.handle(logging.LogRecord("audit", logging.INFO, "", 0, line, None, None))
+        try:
+            self._append(_encoder.encode(value) + b"\n")
+        except OSError:
+            self.close()  # it may be another disk, or another folder, by the next line
+            if self._told.is_due(time.monotonic()):
+                _log.error("! %s cannot be written: %s", self._path, sys.exception())
 
     def close(self) -> None:
-        """Close the file."""
-        self._file.close()
+        """Close the file; the next line opens it again."""
+        if self._file:
+            self._file.close()
+            self._file = None
 
+    def _append(self, line: bytes) -> None:
+        file = self._file or self._open()
+        if self._size + len(line) > _FILE_BYTES:
+            self._rotate()
+            file = self._open()
+        written = file.write(line) or 0
+        self._size += written
+        if written < len(line):  # the disk is full: half a line would spoil the next one
+            file.truncate(file.tell() - written)
+            raise OSError("the disk is full")
 
-class _File(RotatingFileHandler):
-    def __init__(self, *given: Any, **options: Any) -> None:
-        super().__init__(*given, **options)
-        self._told = Seldom()
+    def _open(self) -> io.FileIO:
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._file = file = os.fdopen(descriptor, "ab", buffering=0)
+        self._size = file.seek(0, os.SEEK_END)
+        return file
 
-    def handleError(self, _record: logging.LogRecord) -> None:  # noqa: N802 - the name of the standard library
-        if self._told.is_due(time.monotonic()):
-            _log.error("! %s cannot be written: %s", self.baseFilename, sys.exception())
+    def _rotate(self) -> None:
+        self.close()
+        for number in range(_FILES, 0, -1):
+            older = self._path.with_name(f"{self._path.name}.{number}")
+            newer = self._path.with_name(f"{self._path.name}.{number - 1}") if number > 1 else self._path
+            if newer.exists():
+                newer.replace(older)

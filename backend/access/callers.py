@@ -1,5 +1,6 @@
 """Who is on this machine, and which pages may call. Pure: headers and addresses in, a yes or no out."""
 
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ def is_loopback(host: str) -> bool:
     return address is not None and address.is_loopback
 
 
+@lru_cache(1024)
 def site(address: str) -> str:
     """Return what is counted as one caller: an IPv4 address, or the /64 of an IPv6 one (RFC 4291, section 2.5.4).
 

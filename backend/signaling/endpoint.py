@@ -1,7 +1,7 @@
-"""`GET /ws`: a thin shell that carries frames between aiohttp's WebSockets and `rooms`.
+"""`GET /ws`: a thin shell that carries frames between sockets and `rooms`.
 
-One task reads each socket. Writing never waits: a frame goes straight into the transport's buffer, which keeps the
-order. The buffer's length reveals a slow reader, which therefore delays nobody else.
+A frame is handled at once when it arrives, and what follows from it goes straight into the transports' buffers, which
+keep the order. No task and no timer belongs to a socket that has joined: one timer watches over all of them.
 """
 
 import asyncio
@@ -25,6 +25,7 @@ from backend.journal.writer import Journal
 from backend.signaling.frames import Received, RelayFrame, Sent, read, write
 from backend.signaling.listener import Listener
 from backend.signaling.rooms import Close, Departed, Output, Rooms
+from backend.signaling.socket import TICKS, Outbox, Socket, Upgraded, answer
 from pyapp.protocol.journal import Journal as JournalMessage
 from pyapp.protocol.journal import Journaled, JournalEntry
 from pyapp.protocol.signaling import (
@@ -69,9 +70,10 @@ class Connection:
     number: int
     address: str
     site: str
-    socket: web.WebSocketResponse
-    request: web.Request
+    socket: Socket
     bucket: TokenBucket
+    deadline: asyncio.TimerHandle | None = None
+    """Fires if it has not joined by then."""
     join: Join | None = None
     is_warned: bool = False
     is_joined: bool = False
@@ -94,41 +96,38 @@ class Signaling:
         """Sockets that have not joined yet, oldest first."""
         self._per_site: Counter[str] = Counter()
         self._unjoined_per_site: Counter[str] = Counter()
-        self._closings: set[asyncio.Task[object]] = set()
+        self._outbox = Outbox()
         self._is_draining = False
         self._emptied = asyncio.Event()
+        self._disconnected = asyncio.Event()
+        """Whether the last socket has ended."""
         self._timer: asyncio.TimerHandle | None = None
+        self._ticking: asyncio.TimerHandle | None = None
 
     async def serve(self, request: web.Request, *, check_join: CheckJoin) -> web.StreamResponse:
-        """Serve one socket from its upgrade to its end."""
+        """Answer the upgrade, and serve the socket until its end, which is later than the return."""
         address = request.remote or ""
         if refusal := self._refusal(site(address)):
             return web.Response(
                 status=503, headers={"Retry-After": "5"}, text=encode(refusal), content_type="application/json"
             )
-        # No compression: a few bytes could unpack to a frame of any length.
-        socket = web.WebSocketResponse(
-            max_msg_size=HARD_FRAME_BYTES, heartbeat=self._limits.heartbeat, compress=False, timeout=1.0
-        )
-        try:
-            await socket.prepare(request)
-        except ConnectionResetError:  # the page left before it was answered
+        upgrade = answer(request)
+        transport = request.transport
+        if transport is None or transport.is_closing():  # the page left before it was answered
             return web.Response(status=400)
-        bucket = TokenBucket.full(
-            rate=self._limits.messages_per_second,
-            burst=self._limits.message_burst,
-            now=self._now(),
-        )
-        connection = Connection(next(self._numbers), address, site(address), socket, request, bucket)
+        transport.write(upgrade)
+        loop, limits = asyncio.get_running_loop(), self._limits
+        bucket = TokenBucket.full(rate=limits.messages_per_second, burst=limits.message_burst, now=loop.time())
+        socket = Socket(transport, self._outbox, longest=HARD_FRAME_BYTES, most_waiting=limits.send_bytes)
+        connection = Connection(next(self._numbers), address, site(address), socket, bucket)
+        connection.deadline = loop.call_later(limits.join_deadline, self._miss_deadline, connection)
         self._begin(connection)
-        deadline = asyncio.get_running_loop().call_later(self._limits.join_deadline, self._miss_deadline, connection)
-        try:
-            async for message in socket:
-                self._receive(connection, message, check_join)
-        finally:
-            deadline.cancel()
-            self._end(connection)
-        return socket
+        socket.take_over(
+            request,
+            on_frame=lambda message, size: self._receive(connection, message, check_join, size=size),
+            on_end=lambda code: self._end(connection, code),
+        )
+        return Upgraded()
 
     @property
     def counts(self) -> tuple[int, int, int]:
@@ -169,12 +168,13 @@ class Signaling:
         """Tell every page that the service restarts (1012), so that it comes back."""
         if self._timer:
             self._timer.cancel()
-        connections = list(self._connections.values())
-        await asyncio.gather(
-            *(connection.socket.close(code=WSCloseCode.SERVICE_RESTART) for connection in connections),
-            *self._closings,
-            return_exceptions=True,  # a dead socket must not prevent the others from closing
-        )
+        for connection in list(self._connections.values()):
+            connection.socket.close(WSCloseCode.SERVICE_RESTART)
+        if self._connections:
+            self._disconnected.clear()
+            await self._disconnected.wait()
+        if self._ticking:
+            self._ticking.cancel()
 
     def _refusal(self, caller: str) -> Error | None:
         if self._per_site[caller] >= self._limits.sockets_per_address:
@@ -187,6 +187,8 @@ class Signaling:
 
     def _begin(self, connection: Connection) -> None:
         self._connections[connection.number] = connection
+        if self._ticking is None:
+            self._tick()
         self._per_site[connection.site] += 1
         self._unjoined[connection] = None
         self._unjoined_per_site[connection.site] += 1
@@ -200,17 +202,25 @@ class Signaling:
     def _has_joined(self, connection: Connection) -> None:
         """Remove `connection` from those that have not joined."""
         if connection in self._unjoined:
+            if connection.deadline:
+                connection.deadline.cancel()
+                connection.deadline = None
             del self._unjoined[connection]
             _count_down(self._unjoined_per_site, connection.site)
 
+    def _tick(self) -> None:
+        """Have silent sockets pinged and dead ones noticed, as long as there are any."""
+        for connection in list(self._connections.values()):
+            connection.socket.tick()
+        self._ticking = None
+        if self._connections:
+            self._ticking = asyncio.get_running_loop().call_later(self._limits.heartbeat / TICKS, self._tick)
+
     # Reading.
 
-    def _receive(self, connection: Connection, message: WSMessage, check_join: CheckJoin) -> None:
+    def _receive(self, connection: Connection, message: WSMessage, check_join: CheckJoin, *, size: int) -> None:
         if connection.is_closing:
             return
-        if message.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
-            return  # aiohttp says here that the socket is about to end
-        size = len(message.data)
         # A long frame costs as much as several short ones with the same content.
         if not connection.bucket.take(1 + size // MAX_FRAME_BYTES, now=self._now()):
             if not connection.is_warned:
@@ -222,7 +232,7 @@ class Signaling:
         if message.type is not WSMsgType.TEXT:
             self._complain(connection, Error("malformed", "frame: must be text"))
             return
-        if size > MAX_FRAME_BYTES or (size := len(message.data.encode())) > MAX_FRAME_BYTES:
+        if size > MAX_FRAME_BYTES:
             rule = f"frame: at most {MAX_FRAME_BYTES} bytes"
             self._complain(connection, Error("limit", rule, "frame-bytes"))
             return
@@ -343,14 +353,17 @@ class Signaling:
             rule = f"The first frame, 'join', must come within {self._limits.join_deadline:g} seconds."
             self._refuse(connection, Error("not-joined", rule, "join-deadline"))
 
-    def _end(self, connection: Connection) -> None:
+    def _end(self, connection: Connection, code: int) -> None:
         """Clean up after a socket that has ended for any reason."""
         del self._connections[connection.number]
+        if not self._connections:
+            self._disconnected.set()
+        if connection.socket.is_slow:  # no frame may be skipped, so it was closed; the page reconnects
+            _log.warning("! %s reads too slowly", _who(connection))
         _count_down(self._per_site, connection.site)
         self._has_joined(connection)
         if not self._rooms.is_joined(connection.number):
             return  # refused, superseded, or left already
-        code = connection.socket.close_code
         if code in _CLEAN:
             self._note(connection, "left", {"code": code})
             _log.info("= %s left (close code %s)", _who(connection), code)
@@ -397,20 +410,11 @@ class Signaling:
         """Close the socket after everything that was written on it."""
         if not connection.is_closing:
             connection.is_closing = True
-            closing: asyncio.Task[object] = asyncio.create_task(_close(connection.socket, code))
-            self._closings.add(closing)
-            closing.add_done_callback(self._closings.discard)
+            connection.socket.close(code)
 
     def _put(self, connection: Connection, message: Sent) -> None:
-        transport = connection.request.transport
-        if connection.is_closing or connection.socket.closed or transport is None or transport.is_closing():
-            return  # the reader notices too, and ends the socket
-        transport.write(_frame(write(message)))
-        if transport.get_write_buffer_size() > self._limits.send_bytes:
-            # The page does not read. No frame may be skipped, so the socket is closed; the page reconnects.
-            _log.warning("! %s reads too slowly", _who(connection))
-            connection.is_closing = True
-            transport.abort()
+        if not connection.is_closing:
+            connection.socket.send(write(message))
 
     @staticmethod
     def _now() -> float:
@@ -442,21 +446,6 @@ class Signaling:
         if join is None:
             return False
         return self._journal.append(Record(join.session, join.participant, time.time(), entries, done, join.invitation))
-
-
-async def _close(socket: web.WebSocketResponse, code: int) -> None:
-    with contextlib.suppress(ConnectionError):
-        await socket.close(code=code)
-
-
-def _frame(payload: bytes) -> bytes:
-    """Return a text frame of a server, unmasked and whole (RFC 6455, section 5.2)."""
-    size = len(payload)
-    if size < 126:
-        return bytes((0x81, size)) + payload
-    if size < 1 << 16:
-        return b"\x81\x7e" + size.to_bytes(2) + payload
-    return b"\x81\x7f" + size.to_bytes(8) + payload
 
 
 def _count_down(counter: Counter[str], name: str) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 
 from pyapp.protocol.peer import PeerMessage
-from pyapp.protocol.signaling import MOST_TOGETHER, ClientMessage, Relay, ServerMessage, decode_client
+from pyapp.protocol.signaling import MOST_TOGETHER, ClientMessage, Join, Relay, ServerMessage, decode_client
 from pyapp.protocol.wire import encode
 
 _Whole = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
@@ -62,22 +62,36 @@ class RelayedFrame(
         return self.number + len(self.more)
 
 
+class JoinFrame(msgspec.Struct, frozen=True, tag_field="kind", tag="join", forbid_unknown_fields=True, gc=False):
+    """The fields of a `Join`, which checks them."""
+
+    session: str
+    participant: str
+    key: str
+    invitation: str = ""
+    polite: bool | None = None
+    socket: _Whole = 1
+    name: str = ""
+
+
 Received: TypeAlias = ClientMessage | RelayFrame
 """What a page says, as the server reads it: never a `Relay`."""
 
 Sent: TypeAlias = ServerMessage | RelayedFrame
 
-_decoder = msgspec.json.Decoder(RelayFrame)
+_decoder = msgspec.json.Decoder(RelayFrame | JoinFrame)
 _encoder = msgspec.json.Encoder()
 
 
 def read(text: str) -> Received:
     """Return the message in a frame, or raise `MessageError`."""
     try:
-        frame = _decoder.decode(text)
+        frame: RelayFrame | JoinFrame = _decoder.decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
         message = decode_client(text)
         return carried(message) if isinstance(message, Relay) else message
+    if isinstance(frame, JoinFrame):
+        return Join(*msgspec.structs.astuple(frame))
     if (bytes(frame.body) == b"null") != (frame.number == 0) or (frame.more and not frame.number):
         decode_client(text)  # says what is wrong
     return frame

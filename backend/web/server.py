@@ -396,10 +396,11 @@ async def _ice(request: web.Request) -> web.Response:
 async def _signaling(request: web.Request) -> web.StreamResponse:
     _check_origin(request)
 
+    # The request is not kept for as long as the socket lasts.
+    access, address, identity = request.app[ACCESS], request.remote or "", _identity(request)
+
     def check_join(join: Join) -> Grant:
-        return request.app[ACCESS].check(
-            join.invitation, join.session, address=request.remote or "", identity=_identity(request)
-        )
+        return access.check(join.invitation, join.session, address=address, identity=identity)
 
     return await request.app[SIGNALING].serve(request, check_join=check_join)
 

@@ -60,9 +60,13 @@ def check_finite(name: str, value: float) -> None:
         raise MessageError(name, "a finite number; if whole, between -2^53 and 2^53")
 
 
+_encoder = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False, check_circular=False)
+"""One for all messages: making it takes as long as most of them. A frozen message cannot contain itself."""
+
+
 def encode(message: Message) -> str:
     """Return `message` as the text of one frame."""
-    return json.dumps(to_json(message), separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return _encoder.encode(to_json(message))
 
 
 def to_json(message: Message) -> dict[str, Any]:
@@ -83,10 +87,13 @@ def _parse_float(digits: str) -> float:
     return value
 
 
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_parse_float)
+
+
 def parse(text: str) -> Any:
     """Return the JSON value in `text`, or raise `MessageError`."""
     try:
-        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_parse_float)
+        value = _decoder.decode(text)
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
