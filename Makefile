@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build run test check lint format types unit browser lab bench bench-boot bench-recovery bench-signaling bench-quiet clean
+.PHONY: help setup setup-test build run test check lint format types unit browser lab bench bench-boot bench-recovery bench-signaling bench-journal bench-quiet clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -74,13 +74,16 @@ lab: setup-test build  ## every NAT kind against every other
 	$(PY) -m tests.lab $(ARGS)
 
 bench:  ## every benchmark, one after the other, whatever the first one finds
-	@$(MAKE) --no-print-directory --keep-going bench-boot bench-recovery bench-signaling bench-quiet
+	@$(MAKE) --no-print-directory --keep-going bench-boot bench-recovery bench-signaling bench-journal bench-quiet
 
 bench-boot: setup-test build  ## how fast the page starts, against a stock PyScript page; fails if a target is missed
 	.ci/isolated $(PY) -m tests.bench.boot $(ARGS)
 
 bench-signaling: setup-test build  ## what carrying signaling costs the server, against peerjs-server
 	$(PY) -m tests.bench.signaling $(ARGS)
+
+bench-journal: setup-test build  ## what keeping the record costs the server; fails if it is too much
+	$(PY) -m tests.bench.journal $(ARGS)
 
 bench-recovery: setup-test build  ## how long a session is silent when its network changes, against a plain page
 	$(PY) -m tests.lab.recovery $(ARGS)

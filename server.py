@@ -9,6 +9,7 @@ import io
 import logging
 import os
 import signal
+import sqlite3
 import sys
 import time
 from collections.abc import Sequence
@@ -21,12 +22,15 @@ from backend.access.invitations import DEFAULT_TTL, key_made_if_missing, new_inv
 from backend.access.store import Store
 from backend.ice.checkup import checkup
 from backend.ice.ice_servers import read_ice_servers
+from backend.journal.export import FORMATS, Format, exported
+from backend.journal.reading import latest_of, numbered, recorded
+from backend.journal.schema import FILE, open_to_read
 from backend.notify import Manager, take_manager
 from backend.settings import Settings, StartError, TlsFiles
 from backend.web.reloading import Reloader
 from backend.web.server import RELOADER, SIGNALING, serving
 from pyapp.protocol.ice import IceError, parse_ice_url
-from pyapp.protocol.names import encoded
+from pyapp.protocol.names import encoded, session_name
 
 _STOP_WITHIN = 10.0
 """Seconds that the end takes at most once nobody is waited for."""
@@ -46,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _list(options.journal)
         elif options.command == "revoke":
             _revoke(options.id, options.journal)
+        elif options.command == "export":
+            _export(options.session, options.format, options.journal)
         elif options.command == "check":
             return uvloop.run(_check(options.config))
         else:
@@ -128,6 +134,9 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("invitations", parents=[beside], help="list the invitations that are good now")
     revoke = commands.add_parser("revoke", parents=[beside], help="take an invitation back, from running sessions too")
     revoke.add_argument("id", metavar="ID")
+    export = commands.add_parser("export", parents=[beside], help="print what was recorded of a session")
+    export.add_argument("session", metavar="SESSION", help="its name, which means the latest one, or its number")
+    export.add_argument("--format", choices=FORMATS, default="jsonl", help="(default: %(default)s)")
     check = commands.add_parser("check", help="ask every server and provider of the configuration how it is")
     check.add_argument("--config", type=Path, default=argparse.SUPPRESS, metavar="FILE", help="that of the server")
     return parser
@@ -273,6 +282,22 @@ def _revoke(identifier: str, journal: Path) -> None:
         if not store.revoke(identifier, now=time.time()):
             raise StartError(f"revoke: no invitation {identifier!r} that is not revoked yet; 'invitations' lists them")
     _note(journal, "revoked", id=identifier)
+
+
+def _export(name: str, form: Format, journal: Path) -> None:
+    path = journal / FILE
+    try:
+        with open_to_read(path) as connection:
+            session = latest_of(connection, session_name(name)) or numbered(name)
+            found = recorded(connection, session) if session else None
+    except sqlite3.Error as error:
+        raise StartError(f"export: {path}: {error}") from None
+    if found is None:
+        raise StartError(f"export: no session {name!r} is recorded in {path}")
+    with contextlib.suppress(BrokenPipeError):
+        for line in exported(found, form):
+            sys.stdout.write(line)
+        sys.stdout.flush()
 
 
 def _note(journal: Path, event: str, **data: str) -> None:

@@ -3,11 +3,14 @@
 import json
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from backend.journal.clocks import offsets
 from backend.journal.schema import FILE, open_to_read
 from backend.journal.store import joined
+from pyapp.protocol.wire import Scalar
 
 _ENTRIES = """
 select * from (
@@ -17,6 +20,88 @@ select p.participant, received, number, at, event, f.frame, figures from partici
   join samples s on s.participant = p.id join frames f on f.id = s.frame where session = :session
 ) order by received, abs(number)
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Participant:
+    """A page load in a session; `name` is what its person is called. `came` is Unix time, seconds."""
+
+    id: str
+    name: str
+    came: float
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An entry at `at`, Unix time in seconds by the server's clock. `is_ours`: the server itself wrote it."""
+
+    at: float
+    participant: str
+    event: str
+    data: dict[str, Scalar]
+    is_ours: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """A session as it was recorded. Times are Unix seconds; `left_out` is the number of entries that were thinned."""
+
+    id: int
+    name: str
+    began: float
+    heard: float
+    left_out: int
+    participants: list[Participant]
+    entries: list[dict[str, Any]] = field(repr=False)
+    """As JSON objects, in the order in which they came."""
+
+    def told(self) -> list[Told]:
+        """Return the entries by the server's clock, in the order in which they happened."""
+        ahead = offsets(self.entries)
+        result = [
+            Told(
+                entry["at"] / 1000 + (ahead.get(entry["participant"], 0.0) if entry["number"] else 0.0),
+                entry["participant"],
+                entry["event"],
+                entry["data"],
+                not entry["number"],
+            )
+            for entry in self.entries
+        ]
+        result.sort(key=lambda one: one.at)
+        return result
+
+
+def recorded(connection: sqlite3.Connection, session: int) -> Recorded | None:
+    """Return the session with that id, or None. Raises `sqlite3.Error`."""
+    found = connection.execute(
+        "select id, name, began, heard, left_out from sessions where id = ?", (session,)
+    ).fetchone()
+    if found is None:
+        return None
+    participants = connection.execute(
+        "select participant, name, came from participants where session = ? order by id", (session,)
+    )
+    return Recorded(
+        id=found[0],
+        name=found[1],
+        began=found[2],
+        heard=found[3],
+        left_out=found[4],
+        participants=[Participant(*row) for row in participants],
+        entries=list(entries(connection, session)),
+    )
+
+
+def latest_of(connection: sqlite3.Connection, name: str) -> int | None:
+    """Return the id of the latest session of that name, or None. Raises `sqlite3.Error`."""
+    found = connection.execute("select id from sessions where name = ? order by heard desc limit 1", (name,)).fetchone()
+    return int(found[0]) if found else None
+
+
+def numbered(text: str) -> int | None:
+    """Return the id of a session that `text` is, or None if it can be none."""
+    return int(text) if text.isdecimal() and len(text) < 19 else None  # SQLite's integers have 64 bits
 
 
 def entries(connection: sqlite3.Connection, session: int) -> Iterator[dict[str, Any]]:

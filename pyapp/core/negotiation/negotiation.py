@@ -269,7 +269,7 @@ class Negotiation:
         self._unsent.clear()
         sdp = self._with_settled_role(description)
         message = Description(description.type, sdp, exchange, self._generation, self.gathers_relays)
-        sent = note(">", "description", message.type, exchange=exchange)
+        sent = note(">", "description", message.type, type=message.type, exchange=exchange, own=True)
         return [sent, ToPeer(message), *(ToPeer(candidate) for candidate in ready)]
 
     def _with_settled_role(self, description: events.SessionDescription) -> str:

@@ -200,7 +200,8 @@ class Connection:
         match message:
             case Description():
                 self.candidates.heard_in(message.sdp)
-                described = note("<", "description", message.type, exchange=message.exchange)
+                kind, exchange = message.type, message.exchange
+                described = note("<", "description", kind, type=kind, exchange=exchange, own=False)
                 return [described, *self._remote_description(message)]
             case RelaySuspected(url):
                 suspected = note("<", "relay-suspected", f"the other side suspects the relay {url}", url=url)
