@@ -65,7 +65,7 @@ types: $(VENV)/.dev  ## mypy --strict
 	$(VENV)/bin/mypy
 
 unit: $(VENV)/.dev  ## the pure core and the server, no browser
-	$(PY) -m pytest tests/unit
+	$(PY) -m pytest --numprocesses auto tests/unit
 
 browser: setup-test build  ## real Chromium, real coturn, on a network of their own
 	.ci/isolated $(PY) -m pytest tests/browser
