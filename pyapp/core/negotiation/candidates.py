@@ -75,7 +75,8 @@ class Candidates:
 
     def may_be_direct(self, report: PathReport) -> bool:
         """Return whether the relay in `report` may be needless."""
-        return self._reach.may_be_direct(report, self.agreed.fragments[1])
+        is_first = self.agreed.ice_generation == 0
+        return self._reach.may_be_direct(report, self.agreed.fragments[1], is_first=is_first)
 
     @property
     def reached(self) -> AbstractSet[str]:

@@ -6,7 +6,8 @@ leave a direct path for a relayed one, or never check it: a check from a relay w
 a peer-reflexive pair, which looks better than it is, is nominated, and prunes the others.
 
 So only two networks with address- and port-dependent mapping (symmetric NAT; RFC 4787, section 4.1) are certain to need
-a relay. One of these beside a network with port-dependent filtering does, too, but that cannot be detected.
+a relay. One of these beside a network with port-dependent filtering does, too, but that cannot be detected. It is
+likely, though: worth one look when the two meet, and none after each change of network.
 """
 
 import re
@@ -58,22 +59,26 @@ class Reach:
         """Whether both sides have the same public address, and so are probably on one network."""
         return not self._our_addresses.isdisjoint(self._their_addresses)
 
-    def may_be_direct(self, report: PathReport, remote_fragments: frozenset[str]) -> bool:
-        """Take the path in use; return whether its relay may be needless, and a new gathering would show that."""
+    def may_be_direct(self, report: PathReport, remote_fragments: frozenset[str], *, is_first: bool) -> bool:
+        """Take the path in use; return whether its relay may be needless, and a new gathering would show that.
+
+        `is_first` says whether ICE has not been restarted yet.
+        """
         fragment = report.local.username_fragment
         if report.path == "direct":
             if report.remote.type != "prflx":  # that may be a relay whose candidate is still on its way
                 self._were_direct.add(fragment)
             return False
-        return fragment in self._were_direct or self._can_meet(report, remote_fragments)
+        return fragment in self._were_direct or self._can_meet(report, remote_fragments, is_first=is_first)
 
-    def _can_meet(self, report: PathReport, remote_fragments: frozenset[str]) -> bool:
+    def _can_meet(self, report: PathReport, remote_fragments: frozenset[str], *, is_first: bool) -> bool:
         # UDP must reach a relay: where it is blocked, no direct path can be expected.
         if report.kind != "relay over UDP" or report.local.username_fragment not in self._ours:
             return False
         ours = self._ours[report.local.username_fragment]
         theirs = {address for fragment in remote_fragments for address in self._theirs.get(fragment, ())}
-        return not ours or bool(theirs and not (_is_symmetric(ours) and _is_symmetric(theirs)))
+        most_symmetric = 1 if is_first else 0
+        return not ours or (bool(theirs) and _is_symmetric(ours) + _is_symmetric(theirs) <= most_symmetric)
 
 
 def _is_symmetric(reached: set[Address]) -> bool:

@@ -73,21 +73,37 @@ def test_may_be_direct_unless_neither_can_be_reached_at_what_it_told(
         reach.told(candidate(text, "ours"))
     for text in theirs:
         reach.heard(candidate(text, "theirs"))
-    assert reach.may_be_direct(report(), frozenset({"theirs"})) is expected
+    assert reach.may_be_direct(report(), frozenset({"theirs"}), is_first=True) is expected
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "expected"), [([V4], SYMMETRIC, False), (SYMMETRIC, [V4], False), ([V4], [V4], True)]
+)
+def test_beside_one_symmetric_network_is_worth_one_look_alone(
+    ours: list[str], theirs: list[str], *, expected: bool
+) -> None:
+    """It was another restart half a second after each outage that led into a symmetric network."""
+    reach = Reach()
+    for text in ours:
+        reach.told(candidate(text, "ours"))
+    for text in theirs:
+        reach.heard(candidate(text, "theirs"))
+    assert reach.may_be_direct(report(), frozenset({"theirs"}), is_first=True)
+    assert reach.may_be_direct(report(), frozenset({"theirs"}), is_first=False) is expected
 
 
 def test_counts_what_is_in_a_description() -> None:
     reach = Reach()
     reach.told(candidate(V4, "ours"))
     reach.heard_in(f"v=0\r\na=ice-ufrag:theirs\r\na={V6}\r\na={RELAY}\r\n")
-    assert reach.may_be_direct(report(), frozenset({"theirs"}))
+    assert reach.may_be_direct(report(), frozenset({"theirs"}), is_first=True)
 
 
 def test_counts_nothing_of_an_older_generation() -> None:
     reach = Reach()
     reach.told(candidate(V4, "older"))
     reach.told(candidate(RELAY, "ours"))
-    assert reach.may_be_direct(report(), frozenset())
+    assert reach.may_be_direct(report(), frozenset(), is_first=True)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +112,7 @@ def test_counts_nothing_of_an_older_generation() -> None:
 def test_is_not_so_of_a_path_that_has_its_reason(path: PathReport) -> None:
     reach = Reach()
     reach.told(candidate(RELAY, "ours"))
-    assert not reach.may_be_direct(path, frozenset())
+    assert not reach.may_be_direct(path, frozenset(), is_first=True)
 
 
 def test_may_be_direct_again_if_it_was_in_this_generation() -> None:
@@ -105,10 +121,10 @@ def test_may_be_direct_again_if_it_was_in_this_generation() -> None:
         reach.told(candidate(text, "ours"))
         reach.heard(candidate(text, "theirs"))
     theirs = frozenset({"theirs"})
-    assert not reach.may_be_direct(report(), theirs)
-    assert not reach.may_be_direct(report(local="srflx"), theirs)
-    assert reach.may_be_direct(report(), theirs)
-    assert not reach.may_be_direct(report(fragment="newer"), theirs)
+    assert not reach.may_be_direct(report(), theirs, is_first=True)
+    assert not reach.may_be_direct(report(local="srflx"), theirs, is_first=True)
+    assert reach.may_be_direct(report(), theirs, is_first=True)
+    assert not reach.may_be_direct(report(fragment="newer"), theirs, is_first=True)
 
 
 def test_is_no_direct_path_while_the_remote_candidate_may_be_a_relays_that_is_still_on_its_way() -> None:
@@ -118,5 +134,5 @@ def test_is_no_direct_path_while_the_remote_candidate_may_be_a_relays_that_is_st
     for text in (*SYMMETRIC, RELAY):
         reach.told(candidate(text, "ours"))
         reach.heard(candidate(text, "theirs"))
-    assert not reach.may_be_direct(unknown, frozenset({"theirs"}))
-    assert not reach.may_be_direct(report(), frozenset({"theirs"}))
+    assert not reach.may_be_direct(unknown, frozenset({"theirs"}), is_first=True)
+    assert not reach.may_be_direct(report(), frozenset({"theirs"}), is_first=True)
