@@ -57,7 +57,7 @@ class Seen:
     connections: int  # of RTCPeerConnection, in this session, but for standbys
     handshakes: int  # of DTLS, of those
     standbys: int = 0  # that were ready to take over when the event began
-    generation: int  # data-ice-generation at the end
+    generation: int  # how often ICE was restarted since the event, by data-ice-generation
     state: str  # data-state at the end
     path: str = ""  # data-path at the end
     path_since: float = 0.0  # when it became that
@@ -102,7 +102,7 @@ class Run:
 
     @property
     def generation(self) -> int:
-        """How often ICE was restarted, as the end says that counted more."""
+        """How often ICE was restarted since the event, as the end says that counted more."""
         return max((end.generation for end in self.ends), default=0)
 
     @property
@@ -127,8 +127,12 @@ def seen(
     over: float,
     back: bool,
     concealed: float,
+    generation: int,
 ) -> Seen:
-    """Put together what is known of an end. Times are Unix seconds, but those of its page (ms)."""
+    """Put together what is known of an end. Times are Unix seconds, but those of its page (ms).
+
+    `concealed` is what was made up of sound since the event, in seconds, and `generation` the ICE generation before it.
+    """
     numbers = [number for _, number, _, _ in pump["received"]]
     arrivals = [at / 1000 - begun for *_, at in pump["received"]]
     silence, silent_from = _longest_silence(
@@ -169,7 +173,7 @@ def seen(
         stall=round(_stall(pump["ticks"], begun), 3),
         connections=report["connections"],
         handshakes=sum((event["what"], event["text"]) == ("dtls", "connected") for event in report["events"]),
-        generation=int(report["said"].get("iceGeneration", 0)),
+        generation=int(report["said"].get("iceGeneration", 0)) - generation,
         state=report["state"],
         path=report["said"].get("path", ""),
         path_since=round(pump["paths"][-1][0] / 1000 - begun, 3) if pump["paths"] else 0.0,

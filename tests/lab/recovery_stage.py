@@ -35,6 +35,7 @@ _WATCHED = 4.0  # seconds of messages after it: what breaks late is seen as well
 _PATIENCE = 45.0  # seconds for messages to come again: Chromium gives a path up after some 15
 _MEETING = 30_000  # ms
 _LOADS = 2  # more, if the first one fails
+_GENERATION = "Number(document.body.dataset.iceGeneration ?? 0)"
 _TELLING = 3.0  # seconds for the journal's last lines
 
 
@@ -128,6 +129,7 @@ class RecoveryStage:
             wait_until(lambda: all(end.ask("standbys") for end in ends), _MEETING / 1000)
         standbys = [end.ask("standbys") for end in ends]
         concealed = [end.page.evaluate("pump.concealed()") for end in ends]
+        generations = [end.page.evaluate(_GENERATION) for end in ends]
         relays = self._relays_made(session)
         watched = _WATCHED if row.within is None else row.within + 1
         try:
@@ -162,6 +164,7 @@ class RecoveryStage:
                 over=over,
                 back=run.back,
                 concealed=concealed[side],
+                generation=generations[side],
             )
             for side, end in enumerate(ends)
         )
