@@ -19,6 +19,7 @@ from pyapp.browser.page.page import Page
 from pyapp.browser.page.remembered import remembered_choices
 from pyapp.browser.peers import PeerConnections
 from pyapp.browser.signaling import Server
+from pyapp.browser.tabs import Tabs
 from pyapp.core.devices import Devices
 from pyapp.core.media import Media
 from pyapp.core.session import Session
@@ -51,10 +52,12 @@ def main() -> None:
     )
     _report_what_nobody_handled(runner)
     page = Page(runner.emit, runner.fault)
-    server = Server(runner.emit, runner.fault, invitation=address.invitation)
+    server = Server(runner.emit, runner.fault, invitation=session.invitation)
     media = LocalMedia(runner.emit, runner.fault, show_local=page.show_local, show_remote=page.media.show_remote_stream)
     peers = PeerConnections(runner.emit, runner.fault, media)
-    runner.attach(server=server, peers=peers, media=media, screen=page)
+    tabs = Tabs(runner.emit, runner.fault)
+    runner.attach(server=server, peers=peers, media=media, tabs=tabs, screen=page)
+    tabs.listen()
     Network(runner.emit, runner.fault)
     page.mark_ready()
     runner.rehearse(chain(peers.prepare(), rehearse()))

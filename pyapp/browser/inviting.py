@@ -36,7 +36,7 @@ class Invitations:
     def __init__(self, emit: Callable[[Event], None], on_error: OnError, *, invitation: str) -> None:
         self._emit = emit
         self._on_error = on_error
-        self._invitation = invitation
+        self.invitation = invitation
 
     def perform(self, command: InvitingCommand) -> None:
         """Begin what `command` says."""
@@ -83,7 +83,7 @@ class Invitations:
         done: Callable[[Any], None],
         body: dict[str, Any] | None = None,
     ) -> None:
-        headers = {INVITATION_HEADER: self._invitation} if self._invitation else {}
+        headers = {INVITATION_HEADER: self.invitation} if self.invitation else {}
         options = jsobj({"method": method, "headers": headers, "cache": "no-store"})
         options.signal = AbortSignal.timeout(DEADLINE)
         if body is not None:

@@ -22,6 +22,8 @@ class Network:
         listeners.add(document, "visibilitychange", lambda _: emit(VisibilityChanged(hidden=bool(document.hidden))))
         if document.hidden:  # a tab that was opened in the background
             emit(VisibilityChanged(hidden=True))
+        # A page that the browser froze (Page Lifecycle) missed whatever happened to its network meanwhile.
+        listeners.add(document, "resume", lambda _: emit(NetworkChanged("change", certain=True)))
         self._pressed_at = -math.inf
         for kind in ("keydown", "pointerdown"):
             listeners.add(window, kind, lambda _: self._pressed())

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from js import URL, AbortSignal, WebSocket, encodeURIComponent, fetch, location, window
+from js import URL, AbortSignal, WebSocket, encodeURIComponent, fetch, location, navigator, window
 
 from pyapp.browser.ffi import Listeners, OnError, jsobj, plain, when_settled
 from pyapp.browser.inviting import Invitations
@@ -12,20 +12,27 @@ from pyapp.core import commands
 from pyapp.core.commands import ServerCommand
 from pyapp.core.events import (
     Event,
+    HealthTold,
     IceConfigurationFailed,
     IceConfigurationReceived,
+    InvitationGiven,
+    ObstacleKind,
     SignalingClosed,
     SignalingGarbled,
     SignalingOpened,
     SignalingReceived,
 )
-from pyapp.protocol.access import INVITATION_HEADER
+from pyapp.core.failures import obstacle_of
+from pyapp.protocol.access import INVITATION_HEADER, is_invitation
 from pyapp.protocol.ice import IceError, ice_configuration_from_json
 from pyapp.protocol.signaling import PLACE_HEADER, decode_server
 from pyapp.protocol.wire import MessageError, encode
 
 DEADLINE = 12_000
 """Milliseconds for the answer to `GET /ice`: it is asked again after that."""
+
+HEALTH_DEADLINE = 4_000
+"""The same for `GET /healthz`."""
 
 
 class Server:
@@ -36,8 +43,11 @@ class Server:
         self._on_error = on_error
         self._invitation = invitation
         self._inviting = Invitations(emit, on_error, invitation=invitation)
+        # Another link was opened in this tab: runtime/page/boot.mjs takes it out of the address at any time.
+        Listeners(on_error).add(window, "invitation", lambda _: self._invited(str(plain(window.invitation))))
         self._socket: Socket | None = None
         self._opening: Socket | None = None
+        self._is_asking_health = False
         # What runtime/page/boot.mjs asked for while Python was loading.
         self._early: Any = getattr(window, "early", None)
 
@@ -53,8 +63,14 @@ class Server:
             case commands.SendSignaling(message):
                 if self._socket is not None:
                     self._socket.send(encode(message))
+            case commands.AskHealth():
+                self._ask_health()
             case _:
                 self._inviting.perform(command)
+
+    def _invited(self, invitation: str) -> None:
+        self._invitation = self._inviting.invitation = invitation if is_invitation(invitation) else ""
+        self._emit(InvitationGiven(invitation))
 
     def _fetch(self, command: commands.FetchIceConfiguration) -> None:
         number = command.number
@@ -99,6 +115,30 @@ class Server:
             self._emit(IceConfigurationFailed(number, "", str(error)))
             return
         self._emit(IceConfigurationReceived(number, configuration))
+
+    def _ask_health(self) -> None:
+        """Find out over HTTP why no WebSocket opens. A redirection is not followed: its target is no part of us."""
+        if self._is_asking_health:
+            return
+        self._is_asking_health = True
+        options = jsobj({"cache": "no-store", "redirect": "manual"})
+        options.signal = AbortSignal.timeout(HEALTH_DEADLINE)
+
+        def told(obstacle: ObstacleKind, cause: str) -> None:
+            self._is_asking_health = False
+            self._emit(HealthTold(obstacle, f"GET /healthz: {cause}"))
+
+        def answered(response: Any) -> None:
+            status, kind = int(response.status), str(plain(response.headers.get("content-type")) or "no type")
+            if response.type == "opaqueredirect":
+                told("log-in", "a redirection")
+            else:
+                told(obstacle_of(status, kind), f"HTTP status {status}, {kind}")
+
+        def failed(error: Any) -> None:
+            told("down" if navigator.onLine else "offline", str(error))
+
+        when_settled(fetch("healthz", options), answered, failed, self._on_error)
 
     def _open(self, number: int) -> None:
         # Browsers connect one WebSocket to a host at a time: one that is lost on its way holds up the next.

@@ -5,7 +5,7 @@ It passes on what one part asks of another: the place at the server (`presence`)
 """
 
 from collections.abc import Sequence
-from dataclasses import InitVar, dataclass, field
+from dataclasses import InitVar, dataclass, field, replace
 from typing import TypeAlias, assert_never
 
 from pyapp.core import commands, conversation, events
@@ -15,7 +15,7 @@ from pyapp.core.communication import Communication
 from pyapp.core.diagnostics import journal
 from pyapp.core.diagnostics.journal import Journal, Mark, Note
 from pyapp.core.events import Event, SignalingEvent
-from pyapp.core.failures import Failure, Refusal
+from pyapp.core.failures import Failure, NoPath, Refusal
 from pyapp.core.negotiation.negotiation import ToPeer
 from pyapp.core.path import connection, recovery
 from pyapp.core.path.connection import Connection
@@ -49,7 +49,7 @@ from pyapp.core.timers import (
     RelaysTimer,
 )
 from pyapp.protocol.journal import Journaled
-from pyapp.protocol.peer import PeerMessage
+from pyapp.protocol.peer import PeerMessage, RelaysUnknown
 
 PEER_TIMERS = (*connection.TIMERS, conversation.TIMER)
 """Timers that end when the peer leaves."""
@@ -81,6 +81,8 @@ class Call:
     communication: Communication
     is_firefox: InitVar[bool]
     succession: Succession = field(init=False)
+    peer_lacks_relays: bool = field(init=False, default=False)
+    """Whether the peer goes on without relays, because the server does not name any to it."""
     _now: float = field(init=False, default=0.0)
 
     def __post_init__(self, is_firefox: bool) -> None:
@@ -263,6 +265,7 @@ class Call:
             self.communication.parted()  # nobody else came at the same moment, and the two do not just start over
         if self.presence.refusal is not None:
             return self._fail(self.presence.refusal)  # there is no peer, and no way to connect again
+        self.peer_lacks_relays = False
         self.relays.surroundings_changed()  # its timer is one of `PEER_TIMERS`
         result: list[Output] = [commands.CancelTimer(name) for name in PEER_TIMERS]
         self.succession.take_early()
@@ -275,6 +278,10 @@ class Call:
         return [] if self.succession.works else self._presence_did(self.presence.forget())
 
     def _peer_said(self, message: PeerMessage) -> list[Output]:
+        if isinstance(message, RelaysUnknown):
+            self.peer_lacks_relays = True
+            self._note("<", "relays-unknown", "the other side goes on without relays")
+            return []
         if self.connection is None:
             self.succession.keep(message)
             return []
@@ -333,6 +340,8 @@ class Call:
         if not self.provisioning.is_configured or place is None:
             return []
         result = self._connection_did(self.succession.create(polite=place.polite is not False))
+        if self.provisioning.is_without:
+            result += self._presence_did(self.presence.send(RelaysUnknown(), self._now))
         if place.state == "present" and place.polite is not None:
             result += self._joined(polite=place.polite, alone=initiator or place.was_first)
         for message in self.succession.take_early():
@@ -383,12 +392,17 @@ class Call:
                     self.succession.every_interface |= every_interface
                     result += self._replace_connection()
                 case Failed(failure):
-                    result += self._fail(failure)
+                    result += self._fail(self._explained(failure))
                 case _ if isinstance(output, ChannelFact):
                     result += self.journal.take(self.communication.connection_did(output, self._now), self._now)
                 case _:
                     result.append(output)
         return result
+
+    def _explained(self, failure: Failure) -> Failure:
+        """Return the failure with what the connection cannot know of its reasons."""
+        is_lacking = self.provisioning.is_without or self.peer_lacks_relays
+        return replace(failure, without_relays=is_lacking) if isinstance(failure, NoPath) else failure
 
     def _note(self, mark: Mark, event: str, text: str, **data: str | float | bool | None) -> None:
         self.journal.note(self._now, mark, event, text, **data)

@@ -1,6 +1,6 @@
 """Commands: the only output of the core. The runner passes each one to the shell that performs it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from pyapp.core.devices import DEFAULT, Choices
@@ -49,6 +49,11 @@ class SendSignaling:
     """Send a message to the server."""
 
     message: ClientMessage
+
+
+@dataclass(frozen=True, slots=True)
+class AskHealth:
+    """Ask `GET /healthz`, since no WebSocket opens; answered by `HealthTold`. One question at a time is enough."""
 
 
 # To the server, about invitations. Any failure is answered by `InvitingFailed`.
@@ -247,6 +252,38 @@ class LimitVideo:
     frames: int | None
 
 
+# To the other tabs of this browser.
+
+
+@dataclass(frozen=True, slots=True)
+class TabIsIn:
+    """Tell the other tabs that this one is in `session` from now on; a reload of the page comes back to it."""
+
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class TabIsOut:
+    """Tell them that it is in none any more. `comes_back` if the page was only reloaded, or left for another one."""
+
+    comes_back: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TakePlace:
+    """Ask the tab that is in `session` for its place; answered by `PlaceGiven`, or not at all."""
+
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class GivePlace:
+    """Give the place in `session` to the tab that asked. Its key makes that tab the same person for the peer."""
+
+    session: str
+    key: str = field(repr=False)
+
+
 # To the runner.
 
 
@@ -279,9 +316,12 @@ class ReportFault:
 
 
 InvitingCommand: TypeAlias = AskAccess | IssueInvitation | ListInvitations | RevokeInvitation
-ServerCommand: TypeAlias = FetchIceConfiguration | OpenSignaling | CloseSignaling | SendSignaling | InvitingCommand
+ServerCommand: TypeAlias = (
+    FetchIceConfiguration | OpenSignaling | CloseSignaling | SendSignaling | AskHealth | InvitingCommand
+)
+TabCommand: TypeAlias = TabIsIn | TabIsOut | TakePlace | GivePlace
 MediaCommand: TypeAlias = StartMedia | StopMedia | LimitVideo
 TimerCommand: TypeAlias = StartTimer | CancelTimer
 PartCommand: TypeAlias = PeerCommand | TimerCommand
 """A command of a part that knows only one `RTCPeerConnection`: its owner says which one (`OfPeer`)."""
-Command: TypeAlias = ServerCommand | OfPeer | MediaCommand | TimerCommand | ReportFault
+Command: TypeAlias = ServerCommand | OfPeer | MediaCommand | TabCommand | TimerCommand | ReportFault

@@ -39,9 +39,13 @@ class SessionEdited:
 
 @dataclass(frozen=True, slots=True)
 class ConnectRequested:
-    """Connect was pressed, or the page's URL said `autoconnect`."""
+    """Connect was pressed.
+
+    `by_itself` if nobody did so just now: the page's URL said `autoconnect`, or the tab comes back to the session.
+    """
 
     session: str
+    by_itself: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +115,48 @@ class PageClosing:
 @dataclass(frozen=True, slots=True)
 class PageShown:
     """The page was restored from the back-forward cache (`pageshow` with `persisted`)."""
+
+
+# The other tabs of this browser.
+
+
+@dataclass(frozen=True, slots=True)
+class TabEntered:
+    """Another tab is in `session`; if this one is in it, too, the other one has been so for longer."""
+
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class TabLeft:
+    """The other tab has left `session`."""
+
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceWanted:
+    """The person wants to use `session` in another tab instead of this one."""
+
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceGiven:
+    """Another tab has left its place in `session` to this one, with the place's key."""
+
+    session: str
+    key: str = field(repr=False)
+
+
+TabEvent: TypeAlias = TabEntered | TabLeft | PlaceWanted | PlaceGiven
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationGiven:
+    """A link with an invitation was opened in this tab while the page was open."""
+
+    invitation: str = field(repr=False)
 
 
 # Invitations: what the person asks for, and the server's answers.
@@ -263,7 +309,18 @@ class SignalingGarbled:
     reason: str
 
 
-SignalingEvent: TypeAlias = SignalingOpened | SignalingClosed | SignalingReceived | SignalingGarbled
+ObstacleKind: TypeAlias = Literal["log-in", "blocked", "down", "offline"]
+
+
+@dataclass(frozen=True, slots=True)
+class HealthTold:
+    """What `GET /healthz` says of why no WebSocket opens: see `failures.Obstacle`."""
+
+    obstacle: ObstacleKind
+    cause: str
+
+
+SignalingEvent: TypeAlias = SignalingOpened | SignalingClosed | SignalingReceived | SignalingGarbled | HealthTold
 
 
 # An RTCPeerConnection of the browser: `OfPeer` says which.
@@ -564,6 +621,8 @@ Event: TypeAlias = (
     | PersonActive
     | PageClosing
     | PageShown
+    | TabEvent
+    | InvitationGiven
     | InvitingEvent
     | IceConfigurationReceived
     | IceConfigurationFailed

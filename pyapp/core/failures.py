@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 from pyapp.core.devices import Device, DeviceKind
 from pyapp.core.diagnostics.gathering import Gathering, ServerProblem
-from pyapp.core.events import MediaKind
+from pyapp.core.events import MediaKind, ObstacleKind
 from pyapp.protocol.wire import Scalar
 
 
@@ -16,6 +16,11 @@ class Refusal:
     code: str
     reason: str
 
+    @property
+    def is_about_invitation(self) -> bool:
+        """Whether another invitation may help."""
+        return self.code.startswith("invitation-")
+
     def data(self) -> dict[str, Scalar]:
         """Return the fields of a journal entry."""
         return {"code": self.code, "cause": self.reason}
@@ -23,11 +28,15 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class NoPath:
-    """No candidate pair worked. `errors` are the `icecandidateerror` events, one line each."""
+    """No candidate pair worked. `errors` are the `icecandidateerror` events, one line each.
+
+    `without_relays` means that one side had to go on without, because the server did not name any to it.
+    """
 
     problems: tuple[ServerProblem, ...]
     errors: tuple[str, ...]
     relay_only: bool
+    without_relays: bool = False
 
     def data(self) -> dict[str, Scalar]:
         """Return the fields of a journal entry."""
@@ -42,6 +51,31 @@ Failure: TypeAlias = Refusal | NoPath
 def no_path(gathering: Gathering, *, relay_only: bool) -> NoPath:
     """Return the failure to find a path, with what gathering found."""
     return NoPath(tuple(gathering.problems()), tuple(gathering.causes()), relay_only)
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """What `GET /healthz` says of why no WebSocket opens.
+
+    `log-in`: something on the way wants one; `blocked`: the server answers, so that only WebSockets do not get through;
+    `down`: the server, or the proxy before it, does not work; `offline`: the browser has no network. `cause` is the
+    technical one.
+    """
+
+    kind: ObstacleKind
+    cause: str
+
+
+LOG_IN = (401, 403, 407, 511)
+"""Statuses of whoever wants a log-in: RFC 9110, sections 15.5.2, 15.5.4 and 15.5.8; RFC 6585, section 6."""
+
+
+def obstacle_of(status: int, content_type: str) -> ObstacleKind:
+    """Return what an answer to `GET /healthz`, whose own one is JSON, says of why no WebSocket opens."""
+    is_ok = 200 <= status < 300
+    if status in LOG_IN or (is_ok and "json" not in content_type):
+        return "log-in"
+    return "blocked" if is_ok else "down"
 
 
 @dataclass(frozen=True, slots=True)

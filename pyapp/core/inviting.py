@@ -133,6 +133,11 @@ class Inviting:
             case events.InvitingFailed():
                 return self._failed(event)
 
+    def invited(self, own: str) -> list[Output]:
+        """Take another invitation of ours, with which we may be allowed other things."""
+        self.own, self.access, self.failure, self._is_asking = own, None, None, False
+        return self._want() if self.is_operators or self.is_panel_open else []
+
     def expected(self, session: str) -> list[Output]:
         """Prepare the link of the page's first session, if we are an operator."""
         self.session = session

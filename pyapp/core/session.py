@@ -6,9 +6,9 @@ makes the view of it.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, assert_never
 
-from pyapp.core import events
+from pyapp.core import commands, events
 from pyapp.core.call import Alone, Call, Ended
 from pyapp.core.call import Output as CallOutput
 from pyapp.core.commands import Command
@@ -17,7 +17,7 @@ from pyapp.core.company import Company
 from pyapp.core.conversation import Conversation
 from pyapp.core.diagnostics.journal import Journal, Note
 from pyapp.core.diagnostics.quality import Quality
-from pyapp.core.events import Event, InvitingEvent, MediaEvent
+from pyapp.core.events import Event, InvitingEvent, MediaEvent, TabEvent
 from pyapp.core.failures import Failure, MessageRefusal, Refusal
 from pyapp.core.inviting import Inviting
 from pyapp.core.media import Media
@@ -28,11 +28,14 @@ from pyapp.core.provisioning import Provisioning
 from pyapp.core.signaling.presence import Presence
 from pyapp.core.signaling.rendezvous import Rendezvous
 from pyapp.core.succession import Succession
+from pyapp.core.tabs import TAKE_OVER, Tabs
 from pyapp.core.timers import ConversationTimer, SessionTimer, Timer
+from pyapp.protocol.access import is_invitation
 from pyapp.protocol.names import check_session_name, session_name
 from pyapp.protocol.wire import MessageError
 
 Phase: TypeAlias = Literal["ready", "active", "failed", "closed"]
+Parting: TypeAlias = Literal["hung-up", "page-left", "other-tab"]
 
 
 @dataclass(slots=True)
@@ -68,12 +71,16 @@ class Session:
     faults: int = 0
     journal: Journal = field(init=False)
     quality: Quality = field(init=False, default_factory=Quality)
-    was_left: bool = field(init=False, default=False)
-    """Whether the session was closed by leaving the page, not by hanging up."""
+    tabs: Tabs = field(default_factory=Tabs)
+    is_invitation_broken: bool = field(init=False, default=False)
+    """Whether an invitation was given that cannot be one: it was cut off, or is too long."""
+    parting: Parting = "hung-up"
+    """How the last session was closed: another tab may have taken it over."""
     _now: float = field(init=False, default=0.0)
 
     def __post_init__(self) -> None:
         """Create the parts that depend on our fields."""
+        self._take_invitation(self.invitation)
         self.journal = Journal(self.time_origin)
         self.relays = Relays(self.policy)
         self.provisioning = Provisioning(self.relays)
@@ -138,20 +145,24 @@ class Session:
             case events.TimerFired(timer):
                 return self._timer(timer)
             case events.ConnectExpected():
-                return self._prepare(event.session) + self._noted(self.inviting.expected(session_name(event.session)))
+                return self._expect(session_name(event.session))
             case events.SessionEdited():
                 name = session_name(event.session)
                 self.preparation.edited(name)
                 self.inviting.session = name
                 return [] if self.phase == "active" else self.preparation.wait()
             case events.ConnectRequested():
-                return self._connect(event.session)
+                return self._connect_requested(event)
             case events.HangUpRequested():
                 return self._hang_up()
             case events.PageClosing():
                 return self._leave()
             case events.PageShown():
                 return self._come_back()
+            case _ if isinstance(event, TabEvent):
+                return self._tab_event(event)
+            case events.InvitationGiven(invitation):
+                return self._invited(invitation)
             case events.VisibilityChanged(hidden):
                 self.communication.hidden(is_hidden=hidden)
             case events.MessageSubmitted(text):
@@ -177,6 +188,8 @@ class Session:
         match timer:
             case SessionTimer.JOURNAL:
                 return self.call.stream()
+            case SessionTimer.TAKE_OVER:
+                return self._connect(name) if (name := self.tabs.ours()) else []
             case SessionTimer.PREPARE:
                 return [] if self.phase == "active" else self.preparation.due()
             case ConversationTimer():
@@ -186,42 +199,93 @@ class Session:
 
     # From Connect to the end.
 
-    def _prepare(self, name: str) -> list[Command]:
-        return [] if self.phase == "active" else self.preparation.prepare(name)
+    def _expect(self, name: str) -> list[Command]:
+        self._check_name(name)
+        prepared = [] if self.phase == "active" else self.preparation.prepare(name)
+        return prepared + self._noted(self.inviting.expected(name))
 
-    def _connect(self, name: str) -> list[Command]:
-        if self.phase == "active":
-            return []
-        name = session_name(name)
+    def _check_name(self, name: str) -> bool:
+        """Return whether `name` can name a session; if not, the person is told why."""
         try:
             check_session_name(name)
         except MessageError as error:
             self.name_problem = error.rule
+            return False
+        self.name_problem = ""
+        return True
+
+    def _connect_requested(self, event: events.ConnectRequested) -> list[Command]:
+        name = session_name(event.session)
+        if self.phase != "active" and name in self.tabs.elsewhere:
+            return self._expect(name) if event.by_itself else self.tabs.take(name)
+        return self._connect(name)
+
+    def _connect(self, name: str) -> list[Command]:
+        if self.phase == "active" or not self._check_name(name):
             return []
-        self.phase, self.name, self.name_problem, self.failure = "active", name, "", None
-        self.was_left = False
+        self.phase, self.name, self.failure = "active", name, None
         self.inviting.session = name
-        return self._call_did(self.call.begin(name, self.display_name, self._now))
+        return [*self._call_did(self.call.begin(name, self.display_name, self._now)), commands.TabIsIn(name)]
 
     def _hang_up(self) -> list[Command]:
         if self.phase != "active":
             return []
         self.journal.note(self._now, "=", "session", "hung up")
-        return self._close()
+        return self._close("hung-up")
 
     def _leave(self) -> list[Command]:
-        if self.phase != "active":
-            return []
-        self.was_left = True
-        return self._close()
+        return self._close("page-left") if self.phase == "active" else []
+
+    def _close(self, parting: Parting) -> list[Command]:
+        self.phase, self.parting = "closed", parting
+        out = commands.TabIsOut(comes_back=parting == "page-left")
+        return [*self._call_did(self.call.end(self._now)), out]
 
     def _come_back(self) -> list[Command]:
         """Connect again after the page was restored from the back-forward cache."""
-        return self._connect(self.name) if self.was_left and self.phase == "closed" else []
+        if self.phase != "closed" or self.parting != "page-left":
+            return []
+        return self._connect_requested(events.ConnectRequested(self.name, by_itself=True))
 
-    def _close(self) -> list[Command]:
-        self.phase = "closed"
-        return self._call_did(self.call.end(self._now))
+    # The other tabs, and invitations that come while the page is open.
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether another tab is in the session that this one would connect to."""
+        return self.phase != "active" and self.inviting.session in self.tabs.elsewhere
+
+    def _tab_event(self, event: TabEvent) -> list[Command]:
+        is_here = self.phase == "active" and event.session == self.name
+        match event:
+            case events.TabEntered(session):
+                self.tabs.elsewhere.add(session)
+                return self._close("other-tab") if is_here else []
+            case events.TabLeft(session):
+                self.tabs.elsewhere.discard(session)
+                return []
+            case events.PlaceWanted(session):
+                given = commands.GivePlace(session, self.presence.key)
+                return [*self._close("other-tab"), given] if is_here else []
+            case events.PlaceGiven(_, key):
+                self.presence.key = key
+                name = self.tabs.ours()
+                return [commands.CancelTimer(TAKE_OVER), *self._connect(name)] if name else []
+            case _:
+                assert_never(event)
+
+    def _take_invitation(self, invitation: str) -> None:
+        """Take it if it can be one: what cannot is not sent, and the person is told at once."""
+        self.is_invitation_broken = bool(invitation) and not is_invitation(invitation)
+        self.invitation = "" if self.is_invitation_broken else invitation
+
+    def _invited(self, invitation: str) -> list[Command]:
+        """Use an invitation that came while the page was open: at once if we were refused for want of one."""
+        self._take_invitation(invitation)
+        result = self._noted(self.inviting.invited(self.invitation))
+        self.presence.invited(self.invitation)
+        if self.phase == "failed" and isinstance(self.failure, Refusal) and self.failure.is_about_invitation:
+            return result + self._connect(self.name)
+        return result + (self.preparation.again() if self.preparation.is_there else [])
 
     def _to_call(self, event: Event) -> list[Command]:
         return self._call_did(self.call.receive(event, self._now))
@@ -235,6 +299,7 @@ class Session:
                     result += self._noted(self.inviting.receive(events.LinkWanted())) if self.invitation else []
                 case Ended(failure):
                     self.phase, self.failure = "failed", failure
+                    result.append(commands.TabIsOut(comes_back=False))
                 case _:
                     result.append(output)
         return result

@@ -13,6 +13,7 @@ class SessionTimer(StrEnum):
 
     JOURNAL = "journal"
     PREPARE = "prepare"
+    TAKE_OVER = "take-over"
 
 
 class ProvisioningTimer(StrEnum):

@@ -2,6 +2,7 @@
 
 import binascii
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -17,6 +18,15 @@ MOST_NAME = 128
 """Longest name of an invitation, in characters."""
 
 Role: TypeAlias = Literal["operator", "guest", ""]
+
+
+_INVITATION = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
+"""The compact serialization of a JWS (RFC 7515, section 7.1)."""
+
+
+def is_invitation(text: str) -> bool:
+    """Return whether `text` has the form of an invitation: cut off or mistyped ones mostly do not."""
+    return len(text) <= MOST_INVITATION and bool(_INVITATION.fullmatch(text)) and bool(claims_of(text))
 
 
 def claims_of(invitation: str) -> dict[str, Any]:

@@ -90,6 +90,13 @@ class RestartWanted:
 
 
 @dataclass(frozen=True, slots=True)
+class RelaysUnknown:
+    """The sender goes on without relays, because the server does not name any to it."""
+
+    kind: ClassVar[str] = "relays-unknown"
+
+
+@dataclass(frozen=True, slots=True)
 class StandbyDescription:
     """An offer or an answer for the standby path (`standby.py`), with all its candidates.
 
@@ -125,4 +132,6 @@ class Unreadable:
         check_length("why", self.why, 256)
 
 
-PeerMessage: TypeAlias = Description | Candidate | RelaySuspected | RestartWanted | StandbyDescription | Unreadable
+PeerMessage: TypeAlias = (
+    Description | Candidate | RelaySuspected | RestartWanted | RelaysUnknown | StandbyDescription | Unreadable
+)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol, TypeVar, assert_never
 
 from pyapp.core import commands, events
-from pyapp.core.commands import Command, MediaCommand, OfPeer, ServerCommand
+from pyapp.core.commands import Command, MediaCommand, OfPeer, ServerCommand, TabCommand
 from pyapp.core.events import Event, Fault, Slept, TimerFired
 from pyapp.core.session import Session
 from pyapp.core.timers import Timer
@@ -79,12 +79,14 @@ class Runner:
         server: Performer[ServerCommand],
         peers: Performer[OfPeer],
         media: Performer[MediaCommand],
+        tabs: Performer[TabCommand],
         screen: Screen,
     ) -> None:
         """Attach the shells, which need `emit` to be built, and show the first view."""
         self._server = server
         self._peers = peers
         self._media = media
+        self._tabs = tabs
         self._screen = screen
         self._show()
 
@@ -160,6 +162,7 @@ class Runner:
                 | commands.OpenSignaling()
                 | commands.CloseSignaling()
                 | commands.SendSignaling()
+                | commands.AskHealth()
                 | commands.AskAccess()
                 | commands.IssueInvitation()
                 | commands.ListInvitations()
@@ -170,6 +173,8 @@ class Runner:
                 self._peers.perform(command)
             case commands.StartMedia() | commands.StopMedia() | commands.LimitVideo():
                 self._media.perform(command)
+            case commands.TabIsIn() | commands.TabIsOut() | commands.TakePlace() | commands.GivePlace():
+                self._tabs.perform(command)
             case _:
                 assert_never(command)
 

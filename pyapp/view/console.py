@@ -173,13 +173,13 @@ _CONNECT_LABELS = {"failed": "Try again", "closed": "Connect again"}
 
 
 def _controls_inputs(session: Session) -> object:
-    return session.phase, session.connection is not None and session.connection.established
+    return session.phase, session.is_elsewhere, session.connection is not None and session.connection.established
 
 
 def _controls(session: Session) -> Controls:
     return Controls(
         can_connect=session.phase != "active",
-        connect_label=_CONNECT_LABELS.get(session.phase, "Connect"),
+        connect_label="Use it here" if session.is_elsewhere else _CONNECT_LABELS.get(session.phase, "Connect"),
         can_hang_up=session.phase == "active",
         can_restart=session.connection is not None and session.connection.established,
     )

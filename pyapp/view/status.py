@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from pyapp.core.diagnostics.path_report import PathReport
+from pyapp.core.events import ObstacleKind
 from pyapp.core.path.connection import Connection
 from pyapp.core.path.ladder import Rung
 from pyapp.core.path.outage import Suspect
-from pyapp.core.session import Session
+from pyapp.core.session import Parting, Session
 from pyapp.protocol.signaling import Error
-from pyapp.view.verdicts import explain, server_sentences
+from pyapp.view.verdicts import REFUSALS, explain, server_sentences
 
 PageState: TypeAlias = Literal[
     "loading", "ready", "waiting", "connecting", "connected", "recovering", "failed", "closed"
@@ -39,9 +40,15 @@ def inputs(session: Session) -> object:
     state = page_state(session)
     gathering = connection.candidates.gathering if connection and state == "connecting" else None
     return (
-        (state, session.name, session.failure, session.refusal, session.unread, session.was_left),
-        (session.provisioning.is_late, session.provisioning.is_without, session.provisioning.problem),
-        place and (place.state, place.link.problem, place.link.is_out_of_reach, place.refusal),
+        (state, session.name, session.failure, session.refusal, session.unread, session.parting, session.is_elsewhere),
+        session.is_invitation_broken,
+        (
+            session.provisioning.is_late,
+            session.provisioning.is_without,
+            session.provisioning.problem,
+            session.call.peer_lacks_relays,
+        ),
+        place and (place.state, place.link.problem, place.link.is_out_of_reach, place.link.obstacle, place.refusal),
         connection and (connection.established, connection.state, connection.report),
         connection and (_attempted(connection), connection.recovery.peer_is_busy),
         gathering and (gathering.problems(), gathering.causes()),
@@ -73,9 +80,13 @@ def page_state(session: Session) -> PageState:
 
 def _words(session: Session, state: PageState, report: PathReport | None) -> tuple[Level, str, str, str]:
     place, connection = session.place, session.connection
-    cause = place.link.problem if place else ""
-    away = place is not None and place.link.is_out_of_reach
+    obstacle = place.link.obstacle if place else None
+    cause = "\n".join(filter(None, [place.link.problem, obstacle.cause if obstacle else ""])) if place else ""
+    away = place is not None and (place.link.is_out_of_reach or obstacle is not None)
     held = place.refusal if place and place.refusal and place.refusal.code == "place-held" else None
+    if session.is_elsewhere:
+        detail = "You are in this session in another tab of this browser. Go on there, or use it here instead."
+        return "neutral", "Open in another tab", detail, ""
     match state:
         case "connecting" if held:
             return "busy", "Waiting for a place", _refused_words(held), f"{held.code}: {held.message}"
@@ -90,17 +101,20 @@ def _words(session: Session, state: PageState, report: PathReport | None) -> tup
         case "connecting" if place is not None and place.state != "present":
             detail = "One moment."
             if away:
-                detail = _refused_words(place.refusal)
+                detail = OBSTACLES[obstacle.kind] if obstacle else _refused_words(place.refusal)
             return "busy", "Reaching the server", detail, cause
         case "connecting":
             problems = server_sentences(connection.candidates.gathering.problems()) if connection else []
             causes = connection.candidates.gathering.causes() if connection else []
-            detail = " ".join(["Looking for the best path to the other side.", *problems])
+            lacking = [_PEER_LACKS] if session.call.peer_lacks_relays else []
+            detail = " ".join(["Looking for the best path to the other side.", *lacking, *problems])
             return "busy", "Connecting", detail, "\n".join(causes)
         case "recovering":
             detail = "The connection was interrupted."
             if away:
                 detail += " The server does not answer either; trying to reach it."
+                if obstacle and obstacle.kind in ("log-in", "blocked"):
+                    detail = f"The connection was interrupted. {OBSTACLES[obstacle.kind]}"
             elif connection is not None:
                 detail += _attempt_words(connection)
             detail += " What you write is kept, and sent when it is back."
@@ -115,12 +129,35 @@ def _words(session: Session, state: PageState, report: PathReport | None) -> tup
                 detail += f" {explain(session.refusal).headline}: this connection lasts only as long as its path works."
             if away:
                 detail += " The server is out of reach for now; this connection does not need it."
+                if obstacle and obstacle.kind == "log-in":
+                    detail += " Your log-in may have ended: once this connection is over, reload the page to log in."
             return "good", headline, detail, cause
-        case "closed" if session.was_left:
-            return "neutral", "Disconnected", "You left this page. Coming back connects you again.", ""
         case "closed":
-            return "neutral", "Disconnected", "You hung up. You can connect again at any time.", ""
+            return "neutral", "Disconnected", _PARTINGS[session.parting], ""
+    if session.is_invitation_broken:
+        headline, detail = REFUSALS["invitation-invalid"]
+        return "bad", headline, detail, _BROKEN
     return "neutral", "Ready to connect", "Give the other side the link, then press Connect.", ""
+
+
+OBSTACLES: dict[ObstacleKind, str] = {
+    "log-in": "The server, or the network that you are in, wants a log-in. Reload the page to log in again.",
+    "blocked": "The server answers, but WebSockets do not get through. This network, or a proxy before the server,"
+    " blocks them. Try another network; if it is the same there, tell whoever runs this console. Trying again.",
+    "down": "The server is down, or out of reach. Trying again.",
+    "offline": "This device is offline. Trying again.",
+}
+"""What keeps us from the server, and what to do."""
+
+_PEER_LACKS = "They go on without relays: the server does not name any to them."
+
+_BROKEN = "The invitation in the address is cut off, too long, or has characters in it that none has."
+
+_PARTINGS: dict[Parting, str] = {
+    "hung-up": "You hung up. You can connect again at any time.",
+    "page-left": "You left this page. Coming back connects you again.",
+    "other-tab": "You went on in another tab, which has left the session since. You can connect again here.",
+}
 
 
 def _refused_words(refusal: Error | None) -> str:

@@ -87,6 +87,9 @@ def _no_path(failure: NoPath) -> Verdict:
         advice = "Try another network, such as a phone's. If others fail too, tell whoever runs this console."
     elif sentences:
         why, advice = " ".join(sentences), "Whoever runs this console must mend the relay server."
+    elif failure.without_relays:
+        why = "The two networks let no direct connection through, and the server named no relays when it was asked."
+        advice = "Try again in a moment. If it stays, tell whoever runs this console."
     elif failure.relay_only:
         why, advice = "No relay server could be used.", "Ask whoever runs this console to add a relay server."
     else:

@@ -235,13 +235,33 @@ function takeInvitation() {
 
 globalThis.invitation = takeInvitation();
 // Another link, opened in this tab, changes the fragment alone.
-addEventListener("hashchange", () => new URLSearchParams(location.hash.slice(1)).has("invite") && location.reload());
+addEventListener("hashchange", () => {
+  if (!new URLSearchParams(location.hash.slice(1)).has("invite")) return;
+  globalThis.invitation = takeInvitation();
+  if (globalThis.early) askEarly(); // until Python has taken it over, it has been asked with the one before
+  dispatchEvent(new Event("invitation"));
+});
+
+/** Ask the other tabs which sessions they are in. pyapp/browser/tabs.py takes over, and has what was `heard` by then. */
+function askTabs() {
+  const channel = new BroadcastChannel(`ice-console ${location.pathname}`);
+  channel.heard = [];
+  channel.addEventListener("message", ({ data }) => settled || channel.heard.push(data));
+  channel.postMessage({ kind: "who" });
+  return channel;
+}
+
+globalThis.tabs = globalThis.BroadcastChannel && askTabs();
+
+// What can be sent at all, as pyapp/protocol has it; Python says what is wrong with the rest.
+const MOST_SESSION = 64;
+const INVITATION = /^[\w.-]{1,4096}$/;
 
 /** Ask for the ICE configuration of the session that the address names, and open the signaling socket. */
 function askEarly() {
   const session = new URLSearchParams(location.search).get("session");
-  if (!session) return;
-  const headers = invitation ? { "X-Invitation": invitation } : {};
+  if (!session || session.length > MOST_SESSION) return;
+  const headers = INVITATION.test(invitation) ? { "X-Invitation": invitation } : {};
   const url = `ice?session=${encodeURIComponent(session)}`;
   const ask = () => fetch(url, { headers, cache: "no-store" });
   const asked = performance.now();

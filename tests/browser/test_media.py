@@ -115,8 +115,6 @@ def test_media_goes_on_after_the_other_side_reloads(console: Console, open_page:
     first.page.locator("#camera").click()
     expect_picture(second)
     second.page.reload()
-    second.expect_state("ready")
-    second.connect()
     second.expect_state("connected")
     expect_picture(second)
 

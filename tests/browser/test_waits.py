@@ -2,11 +2,20 @@
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from playwright.sync_api import Route, expect
 
 from tests.browser.conftest import Console, OpenPage
+
+DEAD_SOCKETS = """
+globalThis.areBlocked = true;
+const Open = globalThis.WebSocket;
+globalThis.WebSocket = function (url) { return new Open(areBlocked ? String(url).replace(/ws$/, "nowhere") : url); };
+Object.assign(globalThis.WebSocket, { OPEN: Open.OPEN, CONNECTING: Open.CONNECTING });
+"""
+"""While they `areBlocked`, each asks for an address that takes no WebSockets."""
 
 
 def answered_by_a_proxy(route: Route) -> None:
@@ -72,3 +81,25 @@ def test_who_left_the_page_did_not_hang_up(console: Console, open_page: OpenPage
     expect(page.page.locator("#detail")).to_contain_text(re.compile("You hung up"))
     page.page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
     page.expect_state("closed")
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({"status": 302, "headers": {"location": "https://login.example/"}}, "wants a log-in"),
+        ({}, "WebSockets do not get through"),
+    ],
+)
+def test_without_a_websocket_http_says_why(
+    console: Console, open_page: OpenPage, answer: dict[str, Any], words: str
+) -> None:
+    page = open_page("about:blank", wait_for=None)
+    page.context.add_init_script(DEAD_SOCKETS)
+    if answer:
+        page.page.route("**/healthz", lambda route: route.fulfill(**answer))
+    page.page.goto(f"{console.address}?session=blocked&autoconnect")
+    expect(page.page.locator("#detail")).to_contain_text(words)
+    expect(page.page.locator("#headline")).to_have_text("Reaching the server")
+    page.page.evaluate("globalThis.areBlocked = false")
+    page.expect_state("waiting")
+    page.take_problems("WebSocket|nowhere")

@@ -68,10 +68,15 @@ def tab_key() -> str:
         stored = plain(window.sessionStorage.getItem(_TAB_KEY))
         if stored and re.fullmatch("[0-9a-f]{32}", stored):
             return str(stored)
-        key = os.urandom(16).hex()
+    key = os.urandom(16).hex()
+    keep_tab_key(key)
+    return key
+
+
+def keep_tab_key(key: str) -> None:
+    """Let this tab have `key` from now on."""
+    with contextlib.suppress(JsException):  # as above
         window.sessionStorage.setItem(_TAB_KEY, key)
-        return key
-    return os.urandom(16).hex()
 
 
 def remembered_name() -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pyapp.browser.page.address import keep_in_address, read_address, remember_name, remembered_name, suggested_session
 from pyapp.browser.page.dom import Dom
 from pyapp.core.events import ConnectExpected, ConnectRequested, Event, NameGiven, SessionEdited
-from pyapp.protocol.names import display_name
+from pyapp.protocol.names import display_name, session_name
 from pyapp.view.console import Lobby
 
 
@@ -25,11 +25,11 @@ class LobbyPanel:
         dom.on("name", "change", lambda _: self._named())
         dom.on("session", "input", lambda _: self._edited())
 
-    def take_clicks(self, *, at_once: bool) -> None:
-        """Let Connect do something; `at_once`, as if it was clicked."""
+    def take_clicks(self, *, at_once: bool, back_in: str) -> None:
+        """Let Connect do something; `at_once`, or if this tab comes back to the session `back_in`, without a click."""
         self._dom.on("join", "submit", lambda _: self._submit())
-        if at_once:
-            self._submit()
+        if at_once or (back_in and session_name(self._name) == back_in):
+            self._emit(ConnectRequested(self._name, by_itself=True))
         else:
             self._emit(ConnectExpected(self._name))
 

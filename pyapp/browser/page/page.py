@@ -26,6 +26,7 @@ from pyapp.browser.page.picture import PicturePanel
 from pyapp.browser.page.quality import QualityPanel
 from pyapp.browser.page.status import StatusPanel
 from pyapp.browser.page.thread import ThreadPanel
+from pyapp.browser.tabs import session_to_come_back_to
 from pyapp.core.events import Event, PageClosing, PageShown
 from pyapp.view.console import View
 
@@ -84,7 +85,7 @@ class Page:
         root = document.documentElement
         clicked = root.hasAttribute("data-pending-connect")
         root.removeAttribute("data-pending-connect")
-        self._lobby.take_clicks(at_once=clicked or read_address().autoconnect)
+        self._lobby.take_clicks(at_once=clicked or read_address().autoconnect, back_in=session_to_come_back_to())
 
     def render(self, view: View) -> None:
         """Put `view` on the screen."""

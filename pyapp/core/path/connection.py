@@ -50,6 +50,7 @@ from pyapp.protocol.peer import (
     Candidate,
     Description,
     PeerMessage,
+    RelaysUnknown,
     RelaySuspected,
     RestartWanted,
     StandbyDescription,
@@ -212,6 +213,8 @@ class Connection:
                 return [*self.standby.said(message, self._in_use)]
             case Candidate():
                 return self._remote_candidate(message)
+            case RelaysUnknown():
+                return []  # the session has it
             case Unreadable(why):
                 return [note("!", "message", f"the other side sent what is no message: {why}")]
 

@@ -16,6 +16,7 @@ from typing import Literal, TypeAlias, assert_never
 
 from pyapp.core import commands
 from pyapp.core.commands import Command
+from pyapp.core.failures import Obstacle
 from pyapp.core.timers import LinkTimer
 from pyapp.protocol.signaling import Ping
 
@@ -48,6 +49,9 @@ AT_ONCE = 0.02
 FIRST_RETRY, LAST_RETRY = 0.15, 8.0
 """Seconds before the next socket is tried, doubling from the first to the last."""
 
+CLUES_AFTER = 3
+"""Sockets in a row that do not open before HTTP is tried; one is enough if there was never a welcome."""
+
 State: TypeAlias = Literal["away", "joining", "present", "refused"]
 
 
@@ -67,6 +71,11 @@ class Link:
     """When the server was last heard."""
     problem: str = ""
     """Why the last socket closed, or empty."""
+    obstacle: Obstacle | None = None
+    """What keeps sockets from opening, once HTTP has given a clue."""
+    _unopened: int = field(init=False, default=0)
+    """Sockets in a row that did not open."""
+    _was_welcome: bool = field(init=False, default=False)
     round_trip: float = 0.0
     """The last time from our join to the server's welcome."""
     _patience: float = field(init=False, default=LAST_PATIENCE)
@@ -96,8 +105,9 @@ class Link:
         """Open a socket beside the one in use, which may have died silently."""
         if self.state == "refused":
             return []
+        clue = self._did_not_open() if self.opening else []
         self.sockets += 1
-        return [commands.CancelTimer(RETRY), commands.OpenSignaling(self.sockets), *self.begun(self.sockets)]
+        return [commands.CancelTimer(RETRY), commands.OpenSignaling(self.sockets), *self.begun(self.sockets), *clue]
 
     def begun(self, socket: int) -> list[Command]:
         """Start the deadline of `socket`, which is being opened."""
@@ -157,6 +167,7 @@ class Link:
         self.state = "joining"
         self.socket, self.opening = socket, 0
         self._joined_at = now
+        self._unopened = 0
         # The opening deadline goes on; a socket that was opened in advance has none yet.
         return [commands.StartTimer(OPENING, self._patience, only_if_idle=True)]
 
@@ -181,7 +192,13 @@ class Link:
                 return [deadline, *self._ask(pause + self.round_trip)]
             case "joining":
                 return [commands.StartTimer(OPENING, self._patience)]  # its welcome is still awaited
-        return [deadline, commands.StartTimer(RETRY, pause, spread=pause / 2)]
+        return [deadline, *self._did_not_open(), commands.StartTimer(RETRY, pause, spread=pause / 2)]
+
+    def _did_not_open(self) -> list[Command]:
+        """Ask HTTP for a clue when no socket opens: the server may be down, or something may be in the way."""
+        self._unopened += 1
+        is_due = self.state == "away" and self._unopened >= (CLUES_AFTER if self._was_welcome else 1)
+        return [commands.AskHealth()] if is_due else []
 
     def heard(self, now: float) -> None:
         """Count any message as a sign of life."""
@@ -202,6 +219,7 @@ class Link:
         self.round_trip = now - self._joined_at
         self._patience = FIRST_PATIENCE + 4 * self.round_trip
         self.problem = ""
+        self.obstacle, self._unopened, self._was_welcome = None, 0, True
         self._retry_after = FIRST_RETRY
         # A newer socket keeps its deadline.
         deadline: list[Command] = [] if self.opening else [commands.CancelTimer(OPENING)]

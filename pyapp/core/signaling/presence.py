@@ -14,7 +14,7 @@ from pyapp.core import events
 from pyapp.core.delivery import DeliveryFullError
 from pyapp.core.diagnostics.journal import Note, note
 from pyapp.core.events import SignalingEvent
-from pyapp.core.failures import Refusal
+from pyapp.core.failures import Obstacle, Refusal
 from pyapp.core.preparation import Preparation
 from pyapp.core.signaling import rendezvous
 from pyapp.core.signaling.rendezvous import Joined, PeerArrived, PeerAway, PeerGone, Refused, Rendezvous
@@ -88,6 +88,12 @@ class Presence:
             case _:
                 assert_never(prepared.signaling)
 
+    def invited(self, invitation: str) -> None:
+        """Use another invitation from now on."""
+        self.invitation = invitation
+        if self.place is not None:
+            self.place.invitation = invitation
+
     def end(self) -> list[Output]:
         """Give the place up."""
         if self.place is None:
@@ -115,6 +121,10 @@ class Presence:
             case events.SignalingGarbled(socket, reason):
                 if self.place is not None and socket == self.place.link.socket:
                     return [note("!", "signaling", f"the server sent what is no message: {reason}")]
+            case events.HealthTold(obstacle, cause):
+                if self.place is not None and not self.is_there:
+                    self.place.link.obstacle = Obstacle(obstacle, cause)
+                    return [note("!", "signaling", f"no WebSocket opens: {cause}", obstacle=obstacle)]
             case _:
                 assert_never(event)
         return []

@@ -95,7 +95,7 @@ def test_the_own_name_goes_to_the_server_with_the_join() -> None:
 def test_who_only_left_the_page_is_where_they_were_when_they_come_back() -> None:
     core = connected()
     core.do(events.PageClosing())
-    assert core.session.was_left
+    assert core.session.parting == "page-left"
     assert present(core.session).status.detail.startswith("You left this page")
     assert core.do(events.PageShown())
     assert core.session.phase == "active"

@@ -116,7 +116,7 @@ class TestBeforeConnectIsPressed:
         assert core.do(events.TimerFired(PREPARE)) == []
 
     def test_nothing_is_asked_for_a_name_that_cannot_be(self) -> None:
-        assert Core().do(events.ConnectExpected("no name")) == []
+        assert Core().do(events.ConnectExpected("no/name")) == []
 
     def test_a_session_that_goes_on_is_left_alone(self) -> None:
         assert connected().do(events.ConnectExpected("demo")) == []

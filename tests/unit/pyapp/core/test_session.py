@@ -10,7 +10,7 @@ import pytest
 
 from pyapp.core import commands, events, provisioning
 from pyapp.core.call import PEER_TIMERS
-from pyapp.core.commands import Command, PeerCommand
+from pyapp.core.commands import Command, PeerCommand, TabCommand
 from pyapp.core.diagnostics.journal import TIMER as JOURNAL
 from pyapp.core.events import Event, PeerEvent
 from pyapp.core.negotiation.candidates import Candidates
@@ -25,7 +25,7 @@ from pyapp.core.timers import Timer
 from pyapp.protocol.channel import Beat, Frame, MediaShared, Piece, decode_beat, decode_frame, encode_frame
 from pyapp.protocol.ice import IceConfiguration, IceServer
 from pyapp.protocol.journal import MAX_JOURNAL_ENTRIES, Journal, Journaled
-from pyapp.protocol.peer import Candidate, Description, PeerMessage, RelaySuspected, RestartWanted
+from pyapp.protocol.peer import Candidate, Description, PeerMessage, RelaysUnknown, RelaySuspected, RestartWanted
 from pyapp.protocol.signaling import (
     Error,
     HeldPlace,
@@ -44,6 +44,8 @@ from pyapp.view.console import Presenter, present
 from tests.unit.pyapp.fakes import sdp, stats_of
 
 A, B, C = "a" * 32, "b" * 32, "c" * 32
+INVITATION = "e30.eyJhdWQiOiJkZW1vIn0.c2lnbmVk"
+"""In form; to the session `demo`."""
 TURN = "turns:turn.example.org:443?transport=tcp"
 OTHER_TURN = "turns:turn2.example.org:443?transport=tcp"
 GATHERED = "v=0\r\na=ice-pwd:the-password\r\na=candidate:1 1 udp 1 192.0.2.1 9 typ relay\r\n"
@@ -107,6 +109,8 @@ class Core:
     now: float = 0.0
     timers: dict[Timer, float] = field(default_factory=dict)
     said: list[Said] = field(default_factory=list)
+    told: list[TabCommand] = field(default_factory=list)
+    """What was said to the other tabs."""
     numbers: int = 0
     peer: PeerId = NO_PEER
     """The connection in use, or the last one that was."""
@@ -121,7 +125,7 @@ class Core:
     presenter: Presenter = field(default_factory=Presenter)
 
     def do(self, *received: Input) -> list[Said]:
-        """Return the commands but for timers, which are in `timers` by name."""
+        """Return the commands but for timers, in `timers` by name, and what is `told` to other tabs."""
         result: list[Said] = []
         for item in received:
             event = self._event(item)
@@ -137,6 +141,8 @@ class Core:
                     case commands.OfPeer(peer, to_peer):
                         self._check_peer(peer, to_peer)
                         result.append(to_peer if peer == self.peer else command)
+                    case commands.TabIsIn() | commands.TabIsOut() | commands.TakePlace() | commands.GivePlace():
+                        self.told.append(command)
                     case _:
                         self._check(command)
                         result.append(command)
@@ -305,8 +311,8 @@ class TestConnecting:
         assert core.do(events.ConnectRequested("other")) == []
 
     def test_joins_once_the_socket_is_open(self) -> None:
-        core = connecting(invitation="token")
-        assert core.do(Opened()) == [commands.SendSignaling(Join("demo", A, A, "token"))]
+        core = connecting(invitation=INVITATION)
+        assert core.do(Opened()) == [commands.SendSignaling(Join("demo", A, A, INVITATION))]
 
     @pytest.mark.parametrize("name", ["", "a/b", "../x", "-"])
     def test_to_what_is_no_name_is_refused_at_the_field(self, name: str) -> None:
@@ -919,7 +925,7 @@ class TestTheJournal:
 
     def test_has_no_secret(self) -> None:
         secret = "a=ice-ufrag:l1\r\na=ice-pwd:the-password\r\n"
-        core = connecting(invitation="the-invitation")
+        core = connecting(invitation=INVITATION)
         core.do(IceConfigured(CONFIGURATION), Opened())
         core.do(Welcome(polite=False, peer=""), PeerJoined(B))
         core.do(events.LocalDescriptionSet(1, events.SessionDescription("offer", f"v=0\r\n{secret}")))
@@ -927,7 +933,7 @@ class TestTheJournal:
         core.peer_says(Candidate(f"{CANDIDATE} pwd the-password", "0", 0, "l1"))
         core.do(CONNECTED, events.ChannelOpened("messages"), SAMPLED, events.MessageSubmitted("the-message"), FAILED)
         text = repr(core.journal) + repr(core.session.journal.lines)
-        for word in ("the-password", "the-credential", "the-invitation", "the-message", "ice-pwd"):
+        for word in ("the-password", "the-credential", INVITATION, "the-message", "ice-pwd"):
             assert word not in text
         assert len(core.journal) > 8
 
@@ -978,3 +984,41 @@ class TestMedia:
         assert "may not use the camera" in present(core.session).media.problem
         core.do(events.MediaToggled("camera"))
         assert present(core.session).media.problem == ""
+
+
+class TestGoingOnWithoutRelays:
+    def late(self) -> Core:
+        """Return one that waits alone, and whose server names no relays in time."""
+        core = connecting()
+        core.do(Opened(), Welcome(polite=False, peer=""))
+        core.do(events.TimerFired(provisioning.LATE), events.TimerFired(provisioning.LATE))
+        return core
+
+    def test_is_told_to_the_other_side_whoever_it_is(self) -> None:
+        core = self.late()
+        assert RelaysUnknown() in sent(core.said)
+        core.do(PeerJoined(B))
+        core.said.clear()
+        core.do(PeerLeft(B), PeerJoined(C))
+        assert RelaysUnknown() in sent(core.said)
+
+    def test_is_told_no_more_once_they_are_there(self) -> None:
+        core = self.late()
+        core.do(PeerJoined(B))
+        core.said.clear()
+        core.do(IceConfigured(CONFIGURATION))
+        assert RelaysUnknown() not in sent(core.said)
+
+    def test_of_the_other_side_is_said_in_words(self) -> None:
+        core = negotiated()
+        assert "without relays" not in present(core.session).status.detail
+        core.peer_says(RelaysUnknown())
+        assert "They go on without relays" in present(core.session).status.detail
+        core.do(PeerLeft(B), PeerJoined(C))
+        assert "without relays" not in present(core.session).status.detail
+
+    def test_is_not_blamed_on_the_networks_alone(self) -> None:
+        core = negotiated()
+        core.peer_says(RelaysUnknown())
+        core.do(FAILED)
+        assert "the server named no relays" in present(core.session).status.detail

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from pyapp.core import commands
-from pyapp.core.commands import Command, MediaCommand, OfPeer, ServerCommand
+from pyapp.core.commands import Command, MediaCommand, OfPeer, ServerCommand, TabCommand
 from pyapp.core.events import (
     ConnectRequested,
     Event,
@@ -60,7 +60,7 @@ class Shell:
     on_perform: Callable[[Command], None] = lambda _: None
     on_render: Callable[[View], None] = lambda _: None
 
-    def perform(self, command: ServerCommand | OfPeer | MediaCommand) -> None:
+    def perform(self, command: ServerCommand | OfPeer | MediaCommand | TabCommand) -> None:
         self.did.append(command)
         self.on_perform(command)
 
@@ -88,7 +88,7 @@ class Bench:
             random=lambda: self.chance,
             report=self.reported.append,
         )
-        self.runner.attach(server=self.shell, peers=self.shell, media=self.shell, screen=self.shell)
+        self.runner.attach(server=self.shell, peers=self.shell, media=self.shell, tabs=self.shell, screen=self.shell)
 
     def timers(self) -> dict[Timer, float]:
         """Return the seconds until each timer fires."""
@@ -138,7 +138,7 @@ class TestCommands:
         stop = commands.StopMedia("camera")
         bench = build({RestartRequested(): [FETCH, SAMPLE, stop]})
         server, peers, media = Shell(), Shell(), Shell()
-        bench.runner.attach(server=server, peers=peers, media=media, screen=bench.shell)
+        bench.runner.attach(server=server, peers=peers, media=media, tabs=bench.shell, screen=bench.shell)
         bench.runner.emit(RestartRequested())
         assert (server.did, peers.did, media.did) == ([FETCH], [SAMPLE], [stop])
 
@@ -426,8 +426,8 @@ async def test_a_real_session_is_shown_from_the_first_view_on() -> None:
         random=lambda: 0.0,
         report=lambda error: pytest.fail(str(error)),
     )
-    runner.attach(server=shell, peers=shell, media=shell, screen=shell)
+    runner.attach(server=shell, peers=shell, media=shell, tabs=shell, screen=shell)
     assert [view.status.state for view in shell.views] == ["ready"]
     runner.emit(ConnectRequested("demo"))
     assert [view.status.state for view in shell.views] == ["ready", "connecting"]
-    assert shell.did == [commands.OpenSignaling(1), FETCH]
+    assert shell.did == [commands.OpenSignaling(1), FETCH, commands.TabIsIn("demo")]

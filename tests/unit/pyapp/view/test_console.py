@@ -8,15 +8,17 @@ import pytest
 
 from pyapp.core import events
 from pyapp.core.conversation import Message
+from pyapp.core.events import ObstacleKind
 from pyapp.core.path.heartbeat import Pulse
 from pyapp.core.path.ladder import Rung
 from pyapp.core.path.outage import Suspect
 from pyapp.core.path.silence import Healthy
-from pyapp.core.timers import RecoveryTimer
+from pyapp.core.timers import LinkTimer, RecoveryTimer
 from pyapp.protocol.channel import Frame, MediaShared, Piece, encode_frame
 from pyapp.protocol.signaling import Error, PeerJoined, Welcome
 from pyapp.view.console import View, present
 from pyapp.view.path import Fact
+from pyapp.view.status import OBSTACLES
 from tests.unit.pyapp.core.test_session import (
     CONFIGURATION,
     CONNECTED,
@@ -225,6 +227,21 @@ class TestTheWords:
         view = present(away().session)
         assert view.status.detail == "The server does not answer. Trying again."
         assert view.status.cause == "WebSocket closed with 1006"
+
+    @pytest.mark.parametrize("obstacle", ["log-in", "blocked", "down", "offline"])
+    def test_say_what_keeps_us_from_the_server_until_it_is_there(self, obstacle: ObstacleKind) -> None:
+        core = away()
+        core.do(events.HealthTold(obstacle, "GET /healthz: HTTP status 403"))
+        status = present(core.session).status
+        assert (status.headline, status.detail) == ("Reaching the server", OBSTACLES[obstacle])
+        assert status.cause == "WebSocket closed with 1006\nGET /healthz: HTTP status 403"
+        core.do(events.TimerFired(LinkTimer.RETRY))
+        assert present(core.session).status.detail == OBSTACLES[obstacle], "it does not flicker while it is tried again"
+        core.do(Opened(), Welcome(polite=False, peer=""))
+        assert present(core.session).status.state == "waiting"
+        core.do(events.HealthTold(obstacle, "late"))
+        assert core.session.place is not None
+        assert core.session.place.link.obstacle is None
 
     def test_say_that_the_server_is_not_needed_while_connected(self) -> None:
         view = present(without_server().session)

@@ -6,6 +6,7 @@ import pytest
 
 from pyapp.core import commands
 from pyapp.core.commands import Command
+from pyapp.core.failures import Obstacle
 from pyapp.core.signaling.link import (
     AT_ONCE,
     DISPELLED_FOR,
@@ -198,3 +199,40 @@ class TestTheServersSignsOfLife:
         opened(link, 11.0)
         welcomed(link, 11.1)
         assert commands.SendSignaling(Ping(0)) in link.check()
+
+
+class TestASocketThatDoesNotOpen:
+    def test_has_http_asked_for_a_clue_at_once_if_there_was_never_a_welcome(self) -> None:
+        link = Link()
+        link.open()
+        assert commands.AskHealth() in closed(link, 1006, "")
+
+    def test_has_it_asked_as_well_if_its_deadline_passes(self) -> None:
+        link = Link()
+        link.open()
+        assert commands.AskHealth() in link.due(OPENING)
+
+    def test_has_it_asked_only_after_some_that_failed_if_the_server_was_there_before(self) -> None:
+        link = present()
+        closed(link, 1006, "")
+        asked = []
+        for _ in range(4):
+            link.due(RETRY)
+            asked.append(commands.AskHealth() in closed(link, 1006, ""))
+        assert asked == [False, False, True, True]
+
+    def test_beside_one_that_works_is_no_reason_to_ask(self) -> None:
+        link = present()
+        for _ in range(5):
+            link.open()
+            assert commands.AskHealth() not in closed(link, 1006, "")
+
+    def test_is_forgotten_with_the_next_welcome(self) -> None:
+        link = Link()
+        link.open()
+        closed(link, 1006, "")
+        link.obstacle = Obstacle("down", "HTTP status 502")
+        link.due(RETRY)
+        opened(link, 0.0)
+        welcomed(link, 0.0)
+        assert link.obstacle is None

@@ -520,6 +520,8 @@ class World:
                     page.timers.add(name)
                 case commands.CancelTimer(name):
                     page.timers.discard(name)
+                case commands.AskHealth():
+                    pass  # what HTTP says is only for the person
                 case commands.OpenSignaling(socket):
                     page.sockets.open(socket)
                 case commands.CloseSignaling():
