@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tests.lab.sites import Host
 
 _PUMP = Path(__file__).with_suffix("").with_name("recovery.js").read_text()
-_WATCHED = 4.0  # seconds of messages after it: what breaks late is seen as well
+WATCHED = 4.0  # seconds of messages after the event: what breaks late is seen as well
 _PATIENCE = 45.0  # seconds for messages to come again: Chromium gives a path up after some 15
 _MEETING = 30_000  # ms
 _LOADS = 2  # more, if the first one fails
@@ -42,8 +42,9 @@ _TELLING = 3.0  # seconds for the journal's last lines
 class RecoveryStage:
     """Two hosts with a browser each, and the places that they can be in: a context manager."""
 
-    def __init__(self, lab: Lab, chromium: BrowserType, server: ConsoleServer) -> None:
+    def __init__(self, lab: Lab, chromium: BrowserType, server: ConsoleServer, *, watched: float = WATCHED) -> None:
         self._lab = lab
+        self._watched = watched
         self._server = server
         self._fleet = Fleet(chromium, lab)
         self._delay = Delay()
@@ -131,7 +132,7 @@ class RecoveryStage:
         concealed = [end.page.evaluate("pump.concealed()") for end in ends]
         generations = [end.page.evaluate(_GENERATION) for end in ends]
         relays = self._relays_made(session)
-        watched = _WATCHED if row.within is None else row.within + 1
+        watched = self._watched if row.within is None else row.within + 1
         try:
             begun = time.time()
             counted = row.act(scene)

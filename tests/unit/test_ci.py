@@ -10,22 +10,31 @@ ROOT = Path(__file__).parents[2]
 
 ALLOWED = """while [ "$1" != -- ]; do shift; done; shift; exec "$@" """
 REFUSED = "echo 'unshare failed: Operation not permitted' >&2; exit 1"
+UNIT = "-m pytest --numprocesses auto tests/unit\n"
 NO_INTERFACE = "echo 'RTNETLINK answers: Operation not supported' >&2; exit 2"
 
 
-def run(folder: Path, *, unshare: str = ALLOWED, ip: str = "", ci: str = "") -> subprocess.CompletedProcess[str]:
-    """Run `.ci/tests` with an `echo` for Python: what it prints is what would be run."""
-    for name, script in (("unshare", unshare), ("ip", ip)):
+def run(
+    folder: Path, *, unshare: str = ALLOWED, ip: str = "", ci: str = "", fails: str = "nothing"
+) -> subprocess.CompletedProcess[str]:
+    """Run `.ci/tests` with an `echo` for Python: what it prints is what would be run. It fails for `fails`."""
+    python = f"""echo "$*"; case "$*" in *{fails}*) exit 1;; esac"""
+    for name, script in (("unshare", unshare), ("ip", ip), ("python", python)):
         (folder / name).write_text(f"#!/bin/sh\n{script}\n")
         (folder / name).chmod(0o700)
     environment = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "CI": ci}
-    return subprocess.run([ROOT / ".ci/tests", "echo"], env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run([ROOT / ".ci/tests", "python"], env=environment, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("ci", ["", "1"])
 def test_every_test_is_run_in_a_network_of_its_own(tmp_path: Path, ci: str) -> None:
     done = run(tmp_path, ci=ci)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "-m pytest\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, UNIT + "-m pytest tests/browser tests/lab\n", "")
+
+
+def test_all_are_run_whatever_the_first_ones_find(tmp_path: Path) -> None:
+    done = run(tmp_path, fails="tests/unit")
+    assert (done.returncode, done.stdout) == (1, UNIT + "-m pytest tests/browser tests/lab\n")
 
 
 @pytest.mark.parametrize(
@@ -40,7 +49,7 @@ def test_where_there_can_be_none_the_unit_tests_are_run_and_the_rest_is_said_to_
     tmp_path: Path, scripts: dict[str, str], words: list[str]
 ) -> None:
     done = run(tmp_path, **scripts)
-    assert (done.returncode, done.stdout) == (0, "-m pytest tests/unit\n")
+    assert (done.returncode, done.stdout) == (0, UNIT)
     for word in ("SKIPPED: all tests in browsers and in the lab.", *words):
         assert word in done.stderr
 
