@@ -87,7 +87,7 @@ class Assets:
     def _make(self, manifest: dict[str, Any], template: str, sources: dict[str, dict[str, Path]]) -> Document:
         groups: dict[str, str] = manifest["groups"]
         for name, files in sources.items():
-            if self._digest_of(name, files) != manifest["sources"][name]:
+            if self._digest_of(name, files) != manifest["sources"].get(name):  # an older build has fewer groups
                 groups[name] = self._live_group(name, files)
         body = render(template, manifest)
         compressed = {"gzip": gzip.compress(body, mtime=0)}

@@ -10,7 +10,7 @@ from pyodide.ffi import JsException, jsnull, to_js
 from pyapp.browser.ffi import Listeners, OnError, jsobj, when_settled
 from pyapp.browser.media import LocalMedia
 from pyapp.core import commands
-from pyapp.core.commands import Channel, PeerCommand
+from pyapp.core.commands import UNCHECKED, Channel, PeerCommand
 from pyapp.core.events import (
     CandidateError,
     ChannelClosed,
@@ -39,8 +39,7 @@ BUFFERED_MOST, BUFFERED_LEAST = 1 << 12, 1 << 10
 
 Little, because what waits there is late without being lost, and would be sent again behind itself."""
 
-_UNKNOWN = "keep-checking"
-UNCHECKED = ("192.0.2.{}", "2001:db8::{}")
+UNCHECKED_ADDRESSES = ("192.0.2.{}", "2001:db8::{}")
 """Addresses of candidates that keep Chromium checking: one of each family, of documentation (RFC 5737, RFC 3849), and
 others each time, since Chromium does not take the priority of one that it has.
 
@@ -94,6 +93,12 @@ STATS_FIELDS = [
     "frameHeight",
     "freezeCount",
     "totalFreezesDuration",
+    "state",
+    "nominated",
+    "requestsSent",
+    "responsesReceived",
+    "requestsReceived",
+    "relatedAddress",
 ]
 """What the diagnostics read of `getStats()`; the rest does not cross the border."""
 
@@ -234,10 +239,10 @@ class Peer:
     def _keep_checking(self, priority: int, network_cost: int) -> None:
         # A browser may refuse what belongs to no description (W3C WebRTC 1.0, addIceCandidate): then it is as before.
         self._unchecked = self._unchecked % 250 + 1
-        for address in UNCHECKED:
-            line = f"candidate:1 1 udp {priority} {address.format(self._unchecked)} 9999 typ host ufrag {_UNKNOWN}"
+        for address in UNCHECKED_ADDRESSES:
+            line = f"candidate:1 1 udp {priority} {address.format(self._unchecked)} 9999 typ host ufrag {UNCHECKED}"
             line += f" network-cost {network_cost}"
-            added = self._pc.addIceCandidate(_candidate_init(Candidate(line, None, 0, _UNKNOWN)))
+            added = self._pc.addIceCandidate(_candidate_init(Candidate(line, None, 0, UNCHECKED)))
             when_settled(added, lambda _: None, lambda _: None, self._on_error)
 
     def _close(self) -> None:

@@ -141,6 +141,8 @@ class Call:
                 return self._slept(seconds)
             case events.VisibilityChanged(hidden):
                 self.succession.is_hidden = hidden
+            case events.DiagnosticsShown(is_shown):
+                self.succession.is_watched = is_shown
             case events.CapturePermitted(permitted):
                 self.succession.permit_capture(permitted=permitted)
                 return []

@@ -157,6 +157,10 @@ class AddIceCandidate:
     candidate: Candidate
 
 
+UNCHECKED = "keep-checking"
+"""The `ice-ufrag` of the candidates of `KeepChecking`: it belongs to no description, so they are never checked."""
+
+
 @dataclass(frozen=True, slots=True)
 class KeepChecking:
     """Keep the browser sending connectivity checks without long pauses, in the next ICE generation, too.

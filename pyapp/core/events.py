@@ -87,6 +87,13 @@ class MediaToggled:
 
 
 @dataclass(frozen=True, slots=True)
+class DiagnosticsShown:
+    """The person has opened the diagnostics, or closed them: while they are open, the path is measured more often."""
+
+    is_shown: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PersonActive:
     """A key or a pointer was pressed."""
 
@@ -618,6 +625,7 @@ Event: TypeAlias = (
     | MediaEvent
     | MessageSentAgain
     | NameGiven
+    | DiagnosticsShown
     | PersonActive
     | PageClosing
     | PageShown

@@ -34,6 +34,8 @@ class Succession:
     connection: Connection | None = None
     is_hidden: bool = False
     """Whether the page is hidden."""
+    is_watched: bool = False
+    """Whether the diagnostics are open."""
     capture_permitted: bool = False
     """Whether the page may see every network interface."""
     every_interface: bool = False
@@ -83,6 +85,7 @@ class Succession:
             capture_permitted=self.capture_permitted,
             lost_at=self._lost_at,
         )
+        self.connection.observation.is_watched = self.is_watched
         return self.connection.begin()
 
     def close(self, now: float) -> list[Addressed]:

@@ -7,8 +7,9 @@ from typing import Any, Generic, TypeVar
 from pyapp.core.conversation import Message
 from pyapp.core.diagnostics.journal import LogLine
 from pyapp.core.session import Session
-from pyapp.view import company, inviting, media, path, quality, status
+from pyapp.view import company, insight, inviting, media, path, quality, status
 from pyapp.view.company import Company
+from pyapp.view.insight import Insight
 from pyapp.view.inviting import Invite
 from pyapp.view.media import DeviceSettings, Media
 from pyapp.view.path import Path
@@ -81,6 +82,7 @@ class View:
     invite: Invite
     company: Company
     log: Log
+    insight: Insight
 
 
 def present(session: Session) -> View:
@@ -106,9 +108,10 @@ class Presenter:
         self._invite = _Kept(inviting.inputs, inviting.invite)
         self._company = _Kept(company.inputs, company.company)
         self._log = _Kept(_log_inputs, _log)
+        self._insight = _Kept(insight.inputs, insight.insight)
         self._parts: tuple[_Kept[Any], ...] = (
             *(self._status, self._lobby, self._controls, self._path, self._quality),
-            *(self._media, self._devices, self._thread, self._invite, self._company, self._log),
+            *(self._media, self._devices, self._thread, self._invite, self._company, self._log, self._insight),
         )
         self._view: View | None = None
 
@@ -130,6 +133,7 @@ class Presenter:
                 self._invite.value,
                 self._company.value,
                 self._log.value,
+                self._insight.value,
             )
         return self._view
 

@@ -20,9 +20,10 @@ const BUILD = path.join(ROOT, "runtime", "build");
 const SOURCES = JSON.parse(read(ROOT, "runtime", "sources.json")); // by group and folder: which files belong to it
 const DOCUMENT = path.join("..", "..", "backend", "web", "document.py"); // from BUILD
 const PYODIDE = path.join(ROOT, "node_modules", "pyodide");
+const UPLOT = path.join(ROOT, "node_modules", "uplot", "dist");
 const PYSCRIPT = path.join(ROOT, "node_modules", "@pyscript", "core", "dist");
 const TOO_SMALL_TO_COMPRESS = 256;
-const LATER = new Set(["modules", "qr"]); // fetched when they are needed, if ever
+const LATER = new Set(["modules", "qr", "charts", "uplot"]); // fetched when they are needed, if ever
 
 /** The files under `folder` whose names match, as [path with slashes, content], in the order of their paths. */
 function files(folder, pattern) {
@@ -120,6 +121,16 @@ async function compile() {
   };
 }
 
+/** uPlot: its small build, which is no module by itself, and its style sheet. */
+function uplot() {
+  const exported = '\nexport default uPlot;\nexport const stylesheet = new URL("uplot.css", import.meta.url).href;\n';
+  const script = Buffer.concat([read(UPLOT, "uPlot.iife.min.js"), Buffer.from(exported)]);
+  return [
+    ["uplot.mjs", script],
+    ["uplot.css", read(UPLOT, "uPlot.min.css")],
+  ];
+}
+
 /** Have Chromium compile a whole script in the background, while it arrives, and not each function when it is first called. */
 const compiledAhead = (script) => Buffer.concat([Buffer.from("//# allFunctionsCalledOnLoad\n"), script]);
 
@@ -135,12 +146,13 @@ async function build() {
   const own = files(BUILD, /\.(py|mjs)$/);
   const page = sources("page");
   const template = read(ROOT, "index.html");
-  const digests = { page: digest(page), console: digest(sources("console")) };
+  const digests = { page: digest(page), charts: digest(sources("charts")), console: digest(sources("console")) };
   const inputs = digest([
     ["package-lock.json", installed],
     ...own,
     ["page", digests.page],
     ["console", digests.console],
+    ["charts", digests.charts],
     ["sources.json", read(ROOT, "runtime", "sources.json")],
     ["index.html", template],
     ["document.py", read(BUILD, DOCUMENT)],
@@ -161,6 +173,8 @@ async function build() {
     pyscript: await group("pyscript", files(PYSCRIPT, /^(core|error).*\.js$/).map(([name, content]) => [name, compiledAhead(content)])),
     page: await group("page", page),
     qr: await group("qr", [["qrcode.mjs", read(ROOT, "node_modules", "qrcode-generator", "dist", "qrcode.mjs")]]),
+    charts: await group("charts", sources("charts")),
+    uplot: await group("uplot", uplot()),
     library: await group("library", compiled.library),
     console: await group("console", compiled.console),
     modules: await group("modules", compiled.modules, { compress: false }),

@@ -10,6 +10,7 @@ from pyapp.browser.page.copying import CopyButton
 from pyapp.browser.page.dom import Dom
 from pyapp.core.diagnostics.journal import LogLine
 from pyapp.view.console import Log
+from pyapp.view.log import matcher
 
 MAX_LINES = 500
 DRAWN_AFTER = 1.0
@@ -28,6 +29,8 @@ class LogPanel:
         """The number of the newest line that is shown."""
         self._drawing: asyncio.Task[None] | None = None
         dom.on("diagnostics", "toggle", lambda _: self._draw_soon())
+        for name in ("log-filter", "log-trouble"):
+            dom.on(name, "input", lambda _: self._filter())
         CopyButton(dom, "copy-diagnostics", "Copy diagnostics", diagnostics)
 
     def draw(self, log: Log) -> None:
@@ -52,11 +55,12 @@ class LogPanel:
         if not lines or lines[0].number < self._newest:
             rows.replaceChildren()
             self._newest = 0
+        wanted = self._wanted()
         new = []
         for line in lines[:MAX_LINES]:
             if line.number <= self._newest:
                 break
-            new.append(self._row(line))
+            new.append(self._row(line, is_shown=wanted(line)))
         if not new:
             return
         self._newest = lines[0].number
@@ -65,7 +69,19 @@ class LogPanel:
             rows.lastElementChild.remove()
         self._dom.write("log-count", "textContent", str(rows.childElementCount))
 
-    def _row(self, line: LogLine) -> Any:
+    def _wanted(self) -> Callable[[LogLine], bool]:
+        """Return what tells whether a line is to be shown."""
+        text = str(self._dom.element("log-filter").value)
+        return matcher(text, trouble_only=bool(self._dom.element("log-trouble").checked))
+
+    def _filter(self) -> None:
+        """Show the rows that are wanted now."""
+        wanted, rows = self._wanted(), self._dom.element("log").children
+        drawn = (line for line in self._log.lines[:MAX_LINES] if line.number <= self._newest)
+        for row, line in zip(rows, drawn, strict=False):
+            row.hidden = not wanted(line)
+
+    def _row(self, line: LogLine, *, is_shown: bool) -> Any:
         template = self._dom.element("log-line-with-detail" if line.detail else "log-line")
         row = template.content.firstElementChild.cloneNode(True)
         mark, time, text = row.children
@@ -73,6 +89,7 @@ class LogPanel:
             text, detail = text.children
             detail.textContent = line.detail
         row.setAttribute("data-mark", line.mark)
+        row.hidden = not is_shown
         row.className = "" if line.number % 2 else "even"
         mark.textContent = line.mark
         mark.title = _MARKS[line.mark]

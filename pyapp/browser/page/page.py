@@ -17,6 +17,7 @@ from pyapp.browser.page.company import CompanyPanel
 from pyapp.browser.page.controls import ControlsPanel
 from pyapp.browser.page.devices import DevicesPanel
 from pyapp.browser.page.dom import Dom
+from pyapp.browser.page.insight import InsightPanel
 from pyapp.browser.page.invite import InvitePanel
 from pyapp.browser.page.lobby import LobbyPanel
 from pyapp.browser.page.log import LogPanel, clock
@@ -68,6 +69,7 @@ class Page:
             ("company", CompanyPanel(self._dom)),
             ("invite", InvitePanel(self._dom, emit)),
             ("log", LogPanel(self._dom, self._diagnostics)),
+            ("insight", InsightPanel(self._dom, emit)),
         )
         self._drawn: dict[int, object] = {}
         """What each panel shows."""

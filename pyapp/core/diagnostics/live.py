@@ -51,11 +51,13 @@ class Live:
     marks: deque[TimeMark] = field(init=False, default_factory=lambda: deque(maxlen=_MOST))
     count: int = field(init=False, default=0)
     """Of samples and marks so far: it shows whether there are new ones."""
+    latest_at: float = field(init=False, default=-1.0)
+    """When the last of them was; -1 before the first."""
 
     def sampled(self, sample: Sample, now: float) -> None:
         """Keep a sample that ended `now`."""
         self.samples.append(Taken(now, sample))
-        self.count += 1
+        self.count, self.latest_at = self.count + 1, now
         while now - self.samples[0].at > KEPT:
             self.samples.popleft()
 
@@ -64,7 +66,7 @@ class Live:
         if (kind := _MARKS.get(event)) is None:
             return
         self.marks.append(TimeMark(now, kind, text))
-        self.count += 1
+        self.count, self.latest_at = self.count + 1, now
         while now - self.marks[0].at > KEPT:
             self.marks.popleft()
 

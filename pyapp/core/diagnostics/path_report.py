@@ -134,8 +134,8 @@ def path_report(stats: Mapping[str, Mapping[str, Any]], pair: str = "") -> PathR
         return None
     return PathReport(
         pair=str(pair_id),
-        local=_candidate_facts(local),
-        remote=_candidate_facts(remote),
+        local=candidate_facts(local),
+        remote=candidate_facts(remote),
         round_trip=entry.get("currentRoundTripTime"),
         bytes_sent=int(transport.get("bytesSent") or entry.get("bytesSent") or 0),
         bytes_received=int(transport.get("bytesReceived") or entry.get("bytesReceived") or 0),
@@ -150,7 +150,8 @@ def path_report(stats: Mapping[str, Mapping[str, Any]], pair: str = "") -> PathR
     )
 
 
-def _candidate_facts(entry: Mapping[str, Any]) -> CandidateFacts:
+def candidate_facts(entry: Mapping[str, Any]) -> CandidateFacts:
+    """Return a `local-candidate` or `remote-candidate` entry."""
     return CandidateFacts(
         type=str(entry.get("candidateType") or ""),
         protocol=str(entry.get("protocol") or ""),

@@ -277,6 +277,8 @@ class Connection:
             case events.NetworkChanged(_, certain):
                 asked = self.probe.may_have_changed(now, certain=certain)
                 return [*asked, *self._recovery_did(health.network_changed(now, certain=certain))]
+            case events.DiagnosticsShown(is_shown):
+                return self.observation.watch(is_watched=is_shown)
             case events.VisibilityChanged(hidden):
                 return self._recovery_did(health.hidden(now, is_hidden=hidden))
             case events.TimerFired(timer):

@@ -2,7 +2,7 @@
 
 nothing is selected yet, or a restart settles    again in 0.2 s
 the selected pair changed                        at once, and again in 0.1 s
-all is well                                      every 2 s, or 10 s while it is quiet
+all is well                                      every 2 s, or 10 s while it is quiet; 1 s while somebody looks
 """
 
 from collections.abc import Mapping
@@ -34,6 +34,9 @@ STATS_EVERY, STATS_QUIET_EVERY = 2.0, 10.0
 """Seconds between two samples of `getStats()` while connected, and while it is quiet: a sample costs as much as ten
 beats."""
 
+STATS_WATCHED_EVERY = 1.0
+"""The same while the diagnostics are open."""
+
 KEEP_CHECKING_AFTER = 1.0
 """Seconds that an ICE generation has to pair its candidates before the browser is made to keep checking: the candidate
 used for it makes Chromium no longer pair the peer's candidates with later ones of ours."""
@@ -48,6 +51,10 @@ class Observation:
     restarts: Restarts
     report: PathReport | None = field(init=False, default=None)
     """The last report."""
+    stats: Mapping[str, Mapping[str, Any]] = field(init=False, default_factory=dict)
+    """What `getStats()` last returned, by id."""
+    is_watched: bool = field(init=False, default=False)
+    """Whether somebody looks at the diagnostics."""
     established: bool = field(init=False, default=False)
     """Whether there were once a path and an open channel at the same time."""
     _pace: Pace = field(init=False, default_factory=Pace)
@@ -73,7 +80,13 @@ class Observation:
     def look_on(self, now: float) -> Command:
         """Sample from time to time: not every browser has an event for a new pair."""
         usual = STATS_QUIET_EVERY if self.health.is_quiet else STATS_EVERY
+        usual = STATS_WATCHED_EVERY if self.is_watched else usual
         return commands.StartTimer(STATS, STATS_AGAIN if self.restarts.is_settling(now) else usual)
+
+    def watch(self, *, is_watched: bool) -> list[Output]:
+        """Record whether somebody looks now, and sample at once if so."""
+        self.is_watched = is_watched
+        return [commands.SampleStats()] if is_watched and self.report is not None else []
 
     def unsteady(self, now: float) -> None:
         """Put more samples into the journal for a while: something is happening."""
@@ -95,6 +108,7 @@ class Observation:
     def measure(self, stats: Mapping[str, Mapping[str, Any]], now: float) -> list[Output]:
         """Tell what was counted since the last sample; from time to time, journal what was since the last one there."""
         before, report = self._counted, self.report
+        self.stats = stats
         if report is None:
             return []
         is_other = before is not None and before.report.pair != report.pair

@@ -19,6 +19,7 @@ SOURCES = (
     "package-lock.json",
     "static/console.css",
     "runtime/page/boot.mjs",
+    "runtime/charts/charts.mjs",
     "pyapp/main.py",
     "index.html",
     "backend/web/document.py",
@@ -61,6 +62,7 @@ def built(tmp_path: Path) -> Path:
                 {"console.css": content["static/console.css"], "boot.mjs": content["runtime/page/boot.mjs"]}
             ).encode(),
             "console": _digest({"main.py": content["pyapp/main.py"]}).encode(),
+            "charts": _digest({"charts.mjs": content["runtime/charts/charts.mjs"]}).encode(),
             "sources.json": (ROOT / LISTED).read_bytes(),
             "index.html": content["index.html"],
             "document.py": content["backend/web/document.py"],
