@@ -13,6 +13,7 @@ from js import RTCPeerConnection, document, navigator
 
 from pyapp.browser.ffi import jsobj
 from pyapp.protocol.ice import IceConfiguration
+from pyapp.view.words import FRAME
 
 
 class Constructor:
@@ -47,7 +48,7 @@ class Constructor:
             frame = self._frame = document.createElement("iframe")
             frame.allow = "camera 'none'; microphone 'none'"
             frame.hidden = True
-            frame.title = "Network"
+            frame.title = FRAME
             document.body.append(frame)
         return self._frame.contentWindow.RTCPeerConnection
 

@@ -39,6 +39,9 @@ BUFFERED_MOST, BUFFERED_LEAST = 1 << 12, 1 << 10
 
 Little, because what waits there is late without being lost, and would be sent again behind itself."""
 
+_REFUSED = "refused"
+"""In place of a track's id: the browser refused what the sender was given last, so that it is given it again."""
+
 UNCHECKED_ADDRESSES = ("192.0.2.{}", "2001:db8::{}")
 """Addresses of candidates that keep Chromium checking: one of each family, of documentation (RFC 5737, RFC 3849), and
 others each time, since Chromium does not take the priority of one that it has.
@@ -122,6 +125,8 @@ class Peer:
         self._full: set[ChannelLabel] = set()
         self._transceivers: list[Any] = []
         self._sent: dict[int, str] = {}  # the id of the track that the sender of each transceiver was given last
+        self._limited: tuple[commands.LimitVideo, str] | None = None
+        """The limit that was set last, and the id of the track that it was set for."""
         self._remote_stream: Any = None
         self._watched_transport = False
         self._unchecked = 0
@@ -149,9 +154,10 @@ class Peer:
         """
         tracks = self._media.tracks()
         for number, transceiver in enumerate(self._transceivers):
-            self._send_track(number, transceiver.sender, tracks[transceiver.receiver.track.kind])
-            if (limit := self._media.limit) and transceiver.receiver.track.kind == "video":
-                self._limit_video(transceiver.sender, limit)
+            track = tracks[transceiver.receiver.track.kind]
+            self._send_track(number, transceiver.sender, track)
+            if (limit := self._media.limit) and track is not None and track.kind == "video":
+                self._limit_video(transceiver.sender, limit, str(track.id))
 
     def _send_track(self, number: int, sender: Any, track: Any) -> None:
         identifier = "" if track is None else str(track.id)
@@ -160,14 +166,20 @@ class Peer:
         self._sent[number] = identifier
 
         def refused(error: Any) -> None:
-            self._sent.pop(number, None)
+            self._sent[number] = _REFUSED
             self._failed("replaceTrack", error)
 
         replaced = sender.replaceTrack(jsnull if track is None else track)
         self._when_settled(replaced, lambda _: None, refused)
 
-    def _limit_video(self, sender: Any, limit: commands.LimitVideo) -> None:
-        """Send no more than the limit: the browser then finds resolution and frame rate for it by itself."""
+    def _limit_video(self, sender: Any, limit: commands.LimitVideo, track: str) -> None:
+        """Send no more than the limit: the browser then finds resolution and frame rate for it by itself.
+
+        Only a new limit or another track calls for it: it may make the encoder start over.
+        """
+        if self._limited == (limit, track):
+            return
+        self._limited = (limit, track)
         parameters = sender.getParameters()
         for encoding in parameters.encodings:
             _set_or_remove(encoding, "maxBitrate", limit.bits)

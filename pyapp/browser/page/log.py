@@ -11,12 +11,11 @@ from pyapp.browser.page.dom import Dom
 from pyapp.core.diagnostics.journal import LogLine
 from pyapp.view.console import Log
 from pyapp.view.log import matcher
+from pyapp.view.words import COPY_DIAGNOSTICS, MARKS
 
 MAX_LINES = 500
 DRAWN_AFTER = 1.0
 """Seconds after which the log is drawn that nobody has opened: connecting is many lines, and must not wait for them."""
-
-_MARKS = {">": "sent", "<": "received", "=": "state", "!": "trouble"}
 
 
 class LogPanel:
@@ -31,7 +30,7 @@ class LogPanel:
         dom.on("diagnostics", "toggle", lambda _: self._draw_soon())
         for name in ("log-filter", "log-trouble"):
             dom.on(name, "input", lambda _: self._filter())
-        CopyButton(dom, "copy-diagnostics", "Copy diagnostics", diagnostics)
+        CopyButton(dom, "copy-diagnostics", COPY_DIAGNOSTICS, diagnostics)
 
     def draw(self, log: Log) -> None:
         """Show it: soon, if nobody looks."""
@@ -92,7 +91,7 @@ class LogPanel:
         row.hidden = not is_shown
         row.className = "" if line.number % 2 else "even"
         mark.textContent = line.mark
-        mark.title = _MARKS[line.mark]
+        mark.title = MARKS[line.mark]
         time.textContent = clock(line.at)
         text.textContent = line.text
         return row

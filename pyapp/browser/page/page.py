@@ -30,6 +30,7 @@ from pyapp.browser.page.thread import ThreadPanel
 from pyapp.browser.tabs import session_to_come_back_to
 from pyapp.core.events import Event, PageClosing, PageShown
 from pyapp.view.console import View
+from pyapp.view.words import diagnostics_title
 
 FOCUS_AFTER = 0.1
 """Seconds after a change in which the browser lays the page out by itself: to ask sooner where a control went takes
@@ -125,7 +126,7 @@ class Page:
         state = (view.status.headline, view.status.detail, view.status.cause, view.quality.line, view.quality.reason)
         facts = (f"{fact.label}: {fact.value}" for fact in view.path.facts)
         log = (f"{clock(line.at)} {line.mark} {line.text} {line.detail}".rstrip() for line in view.log.lines)
-        title = f"ICE Console, session {view.lobby.session or '(none)'}, {Date.new().toISOString()}"
+        title = diagnostics_title(view.lobby.session, Date.new().toISOString())
         return "\n".join((title, navigator.userAgent, "", *filter(None, state), "", *facts, "", *log, ""))
 
 
