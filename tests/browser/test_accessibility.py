@@ -6,13 +6,15 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import ROOT, Console, OpenPage, Operator, StartConsole, pair
 from tests.browser.test_devices import REFUSE
+from tests.browser.test_firefox import firefox
 from tests.browser.test_recovery import Path, path
+from tests.browser.test_tabs import another_tab, expect_offer
 
-__all__ = ["path"]
+__all__ = ["firefox", "path"]
 
 AXE = (ROOT / "node_modules/axe-core/axe.min.js").read_text()
 PHONE, DESKTOP = (390, 844), (1280, 800)
@@ -186,6 +188,50 @@ def test_axe_finds_nothing_when_it_failed(start_console: StartConsole, open_page
     assert operator.take_problems("401")
     operator.page.locator("#cause-box summary").click()
     expect_accessible(operator)
+
+
+def test_axe_finds_nothing_in_invite_and_beside_another_tab(start_console: StartConsole, open_page: OpenPage) -> None:
+    console = start_console(access="")
+    address = f"{console.address}?session=inviting&autoconnect{console.operator_fragment}"
+    host = open_page(address, wait_for="waiting")
+    host.page.locator("#invite").focus()
+    host.page.keyboard.press("Enter")
+    expect(host.page.locator("#invite-link")).to_have_value(re.compile("#invite="))
+    host.page.locator("#invite-name").focus()
+    host.page.keyboard.type("Anna")
+    host.page.keyboard.press("Enter")
+    revoke = host.page.locator("#invitations li", has_text="Anna").locator("button")
+    expect(revoke).to_be_visible()
+    expect(host.page.locator("#invite-qr")).to_be_visible()
+    expect_accessible(host)
+    revoke.focus()
+    host.page.keyboard.press("Enter")
+    expect(revoke).to_have_text("Revoke now?")
+    host.page.keyboard.press("Escape")
+    expect(host.page.locator("#invite-panel")).to_be_hidden()
+    assert host.page.evaluate("document.activeElement.id") == "invite"
+    other = another_tab(host, address)
+    expect_offer(other)
+    expect_accessible(other)
+    other.page.locator("#connect").focus()
+    other.page.keyboard.press("Enter")
+    other.expect_state("waiting")
+    expect_offer(host)
+    expect_accessible(host)
+
+
+def test_axe_finds_nothing_in_firefox_at_both_ends(console: Console, open_page: OpenPage, firefox: Browser) -> None:
+    first, second = pair(console, open_page, session="foxes", first_by=firefox, second_by=firefox)
+    first.page.locator("#camera").click()
+    expect(second.page.locator("#remote-video")).to_be_visible()
+    first.send("from this side")
+    second.send("from the other side")
+    for page, text in ((first, "from the other side"), (second, "from this side")):
+        page.expect_received([text])
+        expect_accessible(page)
+    second.page.locator("#devices").click()
+    expect(second.page.locator("#device-settings")).to_be_visible()
+    expect_accessible(second)
 
 
 def test_on_a_desktop_the_path_does_not_scroll(console: Console, open_page: OpenPage) -> None:
