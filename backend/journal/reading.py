@@ -22,6 +22,20 @@ select p.participant, received, number, at, event, f.frame, figures from partici
 """
 
 
+_IN_SHORT = """
+select * from (
+select p.participant, received, number, at, event, data, null from participants p
+  join entries e on e.participant = p.id
+  where session = :session and event not in ('candidate-remote', 'state', 'description', 'channel') union all
+select p.participant, received, number, at, event, f.frame, figures from participants p
+  join frames f on f.participant = p.id join samples s on s.participant = p.id and s.number =
+    (select max(number) from samples l where l.participant = p.id and l.frame = f.id)
+  where session = :session
+) order by received, abs(number)
+"""
+"""Without what the account does not need: of samples, the last of each frame says what a pair has carried."""
+
+
 @dataclass(frozen=True, slots=True)
 class Participant:
     """A page load in a session; `name` is what its person is called. `came` is Unix time, seconds."""
@@ -72,8 +86,33 @@ class Recorded:
         return result
 
 
-def recorded(connection: sqlite3.Connection, session: int) -> Recorded | None:
-    """Return the session with that id, or None. Raises `sqlite3.Error`."""
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A session as it stands in the list."""
+
+    id: int
+    name: str
+    began: float
+    heard: float
+
+
+def listed(connection: sqlite3.Connection, *, search: str = "", offset: int = 0, most: int = 50) -> list[Listed]:
+    """Return sessions, the latest first, whose name or one of whose people has `search` in it.
+
+    Raises `sqlite3.Error`.
+    """
+    pattern = "%" + search.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_") + "%"
+    found = connection.execute(
+        "select id, name, began, heard from sessions s where name like :pattern escape '\\' or exists ("
+        " select 1 from participants p where p.session = s.id and p.name like :pattern escape '\\')"
+        " order by heard desc, id desc limit :most offset :offset",
+        {"pattern": pattern, "most": most, "offset": offset},
+    )
+    return [Listed(*row) for row in found]
+
+
+def recorded(connection: sqlite3.Connection, session: int, *, in_short: bool = False) -> Recorded | None:
+    """Return the session with that id, or None; `in_short` without most samples. Raises `sqlite3.Error`."""
     found = connection.execute(
         "select id, name, began, heard, left_out from sessions where id = ?", (session,)
     ).fetchone()
@@ -89,7 +128,7 @@ def recorded(connection: sqlite3.Connection, session: int) -> Recorded | None:
         heard=found[3],
         left_out=found[4],
         participants=[Participant(*row) for row in participants],
-        entries=list(entries(connection, session)),
+        entries=list(entries(connection, session, _IN_SHORT if in_short else _ENTRIES)),
     )
 
 
@@ -104,9 +143,9 @@ def numbered(text: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) < 19 else None  # SQLite's integers have 64 bits
 
 
-def entries(connection: sqlite3.Connection, session: int) -> Iterator[dict[str, Any]]:
+def entries(connection: sqlite3.Connection, session: int, query: str = _ENTRIES) -> Iterator[dict[str, Any]]:
     """Yield the entries of a session (by its id) as JSON objects, in the order in which they came."""
-    for participant, received, number, at, event, data, figures in connection.execute(_ENTRIES, {"session": session}):
+    for participant, received, number, at, event, data, figures in connection.execute(query, {"session": session}):
         yield {
             "time": round(received, 3),
             "participant": participant,

@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import logging
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractAccessLogger
@@ -25,7 +27,7 @@ from backend.metrics.meters import Meters
 from backend.seldom import Seldom
 from backend.settings import Settings, StartError
 from backend.signaling.endpoint import Signaling
-from backend.web import invitations
+from backend.web import invitations, sessions
 from backend.web.assets import Assets, choose_encoding
 from backend.web.certificates import Certificates
 from backend.web.hearing import Hearing
@@ -41,6 +43,8 @@ from pyapp.protocol.wire import MessageError, encode
 
 _log = logging.getLogger("ice_console.http")
 
+_T = TypeVar("_T")
+
 SETTINGS = web.AppKey("SETTINGS", Settings)
 ASSETS = web.AppKey("ASSETS", Assets)
 CURRENT = web.AppKey("CURRENT", Current)
@@ -48,6 +52,7 @@ JOURNAL = web.AppKey("JOURNAL", Journal)
 ACCESS = web.AppKey("ACCESS", Access)
 SIGNALING = web.AppKey("SIGNALING", Signaling)
 CHAIN = web.AppKey("CHAIN", Chain)
+SESSIONS = web.AppKey("SESSIONS", sessions.Sessions)
 METERS = web.AppKey("METERS", Meters)
 CALLER = web.RequestKey("CALLER", Caller)
 """The client of a request, as our proxies report it."""
@@ -106,6 +111,7 @@ def create_app(settings: Settings, certificates: Certificates | None = None) -> 
     app[ASSETS] = assets
     app[CURRENT] = Current(configured)
     app[JOURNAL] = Journal(settings.journal, limits=limits, keep_addresses=settings.keep_addresses)
+    app[SESSIONS] = sessions.Sessions(app[JOURNAL].path)
     app[ACCESS] = Access(settings)
     hold = configured.hold or settings.hold
     app[SIGNALING] = Signaling(hold=hold, limits=limits, journal=app[JOURNAL], audit=app[ACCESS].audit)
@@ -131,6 +137,9 @@ def create_app(settings: Settings, certificates: Certificates | None = None) -> 
             web.get("/invitations", _invitations),
             web.get("/access", _access),
             web.delete("/invitations/{id}", _revoke),
+            web.get("/sessions", _sessions),
+            web.get(r"/sessions/{id:\d{1,18}}", _session),
+            web.get(r"/sessions/{file:sessions\.(?:mjs|css)}", _sessions_file),
             web.get("/healthz", _health),
             web.get("/readyz", _ready),
             web.get("/metrics", _metrics),
@@ -446,6 +455,48 @@ async def _access(request: web.Request) -> web.Response:
 async def _revoke(request: web.Request) -> web.Response:
     operator = await _operator(request)
     return invitations.revoke(request.match_info["id"], request.app[ACCESS], request.app[SIGNALING], operator)
+
+
+# What was recorded.
+
+
+async def _sessions(request: web.Request) -> web.Response:
+    if sessions.wants_page(request):
+        return sessions.page(is_list=True)
+    await _operator(request)
+    try:
+        search, offset = sessions.asked(request)
+    except MessageError as error:
+        raise _error(web.HTTPBadRequest, Error("malformed", str(error))) from None
+    read = partial(request.app[SESSIONS].list, search=search, offset=offset)
+    return sessions.told(await _from_record(read))
+
+
+async def _session(request: web.Request) -> web.Response:
+    if sessions.wants_page(request):
+        return sessions.page(is_list=False)
+    await _operator(request)
+    identifier = int(request.match_info["id"])
+    answer = partial(request.app[SESSIONS].answer, identifier, request.query.get("format", ""))
+    try:
+        response = await _from_record(answer)
+    except MessageError as error:
+        raise _error(web.HTTPBadRequest, Error("malformed", str(error))) from None
+    if response is None:
+        raise _error(web.HTTPNotFound, Error("unknown", "No such session is recorded."))
+    return response
+
+
+async def _sessions_file(request: web.Request) -> web.Response:
+    return sessions.file(request.match_info["file"])
+
+
+async def _from_record(read: Callable[[], _T]) -> _T:
+    try:
+        return await asyncio.to_thread(read)
+    except sqlite3.Error as error:
+        _log.error("! the record cannot be read: %s", error)
+        raise _error(web.HTTPServiceUnavailable, Error("unavailable", "The record cannot be read now.")) from None
 
 
 # What belongs to the application's life.

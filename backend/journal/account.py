@@ -1,0 +1,293 @@
+"""What happened in a session, in sentences and in figures, from its record. Pure.
+
+Each sentence has a rule, by whose id it is found and tested. Times stand beside the sentences, because the reader's
+browser knows the reader's time zone.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from backend.journal.outages import CAUSES, TOGETHER, Outage, find_outages, number_of
+from backend.journal.reading import Recorded, Told
+from pyapp.protocol.entries import SAMPLES
+from pyapp.protocol.ice import IceError, parse_reported_url
+from pyapp.protocol.wire import Scalar
+
+_RANKS = {"direct": 0, "relay over UDP": 1, "relay over TCP": 2}
+_REFUSALS = {
+    "no-path": "no path was found between the two networks",
+    "session-full": "two people were in the session already",
+    "replaced": "the page was opened again in another tab",
+}
+
+Path: TypeAlias = str
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """`rule` is its id; `at` is Unix time, seconds."""
+
+    rule: str
+    at: float
+    text: str
+
+
+@dataclass(slots=True)
+class _Page:
+    """What one page load told."""
+
+    name: str
+    asked: float | None = None
+    was_second: bool = False
+    took: float | None = None
+    first: Told | None = None
+    path: Path = ""
+    has_come: bool = False
+    best: tuple[int, float] | None = None
+    """Rank and seconds of the best path."""
+    types: set[str] = field(default_factory=set)
+    errors: Counter[str] = field(default_factory=Counter)
+    """Failures to gather, by transport."""
+    policy: str = "all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """The sentences, and the figures of a list. Seconds, bytes; None: not known.
+
+    `relay_bytes` are those over each TURN host, both ways, counted by the side whose relay it was.
+    """
+
+    sentences: list[Sentence]
+    outcome: str
+    connect_seconds: float | None
+    best_seconds: float | None
+    paths: list[Path]
+    outages: list[Outage]
+    relay_bytes: dict[str, int]
+
+
+def account(session: Recorded) -> Account:
+    """Return the account of a recorded session."""
+    told = session.told()
+    pages = {one.id: _Page(_name(one.name, number)) for number, one in enumerate(session.participants, start=1)}
+    names = {identifier: page.name for identifier, page in pages.items()}
+    sentences: list[Sentence] = []
+    paths: dict[Path, None] = {}
+    before: dict[str, Path] = {}
+    relays = [one for one in told if one.event == "pair" and one.data.get("local_type") == "relay"]
+    outages = find_outages(told, names)
+    for one in told:
+        page = pages[one.participant]
+        _learn(page, one)
+        if one.event == "pair":
+            path = _path(one, relays)
+            paths[path] = None
+            if page.first is one:
+                page.path = path
+            outage = next((each for each in outages if each.holds(one.at)), None)
+            if outage:
+                outage.path = path
+            else:
+                sentences += _path_sentence(one, path, before.get(one.participant))
+            before[one.participant] = path
+        else:
+            sentences += _sentence(one, page)
+    sentences += map(_outage_sentence, outages)
+    connected = [page for page in pages.values() if page.first]
+    if not connected and not any(one.rule == "failed" for one in sentences) and told:
+        sentences.append(Sentence("not-connected", told[-1].at, _why_not(pages)))
+    second = next((page for page in connected if page.was_second and page.took is not None), None)
+    sentences = _once([*_connected(connected), *sentences])
+    sentences.sort(key=lambda one: one.at)
+    return Account(
+        sentences=sentences,
+        outcome=_outcome(connected, sentences, outages, len(pages)),
+        connect_seconds=second.took if second else None,
+        best_seconds=second.best[1] if second and second.best else None,
+        paths=list(paths),
+        outages=outages,
+        relay_bytes=relay_bytes(told),
+    )
+
+
+def relay_bytes(told: Sequence[Told]) -> dict[str, int]:
+    """Return the bytes over each TURN host. Each end counts its own relay, so that nothing counts twice."""
+    pairs: dict[tuple[str, str, str], tuple[str, int]] = {}
+    for one in told:
+        data = one.data
+        if (one.event not in SAMPLES and one.event != "pair") or data.get("local_type") != "relay":
+            continue
+        carried = sum(_whole(data.get(name)) for name in ("pair_sent", "pair_received"))
+        key = (one.participant, str(data.get("pair")), str(data.get("ufrag")))
+        pairs[key] = (_host(data.get("server")), max(carried, pairs.get(key, ("", 0))[1]))
+    result: Counter[str] = Counter()
+    for host, carried in pairs.values():
+        result[host] += carried
+    return dict(result)
+
+
+# One page.
+
+
+def _name(name: str, number: int) -> str:
+    return name or f"Guest {number}"
+
+
+def _learn(page: _Page, one: Told) -> None:
+    data = one.data
+    match one.event:
+        case "session" if "session" in data:
+            page.asked, page.policy = one.at, str(data.get("policy") or "all")
+        case "signaling" if "alone" in data and page.first is None:
+            page.was_second = data["alone"] is False
+        case "candidate-local" if data.get("type"):
+            page.types.add(str(data["type"]))
+        case "candidate-error":
+            try:
+                url = parse_reported_url(str(data.get("url")))
+            except IceError:
+                return
+            page.errors[url.transport] += 1
+        case "pair":
+            rank = _RANKS[_kind(data)]
+            seconds = one.at - page.asked if page.asked is not None else 0.0
+            if page.first is None:
+                page.first = one
+                page.took = seconds if page.asked is not None else None
+            if page.best is None or rank < page.best[0]:
+                page.best = (rank, seconds)
+        case _:
+            pass
+
+
+def _connected(pages: Sequence[_Page]) -> Iterator[Sentence]:
+    """Say how long it took, of whoever came second: the other one has waited."""
+    for page in sorted(pages, key=lambda one: not one.was_second)[:1]:
+        if page.first is None:
+            continue
+        after = f"Connected after {page.took:.1f} s" if page.was_second and page.took is not None else "Connected"
+        path = page.path
+        if path == "direct":
+            yield Sentence("connected-direct", page.first.at, f"{after}, directly.")
+        else:
+            why = _why_relay(pages)
+            yield Sentence(
+                "connected-relay", page.first.at, f"{after} through {path}{f', because {why}' if why else ''}."
+            )
+
+
+def _why_relay(pages: Sequence[_Page]) -> str:
+    if any(page.policy == "relay" for page in pages):
+        return "only relays were allowed"
+    for page in pages:
+        over_tcp = page.first is not None and page.first.data.get("relay_protocol") in ("tcp", "tls")
+        if over_tcp and "srflx" not in page.types:
+            return f"the network of {page.name} blocks UDP"
+    return "" if any(page.best and page.best[0] == 0 for page in pages) else "no direct path worked"
+
+
+def _why_not(pages: dict[str, _Page]) -> str:
+    return "Nobody else came." if len(pages) < 2 else "The two were not connected."
+
+
+def _sentence(one: Told, page: _Page) -> Iterator[Sentence]:
+    data, who = one.data, page.name
+    match one.event:
+        case "server-joined" if page.has_come:
+            yield Sentence("server-back", one.at, f"{who} had the server again.")
+        case "server-joined":
+            page.has_come = True
+            yield Sentence("came", one.at, f"{who} came.")
+        case "server-left":
+            yield Sentence("left", one.at, f"{who} left.")
+        case "server-lost":
+            yield Sentence("server-lost", one.at, f"{who} lost the server.")
+        case "slept":
+            yield Sentence("slept", one.at, f"The machine of {who} slept for {number_of(data.get('seconds')):.0f} s.")
+        case "relay-suspected":
+            yield Sentence("relay-died", one.at, f"The relay {_host(data.get('url'))} did not answer any more.")
+        case "standby-used":
+            yield Sentence("standby", one.at, f"Messages went over the second path, through {data.get('host')}.")
+        case "failed":
+            why = _REFUSALS.get(str(data.get("code")), f"the server said {data.get('code')}")
+            yield Sentence("failed", one.at, f"It could not go on for {who}: {why}.")
+        case _:
+            pass
+
+
+def _path_sentence(one: Told, path: Path, before: Path | None) -> Iterator[Sentence]:
+    if before is None or before == path:
+        return
+    if path == "direct":
+        yield Sentence("became-direct", one.at, "A direct path was found: the relay is not needed any more.")
+    elif before == "direct":
+        yield Sentence("became-relay", one.at, f"The path went through {path} from then on.")
+    else:
+        yield Sentence("other-relay", one.at, f"The path went through {path} from then on.")
+
+
+# The whole.
+
+
+def _outage_sentence(outage: Outage) -> Sentence:
+    cause = CAUSES.get(outage.evidence, "the path of {who} was interrupted").format(who=outage.who)
+    cause = cause[0].upper() + cause[1:]
+    if outage.seconds is None:
+        return Sentence("outage-open", outage.began, f"{cause}; it did not come back.")
+    how = "" if not outage.path else ", directly" if outage.path == "direct" else f", through {outage.path}"
+    return Sentence("outage", outage.began, f"{cause}; everything was back after {outage.seconds:.1f} s{how}.")
+
+
+def _once(sentences: Sequence[Sentence]) -> list[Sentence]:
+    """Return them without what both ends say at about the same time."""
+    kept: list[Sentence] = []
+    for one in sorted(sentences, key=lambda one: one.at):
+        if not any(one.text == other.text and one.at - other.at < TOGETHER for other in kept[-8:]):
+            kept.append(one)
+    return kept
+
+
+def _outcome(connected: Sequence[_Page], sentences: Sequence[Sentence], outages: Sequence[Outage], pages: int) -> str:
+    if any(one.rule == "failed" for one in sentences):
+        return "failed"
+    if not connected:
+        return "alone" if pages < 2 else "not connected"
+    return "interrupted" if outages and outages[-1].seconds is None else "connected"
+
+
+def _kind(data: dict[str, Scalar]) -> str:
+    if data.get("path") != "relay":
+        return "direct"
+    is_udp = data.get("local_type") != "relay" or data.get("relay_protocol") in ("", "udp", None)
+    return "relay over UDP" if is_udp else "relay over TCP"
+
+
+def _path(one: Told, relays: Sequence[Told]) -> Path:
+    """Return the path of a pair in words: `direct`, `turn1.example.org over TLS`.
+
+    If the relay is the other side's, that side said which one at about the same time: it is one of `relays`.
+    """
+    data = one.data
+    if data.get("path") != "relay":
+        return "direct"
+    if data.get("local_type") != "relay":
+        others = [each for each in relays if each.participant != one.participant]
+        nearest = min(others, key=lambda each: abs(each.at - one.at), default=None)
+        if nearest is None or abs(nearest.at - one.at) > TOGETHER:
+            return "the relay of the other side"
+        data = nearest.data
+    return f"{_host(data.get('server'))} over {str(data.get('relay_protocol') or 'udp').upper()}"
+
+
+def _host(url: Scalar) -> str:
+    try:
+        return parse_reported_url(str(url)).host
+    except IceError:
+        return "a relay"
+
+
+def _whole(value: Scalar) -> int:
+    return value if type(value) is int and 0 <= value < 1 << 50 else 0

@@ -1,0 +1,222 @@
+// The list of recorded sessions, and one session. The invitation is that of the tab, as the console keeps it.
+
+const main = document.getElementById("main");
+const problem = document.getElementById("problem");
+const status = document.getElementById("status");
+const id = /\/sessions\/(\d+)$/.exec(location.pathname)?.[1];
+const MOST_SHOWN = 500;
+
+function invitation() {
+  const fragment = new URLSearchParams(location.hash.slice(1));
+  const given = fragment.get("invite");
+  try {
+    if (given !== null) {
+      sessionStorage.setItem("ice-console-invitation", given);
+      history.replaceState(null, "", location.pathname + location.search);
+    }
+    return given ?? sessionStorage.getItem("ice-console-invitation") ?? "";
+  } catch {
+    return given ?? ""; // the person lets this site store nothing
+  }
+}
+
+const token = invitation();
+
+async function ask(query) {
+  const headers = { Accept: "application/json", ...(token && { "X-Invitation": token }) };
+  const response = await fetch(location.pathname + query, { headers, cache: "no-store" });
+  if (response.ok) return response;
+  const body = await response.json().catch(() => ({}));
+  throw new Error(body.message ?? `HTTP status ${response.status}`);
+}
+
+function element(name, properties = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(properties)) {
+    if (key in made) made[key] = value;
+    else made.setAttribute(key, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+const day = (at) => new Date(at * 1000).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+const clock = (at) => new Date(at * 1000).toLocaleTimeString(undefined, { hour12: false });
+const seconds = (value) => (value === null || value === undefined ? "" : `${value.toFixed(1)} s`);
+const bytes = (value) => (value < 1e6 ? `${(value / 1e3).toFixed(0)} kB` : value < 1e9 ? `${(value / 1e6).toFixed(1)} MB` : `${(value / 1e9).toFixed(2)} GB`);
+const total = (byHost) => Object.values(byHost).reduce((sum, one) => sum + one, 0);
+
+function lasted(session) {
+  const minutes = Math.round((session.ended - session.began) / 60);
+  return minutes < 1 ? "under a minute" : minutes < 120 ? `${minutes} min` : `${(minutes / 60).toFixed(1)} h`;
+}
+
+function outages(session) {
+  if (!session.outages.length) return "";
+  const known = session.outages.filter((one) => one.seconds !== null).map((one) => one.seconds);
+  return `${session.outages.length}${known.length ? `, longest ${seconds(Math.max(...known))}` : ""}`;
+}
+
+function say(text) {
+  status.textContent = text;
+  status.hidden = !text;
+}
+
+async function showing(work) {
+  main.setAttribute("aria-busy", "true");
+  try {
+    await work();
+    problem.hidden = true;
+  } catch (error) {
+    problem.textContent = error.message;
+    problem.hidden = false;
+    say("");
+  }
+  main.setAttribute("aria-busy", "false");
+}
+
+// The list.
+
+const COLUMNS = ["Session", "When", "Lasted", "Who", "Outcome", "Connected in", "Best path in", "Paths", "Outages", "Over relays"];
+
+function row(session) {
+  const link = element("a", { href: `sessions/${session.id}` }, session.name);
+  const figure = (text) => element("td", { className: "figure" }, text);
+  const cell = (text) => element("td", {}, text);
+  return element(
+    "tr",
+    {},
+    element("td", {}, link),
+    cell(day(session.began)),
+    cell(lasted(session)),
+    cell(session.people.join(", ")),
+    element("td", { className: session.outcome }, session.outcome),
+    figure(seconds(session.connectSeconds)),
+    figure(seconds(session.bestSeconds)),
+    cell(session.paths.join(", ")),
+    cell(outages(session)),
+    figure(total(session.relayBytes) ? bytes(total(session.relayBytes)) : ""),
+  );
+}
+
+async function list() {
+  const search = element("input", { id: "search", type: "search", maxLength: 100, autocomplete: "off" });
+  const form = element("form", { role: "search" }, element("label", { htmlFor: "search" }, "Name of a session or of a person"), search);
+  const body = element("tbody", { id: "sessions" });
+  const head = element("thead", {}, element("tr", {}, ...COLUMNS.map((name) => element("th", { scope: "col" }, name))));
+  const table = element("div", { className: "wide", tabIndex: 0, role: "region", ariaLabel: "Recorded sessions" }, element("table", {}, head, body));
+  const more = element("button", { type: "button", hidden: true }, "Older sessions");
+  main.append(form, element("section", {}, table, more));
+  let asked = 0;
+  const fill = (offset) =>
+    showing(async () => {
+      const number = ++asked;
+      const query = new URLSearchParams({ q: search.value.trim(), offset });
+      const found = await (await ask(`?${query}`)).json();
+      if (number !== asked) return; // the person typed on
+      if (!offset) body.replaceChildren();
+      body.append(...found.sessions.map(row));
+      more.hidden = !found.more;
+      say(body.children.length ? "" : "No session is recorded under that name.");
+    });
+  let typing;
+  search.addEventListener("input", () => {
+    clearTimeout(typing);
+    typing = setTimeout(() => fill(0), 200);
+  });
+  form.addEventListener("submit", (event) => event.preventDefault());
+  more.addEventListener("click", () => fill(body.children.length));
+  await fill(0);
+}
+
+// One session.
+
+function svg(name, attributes, text) {
+  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+function chart(session, title, name, unit, scale) {
+  const [width, height, left, bottom] = [1000, 180, 60, 20];
+  const span = Math.max(session.ended - session.began, 1);
+  const values = session.pages.flatMap((page) => page.samples[name].filter((value) => value !== null));
+  if (!values.length) return "";
+  const top = Math.max(...values) * scale || 1;
+  const x = (at) => left + ((at - session.began) / span) * (width - left);
+  const y = (value) => height - bottom - ((value * scale) / top) * (height - bottom - 12);
+  const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${title}, at most ${top.toFixed(1)} ${unit}` });
+  for (const one of session.outages) {
+    const wide = Math.max(((one.seconds ?? 1) / span) * (width - left), 2);
+    drawing.append(svg("rect", { class: "outage", x: x(one.at), y: 0, width: wide, height: height - bottom }));
+  }
+  drawing.append(svg("line", { class: "axis", x1: left, x2: width, y1: height - bottom, y2: height - bottom }));
+  drawing.append(svg("text", { x: 0, y: 14 }, `${top.toFixed(top < 10 ? 1 : 0)} ${unit}`), svg("text", { x: 0, y: height - bottom }, "0"));
+  drawing.append(svg("text", { x: left, y: height - 4 }, clock(session.began)));
+  drawing.append(svg("text", { x: width, y: height - 4, "text-anchor": "end" }, clock(session.ended)));
+  session.pages.forEach((page, number) => {
+    const points = page.samples.at.flatMap((at, place) => {
+      const value = page.samples[name][place];
+      return value === null ? [] : [`${x(at).toFixed(1)},${y(value).toFixed(1)}`];
+    });
+    drawing.append(svg("polyline", { class: `page-${number % 2}`, points: points.join(" ") }));
+  });
+  return element("section", {}, element("h2", {}, title), drawing);
+}
+
+function log(session) {
+  const entries = session.log.slice(0, MOST_SHOWN);
+  const lines = entries.map(([at, who, event, data]) => {
+    const detail = Object.entries(data).filter(([, value]) => value !== null && value !== "").map(([key, value]) => `${key}=${value}`);
+    return element("li", {}, element("time", {}, clock(at)), element("code", {}, `${who} · ${event} ${detail.join(" ")}`));
+  });
+  const left = session.log.length - entries.length;
+  const rest = left > 0 ? [element("p", {}, `${left} more are in the exports.`)] : [];
+  return element("section", {}, element("h2", {}, "Log"), element("details", {}, element("summary", {}, `${session.log.length} entries`), element("ol", {}, ...lines), ...rest));
+}
+
+async function save(format) {
+  const response = await ask(`?format=${format}`);
+  const address = URL.createObjectURL(await response.blob());
+  const name = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "")?.[1] ?? "session";
+  element("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+}
+
+async function one() {
+  await showing(async () => {
+    const session = await (await ask("")).json();
+    document.title = `${session.name} · ICE Console`;
+    document.getElementById("title").textContent = session.name;
+    const back = element("p", {}, element("a", { href: "../sessions" }, "All sessions"));
+    const facts = [
+      `${day(session.began)}, ${lasted(session)}`,
+      session.people.join(", "),
+      ...Object.entries(session.relayBytes).map(([host, count]) => `${bytes(count)} over ${host}`),
+      ...(session.leftOut ? [`${session.leftOut} entries of quiet times were left out`] : []),
+    ];
+    const told = session.account.map((sentence) =>
+      element("li", { "data-rule": sentence.rule }, element("time", {}, clock(sentence.at)), element("span", {}, sentence.text)),
+    );
+    const key = session.pages.map((page, number) => element("span", { className: `key-${number % 2}` }, `${number % 2 ? "╌" : "─"} ${page.name}  `));
+    const saves = ["jsonl", "rtcstats", "webrtc-internals"].map((format) => {
+      const button = element("button", { type: "button" }, format);
+      button.addEventListener("click", () => showing(() => save(format)));
+      return button;
+    });
+    main.append(
+      back,
+      element("section", {}, element("h2", { className: session.outcome }, session.outcome), element("p", {}, facts.join(" · ")), element("ol", { id: "account" }, ...told)),
+      element("p", {}, ...key),
+      chart(session, "Round trip", "round_trip_ms", "ms", 1),
+      chart(session, "Received", "bits_in", "kbit/s", 1e-3),
+      chart(session, "Loss", "loss_in", "%", 100),
+      log(session),
+      element("section", {}, element("h2", {}, "Save"), ...saves),
+    );
+    say("");
+  });
+}
+
+await (id ? one() : list());

@@ -1,0 +1,176 @@
+"""`GET /sessions` and `GET /sessions/ID`: what was recorded. The page is for anybody, what it shows for operators.
+
+A browser that navigates sends no `X-Invitation`, so it gets an empty page, which asks for the same address as JSON
+with the invitation that the tab holds. `?format=` gives a session in the formats of `export`.
+"""
+
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from backend.journal.account import Account, account
+from backend.journal.export import CONTENT_TYPES, FORMATS, exported
+from backend.journal.reading import Recorded, Told, listed, numbered, recorded
+from backend.journal.schema import open_to_read
+from pyapp.protocol.entries import SAMPLES
+from pyapp.protocol.wire import MessageError
+
+FILES = {"sessions.mjs": "text/javascript", "sessions.css": "text/css"}
+"""What the page loads, from the folder `record_page`."""
+MOST_POINTS = 1500
+"""Samples of each page load in the charts: more than a screen has pixels."""
+MOST_ENTRIES = 2000
+"""Entries in the log of a session; the beginning and the end of more."""
+_MOST_LISTED = 50
+_MOST_SEARCH = 100
+_KEPT = 512
+"""Accounts that are remembered, so that the list need not read every session each time."""
+
+_FOLDER = Path(__file__).parent / "record_page"
+_NO_STORE = {"Cache-Control": "no-store"}
+_CHARTED = ("round_trip_ms", "jitter_ms", "loss_in", "bits_in", "bits_out", "frames_in")
+
+
+class Sessions:
+    """Reads the record at `path`. Blocking, but for `page` and `file`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._accounts: OrderedDict[tuple[int, float], dict[str, Any]] = OrderedDict()
+
+    def list(self, *, search: str, offset: int) -> dict[str, Any]:
+        """Return the list as JSON. Raises `sqlite3.Error`."""
+        if not self._path.exists():
+            return {"sessions": [], "more": False}
+        with open_to_read(self._path) as connection:
+            found = listed(connection, search=search, offset=offset, most=_MOST_LISTED + 1)
+            rows = [self._row(connection, one.id, one.heard) for one in found[:_MOST_LISTED]]
+        return {"sessions": [row for row in rows if row], "more": len(found) > _MOST_LISTED}
+
+    def one(self, identifier: int) -> dict[str, Any] | None:
+        """Return a session as JSON, or None. Raises `sqlite3.Error`."""
+        if (session := self.read(identifier)) is None:
+            return None
+        entries = session.told()
+        names = {one.id: one.name or f"Guest {number}" for number, one in enumerate(session.participants, start=1)}
+        log = [one for one in entries if one.event not in SAMPLES]
+        if len(log) > MOST_ENTRIES:
+            log = [*log[: MOST_ENTRIES // 2], *log[-MOST_ENTRIES // 2 :]]
+        whole = account(session)
+        return _summary(session, whole) | {
+            "leftOut": session.left_out,
+            "account": [asdict(one) for one in whole.sentences],
+            "pages": [
+                {"id": one, "name": name, "samples": _columns([each for each in entries if each.participant == one])}
+                for one, name in names.items()
+            ],
+            "log": [[round(one.at, 3), names[one.participant], one.event, one.data] for one in log],
+        }
+
+    def answer(self, identifier: int, form: str) -> web.Response | None:
+        """Return a session in a format, or as JSON if that is empty; None without one.
+
+        Raises `sqlite3.Error`, and `MessageError` for another format.
+        """
+        if form:
+            session = self.read(identifier)
+            return _in_format(session, form) if session else None
+        found = self.one(identifier)
+        return told(found) if found else None
+
+    def read(self, identifier: int) -> Recorded | None:
+        """Return a session, or None. Raises `sqlite3.Error`."""
+        if not self._path.exists():
+            return None
+        with open_to_read(self._path) as connection:
+            return recorded(connection, identifier)
+
+    def _row(self, connection: sqlite3.Connection, identifier: int, heard: float) -> dict[str, Any] | None:
+        key = (identifier, heard)
+        row = self._accounts.pop(key, None)
+        if row is None:
+            session = recorded(connection, identifier, in_short=True)
+            row = _summary(session, account(session)) if session else None
+        if row is not None:
+            self._accounts[key] = row
+            if len(self._accounts) > _KEPT:
+                self._accounts.popitem(last=False)
+        return row
+
+
+def _summary(session: Recorded, of_it: Account) -> dict[str, Any]:
+    return {
+        "id": session.id,
+        "name": session.name,
+        "began": session.began,
+        "ended": session.heard,
+        "people": list(dict.fromkeys(one.name or f"Guest {n}" for n, one in enumerate(session.participants, start=1))),
+        "outcome": of_it.outcome,
+        "connectSeconds": of_it.connect_seconds,
+        "bestSeconds": of_it.best_seconds,
+        "paths": of_it.paths,
+        "outages": [{"at": one.began, "seconds": one.seconds} for one in of_it.outages],
+        "relayBytes": of_it.relay_bytes,
+    }
+
+
+def _columns(told: Sequence[Told]) -> dict[str, list[Any]]:
+    """Return the samples as columns, at most `MOST_POINTS` of them, evenly chosen."""
+    samples = [one for one in told if one.event in SAMPLES]
+    step = max(1, -(-len(samples) // MOST_POINTS))
+    samples = samples[::step]
+    return {"at": [round(one.at, 1) for one in samples]} | {
+        name: [one.data.get(name) for one in samples] for name in _CHARTED
+    }
+
+
+def wants_page(request: web.Request) -> bool:
+    """Return whether a browser navigates here, rather than a program asking for JSON."""
+    return "text/html" in request.headers.get("Accept", "")
+
+
+def page(*, is_list: bool) -> web.Response:
+    """Return the empty page."""
+    text = (_FOLDER / "sessions.html").read_text(encoding="utf-8")
+    text = text.replace("{below}", "sessions/" if is_list else "").replace("{above}", "" if is_list else "../")
+    return web.Response(text=text, content_type="text/html", headers={"Cache-Control": "no-cache"})
+
+
+def file(name: str) -> web.Response:
+    """Return what the page loads."""
+    text = (_FOLDER / name).read_text(encoding="utf-8")
+    return web.Response(text=text, content_type=FILES[name], headers={"Cache-Control": "no-cache"})
+
+
+def asked(request: web.Request) -> tuple[str, int]:
+    """Return what is searched for, and how many are passed over. Raises `MessageError`."""
+    search = request.query.get("q", "")
+    if len(search) > _MOST_SEARCH:
+        raise MessageError("q", f"at most {_MOST_SEARCH} characters")
+    offset = numbered(request.query.get("offset", "0"))
+    if offset is None:
+        raise MessageError("offset", "a whole number from 0")
+    return search, offset
+
+
+def told(found: dict[str, Any]) -> web.Response:
+    """Return an answer as JSON."""
+    return web.json_response(found, headers=_NO_STORE)
+
+
+def _in_format(session: Recorded, wanted: str) -> web.Response:
+    """Return a session as a file in one of `FORMATS`. Raises `MessageError`."""
+    for form, extension in zip(FORMATS, ("jsonl", "txt", "json"), strict=True):
+        if form == wanted:
+            disposition = f'attachment; filename="session-{session.id}.{extension}"'
+            return web.Response(
+                text="".join(exported(session, form)),
+                content_type=CONTENT_TYPES[form],
+                headers=_NO_STORE | {"Content-Disposition": disposition},
+            )
+    raise MessageError("format", f"one of {', '.join(FORMATS)}")

@@ -1,0 +1,181 @@
+"""The account of a session, on sessions that were recorded in the lab and on small ones."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backend.journal.account import Account, account
+from backend.journal.importing import import_files
+from backend.journal.reading import Participant, Recorded, recorded
+from backend.journal.schema import FILE
+from backend.journal.store import Store
+
+LAB = Path(__file__).parent / "recorded"
+"""Sessions of `make bench-recovery`: a row of its table each."""
+A, B = "a" * 32, "b" * 32
+
+Entry = tuple[float, str, str, dict[str, Any]]
+
+
+def of_lab(folder: Path, row: str) -> Account:
+    (folder / "demo.jsonl").write_bytes((LAB / f"{row}.jsonl").read_bytes())
+    with Store(folder / FILE) as store:
+        import_files(store, folder)
+        session = recorded(store.connection, 1)
+        in_short = recorded(store.connection, 1, in_short=True)
+    assert session is not None
+    assert in_short is not None
+    assert account(in_short) == account(session), "the list says what the session says"
+    return account(session)
+
+
+def of(*told: Entry) -> Account:
+    entries = [
+        {
+            "time": at,
+            "participant": who,
+            "number": 0 if event.startswith("server-") else number,
+            "at": at * 1000,
+            "event": event,
+            "data": data,
+        }
+        for number, (at, who, event, data) in enumerate(told, start=1)
+    ]
+    people = [Participant(who, {A: "Ada", B: ""}[who], 0.0) for who in dict.fromkeys(who for _, who, _, _ in told)]
+    return account(Recorded(id=1, name="demo", began=0.0, heard=99.0, left_out=0, participants=people, entries=entries))
+
+
+def texts(found: Account) -> dict[str, str]:
+    return {one.rule: one.text for one in found.sentences}
+
+
+def connected(who: str, at: float, **data: Any) -> list[Entry]:
+    return [
+        (at, who, "session", {"session": "demo", "policy": "all"}),
+        (at + 0.1, who, "signaling", {"alone": who == A}),
+        (at + 0.6, who, "pair", {"path": "direct", "pair": "CP1", "ufrag": "u"} | data),
+    ]
+
+
+RELAYED = {
+    "path": "relay",
+    "local_type": "relay",
+    "relay_protocol": "tls",
+    "server": "turn:turn-eu.example.org:443?transport=tcp",
+}
+
+
+@pytest.mark.parametrize(
+    ("row", "rules", "outage"),
+    [
+        (
+            "address",
+            {"came", "connected-relay", "became-direct", "outage", "server-lost", "server-back", "left"},
+            r"The network of Guest 1 changed; everything was back after 1.0 s, directly.",
+        ),
+        (
+            "to-tls-only",
+            {"came", "connected-relay", "became-direct", "outage", "server-lost", "server-back", "left"},
+            r"The network of Guest 1 changed; everything was back after 1.1 s, through turn1.lab over TLS.",
+        ),
+        (
+            "turn-killed",
+            {"came", "connected-relay", "outage", "relay-died", "left"},
+            r"Guest 1 heard nothing any more; everything was back after 1.3 s, through turn2.lab over UDP.",
+        ),
+        (
+            "both-silent",
+            {"came", "connected-direct", "outage", "server-back", "left"},
+            r"Guest 1 heard nothing any more; everything was back after 1.3 s, directly.",
+        ),
+        ("server", {"came", "connected-direct", "server-back", "left"}, None),
+    ],
+)
+def test_rows_of_the_lab_get_the_right_account(row: str, rules: set[str], outage: str | None, tmp_path: Path) -> None:
+    found = of_lab(tmp_path, row)
+    assert {one.rule for one in found.sentences} == rules
+    assert texts(found).get("outage") == outage
+    assert len(found.outages) == (outage is not None), "what both ends tell is one outage"
+    assert found.outcome == "connected"
+    assert found.connect_seconds is not None
+    assert 0.3 < found.connect_seconds < 0.7
+
+
+def test_the_bytes_of_both_relays_of_an_outage_are_counted(tmp_path: Path) -> None:
+    found = of_lab(tmp_path, "turn-killed")
+    assert found.paths == ["turn1.lab over UDP", "turn2.lab over UDP"]
+    assert found.relay_bytes == {"turn1.lab": 42032, "turn2.lab": 46076}
+
+
+def test_why_it_went_over_a_relay() -> None:
+    blocked = of(
+        (0.0, A, "candidate-local", {"type": "host"}), *connected(A, 0.0, **RELAYED), *connected(B, 5.0, path="relay")
+    )
+    assert texts(blocked)["connected-relay"] == (
+        "Connected after 0.6 s through turn-eu.example.org over TLS, because the network of Ada blocks UDP."
+    )
+    reached = of((0.0, A, "candidate-local", {"type": "srflx"}), *connected(A, 5.0, **RELAYED), *connected(B, 5.0))
+    assert "because" not in texts(reached)["connected-direct"]
+    only = of(*connected(B, 5.0, **RELAYED), (5.0, B, "session", {"session": "demo", "policy": "relay"}))
+    assert only.outcome == "connected"
+
+
+def test_only_relays_were_allowed() -> None:
+    told = [*connected(A, 0.0, **RELAYED), *connected(B, 5.0, **RELAYED)]
+    told[3] = (5.0, B, "session", {"session": "demo", "policy": "relay"})
+    assert texts(of(*told))["connected-relay"].endswith("because only relays were allowed.")
+
+
+def test_an_outage_that_did_not_end() -> None:
+    found = of(*connected(A, 0.0), *connected(B, 1.0), (9.0, A, "suspect", {"evidence": "silence", "silence_ms": 400}))
+    assert texts(found)["outage-open"] == "Ada heard nothing any more; it did not come back."
+    assert found.outages[0].began == pytest.approx(8.6)
+    assert found.outcome == "interrupted"
+
+
+def test_who_saw_why_says_it() -> None:
+    found = of(
+        *connected(A, 0.0),
+        *connected(B, 1.0),
+        (9.0, A, "suspect", {"evidence": "silence"}),
+        (9.1, B, "suspect", {"evidence": "network-changed"}),
+        (9.6, A, "recovered", {"seconds": 0.5}),
+        (9.7, B, "recovered", {"seconds": 0.6}),
+        (30.0, A, "suspect", {"evidence": "not-heard"}),
+        (30.4, A, "recovered", {"seconds": 0.4}),
+    )
+    assert [one.text for one in found.sentences if one.rule == "outage"] == [
+        "The network of Guest 2 changed; everything was back after 0.6 s.",
+        "Ada was not heard any more; everything was back after 0.4 s.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "rule", "text"),
+    [
+        ((9.0, A, "slept", {"seconds": 61.5}), "slept", "The machine of Ada slept for 62 s."),
+        ((9.0, A, "failed", {"code": "no-path"}), "failed", "It could not go on for Ada: no path was found"),
+        ((9.0, A, "failed", {"code": "invitation-revoked"}), "failed", "It could not go on for Ada: the server said"),
+        ((9.0, A, "standby-used", {"host": "turn2"}), "standby", "Messages went over the second path, through turn2."),
+        ((9.0, A, "pair", RELAYED), "became-relay", "The path went through turn-eu.example.org over TLS from then on."),
+        ((9.0, A, "server-lost", {}), "server-lost", "Ada lost the server."),
+    ],
+)
+def test_each_sentence_has_its_rule(entry: Entry, rule: str, text: str) -> None:
+    assert texts(of(*connected(A, 0.0), *connected(B, 1.0), entry))[rule].startswith(text)
+
+
+def test_nobody_else_came() -> None:
+    found = of((0.0, A, "server-joined", {}), (0.0, A, "session", {"session": "demo"}))
+    assert texts(found)["not-connected"] == "Nobody else came."
+    assert found.outcome == "alone"
+    assert of().outcome == "alone", "nothing was told at all"
+
+
+def test_what_a_hostile_page_tells_is_no_error() -> None:
+    nonsense: dict[str, Any] = dict.fromkeys(
+        ("path", "server", "pair", "seconds", "silence_ms", "pair_sent", "url", "evidence", "code", "policy"), True
+    )
+    events = ("session", "signaling", "pair", "sample", "suspect", "recovered", "failed", "slept", "candidate-error")
+    of(*((1.0, A, event, nonsense) for event in events), *((1.0, A, event, {}) for event in events))

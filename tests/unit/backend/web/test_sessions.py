@@ -1,0 +1,174 @@
+"""`GET /sessions`: the page for anybody, what was recorded for operators."""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from backend.access.invitations import KEY_VARIABLE, new_invitation, sign
+from backend.journal.entry import Record, server_entry
+from backend.journal.schema import FILE
+from backend.journal.store import Store
+from backend.web.server import Serving
+from backend.web.sessions import MOST_POINTS, Sessions
+from pyapp.protocol.access import INVITATION_HEADER
+from pyapp.protocol.journal import JournalEntry
+
+KEY = "k" * 40
+A, B = "a" * 32, "b" * 32
+BEGUN = time.time() - 90_000
+PAGE = {"Accept": "text/html,application/xhtml+xml,*/*"}
+
+Start = Callable[..., Awaitable[Serving]]
+
+
+def record(store: Store, session: str, participant: str, *entries: JournalEntry, at: float = BEGUN) -> None:
+    store.write([Record(session, participant, at, (one,), lambda _number: None) for one in entries])
+
+
+def came(name: str, at: float = BEGUN) -> JournalEntry:
+    return server_entry("server-joined", {"name": name}, at=at)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "journal").mkdir()
+    with Store(tmp_path / "journal" / FILE) as store:
+        record(store, "calm-otter", A, came("Ada"), JournalEntry(1, BEGUN * 1000, "state", {"address": "192.0.2.7"}))
+        record(store, "100%_sure", B, came("Bob", BEGUN + 10), at=BEGUN + 10)
+    return tmp_path / "journal"
+
+
+@pytest.fixture
+async def server(start: Start, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Serving:
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
+    return await start(open_to_all=False, journal=folder)
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+def operator(server: Serving) -> dict[str, str]:
+    return {INVITATION_HEADER: server.operator_address.partition("#invite=")[2]}
+
+
+async def ask(
+    http: aiohttp.ClientSession, server: Serving, path: str, headers: dict[str, str] | None = None
+) -> tuple[int, Any]:
+    async with http.get(f"{server.address}{path}", headers=headers or operator(server)) as response:
+        is_json = response.content_type == "application/json"
+        return response.status, await response.json() if is_json else await response.text()
+
+
+async def test_the_latest_session_comes_first(server: Serving, http: aiohttp.ClientSession) -> None:
+    status, answer = await ask(http, server, "sessions")
+    assert status == 200
+    assert [(one["id"], one["name"], one["people"]) for one in answer["sessions"]] == [
+        (2, "100%_sure", ["Bob"]),
+        (1, "calm-otter", ["Ada"]),
+    ]
+    assert not answer["more"]
+    assert answer["sessions"][0]["outcome"] == "alone"
+
+
+@pytest.mark.parametrize(
+    ("search", "found"), [("otter", [1]), ("ada", [1]), ("%25_", [2]), ("o%25r", []), ("'", []), ("", [2, 1])]
+)
+async def test_sessions_are_found_by_name_and_by_person(
+    server: Serving, http: aiohttp.ClientSession, search: str, found: list[int]
+) -> None:
+    _, answer = await ask(http, server, f"sessions?q={search}")
+    assert [one["id"] for one in answer["sessions"]] == found
+
+
+async def test_one_session(server: Serving, http: aiohttp.ClientSession) -> None:
+    status, answer = await ask(http, server, "sessions/1")
+    assert status == 200
+    assert [(one["rule"], one["text"]) for one in answer["account"]] == [
+        ("came", "Ada came."),
+        ("not-connected", "Nobody else came."),
+    ]
+    assert [entry[1:] for entry in answer["log"]][-1] == ["Ada", "state", {"address": "192.0.2.0"}]
+
+
+async def test_a_session_can_be_saved_in_other_formats(server: Serving, http: aiohttp.ClientSession) -> None:
+    status, text = await ask(http, server, "sessions/1?format=rtcstats")
+    assert status == 200
+    assert text.startswith("RTCStatsDump\n")
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "message"),
+    [
+        ("sessions/99", 404, "No such session is recorded."),
+        ("sessions/1?format=pdf", 400, "format: one of jsonl, rtcstats, webrtc-internals"),
+        ("sessions?offset=-1", 400, "offset: a whole number from 0"),
+        (f"sessions?q={'x' * 101}", 400, "q: at most 100 characters"),
+    ],
+)
+async def test_what_is_asked_for_wrongly(
+    server: Serving, http: aiohttp.ClientSession, path: str, status: int, message: str
+) -> None:
+    told, answer = await ask(http, server, path)
+    assert (told, answer["message"]) == (status, message)
+
+
+@pytest.mark.parametrize("path", ["sessions", "sessions/1", "sessions/1?format=jsonl"])
+async def test_only_operators_are_told(server: Serving, http: aiohttp.ClientSession, path: str) -> None:
+    guest = sign(new_invitation("calm-otter", name="", ttl=600, now=time.time()), key=KEY)
+    assert (await ask(http, server, path, {"Accept": "application/json"}))[0] == 401
+    assert (await ask(http, server, path, {INVITATION_HEADER: guest}))[0] in (401, 403)
+    status, text = await ask(http, server, path, PAGE)
+    assert status == 200
+    assert "otter" not in text, "the page that a browser navigates to is empty"
+
+
+async def test_the_page_loads_what_there_is(server: Serving, http: aiohttp.ClientSession) -> None:
+    _, of_list = await ask(http, server, "sessions", PAGE)
+    assert 'src="sessions/sessions.mjs"' in of_list
+    _, of_one = await ask(http, server, "sessions/1", PAGE)
+    assert 'src="sessions.mjs"' in of_one
+    for name, kind in (("sessions.mjs", "text/javascript"), ("sessions.css", "text/css")):
+        async with http.get(f"{server.address}sessions/{name}") as response:
+            assert response.status == 200
+            assert response.content_type == kind
+
+
+def test_before_there_is_a_record_there_is_no_session(tmp_path: Path) -> None:
+    sessions = Sessions(tmp_path / FILE)
+    assert sessions.list(search="", offset=0) == {"sessions": [], "more": False}
+    assert sessions.one(1) is None
+
+
+def test_a_session_of_a_day_opens_in_less_than_a_second(tmp_path: Path) -> None:
+    with Store(tmp_path / FILE) as store:
+        for participant in (A, B):
+            told = [
+                JournalEntry(
+                    number,
+                    (BEGUN + 10 * number) * 1000,
+                    "suspect" if number % 360 == 0 else "recovered" if number % 360 == 1 else "sample",
+                    {
+                        "seconds": 10.0,
+                        "round_trip_ms": 1.0,
+                        "bits_in": number,
+                        "pair": "CP1",
+                        "server": "turn:t.example",
+                    },
+                )
+                for number in range(1, 8641)
+            ]
+            record(store, "a-day", participant, came("Ada"))
+            store.write([Record("a-day", participant, one.at / 1000, (one,), lambda _number: None) for one in told])
+    begin = time.thread_time()  # the machine may be busy with something else
+    found = Sessions(tmp_path / FILE).one(1)
+    assert time.thread_time() - begin < 1
+    assert found is not None
+    assert len(found["outages"]) == 24
+    assert all(len(page["samples"]["at"]) <= MOST_POINTS for page in found["pages"])
