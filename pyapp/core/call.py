@@ -6,7 +6,7 @@ It passes on what one part asks of another: the place at the server (`presence`)
 
 from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, field, replace
-from typing import TypeAlias, assert_never
+from typing import TypeAlias
 
 from pyapp.core import commands, conversation, events
 from pyapp.core.around import AroundTheConnection
@@ -38,16 +38,7 @@ from pyapp.core.signaling.presence import Output as PresenceOutput
 from pyapp.core.signaling.presence import Presence
 from pyapp.core.signaling.rendezvous import Joined, PeerArrived, PeerAway, PeerGone, PeerSaid, Refused
 from pyapp.core.succession import Succession
-from pyapp.core.timers import (
-    ConnectionTimer,
-    LinkTimer,
-    OfTheConnection,
-    OfThePlace,
-    PlaceTimer,
-    ProvisioningTimer,
-    RecoveryTimer,
-    RelaysTimer,
-)
+from pyapp.core.timers import LinkTimer, OfTheConnection, OfThePlace, PlaceTimer, ProvisioningTimer
 from pyapp.protocol.journal import Journaled
 from pyapp.protocol.peer import PeerMessage, RelaysUnknown
 
@@ -156,10 +147,8 @@ class Call:
                 return self._provisioning_did(self.provisioning.due(timer))
             case PlaceTimer() | LinkTimer():
                 return self._presence_did(self.presence.due(timer, now))
-            case ConnectionTimer() | RecoveryTimer() | RelaysTimer():
-                return self._to_connection(events.TimerFired(timer))
             case _:
-                assert_never(timer)
+                return self._connection_did(self.connection.due(timer, now)) if self.connection else []
 
     def happened(self, event: Event, now: float) -> list[Output]:
         """Look after what depends on every `event`, after it was handled: how busy the session is, and the path."""

@@ -103,7 +103,7 @@ class Succession:
         """Record that a peer has arrived, and whether it is the one of the last connection."""
         if self.connection is None or self.connection.established:
             return
-        self.connection.replaces = is_the_same
+        self.connection.replacement.is_one = is_the_same
         if not is_the_same:
             self._restarts_before = 0
 

@@ -50,15 +50,30 @@ class PlaceTimer(StrEnum):
 class ConnectionTimer(StrEnum):
     """Of `path/connection`, and of its parts with a single timer."""
 
+    FIRST_OFFER = "first-offer"
+    RENEW = "renew"
+    HEAD_START = "head-start"
+
+
+class ObservationTimer(StrEnum):
+    """Of `path/observation`."""
+
     STATS = "stats"
     STATS_SETTLED = "stats-settled"
-    FIRST_OFFER = "first-offer"
+    KEEP_CHECKING = "keep-checking"
+
+
+class RelayingTimer(StrEnum):
+    """Of `path/relaying`."""
+
     NEEDLESS_RELAY = "needless-relay"
     ONE_NETWORK = "one-network"
-    RENEW = "renew"
-    KEEP_CHECKING = "keep-checking"
     RESTART = "restart"
-    HEAD_START = "head-start"
+
+
+class AsideTimer(StrEnum):
+    """Of `path/aside`."""
+
     STANDBY = "standby"
     PROBE = "probe"
 
@@ -81,5 +96,6 @@ class RelaysTimer(StrEnum):
 
 
 OfThePlace: TypeAlias = PlaceTimer | LinkTimer
-OfTheConnection: TypeAlias = ConnectionTimer | RecoveryTimer | RelaysTimer
+OfTheRelays: TypeAlias = RelayingTimer | RelaysTimer
+OfTheConnection: TypeAlias = ConnectionTimer | ObservationTimer | OfTheRelays | AsideTimer | RecoveryTimer
 Timer: TypeAlias = SessionTimer | ProvisioningTimer | ConversationTimer | OfThePlace | OfTheConnection

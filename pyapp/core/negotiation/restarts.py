@@ -14,10 +14,10 @@ from pyapp.core.commands import PartCommand, PeerCommand
 from pyapp.core.diagnostics.journal import Note, note
 from pyapp.core.negotiation.negotiation import Negotiation, ToPeer
 from pyapp.core.path.recovery import Recovery
-from pyapp.core.timers import ConnectionTimer
+from pyapp.core.timers import RelayingTimer
 from pyapp.protocol.peer import RestartWanted
 
-TIMER = ConnectionTimer.RESTART
+TIMER = RelayingTimer.RESTART
 
 SETTLES_WITHIN = 5.0
 """Seconds that an ICE generation has to work at both ends before a restart that can wait replaces it. During a restart

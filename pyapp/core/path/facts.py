@@ -10,8 +10,8 @@ from pyapp.core.commands import Command, PeerCommand
 from pyapp.core.diagnostics.journal import Note
 from pyapp.core.events import ChannelLabel
 from pyapp.core.failures import Failure
-from pyapp.core.negotiation.negotiation import ToPeer
-from pyapp.core.path.outcomes import Doubted, Reassured, Suspected
+from pyapp.core.negotiation.negotiation import BegunAnew, ToPeer
+from pyapp.core.path.outcomes import Attempt, Doubted, Reassured, Recovered, Resumed, Suspected
 from pyapp.core.peers import PeerId
 from pyapp.protocol.sample import Sample
 
@@ -115,3 +115,5 @@ Addressed: TypeAlias = Command | Occurrence
 """The outputs of a connection: each command to an `RTCPeerConnection` is addressed."""
 Output: TypeAlias = Addressed | PeerCommand
 """The outputs of a part that knows only one `RTCPeerConnection`."""
+PartOutput: TypeAlias = Output | BegunAnew | Attempt | Resumed | Recovered
+"""The same with the facts of its negotiation and recovery, on which the connection acts."""

@@ -7,7 +7,7 @@ all is well                                      every 2 s, or 10 s while it is 
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, assert_never
 
 from pyapp.core import commands
 from pyapp.core.commands import Command
@@ -19,10 +19,10 @@ from pyapp.core.negotiation.negotiation import Negotiation
 from pyapp.core.negotiation.restarts import Restarts
 from pyapp.core.path.facts import Output, PathChanged, Sampled
 from pyapp.core.path.recovery import Recovery
-from pyapp.core.timers import ConnectionTimer
+from pyapp.core.timers import ObservationTimer
 
-STATS, STATS_SETTLED = ConnectionTimer.STATS, ConnectionTimer.STATS_SETTLED
-KEEP_CHECKING = ConnectionTimer.KEEP_CHECKING
+STATS, STATS_SETTLED = ObservationTimer.STATS, ObservationTimer.STATS_SETTLED
+KEEP_CHECKING = ObservationTimer.KEEP_CHECKING
 
 STATS_AGAIN = 0.2
 """Seconds before the next sample while the browser names no selected candidate pair."""
@@ -64,6 +64,16 @@ class Observation:
     """What was counted at the last sample, and at the last one in the journal."""
     _kept_above: int | None = field(init=False, default=None)
     """The priority of the candidate that keeps the browser checking, or None before there is one."""
+
+    def due(self, timer: ObservationTimer) -> list[Output]:
+        """Do what the timer was set for."""
+        match timer:
+            case ObservationTimer.STATS | ObservationTimer.STATS_SETTLED:
+                return [commands.SampleStats()]
+            case ObservationTimer.KEEP_CHECKING:
+                return self.keep_checking()
+            case _:
+                assert_never(timer)
 
     def pair_changed(self) -> list[Output]:
         """Sample at once, and again when Chromium's cache has expired."""

@@ -20,10 +20,10 @@ from pyapp.core.diagnostics.gathering import candidate_data
 from pyapp.core.diagnostics.path_report import PathReport
 from pyapp.core.events import PeerEvent
 from pyapp.core.peers import NO_PEER, PeerId, PeerIds
-from pyapp.core.timers import ConnectionTimer
+from pyapp.core.timers import AsideTimer
 from pyapp.protocol.ice import IceConfiguration
 
-TIMER = ConnectionTimer.PROBE
+TIMER = AsideTimer.PROBE
 
 CHANNELS = (Channel("probe", 0, ordered=True, max_retransmits=None),)
 """A channel that never opens: without one there would be nothing to gather for."""

@@ -10,25 +10,27 @@ on a direct path for a while                the relays that were gathered beside
 """
 
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from pyapp.core import commands
 from pyapp.core.diagnostics.gathering import candidate_data
 from pyapp.core.diagnostics.journal import note
 from pyapp.core.diagnostics.path_report import PathReport
+from pyapp.core.failures import no_path
 from pyapp.core.negotiation.candidates import Candidates
 from pyapp.core.negotiation.negotiation import Negotiation, ToPeer
 from pyapp.core.negotiation.restarts import Output as RestartOutput
 from pyapp.core.negotiation.restarts import Restarts
-from pyapp.core.path.facts import Output, PeerLost, ReplacementWanted, SparesWanted
+from pyapp.core.path.facts import Failed, Output, PeerLost, ReplacementWanted, SparesWanted
 from pyapp.core.path.ladder import Rung
 from pyapp.core.path.observation import Observation
 from pyapp.core.path.outside import Outside
 from pyapp.core.path.recovery import Recovery
 from pyapp.core.path.relays import Relays
-from pyapp.core.timers import ConnectionTimer
+from pyapp.core.timers import OfTheRelays, RelayingTimer, RelaysTimer
 from pyapp.protocol.peer import Candidate, RelaySuspected
 
-NEEDLESS_RELAY, ONE_NETWORK = ConnectionTimer.NEEDLESS_RELAY, ConnectionTimer.ONE_NETWORK
+NEEDLESS_RELAY, ONE_NETWORK = RelayingTimer.NEEDLESS_RELAY, RelayingTimer.ONE_NETWORK
 
 NEEDLESS_RELAY_AFTER = 0.4
 """Seconds on a possibly needless relay before a direct path is looked for: a better pair than the first is usually
@@ -65,6 +67,26 @@ class Relaying:
     """Restarts of the peer's that we have answered since a path was last proven."""
     _has_looked_again: bool = field(init=False, default=False)
     """Whether a direct path was looked for since the last outage because of a needless relay."""
+
+    def due(self, timer: OfTheRelays, now: float) -> list[Output]:
+        """Do what the timer was set for."""
+        match timer:
+            case RelayingTimer.RESTART:
+                return self.restart_if_settled(now)
+            case RelayingTimer.NEEDLESS_RELAY:
+                return self.look_for_direct_path(now)
+            case RelayingTimer.ONE_NETWORK:
+                return self.take_every_interface()
+            case RelaysTimer.DIRECT:
+                return self.look_again_for_direct_path(now)
+            case RelaysTimer.RELEASE:
+                return self.release()
+            case _:
+                assert_never(timer)
+
+    def no_path(self) -> Failed:
+        """Say that no path was found, and why."""
+        return Failed(no_path(self.candidates.gathering, relay_only=self.relays.policy == "relay"))
 
     def set_configuration(self) -> list[Output]:
         """Set the browser's configuration for the next gathering."""

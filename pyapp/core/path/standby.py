@@ -24,11 +24,11 @@ from pyapp.core.events import PeerEvent, SessionDescription
 from pyapp.core.negotiation.negotiation import ToPeer
 from pyapp.core.path.facts import Addressed, FrameReceived, StandbyIs
 from pyapp.core.peers import NO_PEER, PeerId, PeerIds
-from pyapp.core.timers import ConnectionTimer
+from pyapp.core.timers import AsideTimer
 from pyapp.protocol.ice import IceConfiguration, IceError, parse_reported_url
 from pyapp.protocol.peer import StandbyDescription
 
-TIMER = ConnectionTimer.STANDBY
+TIMER = AsideTimer.STANDBY
 
 CHANNELS = (Channel("standby", 0),)
 

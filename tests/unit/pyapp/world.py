@@ -20,9 +20,9 @@ from pyapp.core.commands import Command, PeerCommand
 from pyapp.core.diagnostics import journal
 from pyapp.core.events import ChannelLabel, Event, OfPeer
 from pyapp.core.path import recovery, standby
-from pyapp.core.path.connection import RENEW
 from pyapp.core.path.observation import STATS
 from pyapp.core.path.relays import DIRECT, RELEASE
+from pyapp.core.path.replacement import RENEW
 from pyapp.core.peers import NO_PEER, PeerId
 from pyapp.core.session import Session
 from pyapp.core.signaling import link

@@ -15,9 +15,10 @@ from pyapp.core.diagnostics.journal import TIMER as JOURNAL
 from pyapp.core.events import Event, PeerEvent
 from pyapp.core.negotiation.candidates import Candidates
 from pyapp.core.path import probe, recovery, standby
-from pyapp.core.path.connection import CHANNELS, FIRST_OFFER, FIRST_OFFER_AFTER, RENEW
+from pyapp.core.path.connection import CHANNELS, FIRST_OFFER, FIRST_OFFER_AFTER
 from pyapp.core.path.observation import STATS, STATS_EVERY
 from pyapp.core.path.outage import LOST_AFTER
+from pyapp.core.path.replacement import RENEW
 from pyapp.core.peers import NO_PEER, PeerId
 from pyapp.core.session import Session
 from pyapp.core.signaling import link, rendezvous

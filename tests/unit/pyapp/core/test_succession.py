@@ -3,10 +3,11 @@
 from typing import Any
 
 from pyapp.core import commands, events
-from pyapp.core.path.connection import RENEW, RENEW_SOON, Connection
+from pyapp.core.path.connection import Connection
 from pyapp.core.path.recovery import ATTEMPT
 from pyapp.core.path.relaying import ATTEMPTS_WITHOUT_PEER
 from pyapp.core.path.relays import Relays
+from pyapp.core.path.replacement import RENEW, RENEW_SOON
 from pyapp.core.peers import NO_PEER
 from pyapp.core.signaling import link
 from pyapp.core.succession import MAX_EARLY_BYTES, Succession
@@ -183,7 +184,7 @@ def the_one(of: Succession) -> Connection:
 def works(of: Succession) -> None:
     """Let the connection be one that has worked since 1.0 s."""
     the_one(of).recovery.channel_opened(1.0)
-    the_one(of).channel_open = the_one(of).observation.established = True
+    the_one(of).transport.channel_open = the_one(of).observation.established = True
 
 
 def ask(text: str = "") -> Candidate:

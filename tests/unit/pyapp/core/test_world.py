@@ -12,9 +12,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from backend.ice.ice_servers import ConfiguredServer
 from pyapp.core import events
-from pyapp.core.path.connection import RENEW
 from pyapp.core.path.recovery import ATTEMPT, SETTLE
 from pyapp.core.path.relays import DIRECT, FIRST_DIRECT_AFTER, RELEASE_AFTER
+from pyapp.core.path.replacement import RENEW
 from pyapp.core.path.standby import LAST_PAUSE
 from pyapp.core.signaling.link import OPENING
 from pyapp.view.console import present

@@ -6,12 +6,12 @@ import pytest
 
 from pyapp.core import commands, events, provisioning
 from pyapp.core.path import recovery
-from pyapp.core.path.connection import RENEW
 from pyapp.core.path.heartbeat import HIDDEN_INTERVAL
 from pyapp.core.path.outage import LOST_AFTER, Suspect
 from pyapp.core.path.outcomes import Recovered
 from pyapp.core.path.recovery import ATTEMPT, BEAT, LOST, SETTLE, SETTLE_AFTER, SILENCE, TIMERS, Recovery
 from pyapp.core.path.relays import DIRECT
+from pyapp.core.path.replacement import RENEW
 from pyapp.core.signaling import rendezvous
 from pyapp.protocol.channel import Beat, Piece
 from pyapp.protocol.ice import IceConfiguration, IceServer

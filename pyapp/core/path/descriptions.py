@@ -1,0 +1,109 @@
+"""The descriptions and candidates of both sides: what of them becomes of relays, restarts and an outage.
+
+`negotiation` says when a description is made or applied, `candidates` and `relaying` what it brings.
+"""
+
+from dataclasses import dataclass
+from typing import TypeAlias, assert_never
+
+from pyapp.core import commands, events
+from pyapp.core.diagnostics.journal import note
+from pyapp.core.negotiation.candidates import Candidates
+from pyapp.core.negotiation.negotiation import Negotiation
+from pyapp.core.path.facts import PartOutput, SocketDoubted
+from pyapp.core.path.observation import Observation
+from pyapp.core.path.recovery import Recovery
+from pyapp.core.path.relaying import Relaying
+from pyapp.core.path.replacement import Replacement
+from pyapp.core.timers import ConnectionTimer
+from pyapp.protocol.peer import Candidate, Description
+
+ANSWER_AFTER = 0.15
+"""Seconds of silence after which an ICE restart of the peer's is a reason to open a new socket: the old one may still
+receive, but no longer send."""
+
+NegotiationEvent: TypeAlias = (
+    events.NegotiationNeeded
+    | events.LocalDescriptionSet
+    | events.RemoteDescriptionSet
+    | events.PeerOperationFailed
+    | events.LocalCandidate
+    | events.LocalCandidatesEnded
+    | events.CandidateError
+)
+
+
+@dataclass(slots=True)
+class Descriptions:
+    """Those of one connection, whose parts it uses. Times are seconds on the runner's clock."""
+
+    agreed: Negotiation
+    candidates: Candidates
+    health: Recovery
+    observation: Observation
+    relaying: Relaying
+    replacement: Replacement
+
+    def receive(self, event: NegotiationEvent) -> list[PartOutput]:
+        """Handle an event of the `RTCPeerConnection` in use."""
+        match event:
+            case events.NegotiationNeeded():
+                return [*self.agreed.needed()]
+            case events.LocalDescriptionSet(attempt, description):
+                return [*self.agreed.local_description_set(attempt, description)]
+            case events.RemoteDescriptionSet(attempt, description):
+                cancel = [commands.CancelTimer(ConnectionTimer.FIRST_OFFER)] if description.type == "offer" else []
+                return [*cancel, *self.agreed.remote_description_set(attempt, description)]
+            case events.PeerOperationFailed(operation, error, attempt):
+                failed = note("!", "operation-failed", f"{operation}: {error}", operation=operation, error=error)
+                return [failed, *self.agreed.operation_failed(operation, attempt)]
+            case events.LocalCandidate(candidate, url):
+                return self._local_candidate(candidate, url)
+            case events.LocalCandidatesEnded():
+                return self._local_candidates_ended()
+            case events.CandidateError(url, code, text, address):
+                return [*self.candidates.gathering_failed(url, code, text, address)]
+            case _:
+                assert_never(event)
+
+    def remote_description(self, message: Description, now: float) -> list[PartOutput]:
+        """Handle a description of the peer's."""
+        self.candidates.heard_in(message.sdp)
+        agreed = self.agreed
+        had_relays = agreed.gathers_relays
+        kind, exchange = message.type, message.exchange
+        result: list[PartOutput] = [note("<", "description", kind, type=kind, exchange=exchange, own=False)]
+        if message.type == "offer" and self._is_quiet(now):
+            # The old socket may still receive, but no longer send; and we gather for this outage now.
+            result += [SocketDoubted(), *self.relaying.blame()]
+        negotiated = agreed.remote_description(message)
+        is_newer = message.generation > agreed.ice_generation
+        if message.type == "offer" and self.observation.established and is_newer and agreed.state == "answering":
+            # Once begun, it counts as agreed: an offer of ours would now only be another restart after this one.
+            begun = self.health.negotiated(message.generation, now)
+            return [*result, *self.relaying.with_few(), *negotiated, *begun]
+        if agreed.gathers_relays != had_relays:
+            result += self.relaying.set_configuration()
+        return [*result, *negotiated]
+
+    def _is_quiet(self, now: float) -> bool:
+        """Return whether the peer has been silent for a moment, so that its restart is justified."""
+        patience = max(ANSWER_AFTER, self.health.pulse.patience() / 2)
+        return self.health.is_healthy and self.health.pulse.silence(now) >= patience
+
+    def remote_candidate(self, candidate: Candidate) -> list[PartOutput]:
+        """Handle a candidate of the peer's."""
+        result: list[PartOutput] = [*self.candidates.heard(candidate)]
+        if self.observation.report is not None:
+            # The type of the candidate in use may become known without an event.
+            result += self.observation.look_when_settled()
+        return result
+
+    def _local_candidate(self, candidate: Candidate, url: str) -> list[PartOutput]:
+        well = self.relaying.gathered(candidate, url)
+        return [*well, *self.candidates.gathered(candidate, url, self.observation.report, self.health.vitals.trip)]
+
+    def _local_candidates_ended(self) -> list[PartOutput]:
+        result: list[PartOutput] = [*self.candidates.gathering_ended()]
+        is_first = not (self.observation.established or self.replacement.is_one)
+        return [*result, self.relaying.no_path()] if is_first and self.candidates.gathering.found_nothing else result
