@@ -86,6 +86,24 @@ class Chain:
 
         `local` are those of our coturn.
         """
+        links = await self._links(session)
+        servers = tuple(server for link in links for server in link)
+        self._tell(servers)
+        if self.configured.checks:
+            servers = tuple(self.watch.well([one for link in links for one in self.watch.nearest_first(link, address)]))
+        servers = servers if any(server.is_turn for server in servers) else servers + local
+        if hosts := {parse_ice_url(url).host for server in servers for url in server.urls} - self._hosts:
+            self._hosts |= hosts if len(self._hosts) < _MOST_HOSTS else frozenset()
+        return servers
+
+    async def every_server(
+        self, session: str, *, local: tuple[ConfiguredServer, ...] = ()
+    ) -> tuple[ConfiguredServer, ...]:
+        """Return all of them, well or not, for a page that checks its network."""
+        servers = tuple(server for link in await self._links(session) for server in link)
+        return servers if any(server.is_turn for server in servers) else servers + local
+
+    async def _links(self, session: str) -> list[tuple[ConfiguredServer, ...]]:
         asked = await asyncio.gather(
             *(provider.servers(session) for provider in self.providers), return_exceptions=True
         )
@@ -95,15 +113,7 @@ class Chain:
                 _log.error("! a provider could not be asked", exc_info=answer)
             else:
                 answers.append(answer)
-        links = self._in_order(self.configured.servers, answers)
-        servers = tuple(server for link in links for server in link)
-        self._tell(servers)
-        if self.configured.checks:
-            servers = tuple(self.watch.well([one for link in links for one in self.watch.nearest_first(link, address)]))
-        servers = servers if any(server.is_turn for server in servers) else servers + local
-        if hosts := {parse_ice_url(url).host for server in servers for url in server.urls} - self._hosts:
-            self._hosts |= hosts if len(self._hosts) < _MOST_HOSTS else frozenset()
-        return servers
+        return self._in_order(self.configured.servers, answers)
 
     def _in_order(
         self, static: tuple[ConfiguredServer, ...], answers: list[tuple[ConfiguredServer, ...]]

@@ -1,10 +1,12 @@
 """Which of the configured servers one caller gets, and with which credentials. Pure."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from backend.ice.credentials import turn_credentials
 from backend.ice.ice_servers import ConfiguredServer
 from backend.ice.urls import LeftOut
+from pyapp.protocol.check import MOST_CHECKED
 from pyapp.protocol.ice import IceConfiguration, IceServer, parse_ice_url
 
 MAX_URLS = 4
@@ -95,6 +97,17 @@ def ice_configuration(
         lifetime=min(expiries) - now if expiries else None,
         standby=standby,
     )
+
+
+def check_configuration(servers: Sequence[ConfiguredServer], *, name: str, now: float) -> IceConfiguration:
+    """Return what `GET /ice?check` answers: every URL, of up to `MOST_CHECKED`, with credentials as above."""
+    room = MOST_CHECKED
+    given = []
+    for server in servers:
+        if urls := server.urls[:room]:
+            given.append(replace(_with_credentials(server, name=name, now=now), urls=urls))
+            room -= len(urls)
+    return IceConfiguration(servers=tuple(given))
 
 
 def _is_on(server: ConfiguredServer, hosts: Collection[str]) -> bool:

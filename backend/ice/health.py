@@ -121,6 +121,10 @@ class Health:
         """Return the URLs that no page is to get, with the last problem of each."""
         return {known.text: known.problem or _UNREACHED for known in self._urls.values() if known.is_left_out}
 
+    def seen(self) -> dict[str, str]:
+        """Return what the last check found at each URL that was checked: a problem, or an empty text."""
+        return {known.text: known.problem if known.run < 0 else "" for known in self._urls.values() if known.run}
+
     def states(self) -> dict[str, tuple[bool, float | None]]:
         """Return for each URL that is known whether pages may get it, and a round trip from the server."""
         return {known.text: (not known.is_left_out, known.seconds) for known in self._urls.values()}

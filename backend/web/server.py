@@ -18,7 +18,7 @@ from backend.access.control import Access
 from backend.access.invitations import Grant, InvitationError
 from backend.access.proxies import Caller, caller
 from backend.ice.chain import Chain
-from backend.ice.choosing import ice_configuration
+from backend.ice.choosing import check_configuration, ice_configuration
 from backend.ice.ice_servers import ConfiguredIce, read_ice_servers
 from backend.ice.local_turn import LocalTurn
 from backend.journal.writer import Journal
@@ -27,7 +27,7 @@ from backend.metrics.meters import Meters
 from backend.seldom import Seldom
 from backend.settings import Settings, StartError
 from backend.signaling.endpoint import Signaling
-from backend.web import invitations, sessions
+from backend.web import checks, invitations, sessions
 from backend.web.assets import Assets, choose_encoding
 from backend.web.certificates import Certificates
 from backend.web.hearing import Hearing
@@ -37,6 +37,7 @@ from backend.web.reaching import other_addresses
 from backend.web.reloading import Current, Reloader
 from pyapp.protocol.access import INVITATION_HEADER
 from pyapp.protocol.access import Access as AccessTold
+from pyapp.protocol.check import CheckServers
 from pyapp.protocol.names import check_session_name, session_name
 from pyapp.protocol.signaling import PLACE_HEADER, Error, HeldPlace, Join
 from pyapp.protocol.wire import MessageError, encode
@@ -133,6 +134,8 @@ def create_app(settings: Settings, certificates: Certificates | None = None) -> 
             web.get("/assets/{path:.+}", _asset),
             web.get("/ice", _ice),
             web.get("/ws", _signaling),
+            web.post("/checks", _keep_check),
+            web.get("/checks/{id}", _find_check),
             web.post("/invitations", _invite),
             web.get("/invitations", _invitations),
             web.get("/access", _access),
@@ -382,14 +385,18 @@ def _error(kind: type[web.HTTPException], error: Error, headers: Mapping[str, st
 async def _ice(request: web.Request) -> web.Response:
     _check_origin(request)
     try:
-        given = request.query.get("session", "")
-        session = check_session_name(session_name(given)) if given else ""
-        place = _held_place(request, session)
+        session = await _asking_session(request)
     except MessageError as error:
         raise _error(web.HTTPBadRequest, Error("malformed", str(error))) from None
-    session = place.session if place else (await _grant(request, session)).session or session
     configured = request.app[CURRENT].configured
     local = request.app[LOCAL_TURN].servers(request.host)
+    if "check" in request.query:
+        every = await request.app[CHAIN].every_server(session, local=local)
+        asked = CheckServers(
+            check_configuration(every, name=session or "console", now=time.time()),
+            request.app[CHAIN].watch.health.seen() if configured.checks else {},
+        )
+        return web.json_response(asked.to_json(), headers={"Cache-Control": "no-store"})
     servers = await request.app[CHAIN].servers(session, address=request.remote or "", local=local)
     configuration = ice_configuration(
         servers,
@@ -402,6 +409,17 @@ async def _ice(request: web.Request) -> web.Response:
     return web.json_response(configuration.to_json(), headers={"Cache-Control": "no-store"})
 
 
+async def _asking_session(request: web.Request) -> str:
+    """Return the session that the caller asks for, if it may; empty if an operator names none. Raises `MessageError`.
+
+    Answers 401 to whoever may not.
+    """
+    given = request.query.get("session", "")
+    session = check_session_name(session_name(given)) if given else ""
+    place = _held_place(request, session)
+    return place.session if place else (await _grant(request, session)).session or session
+
+
 async def _signaling(request: web.Request) -> web.StreamResponse:
     _check_origin(request)
 
@@ -412,6 +430,23 @@ async def _signaling(request: web.Request) -> web.StreamResponse:
         return access.check(join.invitation, join.session, address=address, identity=identity)
 
     return await request.app[SIGNALING].serve(request, check_join=check_join)
+
+
+# The check of the network.
+
+
+async def _keep_check(request: web.Request) -> web.Response:
+    _check_origin(request)
+    try:
+        session = await _asking_session(request)
+        return await checks.keep(request, request.app[JOURNAL], session)
+    except MessageError as error:
+        raise _error(web.HTTPBadRequest, Error("malformed", str(error))) from None
+
+
+async def _find_check(request: web.Request) -> web.Response:
+    await _operator(request)
+    return await checks.find(request.match_info["id"], request.app[JOURNAL])
 
 
 # Invitations.

@@ -2,14 +2,14 @@
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from js import URL, AbortSignal, WebSocket, encodeURIComponent, fetch, location, navigator, window
 
 from pyapp.browser.ffi import Listeners, OnError, jsobj, plain, when_settled
 from pyapp.browser.inviting import Invitations
 from pyapp.core import commands
-from pyapp.core.commands import ServerCommand
+from pyapp.core.commands import CheckCommand, ServerCommand
 from pyapp.core.events import (
     Event,
     HealthTold,
@@ -28,6 +28,9 @@ from pyapp.protocol.ice import IceError, ice_configuration_from_json
 from pyapp.protocol.signaling import PLACE_HEADER, decode_server
 from pyapp.protocol.wire import MessageError, encode
 
+if TYPE_CHECKING:
+    from pyapp.browser.checking import CheckServer
+
 DEADLINE = 12_000
 """Milliseconds for the answer to `GET /ice`: it is asked again after that."""
 
@@ -45,6 +48,7 @@ class Server:
         self._inviting = Invitations(emit, on_error, invitation=invitation)
         # Another link was opened in this tab: runtime/page/boot.mjs takes it out of the address at any time.
         Listeners(on_error).add(window, "invitation", lambda _: self._invited(str(plain(window.invitation))))
+        self._checking: CheckServer | None = None
         self._socket: Socket | None = None
         self._opening: Socket | None = None
         self._is_asking_health = False
@@ -65,12 +69,21 @@ class Server:
                     self._socket.send(encode(message))
             case commands.AskHealth():
                 self._ask_health()
+            case commands.AskCheckServers() | commands.TryWebSocket() | commands.KeepCheckReport():
+                self._check(command)
             case _:
                 self._inviting.perform(command)
 
     def _invited(self, invitation: str) -> None:
         self._invitation = self._inviting.invitation = invitation if is_invitation(invitation) else ""
         self._emit(InvitationGiven(invitation))
+
+    def _check(self, command: CheckCommand) -> None:
+        if self._checking is None:
+            from pyapp.browser.checking import CheckServer  # with the first check, not with the page
+
+            self._checking = CheckServer(self._emit, self._on_error, invitation=lambda: self._invitation)
+        self._checking.perform(command)
 
     def _fetch(self, command: commands.FetchIceConfiguration) -> None:
         number = command.number

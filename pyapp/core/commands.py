@@ -1,7 +1,8 @@
 """Commands: the only output of the core. The runner passes each one to the shell that performs it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from pyapp.core.devices import DEFAULT, Choices
 from pyapp.core.events import ChannelLabel, MediaKind, SessionDescription
@@ -87,6 +88,38 @@ class RevokeInvitation:
     """Ask `DELETE /invitations/ID`; answered by `InvitationRevoked`."""
 
     identifier: str
+
+
+# To the server, about a check of the network. The answers carry `number`.
+
+
+@dataclass(frozen=True, slots=True)
+class AskCheckServers:
+    """Ask `GET /ice?check`; answered by `CheckServersReceived` or `CheckServersFailed`.
+
+    `session` may be empty; `place` as in `FetchIceConfiguration`.
+    """
+
+    number: int
+    session: str
+    place: HeldPlace | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TryWebSocket:
+    """Open a WebSocket to the server, and close it; answered by `WebSocketTried`."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeepCheckReport:
+    """Ask `POST /checks` to keep `report`; answered by `CheckReportKept`."""
+
+    number: int
+    session: str
+    place: HeldPlace | None
+    report: Mapping[str, Any]
 
 
 # To an RTCPeerConnection: `OfPeer` says which. The browser chains calls on it (W3C WebRTC 1.0, section 4.4.1.2), so
@@ -320,8 +353,9 @@ class ReportFault:
 
 
 InvitingCommand: TypeAlias = AskAccess | IssueInvitation | ListInvitations | RevokeInvitation
+CheckCommand: TypeAlias = AskCheckServers | TryWebSocket | KeepCheckReport
 ServerCommand: TypeAlias = (
-    FetchIceConfiguration | OpenSignaling | CloseSignaling | SendSignaling | AskHealth | InvitingCommand
+    FetchIceConfiguration | OpenSignaling | CloseSignaling | SendSignaling | AskHealth | InvitingCommand | CheckCommand
 )
 TabCommand: TypeAlias = TabIsIn | TabIsOut | TakePlace | GivePlace
 MediaCommand: TypeAlias = StartMedia | StopMedia | LimitVideo

@@ -11,13 +11,14 @@ from typing import Literal, TypeAlias, assert_never
 from pyapp.core import commands, events
 from pyapp.core.call import Alone, Call, Ended
 from pyapp.core.call import Output as CallOutput
+from pyapp.core.checking import Checking, Occasion
 from pyapp.core.commands import Command
 from pyapp.core.communication import Communication
 from pyapp.core.company import Company
 from pyapp.core.conversation import Conversation
 from pyapp.core.diagnostics.journal import Journal, Note
 from pyapp.core.diagnostics.quality import Quality
-from pyapp.core.events import Event, InvitingEvent, MediaEvent, TabEvent
+from pyapp.core.events import CheckEvent, Event, InvitingEvent, MediaEvent, TabEvent
 from pyapp.core.failures import Failure, MessageRefusal, Refusal
 from pyapp.core.inviting import Inviting
 from pyapp.core.media import Media
@@ -29,8 +30,8 @@ from pyapp.core.signaling.presence import Presence
 from pyapp.core.signaling.rendezvous import Rendezvous
 from pyapp.core.succession import Succession
 from pyapp.core.tabs import TAKE_OVER, Tabs
-from pyapp.core.timers import ConversationTimer, SessionTimer, Timer
-from pyapp.protocol.access import is_invitation
+from pyapp.core.timers import CheckTimer, ConversationTimer, SessionTimer, Timer
+from pyapp.protocol.access import invited_session, is_invitation
 from pyapp.protocol.names import check_session_name, session_name
 from pyapp.protocol.wire import MessageError
 
@@ -68,6 +69,7 @@ class Session:
     communication: Communication = field(init=False)
     call: Call = field(init=False)
     inviting: Inviting = field(init=False)
+    checking: Checking = field(init=False)
     faults: int = 0
     journal: Journal = field(init=False)
     quality: Quality = field(init=False, default_factory=Quality)
@@ -96,6 +98,7 @@ class Session:
             is_firefox=self.is_firefox,
         )
         self.inviting = Inviting(self.invitation, self.page)
+        self.checking = Checking(self.succession.names)
 
     def receive(self, event: Event, now: float) -> list[Command]:
         """Handle one event at `now` (seconds on the runner's clock): return the commands, in order."""
@@ -141,6 +144,8 @@ class Session:
     def _route(self, event: Event) -> list[Command]:
         match event:
             case events.OfPeer():  # first: most events are among these two
+                if self.checking.owns(event):
+                    return self._noted(self.checking.receive(event, self._now))
                 return self._to_call(event)
             case events.TimerFired(timer):
                 return self._timer(timer)
@@ -178,6 +183,10 @@ class Session:
                 return self._noted(self.communication.media_event(event, self._now, is_connected=is_connected))
             case _ if isinstance(event, InvitingEvent):
                 return self._noted(self.inviting.receive(event))
+            case events.CheckRequested(session):
+                return self._noted(self.checking.begin(self._occasion(session), self._now))
+            case _ if isinstance(event, CheckEvent):
+                return self._noted(self.checking.receive(event, self._now))
             case events.Fault(where, error):
                 self.faults += 1
                 self.journal.note(self._now, "!", "fault", f"{where}: {error}", where=where, error=error)
@@ -194,6 +203,8 @@ class Session:
                 return [] if self.phase == "active" else self.preparation.due()
             case ConversationTimer():
                 return self.conversation.transmit(self._now)
+            case CheckTimer():
+                return self._noted(self.checking.tick(self._now))
             case _:
                 return self._call_did(self.call.due(timer, self._now))
 
@@ -286,6 +297,19 @@ class Session:
         if self.phase == "failed" and isinstance(self.failure, Refusal) and self.failure.is_about_invitation:
             return result + self._connect(self.name)
         return result + (self.preparation.again() if self.preparation.is_there else [])
+
+    def _occasion(self, session: str) -> Occasion:
+        """Return what a check is told; `session` is the name in the field."""
+        unix = self.journal.time_origin / 1000 + self._now
+        if self.place is None:
+            name = session_name(session)
+            return Occasion(name if invited_session(self.invitation) in ("", name) else "", unix)
+        place = self.presence.held
+        connection = self.connection
+        if connection is None or not self.place.peer:
+            return Occasion(self.name, unix, place)
+        path = connection.report.path if connection.established and connection.report else ""
+        return Occasion(self.name, unix, place, connection.candidates.theirs, path)
 
     def _to_call(self, event: Event) -> list[Command]:
         return self._call_did(self.call.receive(event, self._now))

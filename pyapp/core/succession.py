@@ -40,7 +40,8 @@ class Succession:
     """Whether the page may see every network interface."""
     every_interface: bool = False
     """Whether the next connection gathers on every interface: both peers seem to be on one network."""
-    _names: PeerIds = field(init=False, default_factory=PeerIds)
+    names: PeerIds = field(init=False, default_factory=PeerIds)
+    """For every `RTCPeerConnection` of this page."""
     _early: list[PeerMessage] = field(init=False, default_factory=list)
     """What the peer said before there was a connection, while our ICE configuration was awaited."""
     _early_bytes: int = field(init=False, default=0)
@@ -76,7 +77,7 @@ class Succession:
         """Create the next connection."""
         self.connection = Connection(
             self.relays,
-            self._names,
+            self.names,
             self.outside,
             polite=polite,
             is_hidden=self.is_hidden,

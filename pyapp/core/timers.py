@@ -95,7 +95,13 @@ class RelaysTimer(StrEnum):
     RELEASE = "release-relays"
 
 
+class CheckTimer(StrEnum):
+    """Of `check/check`."""
+
+    TICK = "check"
+
+
 OfThePlace: TypeAlias = PlaceTimer | LinkTimer
 OfTheRelays: TypeAlias = RelayingTimer | RelaysTimer
 OfTheConnection: TypeAlias = ConnectionTimer | ObservationTimer | OfTheRelays | AsideTimer | RecoveryTimer
-Timer: TypeAlias = SessionTimer | ProvisioningTimer | ConversationTimer | OfThePlace | OfTheConnection
+Timer: TypeAlias = SessionTimer | ProvisioningTimer | ConversationTimer | OfThePlace | OfTheConnection | CheckTimer

@@ -167,6 +167,9 @@ class Runner:
                 | commands.IssueInvitation()
                 | commands.ListInvitations()
                 | commands.RevokeInvitation()
+                | commands.AskCheckServers()
+                | commands.TryWebSocket()
+                | commands.KeepCheckReport()
             ):
                 self._server.perform(command)
             case OfPeer():

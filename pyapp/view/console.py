@@ -7,7 +7,8 @@ from typing import Any, Generic, TypeVar
 from pyapp.core.conversation import Message
 from pyapp.core.diagnostics.journal import LogLine
 from pyapp.core.session import Session
-from pyapp.view import company, insight, inviting, media, path, quality, status
+from pyapp.view import checking, company, insight, inviting, media, path, quality, status
+from pyapp.view.checking import CheckPanel
 from pyapp.view.company import Company
 from pyapp.view.insight import Insight
 from pyapp.view.inviting import Invite
@@ -81,6 +82,7 @@ class View:
     thread: Thread
     invite: Invite
     company: Company
+    check: CheckPanel
     log: Log
     insight: Insight
 
@@ -107,11 +109,13 @@ class Presenter:
         self._thread = _Kept(_thread_inputs, _thread)
         self._invite = _Kept(inviting.inputs, inviting.invite)
         self._company = _Kept(company.inputs, company.company)
+        self._check = _Kept(checking.inputs, checking.panel)
         self._log = _Kept(_log_inputs, _log)
         self._insight = _Kept(insight.inputs, insight.insight)
         self._parts: tuple[_Kept[Any], ...] = (
             *(self._status, self._lobby, self._controls, self._path, self._quality),
-            *(self._media, self._devices, self._thread, self._invite, self._company, self._log, self._insight),
+            *(self._media, self._devices, self._thread, self._invite, self._company, self._check),
+            *(self._log, self._insight),
         )
         self._view: View | None = None
 
@@ -132,6 +136,7 @@ class Presenter:
                 self._thread.value,
                 self._invite.value,
                 self._company.value,
+                self._check.value,
                 self._log.value,
                 self._insight.value,
             )

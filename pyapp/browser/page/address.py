@@ -21,17 +21,19 @@ _SECOND = "badger beacon birch brook cedar comet falcon harbor island lantern ma
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """What the page's address asks for: `/?session=NAME&autoconnect&policy=relay#invite=…`."""
+    """What the page's address asks for: `/?session=NAME&autoconnect&check&policy=relay#invite=…`."""
 
     session: str
     autoconnect: bool
+    check: bool
     policy: str
     invitation: str
     """It came in the fragment, so that no server log has it, and belongs in none of ours."""
 
     def __repr__(self) -> str:
         """Leave the invitation out, so that no log can have it by accident."""
-        return f"Address(session={self.session!r}, autoconnect={self.autoconnect}, policy={self.policy!r})"
+        asked = f"autoconnect={self.autoconnect}, check={self.check}, policy={self.policy!r}"
+        return f"Address(session={self.session!r}, {asked})"
 
 
 def read_address() -> Address:
@@ -40,6 +42,7 @@ def read_address() -> Address:
     return Address(
         session=plain(query.get("session")) or "",
         autoconnect=query.has("autoconnect"),
+        check=query.has("check"),
         policy=plain(query.get("policy")) or "",
         invitation=str(plain(window.invitation)),  # runtime/page/boot.mjs has taken it out of the address
     )

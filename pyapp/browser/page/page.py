@@ -13,6 +13,7 @@ from js import Date, document, navigator, performance, window
 from pyapp.browser.ffi import OnError
 from pyapp.browser.page.address import read_address
 from pyapp.browser.page.awake import Awake
+from pyapp.browser.page.check import NetworkCheckPanel
 from pyapp.browser.page.company import CompanyPanel
 from pyapp.browser.page.controls import ControlsPanel
 from pyapp.browser.page.devices import DevicesPanel
@@ -56,6 +57,7 @@ class Page:
         self._lobby = LobbyPanel(self._dom, emit)
         self.media = MediaPanel(self._dom, emit)
         self._devices = DevicesPanel(self._dom, emit)
+        self._check = NetworkCheckPanel(self._dom, emit)
         self._panels: tuple[tuple[str, Panel], ...] = (
             ("status", StatusPanel(self._dom)),
             ("status", Awake(self._dom)),
@@ -69,6 +71,7 @@ class Page:
             ("thread", ThreadPanel(self._dom, emit)),
             ("company", CompanyPanel(self._dom)),
             ("invite", InvitePanel(self._dom, emit)),
+            ("check", self._check),
             ("log", LogPanel(self._dom, self._diagnostics)),
             ("insight", InsightPanel(self._dom, emit)),
         )
@@ -89,6 +92,8 @@ class Page:
         clicked = root.hasAttribute("data-pending-connect")
         root.removeAttribute("data-pending-connect")
         self._lobby.take_clicks(at_once=clicked or read_address().autoconnect, back_in=session_to_come_back_to())
+        if read_address().check:
+            self._check.open()
 
     def render(self, view: View) -> None:
         """Put `view` on the screen."""

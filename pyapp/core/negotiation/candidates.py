@@ -16,7 +16,7 @@ from pyapp.core.diagnostics.path_report import PathReport
 from pyapp.core.negotiation import head_start, negotiation
 from pyapp.core.negotiation.head_start import HeadStart
 from pyapp.core.negotiation.negotiation import Negotiation
-from pyapp.core.path.reach import Reach
+from pyapp.core.path.reach import Address, Reach
 from pyapp.protocol.peer import Candidate
 
 Output: TypeAlias = negotiation.Output | PartCommand
@@ -77,6 +77,11 @@ class Candidates:
         """Return whether the relay in `report` may be needless."""
         is_first = self.agreed.ice_generation == 0
         return self._reach.may_be_direct(report, self.agreed.fragments[1], is_first=is_first)
+
+    @property
+    def theirs(self) -> frozenset[Address]:
+        """Where the peer can be reached without a relay, as its latest description and candidates say."""
+        return self._reach.theirs(self.agreed.fragments[1])
 
     @property
     def reached(self) -> AbstractSet[str]:

@@ -11,6 +11,7 @@ likely, though: worth one look when the two meet, and none after each change of 
 """
 
 import re
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -59,6 +60,10 @@ class Reach:
         """Whether both sides have the same public address, and so are probably on one network."""
         return not self._our_addresses.isdisjoint(self._their_addresses)
 
+    def theirs(self, fragments: frozenset[str]) -> frozenset[Address]:
+        """Return where the peer can be reached without a relay, in its ICE generation of `fragments`."""
+        return frozenset(address for fragment in fragments for address in self._theirs.get(fragment, ()))
+
     def may_be_direct(self, report: PathReport, remote_fragments: frozenset[str], *, is_first: bool) -> bool:
         """Take the path in use; return whether its relay may be needless, and a new gathering would show that.
 
@@ -76,12 +81,12 @@ class Reach:
         if report.kind != "relay over UDP" or report.local.username_fragment not in self._ours:
             return False
         ours = self._ours[report.local.username_fragment]
-        theirs = {address for fragment in remote_fragments for address in self._theirs.get(fragment, ())}
+        theirs = self.theirs(remote_fragments)
         most_symmetric = 1 if is_first else 0
-        return not ours or (bool(theirs) and _is_symmetric(ours) + _is_symmetric(theirs) <= most_symmetric)
+        return not ours or (bool(theirs) and is_symmetric(ours) + is_symmetric(theirs) <= most_symmetric)
 
 
-def _is_symmetric(reached: set[Address]) -> bool:
+def is_symmetric(reached: AbstractSet[Address]) -> bool:
     """Return whether one socket was mapped to two ports of one address."""
     return len({address for address, _ in reached}) < len(reached)
 

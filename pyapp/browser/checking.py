@@ -1,0 +1,110 @@
+"""What a check asks of the server: all ICE servers, a WebSocket, and to keep its report. Loaded with the first one."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from js import URL, AbortSignal, WebSocket, encodeURIComponent, fetch, location
+
+from pyapp.browser.ffi import Listeners, OnError, jsobj, when_settled
+from pyapp.core import commands
+from pyapp.core.commands import CheckCommand
+from pyapp.core.events import CheckReportKept, CheckServersFailed, CheckServersReceived, Event, WebSocketTried
+from pyapp.protocol.access import INVITATION_HEADER
+from pyapp.protocol.check import check_servers_from_json
+from pyapp.protocol.ice import IceError
+from pyapp.protocol.signaling import PLACE_HEADER, HeldPlace
+
+DEADLINE = 6000
+"""Milliseconds for an answer."""
+
+
+class CheckServer:
+    """Performs `CheckCommand`s. `invitation` returns the page's own, which goes into a header."""
+
+    def __init__(self, emit: Callable[[Event], None], on_error: OnError, *, invitation: Callable[[], str]) -> None:
+        self._emit = emit
+        self._on_error = on_error
+        self._invitation = invitation
+
+    def perform(self, command: CheckCommand) -> None:
+        """Begin what `command` says."""
+        match command:
+            case commands.AskCheckServers():
+                self._ask(command)
+            case commands.TryWebSocket(number):
+                self._try_websocket(number)
+            case commands.KeepCheckReport():
+                self._keep(command)
+
+    def _ask(self, command: commands.AskCheckServers) -> None:
+        number = command.number
+
+        def failed(code: str, reason: str) -> None:
+            self._emit(CheckServersFailed(number, code, reason))
+
+        def read(response: Any, text: str) -> None:
+            body = _json(text)
+            if not response.ok or body is None:
+                problem = body if isinstance(body, dict) else {}
+                reason = str(problem.get("message", f"GET /ice?check: HTTP status {response.status}"))
+                failed(str(problem.get("code", "")), reason)
+                return
+            try:
+                servers = check_servers_from_json(body)
+            except IceError as error:
+                failed("", str(error))
+                return
+            self._emit(CheckServersReceived(number, servers.configuration, servers.seen))
+
+        url = f"ice?check&session={encodeURIComponent(command.session)}"
+        options = self._options("GET", command.place)
+        self._fetch(url, options, read, lambda error: failed("", f"GET /ice?check: {error}"))
+
+    def _keep(self, command: commands.KeepCheckReport) -> None:
+        def kept(identifier: str) -> None:
+            self._emit(CheckReportKept(command.number, identifier))
+
+        def read(response: Any, text: str) -> None:
+            body = _json(text)
+            kept(str(body.get("id", "")) if response.ok and isinstance(body, dict) else "")
+
+        options = self._options("POST", command.place)
+        options.body = json.dumps(command.report)
+        self._fetch(f"checks?session={encodeURIComponent(command.session)}", options, read, lambda _: kept(""))
+
+    def _options(self, method: str, place: HeldPlace | None) -> Any:
+        invitation = self._invitation()
+        headers = {INVITATION_HEADER: invitation} if invitation else {}
+        if place is not None:
+            headers[PLACE_HEADER] = place.to_header()
+        options: Any = jsobj({"method": method, "headers": headers, "cache": "no-store"})
+        options.signal = AbortSignal.timeout(DEADLINE)
+        return options
+
+    def _fetch(self, url: str, options: Any, read: Callable[[Any, str], None], failed: Callable[[Any], None]) -> None:
+        def answered(response: Any) -> None:
+            when_settled(response.text(), lambda text: read(response, str(text)), failed, self._on_error)
+
+        when_settled(fetch(url, options), answered, failed, self._on_error)
+
+    def _try_websocket(self, number: int) -> None:
+        url = str(URL.new("ws", location.href).href)
+        socket = WebSocket.new(f"ws{url.removeprefix('http')}")
+        listeners = Listeners(self._on_error)
+
+        def tried(*, opened: bool) -> None:
+            listeners.close()
+            socket.close()
+            self._emit(WebSocketTried(number, opened))
+
+        listeners.add(socket, "open", lambda _: tried(opened=True))
+        listeners.add(socket, "close", lambda _: tried(opened=False))
+
+
+def _json(text: str) -> Any:
+    """Return the JSON value in `text`, None if there is none: the page of a proxy, or of a network with a log-in."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None

@@ -1,0 +1,274 @@
+"""What the findings mean: one verdict, the problems, and who must act. Facts with ids; `pyapp/view/check.py` has words.
+
+Every rule weighs all the evidence: what other URLs of the same host and of the same transport gave, and what the
+console's own server found at the same URL, which tells a dead server from a network that hides it.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from pyapp.core.check.findings import Findings, UrlFinding
+
+Who: TypeAlias = Literal["you", "network", "operator"]
+"""Who must act: the person at the page, the administrator of their network, whoever runs the console."""
+
+ProblemRule: TypeAlias = Literal[
+    "refused",
+    "server-silent",
+    "websocket-blocked",
+    "udp-blocked",
+    "nothing-answers",
+    "host-blocked",
+    "host-down",
+    "transport-blocked",
+    "transport-down",
+    "stun-down",
+    "credentials-expired",
+    "credentials-refused",
+    "quota-reached",
+    "no-capacity",
+    "name-unknown",
+    "name-unknown-here",
+    "certificate",
+    "tls-inspected",
+    "needs-ipv6",
+    "url-unusable",
+    "relays-nothing",
+    "symmetric",
+    "no-relay-configured",
+]
+
+VerdictRule: TypeAlias = Literal[
+    "refused",
+    "server-silent",
+    "no-signaling",
+    "works",
+    "works-mostly",
+    "relay-mostly",
+    "over-tls",
+    "over-tcp",
+    "direct-only",
+    "direct-without-relays",
+    "nothing-works",
+]
+
+Level: TypeAlias = Literal["good", "fair", "bad"]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something to do. `urls` are the ones concerned; `detail` is a code or a reason, where there is one."""
+
+    rule: ProblemRule
+    who: Who
+    urls: tuple[str, ...] = ()
+    host: str = ""
+    """The operator's name of the server, or else its host."""
+    detail: str = ""
+
+
+Forecast: TypeAlias = Literal[
+    "is-direct",
+    "is-relayed",
+    "direct",
+    "relay-udp-here",
+    "relay-udp-there",
+    "relay-both-symmetric",
+    "perhaps-symmetric-here",
+    "perhaps-symmetric-there",
+    "unknown",
+]
+"""With somebody in the session: whether a direct path will be possible, and because of what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The outcome of a check."""
+
+    rule: VerdictRule
+    level: Level
+    problems: tuple[Problem, ...] = ()
+    forecast: Forecast | None = None
+    """None with nobody in the session."""
+
+
+def judge(found: Findings) -> Verdict:
+    """Return the verdict."""
+    problems = tuple(_problems(found))
+    rule, level = _outcome(found, problems)
+    return Verdict(rule, level, problems, forecast(found))
+
+
+def forecast(found: Findings) -> Forecast | None:
+    """Say whether a direct path to the other side will be possible.
+
+    Two symmetric NATs never meet. One symmetric NAT and one that filters by port do not either, but filtering cannot be
+    seen from a page (RFC 5780, section 4.4 needs a server that answers from elsewhere, below ICE).
+    """
+    if (them := found.them) is None:
+        return None
+    if them.path:
+        return "is-direct" if them.path == "direct" else "is-relayed"
+    if found.udp is None:
+        return "unknown"
+    if not found.udp:
+        return "relay-udp-here"
+    if not them.has_udp:
+        return "relay-udp-there"
+    is_symmetric = found.mapping == "dependent"
+    if is_symmetric and them.is_symmetric:
+        return "relay-both-symmetric"
+    if is_symmetric:
+        return "perhaps-symmetric-here"
+    return "perhaps-symmetric-there" if them.is_symmetric else "direct"
+
+
+def _outcome(found: Findings, problems: tuple[Problem, ...]) -> tuple[VerdictRule, Level]:
+    if found.refusal is not None:
+        return ("refused", "bad") if found.refusal.code else ("server-silent", "bad")
+    if found.websocket is False:
+        return "no-signaling", "bad"
+    over = {one.url.transport for one in found.relays}
+    if not found.udp:  # or no server to ask over UDP
+        if over:
+            is_only_configured = found.udp is None
+            rule: VerdictRule = "over-tls" if over == {"tls"} or "tls" in over else "over-tcp"
+            return ("works", "good") if is_only_configured and not problems else (rule, "fair")
+        return "nothing-works", "bad"
+    if not over:
+        has_relays = any(one.url.is_turn for one in found.urls)
+        return ("direct-only", "bad") if has_relays else ("direct-without-relays", "fair")
+    if found.mapping == "dependent":
+        return "relay-mostly", "fair"
+    others = [problem for problem in problems if problem.rule != "relays-nothing"]
+    return ("works-mostly", "fair") if others else ("works", "good")
+
+
+def _problems(found: Findings) -> Iterator[Problem]:
+    if found.refusal is not None:
+        code = found.refusal.code
+        rule: ProblemRule = "refused" if code else "server-silent"
+        yield Problem(rule, "you" if code.startswith("invitation") else "operator", detail=code or found.refusal.reason)
+        return
+    if found.websocket is False:
+        yield Problem("websocket-blocked", "network")
+    if not any(one.url.is_turn for one in found.urls):
+        yield Problem("no-relay-configured", "operator")
+    answered = [one for one in found.urls if _answers(one)]
+    silent = [one for one in found.urls if not _answers(one)]
+    if found.urls and not answered and all(one.cause in ("no-answer", "closed") for one in silent):
+        yield from _nothing_answers(found)
+    else:
+        yield from _silent(found, silent)
+    for one in answered:
+        yield from _refused(found, one)
+    if found.mapping == "dependent":
+        yield Problem("symmetric", "network")
+
+
+def _answers(one: UrlFinding) -> bool:
+    """Whether the server is there: a refusal is an answer, too."""
+    return one.answered is not None or one.cause in ("credentials", "quota", "capacity")
+
+
+def _nothing_answers(found: Findings) -> Iterator[Problem]:
+    urls = tuple(one.text for one in found.urls)
+    well = tuple(url for url in urls if found.seen.get(url) == "")
+    if well:  # the console's server reaches them: it is the network
+        yield Problem("nothing-answers", "network", well)
+    elif any(found.seen.get(url) for url in urls):
+        yield Problem("nothing-answers", "operator", urls)
+    else:
+        yield Problem("nothing-answers", "you", urls)
+
+
+def _silent(found: Findings, silent: list[UrlFinding]) -> Iterator[Problem]:
+    if found.udp is False and any(_answers(one) for one in found.urls):
+        mute = [one for one in silent if one.url.transport == "udp" and one.cause == "no-answer"]
+        if not all(found.seen.get(one.text) for one in mute):
+            yield Problem("udp-blocked", "network", tuple(one.text for one in mute))
+            silent = [one for one in silent if one not in mute]
+    down: dict[str, list[UrlFinding]] = {}
+    for one in silent:
+        if (problem := _by_itself(found, one)) is not None:
+            yield problem
+        else:
+            down.setdefault(one.url.host, []).append(one)
+    for host, group in down.items():
+        yield from _host(found, host, group)
+
+
+def _by_itself(found: Findings, one: UrlFinding) -> Problem | None:
+    """Return what is wrong with a URL that needs no comparison with others, or None."""
+    seen = found.seen.get(one.text)
+    name = one.name or one.url.host
+    if one.cause == "refused-by-browser":
+        return Problem("url-unusable", "operator", (one.text,), name)
+    if one.cause == "dns":
+        # The console's own server finds it by its name: so it is this network's resolver.
+        rule: ProblemRule = "name-unknown-here" if seen == "" else "name-unknown"
+        return Problem(rule, "network" if seen == "" else "operator", (one.text,), one.url.host)
+    if seen is not None and "certificate" in seen:
+        return Problem("certificate", "operator", (one.text,), name)
+    if found.families == {6} and re.fullmatch(r"[0-9.]+", one.url.host):
+        return Problem("needs-ipv6", "operator", (one.text,), name)
+    if one.url.transport == "tls" and one.cause == "closed" and _host_takes_tcp(found, one):
+        rule = "tls-inspected" if seen == "" else "certificate"
+        return Problem(rule, "network" if seen == "" else "operator", (one.text,), name)
+    return None
+
+
+def _host_takes_tcp(found: Findings, tls: UrlFinding) -> bool:
+    """Whether a TCP connection to the host is not what fails: on the same port, or while TCP gets out to it at all."""
+    return any(one.url.host == tls.url.host and one.url.transport == "tcp" and _answers(one) for one in found.urls)
+
+
+def _host(found: Findings, host: str, silent: list[UrlFinding]) -> Iterator[Problem]:
+    """Say what is wrong with the URLs of one host that have given no answer."""
+    texts = tuple(one.text for one in silent)
+    name = next((one.name for one in silent if one.name), host)
+    seen = [found.seen.get(text) for text in texts]
+    is_well_elsewhere = "" in seen
+    if not any(one.url.host == host and _answers(one) for one in found.urls):
+        if all(not one.url.is_turn for one in silent):
+            yield Problem("stun-down", "network" if is_well_elsewhere else "operator", texts, name)
+        else:
+            rule: ProblemRule = "host-blocked" if is_well_elsewhere else "host-down"
+            yield Problem(rule, "network" if is_well_elsewhere else "operator", texts, name)
+        return
+    for one in silent:
+        way = (one.url.transport, one.url.port)
+        gets_out = any((other.url.transport, other.url.port) == way and _answers(other) for other in found.urls)
+        is_down = bool(found.seen.get(one.text)) or (gets_out and found.seen.get(one.text) is None)
+        rule = "transport-down" if is_down else "transport-blocked"
+        yield Problem(rule, "operator" if is_down else "network", (one.text,), name, one.url.transport)
+
+
+def _refused(found: Findings, one: UrlFinding) -> Iterator[Problem]:
+    """Say what is wrong with a URL whose server is there."""
+    name, texts = one.name or one.url.host, (one.text,)
+    codes = {error.code for error in one.loop_errors}
+    match one.cause:
+        case "credentials":
+            is_expired = _expiry(one.username) is not None and (_expiry(one.username) or 0.0) < found.unix
+            rule: ProblemRule = "credentials-expired" if is_expired else "credentials-refused"
+            code = next((str(error.code) for error in one.errors if error.code != 701), "")
+            yield Problem(rule, "operator", texts, name, code)
+        case "quota":
+            yield Problem("quota-reached", "operator", texts, name, "486")
+        case "capacity":
+            yield Problem("no-capacity", "operator", texts, name, "508")
+        case _ if one.is_loop_open is False and 486 in codes:
+            yield Problem("quota-reached", "operator", texts, name, "486")
+        case _ if one.is_loop_open is False and 508 in codes:
+            yield Problem("no-capacity", "operator", texts, name, "508")
+        case _ if one.is_loop_open is False:
+            yield Problem("relays-nothing", "operator", texts, name)
+
+
+def _expiry(username: str) -> float | None:
+    """Return when ephemeral credentials end, Unix time, from their user name (draft-uberti-behave-turn-rest-00)."""
+    digits = username.partition(":")[0]
+    return float(digits) if re.fullmatch(r"[0-9]{9,11}", digits) else None
