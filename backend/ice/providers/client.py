@@ -6,6 +6,8 @@ import os
 import time
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
@@ -74,6 +76,7 @@ async def _send(http: aiohttp.ClientSession, request: Request) -> bytes:
         "params": dict(request.params) or None,
         "json": request.json,
         "data": None if request.form is None else dict(request.form),
+        "proxy": _proxy(request.url),
     }
     try:
         # A redirect could send the secret to a host that the operator did not choose.
@@ -86,6 +89,10 @@ async def _send(http: aiohttp.ClientSession, request: Request) -> bytes:
             if len(body) > _MAX_BYTES:
                 raise ProviderError(f"its answer is longer than {_MAX_BYTES} bytes")
             return body
+    except aiohttp.ClientProxyConnectionError:
+        raise ProviderError("the proxy in the environment (HTTPS_PROXY or HTTP_PROXY) cannot be reached") from None
+    except aiohttp.ClientHttpProxyError as error:
+        raise ProviderError(f"the proxy in the environment (HTTPS_PROXY) answers with HTTP {error.status}") from None
     except aiohttp.ClientConnectorCertificateError:
         raise ProviderError("its certificate is not valid for its name, or not trusted here") from None
     except aiohttp.ClientConnectorDNSError:
@@ -94,6 +101,22 @@ async def _send(http: aiohttp.ClientSession, request: Request) -> bytes:
         raise ProviderError(f"it cannot be reached: {error.strerror or 'no connection'}") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:  # their messages may contain the URL with its query
         raise ProviderError(f"the connection failed: {type(error).__name__}") from None
+
+
+def _proxy(url: str) -> str | None:
+    """Return the proxy for `url` by HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, as curl and others read them.
+
+    aiohttp could, but would also take passwords from a `.netrc`, in place of the provider's secret.
+    """
+    parts = urlsplit(url)
+    proxies = getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy or proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    scheme, separator, _ = proxy.partition("://")
+    if separator and scheme.lower() not in ("http", "https"):
+        raise ProviderError(f"the proxy in the environment is '{scheme}://…': only http:// and https:// are possible")
+    return proxy if separator else f"http://{proxy}"
 
 
 _MEANINGS = {401: "the secret is refused", 403: "the secret is refused", 404: "no such address there", 429: "too often"}

@@ -2,9 +2,10 @@
 
 import asyncio
 import base64
+import contextlib
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -255,3 +256,74 @@ async def test_a_file_of_no_use(
 async def test_a_file_that_is_not_there(tmp_path: Path, http: aiohttp.ClientSession) -> None:
     with pytest.raises(ProviderError, match="cannot be read: No such file"):
         await issue(http, file_at(tmp_path / "rtc.json"), "me")
+
+
+class HttpProxy:
+    """A proxy (RFC 9110, section 7.6) that gives one answer; `asked` are the heads of the requests to it."""
+
+    def __init__(self, answer: bytes) -> None:
+        self._answer = answer
+        self.asked: list[str] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.asked.append((await reader.readuntil(b"\r\n\r\n")).decode())
+        writer.write(self._answer)
+        await writer.drain()
+        writer.close()
+
+
+@pytest.fixture
+async def start_proxy(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., Awaitable[HttpProxy]]]:
+    """Run a proxy, and name it in these variables of the environment."""
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def start(answer: bytes, *variables: str) -> HttpProxy:
+            proxy = HttpProxy(answer)
+            server = await stack.enter_async_context(await asyncio.start_server(proxy.serve, "127.0.0.1", 0))
+            for variable in variables:
+                monkeypatch.setenv(variable, f"http://who:pass@127.0.0.1:{server.sockets[0].getsockname()[1]}")
+            return proxy
+
+        for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+            monkeypatch.delenv(name, raising=False)
+            monkeypatch.delenv(name.upper(), raising=False)
+        yield start
+
+
+StartProxy = Callable[..., Awaitable[HttpProxy]]
+
+
+async def test_a_provider_is_asked_through_the_proxy_of_the_environment(
+    start_proxy: StartProxy, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = json.dumps(SERVERS).encode()
+    proxy = await start_proxy(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body), "HTTP_PROXY")
+    assert await issue(http, configured("http", "http://provider.invalid/ice"), "me") == NAMED
+    [asked] = proxy.asked
+    assert asked.startswith("GET http://provider.invalid/ice HTTP/1.1\r\n")
+    assert f"Proxy-Authorization: Basic {base64.b64encode(b'who:pass').decode()}" in asked
+    monkeypatch.setenv("NO_PROXY", "localhost,.invalid")
+    with pytest.raises(ProviderError, match="DNS"):
+        await issue(http, configured("http", "http://provider.invalid/ice"), "me")
+    assert len(proxy.asked) == 1
+
+
+async def test_a_provider_with_tls_is_reached_by_connect(start_proxy: StartProxy, http: aiohttp.ClientSession) -> None:
+    proxy = await start_proxy(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n", "HTTPS_PROXY")
+    with pytest.raises(ProviderError, match=r"\(HTTPS_PROXY\) answers with HTTP 407"):
+        await issue(http, configured("http", "https://provider.invalid/ice"), "me")
+    assert proxy.asked[0].startswith("CONNECT provider.invalid:443 HTTP/1.1\r\n")
+    assert SECRET not in proxy.asked[0]
+
+
+@pytest.mark.parametrize(
+    ("proxy", "rule"), [("127.0.0.1:1", "cannot be reached"), ("socks5://who:pass@127.0.0.1", "'socks5://…'")]
+)
+async def test_a_proxy_that_is_of_no_use_is_named(
+    start_proxy: StartProxy, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch, proxy: str, rule: str
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", proxy)
+    with pytest.raises(ProviderError, match="the proxy in the environment") as error:
+        await issue(http, configured("http", "http://provider.invalid/ice"), "me")
+    assert rule in str(error.value)
+    assert "pass" not in str(error.value)
