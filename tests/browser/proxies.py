@@ -88,8 +88,11 @@ class Proxy:
             self._process.wait()
 
 
-def proxy(name: str, *, backend: str, certificate: Certificate, folder: Path) -> Proxy:
-    """Return the proxy `name` in front of `backend`, a host and a port; it is not started yet."""
+def proxy(name: str, *, backend: str, certificate: Certificate, folder: Path, more: str = "") -> Proxy:
+    """Return the proxy `name` in front of `backend`, a host and a port; it is not started yet.
+
+    `more` are further lines for nginx's server.
+    """
     folder.chmod(0o755)
     http, https = free_port(), free_port()
     both = folder / "both.pem"
@@ -105,6 +108,8 @@ def proxy(name: str, *, backend: str, certificate: Certificate, folder: Path) ->
     if name == "caddy":
         changes["console.example.org {"] = f"{{\nadmin off\nauto_https disable_redirects\n}}\n127.0.0.1:{https} {{"
     text = (ROOT / "deploy" / _FILES[name]).read_text()
+    if more:
+        changes["    absolute_redirect off;"] = f"    absolute_redirect off;\n    {more}"
     for old, new in changes.items():
         text = text.replace(old, new)
     site = folder / _FILES[name]
