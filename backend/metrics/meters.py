@@ -91,14 +91,13 @@ class Meters:
             ["host", "protocol"],
             registry=registry,
         )
-        for outcome in ("joined", "refused"):
-            self._joins.labels(outcome)
+        self._joined, _ = (self._joins.labels(outcome) for outcome in ("joined", "refused"))
         for path in _PATHS:
             self._connect.labels(path)
 
     def joined(self) -> None:
         """Count a page that has joined."""
-        self._joins.labels("joined").inc()
+        self._joined.inc()
 
     def refused(self, code: str, *, is_join: bool) -> None:
         """Count an error that was sent to a page: one of the server's own codes."""

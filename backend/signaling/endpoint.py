@@ -115,15 +115,15 @@ class Signaling:
         transport = request.transport
         if transport is None or transport.is_closing():  # the page left before it was answered
             return web.Response(status=400)
-        transport.write(upgrade)
         loop, limits = asyncio.get_running_loop(), self._limits
-        bucket = TokenBucket.full(rate=limits.messages_per_second, burst=limits.message_burst, now=loop.time())
+        bucket = TokenBucket.full(rate=limits.messages_per_second, burst=limits.message_burst, now=time.monotonic())
         socket = Socket(transport, self._outbox, longest=HARD_FRAME_BYTES, most_waiting=limits.send_bytes)
         connection = Connection(next(self._numbers), address, site(address), socket, bucket)
         connection.deadline = loop.call_later(limits.join_deadline, self._miss_deadline, connection)
         self._begin(connection)
         socket.take_over(
             request,
+            upgrade,
             on_frame=lambda message, size: self._receive(connection, message, check_join, size=size),
             on_end=lambda code: self._end(connection, code),
         )
@@ -222,7 +222,7 @@ class Signaling:
         if connection.is_closing:
             return
         # A long frame costs as much as several short ones with the same content.
-        if not connection.bucket.take(1 + size // MAX_FRAME_BYTES, now=self._now()):
+        if not connection.bucket.take(1 + size // MAX_FRAME_BYTES, now=time.monotonic()):
             if not connection.is_warned:
                 rule = f"At most {self._limits.messages_per_second:g} messages a second; what is above is dropped."
                 self._complain(connection, Error("limit", rule, "messages-per-second"))

@@ -10,7 +10,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 
 from pyapp.protocol.peer import PeerMessage
-from pyapp.protocol.signaling import MOST_TOGETHER, ClientMessage, Join, Relay, ServerMessage, decode_client
+from pyapp.protocol.signaling import MOST_TOGETHER, ClientMessage, Join, Leave, Relay, ServerMessage, decode_client
 from pyapp.protocol.wire import encode
 
 _Whole = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
@@ -74,24 +74,30 @@ class JoinFrame(msgspec.Struct, frozen=True, tag_field="kind", tag="join", forbi
     name: str = ""
 
 
+class LeaveFrame(msgspec.Struct, frozen=True, tag_field="kind", tag="leave", forbid_unknown_fields=True, gc=False):
+    """A `Leave`."""
+
+
 Received: TypeAlias = ClientMessage | RelayFrame
 """What a page says, as the server reads it: never a `Relay`."""
 
 Sent: TypeAlias = ServerMessage | RelayedFrame
 
-_decoder = msgspec.json.Decoder(RelayFrame | JoinFrame)
+_decoder = msgspec.json.Decoder(RelayFrame | JoinFrame | LeaveFrame)
 _encoder = msgspec.json.Encoder()
 
 
 def read(text: str) -> Received:
     """Return the message in a frame, or raise `MessageError`."""
     try:
-        frame: RelayFrame | JoinFrame = _decoder.decode(text)
+        frame: RelayFrame | JoinFrame | LeaveFrame = _decoder.decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
         message = decode_client(text)
         return carried(message) if isinstance(message, Relay) else message
     if isinstance(frame, JoinFrame):
         return Join(*msgspec.structs.astuple(frame))
+    if isinstance(frame, LeaveFrame):
+        return Leave()
     if (bytes(frame.body) == b"null") != (frame.number == 0) or (frame.more and not frame.number):
         decode_client(text)  # says what is wrong
     return frame

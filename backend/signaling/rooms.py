@@ -208,7 +208,7 @@ class Rooms:
         if place is None:
             return _full(socket, room, now)
         limit = self.limits.sessions_per_address
-        sessions = self._places_at.get(address, Counter())
+        sessions = self._places_at.get(address, ())
         if room.name not in sessions and len(sessions) >= limit:
             error = Error("limit", f"At most {limit} sessions from one address.", "sessions-per-address")
             return [Send(socket, error), Close(socket)]
@@ -216,7 +216,9 @@ class Rooms:
         self._rooms[room.name] = room
         place.participant, place.key, place.address = join.participant, join.key, address
         place.invitation = invitation
-        self._places_at.setdefault(address, Counter())[room.name] += 1
+        if address not in self._places_at:
+            self._places_at[address] = Counter()
+        self._places_at[address][room.name] += 1
         return outputs + self._take(socket, room, place, join)
 
     def relay(self, socket: Socket, relay: RelayFrame, *, size: int) -> list[Output]:

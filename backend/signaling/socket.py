@@ -47,11 +47,19 @@ class Outbox:
 
     def __init__(self) -> None:
         self._sockets: list[Socket] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop; asking for it each time would be a system call (`getpid`)."""
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        return self._loop
 
     def add(self, socket: "Socket") -> None:
         """Have `socket` flushed at the end of this turn."""
         if not self._sockets:
-            asyncio.get_running_loop().call_soon(self._flush)
+            self.loop.call_soon(self._flush)
         self._sockets.append(socket)
 
     def _flush(self) -> None:
@@ -94,9 +102,10 @@ class Socket(asyncio.Protocol):
         # No compression: a few bytes could unpack to a frame of any length.
         self._reader = WebSocketReader(_Sink(self, transport), longest, compress=False, decode_text=True)
 
-    def take_over(self, request: web.Request, *, on_frame: OnFrame, on_end: OnEnd) -> None:
-        """Take the connection from aiohttp, with what has already arrived after the request."""
+    def take_over(self, request: web.Request, answer: bytes, *, on_frame: OnFrame, on_end: OnEnd) -> None:
+        """Take the connection from aiohttp, with what has already arrived, and send the `answer` to the handshake."""
         self._on_frame, self._on_end = on_frame, on_end
+        self._write(answer)
         http = request.protocol
         http.set_parser(self._reader)
         self._transport.set_protocol(self)
@@ -126,7 +135,7 @@ class Socket(asyncio.Protocol):
         if self.is_open:
             self._write(b"\x88\x02" + code.to_bytes(2))
             self.flush()
-            self._timer = asyncio.get_running_loop().call_later(CLOSING_TIMEOUT, self._shut, code)
+            self._timer = self._outbox.loop.call_later(CLOSING_TIMEOUT, self._shut, code)
 
     def tick(self) -> None:
         """Notice that time passes: `TICKS` times in a heartbeat."""

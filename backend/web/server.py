@@ -183,7 +183,8 @@ async def serving(settings: Settings) -> AsyncIterator[Serving]:
             opened.callback(each.close)
         app = create_app(settings, certificates)
         # Sockets are told to close and coturn to stop; whatever else still runs gets two seconds.
-        runner = web.AppRunner(app, access_log_class=AccessLog, shutdown_timeout=2.0)
+        # Sockets are pinged, and a silent HTTP connection is closed; TCP need not ask as well.
+        runner = web.AppRunner(app, access_log_class=AccessLog, shutdown_timeout=2.0, tcp_keepalive=False)
         try:
             await runner.setup()
             for each in sockets:

@@ -69,11 +69,16 @@ def encode(message: Message) -> str:
     return _encoder.encode(to_json(message))
 
 
+_PLAIN = frozenset((str, int, float, bool, type(None)))
+
+
 def to_json(message: Message) -> dict[str, Any]:
     """Return `message` as the JSON object of a frame."""
     values = ((name, getattr(message, item.name)) for name, (item, _) in _members(type(message)).items())
     # An empty list is always the default, and is left out to save bytes.
-    return {"kind": message.kind} | {name: _value_to_json(value) for name, value in values if value != ()}
+    return {"kind": message.kind} | {
+        name: value if type(value) in _PLAIN else _value_to_json(value) for name, value in values if value != ()
+    }
 
 
 def _refuse_constant(name: str) -> float:

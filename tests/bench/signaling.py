@@ -199,12 +199,10 @@ class Console:
         second = await server.connect("/ws")
         second.send(self._join(session))
         await asyncio.gather(first.heard(2), second.heard(2 + MOMENTS))
-        second.send(*self._side("answer"))
+        second.send(*self._side("answer", acknowledged=1 + CANDIDATES))  # as a page does: no frame of its own for it
         await first.heard(3 + MOMENTS)
-        acknowledgement = frame(encode(Relay("", 0, 1 + CANDIDATES, None, 1, 1)))
-        first.send(acknowledgement)
-        second.send(acknowledgement)
-        await asyncio.gather(first.heard(4 + MOMENTS), second.heard(3 + MOMENTS))
+        first.send(frame(encode(Relay("", 0, 1 + CANDIDATES, None, 1, 1))))
+        await second.heard(3 + MOMENTS)
         for client in (first, second):
             client.send(frame(encode(Leave())))
             client.close()
@@ -214,11 +212,12 @@ class Console:
         return frame(encode(Join(session, secrets.token_hex(16), secrets.token_hex(16))))
 
     @staticmethod
-    def _side(kind: str) -> list[bytes]:
-        frames = [Relay("", 1, 0, Description(kind, SDP, 1))]
+    def _side(kind: str, *, acknowledged: int = 0) -> list[bytes]:
+        known = 1 if acknowledged else 0
+        frames = [Relay("", 1, acknowledged, Description(kind, SDP, 1), 1, known)]
         together = CANDIDATES // MOMENTS
         more = (CANDIDATE,) * (together - 1)
-        frames += [Relay("", 2 + place * together, 0, CANDIDATE, 1, 0, more) for place in range(MOMENTS)]
+        frames += [Relay("", 2 + place * together, acknowledged, CANDIDATE, 1, known, more) for place in range(MOMENTS)]
         return [frame(encode(relay)) for relay in frames]
 
 
