@@ -305,15 +305,19 @@ def decode_client(text: str) -> ClientMessage:
 
 
 def decode_server(text: str) -> ServerMessage:
-    """Return the server's message in `text`, or raise `MessageError`."""
+    """Return the server's message in `text`, or raise `MessageError`.
+
+    A page stays open while the server is updated, and while the other side loads a newer page: fields that it does not
+    know are ignored. New fields are therefore optional for whoever receives them.
+    """
     value = parse(text)
     try:
-        message: ServerMessage = from_json(value, get_args(ServerMessage), "frame")
+        message: ServerMessage = from_json(value, get_args(ServerMessage), "frame", newer=True)
     except MessageError:
         if not isinstance(value, dict) or value.get("kind") != Relayed.kind:
             raise
         # The server relays the peer's bodies unread: one invalid body must not discard the others.
-        message = from_json(_with_readable_bodies(value), (Relayed,), "frame")
+        message = from_json(_with_readable_bodies(value), (Relayed,), "frame", newer=True)
     return message
 
 
@@ -325,7 +329,7 @@ def _with_readable_bodies(relayed: dict[str, Any]) -> dict[str, Any]:
 
 def _readable(body: Any) -> Any:
     try:
-        from_json(body, get_args(PeerMessage), "body")
+        from_json(body, get_args(PeerMessage), "body", newer=True)
     except MessageError as error:
         return body if body is None else to_json(Unreadable(str(error)[:256]))
     return body

@@ -127,26 +127,29 @@ def _members(cls: type) -> dict[str, tuple[Field[Any], Any]]:
 _T = TypeVar("_T")
 
 
-def from_json(value: Any, types: tuple[type[_T], ...], where: str) -> _T:
-    """Return the message of one of `types` that `value` is, or raise `MessageError`, which names `where`."""
+def from_json(value: Any, types: tuple[type[_T], ...], where: str, *, newer: bool = False) -> _T:
+    """Return the message of one of `types` that `value` is, or raise `MessageError`, which names `where`.
+
+    `newer` says that the sender may be of a newer version than we are: what it adds to a message is ignored.
+    """
     if not isinstance(value, dict):
         raise MessageError(where, "an object")
     by_kind = {getattr(cls, "kind", ""): cls for cls in types}
     kind = value.get("kind")
     if not isinstance(kind, str) or kind not in by_kind:
         raise MessageError("kind", f"one of {', '.join(sorted(by_kind))}")
-    return _build(by_kind[kind], value)
+    return _build(by_kind[kind], value, newer=newer)
 
 
-def _build(cls: type[_T], value: dict[str, Any]) -> _T:
+def _build(cls: type[_T], value: dict[str, Any], *, newer: bool) -> _T:
     known = _members(cls)
-    for name in value:
+    for name in () if newer else value:
         if name not in known and name != "kind":
             raise MessageError(name[:64], f"no such field in '{getattr(cls, 'kind', '')}'")
     arguments: dict[str, Any] = {}
     for name, (item, hint) in known.items():
         if name in value:
-            arguments[item.name] = _read(value[name], hint, name)
+            arguments[item.name] = _read(value[name], hint, name, newer=newer)
         elif item.default is MISSING:
             raise MessageError(name, "missing")
     return cls(**arguments)
@@ -155,15 +158,15 @@ def _build(cls: type[_T], value: dict[str, Any]) -> _T:
 _NAMES = {str: "text", bool: "true or false", int: "a whole number", float: "a number", type(None): "null"}
 
 
-def _read(value: Any, hint: Any, name: str) -> Any:
+def _read(value: Any, hint: Any, name: str, *, newer: bool) -> Any:
     """Return `value` as the annotated type `hint`; it covers only the shapes used in this package's messages."""
     if messages := tuple(kind for kind in get_args(hint) if hasattr(kind, "kind") and get_origin(hint) is not tuple):
-        return None if value is None else from_json(value, messages, name)
+        return None if value is None else from_json(value, messages, name, newer=newer)
     if get_origin(hint) is tuple:
         if not isinstance(value, list):
             raise MessageError(name, "a list")
         kinds = get_args(hint)[0]
-        return tuple(from_json(entry, get_args(kinds) or (kinds,), name) for entry in value)
+        return tuple(from_json(entry, get_args(kinds) or (kinds,), name, newer=newer) for entry in value)
     if get_origin(hint) is Mapping:
         if not isinstance(value, dict):
             raise MessageError(name, "an object")

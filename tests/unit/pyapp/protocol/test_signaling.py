@@ -344,12 +344,30 @@ def test_a_wrong_field_is_named(change: Change) -> None:
     assert error.field == (change.blamed or change.field)
 
 
-@pytest.mark.parametrize("message", [*CLIENT, *SERVER], ids=repr)
-def test_an_unknown_field_is_named(message: ClientMessage | ServerMessage) -> None:
-    decode = decode_client if isinstance(message, ClientMessage) else decode_server
-    error = refused(json.dumps(to_json(message) | {"__class__": 1}), decode)
+@pytest.mark.parametrize("message", CLIENT, ids=repr)
+def test_an_unknown_field_of_a_page_is_named(message: ClientMessage) -> None:
+    error = refused(json.dumps(to_json(message) | {"__class__": 1}), decode_client)
     assert (error.field, error.rule) == ("__class__", f"no such field in '{message.kind}'")
-    assert len(refused(json.dumps(to_json(message) | {"x" * 9999: 1}), decode).field) == 64
+    assert len(refused(json.dumps(to_json(message) | {"x" * 9999: 1}), decode_client).field) == 64
+
+
+@pytest.mark.parametrize("message", SERVER, ids=repr)
+def test_what_a_newer_server_adds_to_a_message_is_ignored(message: ServerMessage) -> None:
+    assert decode_server(json.dumps(to_json(message) | {"__class__": 1, "build": {"of": ["it"]}})) == message
+
+
+def test_what_a_newer_page_adds_to_a_message_is_ignored_and_what_is_new_altogether_is_told() -> None:
+    known = Candidate("", "0", 0, None)
+    value = to_json(Relayed("a" * 32, 1, 0, known, more=(known, known)))
+    value["body"]["relayProtocol"] = "tls"
+    value["more"][0] = {"kind": "wave", "hand": "left"}
+    value["more"][1]["foundation"] = "1"
+    message = decode_server(json.dumps(value))
+    assert isinstance(message, Relayed)
+    assert message.body == known
+    unreadable, last = message.more
+    assert isinstance(unreadable, Unreadable)
+    assert last == known
 
 
 @pytest.mark.parametrize("message", [*CLIENT, *SERVER], ids=repr)
