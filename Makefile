@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build run test check lint format types unit browser lab bench bench-boot bench-recovery bench-signaling bench-journal bench-quiet clean
+.PHONY: help setup setup-test build run test check lint format types unit browser lab bench bench-boot bench-recovery bench-signaling bench-journal bench-quiet bench-live clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -74,7 +74,7 @@ lab: setup-test build  ## every NAT kind against every other
 	$(PY) -m tests.lab $(ARGS)
 
 bench:  ## every benchmark, one after the other, whatever the first one finds
-	@$(MAKE) --no-print-directory --keep-going bench-boot bench-recovery bench-signaling bench-journal bench-quiet
+	@$(MAKE) --no-print-directory --keep-going bench-boot bench-recovery bench-signaling bench-journal bench-quiet bench-live
 
 bench-boot: setup-test build  ## how fast the page starts, against a stock PyScript page; fails if a target is missed
 	.ci/isolated $(PY) -m tests.bench.boot $(ARGS)
@@ -90,6 +90,9 @@ bench-recovery: setup-test build  ## how long a session is silent when its netwo
 
 bench-quiet: setup-test build  ## what two connected pages cost while nobody does anything; fails if it is too much
 	.ci/isolated $(PY) -m tests.bench.quiet $(ARGS)
+
+bench-live: setup-test build  ## what it costs to show the quality, and the charts; fails if it is too much
+	.ci/isolated $(PY) -m tests.bench.live $(ARGS)
 
 clean:  ## remove what setup and tests made
 	rm -rf $(VENV) node_modules build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis test-results

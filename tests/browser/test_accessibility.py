@@ -120,7 +120,10 @@ def _with_media(console: Console, open_page: OpenPage) -> Operator:
 
 def _diagnostics_open(console: Console, open_page: OpenPage) -> Operator:
     operator = _connected(console, open_page)
-    operator.page.locator("#diagnostics > summary").click()
+    operator.page.locator("#quality-more").click()
+    expect(operator.page.locator("#charts canvas")).to_have_count(7)
+    expect(operator.page.locator("#hops > *").last).to_have_text(re.compile("Other side"))
+    expect(operator.page.locator("#pairs")).to_contain_text("in use")
     operator.page.locator("#log summary").first.click()
     return operator
 

@@ -84,6 +84,10 @@ def test_a_session_name_that_cannot_be_is_refused_at_the_field(console: Console,
     operator.expect_state("ready")
 
 
+CHARTS_LOADED = """performance.getEntriesByType("resource").map(({ name }) => name)
+  .filter((name) => /[/](charts|uplot)-/.test(name))"""
+
+
 def test_the_diagnostics_show_and_keep_every_step_and_no_credential(
     start_console: StartConsole, open_page: OpenPage, turn_server: TurnServer, tmp_path: Path
 ) -> None:
@@ -114,11 +118,20 @@ def test_the_diagnostics_show_and_keep_every_step_and_no_credential(
     assert relayed["data"]["server"] == turn_server.url("udp")
     assert relayed["data"]["protocol"] == "udp"
     assert len(credentials) >= 2
+    assert not first.page.evaluate(CHARTS_LOADED), "nothing of the charts is there before they are wanted"
     first.page.locator("#diagnostics > summary").click()
+    expect(first.page.locator("#charts .chart-values").first).to_contain_text(" ms")
+    assert len(first.page.evaluate(CHARTS_LOADED)) == 4
+    expect(first.page.locator("#hops > *")).to_have_count(4)
+    assert first.page.locator("#hops .leg").first.text_content() == "UDP"
     expect(first.page.locator("#log > *").last).to_be_attached()
     text = json.dumps(entries) + console.log + "".join(first.page.locator("#log").all_text_contents())
     for secret in (*credentials, turn_server.secret, "ice-pwd"):
         assert secret not in text
+    first.page.locator("#log-filter").fill("candidate relay")
+    shown = first.page.locator("#log > :visible").all_text_contents()
+    assert shown
+    assert all("candidate" in line and "relay" in line for line in shown)
     times = first.page.locator("#log time").all_text_contents()
     assert len(times) > 20
     assert times == sorted(times, reverse=True), "newest first"
