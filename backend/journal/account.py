@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from backend.journal.outages import CAUSES, TOGETHER, Outage, find_outages, number_of
 from backend.journal.reading import Recorded, Told
+from backend.journal.relayed import carried_by, relay_host
 from pyapp.protocol.entries import SAMPLES
 from pyapp.protocol.ice import IceError, parse_reported_url
 from pyapp.protocol.wire import Scalar
@@ -120,9 +121,9 @@ def relay_bytes(told: Sequence[Told]) -> dict[str, int]:
         data = one.data
         if (one.event not in SAMPLES and one.event != "pair") or data.get("local_type") != "relay":
             continue
-        carried = sum(_whole(data.get(name)) for name in ("pair_sent", "pair_received"))
+        carried = carried_by(data)
         key = (one.participant, str(data.get("pair")), str(data.get("ufrag")))
-        pairs[key] = (_host(data.get("server")), max(carried, pairs.get(key, ("", 0))[1]))
+        pairs[key] = (relay_host(data.get("server")), max(carried, pairs.get(key, ("", 0))[1]))
     result: Counter[str] = Counter()
     for host, carried in pairs.values():
         result[host] += carried
@@ -208,7 +209,7 @@ def _sentence(one: Told, page: _Page) -> Iterator[Sentence]:
         case "slept":
             yield Sentence("slept", one.at, f"The machine of {who} slept for {number_of(data.get('seconds')):.0f} s.")
         case "relay-suspected":
-            yield Sentence("relay-died", one.at, f"The relay {_host(data.get('url'))} did not answer any more.")
+            yield Sentence("relay-died", one.at, f"The relay {relay_host(data.get('url'))} did not answer any more.")
         case "standby-used":
             yield Sentence("standby", one.at, f"Messages went over the second path, through {data.get('host')}.")
         case "failed":
@@ -279,15 +280,4 @@ def _path(one: Told, relays: Sequence[Told]) -> Path:
         if nearest is None or abs(nearest.at - one.at) > TOGETHER:
             return "the relay of the other side"
         data = nearest.data
-    return f"{_host(data.get('server'))} over {str(data.get('relay_protocol') or 'udp').upper()}"
-
-
-def _host(url: Scalar) -> str:
-    try:
-        return parse_reported_url(str(url)).host
-    except IceError:
-        return "a relay"
-
-
-def _whole(value: Scalar) -> int:
-    return value if type(value) is int and 0 <= value < 1 << 50 else 0
+    return f"{relay_host(data.get('server'))} over {str(data.get('relay_protocol') or 'udp').upper()}"

@@ -50,6 +50,15 @@ create table if not exists samples (
   primary key (participant, number)
 ) strict, without rowid;
 
+create table if not exists relayed (
+  participant integer not null references participants on delete cascade, pair text not null, bytes integer not null,
+  primary key (participant, pair)
+) strict, without rowid;
+
+create table if not exists relay_days (
+  host text not null, day text not null, bytes integer not null, primary key (host, day)
+) strict, without rowid;
+
 create table if not exists checks (
   id text primary key, at real not null, session text not null, report text not null
 ) strict;

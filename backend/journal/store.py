@@ -16,6 +16,7 @@ import msgspec
 
 from backend.journal.entry import Record
 from backend.journal.privacy import clean
+from backend.journal.relayed import RelayMeter
 from backend.journal.schema import open_to_write
 from pyapp.protocol.entries import SAMPLES
 from pyapp.protocol.journal import JournalEntry
@@ -63,6 +64,7 @@ class Store:
         self.connection = open_to_write(path)
         self._keep_addresses = keep_addresses
         self._places: OrderedDict[tuple[str, str], _Place] = OrderedDict()
+        self._meter = RelayMeter(self.connection)
         self._frames: OrderedDict[tuple[int, str, str], int] = OrderedDict()
         # The last run may have ended without a word, and its pages with it.
         self.connection.execute("update participants set lost = heard where gone is null and lost is null")
@@ -87,6 +89,7 @@ class Store:
         except BaseException:
             self._places.clear()  # what is remembered may not be true now
             self._frames.clear()
+            self._meter.forget()
             if self.connection.in_transaction:
                 self.connection.execute("rollback")
             raise
@@ -129,6 +132,8 @@ class Store:
             place.kept = max(place.kept, number)
             data = clean(entry.data, invitation=record.invitation, keep_addresses=self._keep_addresses)
             at = entry.at / 1000
+            if entry.number:
+                self._meter.count(place.id, entry.event, data, at=record.at)
             if entry.event in SAMPLES:
                 frame, figures = _split(data)
                 text = _to_json(figures).decode()

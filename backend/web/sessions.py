@@ -5,6 +5,7 @@ with the invitation that the tab holds. `?format=` gives a session in the format
 """
 
 import sqlite3
+import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,6 +17,7 @@ from aiohttp import web
 from backend.journal.account import Account, account
 from backend.journal.export import CONTENT_TYPES, FORMATS, exported
 from backend.journal.reading import Recorded, Told, listed, numbered, recorded
+from backend.journal.relayed import this_month
 from backend.journal.schema import open_to_read
 from pyapp.protocol.entries import SAMPLES
 from pyapp.protocol.wire import MessageError
@@ -46,11 +48,16 @@ class Sessions:
     def list(self, *, search: str, offset: int) -> dict[str, Any]:
         """Return the list as JSON. Raises `sqlite3.Error`."""
         if not self._path.exists():
-            return {"sessions": [], "more": False}
+            return {"sessions": [], "more": False, "relayed": None}
         with open_to_read(self._path) as connection:
             found = listed(connection, search=search, offset=offset, most=_MOST_LISTED + 1)
             rows = [self._row(connection, one.id, one.heard) for one in found[:_MOST_LISTED]]
-        return {"sessions": [row for row in rows if row], "more": len(found) > _MOST_LISTED}
+            relayed = this_month(connection, now=time.time())
+        return {
+            "sessions": [row for row in rows if row],
+            "more": len(found) > _MOST_LISTED,
+            "relayed": asdict(relayed),
+        }
 
     def one(self, identifier: int) -> dict[str, Any] | None:
         """Return a session as JSON, or None. Raises `sqlite3.Error`."""

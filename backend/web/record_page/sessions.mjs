@@ -99,6 +99,12 @@ function row(session) {
   );
 }
 
+function relayed(month) {
+  if (!month || !total(month.bytes)) return "";
+  const hosts = Object.entries(month.bytes).map(([host, count]) => `${bytes(count)} over ${host}`);
+  return `Relayed in ${month.month} (UTC): ${hosts.join(", ")}. If it goes on so, ${bytes(total(month.forecast))} by its end.`;
+}
+
 async function list() {
   const search = element("input", { id: "search", type: "search", maxLength: 100, autocomplete: "off" });
   const form = element("form", { role: "search" }, element("label", { htmlFor: "search" }, "Name of a session or of a person"), search);
@@ -106,7 +112,8 @@ async function list() {
   const head = element("thead", {}, element("tr", {}, ...COLUMNS.map((name) => element("th", { scope: "col" }, name))));
   const table = element("div", { className: "wide", tabIndex: 0, role: "region", ariaLabel: "Recorded sessions" }, element("table", {}, head, body));
   const more = element("button", { type: "button", hidden: true }, "Older sessions");
-  main.append(form, element("section", {}, table, more));
+  const month = element("p", { id: "relayed" });
+  main.append(form, month, element("section", {}, table, more));
   let asked = 0;
   const fill = (offset) =>
     showing(async () => {
@@ -117,6 +124,7 @@ async function list() {
       if (!offset) body.replaceChildren();
       body.append(...found.sessions.map(row));
       more.hidden = !found.more;
+      month.textContent = relayed(found.relayed);
       say(body.children.length ? "" : "No session is recorded under that name.");
     });
   let typing;

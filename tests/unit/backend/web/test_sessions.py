@@ -142,7 +142,7 @@ async def test_the_page_loads_what_there_is(server: Serving, http: aiohttp.Clien
 
 def test_before_there_is_a_record_there_is_no_session(tmp_path: Path) -> None:
     sessions = Sessions(tmp_path / FILE)
-    assert sessions.list(search="", offset=0) == {"sessions": [], "more": False}
+    assert sessions.list(search="", offset=0) == {"sessions": [], "more": False, "relayed": None}
     assert sessions.one(1) is None
 
 
