@@ -1,5 +1,7 @@
 """The command line's settings, and the exception that stops a start."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +13,26 @@ ROOT = Path(__file__).resolve().parent.parent
 
 class StartError(Exception):
     """The server cannot start as asked: the message has a line for each mistake, and no secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mistakes:
+    """What is wrong with a configuration: a line for each mistake."""
+
+    lines: list[str] = field(default_factory=list)
+
+    @contextlib.contextmanager
+    def collecting(self) -> Iterator[None]:
+        """Keep the mistake that ends the block, and continue after it."""
+        try:
+            yield
+        except StartError as error:
+            self.lines.append(str(error))
+
+    def stop_if_any(self) -> None:
+        """Raise `StartError` with all of them."""
+        if self.lines:
+            raise StartError("\n".join(self.lines))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,14 +1,13 @@
 """`[access]` and `[limits]` of the configuration file."""
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from backend.access.limits import Limits
-from backend.settings import StartError
+from backend.settings import Mistakes
 
 Fail = Callable[[str], NoReturn]
 """Raises `StartError` with the rule that was broken."""
@@ -27,8 +26,8 @@ class ConfiguredAccess:
 
 def read_access(table: Any, fail: Fail) -> ConfiguredAccess:
     """Return what is in `[access]`. Raises `StartError` with a line for each mistake, as `fail` writes it."""
-    mistakes = _Mistakes()
-    with mistakes.collected():
+    mistakes = Mistakes()
+    with mistakes.collecting():
         _check_is_table("access", table, fail)
     mistakes.stop_if_any()
     _check_keys("access", table, ("proxies", "origins", "identity_header", "metrics"), fail, mistakes)
@@ -36,11 +35,11 @@ def read_access(table: Any, fail: Fail) -> ConfiguredAccess:
     networks = _networks("proxies", proxies, fail, mistakes)
     metrics = _networks("metrics", _texts("metrics", table, fail, mistakes), fail, mistakes)
     for origin in origins:
-        with mistakes.collected():
+        with mistakes.collecting():
             if not _is_origin(origin):
                 fail(f"[access] origins: {origin!r} is no origin such as 'https://console.example.org:8443'")
     header = table.get("identity_header", "")
-    with mistakes.collected():
+    with mistakes.collecting():
         if not isinstance(header, str):
             fail("[access] identity_header: must be text")
         if header and not table.get("proxies"):
@@ -52,15 +51,15 @@ def read_access(table: Any, fail: Fail) -> ConfiguredAccess:
 def read_limits(table: Any, limits: Limits, fail: Fail) -> Limits:
     """Return `limits` with those in `[limits]` changed. Raises `StartError` with a line for each mistake."""
     kinds = {item.name: type(getattr(limits, item.name)) for item in fields(Limits)}
-    mistakes = _Mistakes()
-    with mistakes.collected():
+    mistakes = Mistakes()
+    with mistakes.collecting():
         _check_is_table("limits", table, fail)
     mistakes.stop_if_any()
     _check_keys("limits", table, tuple(kinds), fail, mistakes)
     for name, value in table.items():
         if (kind := kinds.get(name)) is None:
             continue  # told above
-        with mistakes.collected():
+        with mistakes.collecting():
             if type(value) not in ((int, float) if kind is float else (int,)) or not 0 < value < 2**53:
                 fail(f"[limits] {name}: must be a {'whole ' if kind is int else ''}number above 0")
     mistakes.stop_if_any()
@@ -77,33 +76,15 @@ def _is_origin(text: str) -> bool:
     )
 
 
-@dataclass(slots=True)
-class _Mistakes:
-    """The lines of all that is wrong with a table."""
-
-    lines: list[str] = field(default_factory=list)
-
-    @contextlib.contextmanager
-    def collected(self) -> Iterator[None]:
-        try:
-            yield
-        except StartError as error:
-            self.lines.append(str(error))
-
-    def stop_if_any(self) -> None:
-        if self.lines:
-            raise StartError("\n".join(self.lines))
-
-
 def _check_is_table(name: str, table: Any, fail: Fail) -> None:
     if not isinstance(table, Mapping):
         fail(f"{name!r} must be written as [{name}]")
 
 
-def _networks(name: str, texts: list[str], fail: Fail, mistakes: _Mistakes) -> tuple[IPv4Network | IPv6Network, ...]:
+def _networks(name: str, texts: list[str], fail: Fail, mistakes: Mistakes) -> tuple[IPv4Network | IPv6Network, ...]:
     networks = []
     for text in texts:
-        with mistakes.collected():
+        with mistakes.collecting():
             try:
                 networks.append(ip_network(text))
             except ValueError:
@@ -111,16 +92,16 @@ def _networks(name: str, texts: list[str], fail: Fail, mistakes: _Mistakes) -> t
     return tuple(networks)
 
 
-def _check_keys(name: str, table: Any, known: tuple[str, ...], fail: Fail, mistakes: _Mistakes) -> None:
+def _check_keys(name: str, table: Any, known: tuple[str, ...], fail: Fail, mistakes: Mistakes) -> None:
     for key in table:
-        with mistakes.collected():
+        with mistakes.collecting():
             if key not in known:
                 fail(f"[{name}]: unknown key {key!r}; known are {', '.join(known)}")
 
 
-def _texts(name: str, table: Any, fail: Fail, mistakes: _Mistakes) -> list[str]:
+def _texts(name: str, table: Any, fail: Fail, mistakes: Mistakes) -> list[str]:
     value = table.get(name, [])
-    with mistakes.collected():
+    with mistakes.collecting():
         if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
             fail(f"[access] {name}: must be a list of texts")
         return list(value)

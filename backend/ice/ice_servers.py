@@ -16,7 +16,7 @@ from backend.access.configured import ConfiguredAccess, read_access, read_limits
 from backend.access.limits import Limits
 from backend.ice.providers.configured import ConfiguredProvider, read_providers
 from backend.ice.shapes import ShapeError, read_named
-from backend.ice.tables import Mistakes, Table, entry_name
+from backend.ice.tables import FileMistakes, Table, entry_name
 from backend.ice.urls import LeftOut, sort_out
 from backend.settings import StartError
 from pyapp.protocol.ice import LEAST_VIDEO, MOST_VIDEO, RELAY_VIDEO, parse_ice_url
@@ -96,7 +96,7 @@ def read_ice_servers(path: Path, *, environ: Mapping[str, str] = os.environ) -> 
         raise StartError(f"{path}: is not TOML: {error}") from None
     except RecursionError:
         raise StartError(f"{path}: is not TOML: nested too deeply") from None
-    mistakes = Mistakes(path)
+    mistakes = FileMistakes(path=path)
     configured = _read_document(document, mistakes, environ)
     mistakes.stop_if_any()
     return configured
@@ -118,7 +118,7 @@ def _read_json(path: Path, text: str) -> ConfiguredIce:
     return ConfiguredIce(tuple(servers), left_out=named.left_out)
 
 
-def _read_document(document: Mapping[str, Any], mistakes: Mistakes, environ: Mapping[str, str]) -> ConfiguredIce:
+def _read_document(document: Mapping[str, Any], mistakes: FileMistakes, environ: Mapping[str, str]) -> ConfiguredIce:
     configured = ConfiguredIce()
     for key in document:
         if key not in ("server", "provider", *_TOP_KEYS, *_TABLES):
@@ -159,7 +159,7 @@ def _read_document(document: Mapping[str, Any], mistakes: Mistakes, environ: Map
 
 
 def _read_servers(
-    tables: Any, mistakes: Mistakes, environ: Mapping[str, str]
+    tables: Any, mistakes: FileMistakes, environ: Mapping[str, str]
 ) -> tuple[tuple[ConfiguredServer, ...], tuple[LeftOut, ...]]:
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         mistakes.fail("'server' must be written as [[server]]")

@@ -1,47 +1,32 @@
-"""Reading tables of the configuration file: every mistake is one line, and all of them come together."""
+"""Reads tables of the configuration file. Every mistake is one line, and all are reported together."""
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-from backend.settings import StartError
+from backend.settings import Mistakes, StartError
 
 SOURCES = ("", "_env", "_file")
-"""What stands behind a secret's name: nothing (the file itself), an environment variable, another file."""
+"""Suffixes of a secret's key: the value itself, the name of an environment variable, the name of another file."""
 
 
 @dataclass(frozen=True, slots=True)
-class Mistakes:
-    """What is wrong with the file at `path`: a line for each."""
+class FileMistakes(Mistakes):
+    """What is wrong with the file at `path`."""
 
-    path: Path
-    lines: list[str] = field(default_factory=list)
+    path: Path = field(kw_only=True)
 
     def fail(self, rule: str) -> NoReturn:
         """Leave the innermost `collecting` with this mistake."""
         raise StartError(f"{self.path}: {rule}")
-
-    @contextlib.contextmanager
-    def collecting(self) -> Iterator[None]:
-        """Keep the mistake that ends the block, and go on behind it."""
-        try:
-            yield
-        except StartError as error:
-            self.lines.append(str(error))
-
-    def stop_if_any(self) -> None:
-        """Raise `StartError` with all of them."""
-        if self.lines:
-            raise StartError("\n".join(self.lines))
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
     """One `[[server]]` or `[[provider]]`; `entry` is what errors call it."""
 
-    mistakes: Mistakes
+    mistakes: FileMistakes
     entry: str
     table: Mapping[str, Any] = field(repr=False)
     environ: Mapping[str, str] = field(repr=False)
@@ -51,10 +36,10 @@ class Table:
         self.mistakes.fail(f"{self.entry}: {rule}")
 
     def check_keys(self, known: tuple[str, ...], top: tuple[str, ...]) -> None:
-        """Note each key that is not known, and those that belong before the first table."""
+        """Record unknown keys, and keys that belong before the first table."""
         for key in self.table:
             with self.mistakes.collecting():
-                if key in top:  # to TOML, what stands below [[server]] is a key of it
+                if key in top:  # TOML takes what follows [[server]] for a key of that table
                     self.fail(f"{key}: must stand before the first [[server]] and [[provider]]")
                 if key not in known:
                     self.fail(f"unknown key {key!r}; known are {', '.join(known)}")
@@ -76,7 +61,7 @@ class Table:
     def seconds(self, key: str, default: int, most: int) -> int:
         """Return the time at `key`."""
         value = self.table.get(key, default)
-        if type(value) is not int:  # a bool is an int to Python, and none to TOML
+        if type(value) is not int:  # in Python a bool is an int, in TOML it is not
             self.fail(f"{key}: must be a whole number of seconds")
         if not 0 < value <= most:
             limit = "a year" if most == 366 * 86400 else f"{most} seconds"
@@ -89,7 +74,7 @@ class Table:
         readers: dict[str, Callable[[str, str], str]] = {"_env": self._from_environment, "_file": self._from_file}
         reader = next((reader for suffix, reader in readers.items() if key.endswith(suffix)), None)
         secret = reader(key, source) if reader else source
-        if not secret.isprintable():  # several lines, or UTF-16, whose every other byte is none of a text
+        if not secret.isprintable():  # several lines, or UTF-16, in which every other byte is zero
             self.fail(f"{key}: {source if reader else 'its value'}: must be one line of text in UTF-8")
         return secret
 
@@ -116,6 +101,6 @@ class Table:
 
 
 def entry_name(kind: str, number: int, table: Mapping[str, Any]) -> str:
-    """Return what errors call a table: its place, and its name if it has one."""
+    """Return what errors call a table: its position, and its name if it has one."""
     name = table.get("name")
     return f"[[{kind}]] {number}" + (f' "{name}"' if isinstance(name, str) and name else "")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from backend.ice.tables import SOURCES, Mistakes, Table, entry_name
+from backend.ice.tables import SOURCES, FileMistakes, Table, entry_name
 
 DEFAULT_TIMEOUT = 2
 """Default timeout of a provider, in seconds."""
@@ -82,7 +82,7 @@ KINDS: Mapping[str, Kind] = {
 
 
 def read_providers(
-    tables: Any, mistakes: Mistakes, environ: Mapping[str, str], top: tuple[str, ...]
+    tables: Any, mistakes: FileMistakes, environ: Mapping[str, str], top: tuple[str, ...]
 ) -> tuple[ConfiguredProvider, ...]:
     """Return what is in the `[[provider]]` tables; each mistake is kept in `mistakes`."""
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):

@@ -5,19 +5,19 @@ from typing import Any
 
 import pytest
 
-from backend.ice.tables import Mistakes, Table, entry_name
+from backend.ice.tables import FileMistakes, Table, entry_name
 from backend.settings import StartError
 
 SECRET = "a-secret-that-must-not-show"
 
 
 def table(values: dict[str, Any], environ: dict[str, str] | None = None, folder: Path = Path()) -> Table:
-    return Table(Mistakes(folder / "ice.toml"), "[[server]] 1", values, environ or {})
+    return Table(FileMistakes(path=folder / "ice.toml"), "[[server]] 1", values, environ or {})
 
 
 class TestMistakes:
     def test_come_together_in_their_order(self) -> None:
-        mistakes = Mistakes(Path("ice.toml"))
+        mistakes = FileMistakes(path=Path("ice.toml"))
         for rule in ("one", "two"):
             with mistakes.collecting():
                 mistakes.fail(rule)
@@ -25,7 +25,7 @@ class TestMistakes:
             mistakes.stop_if_any()
 
     def test_end_their_block_alone(self) -> None:
-        mistakes, reached = Mistakes(Path("ice.toml")), []
+        mistakes, reached = FileMistakes(path=Path("ice.toml")), []
         with mistakes.collecting():
             reached.append("before")
             mistakes.fail("one")
@@ -34,7 +34,7 @@ class TestMistakes:
         assert reached == ["before", "behind"]
 
     def test_in_a_block_of_a_block_are_told_once(self) -> None:
-        mistakes = Mistakes(Path("ice.toml"))
+        mistakes = FileMistakes(path=Path("ice.toml"))
         with mistakes.collecting():
             with mistakes.collecting():
                 mistakes.fail("one")
@@ -42,11 +42,11 @@ class TestMistakes:
         assert mistakes.lines == ["ice.toml: one", "ice.toml: two"]
 
     def test_hide_no_fault_of_the_program(self) -> None:
-        with pytest.raises(KeyError), Mistakes(Path("ice.toml")).collecting():
+        with pytest.raises(KeyError), FileMistakes(path=Path("ice.toml")).collecting():
             raise KeyError
 
     def test_that_are_none_stop_nothing(self) -> None:
-        Mistakes(Path("ice.toml")).stop_if_any()
+        FileMistakes(path=Path("ice.toml")).stop_if_any()
 
 
 class TestKeys:
