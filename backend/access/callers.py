@@ -1,4 +1,4 @@
-"""Who is on this machine, and which pages may call. Pure: headers and addresses in, a yes or no out."""
+"""Which callers are on this machine, and which pages may send requests. Pure."""
 
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -20,7 +20,7 @@ def is_loopback(host: str) -> bool:
 def site(address: str) -> str:
     """Return what is counted as one caller: an IPv4 address, or the /64 of an IPv6 one (RFC 4291, section 2.5.4).
 
-    Whoever has an IPv6 address has all those of its network, and could change it for each request.
+    A host usually has its whole /64, and could send each request from another address of it.
     """
     parsed = parse_address(address)
     if isinstance(parsed, IPv6Address):
@@ -31,8 +31,8 @@ def site(address: str) -> str:
 def is_own_origin(origin: str | None, *, host: str) -> bool:
     """Whether a request with this `Origin` (RFC 6454) was made by a page of the server that `Host` names.
 
-    The scheme may differ: behind a proxy that ends TLS, the page is https and the request is not. No `Origin` at all
-    is allowed: a browser leaves it out only for same-origin GET, and other programs can write what they like.
+    The scheme may differ: behind a proxy that terminates TLS, the page is https and the request is not. No `Origin` at
+    all is allowed: a browser leaves it out only for same-origin GET, and other programs can send what they like.
     """
     if origin is None:
         return True
@@ -61,7 +61,7 @@ def host_port(host: str) -> int | None:
 
 
 def parse_address(text: str) -> IPv4Address | IPv6Address | None:
-    """Return the IP address in `text`, an IPv4 one out of its IPv6 mapping (RFC 4291, section 2.5.5.2), or None."""
+    """Return the IP address in `text`, or None. An IPv4-mapped one (RFC 4291, section 2.5.5.2) is returned as IPv4."""
     try:
         address = ip_address(text.partition("%")[0])
     except ValueError:

@@ -16,7 +16,7 @@ InterfaceAddress: TypeAlias = IPv4Interface | IPv6Interface
 
 
 _ANY = {"0.0.0.0": 4, "::": 6}  # noqa: S104 - compared, not bound
-"""What stands for every address, of a version of IP."""
+"""The wildcard addresses, and the version of IP of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +32,15 @@ class RelayNetwork:
 def relay_network(
     hosts: Sequence[str], *, addresses: Sequence[InterfaceAddress], primary: Iterable[str] = ()
 ) -> RelayNetwork:
-    """Return what two browsers on this machine or LAN need of a relay next to a server that listens on `hosts`.
+    """Return what two browsers on this machine or LAN need from a relay next to a server that listens on `hosts`.
 
     `hosts` are addresses of this machine, or `0.0.0.0` or `::` for all of them; `addresses` are those of this machine;
-    `primary` those with a route to the world, which the relay hands out when there are several.
+    `primary` those with a route to the internet, which the relay hands out when there are several.
 
     Allowed peers: this machine's own addresses (a browser's, and the relay's, when both browsers relay), and, unless
-    only loopback is served, the private subnets that it is connected to directly. A public subnet is not one's own.
+    only loopback is served, the private subnets that it is connected to directly. A public subnet may be anybody's.
     """
-    usable = [address for address in addresses if not address.ip.is_link_local]  # needs a zone, which TURN has not
+    usable = [address for address in addresses if not address.ip.is_link_local]  # needs a zone, and TURN has none
     own = {str(address.ip): address for address in usable}
     listening: list[str] = []
     for host in hosts:
@@ -76,7 +76,7 @@ def resolve_all(host: str) -> list[str]:
 
 
 def own_addresses() -> list[InterfaceAddress]:
-    """Return the addresses of this machine's interfaces that are up, as `ip` (iproute2) tells them.
+    """Return the addresses of this machine's interfaces that are up, as `ip` (iproute2) reports them.
 
     Without `ip`, only the loopback and the primary addresses are known.
     """
@@ -89,7 +89,7 @@ def own_addresses() -> list[InterfaceAddress]:
 def parse_addresses(text: bytes) -> list[InterfaceAddress]:
     """Return the addresses in the output of `ip -json address` that can be relied on.
 
-    Those that are still checked for duplicates cannot be used yet (RFC 4862); temporary ones come and go (RFC 8981).
+    Addresses still being checked for duplicates cannot be used yet (RFC 4862), and temporary ones change (RFC 8981).
     """
     return [
         ip_interface(f"{info['local']}/{info['prefixlen']}")
@@ -103,7 +103,7 @@ _PASSING = {"tentative", "dadfailed", "temporary"}
 
 
 def primary_addresses() -> list[str]:
-    """Return the addresses that packets to the rest of the world would leave from. None is sent."""
+    """Return the addresses that packets to the internet would leave from. None is sent."""
     addresses = []
     # Documentation addresses (RFC 5737, RFC 3849): connecting a UDP socket only asks the routing table.
     for family, target in ((socket.AF_INET, "203.0.113.1"), (socket.AF_INET6, "2001:db8::1")):

@@ -1,8 +1,9 @@
-"""The shapes in which providers, and files, name ICE servers: all read into one. Pure.
+"""Reads ICE servers in every shape that providers and configuration files use. Pure.
 
-An array, an object, or either under `iceServers` and its like; `url`, `urls`, `uris`, as a text or a list;
-`credential` or `password`; a time to live as a number, a text, `"86400s"`, or none. What is of no use is left out, with
-the reason, as long as something is left: a provider may add what browsers do not know.
+They may be an array or an object, alone or under `iceServers` or a similar key; with `url`, `urls` or `uris` as a
+string or a list; with `credential` or `password`; with a time to live as a number, a string such as `"86400s"`, or
+none. What is unusable is left out, with the reason, as long as anything remains: a provider may add what browsers do
+not know.
 """
 
 import math
@@ -15,7 +16,7 @@ from backend.ice.urls import LeftOut, sort_out
 from pyapp.protocol.ice import parse_ice_url
 
 MAX_ENTRIES = 64
-"""Entries, and URLs of an entry, that are looked at."""
+"""The most entries, and the most URLs of one entry, that are read."""
 
 _LISTS = ("iceServers", "ice_servers", "IceServerList")
 _WRAPPERS = ("v", "d")  # Xirsys, now and before
@@ -27,12 +28,12 @@ _SECONDS = re.compile(r"\s*(\d{1,15}(?:\.\d{1,9})?)\s*s?\s*")
 
 
 class ShapeError(ValueError):
-    """What was read names no ICE servers: the message says what is missing, and quotes nothing."""
+    """The value names no ICE servers. The message says what is missing, and quotes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class NamedServer:
-    """The URLs of one entry, all of them STUN or all of them TURN, in the form that browsers take."""
+    """The URLs of one entry, all of them STUN or all of them TURN, in the form that browsers accept."""
 
     urls: tuple[str, ...]
     username: str = ""
@@ -41,7 +42,7 @@ class NamedServer:
 
 @dataclass(frozen=True, slots=True)
 class Named:
-    """The servers, in their order; for how many seconds they are good, if that is said; and what is of no use."""
+    """The servers in order, their lifetime in seconds if one is given, and what was left out."""
 
     servers: tuple[NamedServer, ...]
     lifetime: float | None = None
@@ -65,7 +66,7 @@ def read_named(value: Any) -> Named:
 
 
 def read_seconds(value: Any) -> float | None:
-    """Return the seconds in `value`: a number, or a text such as "3600" or "3600s". None for all that is no time."""
+    """Return the seconds in `value`: a number, or a string such as "3600" or "3600s". Anything else is None."""
     if isinstance(value, str) and (match := _SECONDS.fullmatch(value)):
         value = float(match[1])
     if type(value) not in (int, float) or not math.isfinite(value) or not 0 < value < 2**53:
@@ -74,7 +75,7 @@ def read_seconds(value: Any) -> float | None:
 
 
 def _entries(value: Any) -> tuple[list[Mapping[str, Any]], list[Any]]:
-    """Return the `RTCIceServer` dictionaries, and all that may be a time to live."""
+    """Return the `RTCIceServer` dictionaries, and whatever may be a time to live."""
     for _ in range(2):
         if not isinstance(value, Mapping):
             break

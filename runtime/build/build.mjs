@@ -1,8 +1,8 @@
 // Prepares the runtime that the page loads: `node runtime/build/build.mjs`, or `make build`. docs/boot.md says what and why.
 //
-// In: Pyodide and PyScript as installed, what `runtime/sources.json` names, `index.html`. Out, in build/assets: groups of files, each in a folder
-// that is named after the group and a hash of its content, compressed beforehand; and manifest.json, which says which
-// groups belong together. Folders of earlier builds stay for a week: a page loaded before a deploy may still ask for them.
+// Input: Pyodide and PyScript as installed, what runtime/sources.json names, and index.html. Output, in build/assets: groups
+// of files, precompressed, each in a folder named after the group and a hash of its content; and manifest.json, which says
+// which groups belong together. Folders of earlier builds stay for a week: a page loaded before a deploy may still ask for them.
 
 import { createHash } from "node:crypto";
 import fs from "node:fs";
@@ -40,7 +40,7 @@ function sources(group) {
   return Object.entries(SOURCES[group]).flatMap(([folder, pattern]) => files(path.join(ROOT, folder), new RegExp(pattern)));
 }
 
-/** The hash of a set of files. backend/web/assets.py makes the same one, to see whether the sources have changed since. */
+/** The hash of a set of files. backend/web/assets.py computes the same one, to see whether the sources have changed since. */
 function digest(entries) {
   const hash = createHash("sha256");
   for (const [name, content] of entries) hash.update(`${name}\0${content.length}\0`).update(content);
@@ -56,7 +56,7 @@ async function group(name, entries, { compress = true } = {}) {
   const folder = `${name}-${digest([...entries, ...(compress ? [["compressed", "brotli, gzip"]] : [])])}`;
   const target = path.join(ASSETS, folder);
   if (fs.existsSync(target)) {
-    fs.utimesSync(target, new Date(), new Date()); // in use, so not to be tidied away
+    fs.utimesSync(target, new Date(), new Date()); // in use: tidy.mjs keeps it
     return folder;
   }
   fs.mkdirSync(ASSETS, { recursive: true });
@@ -65,7 +65,7 @@ async function group(name, entries, { compress = true } = {}) {
     fs.writeFileSync(path.join(unfinished, file), content);
     if (!compress || content.length < TOO_SMALL_TO_COMPRESS || file.endsWith(".png")) return;
     const params = { [zlib.constants.BROTLI_PARAM_LGWIN]: 24, [zlib.constants.BROTLI_PARAM_SIZE_HINT]: content.length };
-    // backend/web/assets.py chooses among these; under .br and .gz, aiohttp would, and send them to who does not want them.
+    // backend/web/assets.py chooses among these; under .br and .gz, aiohttp would choose, and send them to clients that do not accept them.
     fs.writeFileSync(path.join(unfinished, `${file}.brotli`), await brotli(content, { params }));
     fs.writeFileSync(path.join(unfinished, `${file}.gzip`), await gzip(content, { level: 9 }));
   };
@@ -75,7 +75,7 @@ async function group(name, entries, { compress = true } = {}) {
     fs.renameSync(unfinished, target);
   } catch (error) {
     if (!fs.existsSync(target)) throw error;
-    fs.rmSync(unfinished, { recursive: true }); // another build was quicker
+    fs.rmSync(unfinished, { recursive: true }); // another build finished first
   }
   return folder;
 }
@@ -131,10 +131,10 @@ function uplot() {
   ];
 }
 
-/** Have Chromium compile a whole script in the background, while it arrives, and not each function when it is first called. */
+/** Make Chromium compile the whole script in the background while it arrives, not each function at its first call. */
 const compiledAhead = (script) => Buffer.concat([Buffer.from("//# allFunctionsCalledOnLoad\n"), script]);
 
-/** The page as backend/web/assets.py will make it, while no source is newer. */
+/** The page as backend/web/assets.py builds it, as long as no source is newer. */
 async function document(template, manifest) {
   const { call } = await python(DOCUMENT);
   const made = await call("render", template.toString(), manifest);

@@ -17,7 +17,7 @@ class Browser(ModuleType):
     """A stand-in for the module `js` without a page: enough to import from it."""
 
     def __getattr__(self, name: str) -> Any:
-        """Have every name."""
+        """Provide every name."""
         if name.startswith("__"):
             raise AttributeError(name)
         return None
@@ -30,7 +30,7 @@ def loaded() -> set[str]:
 
 
 async def exercise() -> None:
-    """Use what makes the library import more modules at its first use."""
+    """Trigger the imports that the library postpones until their first use."""
     try:
         json.loads("{")
     except ValueError as error:
@@ -55,7 +55,7 @@ async def discover(names: list[str], app: str, own: list[str]) -> bytes:
     for name in names:
         try:
             importlib.import_module(name)
-        except ModuleNotFoundError:  # `from MODULE import name`, and the name is no module
+        except ModuleNotFoundError:  # `from MODULE import name`, where the name is not a module
             importlib.import_module(name.rpartition(".")[0])
     await exercise()
     return marshal.dumps({"at_start": at_start, "later": loaded() - at_start, "library": library, "console": console})

@@ -1,6 +1,6 @@
 """Stands in for `pyodide._package_loader`, which imports two dozen modules to unpack packages. The page loads none.
 
-It has what Pyodide itself uses at every start; `tests/browser/test_boot.py` fails if a new version uses more.
+It provides only what Pyodide itself uses at every start; `tests/browser/test_boot.py` fails if a new version uses more.
 """
 
 

@@ -98,7 +98,7 @@ def pyc(code: CodeType) -> bytes:
 
 def prepare(stock: str, app: str, runtime: str, discovered: str, out: str) -> None:
     """Make `library.zip`, `console.marshal`, and the whole library as single files, in `out`."""
-    found: dict[str, Any] = marshal.loads(Path(discovered).read_bytes())  # noqa: S302 - our own, of this very build
+    found: dict[str, Any] = marshal.loads(Path(discovered).read_bytes())  # noqa: S302 - written by this build
     target = Path(out)
     whole = compile_library(stock)
     for name, path in REPLACED.items():
@@ -114,7 +114,7 @@ def prepare(stock: str, app: str, runtime: str, discovered: str, out: str) -> No
 
     library = {name: (is_package, file, kept(name, code)) for name, (is_package, file, code) in whole.items()}
     whole["sitecustomize"] = own_library(runtime, "sitecustomize.py")
-    with zipfile.ZipFile(target / "library.zip", "w", zipfile.ZIP_STORED) as packed:  # not deflated: to be read at once
+    with zipfile.ZipFile(target / "library.zip", "w", zipfile.ZIP_STORED) as packed:  # stored: it is read at once
         for name in BEFORE_OURS:
             is_package, _, code = whole[name]
             path = name.replace(".", "/") + ("/__init__.pyc" if is_package else ".pyc")

@@ -1,4 +1,4 @@
-"""The `sitecustomize` of the Pyodide in which `discover.py` runs: notes what is compiled while modules are imported.
+"""The `sitecustomize` of the Pyodide in which `discover.py` runs: records what is compiled while modules are imported.
 
 `dataclasses` and `collections.namedtuple` write source text and compile it, and `re` compiles patterns. These are the
 same at every start, since they depend only on the modules that use them. `sitecustomize.py` has the results ready; what
@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import package_loader
 
-TYPE_CHECKING = False  # `typing` imports what is to be noted; this Python evaluates no annotations (PEP 649)
+TYPE_CHECKING = False  # `typing` imports what is to be recorded; this Python evaluates no annotations (PEP 649)
 if TYPE_CHECKING:
     from typing import Any
 
@@ -33,17 +33,17 @@ def take() -> dict[str, Any]:
 
 def _eval(text: str, names: dict[str, Any]) -> Any:
     functions[text] = "eval"
-    return eval(text, names)  # noqa: S307 - the library's own, with a note taken
+    return eval(text, names)  # noqa: S307 - the library's own code, recorded
 
 
 def _exec(text: str, names: dict[str, Any], local_names: dict[str, Any]) -> None:
     functions[text] = "exec"
-    exec(text, names, local_names)  # noqa: S102 - the library's own, with a note taken
+    exec(text, names, local_names)  # noqa: S102 - the library's own code, recorded
 
 
 def _compile(pattern: Any, flags: int = 0) -> Any:
     def noted(text: Any, combined: int, code: list[int], *groups: Any) -> Any:
-        if text is not None:  # none is what was not compiled from text
+        if text is not None:  # None: it was not compiled from text
             patterns[text, int(flags)] = (text, int(combined), [int(word) for word in code], *groups)
         return sre.compile(text, combined, code, *groups)
 
@@ -51,7 +51,7 @@ def _compile(pattern: Any, flags: int = 0) -> Any:
     return compile_pattern(pattern, flags)
 
 
-# As early as in `sitecustomize.py`, or what is imported in between is not noted.
+# As early as in `sitecustomize.py`, or imports in between are not recorded.
 collections.eval = _eval  # type: ignore[attr-defined]
 
 import re  # noqa: E402

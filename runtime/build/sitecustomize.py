@@ -1,4 +1,4 @@
-"""Runs first in the page's Python: it imports from what `prepare.py` has compiled, in place of files.
+"""Runs first in the page's Python: from then on, imports read what `prepare.py` compiled instead of files.
 
 An archive is one marshalled dictionary:
 
@@ -6,7 +6,7 @@ An archive is one marshalled dictionary:
   module that is not imported at every start, and source text is code under `pyapp/` that is newer than the build
   (`backend/web/assets.py`). None is a module that the build left out of the standard library, since the console does
   not import it. If that was wrong, it comes from the server at the moment of its import: late, but it works, and
-  `runtime/page/interpreter.mjs` reports it, which the journal takes down as a fault.
+  `runtime/page/interpreter.mjs` reports it, so that the journal records a fault.
 - `functions` and `patterns`: what `dataclasses`, `namedtuple` and `re` would compile while the modules are imported,
   which is most of the work of importing them (`record.py`).
 """
@@ -16,7 +16,7 @@ import marshal
 import os
 import sys
 import time
-from _frozen_importlib import ModuleSpec  # all that can be imported yet is what is built in
+from _frozen_importlib import ModuleSpec  # only built-in modules can be imported this early
 
 TYPE_CHECKING = False  # known to mypy; this Python evaluates annotations only if somebody asks (PEP 649)
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def _compile(pattern: Any, flags: int = 0) -> Any:
     return compiler._sre.compile(*arguments) if arguments else compile_pattern(pattern, flags)  # noqa: SLF001
 
 
-gc.disable()  # nothing of what a start makes is garbage; `pyapp.main` goes on with it
+gc.disable()  # a start leaves no garbage; `pyapp.main` enables it again
 install(__spec__.loader.get_data(f"{__spec__.loader.archive}/library.marshal"))  # type: ignore[union-attr]
 if os.path.exists(CONSOLE):  # noqa: PTH110 - pathlib is not needed otherwise
     with open(CONSOLE, "rb") as file:  # noqa: PTH123 - as above
@@ -121,7 +121,7 @@ import dataclasses  # noqa: E402
 
 dataclasses.exec = _exec  # type: ignore[attr-defined]
 
-sys.modules["ssl"] = None  # type: ignore[assignment]  # asyncio does without, where there is none, as in a browser
+sys.modules["ssl"] = None  # type: ignore[assignment]  # asyncio works without it
 import asyncio  # noqa: E402, F401
 
 del sys.modules["ssl"]

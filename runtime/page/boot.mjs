@@ -1,4 +1,4 @@
-// Loads PyScript, and controls the page until Python can. It is the only JavaScript of the product.
+// Loads PyScript, and controls the page until Python can.
 //
 // 1. Says in words how far loading is, and, if it cannot go on, why and what to do.
 // 2. Keeps a click on Connect that comes too early, as `data-pending-connect` on <html>; pyapp/browser/page/ reads it.
@@ -38,7 +38,7 @@ function showDownload(bytes) {
 }
 
 function fail(headline, detail, cause) {
-  if (body.dataset.boot === "failed") return; // the first cause matters
+  if (body.dataset.boot === "failed") return; // only the first cause is shown
   settled = true;
   body.dataset.boot = "failed";
   body.dataset.state = "failed";
@@ -65,10 +65,10 @@ const crashed = (cause) =>
     String(cause?.message ?? cause),
   );
 
-/** What this browser refuses, or nothing. */
+/** What this browser refuses, in words for the person; or null. */
 function refusal() {
   try {
-    new WebAssembly.Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0)); // the smallest module there is
+    new WebAssembly.Module(Uint8Array.of(0, 97, 115, 109, 1, 0, 0, 0)); // the smallest valid module
   } catch (error) {
     return [
       "This browser blocks WebAssembly",
@@ -86,7 +86,7 @@ function refusal() {
   return null;
 }
 
-// Without Python nothing may navigate away, and afterwards neither.
+// A form must never navigate away, neither before Python runs nor afterwards.
 addEventListener("submit", (event) => {
   event.preventDefault();
   if (settled || isReady() || event.target.id !== "join") return;
@@ -153,8 +153,8 @@ function hasArrived(path) {
   patience = setTimeout(nameTheMissing, STALLED_AFTER);
 }
 
-// What has arrived moves the bar. Pyodide waits forever for a part that failed, arrived as the log-in page of a hotel's
-// network, or never came.
+// Files that arrive move the bar. Pyodide would wait forever for one that failed, never came, or was replaced by the
+// log-in page of a hotel's network.
 new PerformanceObserver((list, observer) => {
   if (settled) observer.disconnect();
   for (const { name, responseStatus, contentType, encodedBodySize } of list.getEntries()) {
@@ -201,7 +201,7 @@ function hasStartedBefore() {
   try {
     return localStorage.getItem(STARTED) === name;
   } catch {
-    return false; // the person lets this site store nothing
+    return false; // this site may not store anything
   }
 }
 
@@ -215,7 +215,7 @@ function rememberStart() {
 
 /**
  * The invitation in the address. It is kept for this tab and taken out of the address bar, so that a copied address
- * gives nothing away. pyapp/browser/page.py reads `invitation`.
+ * gives nothing away. pyapp/browser/page/address.py reads `invitation`.
  */
 function takeInvitation() {
   const fragment = new URLSearchParams(location.hash.slice(1));
@@ -229,7 +229,7 @@ function takeInvitation() {
     }
     return given ?? sessionStorage.getItem("ice-console-invitation") ?? "";
   } catch {
-    return given ?? ""; // the person lets this site store nothing: then it stays in the address
+    return given ?? ""; // this site may not store anything: it stays in the address
   }
 }
 
@@ -253,7 +253,7 @@ function askTabs() {
 
 globalThis.tabs = globalThis.BroadcastChannel && askTabs();
 
-// What can be sent at all, as pyapp/protocol has it; Python says what is wrong with the rest.
+// Limits of what can be sent at all, as in pyapp/protocol; Python says what is wrong with anything else.
 const MOST_SESSION = 64;
 const INVITATION = /^[\w.-]{1,4096}$/;
 
@@ -267,15 +267,15 @@ function askEarly() {
   const asked = performance.now();
   let answer = ask();
   let socket = new WebSocket(new URL("ws", location.href).href.replace(/^http/, "ws"));
-  answer.catch(() => {}); // whoever takes it hears of it
+  answer.catch(() => {}); // whoever takes it handles the error
   globalThis.early = {
-    /** The answer to `wanted`, once, if it is that of now: it says for how long it holds. */
+    /** The answer to `wanted`, once, if it is still fresh: it says how long it is valid. */
     answer(wanted) {
       const [taken, fresh] = [answer, performance.now() - asked < FRESH_FOR];
       answer = undefined;
       return wanted === url && fresh ? taken?.catch(ask) : undefined;
     },
-    /** The socket, once, if it is of use. To whoever takes it, it opens after that. */
+    /** The socket, once, unless it has closed. Whoever takes an open one gets its `open` event again. */
     socket() {
       const taken = socket;
       socket = undefined;
@@ -286,7 +286,7 @@ function askEarly() {
 }
 
 async function load() {
-  // The person sees the console's frame before anything large is on the way.
+  // The page is visible before anything large is requested.
   await (hasStartedBefore() ? firstFrame() : firstPaint());
   const refused = refusal();
   if (refused) return fail(...refused);
@@ -297,7 +297,7 @@ async function load() {
   const [{ hooks }] = await Promise.all([import(asset("pyscript", "core.js")), import(new URL(interpreter, location.href))]);
   // Its default hook for workers is made with Function(), which the page's Content-Security-Policy refuses.
   hooks.worker.onBeforeRunAsync.clear();
-  // PyScript prints what stopped the Python program, or kept it from starting, and tells nobody.
+  // PyScript only prints what stopped the Python program, or kept it from starting.
   hooks.main.onReady.add(({ io }) => {
     const { stderr } = io;
     io.stderr = (line, ...rest) => {

@@ -6,8 +6,8 @@
 const { runtime } = JSON.parse(document.querySelector('script[type="py"]').getAttribute("config"));
 const at = (group, file) => new URL(`assets/${runtime.groups[group]}/${file}`, location.href).href;
 
-// Python stays on the stack that the browser gave: nothing here waits synchronously, and Chromium's heap profiler, which is
-// on for some of its users, reads past the end of the stacks that suspending needs, and the page crashes.
+// Switches JSPI off: nothing here waits synchronously, and Chromium's heap profiler, which is on for some of its users,
+// reads past the end of the stacks that suspending needs and crashes the page.
 delete WebAssembly.Suspending;
 
 const pyodide = await import(at("pyodide", "pyodide.mjs"));
