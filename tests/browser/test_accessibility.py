@@ -6,15 +6,14 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import ROOT, Console, OpenPage, Operator, StartConsole, pair
 from tests.browser.test_devices import REFUSE
-from tests.browser.test_firefox import firefox
 from tests.browser.test_recovery import Path, path
 from tests.browser.test_tabs import another_tab, expect_offer
 
-__all__ = ["firefox", "path"]
+__all__ = ["path"]
 
 AXE = (ROOT / "node_modules/axe-core/axe.min.js").read_text()
 PHONE, DESKTOP = (390, 844), (1280, 800)
@@ -221,20 +220,6 @@ def test_axe_finds_nothing_in_invite_and_beside_another_tab(start_console: Start
     other.expect_state("waiting")
     expect_offer(host)
     expect_accessible(host)
-
-
-def test_axe_finds_nothing_in_firefox_at_both_ends(console: Console, open_page: OpenPage, firefox: Browser) -> None:
-    first, second = pair(console, open_page, session="foxes", first_by=firefox, second_by=firefox)
-    first.page.locator("#camera").click()
-    expect(second.page.locator("#remote-video")).to_be_visible()
-    first.send("from this side")
-    second.send("from the other side")
-    for page, text in ((first, "from the other side"), (second, "from this side")):
-        page.expect_received([text])
-        expect_accessible(page)
-    second.page.locator("#devices").click()
-    expect(second.page.locator("#device-settings")).to_be_visible()
-    expect_accessible(second)
 
 
 def test_on_a_desktop_the_path_does_not_scroll(console: Console, open_page: OpenPage) -> None:
