@@ -87,7 +87,8 @@ def present(check: Check) -> CheckPanel:
         forecast=_FORECASTS[verdict.forecast] if verdict.forecast else "",
         progress=1.0,
         steps=steps,
-        advice=tuple(Advice(WHO[one.who], advice(one)) for one in verdict.problems),
+        # Two URLs of one server have one cause, as a rule.
+        advice=tuple(dict.fromkeys(Advice(WHO[one.who], advice(one)) for one in verdict.problems)),
         facts=_facts(found) if found.refusal is None else (),
         rows=rows,
         report=_report(check, verdict),
@@ -274,7 +275,8 @@ def _report(check: Check, verdict: Verdict) -> str:
     found = check.found
     lines = [f"Network check{f' {check.identifier}' if check.identifier else ''}", "", sentence_of(found, verdict)]
     lines += [_FORECASTS[verdict.forecast]] if verdict.forecast else []
-    lines += ["", *(f"- {WHO[one.who]}: {advice(one)}" for one in verdict.problems)] if verdict.problems else []
+    told = dict.fromkeys(f"- {WHO[one.who]}: {advice(one)}" for one in verdict.problems)
+    lines += ["", *told] if told else []
     if found.refusal is not None:
         return "\n".join([*lines, "", f"{found.refusal.code} {found.refusal.reason}".strip(), ""])
     lines += ["", *(f"{label}: {value}" for label, value in _facts(found)), ""]
