@@ -121,4 +121,4 @@ def test_two_who_mean_the_same_session_meet(console: Console, open_page: OpenPag
         page.expect_state("connected")
         expect(page.page.locator("#session-name")).to_have_text("café-zoë-7")
     expect(first.page.locator("#link")).to_have_value(re.compile(r"session=caf%C3%A9-zo%C3%AB-7$"))
-    wait_until(lambda: bool(console.entries("caf%C3%A9-zo%C3%AB-7")), "the journal has a file of that name")
+    wait_until(lambda: bool(console.entries("café-zoë-7")), "the record has a session of that name")
