@@ -185,6 +185,7 @@ class Connection:
         if alone:
             return self._did(self.negotiation.take_initiative())
         if self.established:
+            self.relaying.server_is_back(now)
             return self._did(self.recovery.server_is_back(now))
         return [] if self.negotiation.initiator else [commands.StartTimer(FIRST_OFFER, FIRST_OFFER_AFTER)]
 

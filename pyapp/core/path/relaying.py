@@ -22,7 +22,7 @@ from pyapp.core.negotiation.negotiation import Negotiation, ToPeer
 from pyapp.core.negotiation.restarts import Output as RestartOutput
 from pyapp.core.negotiation.restarts import Restarts
 from pyapp.core.path.facts import Failed, Output, PeerLost, ReplacementWanted, SparesWanted
-from pyapp.core.path.ladder import Rung
+from pyapp.core.path.ladder import FIRST_DEADLINE, Rung
 from pyapp.core.path.observation import Observation
 from pyapp.core.path.outside import Outside
 from pyapp.core.path.recovery import Recovery
@@ -65,6 +65,8 @@ class Relaying:
     """Whether that attempt had only expired credentials."""
     _answered: int = field(init=False, default=0)
     """Restarts of the peer's that we have answered since a path was last proven."""
+    _offered_at: float | None = field(init=False, default=None)
+    """When the offer of the last attempt was made, unless it may never have reached the server."""
     _has_looked_again: bool = field(init=False, default=False)
     """Whether a direct path was looked for since the last outage because of a needless relay."""
 
@@ -165,8 +167,26 @@ class Relaying:
                 configuration = configuration.relay_only()
             case "tcp-only":
                 configuration = configuration.relay_only(over_tcp=True, without=self.relays.suspected)
+        if number > 1 and self._awaits_peer and not fresh:
+            return [tried]
+        self._offered_at = now
         restart = self.restarts.begin(f"attempt {number}", replace_offer=True)
         return [tried, *fresh, commands.SetConfiguration(configuration), *restart]
+
+    @property
+    def _awaits_peer(self) -> bool:
+        """Whether the last attempt's offer lies at the server, for a peer that is out of reach.
+
+        It will do when the peer is back. Each further one would cost its allocations, and the peer would find them all.
+        """
+        if self._offered_at is None or self.agreed.state != "have-local-offer":
+            return False
+        return self.outside.peer_heard < self._offered_at
+
+    def server_is_back(self, now: float) -> None:
+        """Consider an offer lost that was made while the server was out of reach, and its candidates with it."""
+        if self._offered_at is not None and now - self._offered_at > FIRST_DEADLINE:
+            self._offered_at = None
 
     # Relays that went silent, and their credentials.
 

@@ -50,6 +50,14 @@ def urls(configuration: IceConfiguration) -> list[str]:
     return [url for server in configuration.servers for url in server.urls]
 
 
+def attempted() -> Parts:
+    """Return the parts after the first attempt of an outage, whose offer is not answered yet."""
+    parts = Parts()
+    parts.relaying.attempt("restart", 1, 1.0)
+    parts.offer(2)
+    return parts
+
+
 class TestASessionWhoseRelayDied:
     def test_ranks_it_last_and_the_others_twice_and_asks_for_spares(self) -> None:
         core = relayed()
@@ -191,6 +199,35 @@ class TestAnAttempt:
         (configured,) = servers(parts.relaying.attempt("restart", 1, 1.0))
         assert configured.relay_hosts
         assert parts.agreed.gathers_relays, "and has the other side do so, too"
+
+    def test_makes_no_second_offer_to_a_peer_that_has_not_been_heard_since_the_first(self) -> None:
+        """An uplink that was gone for 20 s cost six offers, and 56 allocations."""
+        parts = attempted()
+        for number, rung in enumerate(LADDER[1:5], 2):
+            (tried,) = parts.relaying.attempt(rung, number, 1.0 + number)
+            assert isinstance(tried, Note)
+
+    def test_makes_another_one_if_the_peer_was_heard_and_did_not_answer(self) -> None:
+        parts = attempted()
+        parts.outside.peer_heard = 1.1
+        assert begun(parts.relaying.attempt("restart", 2, 2.0))
+
+    def test_makes_another_one_after_our_network_has_changed(self) -> None:
+        assert begun(attempted().relaying.attempt("restart", 1, 2.0))
+
+    def test_makes_another_one_if_the_last_one_is_answered(self) -> None:
+        parts = attempted()
+        parts.agree(2)
+        assert begun(parts.relaying.attempt("restart", 2, 2.0))
+
+    def test_makes_another_one_with_fresh_credentials(self) -> None:
+        assert begun(attempted().relaying.attempt("restart", 2, 600.0))
+
+    @pytest.mark.parametrize(("back", "is_lost"), [(1.1, False), (20.0, True)])
+    def test_makes_another_one_if_the_server_was_out_of_reach_for_the_last(self, back: float, *, is_lost: bool) -> None:
+        parts = attempted()
+        parts.relaying.server_is_back(back)
+        assert begun(parts.relaying.attempt("restart", 2, back)) is is_lost
 
     def test_asks_for_credentials_if_ours_are_too_old(self) -> None:
         assert SparesWanted() not in Parts().relaying.attempt("restart", 1, 599.0)
