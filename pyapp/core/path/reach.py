@@ -11,6 +11,7 @@ likely, though: worth one look when the two meet, and none after each change of 
 """
 
 import re
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -83,12 +84,19 @@ class Reach:
         ours = self._ours[report.local.username_fragment]
         theirs = self.theirs(remote_fragments)
         most_symmetric = 1 if is_first else 0
-        return not ours or (bool(theirs) and is_symmetric(ours) + is_symmetric(theirs) <= most_symmetric)
+        symmetric = _was_symmetric(self._ours, ours) + _was_symmetric(self._theirs, theirs)
+        return not ours or (bool(theirs) and symmetric <= most_symmetric)
 
 
 def is_symmetric(reached: AbstractSet[Address]) -> bool:
     """Return whether one socket was mapped to two ports of one address."""
     return len({address for address, _ in reached}) < len(reached)
+
+
+def _was_symmetric(told: Mapping[str, AbstractSet[Address]], reached: AbstractSet[Address]) -> bool:
+    """Return whether an address of `reached` was symmetric in any generation: one STUN server alone cannot show it."""
+    addresses = {address for address, _ in reached}
+    return any(is_symmetric({each for each in generation if each[0] in addresses}) for generation in told.values())
 
 
 def _of(told: dict[str, set[Address]], fragment: str) -> set[Address]:

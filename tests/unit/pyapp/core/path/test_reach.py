@@ -92,6 +92,16 @@ def test_beside_one_symmetric_network_is_worth_one_look_alone(
     assert reach.may_be_direct(report(), frozenset({"theirs"}), is_first=False) is expected
 
 
+def test_stays_symmetric_while_one_of_the_servers_that_show_it_is_dead() -> None:
+    """A relay that died took its STUN server along, and a direct path was looked for again."""
+    reach = Reach()
+    for text in SYMMETRIC:
+        reach.told(candidate(text, "older"))
+    reach.told(candidate(V4, "ours"))
+    reach.heard(candidate(V6, "theirs"))
+    assert not reach.may_be_direct(report(), frozenset({"theirs"}), is_first=False)
+
+
 def test_counts_what_is_in_a_description() -> None:
     reach = Reach()
     reach.told(candidate(V4, "ours"))

@@ -12,7 +12,7 @@ from pyapp.core.negotiation import restarts
 from pyapp.core.negotiation.negotiation import ToPeer
 from pyapp.core.path.facts import PeerLost, ReplacementWanted, SparesWanted
 from pyapp.core.path.heartbeat import Pulse
-from pyapp.core.path.ladder import Rung
+from pyapp.core.path.ladder import LADDER, Rung
 from pyapp.core.path.recovery import ATTEMPT, SETTLE
 from pyapp.core.path.relaying import (
     ATTEMPTS_WITHOUT_PEER,
