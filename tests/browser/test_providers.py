@@ -1,6 +1,7 @@
 """Credentials of a provider, at a real coturn: issued, and renewed on the live connection."""
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -81,3 +82,33 @@ def test_a_relayed_session_lives_on_from_one_of_a_providers_credentials_to_the_n
             operator.expect_attribute("data-path", "relay")
             assert operator.page.evaluate("peerConnections.length") == 1
     assert TOKEN not in console.log
+
+
+def test_a_turn_server_that_is_dead_is_given_to_nobody_and_pages_tell_who_answered(
+    start_console: StartConsole, open_page: OpenPage, turn_server: TurnServer, tmp_path: Path
+) -> None:
+    with socket.socket() as closed:  # nobody listens
+        closed.bind(("127.0.0.3", 0))
+        dead = f"turn:127.0.0.3:{closed.getsockname()[1]}?transport=tcp"
+        alive = [turn_server.url("udp"), turn_server.url("tcp")]
+        path = tmp_path / "ice.toml"
+        servers = [("alive", alive), ("dead", [dead])]
+        path.write_text(
+            '[access]\nmetrics = ["127.0.0.1"]\n'
+            + "".join(
+                f'[[server]]\nname = "{name}"\nurls = {json.dumps(urls)}\nsecret = "{turn_server.secret}"\n'
+                for name, urls in servers
+            ),
+            encoding="utf-8",
+        )
+        console = start_console("--turn", "off", "--config", str(path))
+        wait_until(lambda: f"{dead} fails for all and is left out" in console.log, "two checks have failed")
+        first, second = pair(console, open_page, session="health", query="&policy=relay")
+        ask = first.context.request
+        given = [server["urls"] for server in ask.get(f"{console.address}ice?session=health").json()["iceServers"]]
+        assert [url for urls in given for url in urls] == alive
+        assert dead in json.dumps(ask.get(f"{console.address}readyz").json())
+        for page in (first, second):
+            page.expect_attribute("data-path", "relay")
+        answered = 'ice_console_relay_bytes_total{host="127.0.0.1",protocol="udp"}'
+        wait_until(lambda: answered in ask.get(f"{console.address}metrics").text(), "the pages tell of their relay")
