@@ -111,7 +111,10 @@ class End:
 class Fleet:
     """Browsers in hosts, opened when they are needed; those not used for longest are closed for others."""
 
-    def __init__(self, chromium: BrowserType, lab: Lab, *, most: int | None = None) -> None:
+    def __init__(
+        self, chromium: BrowserType, lab: Lab, *, most: int | None = None, flags: Sequence[str] = FLAGS
+    ) -> None:
+        self._flags = flags
         self._chromium = chromium
         self._lab = lab
         self._most = most or _room()
@@ -174,7 +177,7 @@ class Fleet:
         script = self._lab.network.directory / f"{host.node}-chromium"
         script.write_text(f'#!/bin/sh\nexec {shlex.join(self._lab.network.command(host.node, [program]))} "$@"\n')
         script.chmod(0o700)
-        flags = [*FLAGS, *((SNAP_FLAG,) if key.snap else ())]
+        flags = [*self._flags, *((SNAP_FLAG,) if key.snap else ())]
         if proxy := self._lab.proxy_for(host.place):
             flags.append(f"--proxy-server={proxy}")
         if host.node not in self._resolvers:

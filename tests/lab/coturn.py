@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tests.lab.topology import Network
 
-_READY = "SQLite DB connection success"  # the last thing it says: listeners and threads are up
+READY = "SQLite DB connection success"  # the last thing it says: listeners and threads are up
 _PATIENCE = 10.0  # seconds
 
 
@@ -62,7 +62,7 @@ class Coturn:
     def wait(self) -> None:
         """Wait for its own word that it serves."""
         deadline = time.monotonic() + _PATIENCE
-        while _READY not in self._log.read_text():
+        while READY not in self._log.read_text():
             if not self._process or self._process.poll() is not None or time.monotonic() > deadline:
                 raise LabError(f"coturn on {self.node} did not start:\n{self._log.read_text()}")
             time.sleep(0.01)

@@ -1,0 +1,56 @@
+"""The check of the network, as a person uses it: begun, watched, stopped, read, copied."""
+
+from pathlib import Path
+
+from playwright.sync_api import expect
+
+from tests.browser.conftest import OpenPage, StartConsole, TurnServer, wait_until
+from tests.browser.test_accessibility import expect_accessible
+
+
+def test_a_check_is_begun_stopped_read_and_copied(
+    start_console: StartConsole, open_page: OpenPage, turn_server: TurnServer, tmp_path: Path
+) -> None:
+    path = tmp_path / "ice.toml"
+    first, second = ([turn_server.url(way, host) for way in ("udp", "tls")] for host in ("127.0.0.1", "127.0.0.2"))
+    dead = "turn:127.0.0.3:3479?transport=tcp"
+    servers = ((first, turn_server.secret), (second, "wrong"), ([dead], turn_server.secret))
+    path.write_text(
+        "checks = false\n"
+        + "".join(f'[[server]]\nurls = {urls}\nsecret = "{secret}"\n' for urls, secret in servers).replace("'", '"')
+    )
+    console = start_console("--config", str(path))
+    person = open_page(f"{console.address}?check", permissions=["clipboard-read", "clipboard-write"])
+    page = person.page
+    panel, sentence = page.locator("#check-panel"), page.locator("#check-sentence")
+    expect(panel).to_be_visible()
+    expect(page.locator("#check-servers > li")).to_have_count(5)
+    page.locator("#check-stop").click()
+    expect(panel).to_have_attribute("data-check", "stopped")
+    expect(sentence).to_have_text("The check was stopped.")
+    wait_until(lambda: turn_server.allocations().held == 0, "no relay is left by a stopped check")
+
+    page.locator("#check-again").click()
+    expect(panel).to_have_attribute("data-check", "done")
+    expect(sentence).to_have_text("It will work from here, but not every server does.")
+    advice = page.locator("#check-advice > li")
+    expect(advice).to_have_count(2)
+    expect(advice.first).to_contain_text("Whoever runs this console")
+    expect(advice.nth(1)).to_contain_text("refuses the user name or password (401)")
+    expect(page.locator("#check-servers > li[data-state='good']")).to_have_count(2)
+    expect(page.locator("#check-servers")).to_contain_text("ICE restart")
+    identifier = page.locator("#check-id")
+    expect(identifier).not_to_be_empty()
+    kept = page.request.get(f"{console.address}checks/{identifier.inner_text()}").json()
+    assert kept["report"]["verdict"] == "works-mostly"
+    page.locator("#check-copy").click()
+    expect(page.locator("#check-copy-label")).to_have_text("Copied")
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert identifier.inner_text() in copied
+    assert "401 Unauthorized" in copied
+    assert turn_server.secret not in copied
+    expect_accessible(person)
+
+    page.locator("#check-close").click()
+    expect(panel).to_be_hidden()
+    wait_until(lambda: turn_server.allocations().held == 0, "no relay is left")

@@ -1,0 +1,213 @@
+"""The check of the network says of every fault what it is, and who must act; all servers and networks are real."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from playwright.sync_api import expect
+
+from tests.lab import kinds, servers
+from tests.lab.browser import FLAGS, Fleet
+from tests.lab.coturn import READY
+from tests.lab.sites import NAMES, PUBLIC_ADDRESSES, STUN, TURN1, TURN2, Site
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Playwright
+
+    from tests.lab.browser import End
+    from tests.lab.coturn import Coturn
+    from tests.lab.lab import Lab
+    from tests.lab.servers import Served
+
+_PATIENCE = 60_000
+"""Milliseconds for a check, which ends by itself after 12 s of a page's time."""
+
+
+@pytest.fixture(scope="module")
+def served(lab: Lab, config: Path) -> Iterator[Served]:
+    with servers.console(lab, config) as standing:
+        yield standing
+
+
+def _begin(end: End) -> None:
+    end.page.locator("#check").click()
+
+
+def _outcome(end: End) -> tuple[str, list[str]]:
+    """Return the sentence at the end, and who must do what."""
+    panel = end.page.locator("#check-panel")
+    expect(panel).to_have_attribute("data-check", "done", timeout=_PATIENCE)
+    sentence = end.page.locator("#check-sentence").inner_text()
+    advice = [" ".join(text.split()) for text in end.page.locator("#check-advice > li").all_inner_texts()]
+    return sentence, advice
+
+
+def _fact(end: End, label: str) -> str:
+    return end.page.locator(f"#check-facts dt:text-is('{label}') + dd").inner_text()
+
+
+def test_each_network_is_known_by_what_it_blocks(lab: Lab, served: Served, playwright: Playwright) -> None:
+    networks = (kinds.UDP_BLOCKED, kinds.TCP_443_ONLY, kinds.SYMMETRIC, kinds.V6_ONLY)
+    with contextlib.ExitStack() as stack:
+        ends: dict[str, End] = {}
+        fleet = stack.enter_context(Fleet(playwright.chromium, lab))
+        for kind in networks:
+            place = lab.attach(Site(name=f"check-{kind.name}", kind=kind))
+            stack.callback(lab.detach, place)
+            ends[kind.name] = fleet.end(place.hosts[0], served)
+        for end in ends.values():
+            _begin(end)
+        found = {name: _outcome(end) for name, end in ends.items()}
+
+        over_tls = "Your network blocks UDP. It will work, over TLS, with more delay."
+        opened = (
+            "Your network's administrator Open UDP 3478 to stun.lab, UDP 3478 to turn1.lab and UDP 3478 to turn2.lab."
+        )
+        assert found["udp-blocked"] == (over_tls, [opened])
+        sentence, advice = found["tcp-443-only"]
+        assert sentence == over_tls
+        assert advice[0] == opened
+        later = "Other ways to it work, so this can wait."
+        assert advice[1:] == [
+            f"Your network's administrator Open TCP 3478 to {n}.lab. {later}" for n in ("turn1", "turn2")
+        ]
+        sentence, advice = found["symmetric"]
+        assert sentence.startswith("It will work, mostly through a relay"), found
+        assert [one.split(" Nothing")[0] for one in advice] == ["Your network's administrator"]
+        assert _fact(ends["symmetric"], "NAT") == "another port for each destination (symmetric)"
+        assert found["v6-only"][0].startswith("Everything works from here"), found
+        six = ends["v6-only"]
+        assert (_fact(six, "IPv4 over UDP"), _fact(six, "IPv6 over UDP")) == ("not seen", "works")
+        rows = six.page.locator("#check-servers li").all_inner_texts()
+        assert all("RTT" in row for row in rows if "STUN" not in row), rows
+        assert sum("Mbit/s" in row for row in rows) == 2, rows
+        assert sum("ICE restart" in row for row in rows) == 1, rows
+        for end in ends.values():
+            assert end.take_problems() == []
+        for server in (lab.turn1, lab.turn2):
+            _expect_none_held(server)
+
+
+def _expect_none_held(server: Coturn) -> None:
+    deadline = time.monotonic() + 10
+    while server.allocations().held:
+        assert time.monotonic() < deadline, "a check has left relays behind"
+        time.sleep(0.01)
+
+
+def test_each_fault_of_a_server_is_named_and_whoever_must_act(lab: Lab, playwright: Playwright) -> None:
+    """Real coturns in one configuration, each with a fault of its own."""
+    folder = lab.network.directory
+    turn1, turn2 = NAMES[TURN1], NAMES[TURN2]
+    name, password = lab.turn2.credentials("old", expires=int(time.time()) - 600)
+    secret = lab.turn1.secret
+    listed: list[dict[str, object]] = [
+        {"urls": [f"stun:{NAMES[STUN]}:3478", "stun:192.0.2.21:4444"]},
+        {"urls": [f"turn:{turn1}:3478?transport=udp", f"turn:{turn1}:3478?transport=tcp"], "secret": secret},
+        {"urls": [f"turns:{turn1}:8443?transport=tcp"], "secret": secret},
+        {"urls": [f"turn:{turn2}:3478?transport=udp"], "secret": "another"},
+        {"urls": [f"turn:{turn2}:3478?transport=tcp"], "username": name, "credential": password},
+        {"urls": [f"turn:{turn1}:8501?transport=udp"], "secret": secret},
+        {"urls": [f"turn:{turn1}:8502?transport=udp"], "secret": secret},
+        {"urls": ["turn:nowhere.lab:3478?transport=udp"], "secret": secret},
+    ]
+    path = folder / "ice-faults.toml"
+    path.touch(0o600)
+    path.write_text("checks = false\n" + "".join(_table(one) for one in listed))
+    with contextlib.ExitStack() as stack:
+        foreign = _foreign_certificate(folder)
+        for options in (
+            ["--listening-port=8500", "--tls-listening-port=8443", f"--cert={foreign[0]}", f"--pkey={foreign[1]}"],
+            ["--listening-port=8501", "--no-tls", "--user-quota=1"],
+            ["--listening-port=8502", "--no-tls", "--min-port=50000", "--max-port=50000"],
+        ):
+            stack.enter_context(_coturn(lab, secret, options))
+        place = lab.attach(Site(name="check-faults", kind=kinds.PORT_RESTRICTED))
+        stack.callback(lab.detach, place)
+        served = stack.enter_context(servers.console(lab, path, port=8444))
+        fleet = stack.enter_context(Fleet(playwright.chromium, lab, flags=_trusting(lab.certificates.certificate)))
+        end = fleet.end(place.hosts[0], served)
+        _begin(end)
+        sentence, advice = _outcome(end)
+        assert sentence == "It will work from here, but not every server does.", advice
+        expected = (
+            "The STUN server 192.0.2.21 does not answer.",
+            f"Browsers accept no TLS of {turn1} (TCP 8443 to {turn1}).",
+            f"{turn2} refuses the user name or password (401).",
+            f"The credentials for {turn2} have expired (401).",
+            f"{turn1} has reached its limit of connections (486).",
+            f"{turn1} has no ports left for relays (508).",
+            "Nobody knows the name nowhere.lab.",
+        )
+        for words in expected:
+            assert any(one.startswith(f"Whoever runs this console {words}") for one in advice), (words, advice)
+        assert len(advice) == len(expected), advice
+
+        lab.turn1.kill()  # the others on that host keep running
+        stack.callback(lab.turn1.wait)
+        stack.callback(lab.turn1.start)
+        end.page.locator("#check-again").click()
+        expect(end.page.locator("#check-panel")).to_have_attribute("data-check", "running")
+        sentence, advice = _outcome(end)
+        killed = f"Whoever runs this console {turn1} answers, but not on UDP 3478 to {turn1}."
+        assert any(one.startswith(killed) for one in advice), advice
+        assert end.take_problems() == []
+
+
+def _table(server: dict[str, object]) -> str:
+    lines = (f"{key} = {json.dumps(value)}" for key, value in server.items())
+    return "\n[[server]]\n" + "\n".join(lines) + "\n"
+
+
+@contextlib.contextmanager
+def _coturn(lab: Lab, secret: str, options: list[str]) -> Iterator[None]:
+    """Run another coturn beside the first TURN server's."""
+    folder = lab.network.directory / f"coturn-{secrets.token_hex(3)}"
+    folder.mkdir(mode=0o700)
+    address = PUBLIC_ADDRESSES[TURN1].ipv4[0]
+    own = ["-n", "--no-cli", "--fingerprint", "--log-file=stdout", "--simple-log", "--verbose", "--no-dtls"]
+    own += [f"--pidfile={folder}/pid", f"--userdb={folder}/db", "--realm=lab", "--use-auth-secret"]
+    own += [f"--static-auth-secret={secret}", f"--listening-ip={address}", f"--relay-ip={address}", "--no-rfc5780"]
+    log = folder / "log"
+    with log.open("w") as output:
+        process = lab.network.popen(TURN1, ["turnserver", *own, *options], stdout=output)
+    try:
+        deadline = time.monotonic() + 10
+        while READY not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < deadline, log.read_text()
+            time.sleep(0.01)
+        yield
+    finally:
+        lab.network.stop(process)
+
+
+def _foreign_certificate(folder: Path) -> tuple[Path, Path]:
+    """Issue a certificate that the browser does not trust."""
+    issued = trustme.CA().issue_cert(PUBLIC_ADDRESSES[TURN1].ipv4[0])
+    certificate, key = folder / "foreign.pem", folder / "foreign-key.pem"
+    issued.cert_chain_pems[0].write_to_path(str(certificate))
+    key.touch(0o600)
+    issued.private_key_pem.write_to_path(str(key))
+    return certificate, key
+
+
+def _trusting(certificate: Path) -> tuple[str, ...]:
+    """Return flags with which a browser trusts this certificate, and no other of the lab's."""
+    key = x509.load_pem_x509_certificate(certificate.read_bytes()).public_key()
+    digest = hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).digest()
+    pinned = f"--ignore-certificate-errors-spki-list={base64.b64encode(digest).decode()}"
+    return (*(flag for flag in FLAGS if flag != "--ignore-certificate-errors"), pinned)
