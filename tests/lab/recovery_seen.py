@@ -29,7 +29,7 @@ _JOURNALED = frozenset(
 
 
 class Mode(Enum):
-    """What the pages may use. With permission Chromium's ICE goes by a list of interfaces, which is late (issue 12)."""
+    """What the pages may use. With permission Chromium's ICE goes by a list of interfaces, which is late."""
 
     NONE = "none"
     CAMERA = "camera"
