@@ -50,6 +50,7 @@ class Tabs:
         match command:
             case commands.TabIsIn(session):
                 self._session, self._since = session, (float(Date.now()), os.urandom(8).hex())
+                self._wanted = ""  # a place that a frozen tab gives later is worth nothing: this one has its own
                 _remember(session)
                 self._tell("in", session)
             case commands.TabIsOut(comes_back):

@@ -277,10 +277,11 @@ class Session:
             case events.PlaceWanted(session):
                 given = commands.GivePlace(session, self.presence.key)
                 return [*self._close("other-tab"), given] if is_here else []
-            case events.PlaceGiven(_, key):
+            case events.PlaceGiven(session, key):
+                if not self.tabs.gives(session):
+                    return []
                 self.presence.key = key
-                name = self.tabs.ours()
-                return [commands.CancelTimer(TAKE_OVER), *self._connect(name)] if name else []
+                return [commands.CancelTimer(TAKE_OVER), *self._connect(self.tabs.ours())]
             case _:
                 assert_never(event)
 

@@ -30,6 +30,10 @@ class Tabs:
         self.taken = session
         return [commands.TakePlace(session), commands.StartTimer(TAKE_OVER, ANSWERED_WITHIN)]
 
+    def gives(self, session: str) -> bool:
+        """Return whether a place in `session` that is given now is still awaited: a frozen tab answers much later."""
+        return bool(session) and session == self.taken
+
     def ours(self) -> str:
         """Return the session that is ours to join now, or an empty text if we have not asked for one."""
         session, self.taken = self.taken, ""

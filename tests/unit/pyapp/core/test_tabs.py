@@ -93,6 +93,21 @@ def test_used_here_it_goes_on_if_the_other_tab_has_crashed() -> None:
     assert core.state == "connecting"
 
 
+def test_a_place_that_a_frozen_tab_gives_too_late_is_not_taken() -> None:
+    core = beside_another()
+    core.do(events.ConnectRequested("demo"), events.TimerFired(TAKE_OVER), Opened())
+    held = core.session.presence.held
+    core.do(events.TabLeft("demo"), events.PlaceGiven("demo", KEY))
+    assert core.session.presence.held == held
+
+
+def test_only_the_place_that_was_asked_for_is_taken() -> None:
+    core = beside_another()
+    core.do(events.ConnectRequested("demo"), events.PlaceGiven("other", KEY))
+    assert core.session.phase == "ready"
+    assert TAKE_OVER in core.timers
+
+
 def test_a_place_that_nobody_asked_for_is_not_taken() -> None:
     core = Core()
     core.do(events.PlaceGiven("demo", KEY), events.TimerFired(TAKE_OVER))
