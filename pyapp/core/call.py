@@ -89,6 +89,7 @@ class Call:
     def begin(self, session: str, name: str, now: float) -> list[Output]:
         """Enter `session`; `name` is the person's display name, or empty."""
         self._now = now
+        self.peer_lacks_relays = False
         self.succession.begin_session()
         self._note("=", "session", f"connecting to session {session}", session=session, policy=self.relays.policy)
         # Signaling first: the server's answer takes a round trip, which leaves time for the rest.

@@ -1018,6 +1018,12 @@ class TestGoingOnWithoutRelays:
         core.do(PeerLeft(B), PeerJoined(C))
         assert "without relays" not in present(core.session).status.detail
 
+    def test_of_the_other_side_is_forgotten_with_the_session(self) -> None:
+        core = negotiated()
+        core.peer_says(RelaysUnknown())
+        core.do(events.HangUpRequested(), events.ConnectRequested("another"))
+        assert not core.session.call.peer_lacks_relays
+
     def test_is_not_blamed_on_the_networks_alone(self) -> None:
         core = negotiated()
         core.peer_says(RelaysUnknown())
