@@ -67,7 +67,7 @@ def inputs(session: Session) -> object:
     """Return what it depends on."""
     connection, quality = session.connection, session.quality
     report = connection.report if connection and connection.established else None
-    return quality.level, quality.findings, session.journal.live.count if quality.level else 0, report
+    return quality.level, quality.findings, quality.latest, report
 
 
 def quality(session: Session) -> Quality:
@@ -77,11 +77,10 @@ def quality(session: Session) -> Quality:
         return Quality()
     parts = [LEVELS[now.level]]
     if now.level != "lost" and connection.report is not None:
-        sample = session.journal.live.latest
         parts += _path(connection.report, is_near=is_near(session, connection.report))
         trip = connection.report.round_trip
         parts += [] if trip is None else [f"{trip * 1000:.0f} ms" if trip >= 0.0005 else "< 1 ms"]
-        parts += _measured(sample) if sample else []
+        parts += _measured(now.latest) if now.latest else []
     worst = now.findings[0] if now.findings else None
     reason, advice = words(worst) if worst else ("", "")
     return Quality(

@@ -74,8 +74,3 @@ class Live:
         """Return the samples that ended after `at`, the oldest first, and always the last one."""
         result = list(takewhile(lambda taken: taken.at > at, reversed(self.samples)))
         return result[::-1] or list(self.samples)[-1:]
-
-    @property
-    def latest(self) -> Sample | None:
-        """The last sample, or None."""
-        return self.samples[-1].sample if self.samples else None

@@ -127,6 +127,8 @@ class Quality:
     level: Level = field(init=False, default="")
     findings: tuple[Finding, ...] = field(init=False, default=())
     """Why it is no better; the worst first, each rule once."""
+    latest: Sample | None = field(init=False, default=None)
+    """The last sample of this connection, or None."""
     _held: dict[tuple[RuleId, Grade], tuple[float, float]] = field(init=False, default_factory=dict)
     """When a rule last held, and its value then."""
     _late: deque[float] = field(init=False, default_factory=deque)
@@ -155,7 +157,7 @@ class Quality:
     def _review(self, before: tuple[bool, bool, bool, bool], live: Live, now: float) -> None:
         is_there, is_lost, is_suspect, is_doubtful = self._was
         if not is_there:
-            self.level, self.findings = "", ()
+            self.level, self.findings, self.latest = "", (), None
             self._held.clear()
             self._late.clear()
             self._since = now
@@ -170,6 +172,7 @@ class Quality:
             self._hold("silent", "unstable", 0.0, now)
         self._count_late(now, is_new=is_doubtful and not before[3])
         if samples := [taken.sample for taken in live.since(now - LOOKED_BACK) if taken.at > self._since]:
+            self.latest = samples[-1]
             for rule in RULES:
                 if (value := rule.value(samples)) is not None:
                     self._judge(rule, value, now)

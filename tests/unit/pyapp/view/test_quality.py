@@ -4,12 +4,14 @@ from typing import get_args
 
 import pytest
 
-from pyapp.core import events
+from pyapp.core import commands, events
 from pyapp.core.diagnostics.quality import Finding, RuleId
+from pyapp.protocol.peer import Description
+from pyapp.protocol.signaling import PeerJoined, PeerLeft
 from pyapp.view.console import present
 from pyapp.view.quality import percent, words
-from tests.unit.pyapp.core.test_session import TURN, Core, connected, lost
-from tests.unit.pyapp.fakes import stats_of
+from tests.unit.pyapp.core.test_session import CONNECTED, SAMPLED, TURN, B, C, Core, connected, lost, offer_set
+from tests.unit.pyapp.fakes import sdp, stats_of
 
 
 def measured(core: Core, *, packets: int = 100, missing: int = 0, **local: object) -> None:
@@ -37,6 +39,23 @@ def test_it_says_the_level_the_path_and_what_is_measured() -> None:
     assert "· direct · internet · IPv6 ·" in line(core)
     measured(core, candidateType="relay", relayProtocol="tls", url=TURN)
     assert "· relay over TLS · IPv6 ·" in line(core)
+
+
+def test_what_another_connection_measured_is_not_said_of_this_one() -> None:
+    core = connected()
+    measured(core)
+    core.now += 1.0
+    core.do(PeerLeft(B), offer_set("l1"), PeerJoined(C))
+    core.numbers = 0
+    (answer,) = core.peer_says(Description("answer", sdp("r1"), 1), C)
+    assert isinstance(answer, commands.SetRemoteDescription)
+    core.do(events.RemoteDescriptionSet(answer.attempt, answer.description), CONNECTED)
+    core.now += 1.0
+    core.do(events.ChannelOpened("messages"), events.ChannelOpened("heartbeat"), SAMPLED)
+    assert line(core).startswith("Good · direct")
+    assert "720p" not in line(core)
+    measured(core)
+    assert "· 0 % loss · 720p 30 fps" in line(core)
 
 
 def test_it_says_what_is_wrong_and_what_helps_and_announces_a_change_once() -> None:

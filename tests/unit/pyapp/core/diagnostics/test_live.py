@@ -22,4 +22,3 @@ def test_only_what_tells_something_about_the_path_is_marked() -> None:
     assert [(mark.at, mark.kind, mark.text) for mark in live.marks] == [
         (2.0, "suspect", "the path is suspect: silence")
     ]
-    assert live.latest is None
