@@ -65,6 +65,9 @@ class Live:
         """Mark what the journal says happened `now`, if it belongs on the time axis."""
         if (kind := _MARKS.get(event)) is None:
             return
+        last = self.marks[-1] if self.marks else None
+        if event == "restart" and last is not None and (last.at, last.kind) == (now, kind):
+            return  # of the attempt that has just been marked
         self.marks.append(TimeMark(now, kind, text))
         self.count, self.latest_at = self.count + 1, now
         while now - self.marks[0].at > KEPT:
