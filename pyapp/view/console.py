@@ -29,6 +29,8 @@ class Lobby:
     problem: str = ""
     """Why the session name in the field cannot be used, or empty."""
     is_entered: bool = False
+    is_elsewhere: bool = False
+    """Whether another tab is in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +172,17 @@ class _Kept(Generic[P]):
 
 
 def _lobby_inputs(session: Session) -> object:
-    return session.phase, session.name, session.name_problem
+    return session.phase, session.name, session.name_problem, session.is_elsewhere
 
 
 def _lobby(session: Session) -> Lobby:
     problem = f"A session name has {session.name_problem}." if session.name_problem else ""
-    return Lobby(session.name, problem, is_entered=session.phase == "active")
+    return Lobby(
+        session.name,
+        problem,
+        is_entered=session.phase == "active",
+        is_elsewhere=session.is_elsewhere,
+    )
 
 
 _CONNECT_LABELS = {"failed": "Try again", "closed": "Connect again"}

@@ -21,6 +21,7 @@ def another_tab(operator: Operator, address: str) -> Operator:
 
 def expect_offer(operator: Operator) -> None:
     expect(operator.page.locator("#headline")).to_have_text("Open in another tab")
+    expect(operator.page.locator("#lobby h2:visible")).to_have_text(["Open in another tab"])
     expect(operator.page.locator("#connect")).to_have_text("Use it here")
     expect(operator.page.locator("#connect")).to_be_enabled()
 

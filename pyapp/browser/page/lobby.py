@@ -39,6 +39,7 @@ class LobbyPanel:
         write = self._dom.write
         if lobby.session and (lobby.is_entered or not self._field.value):
             self._field.value = lobby.session
+        write("lobby", "data-elsewhere", "true" if lobby.is_elsewhere else "false")
         write("session", "readOnly", lobby.is_entered)
         problem = "" if self._problem_read else lobby.problem
         self._dom.write_problem("session-problem", problem)

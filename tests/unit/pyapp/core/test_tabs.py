@@ -32,6 +32,7 @@ def beside_another() -> Core:
 
 def offers_to_take_over(core: Core) -> bool:
     view = present(core.session)
+    assert view.lobby.is_elsewhere == (view.status.headline == ELSEWHERE)
     return (view.status.headline, view.controls.connect_label, view.controls.can_connect) == (
         *(ELSEWHERE, USE_IT_HERE),
         True,
