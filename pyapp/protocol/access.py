@@ -96,6 +96,8 @@ class Invitation:
     session: str
     name: str
     expires: int
+    issued: int = 0
+    """0 if the server does not say."""
     is_revoked: bool = False
     token: str = field(default="", repr=False)
 
@@ -111,11 +113,15 @@ class Invitation:
         expires = value.get("expires")
         if type(expires) is not int:
             raise MessageError("expires", "a whole number of seconds")
+        issued = value.get("issued", 0)
+        if type(issued) is not int:
+            raise MessageError("issued", "a whole number of seconds")
         return cls(
             id=texts["id"],
             session=texts["session"],
             name=texts["name"],
             expires=expires,
+            issued=issued,
             is_revoked=value.get("revoked") is not None,
             token=texts["invitation"],
         )

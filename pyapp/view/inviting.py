@@ -13,20 +13,28 @@ MOST_LISTED = 50
 COPY, REVOKE, REVOKE_NOW = "Copy link", "Revoke", "Revoke now?"
 """Button labels; the last one asks to press Revoke again."""
 
+MADE, UNTIL = "made", "until"
+"""Before a time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A valid invitation. `expires` is Unix time, seconds."""
+    """A valid invitation. Times are Unix time, seconds.
+
+    One that has no name is told from others by its session and by when it was `made`, which is 0 otherwise.
+    """
 
     id: str
     name: str
-    session: str
+    about: str
+    """What else there is to say of it: its session, or what `made` is appended to."""
     expires: int
+    made: int = 0
 
-    @property
-    def revocation(self) -> str:
-        """What its button does, for screen readers."""
-        return f"Revoke {self.name}, {self.session}"
+
+def revocation(name: str, about: str) -> str:
+    """Return what the button of a row does, for screen readers."""
+    return f"Revoke {name}, {about}" if about else f"Revoke {name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +146,9 @@ def _host(address: str) -> str:
 
 
 def _row(one: Invitation) -> Row:
-    name = one.name or ("Unnamed" if one.session else "An operator")
-    return Row(one.id, name, one.session or "any session", one.expires)
+    if one.name or not one.session:
+        return Row(one.id, one.name or "An operator", one.session or "any session", one.expires)
+    return Row(one.id, f"Link for {one.session}", MADE if one.issued else "", one.expires, one.issued)
 
 
 def _problem(failure: InvitingFailure) -> str:

@@ -18,7 +18,7 @@ from pyapp.core.events import (
     LinkWanted,
     RevocationRequested,
 )
-from pyapp.view.inviting import COPY, REVOKE, REVOKE_NOW, Invite, Row
+from pyapp.view.inviting import COPY, REVOKE, REVOKE_NOW, UNTIL, Invite, Row, revocation
 
 QUIET = 4
 """Modules of margin around a QR code (ISO/IEC 18004, section 9.1)."""
@@ -151,7 +151,8 @@ class InvitePanel:
 
     def _row(self, row: Row) -> Any:
         line = document.createElement("li")
-        for name, text in (("b", row.name), ("span", row.session), ("time", _moment(row.expires))):
+        about = f"{row.about} {_moment(row.made)}" if row.made else row.about
+        for name, text in (("b", row.name), ("span", about), ("time", f"{UNTIL} {_moment(row.expires)}")):
             part = document.createElement(name)
             part.textContent = text
             line.append(part)
@@ -159,7 +160,7 @@ class InvitePanel:
         button.type = "button"
         button.className = "button"
         button.textContent = REVOKE
-        button.setAttribute("aria-label", row.revocation)
+        button.setAttribute("aria-label", revocation(row.name, about))
         button.dataset.id = row.id
         line.append(button)
         return line

@@ -51,7 +51,7 @@ def test_what_says_nothing_of_access(value: object) -> None:
 def test_an_invitation_is_read_as_the_server_writes_it() -> None:
     issued = new_invitation("demo", name="Bob", ttl=60, now=1000.0)
     listed = invitations_from_json({"invitations": [asdict(issued), asdict(replace(issued, revoked=5))]})
-    assert listed[0] == Invitation(id=issued.id, session="demo", name="Bob", expires=1060)
+    assert listed[0] == Invitation(id=issued.id, session="demo", name="Bob", expires=1060, issued=1000)
     assert listed[1].is_revoked
     assert Invitation.from_json(asdict(issued) | {"invitation": "a.b.c"}).token == "a.b.c"
     assert expiry_of(sign(issued, key="k" * 40)) == 1060

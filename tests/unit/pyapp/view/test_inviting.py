@@ -5,7 +5,7 @@ import pytest
 from pyapp.core import events
 from pyapp.core.session import Session
 from pyapp.protocol.access import Access, Invitation
-from pyapp.view.inviting import invite
+from pyapp.view.inviting import invite, revocation
 from tests.unit.pyapp.core.test_inviting import GUESTS, ISSUED, LAN, OPERATOR, OPERATORS
 
 LOCAL = "http://127.0.0.1:8080/"
@@ -63,14 +63,21 @@ def test_the_newest_invitation_comes_first_and_a_revoked_one_not_at_all() -> Non
         Invitation(id="2", session="demo", name="", expires=2, is_revoked=True),
         Invitation(id="3", session="", name="", expires=3),
         Invitation(id="4", session="x", name="", expires=4),
+        Invitation(id="5", session="x", name="", expires=5, issued=2),
     )
     received = (events.AccessTold(OPERATOR), events.InvitationIssued("demo", ISSUED), events.InvitationsListed(listed))
     shown = invite(page(*received, invitation=OPERATORS))
     assert shown.may_issue
-    assert [(row.id, row.name, row.session) for row in shown.rows] == [
-        ("4", "Unnamed", "x"),
-        ("3", "An operator", "any session"),
-        ("1", "Ann", "demo"),
+    assert [(row.id, row.name, row.about, row.made) for row in shown.rows] == [
+        ("5", "Link for x", "made", 2),
+        ("4", "Link for x", "", 0),
+        ("3", "An operator", "any session", 0),
+        ("1", "Ann", "demo", 0),
+    ]
+    assert [revocation(row.name, row.about) for row in shown.rows[1:]] == [
+        "Revoke Link for x",
+        "Revoke An operator, any session",
+        "Revoke Ann, demo",
     ]
 
 
