@@ -26,6 +26,8 @@ class CheckServer:
         self._emit = emit
         self._on_error = on_error
         self._invitation = invitation
+        self._close_websocket: Callable[[], None] = lambda: None
+        """Closes the one that is being tried."""
 
     def perform(self, command: CheckCommand) -> None:
         """Begin what `command` says."""
@@ -34,6 +36,8 @@ class CheckServer:
                 self._ask(command)
             case commands.TryWebSocket(number):
                 self._try_websocket(number)
+            case commands.GiveUpWebSocket():
+                self._close_websocket()
             case commands.KeepCheckReport():
                 self._keep(command)
 
@@ -93,11 +97,15 @@ class CheckServer:
         socket = WebSocket.new(f"ws{url.removeprefix('http')}")
         listeners = Listeners(self._on_error)
 
-        def tried(*, opened: bool) -> None:
+        def close() -> None:
             listeners.close()
             socket.close()
+
+        def tried(*, opened: bool) -> None:
+            close()
             self._emit(WebSocketTried(number, opened))
 
+        self._close_websocket = close
         listeners.add(socket, "open", lambda _: tried(opened=True))
         listeners.add(socket, "close", lambda _: tried(opened=False))
 

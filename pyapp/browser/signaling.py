@@ -69,7 +69,12 @@ class Server:
                     self._socket.send(encode(message))
             case commands.AskHealth():
                 self._ask_health()
-            case commands.AskCheckServers() | commands.TryWebSocket() | commands.KeepCheckReport():
+            case (
+                commands.AskCheckServers()
+                | commands.TryWebSocket()
+                | commands.GiveUpWebSocket()
+                | commands.KeepCheckReport()
+            ):
                 self._check(command)
             case _:
                 self._inviting.perform(command)

@@ -113,6 +113,11 @@ class TryWebSocket:
 
 
 @dataclass(frozen=True, slots=True)
+class GiveUpWebSocket:
+    """Close the WebSocket that is being tried, if it has not opened yet; there is no answer."""
+
+
+@dataclass(frozen=True, slots=True)
 class KeepCheckReport:
     """Ask `POST /checks` to keep `report`; answered by `CheckReportKept`."""
 
@@ -353,7 +358,7 @@ class ReportFault:
 
 
 InvitingCommand: TypeAlias = AskAccess | IssueInvitation | ListInvitations | RevokeInvitation
-CheckCommand: TypeAlias = AskCheckServers | TryWebSocket | KeepCheckReport
+CheckCommand: TypeAlias = AskCheckServers | TryWebSocket | GiveUpWebSocket | KeepCheckReport
 ServerCommand: TypeAlias = (
     FetchIceConfiguration | OpenSignaling | CloseSignaling | SendSignaling | AskHealth | InvitingCommand | CheckCommand
 )

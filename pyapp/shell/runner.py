@@ -169,6 +169,7 @@ class Runner:
                 | commands.RevokeInvitation()
                 | commands.AskCheckServers()
                 | commands.TryWebSocket()
+                | commands.GiveUpWebSocket()
                 | commands.KeepCheckReport()
             ):
                 self._server.perform(command)

@@ -202,6 +202,8 @@ class Check:
         for trial in self.trials:
             result += trial.close()
         result += self._mapping.close()
+        if found.websocket is None:
+            result.append(commands.GiveUpWebSocket())  # the session's next one would wait for it
         found.mapping = self._mapping.mapping
         found.families = set().union(self._mapping.families, *(one.families for one in found.urls))
         found.took = now - self._began

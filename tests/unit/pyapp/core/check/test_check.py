@@ -29,6 +29,8 @@ class Browser:
         self.opened: list[PeerId] = []
         self.reports: list[commands.KeepCheckReport] = []
         self.ticks = False
+        self.is_trying = False
+        """Whether a WebSocket is being opened."""
         self._meets: dict[PeerId, PeerId] = {}
         self._generation: dict[PeerId, str] = {}
 
@@ -49,8 +51,11 @@ class Browser:
                 case commands.AskCheckServers(number):
                     self.tell(events.CheckServersReceived(number, SERVERS, {}))
                 case commands.TryWebSocket(number):
+                    self.is_trying = self.websocket is None
                     if self.websocket is not None:
                         self.tell(events.WebSocketTried(number, self.websocket))
+                case commands.GiveUpWebSocket():
+                    self.is_trying = False
                 case commands.KeepCheckReport(number):
                     self.reports.append(command)
                     self.tell(events.CheckReportKept(number, "7k2m9qxd4p"))
@@ -153,6 +158,16 @@ def test_it_can_be_stopped_at_any_moment() -> None:
         assert browser.check.tick(99.0) == []
         late = events.OfPeer(PeerId(1), events.LocalCandidatesEnded(None))
         assert browser.check.receive(late, 99.0) == []
+
+
+@pytest.mark.parametrize("ends", [5.0, 60.0])
+def test_a_websocket_that_never_opens_does_not_outlive_it(ends: float) -> None:
+    browser = Browser(Check(1, PeerIds(), "demo"), websocket=None)
+    browser.do(browser.check.begin(browser.now))
+    browser.run(ends)
+    assert browser.is_trying == (ends < ALL_FOR)
+    browser.do(browser.check.stop(browser.now))
+    assert not browser.is_trying, "browsers open one at a time, and the session's own would wait for it"
 
 
 def test_its_progress_is_told_step_by_step() -> None:
