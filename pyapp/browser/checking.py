@@ -4,10 +4,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from js import URL, AbortSignal, WebSocket, encodeURIComponent, fetch, location
+from js import URL, AbortSignal, WebSocket, encodeURIComponent, fetch, location, navigator
 
 from pyapp.browser.ffi import Listeners, OnError, jsobj, when_settled
 from pyapp.core import commands
+from pyapp.core.check.findings import OFFLINE
 from pyapp.core.commands import CheckCommand
 from pyapp.core.events import CheckReportKept, CheckServersFailed, CheckServersReceived, Event, WebSocketTried
 from pyapp.protocol.access import INVITATION_HEADER
@@ -63,7 +64,11 @@ class CheckServer:
 
         url = f"ice?check&session={encodeURIComponent(command.session)}"
         options = self._options("GET", command.place)
-        self._fetch(url, options, read, lambda error: failed("", f"GET /ice?check: {error}"))
+
+        def unanswered(error: Any) -> None:
+            failed("" if navigator.onLine else OFFLINE, f"GET /ice?check: {error}")
+
+        self._fetch(url, options, read, unanswered)
 
     def _keep(self, command: commands.KeepCheckReport) -> None:
         def kept(identifier: str) -> None:

@@ -584,7 +584,7 @@ class CheckServersReceived:
 
 @dataclass(frozen=True, slots=True)
 class CheckServersFailed:
-    """It was not answered, or refused: as in `IceConfigurationFailed`."""
+    """It was not answered, or refused: as in `IceConfigurationFailed`. `code` is `offline` without a network."""
 
     number: int
     code: str

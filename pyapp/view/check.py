@@ -23,6 +23,7 @@ STEPS = {
 }
 
 _SENTENCES: dict[VerdictRule, str] = {
+    "offline": "This device is offline, so nothing could be checked.",
     "server-silent": "The server of this console does not answer, so nothing could be checked.",
     "no-signaling": "It will not work from here: your network lets no WebSocket through, and without one the two sides"
     " cannot find each other.",
@@ -118,6 +119,8 @@ def advice(problem: Problem) -> str:
         case "refused":
             default = ("", "Ask whoever runs this console what it refuses, and why.")
             return REFUSALS.get(problem.detail, default)[1]
+        case "offline":
+            return "Connect it to a network, then check again."
         case "server-silent":
             return "Look at this console's server and the proxy in front of it."
         case "websocket-blocked":

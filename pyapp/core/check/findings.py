@@ -13,6 +13,9 @@ Cause: TypeAlias = Literal["credentials", "quota", "capacity", "dns", "closed", 
 Mapping_: TypeAlias = Literal["independent", "dependent"]
 """Of the NAT (RFC 4787, section 4.1): one port for all destinations, or another one for each ("symmetric")."""
 
+OFFLINE = "offline"
+"""The code of a refusal that is none: the browser has no network to ask the server over."""
+
 _CREDENTIALS = frozenset({401, 403, 438, 441})
 
 

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from pyapp.core.check.findings import Findings, UrlFinding
+from pyapp.core.check.findings import OFFLINE, Findings, UrlFinding
 
 Who: TypeAlias = Literal["you", "network", "operator"]
 """Who must act: the person at the page, the administrator of their network, whoever runs the console."""
 
 ProblemRule: TypeAlias = Literal[
+    "offline",
     "refused",
     "server-silent",
     "websocket-blocked",
@@ -41,6 +42,7 @@ ProblemRule: TypeAlias = Literal[
 ]
 
 VerdictRule: TypeAlias = Literal[
+    "offline",
     "refused",
     "server-silent",
     "no-signaling",
@@ -126,6 +128,8 @@ def forecast(found: Findings) -> Forecast | None:
 
 
 def _outcome(found: Findings, problems: tuple[Problem, ...]) -> tuple[VerdictRule, Level]:
+    if found.refusal is not None and found.refusal.code == OFFLINE:
+        return "offline", "bad"
     if found.refusal is not None:
         return ("refused", "bad") if found.refusal.code else ("server-silent", "bad")
     if found.websocket is False:
@@ -149,6 +153,9 @@ def _outcome(found: Findings, problems: tuple[Problem, ...]) -> tuple[VerdictRul
 def _problems(found: Findings) -> Iterator[Problem]:
     if found.refusal is not None:
         code = found.refusal.code
+        if code == OFFLINE:
+            yield Problem("offline", "you")
+            return
         rule: ProblemRule = "refused" if code else "server-silent"
         yield Problem(rule, "you" if code.startswith("invitation") else "operator", detail=code or found.refusal.reason)
         return

@@ -214,6 +214,14 @@ CASES = [
         *("server-silent", "bad", [("server-silent", "operator")]),
         found={"refusal": Refusal("", "GET /ice?check: TypeError")},
     ),
+    Case(
+        "no network to ask over",
+        [],
+        *("offline", "bad", [("offline", "you")]),
+        "This device is offline, so nothing could be checked.",
+        "Connect it to a network, then check again.",
+        {"refusal": Refusal("offline", "GET /ice?check: TypeError")},
+    ),
 ]
 
 
