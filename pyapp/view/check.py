@@ -227,7 +227,7 @@ def _row_text(one: UrlFinding, *, is_over: bool) -> str:
         code = f" ({', '.join(map(str, codes))})" if codes else ""
         return f"{_CAUSES[one.cause]}{code}"
     if one.answered is None:
-        return "was not waited for" if is_over else "asking…"
+        return "did not answer in time" if is_over else "asking…"
     answers = f"answers in {_ms(one.answered)}"
     return f"{answers}, but nothing passed through it" if one.is_loop_open is False else answers
 

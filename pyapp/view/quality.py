@@ -20,27 +20,27 @@ _REASONS: dict[RuleId, tuple[str, str]] = {
     ),
     "loss-out": (
         "{value:.0%} of what you send gets lost.",
-        "If you are on Wi-Fi, use a cable, or move closer to the router. Close what else uploads.",
+        "If you are on Wi-Fi, use a cable, or move closer to the router. Close anything else that uploads.",
     ),
     "freezes": (
-        "The video stood still for {value:.0%} of the last seconds.",
-        "Ask the other side to close what else uses their network, or to switch the camera off for a while.",
+        "The video froze for {value:.0%} of the last few seconds.",
+        "Ask the other side to close anything else that uses their network, or to switch the camera off for a while.",
     ),
     "late-beats": (
         "The other side is heard with gaps.",
         "A weak or busy radio link does that: use a cable, or move closer to the router.",
     ),
     "round-trip": (
-        "An answer takes {value:.0f} ms.",
+        "It takes {value:.0f} ms to the other side and back.",
         "Downloads and uploads on either network slow it down; a relay far away does, too.",
     ),
     "jitter": (
-        "What arrives comes unevenly, by {value:.0f} ms.",
-        "A busy Wi-Fi does that: use a cable, or close what else uses the network.",
+        "What you receive arrives unevenly, by {value:.0f} ms.",
+        "A busy Wi-Fi does that: use a cable, or close anything else that uses the network.",
     ),
     "narrow": (
         "There is little room for what you send.",
-        "Close what else uploads, or switch your camera off and keep the sound.",
+        "Close anything else that uploads, or switch your camera off and keep the sound.",
     ),
 }
 """By the id of the rule: reason and advice."""
