@@ -147,14 +147,39 @@ def coturn_configuration(program: str, *, network: RelayNetwork, tls: TlsFiles |
 
 
 def free_port(addresses: Sequence[str], *, preferred: int) -> int:
-    """Return `preferred` if it is free for UDP and TCP on all `addresses`, else another port that is."""
-    if _is_free(addresses, preferred):
+    """Return `preferred` if it is free for UDP and TCP on all `addresses`, else another port that is.
+
+    From then on it is this process's: another server on this machine is given none that coturn has not opened yet.
+    """
+    if _is_free(addresses, preferred) and _claim(preferred):
         return preferred
     while True:
         with _bound(addresses[0], 0, socket.SOCK_STREAM) as probe:
             port: int = probe.getsockname()[1]
-        if _is_free(addresses, port):
+        if _is_free(addresses, port) and _claim(port):
             return port
+
+
+_claims: dict[int, socket.socket] = {}
+"""By port: an abstract Unix socket, which exists once in a network namespace, and as long as this process."""
+
+
+def _claim(port: int) -> bool:
+    """Claim `port` among the servers of this machine.
+
+    Two of them that start together would find the same one free. coturn's sockets are `SO_REUSEPORT`: both would open
+    it without an error, and each would get half of the other's clients.
+    """
+    if port in _claims:
+        return True
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(f"\0ice-console-turn-{port}")
+    except OSError:
+        claim.close()
+        return False
+    _claims[port] = claim
+    return True
 
 
 def _is_free(addresses: Sequence[str], port: int) -> bool:

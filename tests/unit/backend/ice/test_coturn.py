@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import ssl
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -103,6 +104,21 @@ def test_a_port_in_use_is_not_taken(kind: socket.SocketKind) -> None:
             taken.listen()
         port = taken.getsockname()[1]
         assert free_port(["127.0.0.1"], preferred=port) not in (0, port)
+    assert free_port(["127.0.0.1"], preferred=port) == port
+
+
+def test_a_port_that_another_server_was_given_is_not_taken_before_its_coturn_opened_it() -> None:
+    """Since coturn shares ports, two servers that started together both served 3478, each with its own secret."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    program = f"from backend.ice.coturn import free_port; print(free_port(['127.0.0.1'], preferred={port}), flush=True)"
+    command = [sys.executable, "-c", f"{program}; input()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout
+        assert int(other.stdout.readline()) == port
+        assert free_port(["127.0.0.1"], preferred=port) != port
+        other.communicate("\n")
     assert free_port(["127.0.0.1"], preferred=port) == port
 
 
