@@ -156,7 +156,7 @@ class Journal:
             try:
                 self._store = Store(self.path, keep_addresses=self._keep_addresses)
             except sqlite3.DatabaseError as error:
-                if error.sqlite_errorcode not in _BROKEN:
+                if not _is_broken(error):
                     raise
                 self._set_aside()
                 self._store = Store(self.path, keep_addresses=self._keep_addresses)
@@ -174,7 +174,7 @@ class Journal:
                 self._clear_at = now + _CLEARING
                 keep_within(store, self.limits, now=time.time())
         except sqlite3.DatabaseError as error:
-            if getattr(error, "sqlite_errorcode", None) in _BROKEN:
+            if _is_broken(error):
                 self._set_aside()
             raise
         return kept
@@ -192,3 +192,8 @@ class Journal:
         if self._store is not None:
             self._store.close()
             self._store = None
+
+
+def _is_broken(error: sqlite3.DatabaseError) -> bool:
+    """Return whether SQLite says so; errors of our own have no code."""
+    return getattr(error, "sqlite_errorcode", None) in _BROKEN

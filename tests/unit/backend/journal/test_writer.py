@@ -1,6 +1,7 @@
 """The writer: acknowledgements, a full disk, a damaged file."""
 
 import asyncio
+import contextlib
 import sqlite3
 import stat
 import time
@@ -258,3 +259,12 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(StartError, match=r"--journal .* cannot be made"):
         Journal(tmp_path / "file" / "journal", limits=Limits())
+
+
+async def test_a_record_of_a_newer_version_is_left_alone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "record.sqlite")) as newer:
+        newer.execute("pragma user_version = 99")
+    async with Journal(tmp_path, limits=Limits()).running():
+        await until(lambda: bool(told(caplog, "newer version")))
+    assert files(tmp_path)[0].name == "record.sqlite"
+    assert "is damaged" not in caplog.text
