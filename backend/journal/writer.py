@@ -123,20 +123,22 @@ class Journal:
                 await asyncio.sleep(GATHERING)
             records = [self._queue[number] for number in range(min(len(self._queue), _AT_ONCE))]
             try:
-                kept = await self._in_thread(lambda records=records: self._write(records))  # type: ignore[misc]
+                kept, problem = await self._in_thread(lambda records=records: self._write(records))  # type: ignore[misc]
             except (sqlite3.Error, OSError) as error:
                 if self._ended:
                     _log.error("! the journal could not be written: %s; %d batches are lost", error, len(self._queue))
                     return
                 await self._pause(error)
                 continue
-            if self._failing:
-                _log.info("= the journal can be written again")
-                self._failing = None
             for record, number in zip(records, kept, strict=True):
                 self._queue.popleft()
                 self._queued -= record.size
                 record.done(number)
+            if problem:
+                await self._pause(problem)
+            elif self._failing:
+                _log.info("= the journal can be written again")
+                self._failing = None
 
     async def _pause(self, error: Exception) -> None:
         """Say that nothing can be written, and wait before the next try; the end does not wait."""
@@ -162,22 +164,38 @@ class Journal:
                 self._store = Store(self.path, keep_addresses=self._keep_addresses)
         return self._store
 
-    def _write(self, records: Sequence[Record]) -> list[int]:
-        """Write, and look after the record. Raises `sqlite3.Error` or `OSError`."""
+    def _write(self, records: Sequence[Record]) -> tuple[list[int], sqlite3.Error | None]:
+        """Write, and look after the record. Raises `sqlite3.Error` or `OSError` if nothing was written.
+
+        What was written is confirmed even if looking after it failed: it would be written a second time.
+        """
+        store, kept = self._tended(lambda: self._stored(records))
         try:
-            store = self._opened()
-            kept = store.write(records)
-            thin_the_full(store, self.limits)
-            if self._imports:
-                self._imports = import_files(store, self.path.parent)
-            elif (now := self._clock()) >= self._clear_at:
-                self._clear_at = now + _CLEARING
-                keep_within(store, self.limits, now=time.time())
+            self._tended(lambda: self._look_after(store))
+        except sqlite3.Error as error:
+            return kept, error
+        return kept, None
+
+    def _stored(self, records: Sequence[Record]) -> tuple[Store, list[int]]:
+        store = self._opened()
+        return store, store.write(records)
+
+    def _look_after(self, store: Store) -> None:
+        thin_the_full(store, self.limits)
+        if self._imports:
+            self._imports = import_files(store, self.path.parent)
+        elif (now := self._clock()) >= self._clear_at:
+            self._clear_at = now + _CLEARING
+            keep_within(store, self.limits, now=time.time())
+
+    def _tended(self, work: Callable[[], _T]) -> _T:
+        """Do `work`, and put the file aside if it turns out to be damaged. Raises what `work` does."""
+        try:
+            return work()
         except sqlite3.DatabaseError as error:
             if _is_broken(error):
                 self._set_aside()
             raise
-        return kept
 
     def _set_aside(self) -> None:
         """Put a file that SQLite cannot read out of the way, and begin a new one."""

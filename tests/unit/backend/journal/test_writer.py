@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from backend.access.limits import Limits
+from backend.journal import writer as module
 from backend.journal.checks import Check, new_id
 from backend.journal.entry import Record
 from backend.journal.reading import entries_of
@@ -268,3 +269,20 @@ async def test_a_record_of_a_newer_version_is_left_alone(tmp_path: Path, caplog:
         await until(lambda: bool(told(caplog, "newer version")))
     assert files(tmp_path)[0].name == "record.sqlite"
     assert "is damaged" not in caplog.text
+
+
+async def test_what_was_written_is_confirmed_though_no_room_can_be_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def thin(*_: object) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    async with Journal(tmp_path, limits=Limits()).running() as journal:
+        writer = Writer(journal)
+        await writer.append(entry(1))
+        with monkeypatch.context() as full:
+            full.setattr(module, "thin_the_full", thin)
+            assert await writer.append(entry(0), entry(2)) == 2
+            await until(lambda: bool(told(caplog, "disk is full")))
+        assert await writer.append(entry(3)) == 3
+    assert sorted(number for _, number in written(tmp_path)) == [0, 1, 2, 3], "each once"
