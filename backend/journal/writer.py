@@ -117,7 +117,9 @@ class Journal:
     async def _write_all(self) -> None:
         while self._queue or not self._ended:
             if not self._queue and not self._imports:
-                await self._wake.wait()
+                with contextlib.suppress(TimeoutError):  # what is too old goes, also while nobody comes
+                    async with asyncio.timeout(_CLEARING):
+                        await self._wake.wait()
             self._wake.clear()
             if not self._ended:
                 await asyncio.sleep(GATHERING)

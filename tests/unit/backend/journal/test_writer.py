@@ -286,3 +286,19 @@ async def test_what_was_written_is_confirmed_though_no_room_can_be_made(
             await until(lambda: bool(told(caplog, "disk is full")))
         assert await writer.append(entry(3)) == 3
     assert sorted(number for _, number in written(tmp_path)) == [0, 1, 2, 3], "each once"
+
+
+async def test_what_is_too_old_goes_though_nobody_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_CLEARING", 0.05)
+    now = [0.0]
+    async with Journal(tmp_path, limits=Limits(journal_days=1.0), clock=lambda: now[0]).running() as journal:
+        for number in (1, 2):  # the first batch may look for earlier journals, and the second clears
+            await Writer(journal).append(entry(number))
+        done = asyncio.Event()
+        old = Record("old", A, NOW - 200_000, (entry(1),), lambda _number: done.set())
+        assert journal.append(old)
+        await asyncio.wait_for(done.wait(), 30)
+        assert written(tmp_path, "old") == [(A, 1)]
+        now[0] = 1.0
+        await until(lambda: not written(tmp_path, "old"))
+    assert written(tmp_path) == [(A, 1), (A, 2)]
