@@ -1,6 +1,5 @@
 """Takes over the journals of earlier versions: a file of JSON lines for each session. Blocking."""
 
-import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +8,7 @@ from backend.journal.entry import Record
 from backend.journal.store import Store
 from pyapp.protocol.journal import JournalEntry
 from pyapp.protocol.names import check_session_name, decoded
-from pyapp.protocol.wire import MessageError, check_identifier
+from pyapp.protocol.wire import MessageError, check_identifier, parse
 
 _log = logging.getLogger("ice_console.journal")
 
@@ -17,6 +16,8 @@ IMPORTED = ".imported"
 """The extension of a file that was taken over. It is not needed any more."""
 _LONGEST = 64 * 1024
 """Bytes; no entry is longer."""
+_YEAR_10000 = 253402300800.0
+"""Unix time, seconds; from there on, a time is no date."""
 
 
 def import_files(store: Store, folder: Path) -> bool:
@@ -57,10 +58,12 @@ def _records(path: Path, session: str) -> Iterator[Record]:
                     line = file.readline(_LONGEST)
                 continue
             try:
-                value = json.loads(line)
+                value = parse(line.decode())
                 check_identifier("participant", value["participant"])
                 entry = JournalEntry(int(value["number"]), float(value["at"]), value["event"], dict(value["data"]))
-                yield Record(session, value["participant"], float(value["time"]), (entry,), _ignore)
+                time = float(value["time"])
+                if 0 <= time < _YEAR_10000:
+                    yield Record(session, value["participant"], time, (entry,), _ignore)
             except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
                 continue
 

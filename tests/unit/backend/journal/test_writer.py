@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import sqlite3
 import stat
 import time
@@ -302,3 +303,20 @@ async def test_what_is_too_old_goes_though_nobody_comes(tmp_path: Path, monkeypa
         now[0] = 1.0
         await until(lambda: not written(tmp_path, "old"))
     assert written(tmp_path) == [(A, 1), (A, 2)]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"time": float("nan")}, {"time": 1e300}, {"time": -1.0}, {"data": {"text": "\ud800"}}, {"at": float("inf")}],
+)
+async def test_a_line_of_an_earlier_version_that_is_none_holds_nothing_up(
+    tmp_path: Path, changed: dict[str, Any]
+) -> None:
+    relayed = {"local_type": "relay", "pair_sent": 5, "server": "turn:turn.example"}
+    line = {"time": NOW, "participant": B, "number": 1, "at": 1.0, "event": "sample", "data": relayed}
+    lines = [json.dumps(line | changed), json.dumps(line | {"number": 2})]
+    (tmp_path / "demo.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    async with Journal(tmp_path, limits=Limits()).running() as journal:
+        for number in (1, 2):
+            assert await Writer(journal).append(entry(number)) == number
+    assert sorted(written(tmp_path)) == [(A, 1), (A, 2), (B, 2)]
