@@ -69,28 +69,37 @@ def _thin(store: Store, session: int, limit: int, *, mark: int) -> None:
                 )
     with store.transaction() as connection:
         connection.execute(
-            "update sessions set bytes = ?, left_out = left_out + ?, thinned = ? where id = ?",
-            (sum(row.size for row in rows) - sum(row.size for row in dropped), len(dropped), mark, session),
-        )
-        connection.execute(
             "delete from frames where participant in (select id from participants where session = ?)"
             " and id not in (select frame from samples s"
             " join participants p on p.id = s.participant where session = ?)",
             (session, session),
         )
+        connection.execute(
+            "update sessions set left_out = left_out + :dropped, thinned = :mark, bytes ="
+            " (select coalesce(sum(length(data) + :row), 0) from entries where participant in"
+            "  (select id from participants where session = :session))"
+            " + (select coalesce(sum(length(figures) + :row), 0) from samples where participant in"
+            "  (select id from participants where session = :session))"
+            " + (select coalesce(sum(length(frame) + :row), 0) from frames where participant in"
+            "  (select id from participants where session = :session)) where id = :session",
+            {"row": ROW, "session": session, "dropped": len(dropped), "mark": mark},
+        )
 
 
 def _rows(store: Store, session: int) -> Iterable[Row]:
     found = store.connection.execute(
-        "select p.id, number, received, event, length(data), 0 from participants p"
+        "select p.id, number, received, event, length(data), null, 0 from participants p"
         " join entries e on e.participant = p.id where session = :session union all"
-        " select p.id, number, received, event, length(figures), 1 from participants p"
+        " select p.id, number, received, event, length(figures), f.id, length(f.frame) from participants p"
         " join samples s on s.participant = p.id join frames f on f.id = s.frame where session = :session"
         " order by 3, 2",
         {"session": session},
     )
-    for participant, number, received, event, length, is_sample in found:
-        yield Row((participant, number), received, event, length + ROW, is_sample=bool(is_sample))
+    met: set[int | None] = {None}
+    for participant, number, received, event, length, frame, its_length in found:
+        size = length + ROW + (0 if frame in met else its_length + ROW)  # a frame goes with the sample that brought it
+        met.add(frame)
+        yield Row((participant, number), received, event, size, is_sample=frame is not None)
 
 
 def _forget(store: Store, session: int) -> None:

@@ -137,7 +137,9 @@ class Store:
             if entry.event in SAMPLES:
                 frame, figures = _split(data)
                 text = _to_json(figures).decode()
-                rows.samples.append((place.id, number, record.at, at, self._frame(place, entry.event, frame), text))
+                identifier, its_size = self._frame(place, entry.event, frame)
+                size += its_size
+                rows.samples.append((place.id, number, record.at, at, identifier, text))
             else:
                 text = _to_json(data).decode()
                 rows.entries.append((place.id, number, record.at, at, entry.event, text))
@@ -161,18 +163,20 @@ class Store:
             case _:
                 pass
 
-    def _frame(self, place: _Place, event: str, frame: str) -> int:
+    def _frame(self, place: _Place, event: str, frame: str) -> tuple[int, int]:
+        """Return the id of a frame, and what it adds to the session, in bytes: nothing, if it was there."""
         key = (place.id, event, frame)
-        known = self._frames.pop(key, None)
+        known, size = self._frames.pop(key, None), 0
         if known is None:
             found = self.connection.execute(
                 "select id from frames where participant = ? and event = ? and frame = ?", key
             ).fetchone()
             known = found[0] if found else self._inserted("frames (participant, event, frame) values (?, ?, ?)", *key)
+            size = 0 if found else ROW + len(frame)
         self._frames[key] = known
         if len(self._frames) > _KNOWN:
             self._frames.popitem(last=False)
-        return known
+        return known, size
 
     def _inserted(self, what: str, *values: str | float) -> int:
         identifier = self.connection.execute(f"insert into {what}", values).lastrowid

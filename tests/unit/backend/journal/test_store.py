@@ -192,3 +192,19 @@ def test_journals_of_earlier_versions_are_taken_over(
     said(store, A, 6000.0, "state", session="日", number=2)
     said(store, A, 6000.0, "state", session="日", number=5)
     assert [one["number"] for one in entries_of(tmp_path, "日") if one["number"] > 2] == [5], "the page lives on"
+
+
+def test_what_samples_have_in_common_counts_as_well(store: Store, tmp_path: Path) -> None:
+    def say(first: int) -> None:
+        numbers = range(first, first + 100)
+        entries = tuple(JournalEntry(number, 1.0, "sample", {"pair": f"{number:01000}"}) for number in numbers)
+        store.write([Record("demo", A, float(number), entries, lambda _number: None) for number in numbers[:1]])
+
+    for first in range(1, 1001, 100):
+        say(first)
+    assert 1_000_000 < size(store) < 1_300_000
+    thin_the_full(store, limits := Limits(journal_session_bytes=500_000))
+    [(count, length)] = store.connection.execute("select count(*), sum(length(frame)) from frames").fetchall()
+    assert length < size(store) <= 500_000
+    thin_the_full(store, limits)
+    assert store.connection.execute("select count(*) from frames").fetchone() == (count,), "once is enough"
