@@ -28,6 +28,8 @@ _STATES = {
     "dtls": "ondtlsstatechange",
 }
 _USER_AGENT = "ICE Console"
+_LATEST = 253402300799.0
+"""The last second that is a date, Unix time."""
 
 
 def exported(session: Recorded, form: Format) -> Iterator[str]:
@@ -252,4 +254,9 @@ class _Series:
 
 
 def _iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    # A page with a very wrong clock would otherwise be in no year at all.
+    return (
+        datetime.fromtimestamp(min(max(at, 0.0), _LATEST), UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )

@@ -28,6 +28,8 @@ AGAIN = 60.0
 """Seconds within which whoever comes into an empty session continues it: both pages were reloaded."""
 ROW = 40
 """Bytes that SQLite needs for an entry beside its texts, about."""
+_LATEST = 253402300799.0
+"""The last second that is a date, Unix time: a page may say that it is any time."""
 _KNOWN = 4096
 """Participants, and frames of samples, that are remembered."""
 
@@ -131,7 +133,7 @@ class Store:
                 number = -place.noted
             place.kept = max(place.kept, number)
             data = clean(entry.data, invitation=record.invitation, keep_addresses=self._keep_addresses)
-            at = entry.at / 1000
+            at = min(max(entry.at / 1000, 0.0), _LATEST)
             if entry.number:
                 self._meter.count(place.id, entry.event, data, at=record.at)
             if entry.event in SAMPLES:

@@ -8,8 +8,9 @@ import pytest
 
 from backend.access.limits import Limits
 from backend.journal.entry import Record, server_entry
+from backend.journal.export import FORMATS, Format, exported
 from backend.journal.importing import import_files
-from backend.journal.reading import entries_of
+from backend.journal.reading import entries_of, recorded
 from backend.journal.retention import DAY, keep_within, size, thin_the_full
 from backend.journal.store import AGAIN, STILL_HERE, Store
 from pyapp.protocol.journal import JournalEntry
@@ -208,3 +209,14 @@ def test_what_samples_have_in_common_counts_as_well(store: Store, tmp_path: Path
     assert length < size(store) <= 500_000
     thin_the_full(store, limits)
     assert store.connection.execute("select count(*) from frames").fetchone() == (count,), "once is enough"
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("at", [1.7976931348623157e308, -1e300, 1e17])
+def test_a_page_may_have_any_clock(store: Store, form: Format, at: float) -> None:
+    for who, number, when in ((A, 1, at), (A, 2, 1000.0), (B, 1, at)):
+        entry = JournalEntry(number, when, "pair", {"round_trip_ms": 3})
+        store.write([Record("demo", who, 5000.0, (entry,), lambda _number: None)])
+    found = recorded(store.connection, 1)
+    assert found
+    assert len("".join(exported(found, form))) > 100
