@@ -34,7 +34,7 @@ def caller(
     """
     if not _is_one_of(peer, proxies):
         return Caller(peer, host)
-    identity = _last(headers, identity_header.lower()) if identity_header else ""
+    identity = _text(_last(headers, identity_header.lower())) if identity_header else ""
     elements = [_parameters(element) for element in _list(headers, "forwarded")]
     written = [element.get("for", "") for element in elements], _list(headers, "x-forwarded-for")
     said = {_client(addresses, peer, proxies) for addresses in written if addresses}
@@ -82,6 +82,11 @@ def _list(headers: Mapping[str, Sequence[str]], name: str) -> list[str]:
 def _last(headers: Mapping[str, Sequence[str]], name: str) -> str:
     values = _list(headers, name)
     return values[-1] if values else ""
+
+
+def _text(value: str) -> str:
+    """Return a header's value as text: bytes that are no UTF-8 stand in it as halves of surrogate pairs."""
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _parameters(element: str) -> dict[str, str]:

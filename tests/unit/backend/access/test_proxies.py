@@ -78,3 +78,8 @@ def test_nobody_else_is_believed(addresses: str, forwarded: str, host: str, emai
 def test_any_text_is_taken(addresses: str, forwarded: str, port: str) -> None:
     who = asked(x_forwarded_for=addresses, forwarded=forwarded, x_forwarded_port=port)
     assert who.address
+
+
+def test_an_identity_that_is_no_utf_8_is_text_nevertheless() -> None:
+    # Latin-1, as aiohttp decodes it. In the audit log it would be no JSON, and nobody of that name could join.
+    assert asked(x_forwarded_email="J\udcf6rg").identity == "J\ufffdrg"
