@@ -20,6 +20,8 @@ _log = logging.getLogger("ice_console.signaling")
 
 CLOSING_TIMEOUT = 1.0
 """How long the page has to answer a closing handshake, in seconds."""
+DRAINING_TIMEOUT = 10.0
+"""How long it then has to read what still waits for it, in seconds."""
 TICKS = 8
 """Ticks in a heartbeat: after so many without a byte the page is pinged, and after half as many again it is lost."""
 
@@ -188,6 +190,8 @@ class Socket(asyncio.Protocol):
             self._waiting += data
 
     def _shut(self, code: int) -> None:
+        if self._transport.get_write_buffer_size():  # who never reads would hold it for good, and no limit counts it
+            self._outbox.loop.call_later(DRAINING_TIMEOUT, self._transport.abort)
         self._transport.close()
         self._end(code)
 

@@ -9,6 +9,7 @@ import pytest
 from aiohttp.web_protocol import RequestHandler
 
 from backend.access.limits import Limits
+from backend.signaling import socket as module
 from backend.signaling.endpoint import Signaling
 from backend.web.server import Serving
 from pyapp.protocol.signaling import Join, Ping
@@ -206,3 +207,34 @@ async def test_nothing_of_http_is_kept(start: Start, upgraded: Dial) -> None:
     await client.frame()
     gc.collect()
     assert {id(one) for one in gc.get_objects() if isinstance(one, RequestHandler)} <= before
+
+
+class Stuck(asyncio.Transport):
+    """To a page that reads nothing any more: what waits for it stays."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.aborted = asyncio.Event()
+
+    def get_write_buffer_size(self) -> int:
+        return 1000
+
+    def is_closing(self) -> bool:
+        return False
+
+    def write(self, data: object) -> None:
+        del data
+
+    def close(self) -> None:
+        """Wait until everything is written."""
+
+    def abort(self) -> None:
+        self.aborted.set()
+
+
+async def test_who_says_goodbye_and_reads_nothing_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "DRAINING_TIMEOUT", 0.01)
+    transport = Stuck()
+    socket = module.Socket(transport, module.Outbox(), longest=1000, most_waiting=2000)
+    socket.data_received(frame(0x88, b""))
+    await asyncio.wait_for(transport.aborted.wait(), 5)
