@@ -25,7 +25,7 @@ from backend.journal.writer import Journal
 from backend.signaling.frames import Received, RelayFrame, Sent, read, write
 from backend.signaling.listener import Listener
 from backend.signaling.rooms import Close, Departed, Output, Rooms
-from backend.signaling.socket import TICKS, Outbox, Socket, Upgraded, answer
+from backend.signaling.socket import CLOSING_TIMEOUT, TICKS, Outbox, Socket, Upgraded, answer
 from pyapp.protocol.journal import Journal as JournalMessage
 from pyapp.protocol.journal import Journaled, JournalEntry
 from pyapp.protocol.signaling import (
@@ -172,7 +172,8 @@ class Signaling:
             connection.socket.close(WSCloseCode.SERVICE_RESTART)
         if self._connections:
             self._disconnected.clear()
-            await self._disconnected.wait()
+            with contextlib.suppress(TimeoutError):  # who comes in this moment does not hold it up
+                await asyncio.wait_for(self._disconnected.wait(), 2 * CLOSING_TIMEOUT)
         if self._ticking:
             self._ticking.cancel()
 

@@ -11,7 +11,7 @@ from aiohttp.web_protocol import RequestHandler
 from backend.access.limits import Limits
 from backend.signaling import socket as module
 from backend.signaling.endpoint import Signaling
-from backend.web.server import Serving
+from backend.web.server import SIGNALING, Serving
 from pyapp.protocol.signaling import Join, Ping
 from pyapp.protocol.wire import encode
 
@@ -238,3 +238,11 @@ async def test_who_says_goodbye_and_reads_nothing_is_cut_off(monkeypatch: pytest
     socket = module.Socket(transport, module.Outbox(), longest=1000, most_waiting=2000)
     socket.data_received(frame(0x88, b""))
     await asyncio.wait_for(transport.aborted.wait(), 5)
+
+
+async def test_who_comes_while_the_server_closes_does_not_hold_it_up(start: Start, upgraded: Dial) -> None:
+    server = await start()
+    await upgraded(server, b"")
+    closing = asyncio.create_task(server.app[SIGNALING].close())
+    await upgraded(server, b"")
+    await asyncio.wait_for(closing, 10)
