@@ -52,6 +52,8 @@ class Journal:
         """Keep a frame small."""
         if not 1 <= len(self.entries) <= MAX_JOURNAL_ENTRIES:
             raise MessageError("entries", f"1 to {MAX_JOURNAL_ENTRIES} entries")
+        if not all(entry.number for entry in self.entries):  # 0 is the server's own
+            raise MessageError("number", "a whole number from 1, below 2^53")
 
 
 @dataclass(frozen=True, slots=True)

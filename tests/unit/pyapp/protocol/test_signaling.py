@@ -130,7 +130,7 @@ scalar = (
 )
 entry = st.builds(
     JournalEntry,
-    number,
+    number.filter(bool),
     st.floats(allow_nan=False, allow_infinity=False),
     st.from_regex(r"[a-z][a-z0-9-]{0,63}", fullmatch=True),
     st.dictionaries(text, scalar, max_size=8),
@@ -301,6 +301,7 @@ WRONG = [
     Change(Journal((ENTRY,)), "entries", {}),
     Change(Journal((ENTRY,)), "entries", [to_json(ENTRY)] * (MAX_JOURNAL_ENTRIES + 1)),
     Change(Journal((ENTRY,)), "entries", [None], "entries"),
+    Change(Journal((ENTRY,)), "entries", [to_json(ENTRY) | {"number": 0}], "number"),
     Change(Journal((ENTRY,)), "entries", [{"kind": "leave"}], "kind"),
     Change(Journal((ENTRY,)), "entries", [to_json(ENTRY) | {"number": -1}], "number"),
     Change(Journal((ENTRY,)), "entries", [to_json(ENTRY) | {"at": "now"}], "at"),
