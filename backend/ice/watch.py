@@ -61,7 +61,8 @@ class Watch:
         for entry in entries:
             if entry.event == "candidate-local" and "type" in entry.data:
                 self._candidate(participant, network, entry)
-            elif entry.event == "candidate-error":
+            elif entry.event == "candidate-error" and "lookup" not in str(entry.data.get("reason")):
+                # Chromium looks a name up for IPv4 and for IPv6, and tells of each that is not there.
                 self._said(participant, network, entry.data.get("url"), answered=False)
 
     @property

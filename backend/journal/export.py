@@ -111,7 +111,7 @@ def _call(one: Told) -> Iterator[tuple[str, list[Any]]]:
         case "candidate-remote":
             yield "addIceCandidate", [_candidate(data)]
         case "candidate-error":
-            named = {"url": "url", "code": "errorCode", "address": "address"}
+            named = {"url": "url", "code": "errorCode", "address": "address", "reason": "errorText"}
             yield "onicecandidateerror", [{theirs: data[ours] for ours, theirs in named.items() if ours in data}]
         case "state" if data.get("state") in _STATES:
             yield _STATES[str(data["state"])], [data.get("value")]

@@ -46,7 +46,7 @@ class Candidates:
     def gathering_failed(self, url: str, code: int, text: str, address: str) -> list[Output]:
         """Handle an `icecandidateerror` of the server at `url`."""
         self.gathering.error(url, code, text)
-        return [note("!", "candidate-error", f"{code} {text}", url=url, code=code, address=address)]
+        return [note("!", "candidate-error", f"{code} {text}", url=url, code=code, address=address, reason=text)]
 
     def gathering_ended(self) -> list[Output]:
         """Handle the end of our candidates."""

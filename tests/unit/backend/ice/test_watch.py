@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 
 import pytest
 
@@ -115,3 +116,14 @@ async def test_errors_of_pages_are_heard() -> None:
         watch.heard(f"page{number}", f"192.0.{number}.7", told)
     watch._review()
     assert list(watch.health.left_out()) == [ONE.urls[0]]
+
+
+async def test_a_name_without_an_ipv6_address_is_no_silent_server() -> None:
+    watch = Watch()
+    watch.health.keep([ONE.urls[0]])
+    for reason, left_out in (("TURN host lookup received error.", False), ("TURN allocate request timed out.", True)):
+        told = [entry("candidate-error", url=ONE.urls[0], code=701, reason=reason)]
+        for number in range(4):
+            watch.heard(f"page{number}", f"192.0.{number}.7", told)
+        watch.health.review(time.monotonic())
+        assert bool(watch.health.left_out()) == left_out, reason
