@@ -821,7 +821,8 @@ class TestFailing:
         assert view.status.cause == f"icecandidateerror 401 Unauthorized ({TURN})"
         assert commands.ClosePeer() in outputs
         assert core.timers == {}
-        assert ("candidate-error", {"url": TURN, "code": 401, "address": "192.0.2.1"}) in core.journal
+        told = {"url": TURN, "code": 401, "address": "192.0.2.1", "reason": "Unauthorized"}
+        assert ("candidate-error", told) in core.journal
 
     def test_with_candidates_waits_for_the_browser_to_try_them(self) -> None:
         core = waiting()
