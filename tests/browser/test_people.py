@@ -1,6 +1,7 @@
 """Who is who: messages stay with whom they are for, and everybody knows who is there."""
 
 import re
+from pathlib import Path
 
 from playwright.sync_api import expect
 
@@ -91,8 +92,12 @@ def test_a_name_is_shown_at_the_other_side_and_remembered(console: Console, open
     assert second.page.locator("#name").input_value() == "Anna Bell"
 
 
-def test_a_place_that_is_only_kept_is_waited_for(start_console: StartConsole, open_page: OpenPage) -> None:
-    console = start_console()
+def test_a_place_that_is_only_kept_is_waited_for(
+    start_console: StartConsole, open_page: OpenPage, tmp_path: Path
+) -> None:
+    (tmp_path / "ice.toml").write_text("hold = 12\n")
+    console = start_console("--config", str(tmp_path / "ice.toml"))
+    third = open_page(f"{console.address}?session=kept")
     first = open_page(f"{console.address}?session=kept&autoconnect", wait_for="waiting")
     # Somebody whose socket dies without a goodbye: 1001 and 1000 would be one.
     joined = """async (url) => {
@@ -104,7 +109,6 @@ def test_a_place_that_is_only_kept_is_waited_for(start_console: StartConsole, op
       socket.close(4000);
     }"""
     first.page.evaluate(joined, console.address.replace("http", "ws") + "ws")
-    third = open_page(f"{console.address}?session=kept")
     third.connect()
     third.expect_state("connecting")
     expect(third.page.locator("#detail")).to_contain_text(re.compile(r"kept for up to \d+ s"))
