@@ -241,7 +241,7 @@ async def test_who_says_goodbye_and_reads_nothing_is_cut_off(monkeypatch: pytest
 
 
 async def test_who_comes_while_the_server_closes_does_not_hold_it_up(start: Start, upgraded: Dial) -> None:
-    server = await start()
+    server = await start(limits=Limits(heartbeat=1000.0))
     await upgraded(server, b"")
     closing = asyncio.create_task(server.app[SIGNALING].close())
     await upgraded(server, b"")
