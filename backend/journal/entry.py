@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from pyapp.protocol.journal import JournalEntry
 from pyapp.protocol.wire import Scalar
 
+_LATEST = 253402300799.0
+"""The last second that is a date, Unix time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -30,3 +33,8 @@ class Record:
 def server_entry(event: str, data: Mapping[str, Scalar], *, at: float) -> JournalEntry:
     """Return an entry that the server itself writes, at `at` (Unix time, seconds)."""
     return JournalEntry(0, at * 1000, event, data)
+
+
+def dated(at: float) -> float:
+    """Return `at` (Unix time, seconds) as the nearest time that is a date: a page may say that it is any time."""
+    return min(max(at, 0.0), _LATEST)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias, get_args
 
+from backend.journal.entry import dated
 from backend.journal.reading import Recorded, Told
 from pyapp.protocol.wire import Scalar
 
@@ -28,8 +29,6 @@ _STATES = {
     "dtls": "ondtlsstatechange",
 }
 _USER_AGENT = "ICE Console"
-_LATEST = 253402300799.0
-"""The last second that is a date, Unix time."""
 
 
 def exported(session: Recorded, form: Format) -> Iterator[str]:
@@ -254,9 +253,4 @@ class _Series:
 
 
 def _iso(at: float) -> str:
-    # A page with a very wrong clock would otherwise be in no year at all.
-    return (
-        datetime.fromtimestamp(min(max(at, 0.0), _LATEST), UTC)
-        .isoformat(timespec="milliseconds")
-        .replace("+00:00", "Z")
-    )
+    return datetime.fromtimestamp(dated(at), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from backend.journal.entry import Record
+from backend.journal.entry import Record, dated
 from backend.journal.store import Store
 from pyapp.protocol.journal import JournalEntry
 from pyapp.protocol.names import check_session_name, decoded
@@ -16,8 +16,6 @@ IMPORTED = ".imported"
 """The extension of a file that was taken over. It is not needed any more."""
 _LONGEST = 64 * 1024
 """Bytes; no entry is longer."""
-_YEAR_10000 = 253402300800.0
-"""Unix time, seconds; from there on, a time is no date."""
 
 
 def import_files(store: Store, folder: Path) -> bool:
@@ -62,7 +60,7 @@ def _records(path: Path, session: str) -> Iterator[Record]:
                 check_identifier("participant", value["participant"])
                 entry = JournalEntry(int(value["number"]), float(value["at"]), value["event"], dict(value["data"]))
                 time = float(value["time"])
-                if 0 <= time < _YEAR_10000:
+                if time == dated(time):
                     yield Record(session, value["participant"], time, (entry,), _ignore)
             except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError):
                 continue

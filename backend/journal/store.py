@@ -14,7 +14,7 @@ from typing import Self
 
 import msgspec
 
-from backend.journal.entry import Record
+from backend.journal.entry import Record, dated
 from backend.journal.privacy import clean
 from backend.journal.relayed import RelayMeter
 from backend.journal.schema import open_to_write
@@ -28,8 +28,6 @@ AGAIN = 60.0
 """Seconds within which whoever comes into an empty session continues it: both pages were reloaded."""
 ROW = 40
 """Bytes that SQLite needs for an entry beside its texts, about."""
-_LATEST = 253402300799.0
-"""The last second that is a date, Unix time: a page may say that it is any time."""
 _KNOWN = 4096
 """Participants, and frames of samples, that are remembered."""
 
@@ -133,7 +131,7 @@ class Store:
                 number = -place.noted
             place.kept = max(place.kept, number)
             data = clean(entry.data, invitation=record.invitation, keep_addresses=self._keep_addresses)
-            at = min(max(entry.at / 1000, 0.0), _LATEST)
+            at = dated(entry.at / 1000)
             if entry.number:
                 self._meter.count(place.id, entry.event, data, at=record.at)
             if entry.event in SAMPLES:

@@ -1,5 +1,6 @@
 """Whether a relay is in use that may not be needed."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -37,6 +38,16 @@ def report(*, local: str = "relay", over: str = "udp", fragment: str = "ours") -
     return PathReport(pair="P", local=ours, remote=theirs)
 
 
+def met(ours: Sequence[str], theirs: Sequence[str]) -> Reach:
+    """Return it after both sides have told their candidates, in the generations `ours` and `theirs`."""
+    reach = Reach()
+    for text in ours:
+        reach.told(candidate(text, "ours"))
+    for text in theirs:
+        reach.heard(candidate(text, "theirs"))
+    return reach
+
+
 def test_remembers_so_many_generations_whatever_the_other_side_says() -> None:
     reach = Reach()
     for number in range(10 * MOST_GENERATIONS):
@@ -68,11 +79,7 @@ def test_remembers_so_many_generations_whatever_the_other_side_says() -> None:
 def test_may_be_direct_unless_neither_can_be_reached_at_what_it_told(
     ours: list[str], theirs: list[str], *, expected: bool
 ) -> None:
-    reach = Reach()
-    for text in ours:
-        reach.told(candidate(text, "ours"))
-    for text in theirs:
-        reach.heard(candidate(text, "theirs"))
+    reach = met(ours, theirs)
     assert reach.may_be_direct(report(), frozenset({"theirs"}), is_first=True) is expected
 
 
@@ -83,11 +90,7 @@ def test_beside_one_symmetric_network_is_worth_one_look_alone(
     ours: list[str], theirs: list[str], *, expected: bool
 ) -> None:
     """It was another restart half a second after each outage that led into a symmetric network."""
-    reach = Reach()
-    for text in ours:
-        reach.told(candidate(text, "ours"))
-    for text in theirs:
-        reach.heard(candidate(text, "theirs"))
+    reach = met(ours, theirs)
     assert reach.may_be_direct(report(), frozenset({"theirs"}), is_first=True)
     assert reach.may_be_direct(report(), frozenset({"theirs"}), is_first=False) is expected
 
@@ -126,10 +129,7 @@ def test_is_not_so_of_a_path_that_has_its_reason(path: PathReport) -> None:
 
 
 def test_may_be_direct_again_if_it_was_in_this_generation() -> None:
-    reach = Reach()
-    for text in (*SYMMETRIC, RELAY):
-        reach.told(candidate(text, "ours"))
-        reach.heard(candidate(text, "theirs"))
+    reach = met([*SYMMETRIC, RELAY], [*SYMMETRIC, RELAY])
     theirs = frozenset({"theirs"})
     assert not reach.may_be_direct(report(), theirs, is_first=True)
     assert not reach.may_be_direct(report(local="srflx"), theirs, is_first=True)
@@ -138,11 +138,8 @@ def test_may_be_direct_again_if_it_was_in_this_generation() -> None:
 
 
 def test_is_no_direct_path_while_the_remote_candidate_may_be_a_relays_that_is_still_on_its_way() -> None:
-    reach = Reach()
+    reach = met([*SYMMETRIC, RELAY], [*SYMMETRIC, RELAY])
     unknown = report(local="srflx")
     unknown = replace(unknown, remote=replace(unknown.remote, type="prflx"))
-    for text in (*SYMMETRIC, RELAY):
-        reach.told(candidate(text, "ours"))
-        reach.heard(candidate(text, "theirs"))
     assert not reach.may_be_direct(unknown, frozenset({"theirs"}), is_first=True)
     assert not reach.may_be_direct(report(), frozenset({"theirs"}), is_first=True)
