@@ -16,6 +16,8 @@ from aiohttp import WSCloseCode, WSMessage, WSMsgType, hdrs, web
 from aiohttp._websocket.reader import WebSocketDataQueue
 from aiohttp.http import WS_KEY, WebSocketError, WebSocketReader
 
+from backend.signaling.masking import Masking
+
 _log = logging.getLogger("ice_console.signaling")
 
 CLOSING_TIMEOUT = 1.0
@@ -78,6 +80,7 @@ class Socket(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_masking",
         "_most_waiting",
         "_on_end",
         "_on_frame",
@@ -98,6 +101,8 @@ class Socket(asyncio.Protocol):
         self.is_slow = False
         """Whether it was aborted because the page did not read."""
         self._silent = 0
+        self._masking: Masking | None = Masking()
+        """None once it was violated: nothing more is read."""
         self._timer: asyncio.TimerHandle | None = None
         self._on_frame: OnFrame | None = None
         self._on_end: OnEnd | None = None
@@ -109,7 +114,7 @@ class Socket(asyncio.Protocol):
         self._on_frame, self._on_end = on_frame, on_end
         self._write(answer)
         http = request.protocol
-        http.set_parser(self._reader)
+        http.set_parser(self)  # type: ignore[arg-type]  # it has what is asked of a parser
         self._transport.set_protocol(self)
         http.transport = None  # which it would close
         http.connection_lost(None)
@@ -150,13 +155,30 @@ class Socket(asyncio.Protocol):
     # What the transport calls.
 
     def data_received(self, data: bytes) -> None:
-        """Read it."""
+        """Read it, up to a frame that is not masked: that ends the connection (RFC 6455, section 5.1)."""
         self._silent = 0
-        self._reader.feed_data(data)
+        if self._masking is None:
+            return
+        readable = self._masking.unmasked(data)
+        if readable is None:
+            self._reader.feed_data(data)
+            return
+        self._masking = None
+        self._reader.feed_data(data[:readable])
+        self.close(WSCloseCode.PROTOCOL_ERROR)
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """Tell the end, if it was without a closing handshake."""
         self._end(WSCloseCode.ABNORMAL_CLOSURE)
+
+    # What aiohttp's connection calls while it lets go of it.
+
+    def feed_data(self, data: bytes) -> None:
+        """Read what came right behind the request."""
+        self.data_received(data)
+
+    def feed_eof(self) -> None:
+        """Do nothing: the connection goes on without it."""
 
     # What the reader calls.
 
@@ -218,9 +240,6 @@ class _Sink(WebSocketDataQueue):
 
     def set_exception(self, exc: BaseException, *_: BaseException) -> None:
         self._socket.failed(exc)
-
-    def feed_eof(self) -> None:
-        """Do nothing: aiohttp has let go of the connection."""
 
 
 def answer(request: web.Request) -> bytes:

@@ -156,6 +156,25 @@ async def test_what_cannot_be_read_ends_the_socket(start: Start, upgraded: Dial,
     assert await client.frame() == (0x88, code.to_bytes(2))
 
 
+def unmasked(first: int, payload: bytes) -> bytes:
+    return bytes((first, len(payload))) + payload
+
+
+@pytest.mark.parametrize("first", [0x81, 0x89, 0x8A, 0x88])
+async def test_a_frame_without_a_mask_ends_the_socket(start: Start, upgraded: Dial, first: int) -> None:
+    client = await upgraded(await start(), frame(0x89, b"read") + unmasked(first, b"") + frame(0x89, b"not read"))
+    assert await client.frame() == (0x8A, b"read")
+    assert await client.frame() == (0x88, (1002).to_bytes(2))
+    client.send(frame(0x81, JOIN))
+    assert await client.rest() == b""
+
+
+async def test_a_frame_without_a_mask_right_behind_the_request_ends_the_socket(start: Start, dial: Dial) -> None:
+    client = await dial(await start(), request() + unmasked(0x89, b"hello"))
+    await client.head()
+    assert await client.frame() == (0x88, (1002).to_bytes(2))
+
+
 @pytest.mark.parametrize("payload", [b"", (1000).to_bytes(2), (1001).to_bytes(2) + b"bye"])
 async def test_a_goodbye_is_answered_with_its_code(start: Start, upgraded: Dial, payload: bytes) -> None:
     client = await upgraded(await start(), frame(0x88, payload))
