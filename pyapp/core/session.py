@@ -296,7 +296,7 @@ class Session:
         result = self._noted(self.inviting.invited(self.invitation))
         self.presence.invited(self.invitation)
         if self.phase == "failed" and isinstance(self.failure, Refusal) and self.failure.is_about_invitation:
-            return result + self._connect(self.name)
+            return result + self._connect_requested(events.ConnectRequested(self.name, by_itself=True))
         return result + (self.preparation.again() if self.preparation.is_there else [])
 
     def _occasion(self, session: str) -> Occasion:

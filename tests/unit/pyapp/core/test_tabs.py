@@ -171,6 +171,14 @@ def test_an_invitation_that_comes_later_is_used_at_once_by_who_was_refused_for_w
     assert core.session.inviting.own == INVITATION
 
 
+def test_an_invitation_after_a_refusal_does_not_take_the_session_from_another_tab() -> None:
+    core = connecting()
+    core.do(NotConfigured("invitation-expired", "It has expired."))
+    core.do(events.TabEntered("demo"), events.InvitationGiven(INVITATION))
+    assert core.session.phase == "failed"
+    assert offers_to_take_over(core)
+
+
 def test_otherwise_it_is_kept_for_the_next_time() -> None:
     core = connecting()
     core.do(Opened(), events.InvitationGiven(INVITATION))
