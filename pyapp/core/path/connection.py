@@ -228,7 +228,7 @@ class Connection:
             case Description():
                 return self.descriptions.remote_description(message, self._now)
             case Candidate():
-                return self.descriptions.remote_candidate(message)
+                return self.descriptions.remote_candidate(message, self._now)
             case RelaySuspected(url):
                 suspected = note("<", "relay-suspected", f"the other side suspects the relay {url}", url=url)
                 return [suspected, *self.relaying.suspect(url)]
@@ -283,7 +283,7 @@ class Connection:
                 # Chromium's controlled agent follows the data: a beat makes it use the better pair, too. What was in
                 # flight on the old pair may be lost, and is retransmitted before `getStats()` describes the new one.
                 return [
-                    *self._acted(self.recovery.beat(self._now)),
+                    *self._acted([*self.recovery.beat(self._now), *self.recovery.progressed(self._now)]),
                     PathUntried() if self.recovery.is_suspect else PathChanged(),
                     *self.observation.pair_changed(),
                 ]
@@ -300,8 +300,13 @@ class Connection:
     def _due(self, timer: OfTheConnection) -> Sequence[PartOutput]:
         match timer:
             case RecoveryTimer():
-                heard = {"server_heard": self.outside.server_heard, "peer_heard": self.outside.peer_heard}
-                return self.recovery.due(timer, self._now, **heard)
+                return self.recovery.due(
+                    timer,
+                    self._now,
+                    server_heard=self.outside.server_heard,
+                    peer_heard=self.outside.peer_heard,
+                    is_exchanging=self.relaying.is_exchanging,
+                )
             case ObservationTimer():
                 return self.observation.due(timer)
             case RelayingTimer() | RelaysTimer():

@@ -84,6 +84,8 @@ class Descriptions:
             return [*result, *self.relaying.with_few(), *negotiated, *begun]
         if agreed.gathers_relays != had_relays:
             result += self.relaying.set_configuration()
+        if agreed.state == "applying-answer":
+            result += self.health.progressed(now)
         return [*result, *negotiated]
 
     def _is_quiet(self, now: float) -> bool:
@@ -91,9 +93,11 @@ class Descriptions:
         patience = max(ANSWER_AFTER, self.health.pulse.patience() / 2)
         return self.health.is_healthy and self.health.pulse.silence(now) >= patience
 
-    def remote_candidate(self, candidate: Candidate) -> list[PartOutput]:
+    def remote_candidate(self, candidate: Candidate, now: float) -> list[PartOutput]:
         """Handle a candidate of the peer's."""
         result: list[PartOutput] = [*self.candidates.heard(candidate)]
+        if any(isinstance(output, commands.AddIceCandidate) for output in result):
+            result += self.health.progressed(now)
         if self.observation.report is not None:
             # The type of the candidate in use may become known without an event.
             result += self.observation.look_when_settled()

@@ -4,6 +4,8 @@ a beat arrives                                       a sign of life, and the per
 it echoes one that was sent since the suspicion      messages go on
 the selected pair is of the attempt's generation     proven, once a beat that was sent over it has come back
 an attempt's deadline passes                         the next rung, or proven, if beats come and go on the old pair
+it makes progress                                    another deadline: on a busy machine each step takes a second
+this page stood still                                no deadline passes before what came meanwhile is read
 """
 
 import math
@@ -11,13 +13,14 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from pyapp.core import commands
+from pyapp.core.commands import PartCommand
 from pyapp.core.diagnostics.journal import Note, note
 from pyapp.core.path import outcomes
 from pyapp.core.path.heartbeat import INTERVAL
 from pyapp.core.path.ladder import Ladder
 from pyapp.core.path.outcomes import Attempt, Doubted, Evidence, Resumed, Suspected
-from pyapp.core.path.silence import SILENCE, Listening
-from pyapp.core.path.vitals import Vitals
+from pyapp.core.path.silence import SILENCE, Listening, grace
+from pyapp.core.path.vitals import STALL, Vitals
 from pyapp.core.timers import RecoveryTimer
 
 ATTEMPT, LOST = RecoveryTimer.ATTEMPT, RecoveryTimer.LOST
@@ -32,6 +35,10 @@ LOST_AFTER = 1.0
 KEY_FRAME_AFTER = 1.0
 """Seconds of silence after which we send a key frame. Otherwise the peer's browser would first request each missing
 packet, for a second, and then a key frame."""
+
+EXCHANGE_WITHIN = 3.0
+"""Seconds that the next step of an offer and its answer may take. Another offer would not only begin them anew: the
+answer to this one, which may be on its way, would count for nothing."""
 
 SUSPECT_INTERVAL = 0.25
 """Seconds between beats once an outage has lasted a second: beats, too, must fit into a window of one packet."""
@@ -72,6 +79,10 @@ class Suspect:
     is_lost: bool = field(init=False, default=False)
     """Whether it has lasted long enough that the person must be told."""
     _signs: Signs = field(init=False)
+    _ends_at: float = field(init=False, default=math.inf)
+    """The deadline of the attempt."""
+    _progressed_at: float = field(init=False, default=-math.inf)
+    """When the attempt began, or last made progress."""
     _sampled_at: float = field(init=False, default=-math.inf)
     """When the selected pair was last sampled."""
 
@@ -98,10 +109,10 @@ class Suspect:
         answered_at, patience = self.vitals.negotiated_at, 2 * self._deadline
         if answered_at is None or self.evidence == "network-changed" or now - answered_at > patience:
             if self.vitals.polite and self.evidence in ("silence", "not-heard"):
-                return [*told, commands.StartTimer(ATTEMPT, self._concession)]
+                return [*told, self._end_in(self._concession, now)]
             return [*told, *self._attempt(now)]
         self.ladder.joined(self.vitals.negotiated, answered_at)
-        return [*told, commands.StartTimer(ATTEMPT, answered_at + patience - now)]
+        return [*told, self._end_in(answered_at + patience - now, now)]
 
     def begin_anew(self, now: float) -> list[Output]:
         """Start over: our network has changed, and earlier candidates are useless."""
@@ -112,18 +123,25 @@ class Suspect:
 
     def negotiated(self, now: float) -> list[Output]:
         """Give an agreed restart its full time from now on, whichever side asked for it."""
-        if self.is_resumed:
+        self.ladder.begun_at = self._progressed_at = now
+        return [self._end_in(self._deadline, now)]
+
+    def progressed(self, now: float) -> list[Output]:
+        """Give the attempt a new deadline, unless the old one is later: it got one step further."""
+        if self.ladder.begun_at is None:
             return []
-        self.ladder.begun_at = now
-        return [commands.StartTimer(ATTEMPT, self._deadline)]
+        self._progressed_at = now
+        return [self._end_in(self._deadline, now)] if now + self._deadline > self._ends_at else []
 
     def server_is_back(self, now: float) -> list[Output]:
         """Try again at once if the last attempt was made while the server was out of reach."""
         begun_at = self.ladder.begun_at
         return [] if begun_at is None or now - begun_at < self._deadline else self._attempt(now)
 
-    def attempt_over(self, now: float, *, server_heard: float, peer_heard: float) -> list[Output]:
+    def attempt_over(self, now: float, *, server_heard: float, peer_heard: float, is_exchanging: bool) -> list[Output]:
         """Go on to the next rung (timer `ATTEMPT`), as in `Recovery.attempt_over`."""
+        if now - self._ends_at > STALL and not self.vitals.is_hidden:
+            return [self._end_in(grace(self.vitals), now)]
         signs, pulse = self._signs, self.vitals.pulse
         if signs.is_heard and signs.heard_at is not None and pulse.silence(now) < pulse.patience():
             # The old path works again in both directions, and the restart did not get through: it was not needed.
@@ -134,7 +152,9 @@ class Suspect:
         told = self._interrupted(now)
         if server_heard < self.since:
             # It may have answered just before the network changed again.
-            return [*told, Doubted(), commands.StartTimer(ATTEMPT, self._deadline)]
+            return [*told, Doubted(), self._end_in(self._deadline, now)]
+        if is_exchanging and (left := self._progressed_at + EXCHANGE_WITHIN - now) > 0:
+            return [*told, self._end_in(left, now)]
         return [*told, *self._attempt(now, peer_is_there=peer_heard > self.since)]
 
     def heard(self, now: float) -> list[Output]:
@@ -176,7 +196,7 @@ class Suspect:
             return [commands.StartTimer(SILENCE, left)]
         self.ladder.from_the_first_rung()
         concession = self._concession if self.vitals.polite else 0.0
-        return [*self._interrupted(now), commands.StartTimer(ATTEMPT, concession)]
+        return [*self._interrupted(now), self._end_in(concession, now)]
 
     def recovered(self, seconds: float) -> Note:
         """Return the journal entry for an outage that is over."""
@@ -217,9 +237,14 @@ class Suspect:
             peer_is_there=peer_is_there,
         )
         self._signs.came_up = False
+        self._progressed_at = now
         attempts = self.ladder.attempts
         # The attempt comes last: it may ask for a new connection, which must find no timer of ours.
-        return [commands.StartTimer(ATTEMPT, self._deadline, spread=0.1 * attempts), Attempt(rung, attempts)]
+        return [self._end_in(self._deadline, now, spread=0.1 * attempts), Attempt(rung, attempts)]
+
+    def _end_in(self, seconds: float, now: float, *, spread: float = 0.0) -> PartCommand:
+        self._ends_at = now + seconds + spread
+        return commands.StartTimer(ATTEMPT, seconds, spread)
 
     @property
     def _concession(self) -> float:

@@ -95,8 +95,10 @@ class Recovery:
         """Whether our beats are slow because the session is quiet."""
         return isinstance(self.state, Healthy) and self.state.is_quiet
 
-    def due(self, timer: RecoveryTimer, now: float, *, server_heard: float, peer_heard: float) -> list[Output]:
-        """Do what the timer was set for; `server_heard` and `peer_heard` as in `attempt_over`."""
+    def due(
+        self, timer: RecoveryTimer, now: float, *, server_heard: float, peer_heard: float, is_exchanging: bool
+    ) -> list[Output]:
+        """Do what the timer was set for; the rest as in `attempt_over`."""
         match timer:
             case RecoveryTimer.BEAT:
                 return self.beat(now)
@@ -107,7 +109,9 @@ class Recovery:
             case RecoveryTimer.LOST:
                 return self.lost()
             case RecoveryTimer.ATTEMPT:
-                return self.attempt_over(now, server_heard=server_heard, peer_heard=peer_heard)
+                return self.attempt_over(
+                    now, server_heard=server_heard, peer_heard=peer_heard, is_exchanging=is_exchanging
+                )
             case _:
                 assert_never(timer)
 
@@ -267,6 +271,10 @@ class Recovery:
             self.state.negotiated(now)
         return self._outage_did(self.state.negotiated(now), now) if isinstance(self.state, Suspect) else []
 
+    def progressed(self, now: float) -> list[Output]:
+        """Record that the attempt got further: an answer or a candidate has come, or the browser found another pair."""
+        return self._outage_did(self.state.progressed(now), now) if isinstance(self.state, Suspect) else []
+
     def lost(self) -> list[Output]:
         """Tell the person (timer `LOST`)."""
         if isinstance(self.state, Suspect):
@@ -277,14 +285,18 @@ class Recovery:
         """Try again at once if the last attempt was made while the server was out of reach."""
         return self._outage_did(self.state.server_is_back(now), now) if isinstance(self.state, Suspect) else []
 
-    def attempt_over(self, now: float, *, server_heard: float, peer_heard: float) -> list[Output]:
+    def attempt_over(self, now: float, *, server_heard: float, peer_heard: float, is_exchanging: bool) -> list[Output]:
         """Go on to the next rung (timer `ATTEMPT`).
 
-        `server_heard` and `peer_heard` are when the server, and the peer through it, were last heard.
+        `server_heard` and `peer_heard` are when the server, and the peer through it, were last heard; `is_exchanging`
+        means that an offer of either side is being answered.
         """
         if not isinstance(self.state, Suspect):
             return []
-        return self._outage_did(self.state.attempt_over(now, server_heard=server_heard, peer_heard=peer_heard), now)
+        outputs = self.state.attempt_over(
+            now, server_heard=server_heard, peer_heard=peer_heard, is_exchanging=is_exchanging
+        )
+        return self._outage_did(outputs, now)
 
     def proven(self, generation: int, now: float) -> list[Output]:
         """Record that the selected pair is of `generation`."""

@@ -174,6 +174,11 @@ class Relaying:
         return [tried, *fresh, commands.SetConfiguration(configuration), *restart]
 
     @property
+    def is_exchanging(self) -> bool:
+        """Whether an offer of either side is being answered, by a peer that is within reach."""
+        return self.agreed.state != "stable" and not self._awaits_peer
+
+    @property
     def _awaits_peer(self) -> bool:
         """Whether the last attempt's offer lies at the server, for a peer that is out of reach.
 

@@ -182,7 +182,7 @@ class Duo:
                 return health.silent(self.now)
             case recovery.ATTEMPT:
                 server, peer = (self.now if is_there else -1.0 for is_there in (end.server_is_there, end.peer_is_there))
-                return health.attempt_over(self.now, server_heard=server, peer_heard=peer)
+                return health.attempt_over(self.now, server_heard=server, peer_heard=peer, is_exchanging=False)
             case recovery.LOST:
                 return health.lost()
             case recovery.SETTLE:

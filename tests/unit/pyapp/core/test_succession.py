@@ -47,7 +47,7 @@ class TestANewConnection:
         core = connected()
         core.do(events.MessageSubmitted("kept"), events.ChannelClosed("messages"))
         assert core.session.place is not None
-        core.now += 1.0
+        core.now += core.timers[ATTEMPT]
         core.session.place.link.heard_at = core.session.place.exchange.heard_at = core.now
         outputs = core.do(events.TimerFired(ATTEMPT))
         assert [type(output) for output in outputs if not isinstance(output, commands.SendSignaling)][:2] == [
@@ -64,7 +64,7 @@ class TestANewConnection:
         core = connected()
         core.do(events.ChannelClosed("messages"))
         assert core.session.place is not None
-        core.now += 1.0
+        core.now += core.timers[ATTEMPT]
         core.session.place.link.heard_at = core.session.place.exchange.heard_at = core.now
         core.do(events.TimerFired(ATTEMPT), offer_set("l5"))
         assert core.do(events.StateChanged("connection", "failed")) == []
@@ -80,7 +80,7 @@ class TestANewConnection:
 
     def next(self, core: Core, timer: Timer) -> list[Said]:
         assert core.session.place is not None
-        core.now += 1.0
+        core.now += core.timers[timer]
         core.session.place.link.heard_at = core.session.place.exchange.heard_at = core.now
         return core.do(events.TimerFired(timer))
 
@@ -110,7 +110,7 @@ class TestANewConnection:
         core.do(offer_set("l5"), CONNECTED, events.ChannelOpened("messages"))
         core.do(events.StatsSampled(stats_of(("l5", "r5"))))
         assert core.state == "connected"
-        assert {fact.id: fact.value for fact in present(core.session).path.facts}["interruption"] == "1.0 s"
+        assert {fact.id: fact.value for fact in present(core.session).path.facts}["interruption"] == "1.2 s"
 
     def test_has_growing_time_before_the_next(self) -> None:
         core = self.replaced()
@@ -138,7 +138,7 @@ class TestANewConnection:
         suspicious(core)
         core.do(events.ChannelClosed("messages"))
         assert core.session.place is not None
-        core.now += 1.0
+        core.now += core.timers[ATTEMPT]
         core.session.place.link.heard_at = core.session.place.exchange.heard_at = core.now
         assert any(isinstance(output, commands.CreatePeer) for output in core.do(events.TimerFired(ATTEMPT)))
 

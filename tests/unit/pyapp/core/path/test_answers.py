@@ -157,7 +157,8 @@ class TestTheAnswerToARestart:
         assert isinstance(health.state, Suspect)
         health.state.ladder.attempts = LADDER.index(rung)
         assert core.session.place
-        core.session.place.link.heard_at = core.session.place.exchange.heard_at = core.now = core.now + 1.0
+        core.now += core.timers[recovery.ATTEMPT]
+        core.session.place.link.heard_at = core.session.place.exchange.heard_at = core.now
         tried = core.do(events.TimerFired(recovery.ATTEMPT))
         assert RestartWanted() in sent(tried)
         (configured,) = (output for output in tried if isinstance(output, commands.SetConfiguration))

@@ -54,8 +54,8 @@ def test_a_description_and_a_failure_are_noted() -> None:
 
 
 def test_a_candidate_of_theirs_may_be_that_of_the_path_in_use() -> None:
-    assert str(STATS_SETTLED) in str(descriptions(Parts(report())).remote_candidate(HOST))
-    assert str(STATS_SETTLED) not in str(descriptions(Parts()).remote_candidate(HOST))
+    assert str(STATS_SETTLED) in str(descriptions(Parts(report())).remote_candidate(HOST, 1.0))
+    assert str(STATS_SETTLED) not in str(descriptions(Parts()).remote_candidate(HOST, 1.0))
 
 
 def test_nothing_gathered_is_the_end_of_a_first_connection_alone() -> None:

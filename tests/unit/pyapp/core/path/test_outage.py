@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import pytest
 
 from pyapp.core import commands
-from pyapp.core.path import recovery
+from pyapp.core.path import outage, recovery
 from pyapp.core.path.heartbeat import INTERVAL
 from pyapp.core.path.ladder import FIRST_DEADLINE
-from pyapp.core.path.outage import CONCEDED, KEY_FRAME_AFTER, LOST_AFTER, SUSPECT_INTERVAL, Suspect
+from pyapp.core.path.outage import CONCEDED, EXCHANGE_WITHIN, KEY_FRAME_AFTER, LOST_AFTER, SUSPECT_INTERVAL, Suspect
 from pyapp.core.path.outcomes import Attempt, Evidence, Output, Recovered, Resumed
 from pyapp.core.path.recovery import ATTEMPT, LOST, SETTLE_AFTER, SILENCE, Recovery
-from pyapp.core.path.silence import DOUBT_AFTER
+from pyapp.core.path.silence import DOUBT_AFTER, grace
 from pyapp.core.path.vitals import BEAT, Vitals
 from pyapp.protocol.channel import Beat
 from tests.unit.pyapp.beating import duo, kinds, suspecting
@@ -103,7 +103,7 @@ class TestTheLadder:
         health = suspecting()
         spreads = []
         for number in range(3):
-            outputs = health.attempt_over(2.0 + number, server_heard=9.0, peer_heard=9.0)
+            outputs = health.attempt_over(2.0 + number, server_heard=9.0, peer_heard=9.0, is_exchanging=False)
             spreads += [output.spread for output in outputs if isinstance(output, commands.StartTimer)]
         assert spreads == sorted(spreads)
         assert spreads[0] > 0
@@ -196,7 +196,7 @@ class TestANewPairThatFallsSilent:
         health.heard(Beat(1, 1, 0, 100, 0).encode(), 0.1)
         health.suspect("silence", 1.0)
         for now in (2.0, 4.0):
-            health.attempt_over(now, server_heard=now, peer_heard=now)
+            health.attempt_over(now, server_heard=now, peer_heard=now, is_exchanging=False)
         health.proven(1, 4.1)
         health.beat(4.15)  # late: what came meanwhile is read first
         health.beat(4.18)
@@ -217,7 +217,7 @@ class TestANewPairThatFallsSilent:
         (concession,) = (output for output in outputs if getattr(output, "timer", "") == ATTEMPT)
         assert isinstance(concession, commands.StartTimer)
         assert concession.after >= CONCEDED if polite else concession.after == 0.0
-        attempted = health.attempt_over(now, server_heard=now, peer_heard=now)
+        attempted = health.attempt_over(now, server_heard=now, peer_heard=now, is_exchanging=False)
         assert Attempt("restart", 1) in attempted
         assert health.silent(now + 9.0) == []
 
@@ -247,8 +247,19 @@ def hear(state: Suspect, now: float, *, echo: int) -> list[object]:
     return list(state.heard(now))
 
 
+def over(
+    state: Suspect, now: float, *, server_heard: float | None = None, is_exchanging: bool = False
+) -> list[outage.Output]:
+    heard_at = now if server_heard is None else server_heard
+    return state.attempt_over(now, server_heard=heard_at, peer_heard=heard_at, is_exchanging=is_exchanging)
+
+
 def attempts(outputs: Sequence[object]) -> list[Attempt]:
     return [output for output in outputs if isinstance(output, Attempt)]
+
+
+def deadlines(outputs: Sequence[object]) -> list[float]:
+    return [each.after for each in outputs if isinstance(each, commands.StartTimer) and each.timer == ATTEMPT]
 
 
 class TestTheFirstAttempt:
@@ -270,7 +281,7 @@ class TestTheFirstAttempt:
         state = suspect(negotiated_at=0.8)
         assert not attempts(state.begin(1.0))
         assert (state.ladder.attempts, state.ladder.restarted_from) == (1, 2)
-        assert attempts(state.attempt_over(2.2, server_heard=2.2, peer_heard=2.2)) == [Attempt("restart", 2)]
+        assert attempts(over(state, 2.0)) == [Attempt("restart", 2)]
 
     def test_is_our_own_if_that_restart_had_its_time(self) -> None:
         assert attempts(suspect(negotiated_at=1.0 - 3 * FIRST_DEADLINE).begin(1.0)) == [Attempt("restart", 1)]
@@ -284,29 +295,29 @@ class TestAnAttemptThatIsOver:
         """It asks, and waits as long again: an offer would reach nobody."""
         state = suspect()
         state.begin(1.0)
-        outputs = state.attempt_over(2.0, server_heard=0.9, peer_heard=0.9)
+        outputs = over(state, 1.6, server_heard=0.9)
         assert kinds(outputs) == ["Doubted"]
         assert [output.timer for output in outputs if isinstance(output, commands.StartTimer)] == [ATTEMPT]
-        assert attempts(state.attempt_over(3.0, server_heard=2.5, peer_heard=0.9)) == [Attempt("restart", 2)]
+        assert attempts(over(state, 2.2, server_heard=2.1)) == [Attempt("restart", 2)]
 
     def test_was_not_needed_if_the_old_path_works_both_ways(self) -> None:
         state = suspect()
         state.begin(1.0)
         hear(state, 1.5, echo=state.vitals.pulse.number)
-        assert kinds(state.attempt_over(1.6, server_heard=1.6, peer_heard=1.6)) == ["Proven"]
+        assert kinds(over(state, 1.6)) == ["Proven"]
 
     def test_was_in_vain_if_the_old_path_works_one_way(self) -> None:
         state = suspect()
         state.begin(1.0)
         hear(state, 1.5, echo=1)
-        assert attempts(state.attempt_over(1.6, server_heard=1.6, peer_heard=1.6))
+        assert attempts(over(state, 1.6))
 
     def test_was_in_vain_if_the_old_path_fell_silent_again(self) -> None:
         """What it takes back is told: messages are held again, and the person is told in a second."""
         state = suspect()
         state.begin(1.0)
-        hear(state, 1.5, echo=state.vitals.pulse.number)
-        outputs = state.attempt_over(9.0, server_heard=9.0, peer_heard=9.0)
+        hear(state, 1.1, echo=state.vitals.pulse.number)
+        outputs = over(state, 1.7)
         assert kinds(outputs) == ["Suspected", "Attempt"]
         assert commands.StartTimer(LOST, LOST_AFTER) in outputs
         assert not state.is_resumed
@@ -322,11 +333,88 @@ class TestARestartThatIsAgreed:
         assert state.server_is_back(1.5 + timer.after - 0.01) == []
         assert attempts(state.server_is_back(1.5 + timer.after + 0.01))
 
-    def test_has_none_once_the_path_is_heard(self) -> None:
+    def test_has_it_though_something_is_heard_over_the_pair_that_it_replaces(self) -> None:
         state = suspect()
         state.begin(1.0)
         hear(state, 1.2, echo=0)
-        assert state.negotiated(1.5) == []
+        assert deadlines(state.negotiated(1.5)) == [FIRST_DEADLINE]
+
+
+class TestAnAttemptThatMakesProgress:
+    def test_has_a_new_deadline(self) -> None:
+        state = suspect()
+        state.begin(1.0)
+        assert deadlines(state.progressed(1.5)) == [FIRST_DEADLINE]
+
+    def test_never_has_an_earlier_one(self) -> None:
+        state = suspect(negotiated_at=0.99)
+        state.begin(1.0)
+        assert state.progressed(1.1) == []
+
+    def test_is_not_begun_by_what_comes_while_it_is_left_to_the_other_side(self) -> None:
+        state = suspect("silence", polite=True)
+        state.begin(1.0)
+        assert state.progressed(1.05) == []
+
+    def test_is_not_over_while_its_offer_is_being_answered(self) -> None:
+        state = suspect()
+        state.begin(1.0)
+        (wait,) = deadlines(over(state, 1.6, is_exchanging=True))
+        assert 1.6 + wait == pytest.approx(1.0 + EXCHANGE_WITHIN)
+        assert attempts(over(state, 1.6 + wait, is_exchanging=True)) == [Attempt("restart", 2)]
+
+    def test_has_the_time_of_an_answer_for_each_step(self) -> None:
+        state = suspect()
+        state.begin(1.0)
+        state.progressed(1.5)
+        (wait,) = deadlines(over(state, 2.1, is_exchanging=True))
+        assert 2.1 + wait == pytest.approx(1.5 + EXCHANGE_WITHIN)
+
+    def test_still_takes_back_that_messages_go_on(self) -> None:
+        state = suspect()
+        state.begin(1.0)
+        hear(state, 1.05, echo=state.vitals.pulse.number)
+        assert kinds(over(state, 1.6, is_exchanging=True)) == ["Suspected"]
+
+
+class TestAPageThatStandsStill:
+    """No event for some seconds, then all at once, and in any order."""
+
+    def test_reads_what_came_meanwhile_before_the_attempt_is_over(self) -> None:
+        state = suspect()
+        state.begin(1.0)
+        (wait,) = deadlines(over(state, 4.0))
+        assert wait == grace(state.vitals)
+        assert deadlines(state.negotiated(4.01)) == [FIRST_DEADLINE], "the answer was there"
+
+    def test_goes_on_to_the_next_if_nothing_had_come(self) -> None:
+        state = suspect()
+        state.begin(1.0)
+        (wait,) = deadlines(over(state, 4.0))
+        assert attempts(over(state, 4.0 + wait)) == [Attempt("restart", 2)]
+
+    def test_leaves_the_first_offer_to_the_other_side_that_had_made_it(self) -> None:
+        state = suspect("silence", polite=True)
+        state.begin(1.0)
+        assert not attempts(over(state, 2.0))
+
+    def test_is_another_matter_than_the_late_timers_of_a_hidden_one(self) -> None:
+        """Those are the rule, and everything else is on time."""
+        state = suspect()
+        state.vitals.is_hidden = True
+        state.begin(1.0)
+        assert attempts(over(state, 2.5)) == [Attempt("restart", 2)]
+
+    @pytest.mark.parametrize("seconds", [0.7, 2.5])
+    def test_begins_no_second_attempt_if_the_first_one_did_it(self, seconds: float) -> None:
+        both = duo(mends_after=0.3)
+        both.cut()
+        both.run(0.6)
+        both.stall(both.a, seconds)
+        both.run(seconds + 2.0)
+        assert len(both.a.attempts()) == 1
+        assert both.a.health.is_healthy
+        assert both.b.health.is_healthy
 
 
 class TestWhatIsHeard:
