@@ -334,3 +334,16 @@ _UFRAG = re.compile(r"^a=ice-ufrag:(\S+)", re.MULTILINE)
 def username_fragments(sdp: str) -> frozenset[str]:
     """Return the `ice-ufrag` values in a description (RFC 8839, section 5.4): its ICE generation."""
     return frozenset(_UFRAG.findall(sdp))
+
+
+_CANDIDATE_OF = re.compile(r"^a=candidate:.* ufrag (\S+).*\r?\n", re.MULTILINE)
+
+
+def without_stale_candidates(sdp: str) -> str:
+    """Return a description without the candidates of another ICE generation.
+
+    Chromium puts a candidate that an offer had gathered into whatever description is in force when it reports it: once
+    the offer was rolled back, into the answer that took its place. libwebrtc names the generation in an extension.
+    """
+    fragments = username_fragments(sdp)
+    return _CANDIDATE_OF.sub(lambda line: line[0] if line[1] in fragments else "", sdp)

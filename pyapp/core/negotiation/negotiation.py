@@ -23,7 +23,7 @@ from pyapp.core import commands, events
 from pyapp.core.commands import PeerCommand
 from pyapp.core.diagnostics.journal import Note, note
 from pyapp.core.negotiation.precedence import Precedence
-from pyapp.protocol.ice import username_fragments
+from pyapp.protocol.ice import username_fragments, without_stale_candidates
 from pyapp.protocol.peer import Candidate, Description, PeerMessage
 from pyapp.protocol.wire import MAX_COUNT
 
@@ -267,7 +267,7 @@ class Negotiation:
         ready = [entry for entry in self._unsent if entry.username_fragment in self._local_fragments]
         # The rest belonged to an offer that was rolled back: it will never be needed.
         self._unsent.clear()
-        sdp = self._with_settled_role(description)
+        sdp = without_stale_candidates(self._with_settled_role(description))
         message = Description(description.type, sdp, exchange, self._generation, self.gathers_relays)
         sent = note(">", "description", message.type, type=message.type, exchange=exchange, own=True)
         return [sent, ToPeer(message), *(ToPeer(candidate) for candidate in ready)]

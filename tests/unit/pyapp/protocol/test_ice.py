@@ -20,6 +20,7 @@ from pyapp.protocol.ice import (
     parse_ice_url,
     parse_reported_url,
     username_fragments,
+    without_stale_candidates,
 )
 
 TURN = "turn:turn.example.org:3478?transport=udp"
@@ -385,3 +386,16 @@ class TestUsernameFragments:
 
     def test_of_nothing_are_none(self) -> None:
         assert username_fragments("") == frozenset()
+
+
+class TestStaleCandidates:
+    LINE = "a=candidate:1 1 udp 1677729535 203.0.113.1 {} typ srflx raddr 0.0.0.0 rport 0 generation 0{}\r\n"
+
+    def test_are_those_of_an_offer_that_was_rolled_back(self) -> None:
+        own, stale = self.LINE.format(2, " ufrag new network-id 1"), self.LINE.format(1, " ufrag old network-id 1")
+        text = "v=0\r\na=ice-ufrag:new\r\n{}a=rtcp-mux\r\n"
+        assert without_stale_candidates(text.format(stale + own)) == text.format(own)
+
+    def test_are_none_that_name_no_generation(self) -> None:
+        text = f"v=0\r\na=ice-ufrag:new\r\n{self.LINE.format(1, '')}"
+        assert without_stale_candidates(text) == text

@@ -467,6 +467,19 @@ class TestAnswers:
         (answer, *_) = agreed.remote_description_set(first.attempt, first.description)
         assert isinstance(answer, commands.SetLocalDescription)
 
+    def test_are_sent_without_what_an_offer_had_gathered_that_was_rolled_back(self) -> None:
+        agreed = TestCandidatesOfTheOtherSide().agreed("r1")
+        agreed.needed()
+        first = agreed.remote_description(offer("r2", 2))[0]
+        assert isinstance(first, commands.SetRemoteDescription)
+        (answer, *_) = agreed.remote_description_set(first.attempt, first.description)
+        assert isinstance(answer, commands.SetLocalDescription)
+        described = sdp("l3") + "a=candidate:1 1 udp 1 192.0.2.1 9 typ host ufrag l2\r\n"
+        outputs = agreed.local_description_set(answer.attempt, events.SessionDescription("answer", described))
+        (message,) = (output.message for output in outputs if isinstance(output, ToPeer))
+        assert isinstance(message, Description)
+        assert message.sdp == sdp("l3")
+
 
 class TestAHostileSide:
     def test_cannot_make_a_restart_of_ours_impossible_by_the_number_of_its_own(self) -> None:
