@@ -7,23 +7,19 @@ browser knows the reader's time zone.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from math import inf
 
 from backend.journal.outages import CAUSES, TOGETHER, Outage, find_outages, number_of
 from backend.journal.reading import Recorded, Told
 from backend.journal.relayed import carried_by, relay_host
+from backend.journal.ways import Change, Path, Relays, Ways, is_ipv6, rank_of, site_of
 from pyapp.protocol.entries import SAMPLES
-from pyapp.protocol.ice import IceError, parse_reported_url
-from pyapp.protocol.wire import Scalar
 
-_RANKS = {"direct": 0, "relay over UDP": 1, "relay over TCP": 2}
 _REFUSALS = {
     "no-path": "no path was found between the two networks",
     "session-full": "two people were in the session already",
     "replaced": "the page was opened again in another tab",
 }
-
-Path: TypeAlias = str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +43,15 @@ class _Page:
     path: Path = ""
     has_come: bool = False
     best: tuple[int, float] | None = None
-    """Rank and seconds of the best path."""
-    types: set[str] = field(default_factory=set)
-    errors: Counter[str] = field(default_factory=Counter)
-    """Failures to gather, by transport."""
+    """Rank and seconds of the best path before the first outage."""
+    types: set[tuple[str, str]] = field(default_factory=set)
+    """Of its candidates, each with the ICE generation that gathered it (`ufrag`)."""
     policy: str = "all"
+    ways: Ways = field(default_factory=Ways)
+    site: str = ""
+    """The network from which the server saw it come."""
+    is_host: bool = False
+    """Whether a pair was in use whose candidate at this end is the machine's own address (RFC 8445, section 4)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,23 +77,21 @@ def account(session: Recorded) -> Account:
     names = {identifier: page.name for identifier, page in pages.items()}
     sentences: list[Sentence] = []
     paths: dict[Path, None] = {}
-    before: dict[str, Path] = {}
-    relays = [one for one in told if one.event == "pair" and one.data.get("local_type") == "relay"]
+    relays = Relays(told)
     outages = find_outages(told, names)
+    undisturbed = outages[0].began if outages else inf
     for one in told:
         page = pages[one.participant]
-        _learn(page, one)
+        _learn(page, one, undisturbed)
         if one.event == "pair":
-            path = _path(one, relays)
+            path = relays.path(one)
             paths[path] = None
             if page.first is one:
                 page.path = path
             outage = next((each for each in outages if each.holds(one.at)), None)
             if outage:
                 outage.path = path
-            else:
-                sentences += _path_sentence(one, path, before.get(one.participant))
-            before[one.participant] = path
+            page.ways.take(one.at, path, is_told=not outage)
         else:
             sentences += _sentence(one, page)
     sentences += map(_outage_sentence, outages)
@@ -101,7 +99,12 @@ def account(session: Recorded) -> Account:
     if not connected and not any(one.rule == "failed" for one in sentences) and told:
         sentences.append(Sentence("not-connected", told[-1].at, _why_not(pages)))
     second = next((page for page in connected if page.was_second and page.took is not None), None)
-    sentences = _once([*_connected(connected), *sentences])
+    beginning = list(_connected(connected))
+    is_direct = any(one.rule in ("connected-direct", "connected-lan") for one in beginning)
+    for page in connected:
+        changes = page.ways.changes(direct_since=beginning[0].at if is_direct else None)
+        sentences += map(_path_sentence, changes)
+    sentences = _once([*beginning, *sentences])
     sentences.sort(key=lambda one: one.at)
     return Account(
         sentences=sentences,
@@ -137,7 +140,8 @@ def _name(name: str, number: int) -> str:
     return name or f"Guest {number}"
 
 
-def _learn(page: _Page, one: Told) -> None:
+def _learn(page: _Page, one: Told, undisturbed: float) -> None:
+    """Learn from an entry; how well it connected is a question of the time until the first outage."""
     data = one.data
     match one.event:
         case "session" if "session" in data:
@@ -145,21 +149,19 @@ def _learn(page: _Page, one: Told) -> None:
         case "signaling" if "alone" in data and page.first is None:
             page.was_second = data["alone"] is False
         case "candidate-local" if data.get("type"):
-            page.types.add(str(data["type"]))
-        case "candidate-error":
-            try:
-                url = parse_reported_url(str(data.get("url")))
-            except IceError:
-                return
-            page.errors[url.transport] += 1
+            page.types.add((str(data["type"]), str(data.get("ufrag"))))
+        case "server-joined" if one.is_ours:
+            page.site = page.site or site_of(str(data.get("address")))
         case "pair":
-            rank = _RANKS[_kind(data)]
+            rank = rank_of(data)
             seconds = one.at - page.asked if page.asked is not None else 0.0
             if page.first is None:
                 page.first = one
                 page.took = seconds if page.asked is not None else None
-            if page.best is None or rank < page.best[0]:
+            if page.best is None or (rank < page.best[0] and one.at < undisturbed):
                 page.best = (rank, seconds)
+            if one.at < undisturbed:
+                page.is_host = page.is_host or data.get("local_type") == "host"
         case _:
             pass
 
@@ -171,8 +173,11 @@ def _connected(pages: Sequence[_Page]) -> Iterator[Sentence]:
             continue
         after = f"Connected after {page.took:.1f} s" if page.was_second and page.took is not None else "Connected"
         path = page.path
-        if path == "direct":
-            yield Sentence("connected-direct", page.first.at, f"{after}, directly.")
+        if path == "direct" and _are_near(pages):
+            yield Sentence("connected-lan", page.first.at, f"{after}, directly, within one network.")
+        elif path == "direct":
+            over = " over IPv6" if is_ipv6(page.first.data) else ""
+            yield Sentence("connected-direct", page.first.at, f"{after}, directly{over}.")
         else:
             why = _why_relay(pages)
             yield Sentence(
@@ -180,13 +185,28 @@ def _connected(pages: Sequence[_Page]) -> Iterator[Sentence]:
             )
 
 
+def _are_near(pages: Sequence[_Page]) -> bool:
+    """Return whether both machines are on one network: they came from one site, and no NAT was between them.
+
+    The other end may be named `prflx` while its mDNS name is not resolved (RFC 8828), so each end speaks for itself.
+    """
+    return len(pages) == 2 and all(page.is_host for page in pages) and "" != pages[0].site == pages[1].site
+
+
 def _why_relay(pages: Sequence[_Page]) -> str:
     if any(page.policy == "relay" for page in pages):
         return "only relays were allowed"
-    for page in pages:
-        over_tcp = page.first is not None and page.first.data.get("relay_protocol") in ("tcp", "tls")
-        if over_tcp and "srflx" not in page.types:
-            return f"the network of {page.name} blocks UDP"
+    blocked = [
+        page.name
+        for page in pages
+        if page.first is not None
+        and page.first.data.get("relay_protocol") in ("tcp", "tls")
+        and ("srflx", str(page.first.data.get("ufrag"))) not in page.types
+    ]
+    if len(blocked) > 1:
+        return f"the networks of {' and '.join(blocked)} block UDP"
+    if blocked:
+        return f"the network of {blocked[0]} blocks UDP"
     return "" if any(page.best and page.best[0] == 0 for page in pages) else "no direct path worked"
 
 
@@ -196,6 +216,8 @@ def _why_not(pages: dict[str, _Page]) -> str:
 
 def _sentence(one: Told, page: _Page) -> Iterator[Sentence]:
     data, who = one.data, page.name
+    if one.event.startswith("server-") and not one.is_ours:  # what the server saw, a page does not tell
+        return
     match one.event:
         case "server-joined" if page.has_come:
             yield Sentence("server-back", one.at, f"{who} had the server again.")
@@ -219,15 +241,11 @@ def _sentence(one: Told, page: _Page) -> Iterator[Sentence]:
             pass
 
 
-def _path_sentence(one: Told, path: Path, before: Path | None) -> Iterator[Sentence]:
-    if before is None or before == path:
-        return
-    if path == "direct":
-        yield Sentence("became-direct", one.at, "A direct path was found: the relay is not needed any more.")
-    elif before == "direct":
-        yield Sentence("became-relay", one.at, f"The path went through {path} from then on.")
-    else:
-        yield Sentence("other-relay", one.at, f"The path went through {path} from then on.")
+def _path_sentence(change: Change) -> Sentence:
+    if change.path == "direct":
+        return Sentence("became-direct", change.at, "A direct path was found: the relay is not needed any more.")
+    rule = "became-relay" if change.before == "direct" else "other-relay"
+    return Sentence(rule, change.at, f"The path went through {change.path} from then on.")
 
 
 # The whole.
@@ -236,6 +254,8 @@ def _path_sentence(one: Told, path: Path, before: Path | None) -> Iterator[Sente
 def _outage_sentence(outage: Outage) -> Sentence:
     cause = CAUSES.get(outage.evidence, "the path of {who} was interrupted").format(who=outage.who)
     cause = cause[0].upper() + cause[1:]
+    if outage.seconds is None and outage.left:
+        return Sentence("outage-left", outage.began, f"{cause}; {outage.left} left before it was back.")
     if outage.seconds is None:
         return Sentence("outage-open", outage.began, f"{cause}; it did not come back.")
     how = "" if not outage.path else ", directly" if outage.path == "direct" else f", through {outage.path}"
@@ -256,28 +276,4 @@ def _outcome(connected: Sequence[_Page], sentences: Sequence[Sentence], outages:
         return "failed"
     if not connected:
         return "alone" if pages < 2 else "not connected"
-    return "interrupted" if outages and outages[-1].seconds is None else "connected"
-
-
-def _kind(data: dict[str, Scalar]) -> str:
-    if data.get("path") != "relay":
-        return "direct"
-    is_udp = data.get("local_type") != "relay" or data.get("relay_protocol") in ("", "udp", None)
-    return "relay over UDP" if is_udp else "relay over TCP"
-
-
-def _path(one: Told, relays: Sequence[Told]) -> Path:
-    """Return the path of a pair in words: `direct`, `turn1.example.org over TLS`.
-
-    If the relay is the other side's, that side said which one at about the same time: it is one of `relays`.
-    """
-    data = one.data
-    if data.get("path") != "relay":
-        return "direct"
-    if data.get("local_type") != "relay":
-        others = [each for each in relays if each.participant != one.participant]
-        nearest = min(others, key=lambda each: abs(each.at - one.at), default=None)
-        if nearest is None or abs(nearest.at - one.at) > TOGETHER:
-            return "the relay of the other side"
-        data = nearest.data
-    return f"{relay_host(data.get('server'))} over {str(data.get('relay_protocol') or 'udp').upper()}"
+    return "interrupted" if outages and outages[-1].is_open else "connected"

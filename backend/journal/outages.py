@@ -34,6 +34,14 @@ class Outage:
     ended: float | None = None
     path: str = ""
     """That was in use afterwards, if it is another one."""
+    left: str = ""
+    """Who left before it ended."""
+    left_at: float | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it did not end, though people waited for that."""
+        return self.seconds is None and (self.left_at is None or self.left_at > self.began + TOGETHER)
 
     def holds(self, at: float) -> bool:
         """Whether a path that was taken at `at` is one that the outage led to."""
@@ -41,7 +49,10 @@ class Outage:
 
 
 def find_outages(told: Sequence[Told], names: Mapping[str, str]) -> list[Outage]:
-    """Return the outages, with names by participant. What both ends noticed at about the same time is one."""
+    """Return the outages, with names by participant. What both ends noticed at about the same time is one.
+
+    A path that ends because somebody has left is none.
+    """
     found: list[Outage] = []
     open_ones: dict[str, Outage] = {}
     for one in told:
@@ -52,16 +63,40 @@ def find_outages(told: Sequence[Told], names: Mapping[str, str]) -> list[Outage]
             if last is None or (last.ended is not None and began > last.ended) or began > last.began + _LONGEST_OPEN:
                 last = Outage(began, evidence, who)
                 found.append(last)
-            elif _weight(evidence) < _weight(last.evidence):
-                last.evidence, last.who = evidence, who
+            else:
+                _explain(last, evidence, who)
             last.began = min(last.began, began)
             open_ones.setdefault(one.participant, last)
+        elif one.event == "network" and one.data.get("certain") is True:
+            if found and one.at <= (found[-1].ended or found[-1].began + TOGETHER):
+                _explain(found[-1], "network-changed", names[one.participant])
         elif one.event == "recovered":
             over = open_ones.pop(one.participant, None)
             if over is not None:
                 over.seconds = max(over.seconds or 0.0, number_of(one.data.get("seconds")))
                 over.ended = max(over.ended or 0.0, one.at)
-    return found
+    return [one for one in found if one.seconds is not None or not _is_end(one, told, names)]
+
+
+def _explain(outage: Outage, evidence: str, who: str) -> None:
+    """Take what says more about the cause."""
+    if _weight(evidence) < _weight(outage.evidence):
+        outage.evidence, outage.who = evidence, who
+
+
+def _is_end(outage: Outage, told: Sequence[Told], names: Mapping[str, str]) -> bool:
+    """Return whether an open outage is only how one end saw that the other one left; else note who left in it."""
+    for one in told:
+        has_left = (one.event == "server-left" and one.is_ours) or (one.event == "session" and not one.data)
+        if not has_left or one.at < outage.began - TOGETHER:
+            continue
+        if outage.evidence == "channel-closed" and one.at <= outage.began + TOGETHER:
+            return True
+        if one.at <= outage.began:
+            return True
+        outage.left, outage.left_at = names[one.participant], one.at
+        break
+    return False
 
 
 def _weight(evidence: str) -> int:

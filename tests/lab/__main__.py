@@ -19,6 +19,7 @@ from tests.lab import kinds, report, servers
 from tests.lab.command import add_arguments, numbers, say, why_not
 from tests.lab.grid import Snap, Stage, half, specials, square
 from tests.lab.lab import Lab
+from tests.lab.recorded import keep
 
 if TYPE_CHECKING:
     from tests.lab.cell import Cell
@@ -53,6 +54,12 @@ def main() -> int:
                 for number, case in enumerate(cases, 1):
                     for cell in stage.play(case, playing[case], camera=options.camera, snap=Snap(options.snap)):
                         cells.append(cell)
+                        if options.record and cell.session and (journal := subjects[0].journal):
+                            keep(
+                                journal,
+                                cell.session,
+                                options.record / f"{cell.name.replace(', ', '-').replace(' ', '-')}.jsonl",
+                            )
                         say(f"[{ms:g} ms {number}/{len(cases)}] {report.line(cell)}")
     run = report.Run(
         title="ICE Console: every NAT against every other",
@@ -86,6 +93,9 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--half", action="store_true", help="each pair once, not once in each role")
     parser.add_argument("--plain", action="store_true", help="leave out the special cases")
+    parser.add_argument(
+        "--record", type=Path, metavar="DIR", help="write what was recorded of each cell to DIR/CELL.jsonl"
+    )
     parser.add_argument("--report", type=Path, default=Path("build/lab"), metavar="DIR", help="(default: %(default)s)")
     parser.add_argument(
         "--rest",

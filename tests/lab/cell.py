@@ -12,6 +12,7 @@ from playwright.sync_api import Error as BrowserError
 
 from tests.lab.browser import hang_up
 from tests.lab.judge import Found, Verdict, found, judge
+from tests.lab.recorded import account_of, misjudged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -77,6 +78,10 @@ class Cell:
     relays_made: dict[str, int] = field(default_factory=dict)
     relays_held: int = 0  # while connected, at both servers
     relays_left: int = 0  # after both had hung up, and the patience for it
+    session: str = ""  # its name in the record
+    account: list[tuple[str, str]] = field(
+        default_factory=list
+    )  # of the record: the rule and the text of each sentence
     problems: list[str] = field(default_factory=list)
     seconds: float = 0.0  # of the whole cell
 
@@ -155,6 +160,10 @@ def measure(
     cell.problems += [f"{story.host}: {problem}" for story in stories for problem in story.problems]
     if served.subject == "console":
         cell.problems += [problem for story in stories for problem in _lies(story)]
+    if served.journal and usable:
+        cell.session = session
+        cell.account = [(one.rule, one.text) for one in account_of(served.journal, session).sentences]
+        cell.problems += misjudged(cell.account, [story.path for story in stories if story.path])
     wait_until(lambda: _held(lab, session) == 0, _RELEASING)
     cell.relays_left = _held(lab, session)
     cell.seconds = time.monotonic() - begin

@@ -20,6 +20,7 @@ from tests.lab import recovery_events, recovery_healthy, recovery_report, server
 from tests.lab.command import add_arguments, say, why_not
 from tests.lab.delay import Delay
 from tests.lab.lab import Lab
+from tests.lab.recorded import keep
 from tests.lab.recovery_seen import Mode, Run
 from tests.lab.recovery_server import STANDBY_PORT, ConsoleServer
 from tests.lab.recovery_stage import RecoveryStage
@@ -59,6 +60,8 @@ def main() -> int:
                 for row, served, mode, number in _plan(chosen, server.served, standby.served, beside, options):
                     run = stage.play(row, served, number=number, mode=mode)
                     runs.append(run)
+                    if options.record and served.journal and run.session:
+                        keep(served.journal, run.session, options.record / f"{row.name}.jsonl")
                     clock = f"{time.monotonic() - begin:5.0f} s, load {os.getloadavg()[0]:.0f}"
                     say(f"[{clock}] {recovery_report.line(run)}")
         results = recovery_report.results(chosen, runs)
@@ -105,6 +108,9 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument(
         "--healthy", type=float, default=600, metavar="S", help="seconds of a false-alarm row (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--record", type=Path, metavar="DIR", help="write what was recorded of each row's latest run to DIR/ROW.jsonl"
     )
     parser.add_argument(
         "--json", type=Path, default=Path("build/recovery.json"), metavar="FILE", help="(default: %(default)s)"

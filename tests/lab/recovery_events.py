@@ -6,7 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from tests.lab.recovery_rows import Row, Target
+from tests.lab.recovery_rows import CHANGED, EITHER_CHANGED, SILENT, Row, Target
 from tests.lab.recovery_scene import (
     EASY_FAR,
     FAR,
@@ -188,18 +188,21 @@ def events(*, away: float = 20.0) -> list[Row]:
             title="new address on the same LAN",
             act=_new_address,
             targets=_targets((0.45, 0.6), (0.9, 1.2)),
+            cause=CHANGED,
         ),
         Row(
             name="address-silent",
             title="the same, no browser event",
             act=_other_address,
             targets=silent,
+            cause=SILENT,
         ),
         Row(
             name="handover",
             title="Wi-Fi to LTE",
             act=_to(MOBILE),
             targets=_targets((0.45, 0.6), (1.0, 1.2)),
+            cause=CHANGED,
         ),
         Row(
             name="direct-again",
@@ -208,6 +211,7 @@ def events(*, away: float = 20.0) -> list[Row]:
             places=(HARD_HOME, FAR),
             path="direct",
             targets=_targets((0.45, 0.6), (1.0, 1.2)),
+            cause=CHANGED,
         ),
         # The far end's port-restricted NAT and each of these have no direct path between them (`expect.py`).
         Row(
@@ -216,6 +220,7 @@ def events(*, away: float = 20.0) -> list[Row]:
             act=_to(HARD_HOME),
             path="relay",
             targets=_targets((0.7, 0.9), (1.2, 1.5)),
+            cause=CHANGED,
         ),
         Row(
             name="to-udp-blocked",
@@ -223,6 +228,8 @@ def events(*, away: float = 20.0) -> list[Row]:
             act=_to(NO_UDP),
             path="relay",
             targets=narrow,
+            cause=CHANGED,
+            over="TLS",
         ),
         Row(
             name="to-tls-only",
@@ -230,6 +237,8 @@ def events(*, away: float = 20.0) -> list[Row]:
             act=_to(TLS_ONLY),
             path="relay",
             targets=narrow,
+            cause=CHANGED,
+            over="TLS",
         ),
         *(
             Row(
@@ -296,13 +305,20 @@ def events(*, away: float = 20.0) -> list[Row]:
             most=0.2,
             restarts=None,
         ),
-        Row(name="renumber", title="public address changes, no browser event", act=_renumber, targets=silent),
+        Row(
+            name="renumber",
+            title="public address changes, no browser event",
+            act=_renumber,
+            targets=silent,
+            cause=SILENT,
+        ),
         Row(
             name="forget",
             title="NAT forgets the mapping",
             act=_forget,
             places=(HARD_HOME, EASY_FAR),  # one that keeps ports would only make the same mapping again
             targets=silent,
+            cause=SILENT,
         ),
         Row(
             name="forget-relayed",
@@ -310,12 +326,14 @@ def events(*, away: float = 20.0) -> list[Row]:
             act=_forget,
             places=(HARD_HOME, HARD_FAR),
             targets=silent,
+            cause=SILENT,
         ),
         Row(
             name="both",
             title="both sites change at the same moment",
             act=_both(_new_address),
             targets=_targets((0.5, 0.9), (0.8, 1.0)),
+            cause=EITHER_CHANGED,
         ),
         Row(
             name="both-relay",
@@ -323,12 +341,14 @@ def events(*, away: float = 20.0) -> list[Row]:
             act=_both(_to_relay_and_new_address),
             path="relay",
             targets=_targets((0.7, 0.9), (1.2, 1.5)),
+            cause=EITHER_CHANGED,
         ),
         Row(
             name="both-silent",
             title="both sites change, no browser event at either",
             act=_both(lambda scene, side: scene.lab.network.renumber(scene.places[side])),
             targets=_targets((0.5, 0.9), (0.8, 1.0)),
+            cause=SILENT,
         ),
         Row(
             name="turn-killed",
@@ -336,6 +356,7 @@ def events(*, away: float = 20.0) -> list[Row]:
             act=_kill_relay,
             places=(HARD_HOME, HARD_FAR),
             targets=relay,
+            cause=SILENT,
         ),
         Row(
             name="turn-swallowed",
@@ -343,6 +364,7 @@ def events(*, away: float = 20.0) -> list[Row]:
             act=_swallow_relay,
             places=(HARD_HOME, HARD_FAR),
             targets=relay,
+            cause=SILENT,
         ),
         Row(
             name="turn-killed-standby",
@@ -352,6 +374,7 @@ def events(*, away: float = 20.0) -> list[Row]:
             targets=spare,
             standby=True,
             of_yardstick=False,
+            cause=SILENT,
         ),
         Row(
             name="turn-swallowed-standby",
@@ -361,6 +384,7 @@ def events(*, away: float = 20.0) -> list[Row]:
             targets=spare,
             standby=True,
             of_yardstick=False,
+            cause=SILENT,
         ),
         Row(
             name="server",
@@ -369,6 +393,7 @@ def events(*, away: float = 20.0) -> list[Row]:
             most=0.3,
             restarts=False,
             of_yardstick=False,
+            says=frozenset({"server-back"}),
         ),
         Row(
             name="uplink",

@@ -105,6 +105,7 @@ def complaints(row: Row, run: Run) -> list[str]:
     elif run.back and row.shows and run.mode == Mode.CAMERA.value:
         gone = (("picture", run.picture), ("sound", run.sound))
         found += [f"no {what} for more than {row.bound:g} s" for what, seconds in gone if seconds > row.bound]
+    found += account_complaints(row, run)
     for end in run.ends:
         found += [f"{what}" for what, count in (("lost", end.lost), ("doubled", end.doubled)) if count]
         if end.disordered:
@@ -130,6 +131,28 @@ def complaints(row: Row, run: Run) -> list[str]:
             problem for problem in end.problems if not any(re.search(pattern, problem) for pattern in row.problems)
         ]
     return list(dict.fromkeys(found))
+
+
+def account_complaints(row: Row, run: Run) -> list[str]:
+    """Say what is wrong with the account that the record gives of a run."""
+    if not run.session:  # of the yardstick
+        return []
+    rules = {rule for rule, _ in run.account}
+    told = [text for rule, text in run.account if rule == "outage"]
+    found = [f"the account lacks {rule}" for rule in sorted(row.says - rules)]
+    if not rules & {"connected-direct", "connected-lan", "connected-relay"}:
+        found.append("the account lacks how they connected")
+    if row.restarts is False:
+        return found + [f"the account has an outage: {text}" for text in told]
+    how = {"direct": ", directly", "relay": rf", through .*turn[12]\.lab over {row.over}.*", "": ".*"}[row.path]
+    expected = rf"{row.cause}; everything was back after [\d.]+ s{how}\."
+    if told and not any(re.fullmatch(expected, text) for text in told):
+        found.append(f"the account says: {' '.join(told)}")
+    elif not told and row.restarts:
+        found.append("the account has no outage")
+    elif not told and row.path == "direct" and "connected-relay" in rules and "became-direct" not in rules:
+        found.append("the account does not say that the path became direct")
+    return found
 
 
 def _alarms(end: Seen) -> list[str]:

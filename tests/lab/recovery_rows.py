@@ -24,6 +24,12 @@ GIVEN_UP = (r"WebSocket is closed before the connection is established",)
 """The same of a socket that was opened in doubt, lost a packet or a moment of the machine's, and was given up."""
 
 
+CHANGED = r"The network of Guest 1 changed"
+EITHER_CHANGED = r"The network of Guest [12] changed"
+SILENT = r"(Guest [12] (heard nothing|was not heard) any more|The path (broke|failed) at the side of Guest [12])"
+"""What an account may say of the cause of an outage: patterns."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """Seconds that the gap may last: the median, and the 95th percentile."""
@@ -51,6 +57,9 @@ class Row:
     standby: bool = False  # whether it is played to pages that keep a second path ready, and begins when they have one
     path: str = ""  # data-path at both ends afterwards, if it must be this one
     within: float | None = None  # seconds after the event by which it is, if that is asked for
+    cause: str = f"({EITHER_CHANGED}|{SILENT})"  # of the outage, as the account says it: a pattern
+    over: str = ""  # how a relay is reached afterwards, in the account's words, if it must be this
+    says: frozenset[str] = frozenset()  # rules of the account that must have a sentence besides
     restarts: bool | None = True  # whether an ICE restart is needed; False: no outage may be thought of
     modes: frozenset[Mode] = frozenset(Mode)  # in which it can be played
     shows: bool = True  # whether cameras and microphones stay on, so that what is not seen or heard is a gap

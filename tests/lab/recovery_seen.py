@@ -83,6 +83,10 @@ class Run:
     back: bool = False  # whether both received again
     dark: list[dict[str, Any]] = field(default_factory=list)  # what is there of the picture, if it or sound stayed away
     ends: tuple[Seen, ...] = ()
+    session: str = ""  # its name in the record
+    account: list[tuple[str, str]] = field(
+        default_factory=list
+    )  # of the record: the rule and the text of each sentence
     failure: str = ""  # why there is nothing to count
 
     @property

@@ -14,6 +14,7 @@ from playwright.sync_api import expect
 from tests.lab.browser import Fleet, hang_up
 from tests.lab.cell import wait_until
 from tests.lab.delay import Delay
+from tests.lab.recorded import account_of
 from tests.lab.recovery_scene import PLACES, Scene
 from tests.lab.recovery_seen import EVERY, WARM, Mode, Run, seen
 from tests.lab.sites import Site
@@ -36,6 +37,7 @@ _PATIENCE = 45.0  # seconds for messages to come again: Chromium gives a path up
 _MEETING = 30_000  # ms
 _LOADS = 2  # more, if the first one fails
 _GENERATION = "Number(document.body.dataset.iceGeneration ?? 0)"
+_LATE = 1.0  # seconds before an event at which a silence may seem to have begun
 _TELLING = 3.0  # seconds for the journal's last lines
 
 
@@ -156,6 +158,13 @@ class RecoveryStage:
             scene.put_back()
         hang_up(ends)
         journals = _journals(served, session)
+        if served.journal:
+            run.session = session
+            told = account_of(served.journal, session).sentences
+            # What a slow machine suspected before is not of the event.
+            run.account = [
+                (one.rule, one.text) for one in told if not one.rule.startswith("outage") or one.at > begun - _LATE
+            ]
         run.ends = tuple(
             seen(
                 end,

@@ -63,8 +63,11 @@ def play(stage: Stage, console: Served) -> Play:
 def test_on_the_same_lan_both_ends_select_host_candidates(
     play: Play,
 ) -> None:
-    for path in play(Case(left=kinds.PORT_RESTRICTED, right=kinds.PORT_RESTRICTED, relation=Relation.SAME_LAN))[:2]:
+    case = Case(left=kinds.PORT_RESTRICTED, right=kinds.PORT_RESTRICTED, relation=Relation.SAME_LAN)
+    left, right, cell = play(case)
+    for path in (left, right):
         assert (path.local, path.remote) == ("host", "host")
+    assert "connected-lan" in dict(cell.account)
 
 
 def test_on_the_same_lan_with_camera_permission_both_ends_select_host_candidates(

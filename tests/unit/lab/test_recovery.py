@@ -11,7 +11,7 @@ import pytest
 
 from tests.lab import recovery_events, recovery_healthy
 from tests.lab.recovery_report import Result, complaints, percentile, results, table, write
-from tests.lab.recovery_rows import Row, Target
+from tests.lab.recovery_rows import CHANGED, SILENT, Row, Target
 from tests.lab.recovery_seen import Mode, Run, Seen, _longest_silence, picture_times
 
 if TYPE_CHECKING:
@@ -89,6 +89,46 @@ def test_what_is_wrong_with_an_end_is_said_once(changes: dict[str, Any], complai
     end = _seen(**changes)
     assert complaints(_ROW, _run(end, _seen())) == [complaint]
     assert complaints(_ROW, _run(end, end)) == [complaint]
+
+
+CONNECTED = ("connected-direct", "Connected after 0.3 s, directly.")
+CHANGED_ROW = replace(_ROW, cause=CHANGED, path="relay", over="TLS", says=frozenset({"relay-died"}))
+CHANGE = "The network of Guest 1 changed; everything was back after 0.4 s"
+
+
+@pytest.mark.parametrize(
+    ("row", "account", "complaint"),
+    [
+        (_ROW, [], "the account lacks how they connected"),
+        (_ROW, [CONNECTED], "the account has no outage"),
+        (_WELL, [CONNECTED, ("outage", f"{CHANGE}.")], f"the account has an outage: {CHANGE}."),
+        (
+            CHANGED_ROW,
+            [CONNECTED, ("outage", f"{CHANGE}, through turn1.lab over TLS.")],
+            "the account lacks relay-died",
+        ),
+        (
+            replace(CHANGED_ROW, says=frozenset()),
+            [CONNECTED, ("outage", f"{CHANGE}, directly.")],
+            f"the account says: {CHANGE}, directly.",
+        ),
+        (
+            replace(_ROW, cause=SILENT),
+            [CONNECTED, ("outage", f"{CHANGE}, directly.")],
+            f"the account says: {CHANGE}, directly.",
+        ),
+        (
+            replace(_ROW, restarts=None, path="direct"),
+            [("connected-relay", "")],
+            "the account does not say that the path became direct",
+        ),
+    ],
+)
+def test_the_account_is_held_against_the_row(row: Row, account: list[tuple[str, str]], complaint: str) -> None:
+    run = replace(_run(_seen()), session="demo", account=account)
+    assert complaint in complaints(row, run)
+    right = [CONNECTED, ("outage", f"{CHANGE}, through turn1.lab over TLS."), ("relay-died", "")]
+    assert complaints(CHANGED_ROW, replace(run, account=right, ends=(_seen(path="relay"),))) == []
 
 
 def test_what_the_browser_says_of_a_server_out_of_reach_is_no_complaint() -> None:

@@ -1,5 +1,6 @@
 """The account of a session, on sessions that were recorded in the lab and on small ones."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ from backend.journal.schema import FILE
 from backend.journal.store import Store
 
 LAB = Path(__file__).parent / "recorded"
-"""Sessions of `make bench-recovery`: a row of its table each."""
+"""Sessions of the lab, by row and by cell (`python -m tests.lab.recovery --record`, `python -m tests.lab --record`)."""
 A, B = "a" * 32, "b" * 32
+
+COMINGS = {"came", "left", "server-lost", "server-back"}
+"""Rules about places at the server: sockets come and go as they like."""
 
 Entry = tuple[float, str, str, dict[str, Any]]
 
@@ -67,44 +71,142 @@ RELAYED = {
 
 
 @pytest.mark.parametrize(
-    ("row", "rules", "outage"),
+    ("row", "connected", "outage", "others"),
     [
         (
             "address",
-            {"came", "connected-relay", "became-direct", "outage", "server-lost", "server-back", "left"},
-            r"The network of Guest 1 changed; everything was back after 1.0 s, directly.",
+            "Connected after 0.4 s through turn2.lab.",
+            "The network of Guest 1 changed; everything was back after 1.0 s, directly.",
+            {"became-direct"},
         ),
         (
             "to-tls-only",
-            {"came", "connected-relay", "became-direct", "outage", "server-lost", "server-back", "left"},
-            r"The network of Guest 1 changed; everything was back after 1.1 s, through turn1.lab over TLS.",
+            "Connected after 0.4 s through turn1.lab over TLS.",
+            "The network of Guest 1 changed; everything was back after 1.1 s, through turn1.lab over TLS.",
+            {"became-direct"},
         ),
         (
-            "turn-killed",
-            {"came", "connected-relay", "outage", "relay-died", "left"},
-            r"Guest 1 heard nothing any more; everything was back after 1.3 s, through turn2.lab over UDP.",
+            "direct-again",
+            "Connected after 0.7 s through turn1.lab over UDP, because no direct path worked.",
+            "The network of Guest 1 changed; everything was back after 2.0 s, directly.",
+            {"outage-left"},  # the lab put the network back, and they left at once
+        ),
+        (
+            "both-relay",
+            "Connected after 0.3 s, directly.",
+            "The network of Guest 2 changed; everything was back after 0.8 s, through turn1.lab over UDP.",
+            set(),
         ),
         (
             "both-silent",
-            {"came", "connected-direct", "outage", "server-back", "left"},
-            r"Guest 1 heard nothing any more; everything was back after 1.3 s, directly.",
+            "Connected after 0.5 s, directly.",
+            "Guest 1 heard nothing any more; everything was back after 1.3 s, directly.",
+            set(),
         ),
-        ("server", {"came", "connected-direct", "server-back", "left"}, None),
+        (
+            "renumber",
+            "Connected after 0.2 s, directly.",
+            "Guest 1 heard nothing any more; everything was back after 0.7 s, directly.",
+            set(),
+        ),
+        (
+            "route-back",
+            "Connected after 0.3 s, directly.",
+            "Guest 1 was not heard any more; everything was back after 1.0 s, directly.",
+            set(),
+        ),
+        (
+            "vpn-down",
+            "Connected after 0.3 s, directly.",
+            "Guest 2 heard nothing any more; everything was back after 0.8 s, directly.",
+            set(),
+        ),
+        ("ipv6-goes", "Connected after 0.3 s, directly.", None, set()),
+        ("ipv6-comes", "Connected after 0.2 s, directly.", None, set()),
+        (
+            "forget-relayed",
+            "Connected after 0.6 s through turn1.lab over UDP, because no direct path worked.",
+            "Guest 2 heard nothing any more; everything was back after 0.9 s, through turn2.lab over UDP.",
+            {"relay-died"},
+        ),
+        (
+            "turn-killed",
+            "Connected after 0.6 s through turn1.lab over UDP at both ends, because no direct path worked.",
+            "Guest 1 heard nothing any more; everything was back after 1.3 s, through turn2.lab over UDP.",
+            {"other-relay", "relay-died"},
+        ),
+        (
+            "turn-swallowed-standby",
+            "Connected after 0.8 s through turn1.lab over UDP at both ends, because no direct path worked.",
+            "Guest 1 heard nothing any more; everything was back after 2.9 s, through turn2.lab.",
+            {"other-relay", "standby", "relay-died"},
+        ),
+        (
+            "back-from-tls-only",
+            "Connected after 0.3 s through turn1.lab over TLS, because the network of Guest 1 blocks UDP.",
+            None,
+            {"other-relay", "became-direct"},
+        ),
+        (
+            "uplink",
+            "Connected after 0.2 s, directly.",
+            "Guest 2 heard nothing any more; everything was back after 22.5 s, directly.",
+            set(),
+        ),
+        ("server", "Connected after 0.5 s, directly.", None, set()),
     ],
 )
-def test_rows_of_the_lab_get_the_right_account(row: str, rules: set[str], outage: str | None, tmp_path: Path) -> None:
+def test_rows_of_the_lab_get_the_right_account(
+    row: str, connected: str, outage: str | None, others: set[str], tmp_path: Path
+) -> None:
     found = of_lab(tmp_path, row)
-    assert {one.rule for one in found.sentences} == rules
+    told = [one for one in found.sentences if one.rule not in COMINGS]
+    assert told[0].text == connected
     assert texts(found).get("outage") == outage
-    assert len(found.outages) == (outage is not None), "what both ends tell is one outage"
-    assert found.outcome == "connected"
+    over = [one for one in found.outages if one.seconds is not None]
+    assert len(over) == (outage is not None), "what both ends tell is one outage"
+    assert {one.rule for one in told[1:]} - {"outage"} == others
+    assert found.outcome == "connected", "that both left afterwards is no interruption"
     assert found.connect_seconds is not None
-    assert 0.3 < found.connect_seconds < 0.7
+
+
+@pytest.mark.parametrize(
+    ("cell", "rule", "how"),
+    [
+        ("same-lan", "connected-lan", ", directly, within one network"),
+        ("same-lan-camera", "connected-lan", ", directly, within one network"),
+        ("ipv6", "connected-direct", ", directly over IPv6"),
+        ("relay-udp", "connected-relay", " through turn1.lab over UDP, because no direct path worked"),
+        (
+            "relay-tcp",
+            "connected-relay",
+            " through turn1.lab over TCP, because the network of Guest 2 blocks UDP",
+        ),
+        (
+            "relay-tls",
+            "connected-relay",
+            " through turn1.lab over TLS, because the network of Guest 2 blocks UDP",
+        ),
+        (
+            "relays-tls",
+            "connected-relay",
+            " through turn1.lab over TLS and turn2.lab over TLS, because the networks of Guest 1 and Guest 2 block UDP",
+        ),
+    ],
+)
+def test_cells_of_the_grid_get_the_right_account(cell: str, rule: str, how: str, tmp_path: Path) -> None:
+    found = of_lab(tmp_path, cell)
+    told = [one for one in found.sentences if one.rule not in COMINGS]
+    assert [one.rule for one in told] == [rule]
+    assert re.fullmatch(rf"Connected after 0\.\d s{re.escape(how)}\.", told[0].text)
+    assert found.outcome == "connected"
+    assert found.outages == []
 
 
 def test_the_bytes_of_both_relays_of_an_outage_are_counted(tmp_path: Path) -> None:
     found = of_lab(tmp_path, "turn-killed")
-    assert found.paths == ["turn1.lab over UDP", "turn2.lab over UDP"]
+    assert "turn1.lab over UDP" in found.paths
+    assert "turn2.lab over UDP" in found.paths
     assert found.relay_bytes == {"turn1.lab": 42032, "turn2.lab": 46076}
 
 
@@ -132,6 +234,49 @@ def test_an_outage_that_did_not_end() -> None:
     assert texts(found)["outage-open"] == "Ada heard nothing any more; it did not come back."
     assert found.outages[0].began == pytest.approx(8.6)
     assert found.outcome == "interrupted"
+
+
+def test_that_somebody_left_is_no_outage() -> None:
+    closed: list[Entry] = [(9.0, A, "suspect", {"evidence": "channel-closed"}), (9.2, B, "server-left", {})]
+    found = of(*connected(A, 0.0), *connected(B, 1.0), *closed)
+    assert not found.outages
+    assert found.outcome == "connected"
+
+
+def test_who_does_not_wait_for_the_end_of_an_outage() -> None:
+    silent: Entry = (9.0, A, "suspect", {"evidence": "silence"})
+    for left, outcome in ((12.0, "connected"), (20.0, "interrupted")):
+        found = of(*connected(A, 0.0), *connected(B, 1.0), silent, (left, B, "server-left", {}))
+        assert texts(found)["outage-left"] == "Ada heard nothing any more; Guest 2 left before it was back."
+        assert found.outcome == outcome
+
+
+@pytest.mark.parametrize("event", ["server-left", "server-lost", "server-joined"])
+def test_what_the_server_saw_a_page_does_not_tell(event: str) -> None:
+    entries = [
+        {"time": 9.0, "participant": A, "number": 50, "at": 9000.0, "event": event, "data": {"address": "192.0.2.1"}}
+    ]
+    people = [Participant(who, "", 0.0) for who in (A, B)]
+    told = Recorded(id=1, name="demo", began=0.0, heard=99.0, left_out=0, participants=people, entries=entries)
+    assert [one.rule for one in account(told).sentences] == ["not-connected"]
+
+
+def test_a_network_that_changed_explains_a_silence_that_was_noticed_before() -> None:
+    found = of(
+        *connected(A, 0.0),
+        *connected(B, 1.0),
+        (9.0, B, "suspect", {"evidence": "silence"}),
+        (9.1, A, "network", {"certain": False}),
+        (9.2, A, "network", {"certain": True}),
+        (9.9, B, "recovered", {"seconds": 0.9}),
+    )
+    assert texts(found)["outage"] == "The network of Ada changed; everything was back after 0.9 s."
+
+
+def test_a_path_that_was_there_for_a_moment_is_not_told() -> None:
+    moment: list[Entry] = [(9.0, A, "pair", RELAYED), (10.0, A, "pair", {"path": "direct"})]
+    rules = [one.rule for one in of(*connected(A, 0.0), *connected(B, 1.0), *moment).sentences]
+    assert rules == ["connected-direct"]
 
 
 def test_who_saw_why_says_it() -> None:

@@ -1,0 +1,132 @@
+"""The ways that a recorded session took: through which relays, in words. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv6Address, ip_address, ip_network
+from typing import NamedTuple, TypeAlias
+
+from backend.journal.outages import TOGETHER
+from backend.journal.reading import Told
+from backend.journal.relayed import relay_host
+from pyapp.protocol.ice import IceError, parse_reported_url
+from pyapp.protocol.wire import Scalar
+
+Path: TypeAlias = str
+"""In words: `direct`, `turn1.example.org over TLS`."""
+
+
+class Change(NamedTuple):
+    """Another path, at Unix time `at`, seconds. `is_told`: nothing else says so."""
+
+    at: float
+    before: Path
+    path: Path
+    is_told: bool
+
+
+@dataclass(slots=True)
+class Ways:
+    """The paths that one page had, one after the other."""
+
+    _changes: list[Change] = field(init=False, default_factory=list)
+
+    def take(self, at: float, path: Path, *, is_told: bool) -> None:
+        """Take a path. What lasted for a moment only, and led back to the path before, was none."""
+        last = self._changes[-1] if self._changes else None
+        if last is None:
+            self._changes.append(Change(at, "", path, is_told=False))
+        elif path == last.before and is_told and last.is_told and at < last.at + TOGETHER:
+            self._changes.pop()
+        elif not _is_same(path, last.path):
+            self._changes.append(Change(at, last.path, path, is_told))
+
+    def changes(self, *, direct_since: float | None) -> Iterator[Change]:
+        """Yield the changes to be told. If the other page was direct at once, this one's relay was for a moment."""
+        for number, change in enumerate(self._changes):
+            was_at_once = direct_since is not None and number == 1 and change.at < direct_since + TOGETHER
+            if change.is_told and not (was_at_once and change.path == "direct"):
+                yield change
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Return whether two paths may be one, of which less is known at one end."""
+    return one == other or one.startswith(f"{other} over") or other.startswith(f"{one} over")
+
+
+class Relays:
+    """Which relays a path goes through. Of the other side's, a pair has the address alone."""
+
+    def __init__(self, told: Sequence[Told]) -> None:
+        self._pairs = [one for one in told if one.event == "pair" and one.data.get("local_type") == "relay"]
+        self._gathered: dict[tuple[str, Scalar], set[str]] = {}
+        """The relays by which somebody may have got a relayed address."""
+        for one in told:
+            if one.event == "candidate-local" and one.data.get("type") == "relay":
+                self._gathered.setdefault((one.participant, one.data.get("address")), set()).add(_gathered(one.data))
+
+    def path(self, one: Told) -> Path:
+        """Return the path of a pair in words: `direct`, `turn1.example.org over TLS`."""
+        data = one.data
+        if data.get("path") != "relay":
+            return "direct"
+        found = [_relay(data)] if data.get("local_type") == "relay" else []
+        if data.get("remote_type") == "relay" or not found:
+            found.append(self._other(one))
+        if len(found) == 1:
+            return found[0]
+        return f"{found[0]} at both ends" if found[0] == found[1] else " and ".join(sorted(found))
+
+    def _other(self, one: Told) -> str:
+        """Return the other side's relay: that side gathered its address, and said soon which one it is."""
+        address = one.data.get("remote_address")
+        choices = set[str]().union(
+            *(
+                relays
+                for (participant, gathered), relays in self._gathered.items()
+                if participant != one.participant and gathered == address
+            )
+        )
+        if len(choices) == 1:
+            return choices.pop()
+        others = [each for each in self._pairs if each.participant != one.participant]
+        if choices:
+            others = [each for each in others if _relay(each.data) in choices]
+        nearest = min(others, key=lambda each: abs(each.at - one.at), default=None)
+        if nearest is not None and (choices or abs(nearest.at - one.at) <= TOGETHER):
+            return _relay(nearest.data)
+        # One relayed address may be had over UDP and over TLS: then the host is known, and no more.
+        return min(choices, default="the relay of the other side").partition(" over ")[0]
+
+
+def _gathered(data: Mapping[str, Scalar]) -> str:
+    try:
+        transport = parse_reported_url(str(data.get("server"))).transport
+    except IceError:
+        transport = "udp"
+    return _relay({"server": data.get("server"), "relay_protocol": transport})
+
+
+def _relay(data: Mapping[str, Scalar]) -> str:
+    return f"{relay_host(data.get('server'))} over {str(data.get('relay_protocol') or 'udp').upper()}"
+
+
+def rank_of(data: Mapping[str, Scalar]) -> int:
+    """Return how costly a path is: 0 if it is direct, 1 over a relay by UDP, 2 by TCP."""
+    if data.get("path") != "relay":
+        return 0
+    is_udp = data.get("local_type") != "relay" or data.get("relay_protocol") in ("", "udp", None)
+    return 1 if is_udp else 2
+
+
+def site_of(address: str) -> str:
+    """Return what two machines of one site have in common of their addresses: of IPv6 a /64."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return ""
+    return str(ip_network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else str(parsed)
+
+
+def is_ipv6(data: Mapping[str, Scalar]) -> bool:
+    """Return whether a pair is one of IPv6; False if the browser hides the addresses."""
+    return any(":" in str(data.get(name)) for name in ("local_address", "remote_address"))
