@@ -6,6 +6,7 @@ import base64
 import contextlib
 import gc
 import io
+import json
 import logging
 import os
 import signal
@@ -22,6 +23,7 @@ from backend.access.invitations import DEFAULT_TTL, key_made_if_missing, new_inv
 from backend.access.store import Store
 from backend.ice.checkup import checkup
 from backend.ice.ice_servers import read_ice_servers
+from backend.journal.checks import find_check
 from backend.journal.export import FORMATS, Format, exported
 from backend.journal.reading import latest_of, numbered, recorded
 from backend.journal.schema import FILE, open_to_read
@@ -134,8 +136,10 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("invitations", parents=[beside], help="list the invitations that are good now")
     revoke = commands.add_parser("revoke", parents=[beside], help="take an invitation back, from running sessions too")
     revoke.add_argument("id", metavar="ID")
-    export = commands.add_parser("export", parents=[beside], help="print what was recorded of a session")
-    export.add_argument("session", metavar="SESSION", help="its name, which means the latest one, or its number")
+    export = commands.add_parser("export", parents=[beside], help="print what was recorded of a session or a check")
+    export.add_argument(
+        "session", metavar="SESSION", help="its name, which means the latest one, or its number; or the id of a check"
+    )
     export.add_argument("--format", choices=FORMATS, default="jsonl", help="(default: %(default)s)")
     check = commands.add_parser("check", help="ask every server and provider of the configuration how it is")
     check.add_argument("--config", type=Path, default=argparse.SUPPRESS, metavar="FILE", help="that of the server")
@@ -290,12 +294,17 @@ def _export(name: str, form: Format, journal: Path) -> None:
         with open_to_read(path) as connection:
             session = latest_of(connection, session_name(name)) or numbered(name)
             found = recorded(connection, session) if session else None
+            check = None if found else find_check(connection, name)
     except sqlite3.Error as error:
         raise StartError(f"export: {path}: {error}") from None
-    if found is None:
-        raise StartError(f"export: no session {name!r} is recorded in {path}")
+    if found is not None:
+        lines = exported(found, form)
+    elif check is not None:  # which has one form alone
+        lines = iter([json.dumps(check.to_json(), indent=2, ensure_ascii=False) + "\n"])
+    else:
+        raise StartError(f"export: no session and no check {name!r} is recorded in {path}")
     with contextlib.suppress(BrokenPipeError):
-        for line in exported(found, form):
+        for line in lines:
             sys.stdout.write(line)
         sys.stdout.flush()
 

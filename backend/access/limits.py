@@ -1,6 +1,8 @@
 """How much one client may request. Pure: the time is an argument."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+_MOST_CALLERS = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,8 @@ class Limits:
     join_deadline: float = 120.0  # "join-deadline", seconds: a page opens its socket before Connect is pressed
     heartbeat: float = 3.5  # seconds between pings; a dead socket is noticed after one and a half of them
     send_bytes: int = 4 * 1024 * 1024  # that wait for a slow reader before its socket is closed
+    checks_per_minute: float = 6.0  # "checks-per-minute": reports of network checks from an address
+    check_burst: float = 12.0  # as above
     journal_session_bytes: int = 8 * 1024 * 1024  # of one session, before its quiet middle is thinned
     journal_bytes: int = 2 * 1024 * 1024 * 1024  # of all, before the oldest sessions go
     journal_full_days: float = 30.0  # after which of a session little more than its beginning and its outages stays
@@ -54,3 +58,19 @@ class TokenBucket:
             return False
         self.tokens -= cost
         return True
+
+
+@dataclass(slots=True)
+class Buckets:
+    """A bucket for each caller (`callers.site`), of the callers of late. Pure: the time is an argument."""
+
+    _buckets: dict[str, TokenBucket] = field(default_factory=dict, init=False)
+
+    def take(self, caller: str, *, rate: float, burst: float, now: float) -> bool:
+        """Take a token of `caller`, who gets `rate` a second and up to `burst` at once; say whether there was one."""
+        bucket = self._buckets.pop(caller, None) or TokenBucket.full(rate=rate, burst=burst, now=now)
+        bucket.rate, bucket.burst = rate, burst
+        self._buckets[caller] = bucket  # to the end: the longest silent caller is forgotten first
+        if len(self._buckets) > _MOST_CALLERS:
+            del self._buckets[next(iter(self._buckets))]
+        return bucket.take(now=now)

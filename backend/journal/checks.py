@@ -2,10 +2,12 @@
 
 import json
 import secrets
-from collections.abc import Mapping
+import sqlite3
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from backend.journal.schema import containing
 from backend.journal.store import Store
 
 MOST_BYTES = 64 * 1024
@@ -36,6 +38,10 @@ class Check:
         if len(json.dumps(self.report, allow_nan=False)) > MOST_BYTES:
             raise ValueError(f"report: at most {MOST_BYTES} bytes")
 
+    def to_json(self) -> dict[str, Any]:
+        """Return all of it."""
+        return {"id": self.id, "at": round(self.at, 1), "session": self.session, "report": self.report}
+
 
 def keep_check(store: Store, check: Check) -> None:
     """Store a report. Raises `sqlite3.Error`."""
@@ -47,9 +53,28 @@ def keep_check(store: Store, check: Check) -> None:
         )
 
 
-def find_check(store: Store, identifier: str) -> Check | None:
-    """Return a report by its id, or None. Raises `sqlite3.Error`."""
-    found = store.connection.execute("select at, report, session, id from checks where id = ?", (identifier,))
-    if (row := found.fetchone()) is None:
-        return None
+def find_check(connection: sqlite3.Connection, identifier: str) -> Check | None:
+    """Return the report of that id, however it is written, or None. Raises `sqlite3.Error`."""
+    found = connection.execute("select at, report, session, id from checks where id = ?", (_id_of(identifier),))
+    return next(map(_check, found), None)
+
+
+def search_checks(connection: sqlite3.Connection, search: str, *, most: int = 20) -> list[Check]:
+    """Return the reports, the latest first, whose id is `search` or whose session has it in its name.
+
+    Raises `sqlite3.Error`.
+    """
+    found = connection.execute(
+        "select at, report, session, id from checks where id = :id or session like :pattern escape '\\'"
+        " order by at desc limit :most",
+        {"id": _id_of(search), "pattern": containing(search), "most": most},
+    )
+    return [_check(row) for row in found]
+
+
+def _id_of(text: str) -> str:
+    return text.strip().lower()[:64]
+
+
+def _check(row: Sequence[Any]) -> Check:
     return Check(row[0], json.loads(row[1]), row[2], row[3])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from backend.journal.clocks import offsets
-from backend.journal.schema import FILE, open_to_read
+from backend.journal.schema import FILE, containing, open_to_read
 from backend.journal.store import joined
 from pyapp.protocol.wire import Scalar
 
@@ -101,12 +101,11 @@ def listed(connection: sqlite3.Connection, *, search: str = "", offset: int = 0,
 
     Raises `sqlite3.Error`.
     """
-    pattern = "%" + search.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_") + "%"
     found = connection.execute(
         "select id, name, began, heard from sessions s where name like :pattern escape '\\' or exists ("
         " select 1 from participants p where p.session = s.id and p.name like :pattern escape '\\')"
         " order by heard desc, id desc limit :most offset :offset",
-        {"pattern": pattern, "most": most, "offset": offset},
+        {"pattern": containing(search), "most": most, "offset": offset},
     )
     return [Listed(*row) for row in found]
 

@@ -102,3 +102,8 @@ def open_to_read(path: Path) -> contextlib.closing[sqlite3.Connection]:
     """Open the file at `path` without writing to it; raises `sqlite3.Error` if that cannot be done."""
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5.0, isolation_level=None)
     return contextlib.closing(connection)
+
+
+def containing(text: str) -> str:
+    """Return the `like` pattern, with a backslash as its escape, of what has `text` in it."""
+    return "%" + text.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_") + "%"

@@ -107,7 +107,7 @@ class Journal:
 
     async def find_check(self, identifier: str) -> Check | None:
         """Return a report that was kept, or None. Raises `sqlite3.Error` or `OSError`."""
-        return await self._in_thread(lambda: find_check(self._opened(), identifier))
+        return await self._in_thread(lambda: find_check(self._opened().connection, identifier))
 
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)

@@ -1,12 +1,15 @@
 """`POST /checks`: a page's report on its network. `GET /checks/ID`: what an operator reads of it."""
 
 import logging
+import math
 import sqlite3
 import time
 from typing import Any
 
 from aiohttp import web
 
+from backend.access.callers import site
+from backend.access.limits import Buckets
 from backend.journal.checks import Check
 from backend.journal.writer import Journal
 from pyapp.protocol.check import MAX_REPORT_BYTES
@@ -17,8 +20,18 @@ _NO_STORE = {"Cache-Control": "no-store"}
 _MOST_DEPTH = 6
 
 
-async def keep(request: web.Request, journal: Journal, session: str) -> web.Response:
-    """Keep the report in the body, and answer with its id. Raises `MessageError`."""
+async def keep(request: web.Request, journal: Journal, session: str, buckets: Buckets) -> web.Response:
+    """Keep the report in the body, and answer with its id. Raises `MessageError`.
+
+    `buckets` are the callers': whoever sends more than anybody checks would push the reports of others out.
+    """
+    limits = journal.limits
+    rate = limits.checks_per_minute / 60
+    if not buckets.take(site(request.remote or ""), rate=rate, burst=limits.check_burst, now=time.monotonic()):
+        rule = f"At most {limits.checks_per_minute:g} reports of checks a minute from one address."
+        answer = _problem(429, "limit", rule, limit="checks-per-minute")
+        answer.headers["Retry-After"] = str(math.ceil(1 / rate))
+        return answer
     report = parse((await _read(request)).decode("utf-8", "replace"))
     if not isinstance(report, dict) or not isinstance(report.get("verdict"), str):
         raise MessageError("body", "an object with a verdict")
@@ -42,18 +55,17 @@ async def keep(request: web.Request, journal: Journal, session: str) -> web.Resp
 async def find(identifier: str, journal: Journal) -> web.Response:
     """Return the report."""
     try:
-        found = await journal.find_check(identifier.strip().lower()[:64])
+        found = await journal.find_check(identifier)
     except (sqlite3.Error, OSError) as error:
         _log.error("! the reports of checks cannot be read: %s", error)
         return _problem(503, "unavailable", "Reports cannot be read now.")
     if found is None:
         return _problem(404, "unknown", "No such report.")
-    told = {"id": found.id, "at": round(found.at, 1), "session": found.session, "report": found.report}
-    return web.json_response(told, headers=_NO_STORE)
+    return web.json_response(found.to_json(), headers=_NO_STORE)
 
 
-def _problem(status: int, code: str, message: str) -> web.Response:
-    return web.json_response({"code": code, "message": message}, status=status, headers=_NO_STORE)
+def _problem(status: int, code: str, message: str, **more: str) -> web.Response:
+    return web.json_response({"code": code, "message": message, **more}, status=status, headers=_NO_STORE)
 
 
 async def _read(request: web.Request) -> bytes:

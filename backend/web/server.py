@@ -16,6 +16,7 @@ from aiohttp.abc import AbstractAccessLogger
 from backend.access.callers import host_name, is_loopback, is_own_origin
 from backend.access.control import Access
 from backend.access.invitations import Grant, InvitationError
+from backend.access.limits import Buckets
 from backend.access.proxies import Caller, caller
 from backend.ice.chain import Chain
 from backend.ice.choosing import check_configuration, ice_configuration
@@ -54,6 +55,7 @@ ACCESS = web.AppKey("ACCESS", Access)
 SIGNALING = web.AppKey("SIGNALING", Signaling)
 CHAIN = web.AppKey("CHAIN", Chain)
 SESSIONS = web.AppKey("SESSIONS", sessions.Sessions)
+CHECKING = web.AppKey("CHECKING", Buckets)
 METERS = web.AppKey("METERS", Meters)
 CALLER = web.RequestKey("CALLER", Caller)
 """The client of a request, as our proxies report it."""
@@ -114,6 +116,7 @@ def create_app(settings: Settings, certificates: Certificates | None = None) -> 
     app[JOURNAL] = Journal(settings.journal, limits=limits, keep_addresses=settings.keep_addresses)
     app[SESSIONS] = sessions.Sessions(app[JOURNAL].path)
     app[ACCESS] = Access(settings)
+    app[CHECKING] = Buckets()
     hold = configured.hold or settings.hold
     app[SIGNALING] = Signaling(hold=hold, limits=limits, journal=app[JOURNAL], audit=app[ACCESS].audit)
     app[CHAIN] = Chain(configured, is_live=app[SIGNALING].is_live, checks=settings.checks)
@@ -440,7 +443,7 @@ async def _keep_check(request: web.Request) -> web.Response:
     _check_origin(request)
     try:
         session = await _asking_session(request)
-        return await checks.keep(request, request.app[JOURNAL], session)
+        return await checks.keep(request, request.app[JOURNAL], session, request.app[CHECKING])
     except MessageError as error:
         raise _error(web.HTTPBadRequest, Error("malformed", str(error))) from None
 

@@ -15,6 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from backend.journal.account import Account, account
+from backend.journal.checks import search_checks
 from backend.journal.export import CONTENT_TYPES, FORMATS, exported
 from backend.journal.reading import Recorded, Told, listed, numbered, recorded
 from backend.journal.relayed import this_month
@@ -48,15 +49,17 @@ class Sessions:
     def list(self, *, search: str, offset: int) -> dict[str, Any]:
         """Return the list as JSON. Raises `sqlite3.Error`."""
         if not self._path.exists():
-            return {"sessions": [], "more": False, "relayed": None}
+            return {"sessions": [], "more": False, "relayed": None, "checks": []}
         with open_to_read(self._path) as connection:
             found = listed(connection, search=search, offset=offset, most=_MOST_LISTED + 1)
             rows = [self._row(connection, one.id, one.heard) for one in found[:_MOST_LISTED]]
             relayed = this_month(connection, now=time.time())
+            reports = search_checks(connection, search) if search and not offset else []
         return {
             "sessions": [row for row in rows if row],
             "more": len(found) > _MOST_LISTED,
             "relayed": asdict(relayed),
+            "checks": [one.to_json() for one in reports],
         }
 
     def one(self, identifier: int) -> dict[str, Any] | None:

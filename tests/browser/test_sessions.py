@@ -23,9 +23,9 @@ def test_an_operator_finds_a_session_and_reads_what_happened(
     row = page.locator("#sessions tr")
     expect(row).to_contain_text("calm-otter")
     assert "invite" not in page.url, "a copied address gives nothing away"
-    page.get_by_label("Name of a session or of a person").fill("nothing")
-    expect(page.get_by_text("No session is recorded under that name.")).to_be_visible()
-    page.get_by_label("Name of a session or of a person").fill("OTTER")
+    page.get_by_label("Name of a session or of a person, or the number of a check").fill("nothing")
+    expect(page.get_by_text("Nothing is recorded under that name.")).to_be_visible()
+    page.get_by_label("Name of a session or of a person, or the number of a check").fill("OTTER")
     page.get_by_role("link", name="calm-otter").click()
     outage = page.locator("#account [data-rule=outage]")
     expect(outage).to_have_text(re.compile(r"everything was back after 1\.3 s, through turn2\.lab over UDP\.$"))

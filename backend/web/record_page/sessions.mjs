@@ -105,15 +105,32 @@ function relayed(month) {
   return `Relayed in ${month.month} (UTC): ${hosts.join(", ")}. If it goes on so, ${bytes(total(month.forecast))} by its end.`;
 }
 
+const WHO = { you: "the person", network: "the administrator of their network", operator: "whoever runs this console" };
+
+function report(check) {
+  const problems = Array.isArray(check.report.problems) ? check.report.problems : [];
+  const lines = problems.map((one) => element("li", {}, `${[one.rule, one.server].filter(Boolean).join(" at ")}: for ${WHO[one.who] ?? one.who}`));
+  const facts = [day(check.at), check.session, `${check.report.verdict}`].filter(Boolean);
+  return element(
+    "section",
+    { id: `check-${check.id}` },
+    element("h2", {}, `Check ${check.id}`),
+    element("p", {}, facts.join(" · ")),
+    element("ul", {}, ...lines),
+    element("details", {}, element("summary", {}, "The report"), element("pre", {}, JSON.stringify(check.report, null, 2))),
+  );
+}
+
 async function list() {
   const search = element("input", { id: "search", type: "search", maxLength: 100, autocomplete: "off" });
-  const form = element("form", { role: "search" }, element("label", { htmlFor: "search" }, "Name of a session or of a person"), search);
+  const form = element("form", { role: "search" }, element("label", { htmlFor: "search" }, "Name of a session or of a person, or the number of a check"), search);
   const body = element("tbody", { id: "sessions" });
   const head = element("thead", {}, element("tr", {}, ...COLUMNS.map((name) => element("th", { scope: "col" }, name))));
   const table = element("div", { className: "wide", tabIndex: 0, role: "region", ariaLabel: "Recorded sessions" }, element("table", {}, head, body));
   const more = element("button", { type: "button", hidden: true }, "Older sessions");
   const month = element("p", { id: "relayed" });
-  main.append(form, month, element("section", {}, table, more));
+  const reports = element("div", { id: "checks" });
+  main.append(form, month, reports, element("section", {}, table, more));
   let asked = 0;
   const fill = (offset) =>
     showing(async () => {
@@ -121,11 +138,14 @@ async function list() {
       const query = new URLSearchParams({ q: search.value.trim(), offset });
       const found = await (await ask(`?${query}`)).json();
       if (number !== asked) return; // the person typed on
-      if (!offset) body.replaceChildren();
+      if (!offset) {
+        body.replaceChildren();
+        reports.replaceChildren(...found.checks.map(report));
+      }
       body.append(...found.sessions.map(row));
       more.hidden = !found.more;
       month.textContent = relayed(found.relayed);
-      say(body.children.length ? "" : "No session is recorded under that name.");
+      say(body.children.length || reports.children.length ? "" : "Nothing is recorded under that name.");
     });
   let typing;
   search.addEventListener("input", () => {

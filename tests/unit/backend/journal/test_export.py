@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import server
+from backend.journal.checks import Check, keep_check
 from backend.journal.clocks import offsets
 from backend.journal.entry import Record, server_entry
 from backend.journal.export import FORMATS, exported
@@ -140,10 +141,18 @@ def test_json_lines_have_every_entry_and_a_number_names_the_session_as_well(
     assert [line["event"] for line in lines if line["number"]] == [event for _, event, _ in TOLD]
 
 
+def test_the_id_of_a_check_names_its_report(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    check = Check(7.0, {"verdict": "udp-blocked"}, "demo")
+    with Store(folder / FILE) as store:
+        keep_check(store, check)
+    assert server.main(["export", check.id.upper(), "--journal", str(folder)]) == 0
+    assert json.loads(capsys.readouterr().out) == check.to_json()
+
+
 @pytest.mark.parametrize("name", ["other", "2", "99999999999999999999"])
 def test_what_is_not_there_is_said(folder: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert server.main(["export", name, "--journal", str(folder)]) == 2
-    assert f"export: no session '{name}' is recorded" in capsys.readouterr().err
+    assert f"export: no session and no check '{name}' is recorded" in capsys.readouterr().err
 
 
 def test_without_a_record_that_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

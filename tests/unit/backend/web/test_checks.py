@@ -134,6 +134,20 @@ async def test_what_is_no_report_is_refused(
         assert (await response.json())["code"] == "malformed"
 
 
+async def test_an_address_sends_so_many_reports_and_no_more(
+    start: Start, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    config = tmp_path / "ice.toml"
+    config.write_text("[limits]\ncheck_burst = 2\nchecks_per_minute = 0.5\n")
+    server = await start(config=config)
+    for status in (201, 201, 429):
+        async with http.post(server.address + "checks", json=REPORT) as response:
+            assert response.status == status
+    async with http.post(server.address + "checks", json=REPORT) as response:
+        assert (await response.json())["limit"] == "checks-per-minute"
+        assert response.headers["Retry-After"] == "120"
+
+
 async def test_another_site_may_send_none(start: Start, http: aiohttp.ClientSession) -> None:
     server = await start()
     foreign = {"Origin": "https://elsewhere.example"}

@@ -21,6 +21,7 @@ KEY = "k" * 40
 A, B = "a" * 32, "b" * 32
 BEGUN = time.time() - 90_000
 PAGE = {"Accept": "text/html,application/xhtml+xml,*/*"}
+REPORT = {"verdict": "udp-blocked", "problems": []}
 
 Start = Callable[..., Awaitable[Serving]]
 
@@ -87,6 +88,24 @@ async def test_sessions_are_found_by_name_and_by_person(
     assert [one["id"] for one in answer["sessions"]] == found
 
 
+async def test_a_check_is_found_by_its_id_and_by_its_session(server: Serving, http: aiohttp.ClientSession) -> None:
+    async with http.post(
+        f"{server.address}checks?session=calm-otter", json=REPORT, headers=operator(server)
+    ) as response:
+        identifier = (await response.json())["id"]
+    for search, found in (
+        (identifier, [identifier]),
+        (f" {identifier.upper()}", [identifier]),
+        ("otter", [identifier]),
+    ):
+        _, answer = await ask(http, server, f"sessions?q={search}")
+        assert [one["id"] for one in answer["checks"]] == found
+    assert answer["checks"][0]["report"]["verdict"] == "udp-blocked"
+    for search in ("", identifier[:9], "sure"):
+        _, answer = await ask(http, server, f"sessions?q={search}")
+        assert answer["checks"] == []
+
+
 async def test_one_session(server: Serving, http: aiohttp.ClientSession) -> None:
     status, answer = await ask(http, server, "sessions/1")
     assert status == 200
@@ -142,7 +161,7 @@ async def test_the_page_loads_what_there_is(server: Serving, http: aiohttp.Clien
 
 def test_before_there_is_a_record_there_is_no_session(tmp_path: Path) -> None:
     sessions = Sessions(tmp_path / FILE)
-    assert sessions.list(search="", offset=0) == {"sessions": [], "more": False, "relayed": None}
+    assert sessions.list(search="", offset=0) == {"sessions": [], "more": False, "relayed": None, "checks": []}
     assert sessions.one(1) is None
 
 
