@@ -24,6 +24,8 @@ BEFORE_OURS = ("encodings", "encodings.aliases", "encodings.utf_8", "sitecustomi
 
 REPLACED = {"pyodide._package_loader": "package_loader.py"}
 """Library modules that a file of this folder replaces at every start."""
+ADDED = {"prepared_dataclasses": "prepared_dataclasses.py"}
+"""Modules that the library has not."""
 
 ENCODING = re.compile(r"[A-Za-z][A-Za-z0-9_-]{2,20}", re.ASCII)
 
@@ -83,12 +85,27 @@ def library_imports(app: str) -> list[str]:
     return sorted(name for name in names if name.partition(".")[0] not in BROWSER_ONLY)
 
 
+def methods(key: str, text: str) -> tuple[CodeType, tuple[str, ...]]:
+    """Compile what `dataclasses` wrote for a class: a function that returns its methods. Return their names, too."""
+    (outer,) = codes(compile(text, "<string>", "exec", dont_inherit=True))
+    qualified = key.partition(":")[2]
+    named = {code: code.replace(co_qualname=f"{qualified}.{code.co_name}") for code in codes(outer)}
+    constants = tuple(named.get(value, value) if isinstance(value, CodeType) else value for value in outer.co_consts)
+    return outer.replace(co_consts=constants), tuple(code.co_name for code in named)
+
+
+def codes(code: CodeType) -> list[CodeType]:
+    """Return the code of the functions that `code` defines."""
+    return [value for value in code.co_consts if isinstance(value, CodeType)]
+
+
 def archive(modules: Modules, recorded: dict[str, Any]) -> bytes:
     """Return an archive, including what Python would compile when `modules` are imported."""
     functions = {
         text: compile(text, "<string>", mode, dont_inherit=True) for text, mode in recorded["functions"].items()
     }
-    return marshal.dumps({"modules": modules, "functions": functions, "patterns": recorded["patterns"]})
+    plans = {name: (*methods(name, text), *plan) for name, (text, *plan) in recorded["plans"].items()}
+    return marshal.dumps({"modules": modules, "functions": functions, "patterns": recorded["patterns"], "plans": plans})
 
 
 def pyc(code: CodeType) -> bytes:
@@ -112,7 +129,8 @@ def prepare(stock: str, app: str, runtime: str, discovered: str, out: str) -> No
             return code
         return marshal.dumps(code) if name in found["later"] else None
 
-    library = {name: (is_package, file, kept(name, code)) for name, (is_package, file, code) in whole.items()}
+    library: Modules = {name: (is_package, file, kept(name, code)) for name, (is_package, file, code) in whole.items()}
+    library |= {name: own_library(runtime, path) for name, path in ADDED.items()}
     whole["sitecustomize"] = own_library(runtime, "sitecustomize.py")
     with zipfile.ZipFile(target / "library.zip", "w", zipfile.ZIP_STORED) as packed:  # stored: it is read at once
         for name in BEFORE_OURS:

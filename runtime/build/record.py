@@ -19,15 +19,19 @@ functions: dict[str, str] = {}
 """Source text, and whether it is for `exec` or `eval`."""
 patterns: dict[tuple[Any, int], tuple[Any, ...]] = {}
 """Pattern and flags, and the arguments of `_sre.compile`."""
+plans: dict[str, tuple[Any, ...]] = {}
+"""What `prepared_dataclasses.py` makes classes from, by module and qualified name; the methods still as text."""
+written: list[str] = []
+"""What `dataclasses` has just compiled."""
 
 
 def take() -> dict[str, Any]:
     """Return what was recorded since the last time."""
-    if not (functions and patterns):
+    if not (patterns and (functions or plans)):
         raise RuntimeError("nothing was noted: does this Python compile in another way?")
-    taken = {"functions": dict(functions), "patterns": dict(patterns)}
-    functions.clear()
-    patterns.clear()
+    taken = {"functions": dict(functions), "patterns": dict(patterns), "plans": dict(plans)}
+    for recorded in (functions, patterns, plans):
+        recorded.clear()
     return taken
 
 
@@ -37,7 +41,7 @@ def _eval(text: str, names: dict[str, Any]) -> Any:
 
 
 def _exec(text: str, names: dict[str, Any], local_names: dict[str, Any]) -> None:
-    functions[text] = "exec"
+    written.append(text)
     exec(text, names, local_names)  # noqa: S102 - the library's own code, recorded
 
 
@@ -63,6 +67,33 @@ compiler.compile = _compile
 import dataclasses  # noqa: E402 - its own imports compile patterns
 
 dataclasses.exec = _exec  # type: ignore[attr-defined]
+library: Any = dataclasses
+process_class = library._process_class  # noqa: SLF001 - the library's own
+
+
+def _process_class(cls: type, *parameters: bool) -> Any:
+    """Note what becomes of a class, if it can be made from that: the others' methods are compiled beforehand."""
+    declared = library.annotationlib.get_annotations(cls, format=library.annotationlib.Format.FORWARDREF)
+    given = dict(cls.__dict__)
+    made = process_class(cls, *parameters)
+    text = written.pop()
+    fields = [field.name for field in dataclasses.fields(made)]
+    undeclared = any(name in given and name not in declared for name in fields)
+    if made is cls or type(made) is not type or undeclared or dataclasses.KW_ONLY in declared.values():
+        functions[text] = "exec"
+        return made
+    added = ["__slots__", "__match_args__", *(() if given.get("__doc__") else ("__doc__",))]
+    plans[f"{cls.__module__}:{cls.__qualname__}"] = (
+        text,
+        parameters,
+        {name: made.__dict__[name] for name in added},
+        tuple(name for name in declared if name in fields),
+        tuple(name for name in declared if name not in fields),
+    )
+    return made
+
+
+library._process_class = _process_class  # noqa: SLF001
 
 sys.modules["pyodide._package_loader"] = package_loader
 sys.modules["ssl"] = None  # type: ignore[assignment]

@@ -7,8 +7,9 @@ An archive is one marshalled dictionary:
   (`backend/web/assets.py`). None is a module that the build left out of the standard library, since the console does
   not import it. If that was wrong, it comes from the server at the moment of its import: late, but it works, and
   `runtime/page/interpreter.mjs` reports it, so that the journal records a fault.
-- `functions` and `patterns`: what `dataclasses`, `namedtuple` and `re` would compile while the modules are imported,
-  which is most of the work of importing them (`record.py`).
+- `functions` and `patterns`: what `dataclasses`, `namedtuple` and `re` would compile while the modules are imported
+  (`record.py`).
+- `plans`: what the modules' dataclasses are made from (`prepared_dataclasses.py`).
 """
 
 import gc
@@ -77,6 +78,8 @@ functions: dict[str, CodeType] = {}
 """By source text."""
 patterns: dict[tuple[Any, int], tuple[Any, ...]] = {}
 """By pattern and flags: the arguments of `_sre.compile`."""
+plans: dict[str, Any] = {}
+"""By the name of the class."""
 
 
 def install(archive: bytes) -> None:
@@ -84,6 +87,7 @@ def install(archive: bytes) -> None:
     content: dict[str, Any] = marshal.loads(archive)  # noqa: S302 - our own build, from our own server
     functions.update(content.get("functions", {}))
     patterns.update(content.get("patterns", {}))
+    plans.update(content.get("plans", {}))
     sys.meta_path.insert(-1, Archive(content["modules"]))  # after what is built in, before the search for files
 
 
@@ -120,6 +124,10 @@ compiler.compile = _compile
 import dataclasses  # noqa: E402
 
 dataclasses.exec = _exec  # type: ignore[attr-defined]
+
+import prepared_dataclasses  # noqa: E402
+
+prepared_dataclasses.install(plans)
 
 sys.modules["ssl"] = None  # type: ignore[assignment]  # asyncio works without it
 import asyncio  # noqa: E402, F401

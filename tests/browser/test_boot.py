@@ -64,6 +64,57 @@ class New:
     new: int
 """
 
+BOTH_WAYS = """
+import dataclasses, json, prepared_dataclasses, sys, types
+
+PLAIN = str | int | float | tuple | dataclasses._DataclassParams | None
+
+ON_DEMAND = ("__annotations_cache__", "__annotate_func__")
+
+def named(value):
+    return repr(value) if isinstance(value, PLAIN) else [str(type(value)), getattr(value, "__qualname__", "")]
+
+def consisting(code):
+    return [code.co_code.hex(), code.co_names, code.co_varnames, [*map(named, code.co_consts)]]
+
+def described(value):
+    "Return all in which an attribute of two equal classes must agree."
+    if isinstance(value, types.FunctionType):
+        held = {name: cell.cell_contents for name, cell in zip(value.__code__.co_freevars, value.__closure__ or ())}
+        wrapped = consisting(held.pop("user_function").__code__) if "user_function" in held else None
+        defaults = [named(default) for default in value.__defaults__ or ()], value.__kwdefaults__
+        return [value.__qualname__, *consisting(value.__code__), wrapped, described(held), *defaults]
+    if isinstance(value, dataclasses.Field):
+        return [named(getattr(value, name)) for name in value.__slots__]
+    if isinstance(value, dict):
+        return {name: named(held) if not isinstance(held, dataclasses.Field) else described(held)
+                for name, held in value.items()}
+    return named(value)
+
+def differences(key, original):
+    module, _, name = key.partition(":")
+    prepared = getattr(sys.modules[module], name)
+    first, second = (
+        {name: described(getattr(made, name)) for name in [*vars(made)] if name not in ON_DEMAND}
+        for made in (original, prepared)
+    )
+    return [f"{key}.{name}" for name in first.keys() | second.keys() if first.get(name) != second.get(name)]
+
+plans = dict(prepared_dataclasses.plans)
+prepared_dataclasses.plans.clear()
+found, compared = [], 0
+for module in sorted({key.partition(":")[0] for key in plans} & sys.modules.keys()):
+    spec = sys.modules[module].__spec__
+    names = {"__name__": module, "__spec__": spec, "__package__": spec.parent}
+    exec(spec.loader.get_code(module), names)
+    for key in plans:
+        if key.startswith(f"{module}:"):
+            found += differences(key, names[key.partition(":")[2]])
+            compared += 1
+json.dumps([compared, found])
+"""
+"""Makes the page's dataclasses again, without their plans, and compares them with those that the page uses."""
+
 CLOSE_FIRST = """{
   const { WebSocket } = window;
   let first = true;
@@ -150,6 +201,12 @@ def test_what_the_build_has_compiled_is_not_compiled_again(console: Console, ope
     after = json.loads(operator.page.evaluate(RUN, NEVER_SEEN + NOTICED))
     noticed = [it.split()[:2] for it in after["compiled"][len(before["compiled"]) :]]
     assert noticed == [["source", "lambda"], ["pattern", "new"], ["source", "def"]], "the probe works"
+
+
+def test_prepared_dataclasses_are_those_of_the_decorator(console: Console, open_page: OpenPage) -> None:
+    compared, differences = json.loads(open_page(console.address).page.evaluate(RUN, BOTH_WAYS))
+    assert compared > 250
+    assert differences == []
 
 
 def test_the_second_visit_asks_only_for_the_page(console: Console, open_page: OpenPage) -> None:
