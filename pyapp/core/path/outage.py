@@ -5,6 +5,7 @@ it echoes one that was sent since the suspicion      messages go on
 the selected pair is of the attempt's generation     proven, once a beat that was sent over it has come back
 an attempt's deadline passes                         the next rung, or proven, if beats come and go on the old pair
 it makes progress                                    another deadline: on a busy machine each step takes a second
+packets come over its pair, and no beat              the same: the other page stands still
 this page stood still                                no deadline passes before what came meanwhile is read
 """
 
@@ -83,6 +84,10 @@ class Suspect:
     """The deadline of the attempt."""
     _progressed_at: float = field(init=False, default=-math.inf)
     """When the attempt began, or last made progress."""
+    _packets: int | None = field(init=False, default=None)
+    """Packets that the transport had received when it was last seen."""
+    _alive_at: float = field(init=False, default=-math.inf)
+    """When more of them were seen to have come, over a pair of the attempt's generation."""
     _sampled_at: float = field(init=False, default=-math.inf)
     """When the selected pair was last sampled."""
 
@@ -147,19 +152,40 @@ class Suspect:
             # The old path works again in both directions, and the restart did not get through: it was not needed.
             pulse.paused(signs.heard_at - self.silent_since)
             return [Proven()]
-        if self.ladder.attempts == 0 and self.ladder.begun_at is None:
+        waits_for = self._progressed_at + EXCHANGE_WITHIN - now if is_exchanging else 0.0
+        if self.ladder.attempts == 0 and self.ladder.begun_at is None and waits_for <= 0:
             return self._attempt(now)  # the peer has made no offer
+        if self._peer_stands_still(now):
+            return [self._end_in(self._deadline, now)]
         told = self._interrupted(now)
         if server_heard < self.since:
             # It may have answered just before the network changed again.
             return [*told, Doubted(), self._end_in(self._deadline, now)]
-        if is_exchanging and (left := self._progressed_at + EXCHANGE_WITHIN - now) > 0:
-            return [*told, self._end_in(left, now)]
+        if waits_for > 0:
+            return [*told, self._end_in(waits_for, now)]
         return [*told, *self._attempt(now, peer_is_there=peer_heard > self.since)]
+
+    def sampled(self, packets: int, now: float) -> None:
+        """Take the number of packets that the transport has received, as in `Healthy.sampled`."""
+        before, self._packets = self._packets, packets
+        if before is not None and packets > before and self._is_over_new_pair:
+            self._alive_at = now
+
+    @property
+    def _is_over_new_pair(self) -> bool:
+        return self.vitals.generation > self.ladder.restarted_from
+
+    def _peer_stands_still(self, now: float) -> bool:
+        """Return whether the attempt has worked, and only the peer's page says nothing of it yet."""
+        last_beat = self.vitals.pulse.heard_at or 0.0
+        return self._is_over_new_pair and self._alive_at > last_beat + INTERVAL and self._is_alive(now)
+
+    def _is_alive(self, now: float) -> bool:
+        return now - self._alive_at <= self.vitals.pulse.patience()
 
     def heard(self, now: float) -> list[Output]:
         """Handle a beat."""
-        self._signs.came_up |= self.vitals.generation > self.ladder.restarted_from
+        self._signs.came_up |= self._is_over_new_pair
         return self.sign_of_life(now)
 
     def sign_of_life(self, now: float) -> list[Output]:
@@ -191,7 +217,7 @@ class Suspect:
         if waiting := self.listening.grace(self.vitals, now):
             return [*waiting]
         pulse = self.vitals.pulse
-        if (left := pulse.patience() - pulse.silence(now)) > 0:
+        if (left := pulse.patience() - min(pulse.silence(now), now - self._alive_at)) > 0:
             self.listening.judged_at = now + left
             return [commands.StartTimer(SILENCE, left)]
         self.ladder.from_the_first_rung()
@@ -248,8 +274,13 @@ class Suspect:
 
     @property
     def _concession(self) -> float:
-        return CONCEDED + self.vitals.trip
+        return CONCEDED + self._trip
 
     @property
     def _deadline(self) -> float:
-        return self.ladder.deadline(self.vitals.trip, polite=self.vitals.polite)
+        return self.ladder.deadline(self._trip, polite=self.vitals.polite)
+
+    @property
+    def _trip(self) -> float:
+        """An RTT that may be late at both ends."""
+        return self.vitals.trip + 4 * self.vitals.pulse.jitter

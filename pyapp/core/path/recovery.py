@@ -222,7 +222,7 @@ class Recovery:
 
     def sampled(self, packets: int, now: float) -> None:
         """Take the number of packets that the transport has received, as in `Healthy.sampled`."""
-        if isinstance(self.state, Healthy):
+        if not isinstance(self.state, Idle):
             self.state.sampled(packets, now)
 
     def network_changed(self, now: float, *, certain: bool) -> list[Output]:

@@ -11,7 +11,7 @@ from pyapp.core.path.ladder import FIRST_DEADLINE
 from pyapp.core.path.outage import CONCEDED, EXCHANGE_WITHIN, KEY_FRAME_AFTER, LOST_AFTER, SUSPECT_INTERVAL, Suspect
 from pyapp.core.path.outcomes import Attempt, Evidence, Output, Recovered, Resumed
 from pyapp.core.path.recovery import ATTEMPT, LOST, SETTLE_AFTER, SILENCE, Recovery
-from pyapp.core.path.silence import DOUBT_AFTER, grace
+from pyapp.core.path.silence import DOUBT_AFTER, Listening, grace
 from pyapp.core.path.vitals import BEAT, Vitals
 from pyapp.protocol.channel import Beat
 from tests.unit.pyapp.beating import duo, kinds, suspecting
@@ -263,6 +263,12 @@ def deadlines(outputs: Sequence[object]) -> list[float]:
 
 
 class TestTheFirstAttempt:
+    def test_is_left_to_the_other_side_for_longer_where_beats_come_late(self) -> None:
+        calm, busy = suspect("silence", polite=True), suspect("silence", polite=True)
+        busy.vitals.pulse._jitter = 0.05
+        (early,), (late,) = deadlines(calm.begin(1.0)), deadlines(busy.begin(1.0))
+        assert late - early == pytest.approx(0.2)
+
     def test_is_made_at_once_with_its_deadline(self) -> None:
         outputs = suspect().begin(1.0)
         assert kinds(outputs) == ["Suspected", "Attempt"]
@@ -375,6 +381,55 @@ class TestAnAttemptThatMakesProgress:
         state.begin(1.0)
         hear(state, 1.05, echo=state.vitals.pulse.number)
         assert kinds(over(state, 1.6, is_exchanging=True)) == ["Suspected"]
+
+    def test_is_not_over_while_its_offer_is_answered_also_if_its_pair_fell_silent(self) -> None:
+        """The ladder has started over, and the exchange is newer than the silence."""
+        state = suspect()
+        state.begin(1.0)
+        state.vitals.proven(1)
+        hear(state, 1.1, echo=0)
+        state.progressed(1.2)
+        state.listening = Listening(2.0)
+        assert deadlines(state.silent(2.0)) == [0.0]
+        assert attempts(over(state, 2.0, is_exchanging=True)) == []
+
+
+class TestAPeerThatStandsStill:
+    """Its browser goes on: over the pair that the attempt has found packets arrive, and no beat."""
+
+    def over_a_new_pair(self) -> Suspect:
+        state = suspect()
+        state.begin(1.0)
+        state.sampled(100, 1.1)
+        state.vitals.proven(1)
+        state.sampled(101, 1.5)
+        return state
+
+    def test_is_waited_for(self) -> None:
+        state = self.over_a_new_pair()
+        assert deadlines(over(state, 1.6)) == [FIRST_DEADLINE]
+        assert attempts(over(state, 1.5 + state.vitals.pulse.patience() + 0.01)) == [Attempt("restart", 2)]
+
+    def test_is_none_whose_beats_come_and_say_that_it_does_not_hear_us(self) -> None:
+        state = self.over_a_new_pair()
+        hear(state, 1.5, echo=0)
+        assert attempts(over(state, 1.6)) == [Attempt("restart", 2)]
+
+    def test_is_none_if_the_packets_came_over_the_old_pair(self) -> None:
+        state = suspect()
+        state.begin(1.0)
+        state.sampled(100, 1.1)
+        state.sampled(101, 1.5)
+        assert attempts(over(state, 1.6)) == [Attempt("restart", 2)]
+
+    def test_is_no_silence_of_the_new_pair(self) -> None:
+        state = self.over_a_new_pair()
+        hear(state, 1.55, echo=0)
+        state.sampled(102, 2.5)
+        state.listening = Listening(2.6)
+        assert deadlines(state.silent(2.6)) == []
+        state.listening = Listening(3.6)
+        assert deadlines(state.silent(3.6)) == [0.0]
 
 
 class TestAPageThatStandsStill:
