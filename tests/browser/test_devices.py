@@ -47,6 +47,11 @@ def test_devices_are_tried_out_before_a_session_and_remembered(console: Console,
     operator.expect_state("ready")
     page.locator("#devices").click()
     expect(page.locator("#camera-device option:checked")).to_have_text(camera)
+    page.locator("#try-devices").click()
+    expect(page.locator("#preview")).to_be_visible()
+    page.evaluate(UNLIST, arg=camera)
+    expect(page.locator("#preview-problem")).to_contain_text(f"The camera “{camera}” was unplugged.")
+    expect(page.locator("#preview")).to_be_hidden()
 
 
 def test_another_device_is_used_at_once(console: Console, open_page: OpenPage) -> None:
@@ -78,6 +83,12 @@ def test_a_speaker_is_chosen_where_the_browser_can(console: Console, open_page: 
     chosen = operator.page.locator("#speaker-device").input_value()
     operator.expect_that(f"document.getElementById('remote-video').sinkId == '{chosen}'")
 
+
+UNLIST = """(label) => {
+  const original = navigator.mediaDevices.enumerateDevices.bind(navigator.mediaDevices);
+  navigator.mediaDevices.enumerateDevices = async () => (await original()).filter((one) => one.label != label);
+  navigator.mediaDevices.dispatchEvent(new Event("devicechange"));
+}"""
 
 UNPLUG = """(label) => {
   const original = navigator.mediaDevices.enumerateDevices.bind(navigator.mediaDevices);

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from js import AudioContext, Uint8Array, document, navigator
 from pyodide.ffi import JsException, jsnull
@@ -13,8 +13,8 @@ from pyapp.browser.page.dom import Dom
 from pyapp.browser.page.remembered import remember_choices
 from pyapp.core.devices import Choices, Device, DeviceKind
 from pyapp.core.events import DeviceChosen, DevicesListed, Event, MediaKind, SoundChosen
-from pyapp.core.failures import MediaRefusal
-from pyapp.view.media import DeviceChoice, DeviceSettings, Option, media_problem
+from pyapp.core.failures import DeviceGone, MediaRefusal
+from pyapp.view.media import NO_SPEAKER, DeviceChoice, DeviceSettings, Option, media_problem
 
 _KINDS: dict[str, DeviceKind] = {"videoinput": "camera", "audioinput": "microphone", "audiooutput": "speaker"}
 _DOUBLES = ("default", "communications")
@@ -33,6 +33,10 @@ class DevicesPanel:
         self._options: dict[str, tuple[Option, ...]] = {}
         self._preview = _Preview(dom)
         self._has_speakers = hasattr(dom.element("remote-video"), "setSinkId")
+        # Firefox lists no speaker but those that the person chose in its own prompt (W3C Audio Output Devices API).
+        self._has_prompt = hasattr(getattr(navigator, "mediaDevices", None), "selectAudioOutput")
+        dom.write("choose-speaker", "hidden", not self._has_prompt)
+        dom.on("choose-speaker", "click", lambda _: dom.run("speaker", self._choose_speaker()))
         for kind in _KINDS.values():
             dom.on(f"{kind}-device", "change", self._chooser(kind))
         for switch in ("echo-cancellation", "noise-suppression"):
@@ -50,7 +54,8 @@ class DevicesPanel:
         before, self._settings = self._settings, settings
         for kind, choice in self._by_kind(settings):
             self._fill(f"{kind}-device", choice)
-        self._dom.write("speaker-field", "hidden", not self._has_speakers or len(settings.speaker.options) == 1)
+        has_choice = self._has_prompt or len(settings.speaker.options) > 1
+        self._dom.write("speaker-field", "hidden", not (self._has_speakers and has_choice))
         self._dom.element("echo-cancellation").checked = settings.choices.echo_cancellation
         self._dom.element("noise-suppression").checked = settings.choices.noise_suppression
         if before is None:
@@ -103,16 +108,27 @@ class DevicesPanel:
 
     async def _list(self) -> None:
         found = await navigator.mediaDevices.enumerateDevices()
-        devices = tuple(
-            Device(_KINDS[str(each.kind)], str(each.deviceId), str(each.label))
-            for each in found
-            if str(each.deviceId) not in _DOUBLES
-        )
-        self._emit(DevicesListed(devices))
+        listed = [Device(_KINDS[str(each.kind)], str(each.deviceId), str(each.label)) for each in found]
+        self._emit(DevicesListed(tuple(device for device in listed if device.id not in _DOUBLES)))
+        self._preview.keep({device.id for device in listed})
 
     def _use_speaker(self, identifier: str) -> None:
         if self._has_speakers:
             self._dom.run("speaker", self._set_sink(identifier))
+
+    async def _choose_speaker(self) -> None:
+        """Let the browser ask which speaker may be used, and use it."""
+        self._dom.write_problem("preview-problem", "")
+        try:
+            chosen = await navigator.mediaDevices.selectAudioOutput()
+        except JsException as error:
+            if error.name == "NotFoundError":
+                self._dom.write_problem("preview-problem", NO_SPEAKER)
+            elif error.name not in ("NotAllowedError", "AbortError"):  # the prompt was closed
+                raise
+            return
+        await self._list()  # by now it is one of them
+        self._emit(DeviceChosen("speaker", str(chosen.deviceId)))
 
     async def _set_sink(self, identifier: str) -> None:
         try:
@@ -129,6 +145,9 @@ def _element(option: Option) -> Any:
     return element
 
 
+_Tried: TypeAlias = Literal["camera", "microphone"]
+
+
 class _Preview:
     """What the dialog shows: what is on, and for the time it is open what the person only tries out."""
 
@@ -137,7 +156,7 @@ class _Preview:
         self._is_open = False
         self._own_video: Any = None
         self._own_sound: Any = None
-        self._tried: dict[MediaKind, Any] = {}
+        self._tried: dict[_Tried, Any] = {}
         """Streams that are only tried out."""
         self._tries = 0
         self._meter: asyncio.Task[None] | None = None
@@ -147,7 +166,7 @@ class _Preview:
     def own(self, video: Any, sound: Any) -> None:
         """Take what is on."""
         self._own_video, self._own_sound = video, sound
-        on: tuple[tuple[MediaKind, Any], ...] = ("camera", video), ("microphone", sound)
+        on: tuple[tuple[_Tried, Any], ...] = ("camera", video), ("microphone", sound)
         for kind, is_on in on:
             if is_on:
                 _stop(self._tried.pop(kind, None))
@@ -170,6 +189,15 @@ class _Preview:
         if self._tried:
             self.try_out(choices, lambda: None)
 
+    def keep(self, present: set[str]) -> None:
+        """Let go of what is tried out and is no longer `present`, by its device's id, and say so."""
+        for kind, stream in [*self._tried.items()]:
+            track = stream.getTracks()[0]
+            if str(track.getSettings().deviceId) not in present:
+                self._dom.write_problem("preview-problem", media_problem(DeviceGone(kind, str(track.label), None)))
+                _stop(self._tried.pop(kind))
+        self._show()
+
     def try_out(self, choices: Choices, tried: Callable[[], None]) -> None:
         """Ask for what is not on, and call `tried` when there is an answer."""
         self._let_go()
@@ -177,7 +205,7 @@ class _Preview:
         self._dom.run("preview", self._ask(self._tries, choices, tried))
 
     async def _ask(self, number: int, choices: Choices, tried: Callable[[], None]) -> None:
-        wanted: tuple[tuple[MediaKind, Any], ...] = ("camera", self._own_video), ("microphone", self._own_sound)
+        wanted: tuple[tuple[_Tried, Any], ...] = ("camera", self._own_video), ("microphone", self._own_sound)
         problems = []
         for kind, own in wanted:
             if own:
@@ -210,6 +238,8 @@ class _Preview:
             self._shown = video
             self._dom.element("preview").srcObject = video or jsnull
             self._dom.write("preview", "hidden", not video)
+            facing = getattr(video.getTracks()[0].getSettings(), "facingMode", None) if video else None
+            self._dom.write("preview", "data-facing", facing if isinstance(facing, str) else "")
         sound = (self._own_sound or self._tried.get("microphone")) if self._is_open else None
         self._dom.write("try-devices", "disabled", bool(video and sound))
         if sound is self._metered or (not sound and not self._metered):
