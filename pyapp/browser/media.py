@@ -97,7 +97,7 @@ class LocalMedia:
         self._wanted.pop(kind, None)
         if self._release(kind):
             self._emit(MediaStopped(self._numbers.pop(kind), kind))
-            self._update()
+        self._update()  # what was on may have been asked for anew
 
     def _given(self, number: int, kind: MediaKind, track: Any, choices: Choices) -> None:
         if self._wanted.get(kind) != number:
@@ -109,8 +109,10 @@ class LocalMedia:
         listeners.add(track, "ended", lambda _: self._ended(kind))
         listeners.add(track, "mute", lambda _: self._emit(MediaMuted(number, kind, muted=True)))
         listeners.add(track, "unmute", lambda _: self._emit(MediaMuted(number, kind, muted=False)))
-        device = getattr(track.getSettings(), "deviceId", None)
-        self._emit(MediaStarted(number, kind, device if isinstance(device, str) else ""))
+        settings = track.getSettings()
+        device = getattr(settings, "deviceId", None)
+        faces_away = getattr(settings, "facingMode", None) == "environment"
+        self._emit(MediaStarted(number, kind, device if isinstance(device, str) else "", faces_away))
         if track.muted:
             self._emit(MediaMuted(number, kind, muted=True))
         self._update()

@@ -495,12 +495,14 @@ class OfPeer:
 class MediaStarted:
     """The camera, microphone or screen is on. `number` is that of the command, here and below.
 
-    `device` is the `deviceId` of the device in use, if it is known.
+    `device` is the `deviceId` of the device in use, if it is known. `faces_away` says that it is a camera that looks
+    where the person looks (`facingMode` is `environment`).
     """
 
     number: int
     kind: MediaKind
     device: str = ""
+    faces_away: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Our camera, microphone and screen: what the person switched on, and what the browser provided.
 
     off --the person--> starting --the browser gives it--> on --the person, or the browser's own control--> off
+    starting --the person takes it back--> off
                             ^---- another device, or another way to treat the sound ----'
     on --it is unplugged--> off, and what comes next is offered
 
@@ -46,6 +47,8 @@ class Media:
     """Why the last request failed, or its track ended; kept until the next request."""
     muted: set[MediaKind] = field(default_factory=set)
     """What the system has muted."""
+    faces_away: bool = False
+    """Whether the camera, the last time it was on, looks where the person looks."""
     _number: int = field(init=False, default=0)
     _requests: dict[MediaKind, int] = field(init=False, default_factory=dict)
     """The numbers of the requests that are starting or on, by kind."""
@@ -87,8 +90,8 @@ class Media:
                 self.devices.known = devices
                 self._look_for_ended()
                 return []
-            case events.MediaStarted(number, kind, device):
-                return self._started(number, kind, device)
+            case events.MediaStarted():
+                return self._started(event)
             case events.MediaStopped(number, kind):
                 return self._stopped(number, kind)
             case events.MediaEnded(number, kind):
@@ -130,9 +133,12 @@ class Media:
                 return self._start(kind, self.devices.choices.choose(gone.kind, gone.next.id))
             case "off":
                 return self._start(kind)
+            case "starting":
+                # The browser may never answer: the person need not wait for it.
+                self._is_over(self._requests[kind], kind)
+                return [commands.StopMedia(kind)]
             case "on":
                 return [commands.StopMedia(kind)]
-        return []
 
     def _start(self, kind: MediaKind, choices: Choices | None = None) -> list[Output]:
         self._number += 1
@@ -152,11 +158,14 @@ class Media:
 
     # The browser.
 
-    def _started(self, number: int, kind: MediaKind, device: str) -> list[Output]:
-        if number != self._requests.get(kind):
+    def _started(self, event: events.MediaStarted) -> list[Output]:
+        kind = event.kind
+        if event.number != self._requests.get(kind):
             return []
         self.states[kind] = "on"
-        self._used[kind] = device
+        self._used[kind] = event.device
+        if kind == "camera":
+            self.faces_away = event.faces_away
         self._changing.discard(kind)
         outputs: list[Output] = [note("=", "media", f"{kind} on", kind=kind, on=True)]
         # Both use the one video section: one replaces the other.

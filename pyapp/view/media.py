@@ -31,7 +31,7 @@ class Media:
     """What is paused on our side."""
     local_video: bool = False
     is_mirrored: bool = False
-    """Whether one's own video is a camera: people know themselves from mirrors."""
+    """Whether one's own video is a camera that looks at the person: people know themselves from mirrors."""
     remote_video: bool = False
     remote_audio: bool = False
     remote_note: str = ""
@@ -73,8 +73,9 @@ _LABELS: dict[MediaKind, str] = {"camera": "Camera", "microphone": "Microphone",
 
 def media_inputs(session: Session) -> object:
     """Return what `media` depends on."""
-    media = session.media
-    return tuple(media.states.values()), frozenset(media.muted), media.problem, session.conversation.shared
+    own = session.media
+    of_own = tuple(own.states.values()), frozenset(own.muted), own.faces_away, own.problem
+    return of_own, session.conversation.shared
 
 
 def media(session: Session) -> Media:
@@ -91,7 +92,7 @@ def media(session: Session) -> Media:
         offered="microphone" if gone and gone.kind == "microphone" else "camera",
         note=" ".join(_PAUSED[kind] for kind in own.states if kind in own.muted),
         local_video="on" in (own.states["camera"], own.states["screen"]),
-        is_mirrored=own.states["screen"] != "on",
+        is_mirrored=own.states["screen"] != "on" and not own.faces_away,
         remote_video=theirs.video,
         remote_audio=theirs.audio,
         remote_note=_remote_note(audio_muted=theirs.audio_muted, video_muted=theirs.video_muted),
@@ -159,6 +160,8 @@ def media_problem(problem: MediaProblem) -> str:
         return (
             f"The question whether this page may use the {kind} was closed. Press the button again, and choose Allow."
         )
+    if kind == "screen" and problem.error in _OF_CAPTURE:
+        return _OF_CAPTURE[problem.error]
     match problem.error:
         case "NotAllowedError":
             return f"This page may not use the {kind}. Allow it beside the address, and try again."
@@ -171,11 +174,20 @@ def media_problem(problem: MediaProblem) -> str:
     return f"The {kind} could not be switched on ({problem.error}). Try again, or choose another one under Devices."
 
 
+NO_SPEAKER = "No speaker was found on this device. Plug one in, and try again."
+
 _OF_SYSTEM = {
     "camera": "This device does not let the browser use the camera.",
     "microphone": "This device does not let the browser use the microphone.",
     "screen": "This device does not let the browser record the screen.",
 }
+
+_OF_CAPTURE = {
+    "NotFoundError": "There is no screen or window here that this browser could share. Open one, and try again.",
+    "NotReadableError": "This device did not hand the screen over. Choose another screen or window, and try again.",
+    "InvalidStateError": "Browsers share a screen only at a click, from the tab in front. Press the button again.",
+}
+"""Of a screen, which is neither plugged in nor in use by another program; by the name of the `DOMException`."""
 
 
 def _offer(device: Device) -> str:

@@ -21,7 +21,8 @@ class PicturePanel:
         self._dom = dom
         self._video = dom.element("remote-video")
         self._stage = dom.element("stage")
-        has_full_screen = hasattr(self._stage, "requestFullscreen") or hasattr(self._video, "webkitEnterFullscreen")
+        may_fill = hasattr(self._stage, "requestFullscreen") and getattr(document, "fullscreenEnabled", False)
+        has_full_screen = may_fill or hasattr(self._video, "webkitEnterFullscreen")
         dom.write("full-screen", "hidden", not has_full_screen)
         has_window = getattr(document, "pictureInPictureEnabled", False)
         dom.write("picture-in-picture", "hidden", not (has_window and hasattr(self._video, "requestPictureInPicture")))

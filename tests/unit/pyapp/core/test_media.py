@@ -59,8 +59,12 @@ class TestARequest:
         assert media.receive(MediaStopped(2, "camera"))
         assert set(media.states.values()) == {"off"}
 
-    def test_while_the_browser_asks_is_one(self) -> None:
-        assert did(Media(), MediaToggled("camera"), MediaToggled("camera")) == []
+    def test_while_the_browser_asks_is_taken_back(self) -> None:
+        media = Media()
+        assert did(media, MediaToggled("camera"), MediaToggled("camera")) == [commands.StopMedia("camera")]
+        assert media.states["camera"] == "off"
+        assert media.receive(MediaStarted(1, "camera")) == []
+        assert did(media, MediaToggled("camera")) == [commands.StartMedia(2, "camera", DEFAULT)]
 
     def test_that_was_refused_says_so_until_the_next(self) -> None:
         media = Media()

@@ -1,5 +1,6 @@
 """The words for what became of camera, microphone and screen, and what can be chosen."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,16 @@ import pytest
 from pyapp.core import events
 from pyapp.core.commands import StopMedia
 from pyapp.core.devices import DEFAULT, Device
-from pyapp.core.events import DeviceChosen, DevicesListed, MediaEnded, MediaKind, MediaMuted, MediaStarted, MediaToggled
+from pyapp.core.events import (
+    DeviceChosen,
+    DevicesListed,
+    MediaEnded,
+    MediaKind,
+    MediaMuted,
+    MediaStarted,
+    MediaStopped,
+    MediaToggled,
+)
 from pyapp.core.failures import DeviceGone, MediaRefusal
 from pyapp.protocol.channel import Frame, MediaShared, encode_frame
 from pyapp.protocol.signaling import Error
@@ -18,7 +28,7 @@ from tests.unit.pyapp.core.test_session import connected
 WIDE, NEAR = Device("camera", "wide", "Wide"), Device("camera", "near", "Near")
 
 
-@pytest.mark.parametrize("kind", ["camera", "microphone", "screen"])
+@pytest.mark.parametrize("kind", ["camera", "microphone"])
 @pytest.mark.parametrize(
     ("error", "message", "words"),
     [
@@ -37,6 +47,13 @@ def test_each_refusal_says_what_to_do(kind: MediaKind, error: str, message: str,
     assert words in media_problem(MediaRefusal(kind, error, message))
 
 
+@pytest.mark.parametrize("error", ["NotFoundError", "NotReadableError", "InvalidStateError"])
+def test_a_screen_is_no_device_to_plug_in_or_to_free(error: str) -> None:
+    words = media_problem(MediaRefusal("screen", error))
+    assert "try again" in words or "Press the button again" in words
+    assert not re.search("[Pp]lug|program|camera", words)
+
+
 def test_what_is_unplugged_is_named_and_the_next_is_offered() -> None:
     core = connected()
     core.do(DevicesListed((WIDE, NEAR)), MediaToggled("camera"), MediaStarted(1, "camera", "wide"))
@@ -51,6 +68,14 @@ def test_what_is_unplugged_is_named_and_the_next_is_offered() -> None:
 def test_without_another_one_it_says_to_plug_one_in() -> None:
     words = media_problem(DeviceGone("microphone", "", None))
     assert words == "The microphone was unplugged. Plug a microphone in, and try again."
+
+
+def test_a_camera_that_faces_away_is_no_mirror() -> None:
+    core = connected()
+    for number, faces_away in ((1, True), (2, False)):
+        core.do(MediaToggled("camera"), MediaStarted(number, "camera", faces_away=faces_away))
+        assert present(core.session).media.is_mirrored != faces_away
+        core.do(MediaStopped(number, "camera"))
 
 
 def test_what_the_system_mutes_is_said_at_both_ends() -> None:
