@@ -87,6 +87,9 @@ def insight(session: Session) -> Insight:
     )
 
 
+NO_CHARTS = "The charts did not load. Reload the page to try again; the session goes on after it."
+
+
 def hops(session: Session, connection: Connection, report: PathReport) -> tuple[Hop, ...]:
     """Return the stations from here to the peer."""
     local, remote = report.local, report.remote

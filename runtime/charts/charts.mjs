@@ -108,13 +108,16 @@ class Board {
   #colours = {};
   #listening = new AbortController();
   #resized;
+  #read; // the time of the values that the keyboard reads, if it does
+  #said = Object.assign(document.createElement("p"), { className: "unseen", role: "status" });
 
   constructor(uPlot, element, seconds) {
     this.#seconds = seconds;
     this.#readColours();
     const sync = uPlot.sync(`charts ${Math.random()}`);
     this.#charts = CHARTS.map((chart) => this.#figure(uPlot, element, chart, sync));
-    element.append(legend());
+    element.append(legend(), this.#said);
+    this.#takeKeys(element);
     this.#resized = new ResizeObserver(() => {
       for (const { plot, place } of this.#charts) {
         if (place.clientWidth && place.clientWidth !== plot.width) plot.setSize({ width: place.clientWidth, height: HEIGHT });
@@ -126,6 +129,43 @@ class Board {
       for (const { plot } of this.#charts) plot.redraw(false);
     };
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", recolour, { signal: this.#listening.signal });
+  }
+
+  /** Let the keyboard do what the pointer can: read the values of another time, in all charts. */
+  #takeKeys(element) {
+    element.tabIndex = 0;
+    element.role = "group";
+    element.ariaLabel = "Charts. The left and right arrow keys read the values of another time.";
+    const steps = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -Infinity, End: Infinity };
+    const { signal } = this.#listening;
+    element.addEventListener("blur", () => this.#readAt(undefined), { signal });
+    element.addEventListener(
+      "keydown",
+      (event) => {
+        const step = steps[event.key];
+        if (!step || event.altKey || event.ctrlKey || event.metaKey || !this.#samples.length) return;
+        event.preventDefault();
+        const last = this.#samples.length - 1;
+        const now = this.#read === undefined ? last : this.#samples.findLastIndex(({ at }) => at <= this.#read);
+        this.#readAt(this.#samples[Math.min(Math.max(now + step, 0), last)].at);
+        const values = this.#charts.map(({ chart, values }) => `${chart.title} ${values.textContent}`);
+        this.#said.textContent = [clock(null, [this.#read], 0, 0, 1)[0], ...values].join(", ");
+      },
+      { signal },
+    );
+  }
+
+  #readAt(time) {
+    this.#read = time;
+    this.#said.textContent = "";
+    this.#placeCursors();
+  }
+
+  #placeCursors() {
+    for (const { plot } of this.#charts) {
+      const left = this.#read === undefined ? -10 : plot.valToPos(this.#read, "x");
+      plot.setCursor({ left, top: left < 0 ? -10 : 0 });
+    }
   }
 
   /** Show these samples and marks in the place of all before. */
@@ -175,6 +215,7 @@ class Board {
       });
       if (plot.cursor.idx == null) write(chart, values, columns.map((column) => column.at(-1) ?? null));
     }
+    if (this.#read !== undefined) this.#placeCursors();
   }
 
   #figure(uPlot, element, chart, sync) {

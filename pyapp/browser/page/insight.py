@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from js import document
+from pyodide.ffi import JsException
 
 from pyapp.browser.page.dom import Dom
 from pyapp.core.events import DiagnosticsShown, Event
-from pyapp.view.insight import Hop, Insight, new_marks, new_samples
+from pyapp.view.insight import NO_CHARTS, Hop, Insight, new_marks, new_samples
 
 
 class InsightPanel:
@@ -54,6 +55,10 @@ class InsightPanel:
             plotting = await import_module("uplot", "uplot.mjs")
             charts = await import_module("charts", "charts.mjs")
             self._board = await charts.open(plotting, self._dom.element("charts"))
+        except JsException:
+            # Browsers differ in whether they ask again for a module that did not come.
+            self._dom.write("charts-none", "textContent", NO_CHARTS)
+            raise
         finally:
             self._is_loading = False
         self._chart()
