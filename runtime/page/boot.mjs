@@ -16,6 +16,7 @@ const DOWNLOADED = 0.8;
 const PAINTED_BY = 1000; // ms
 const FRESH_FOR = 10_000; // ms
 const STALLED_AFTER = 20_000; // ms
+const DEADLINE = 12_000; // ms, as in pyapp/browser/signaling.py
 const isReady = () => performance.getEntriesByName("console-ready").length > 0;
 
 let settled = false; // ready, or failed for good
@@ -263,7 +264,7 @@ function askEarly() {
   if (!session || session.length > MOST_SESSION) return;
   const headers = INVITATION.test(invitation) ? { "X-Invitation": invitation } : {};
   const url = `ice?session=${encodeURIComponent(session)}`;
-  const ask = () => fetch(url, { headers, cache: "no-store" });
+  const ask = () => fetch(url, { headers, cache: "no-store", signal: AbortSignal.timeout(DEADLINE) });
   const asked = performance.now();
   let answer = ask();
   let socket = new WebSocket(new URL("ws", location.href).href.replace(/^http/, "ws"));

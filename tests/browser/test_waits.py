@@ -55,6 +55,31 @@ def test_without_a_list_of_relays_it_is_said_and_gone_on_without(
         page.take_problems("502|429")
 
 
+FETCHED = """
+window.unlimited = [];
+window.fetch = ((original) => (url, options = {}) => {
+  if (!options.signal && !String(url).includes("/assets/")) unlimited.push(String(url));
+  return original(url, options);
+})(window.fetch);
+"""
+"""Requests that could take for ever. What the page is made of has its progress shown."""
+
+
+def test_every_request_has_an_end_and_charts_that_do_not_come_a_sentence(console: Console, open_page: OpenPage) -> None:
+    page = open_page("about:blank", wait_for=None)
+    page.page.add_init_script(FETCHED)
+    page.page.route("**/uplot.mjs", lambda route: route.abort())
+    page.page.goto(f"{console.address}?session=ends&autoconnect")
+    page.expect_state("waiting")
+    page.page.locator("#invite").click()
+    expect(page.page.locator("#invite-qr")).to_be_visible()
+    page.page.keyboard.press("Escape")
+    page.page.locator("#diagnostics > summary").click()
+    expect(page.page.locator("#charts-none")).to_contain_text("The charts did not load.")
+    assert page.page.evaluate("unlimited") == []
+    page.take_problems("uplot|ERR_FAILED|dynamically imported")
+
+
 def test_what_an_extension_does_wrong_does_not_stop_the_start(console: Console, open_page: OpenPage) -> None:
     page = open_page("about:blank", wait_for=None)
     page.page.add_init_script(

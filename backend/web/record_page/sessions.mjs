@@ -5,6 +5,7 @@ const problem = document.getElementById("problem");
 const status = document.getElementById("status");
 const id = /\/sessions\/(\d+)$/.exec(location.pathname)?.[1];
 const MOST_SHOWN = 500;
+const DEADLINE = 20_000; // ms
 
 function invitation() {
   const fragment = new URLSearchParams(location.hash.slice(1));
@@ -24,10 +25,13 @@ const token = invitation();
 
 async function ask(query) {
   const headers = { Accept: "application/json", ...(token && { "X-Invitation": token }) };
-  const response = await fetch(location.pathname + query, { headers, cache: "no-store" });
+  const options = { headers, cache: "no-store", signal: AbortSignal.timeout(DEADLINE) };
+  const response = await fetch(location.pathname + query, options).catch((error) => {
+    throw new Error(`The server does not answer. Reload this page to try again. (${error.message})`);
+  });
   if (response.ok) return response;
   const body = await response.json().catch(() => ({}));
-  throw new Error(body.message ?? `HTTP status ${response.status}`);
+  throw new Error(body.message ?? `The server answers with an error (HTTP status ${response.status}). Try again in a moment.`);
 }
 
 function element(name, properties = {}, ...children) {
