@@ -1,4 +1,4 @@
-"""The check of the network, as a person uses it: begun, watched, stopped, read, copied."""
+"""The check of the network, as a person uses it with the keyboard: begun, watched, stopped, read, copied."""
 
 from pathlib import Path
 
@@ -25,12 +25,13 @@ def test_a_check_is_begun_stopped_read_and_copied(
     panel, sentence = page.locator("#check-panel"), page.locator("#check-sentence")
     expect(panel).to_be_visible()
     expect(page.locator("#check-servers > li")).to_have_count(5)
-    page.locator("#check-stop").click()
+    page.locator("#check-stop").press("Enter")
     expect(panel).to_have_attribute("data-check", "stopped")
     expect(sentence).to_have_text("The check was stopped.")
     wait_until(lambda: turn_server.allocations().held == 0, "no relay is left by a stopped check")
 
-    page.locator("#check-again").click()
+    assert page.evaluate("document.activeElement.id") == "check-sentence", "the button that had the focus is gone"
+    page.locator("#check-again").press("Enter")
     expect(panel).to_have_attribute("data-check", "done")
     expect(sentence).to_have_text("It will work from here, but not every server does.")
     advice = page.locator("#check-advice > li")
@@ -43,7 +44,7 @@ def test_a_check_is_begun_stopped_read_and_copied(
     expect(identifier).not_to_be_empty()
     kept = page.request.get(f"{console.address}checks/{identifier.inner_text()}").json()
     assert kept["report"]["verdict"] == "works-mostly"
-    page.locator("#check-copy").click()
+    page.locator("#check-copy").press("Enter")
     expect(page.locator("#check-copy-label")).to_have_text("Copied")
     copied = page.evaluate("navigator.clipboard.readText()")
     assert identifier.inner_text() in copied
@@ -51,6 +52,6 @@ def test_a_check_is_begun_stopped_read_and_copied(
     assert turn_server.secret not in copied
     expect_accessible(person)
 
-    page.locator("#check-close").click()
+    page.keyboard.press("Escape")
     expect(panel).to_be_hidden()
     wait_until(lambda: turn_server.allocations().held == 0, "no relay is left")

@@ -1,4 +1,4 @@
-"""`/sessions`: an operator looks back at a session that was recorded in the lab."""
+"""`/sessions`: an operator looks back, with the keyboard, at a session that was recorded in the lab."""
 
 import re
 from pathlib import Path
@@ -26,12 +26,14 @@ def test_an_operator_finds_a_session_and_reads_what_happened(
     page.get_by_label("Name of a session or of a person, or the number of a check").fill("nothing")
     expect(page.get_by_text("Nothing is recorded under that name.")).to_be_visible()
     page.get_by_label("Name of a session or of a person, or the number of a check").fill("OTTER")
-    page.get_by_role("link", name="calm-otter").click()
+    expect_accessible(operator)
+    page.get_by_role("link", name="calm-otter").press("Enter")
     outage = page.locator("#account [data-rule=outage]")
     expect(outage).to_have_text(re.compile(r"everything was back after 1\.3 s, through turn2\.lab over UDP\.$"))
     expect(page.get_by_role("img", name=re.compile("Round trip"))).to_be_visible()
-    page.get_by_text("entries").first.click()
+    page.locator("summary", has_text="entries").press("Enter")
+    expect(page.locator("details ol")).to_be_visible()
     expect_accessible(operator)
     with page.expect_download() as saving:
-        page.get_by_role("button", name="rtcstats").click()
+        page.get_by_role("button", name="rtcstats").press("Enter")
     assert Path(saving.value.path()).read_text().startswith("RTCStatsDump\n")
