@@ -147,6 +147,14 @@ class Signaling:
         """Whether a page has the place in a session that it claims, with a socket or without."""
         return self._rooms.holds(claim)
 
+    def give_up(self, claim: HeldPlace) -> None:
+        """Free the place of a page that leaves, and whose socket may be dead; nothing if it holds none."""
+        if self._rooms.holds(claim):
+            entry = server_entry("server-left", {}, at=time.time())
+            self._journal.append(Record(claim.session, claim.participant, time.time(), (entry,), lambda _number: None))
+            _log.info("= %s: %s left", claim.session, claim.participant[:8])
+            self._perform(self._rooms.give_up(claim))
+
     def revoke(self, invitations: Collection[str]) -> None:
         """Disconnect everybody who joined with one of these invitations."""
         if invitations:

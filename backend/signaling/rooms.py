@@ -241,6 +241,18 @@ class Rooms:
             return []
         return self._free(*self._joined.pop(socket))
 
+    def give_up(self, claim: HeldPlace) -> list[Output]:
+        """Free the place that `claim` proves, whatever became of its socket: its participant has left."""
+        if not self.holds(claim):
+            return []
+        room = self._rooms[claim.session]
+        place = next(place for place in room.places if place.participant == claim.participant)
+        outputs: list[Output] = []
+        if place.socket is not None:
+            del self._joined[place.socket]
+            outputs.append(Close(place.socket))
+        return outputs + self._free(room, place)
+
     def lose(self, socket: Socket, *, now: float) -> list[Output]:
         """Hold the place of `socket` for its participant: the socket was lost without a goodbye."""
         if socket not in self._joined:

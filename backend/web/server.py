@@ -137,6 +137,7 @@ def create_app(settings: Settings, certificates: Certificates | None = None) -> 
             web.get("/assets/{path:.+}", _asset),
             web.get("/ice", _ice),
             web.get("/ws", _signaling),
+            web.delete("/place", _give_up_place),
             web.post("/checks", _keep_check),
             web.get("/checks/{id}", _find_check),
             web.post("/invitations", _invite),
@@ -434,6 +435,16 @@ async def _signaling(request: web.Request) -> web.StreamResponse:
         return access.check(join.invitation, join.session, address=address, identity=identity)
 
     return await request.app[SIGNALING].serve(request, check_join=check_join)
+
+
+async def _give_up_place(request: web.Request) -> web.Response:
+    """Let a page leave whose WebSocket may be dead. The answer does not tell whether there was such a place."""
+    _check_origin(request)
+    try:
+        request.app[SIGNALING].give_up(HeldPlace.from_header(request.headers.get(PLACE_HEADER, "")))
+    except MessageError as error:
+        raise _error(web.HTTPBadRequest, Error("malformed", str(error))) from None
+    return web.Response(status=204)
 
 
 # The check of the network.

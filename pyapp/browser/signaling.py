@@ -25,7 +25,7 @@ from pyapp.core.events import (
 from pyapp.core.failures import obstacle_of
 from pyapp.protocol.access import INVITATION_HEADER, is_invitation
 from pyapp.protocol.ice import IceError, ice_configuration_from_json
-from pyapp.protocol.signaling import PLACE_HEADER, decode_server
+from pyapp.protocol.signaling import PLACE_HEADER, HeldPlace, decode_server
 from pyapp.protocol.wire import MessageError, encode
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ class Server:
                     self._socket.send(encode(message))
             case commands.AskHealth():
                 self._ask_health()
+            case commands.GiveUpPlace(place):
+                self._give_up(place)
             case (
                 commands.AskCheckServers()
                 | commands.TryWebSocket()
@@ -157,6 +159,12 @@ class Server:
             told("down" if navigator.onLine else "offline", str(error))
 
         when_settled(fetch("healthz", options), answered, failed, self._on_error)
+
+    def _give_up(self, place: HeldPlace) -> None:
+        """Say goodbye over HTTP, even while the page is closed. Without a network the server finds out by itself."""
+        options = jsobj({"method": "DELETE", "keepalive": True, "headers": {PLACE_HEADER: place.to_header()}})
+        options.signal = AbortSignal.timeout(DEADLINE)
+        when_settled(fetch("place", options), lambda _: None, lambda _: None, self._on_error)
 
     def _open(self, number: int) -> None:
         # Browsers connect one WebSocket to a host at a time: one that is lost on its way holds up the next.

@@ -90,6 +90,13 @@ class RevokeInvitation:
     identifier: str
 
 
+@dataclass(frozen=True, slots=True)
+class GiveUpPlace:
+    """Ask `DELETE /place`: the goodbye of a page whose socket may be dead. There is no answer."""
+
+    place: HeldPlace
+
+
 # To the server, about a check of the network. The answers carry `number`.
 
 
@@ -360,7 +367,14 @@ class ReportFault:
 InvitingCommand: TypeAlias = AskAccess | IssueInvitation | ListInvitations | RevokeInvitation
 CheckCommand: TypeAlias = AskCheckServers | TryWebSocket | GiveUpWebSocket | KeepCheckReport
 ServerCommand: TypeAlias = (
-    FetchIceConfiguration | OpenSignaling | CloseSignaling | SendSignaling | AskHealth | InvitingCommand | CheckCommand
+    FetchIceConfiguration
+    | OpenSignaling
+    | CloseSignaling
+    | SendSignaling
+    | AskHealth
+    | GiveUpPlace
+    | InvitingCommand
+    | CheckCommand
 )
 TabCommand: TypeAlias = TabIsIn | TabIsOut | TakePlace | GivePlace
 MediaCommand: TypeAlias = StartMedia | StopMedia | LimitVideo

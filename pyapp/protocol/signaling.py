@@ -68,7 +68,7 @@ class Join:
 
 
 PLACE_HEADER = "X-Place"
-"""The request header in which a page proves, at `GET /ice`, that it holds a place: `HeldPlace.to_header()`."""
+"""The request header in which a page proves, over HTTP, that it holds a place: `HeldPlace.to_header()`."""
 
 
 @dataclass(frozen=True, slots=True)

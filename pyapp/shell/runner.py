@@ -163,6 +163,7 @@ class Runner:
                 | commands.CloseSignaling()
                 | commands.SendSignaling()
                 | commands.AskHealth()
+                | commands.GiveUpPlace()
                 | commands.AskAccess()
                 | commands.IssueInvitation()
                 | commands.ListInvitations()

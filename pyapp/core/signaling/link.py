@@ -75,7 +75,8 @@ class Link:
     """What keeps sockets from opening, once HTTP has given a clue."""
     _unopened: int = field(init=False, default=0)
     """Sockets in a row that did not open."""
-    _was_welcome: bool = field(init=False, default=False)
+    was_welcome: bool = field(init=False, default=False)
+    """Whether the server has ever let us in."""
     round_trip: float = 0.0
     """The last time from our join to the server's welcome."""
     _patience: float = field(init=False, default=LAST_PATIENCE)
@@ -90,6 +91,13 @@ class Link:
         """Whether the server gives no sign of life, neither on the socket in use nor on a new one."""
         is_doubtful = self.state == "present" and self._is_unanswered and bool(self.problem)
         return is_doubtful or (self.state == "away" and not self.opening)
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the socket in use, if there is one, may be dead: it owes an answer, or is being replaced."""
+        return self.state in ("away", "joining") or (
+            self.state == "present" and (bool(self.opening) or self._is_unanswered)
+        )
 
     def due(self, timer: LinkTimer) -> list[Command]:
         """Do what the timer was set for."""
@@ -197,7 +205,7 @@ class Link:
     def _did_not_open(self) -> list[Command]:
         """Ask HTTP for a clue when no socket opens: the server may be down, or something may be in the way."""
         self._unopened += 1
-        is_due = self.state == "away" and self._unopened >= (CLUES_AFTER if self._was_welcome else 1)
+        is_due = self.state == "away" and self._unopened >= (CLUES_AFTER if self.was_welcome else 1)
         return [commands.AskHealth()] if is_due else []
 
     def heard(self, now: float) -> None:
@@ -219,7 +227,7 @@ class Link:
         self.round_trip = now - self._joined_at
         self._patience = FIRST_PATIENCE + 4 * self.round_trip
         self.problem = ""
-        self.obstacle, self._unopened, self._was_welcome = None, 0, True
+        self.obstacle, self._unopened, self.was_welcome = None, 0, True
         self._retry_after = FIRST_RETRY
         # A newer socket keeps its deadline.
         deadline: list[Command] = [] if self.opening else [commands.CancelTimer(OPENING)]

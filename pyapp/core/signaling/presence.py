@@ -70,7 +70,7 @@ class Presence:
     @property
     def held(self) -> HeldPlace | None:
         """The place as a credential for other requests."""
-        return HeldPlace(self.place.session, self.participant, self.key) if self.place else None
+        return self.place.held if self.place else None
 
     def begin(self, session: str, name: str, now: float) -> list[Output]:
         """Take a place in `session`; `name` is the person's display name, or empty."""

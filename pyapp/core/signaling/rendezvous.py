@@ -16,6 +16,7 @@ from pyapp.protocol.peer import PeerMessage
 from pyapp.protocol.signaling import (
     FATAL_CODES,
     Error,
+    HeldPlace,
     Join,
     Leave,
     PeerJoined,
@@ -123,6 +124,11 @@ class Rendezvous:
         self.exchange = Exchange(epoch)
 
     @property
+    def held(self) -> HeldPlace:
+        """The place as a credential for other requests."""
+        return HeldPlace(self.session, self.participant, self.key)
+
+    @property
     def state(self) -> Literal["opening", "away", "joining", "present", "refused"]:
         """The state of the link; `refused` is final: somebody else has the place, or we are not let in."""
         return "opening" if self.link.state == "away" and self.link.opening else self.link.state
@@ -226,8 +232,12 @@ class Rendezvous:
         return self._begun_anew()
 
     def leave(self) -> list[Output]:
-        """Give up the place."""
-        goodbye = [commands.SendSignaling(Leave())] if self.link.state == "present" else []
+        """Give up the place; over HTTP as well if the socket may be dead, or the server would hold it for nobody."""
+        goodbye: list[Output] = []
+        if self.link.state in ("joining", "present"):  # the server handles a join in flight first
+            goodbye.append(commands.SendSignaling(Leave()))
+        if self.link.was_welcome and self.link.is_doubtful:
+            goodbye.append(commands.GiveUpPlace(self.held))
         return [*goodbye, *self._end(refused=False)]
 
     def _begun_anew(self) -> list[Output]:

@@ -440,7 +440,7 @@ class World:
                     self.after(self.trip(), partial(self._take, line))
             case commands.LimitVideo():
                 pass  # there is no video here
-            case commands.TabIsIn() | commands.TabIsOut() | commands.AskHealth():
+            case commands.TabIsIn() | commands.TabIsOut() | commands.AskHealth() | commands.GiveUpPlace():
                 pass  # each page has a browser to itself, and what HTTP says is only for the person
             case commands.OfPeer(peer, commands.CreatePeer(configuration, standby.CHANNELS)):
                 assert not page.spare, command

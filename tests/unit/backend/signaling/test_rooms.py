@@ -7,7 +7,7 @@ from backend.access.limits import Limits
 from backend.signaling.frames import RelayedFrame, RelayFrame, Sent, carried
 from backend.signaling.rooms import MOST_PASSED, Close, Departed, Output, Rooms, Send
 from pyapp.protocol.peer import Candidate
-from pyapp.protocol.signaling import Error, Join, PeerJoined, PeerLeft, Relay, Welcome
+from pyapp.protocol.signaling import Error, HeldPlace, Join, PeerJoined, PeerLeft, Relay, Welcome
 
 A, B, C = "a" * 32, "b" * 32, "c" * 32
 HOLD = 30.0
@@ -233,6 +233,19 @@ def test_leaving_frees_the_place_at_once() -> None:
     assert said(world.rooms.leave(2)) == [Send(1, PeerLeft(B))]
     assert not world.rooms.is_joined(2)
     assert sent(world.join(3, C), 3) == [Welcome(polite=True, peer=A)]
+
+
+def test_a_place_is_given_up_by_its_key_whatever_became_of_its_socket() -> None:
+    world = World()
+    claim = HeldPlace("demo", B, B)
+    assert world.rooms.give_up(HeldPlace("demo", B, A)) == []
+    assert world.rooms.give_up(claim) == [Close(2), Departed("demo", B, "left"), Send(1, PeerLeft(B))]
+    assert not world.rooms.is_joined(2)
+    assert world.rooms.give_up(claim) == []
+    world.rooms.lose(1, now=0.0)
+    assert world.rooms.give_up(HeldPlace("demo", A, A)) == [Departed("demo", A, "left")]
+    assert world.rooms.next_expiry() is None
+    assert "demo" not in world.rooms
 
 
 def test_roles_stay_with_the_places() -> None:

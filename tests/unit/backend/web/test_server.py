@@ -18,7 +18,7 @@ from backend.ice.credentials import turn_credentials
 from backend.settings import Settings, StartError, TlsFiles
 from backend.web.server import SECURITY_HEADERS, Serving, create_app, serving
 from pyapp.protocol.access import INVITATION_HEADER
-from pyapp.protocol.signaling import PLACE_HEADER, Error, HeldPlace, Join, Leave, Welcome, decode_server
+from pyapp.protocol.signaling import PLACE_HEADER, Error, HeldPlace, Join, Leave, PeerLeft, Welcome, decode_server
 from pyapp.protocol.wire import encode
 from tests.unit.backend.conftest import GROUPS
 
@@ -224,6 +224,26 @@ async def test_ice_for_who_holds_a_place_whatever_became_of_the_invitation(
     await socket.send_str(encode(Leave()))
     await socket.receive(timeout=5)
     assert await ice(http, server, query="?session=demo", **held) == (401, "invitation-required")
+
+
+async def test_a_page_whose_socket_may_be_dead_leaves_over_http(start: Start, http: aiohttp.ClientSession) -> None:
+    server = await start(open_to_all=True)
+    sockets = [await http.ws_connect(server.address + "ws", headers=ELSEWHERE) for _ in range(2)]
+    for socket, who in zip(sockets, "ab", strict=True):
+        await socket.send_str(encode(Join("demo", who * 32, who * 32)))
+        await socket.receive_str(timeout=5)
+    await sockets[0].receive_str(timeout=5)  # the other one has come
+
+    async def leave(text: str) -> int:
+        async with http.delete(server.address + "place", headers={PLACE_HEADER: text}) as response:
+            return response.status
+
+    assert await leave("demo") == 400
+    assert await leave(HeldPlace("demo", "b" * 32, "a" * 32).to_header()) == 204
+    assert await leave(HeldPlace("demo", "b" * 32, "b" * 32).to_header()) == 204
+    assert decode_server(await sockets[0].receive_str(timeout=5)) == PeerLeft("b" * 32)
+    assert (await sockets[1].receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE
+    assert await leave(HeldPlace("demo", "b" * 32, "b" * 32).to_header()) == 204
 
 
 async def test_an_open_server_asks_for_no_invitation(start: Start, http: aiohttp.ClientSession) -> None:

@@ -429,6 +429,34 @@ class TestLeaving:
         closed(place, 1006, "")
         assert commands.SendSignaling(Leave()) not in place.leave()
 
+    def test_says_goodbye_behind_a_join_in_flight(self) -> None:
+        place = rendezvous()
+        place.opened(1, 0.0)
+        assert place.leave()[0] == commands.SendSignaling(Leave())
+
+    def test_says_goodbye_over_http_while_the_socket_is_replaced(self) -> None:
+        place = present()
+        place.link.reopen()
+        assert place.leave()[:2] == [commands.SendSignaling(Leave()), commands.GiveUpPlace(place.held)]
+        place = present()
+        place.link.reopen()
+        place.opened(place.link.opening, 1.0)
+        assert place.leave()[:2] == [commands.SendSignaling(Leave()), commands.GiveUpPlace(place.held)]
+
+    def test_says_goodbye_over_http_without_a_socket_and_while_the_server_owes_an_answer(self) -> None:
+        place = present()
+        closed(place, 1006, "")
+        assert place.leave()[0] == commands.GiveUpPlace(place.held)
+        place = present()
+        place.link.doubt(1.0)
+        assert commands.GiveUpPlace(place.held) in place.leave()
+
+    def test_leaves_a_place_alone_that_it_never_had_or_has_no_more(self) -> None:
+        assert not [output for output in rendezvous().leave() if isinstance(output, commands.GiveUpPlace)]
+        place = present()
+        place.received(Error("replaced", "This tab joined with a newer page."), 1.0)
+        assert not [output for output in place.leave() if isinstance(output, commands.GiveUpPlace)]
+
 
 @dataclass
 class Page:
@@ -520,8 +548,8 @@ class World:
                     page.timers.add(name)
                 case commands.CancelTimer(name):
                     page.timers.discard(name)
-                case commands.AskHealth():
-                    pass  # what HTTP says is only for the person
+                case commands.AskHealth() | commands.GiveUpPlace():
+                    pass  # HTTP is for the person, and for a goodbye that the server would notice later
                 case commands.OpenSignaling(socket):
                     page.sockets.open(socket)
                 case commands.CloseSignaling():
