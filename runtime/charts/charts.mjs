@@ -227,6 +227,7 @@ class Board {
     text.className = "hint";
     text.textContent = chart.text;
     const place = document.createElement("div");
+    place.className = "chart-plot";
     place.setAttribute("aria-hidden", "true"); // its latest values are in the caption
     caption.append(title, values);
     figure.append(caption, place, text);

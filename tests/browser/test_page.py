@@ -86,6 +86,13 @@ def test_a_session_name_that_cannot_be_is_refused_at_the_field(console: Console,
 
 CHARTS_LOADED = """performance.getEntriesByType("resource").map(({ name }) => name)
   .filter((name) => /[/](charts|uplot)-/.test(name))"""
+CHARTS_TOO_WIDE = """() => {
+  const charts = [...document.querySelectorAll("#charts .uplot")];
+  for (const chart of charts) chart.style.width = "2000px";
+  const wider = document.documentElement.scrollWidth - innerWidth;
+  for (const chart of charts) chart.style.width = "";
+  return charts.length ? Math.max(wider, 0) : "no charts";
+}"""
 
 
 def test_the_diagnostics_show_and_keep_every_step_and_no_credential(
@@ -121,6 +128,8 @@ def test_the_diagnostics_show_and_keep_every_step_and_no_credential(
     assert not first.page.evaluate(CHARTS_LOADED), "nothing of the charts is there before they are wanted"
     first.page.locator("#diagnostics > summary").click()
     expect(first.page.locator("#charts .chart-values").first).to_contain_text(" ms")
+    wider = first.page.evaluate(CHARTS_TOO_WIDE)
+    assert not wider, "a chart that has not followed the page's width yet does not widen the page"
     assert len(first.page.evaluate(CHARTS_LOADED)) == 4
     expect(first.page.locator("#hops > *")).to_have_count(4)
     assert first.page.locator("#hops .leg").first.text_content() == "UDP"
