@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Console, OpenPage, Operator, StartConsole, wait_until
@@ -92,6 +93,7 @@ def test_a_name_is_shown_at_the_other_side_and_remembered(console: Console, open
     assert second.page.locator("#name").input_value() == "Anna Bell"
 
 
+@pytest.mark.patient
 def test_a_place_that_is_only_kept_is_waited_for(
     start_console: StartConsole, open_page: OpenPage, tmp_path: Path
 ) -> None:

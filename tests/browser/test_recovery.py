@@ -124,6 +124,7 @@ def _wait_for_slow_beats(*operators: Operator) -> None:
         _wait_for_beats(operator, "beats.at(-1) > 100", "beats are slow")
 
 
+@pytest.mark.patient
 def test_a_quiet_session_beats_slowly_and_quickly_at_the_first_key_and_still_notices(
     start_console: StartConsole, open_page: OpenPage, path: Path, checkout: File
 ) -> None:

@@ -5,6 +5,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.browser.conftest import Console, OpenPage, Operator, StartConsole, TurnServer, pair, wait_until
 from tests.lab.coturn import count_allocations
 
@@ -75,6 +77,7 @@ SLEEP = """(seconds) => {
 """What a page sees of its machine's sleep: nothing runs, and `performance.now()` goes on as if no time had passed."""
 
 
+@pytest.mark.patient
 def test_a_page_whose_machine_slept_begins_anew_with_fresh_credentials(
     start_console: StartConsole, open_page: OpenPage, turn_server: TurnServer, tmp_path: Path
 ) -> None:
@@ -98,6 +101,7 @@ def test_a_page_whose_machine_slept_begins_anew_with_fresh_credentials(
     assert slept["at"] - before_it["at"] > 2 * TTL * 1000
 
 
+@pytest.mark.patient
 def test_a_direct_connection_gives_its_relays_up(
     start_console: StartConsole, open_page: OpenPage, turn_server: TurnServer, tmp_path: Path, checkout: Path
 ) -> None:

@@ -30,6 +30,7 @@ def never_answered(_: Route) -> None:
     pass
 
 
+@pytest.mark.patient
 @pytest.mark.parametrize(
     ("answer", "words", "cause"),
     [

@@ -11,6 +11,8 @@ ROOT = Path(__file__).parents[2]
 ALLOWED = """while [ "$1" != -- ]; do shift; done; shift; exec "$@" """
 REFUSED = "echo 'unshare failed: Operation not permitted' >&2; exit 1"
 UNIT = "-m pytest --numprocesses auto tests/unit\n"
+REST = "-m pytest -m not patient tests/browser tests/lab\n"
+PATIENT = "-m pytest -m patient tests/browser\n"
 NO_INTERFACE = "echo 'RTNETLINK answers: Operation not supported' >&2; exit 2"
 
 
@@ -29,12 +31,13 @@ def run(
 @pytest.mark.parametrize("ci", ["", "1"])
 def test_every_test_is_run_in_a_network_of_its_own(tmp_path: Path, ci: str) -> None:
     done = run(tmp_path, ci=ci)
-    assert (done.returncode, done.stdout, done.stderr) == (0, UNIT + "-m pytest tests/browser tests/lab\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, UNIT + REST + PATIENT, "")
 
 
-def test_all_are_run_whatever_the_first_ones_find(tmp_path: Path) -> None:
-    done = run(tmp_path, fails="tests/unit")
-    assert (done.returncode, done.stdout) == (1, UNIT + "-m pytest tests/browser tests/lab\n")
+@pytest.mark.parametrize("fails", ["tests/unit", "not\\ patient", "-m\\ patient"])
+def test_all_are_run_whatever_some_of_them_find(tmp_path: Path, fails: str) -> None:
+    done = run(tmp_path, fails=fails)
+    assert (done.returncode, done.stdout) == (1, UNIT + REST + PATIENT)
 
 
 @pytest.mark.parametrize(
