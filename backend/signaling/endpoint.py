@@ -11,7 +11,7 @@ import logging
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
@@ -111,23 +111,48 @@ class Signaling:
             return web.Response(
                 status=503, headers={"Retry-After": "5"}, text=encode(refusal), content_type="application/json"
             )
-        upgrade = answer(request)
+        upgrade = answer(request.headers)
         transport = request.transport
         if transport is None or transport.is_closing():  # the page left before it was answered
             return web.Response(status=400)
-        loop, limits = asyncio.get_running_loop(), self._limits
+        socket = self._open(transport, address, check_join)
+        socket.take_over(request.protocol, upgrade)
+        return Upgraded()
+
+    def adopt(
+        self,
+        transport: asyncio.Transport,
+        headers: Mapping[str, str],
+        *,
+        address: str,
+        check_join: CheckJoin,
+        rest: bytes,
+    ) -> bool:
+        """As `serve`, for a connection that no request of aiohttp's has; `rest` came behind the headers.
+
+        Returns False, and does nothing, if `serve` would refuse it.
+        """
+        try:
+            upgrade = answer(headers)
+        except web.HTTPException:
+            return False
+        if self._refusal(site(address)):
+            return False
+        self._open(transport, address, check_join).begin(upgrade, rest)
+        return True
+
+    def _open(self, transport: asyncio.Transport, address: str, check_join: CheckJoin) -> Socket:
+        limits = self._limits
         bucket = TokenBucket.full(rate=limits.messages_per_second, burst=limits.message_burst, now=time.monotonic())
         socket = Socket(transport, self._outbox, longest=HARD_FRAME_BYTES, most_waiting=limits.send_bytes)
         connection = Connection(next(self._numbers), address, site(address), socket, bucket)
-        connection.deadline = loop.call_later(limits.join_deadline, self._miss_deadline, connection)
+        connection.deadline = self._outbox.loop.call_later(limits.join_deadline, self._miss_deadline, connection)
         self._begin(connection)
-        socket.take_over(
-            request,
-            upgrade,
+        socket.handle(
             on_frame=lambda message, size: self._receive(connection, message, check_join, size=size),
             on_end=lambda code: self._end(connection, code),
         )
-        return Upgraded()
+        return socket
 
     @property
     def counts(self) -> tuple[int, int, int]:
@@ -223,7 +248,7 @@ class Signaling:
             connection.socket.tick()
         self._ticking = None
         if self._connections:
-            self._ticking = asyncio.get_running_loop().call_later(self._limits.heartbeat / TICKS, self._tick)
+            self._ticking = self._outbox.loop.call_later(self._limits.heartbeat / TICKS, self._tick)
 
     # Reading.
 
@@ -425,9 +450,8 @@ class Signaling:
         if not connection.is_closing:
             connection.socket.send(write(message))
 
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
+    def _now(self) -> float:
+        return self._outbox.loop.time()
 
     def _schedule(self) -> None:
         at = self._rooms.next_expiry()
@@ -437,7 +461,7 @@ class Signaling:
             self._timer.cancel()
             self._timer = None
         if at is not None:
-            self._timer = asyncio.get_running_loop().call_at(at, self._expire)
+            self._timer = self._outbox.loop.call_at(at, self._expire)
 
     def _expire(self) -> None:
         self._timer = None

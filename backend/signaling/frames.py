@@ -5,12 +5,26 @@ the server needs (msgspec: a hundredth of the time of a self-checking message). 
 frame, goes through `pyapp.protocol.signaling`, which has the error messages.
 """
 
-from typing import Annotated, TypeAlias
+from dataclasses import fields
+from typing import Annotated, Any, TypeAlias, get_args
 
 import msgspec
 
+from pyapp.protocol.journal import Journaled
 from pyapp.protocol.peer import PeerMessage
-from pyapp.protocol.signaling import MOST_TOGETHER, ClientMessage, Join, Leave, Relay, ServerMessage, decode_client
+from pyapp.protocol.signaling import (
+    MOST_TOGETHER,
+    ClientMessage,
+    Error,
+    Join,
+    Leave,
+    PeerJoined,
+    PeerLeft,
+    Pong,
+    Relay,
+    Welcome,
+    decode_client,
+)
 from pyapp.protocol.wire import encode
 
 _Whole = Annotated[int, msgspec.Meta(ge=0, lt=2**53)]
@@ -81,7 +95,21 @@ class LeaveFrame(msgspec.Struct, frozen=True, tag_field="kind", tag="leave", for
 Received: TypeAlias = ClientMessage | RelayFrame
 """What a page says, as the server reads it: never a `Relay`."""
 
-Sent: TypeAlias = ServerMessage | RelayedFrame
+_Own: TypeAlias = Welcome | PeerJoined | PeerLeft | Journaled | Pong | Error
+
+Sent: TypeAlias = _Own | RelayedFrame
+"""What the server says."""
+
+
+def _struct(kind: type[_Own]) -> tuple[type[msgspec.Struct], tuple[str, ...]]:
+    """Return a struct that is written like a message of the class `kind`, and the names of its fields."""
+    names = tuple(item.name for item in fields(kind))
+    members = [(name, Any) for name in names]
+    struct = msgspec.defstruct(kind.__name__, members, tag_field="kind", tag=kind.kind, rename="camel", gc=False)
+    return struct, names
+
+
+_structs = {kind: _struct(kind) for kind in get_args(_Own)}
 
 _decoder = msgspec.json.Decoder(RelayFrame | JoinFrame | LeaveFrame)
 _encoder = msgspec.json.Encoder()
@@ -105,7 +133,10 @@ def read(text: str) -> Received:
 
 def write(message: Sent) -> bytes:
     """Return the text of a frame, in UTF-8."""
-    return _encoder.encode(message) if isinstance(message, RelayedFrame) else encode(message).encode()
+    if isinstance(message, RelayedFrame):
+        return _encoder.encode(message)
+    struct, names = _structs[type(message)]
+    return _encoder.encode(struct(*[getattr(message, name) for name in names]))
 
 
 def carried(relay: Relay) -> RelayFrame:

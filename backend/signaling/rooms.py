@@ -179,9 +179,9 @@ class Rooms:
 
     def knows(self, join: Join) -> bool:
         """Whether `join` only takes back a place that its participant holds."""
-        return self.holds(HeldPlace(join.session, join.participant, join.key))
+        return self.holds(join)
 
-    def holds(self, claim: HeldPlace) -> bool:
+    def holds(self, claim: HeldPlace | Join) -> bool:
         """Whether the participant has the place that it claims. Keys are compared in constant time."""
         room = self._rooms.get(claim.session)
         return room is not None and any(

@@ -9,12 +9,13 @@ import base64
 import binascii
 import hashlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, hdrs, web
 from aiohttp._websocket.reader import WebSocketDataQueue
 from aiohttp.http import WS_KEY, WebSocketError, WebSocketReader
+from aiohttp.web_protocol import RequestHandler
 
 from backend.signaling.masking import Masking
 
@@ -107,13 +108,22 @@ class Socket(asyncio.Protocol):
         self._on_frame: OnFrame | None = None
         self._on_end: OnEnd | None = None
         # No compression: a few bytes could unpack to a frame of any length.
-        self._reader = WebSocketReader(_Sink(self, transport), longest, compress=False, decode_text=True)
+        self._reader = WebSocketReader(_Sink(self, transport, outbox), longest, compress=False, decode_text=True)
 
-    def take_over(self, request: web.Request, answer: bytes, *, on_frame: OnFrame, on_end: OnEnd) -> None:
-        """Take the connection from aiohttp, with what has already arrived, and send the `answer` to the handshake."""
+    def handle(self, *, on_frame: OnFrame, on_end: OnEnd) -> None:
+        """Call these from now on."""
         self._on_frame, self._on_end = on_frame, on_end
+
+    def begin(self, answer: bytes, rest: bytes) -> None:
+        """Take the connection with what has already arrived, and send the `answer` to the handshake."""
+        self._transport.set_protocol(self)
         self._write(answer)
-        http = request.protocol
+        if rest:
+            self.data_received(rest)
+
+    def take_over(self, http: RequestHandler, answer: bytes) -> None:
+        """As `begin`, from aiohttp."""
+        self._write(answer)
         http.set_parser(self)  # type: ignore[arg-type]  # it has what is asked of a parser
         self._transport.set_protocol(self)
         http.transport = None  # which it would close
@@ -231,8 +241,8 @@ class _Sink(WebSocketDataQueue):
 
     __slots__ = ("_socket",)
 
-    def __init__(self, socket: Socket, transport: asyncio.Transport) -> None:
-        super().__init__(transport, 0, loop=asyncio.get_running_loop())  # type: ignore[arg-type] # it is never paused
+    def __init__(self, socket: Socket, transport: asyncio.Transport, outbox: Outbox) -> None:
+        super().__init__(transport, 0, loop=outbox.loop)  # type: ignore[arg-type] # it is never paused
         self._socket = socket
 
     def feed_data(self, data: Any, size: int) -> None:
@@ -242,9 +252,8 @@ class _Sink(WebSocketDataQueue):
         self._socket.failed(exc)
 
 
-def answer(request: web.Request) -> bytes:
+def answer(headers: Mapping[str, str]) -> bytes:
     """Return the answer to a handshake (RFC 6455, section 4.2). Raises `web.HTTPException` if it is not one."""
-    headers = request.headers
     connection = [token.strip().lower() for token in headers.get(hdrs.CONNECTION, "").split(",")]
     if headers.get(hdrs.UPGRADE, "").strip().lower() != "websocket" or "upgrade" not in connection:
         raise web.HTTPUpgradeRequired(text="This address is for WebSockets.", headers={hdrs.UPGRADE: "websocket"})

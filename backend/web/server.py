@@ -8,12 +8,14 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from aiohttp import hdrs, web
 from aiohttp.abc import AbstractAccessLogger
+from aiohttp.http import RawRequestMessage
 
 from backend.access.callers import host_name, is_loopback, is_own_origin
+from backend.access.configured import ConfiguredAccess
 from backend.access.control import Access
 from backend.access.invitations import Grant, InvitationError
 from backend.access.limits import Buckets
@@ -27,10 +29,11 @@ from backend.metrics.gauges import Gauges, Now
 from backend.metrics.meters import Meters
 from backend.seldom import Seldom
 from backend.settings import Settings, StartError
-from backend.signaling.endpoint import Signaling
+from backend.signaling.endpoint import CheckJoin, Signaling
 from backend.web import checks, invitations, sessions
 from backend.web.assets import Assets, choose_encoding
 from backend.web.certificates import Certificates
+from backend.web.front import Front
 from backend.web.hearing import Hearing
 from backend.web.listening import listen
 from backend.web.metrics import HOW_TO_ALLOW, exposition, may_ask
@@ -189,15 +192,27 @@ async def serving(settings: Settings) -> AsyncIterator[Serving]:
         # Sockets are told to close and coturn to stop; whatever else still runs gets two seconds.
         # Sockets are pinged, and a silent HTTP connection is closed; TCP need not ask as well.
         runner = web.AppRunner(app, access_log_class=AccessLog, shutdown_timeout=2.0, tcp_keepalive=False)
+        unread: set[Front] = set()
+        servers: list[asyncio.Server] = []
         try:
             await runner.setup()
+            http = cast("web.Server", runner.server)  # which it has after its setup
+            upgrade = partial(_upgrade, app)
+            context = certificates.context if certificates else None
             for each in sockets:
-                await web.SockSite(runner, each, ssl_context=certificates.context if certificates else None).start()
+                listening = asyncio.get_running_loop().create_server(
+                    lambda: Front(http, upgrade, unread), sock=each, ssl=context
+                )
+                servers.append(await listening)
             port: int = sockets[0].getsockname()[1]
             host = _ANY.get(settings.hosts[0], settings.hosts[0])
             host = f"[{host}]" if ":" in host else host
             yield Serving(f"{'https' if certificates else 'http'}://{host}:{port}/", port, app)
         finally:
+            for server in servers:
+                server.close()
+            for front in list(unread):  # what nobody has asked anything on yet is closed like the others
+                front.pass_on(b"")
             await runner.cleanup()
 
 
@@ -318,17 +333,20 @@ async def _know_caller(
     """Attach the client's address and host, as a trusted proxy reports them, to the request."""
     access = request.app[CURRENT].configured.access
     if access.proxies:
-        headers = {name.lower(): request.headers.getall(name) for name in request.headers}
-        who = caller(
-            request.remote or "",
-            host=request.host,
-            headers=headers,
-            proxies=access.proxies,
-            identity_header=access.identity_header,
-        )
+        who = _caller(access, request, request.remote or "", request.host)
         request[CALLER] = who
         request = request.clone(remote=who.address, host=who.host)
     return await handler(request)
+
+
+def _caller(access: ConfiguredAccess, request: web.Request | RawRequestMessage, peer: str, host: str) -> Caller:
+    return caller(
+        peer,
+        host=host,
+        headers={name.lower(): request.headers.getall(name) for name in request.headers},
+        proxies=access.proxies,
+        identity_header=access.identity_header,
+    )
 
 
 def _identity(request: web.Request) -> str:
@@ -337,10 +355,7 @@ def _identity(request: web.Request) -> str:
 
 def _check_origin(request: web.Request) -> None:
     origin = request.headers.get(hdrs.ORIGIN)
-    if (
-        is_own_origin(origin, host=request.host)
-        or str(origin).lower() in request.app[CURRENT].configured.access.origins
-    ):
+    if _is_allowed(origin, request.host, request.app[CURRENT].configured.access):
         return
     rule = (
         f"The page is of {origin:.200}, and this server was asked as {request.host:.200}. Behind a proxy, name it"
@@ -348,6 +363,10 @@ def _check_origin(request: web.Request) -> None:
     )
     _log.warning("! %s", rule)
     raise _error(web.HTTPForbidden, Error("foreign-origin", rule))
+
+
+def _is_allowed(origin: str | None, host: str, access: ConfiguredAccess) -> bool:
+    return is_own_origin(origin, host=host) or str(origin).lower() in access.origins
 
 
 async def _grant(request: web.Request, session: str = "") -> Grant:
@@ -427,14 +446,40 @@ async def _asking_session(request: web.Request) -> str:
 
 async def _signaling(request: web.Request) -> web.StreamResponse:
     _check_origin(request)
+    check_join = _check_join(request.app, request.remote or "", _identity(request))
+    return await request.app[SIGNALING].serve(request, check_join=check_join)
 
-    # The request is not kept for as long as the socket lasts.
-    access, address, identity = request.app[ACCESS], request.remote or "", _identity(request)
 
-    def check_join(join: Join) -> Grant:
+def _upgrade(app: web.Application, request: RawRequestMessage, transport: asyncio.Transport, rest: bytes) -> bool:
+    """Serve a WebSocket whose handshake is its connection's first request; False if `_signaling` would refuse it."""
+    access = app[CURRENT].configured.access
+    host = request.headers.get(hdrs.HOST)
+    if not host:
+        return False
+    who = Caller(_peer(transport), host)
+    if access.proxies:
+        who = _caller(access, request, who.address, host)
+    if not _is_allowed(request.headers.get(hdrs.ORIGIN), who.host, access):
+        return False
+    check_join = _check_join(app, who.address, who.identity)
+    is_taken = app[SIGNALING].adopt(transport, request.headers, address=who.address, check_join=check_join, rest=rest)
+    if is_taken:
+        _log.info("< 101 GET /ws %s", who.address)
+    return is_taken
+
+
+def _peer(transport: asyncio.Transport) -> str:
+    name: tuple[str, ...] | None = transport.get_extra_info("peername")
+    return name[0] if name else ""
+
+
+def _check_join(app: web.Application, address: str, identity: str) -> CheckJoin:
+    access = app[ACCESS]
+
+    def check(join: Join) -> Grant:
         return access.check(join.invitation, join.session, address=address, identity=identity)
 
-    return await request.app[SIGNALING].serve(request, check_join=check_join)
+    return check
 
 
 async def _give_up_place(request: web.Request) -> web.Response:
