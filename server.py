@@ -29,6 +29,7 @@ from backend.journal.reading import latest_of, numbered, recorded
 from backend.journal.schema import FILE, open_to_read
 from backend.notify import Manager, take_manager
 from backend.settings import Settings, StartError, TlsFiles
+from backend.state import journal_in_use, moved_journal
 from backend.web.reloading import Reloader
 from backend.web.server import RELOADER, SIGNALING, serving
 from pyapp.protocol.ice import IceError, parse_ice_url
@@ -46,6 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _open_what_is_closed()
     options = _parser().parse_args(arguments)
     try:
+        if options.command not in (None, "check"):
+            options.journal = options.journal or journal_in_use(os.environ)
         if options.command == "invite":
             _invite(options)
         elif options.command == "invitations":
@@ -97,7 +100,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--turn-host", type=_turn_host, metavar="NAME", help="what pages are told of the local coturn")
     parser.add_argument("--open", action="store_true", help="let in everybody, without an invitation")
-    parser.add_argument("--journal", type=Path, default=Path("journal"), metavar="DIR", help="diagnostics go here")
+    parser.add_argument(
+        "--journal", type=Path, metavar="DIR", help="the record goes here (default: journal in the user's state folder)"
+    )
     parser.add_argument(
         "--keep-addresses", action="store_true", help="record people's whole addresses (default: only their network)"
     )
@@ -190,7 +195,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         turn=options.turn == "auto",
         turn_host=options.turn_host or "",
         open_to_all=options.open,
-        journal=options.journal,
+        journal=options.journal or moved_journal(os.environ),
         keep_addresses=options.keep_addresses,
         origin_trials=tuple(options.origin_trial),
         drain=options.drain,

@@ -56,6 +56,7 @@ class Settings:
     `keep_addresses`: the record holds people's whole addresses.
     """
 
+    journal: Path
     hosts: tuple[str, ...] = ("127.0.0.1",)
     port: int = 8080
     config: Path | None = None
@@ -63,7 +64,6 @@ class Settings:
     turn: bool = True
     turn_host: str = ""
     open_to_all: bool = False
-    journal: Path = Path("journal")
     keep_addresses: bool = False
     origin_trials: tuple[str, ...] = ()
     hold: float = 30.0

@@ -16,6 +16,7 @@ from typing import Literal, TypeAlias
 import jwt
 
 from backend.settings import StartError
+from backend.state import state_folder
 from pyapp.protocol.names import check_session_name, session_name
 from pyapp.protocol.wire import MessageError
 
@@ -191,14 +192,11 @@ def check_invitation(token: str, *, session: str, key: str | None, now: float, r
 
 
 def _key_file(environ: Mapping[str, str]) -> Path:
-    if not (state := environ.get("XDG_STATE_HOME")):
-        try:
-            home = environ.get("HOME") or Path.home()
-        except RuntimeError:  # a user of a container, whom nobody has heard of
-            rule = f"no HOME, so there is no place for the key for invitations: set XDG_STATE_HOME or {KEY_VARIABLE}"
-            raise StartError(rule) from None
-        state = os.path.join(home, ".local", "state")  # noqa: PTH118 - text, as above
-    return Path(state) / "ice-console" / "invitation.key"
+    try:
+        return state_folder(environ) / "invitation.key"
+    except RuntimeError:  # a user of a container, whom nobody has heard of
+        rule = f"no HOME, so there is no place for the key for invitations: set XDG_STATE_HOME or {KEY_VARIABLE}"
+        raise StartError(rule) from None
 
 
 def _checked(key: str, source: str) -> str:

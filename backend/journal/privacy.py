@@ -43,7 +43,7 @@ def clean(data: Mapping[str, Scalar], *, invitation: str = "", keep_addresses: b
     if keep_addresses:
         return redacted
     return {
-        name: shorten(value) if isinstance(value, str) and not _is_ours(name, redacted) else value
+        name: _shortened(value) if isinstance(value, str) and not _is_ours(name, redacted) else value
         for name, value in redacted.items()
     }
 
@@ -70,10 +70,12 @@ def _without_secrets(text: str, invitation: str) -> str:
     return _SECRET_TEXT.sub(REDACTED, text)
 
 
-@lru_cache(maxsize=_CACHED)
 def shorten(text: str) -> str:
     """Return `text` with each address in it replaced by its network's: `192.0.2.0`, `2001:db8:1::`."""
     return _ADDRESS.sub(_network, text)
+
+
+_shortened = lru_cache(maxsize=_CACHED)(shorten)
 
 
 def _network(found: re.Match[str]) -> str:

@@ -185,7 +185,7 @@ class Journal:
     def _look_after(self, store: Store) -> None:
         thin_the_full(store, self.limits)
         if self._imports:
-            self._imports = import_files(store, self.path.parent)
+            self._imports = import_files(store, self.path.parent, keep_addresses=self._keep_addresses)
         elif (now := self._clock()) >= self._clear_at:
             self._clear_at = now + _CLEARING
             keep_within(store, self.limits, now=time.time())

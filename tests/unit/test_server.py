@@ -83,7 +83,7 @@ async def test_it_serves_with_a_coturn_and_stops_at_once(
         code, output, errors = await finished(server)
     assert (code, output) == (0, "")
     assert "Traceback" not in errors
-    assert (tmp_path / "journal").is_dir()
+    assert (tmp_path / "state/ice-console/journal").is_dir()
 
 
 @pytest.mark.parametrize("ending", ["leave", "signal", "time"])
@@ -247,6 +247,23 @@ async def test_the_address_that_is_printed_lets_its_reader_in(environ: dict[str,
     assert invitation not in errors
 
 
+async def test_the_journal_of_an_earlier_version_is_moved_when_the_server_starts(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    old, new = tmp_path / "journal", tmp_path / "state/ice-console/journal"
+    old.mkdir()
+    await finished(await start(environ, "invite", "demo", "--journal", str(old), folder=tmp_path))
+    _, listed, _ = await finished(await start(environ, "invitations", folder=tmp_path))
+    assert "demo" in listed, "it is found before"
+    process = await start(environ, "--port", "0", "--turn", "off", folder=tmp_path)
+    await address_of(process)
+    process.terminate()
+    assert f"journal was moved to {new}" in (await finished(process))[2]
+    assert not old.exists()
+    _, listed, _ = await finished(await start(environ, "invitations", folder=tmp_path))
+    assert "demo" in listed, "and after"
+
+
 async def test_invitations_are_listed_and_revoked(environ: dict[str, str], tmp_path: Path) -> None:
     async def run(*arguments: str) -> str:
         code, output, _ = await finished(await start(environ, *arguments, folder=tmp_path))
@@ -260,7 +277,7 @@ async def test_invitations_are_listed_and_revoked(environ: dict[str, str], tmp_p
     await run("revoke", next(row[0] for row in rows if row[1] == "demo"))
     rows = [line.split("\t") for line in (await run("invitations")).splitlines()]
     assert {row[1]: row[2] == "revoked" for row in rows} == {"demo": True, "operator": False}
-    audit = (tmp_path / "journal" / "audit.log").read_text()
+    audit = (tmp_path / "state/ice-console/journal/audit.log").read_text()
     assert [json.loads(line)["event"] for line in audit.splitlines()] == ["invited", "invited", "revoked"]
     assert guest not in audit
     assert operator not in audit

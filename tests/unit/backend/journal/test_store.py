@@ -189,10 +189,37 @@ def test_journals_of_earlier_versions_are_taken_over(
     ]
     assert sorted(sessions(store)) == ["a", "b", "c"], "it is not the session of today"
     assert entries_of(tmp_path, "other")[0]["data"] == {"a": "192.0.2.0"}
-    assert {path.name for path in tmp_path.glob("*.imported")} == {"%E6%97%A5.jsonl.imported", "other.jsonl.imported"}
+    assert {path.name for path in tmp_path.glob("*.jsonl.*")} == {"%E6%97%A5.jsonl.shortened", "other.jsonl.shortened"}
     said(store, A, 6000.0, "state", session="日", number=2)
     said(store, A, 6000.0, "state", session="日", number=5)
     assert [one["number"] for one in entries_of(tmp_path, "日") if one["number"] > 2] == [5], "the page lives on"
+
+
+@pytest.mark.parametrize("name", ["demo.jsonl", "demo.jsonl.imported"])
+def test_no_whole_address_stays_in_a_file_that_was_taken_over(store: Store, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(
+        old_line(1).replace('"192.0.2.9"', '"192.0.2.9", "password": "SeCrEt"')
+        + '\n{"at": "198.51.100.9", "data": [["203.0.113.8"]]}\nno entry of 2001:db8:1:2::3\n'
+    )
+    assert not import_files(store, tmp_path)
+    assert [path.name for path in tmp_path.glob("demo*")] == ["demo.jsonl.shortened"]
+    kept = (tmp_path / "demo.jsonl.shortened").read_text()
+    for hidden in ("192.0.2.9", "198.51.100.9", "203.0.113.8", "2:3", "SeCrEt"):
+        assert hidden not in kept
+    assert len(kept.splitlines()) == 3
+    assert "192.0.2.0" in kept
+    assert not import_files(store, tmp_path), "it is done once"
+
+
+def test_whole_addresses_may_be_kept_and_that_is_said(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    (tmp_path / "demo.jsonl").write_text(old_line(1) + "\n")
+    assert not import_files(store, tmp_path, keep_addresses=True)
+    assert "192.0.2.9" in (tmp_path / "demo.jsonl.imported").read_text()
+    assert "demo.jsonl.imported holds whole addresses" in caplog.text
+    assert not import_files(store, tmp_path, keep_addresses=True)
 
 
 def test_what_samples_have_in_common_counts_as_well(store: Store, tmp_path: Path) -> None:
