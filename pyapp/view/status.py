@@ -32,6 +32,9 @@ class Status:
     """The technical cause, shown on request: error names, codes, URLs."""
     title: str = ""
     """Of the document, and so of the browser's tab."""
+    stage_title: str = ""
+    stage_detail: str = ""
+    """What stands in the place of the picture while connecting."""
 
 
 def inputs(session: Session) -> object:
@@ -64,7 +67,7 @@ def status(session: Session) -> Status:
     title = " · ".join(part for part in (headline, session.name, "ICE Console") if part)
     if session.unread:
         title = f"({session.unread}) {title}"
-    return Status(state, level, headline, detail, cause, title)
+    return Status(state, level, headline, detail, cause, title, *_stage(session, headline))
 
 
 def page_state(session: Session) -> PageState:
@@ -138,6 +141,14 @@ def _words(session: Session, state: PageState, report: PathReport | None) -> tup
         headline, detail = REFUSALS["invitation-invalid"]
         return "bad", headline, detail, _BROKEN
     return "neutral", "Ready to connect", "Give the other side the link, then press Connect.", ""
+
+
+def _stage(session: Session, headline: str) -> tuple[str, str]:
+    """Say what is waited for, so that nobody reads of a few seconds where there may be minutes."""
+    place = session.place
+    if place is not None and place.state == "present":
+        return "Finding a path", "Trying every way between the two of you. This takes a few seconds at most."
+    return headline, "This goes on by itself. The message at the top says what it waits for."
 
 
 OBSTACLES: dict[ObstacleKind, str] = {

@@ -20,3 +20,5 @@ class StatusPanel:
         write("cause", "textContent", status.cause)
         write("cause-box", "hidden", not status.cause)
         write("document", "title", status.title)
+        write("stage-title", "textContent", status.stage_title)
+        write("stage-detail", "textContent", status.stage_detail)

@@ -243,6 +243,15 @@ class TestTheWords:
         assert core.session.place is not None
         assert core.session.place.link.obstacle is None
 
+    def test_promise_a_path_in_seconds_only_when_there_are_two_to_find_one(self) -> None:
+        core = joining()
+        core.do(Error("place-held", "one place is only held", retry_after=40.0))
+        status = present(core.session).status
+        assert (status.headline, status.stage_title) == ("Waiting for a place", "Waiting for a place")
+        assert "seconds" not in status.stage_detail
+        assert present(away().session).status.stage_title == "Reaching the server"
+        assert present(negotiated().session).status.stage_title == "Finding a path"
+
     def test_say_that_the_server_is_not_needed_while_connected(self) -> None:
         view = present(without_server().session)
         assert "out of reach" in view.status.detail
