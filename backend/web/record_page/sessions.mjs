@@ -5,7 +5,7 @@ const problem = document.getElementById("problem");
 const status = document.getElementById("status");
 const id = /\/sessions\/(\d+)$/.exec(location.pathname)?.[1];
 const MOST_SHOWN = 500;
-const DEADLINE = 20_000; // ms
+const DEADLINE = 30_000; // ms, for an answer to begin
 
 function invitation() {
   const fragment = new URLSearchParams(location.hash.slice(1));
@@ -25,10 +25,13 @@ const token = invitation();
 
 async function ask(query) {
   const headers = { Accept: "application/json", ...(token && { "X-Invitation": token }) };
-  const options = { headers, cache: "no-store", signal: AbortSignal.timeout(DEADLINE) };
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(new Error(`no answer within ${DEADLINE / 1000} s`)), DEADLINE);
+  const options = { headers, cache: "no-store", signal: limit.signal };
   const response = await fetch(location.pathname + query, options).catch((error) => {
     throw new Error(`The server does not answer. Reload this page to try again. (${error.message})`);
   });
+  clearTimeout(timer); // what is on its way may be long
   if (response.ok) return response;
   const body = await response.json().catch(() => ({}));
   throw new Error(body.message ?? `The server answers with an error (HTTP status ${response.status}). Try again in a moment.`);
@@ -87,17 +90,18 @@ function row(session) {
   const link = element("a", { href: `sessions/${session.id}` }, session.name);
   const figure = (text) => element("td", { className: "figure" }, text);
   const cell = (text) => element("td", {}, text);
+  const list = (texts) => element("td", { className: "list" }, texts.join(", "));
   return element(
     "tr",
     {},
     element("td", {}, link),
     cell(day(session.began)),
     cell(lasted(session)),
-    cell(session.people.join(", ")),
+    list(session.people),
     element("td", { className: session.outcome }, session.outcome),
     figure(seconds(session.connectSeconds)),
     figure(seconds(session.bestSeconds)),
-    cell(session.paths.join(", ")),
+    list(session.paths),
     cell(outages(session)),
     figure(total(session.relayBytes) ? bytes(total(session.relayBytes)) : ""),
   );
@@ -171,7 +175,9 @@ function svg(name, attributes, text) {
 }
 
 function chart(session, title, name, unit, scale) {
-  const [width, height, left, bottom] = [1000, 180, 60, 20];
+  // As wide as it is shown, within the section's padding: text that is scaled down cannot be read on a phone.
+  const width = Math.min(1000, main.clientWidth - 66);
+  const [height, left, bottom] = [180, 60, 20];
   const span = Math.max(session.ended - session.began, 1);
   const values = session.pages.flatMap((page) => page.samples[name].filter((value) => value !== null));
   if (!values.length) return "";
