@@ -5,7 +5,7 @@
 // a mark is { at, kind, text }. uPlot comes from the group `uplot`, which is as installed.
 
 const SECONDS = { shortest: 60, longest: 600 };
-const HEIGHT = 116;
+const HEIGHT = 120;
 
 const milliseconds = (value) => `${value > 0 && value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
 const percent = (value) => `${value > 0 && value < 10 ? value.toFixed(1) : Math.round(value)} %`;
@@ -245,7 +245,7 @@ class Board {
         cursor: { y: false, drag: { x: false, y: false }, sync: { key: sync.key }, points: { size: 6 } },
         scales: { x: { time: true }, y: { auto: false } },
         axes: [
-          { ...axis, size: 20, gap: 2, space: 70, grid: { show: false }, values: clock },
+          { ...axis, size: 24, gap: 6, space: 70, grid: { show: false }, values: clock },
           { ...axis, size: 40, gap: 4, space: 32, grid, values: (_, splits) => splits.map(short) },
         ],
         series: [

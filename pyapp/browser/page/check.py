@@ -85,7 +85,8 @@ class NetworkCheckPanel:
             if not before or row != before[number]:
                 line = self._rows[number]
                 line.dataset.state = row.state
-                words = " · ".join((row.text, *row.figures))
+                figures = (figure.replace(" ", "\N{NO-BREAK SPACE}") for figure in row.figures)
+                words = " · ".join((row.text, *figures))
                 parts = (("b", row.server), ("span", row.way), ("p", words))
                 line.replaceChildren(*(_element(*part) for part in parts))
 
