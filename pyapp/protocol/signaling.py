@@ -123,9 +123,7 @@ class Relay:
         """Reject a number without a body, and a body without a number."""
         if self.to:
             check_identifier("to", self.to)
-        _check_numbered(self.number, self.ack, self.body, self.more)
-        check_not_negative("epoch", self.epoch)
-        check_not_negative("peerEpoch", self.peer_epoch)
+        _check_numbered(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,9 +220,7 @@ class Relayed:
     def __post_init__(self) -> None:
         """As for `Relay`."""
         check_identifier("sender", self.sender)
-        _check_numbered(self.number, self.ack, self.body, self.more)
-        check_not_negative("epoch", self.epoch)
-        check_not_negative("peerEpoch", self.peer_epoch)
+        _check_numbered(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,14 +284,16 @@ def _check_who(tab: str, name: str) -> None:
     check_display_name("name", name)
 
 
-def _check_numbered(number: int, ack: int, body: PeerMessage | None, more: tuple[PeerMessage, ...]) -> None:
-    check_not_negative("number", number)
-    check_not_negative("number", number + len(more))
-    check_not_negative("ack", ack)
-    if (body is None) != (number == 0):
+def _check_numbered(frame: Relay | Relayed) -> None:
+    check_not_negative("number", frame.number)
+    check_not_negative("number", frame.number + len(frame.more))
+    check_not_negative("ack", frame.ack)
+    if (frame.body is None) != (frame.number == 0):
         raise MessageError("number", "0 without a body, from 1 with one")
-    if len(more) > (MOST_TOGETHER if number else 0):
+    if len(frame.more) > (MOST_TOGETHER if frame.number else 0):
         raise MessageError("more", f"at most {MOST_TOGETHER}, after a body")
+    check_not_negative("epoch", frame.epoch)
+    check_not_negative("peerEpoch", frame.peer_epoch)
 
 
 def decode_client(text: str) -> ClientMessage:

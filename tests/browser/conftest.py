@@ -21,21 +21,15 @@ import trustme
 from playwright.sync_api import Browser, BrowserContext, BrowserType, ConsoleMessage, Page, expect
 
 from backend.journal.reading import entries_of
+from tests.lab.browser import CAMERA_FLAG, FLAGS
 from tests.lab.coturn import Allocations, count_allocations
 
 ROOT = Path(__file__).parents[2]
 CHROMIUM_ARGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-fake-device-for-media-stream=device-count=2",
+    *FLAGS,
+    f"{CAMERA_FLAG}=device-count=2",
     "--use-fake-ui-for-media-stream",
     "--auto-accept-this-tab-capture",
-    "--ignore-certificate-errors",
 ]
 WATCH = """
 top.peerConnections ??= [];  // the page takes the constructor of a frame of its own
@@ -392,6 +386,21 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
     for operator in operators:
         operator.context.close()
     assert not problems, "\n".join(problems)
+
+
+def expect_second_credentials(first: Operator, second: Operator, before: int) -> None:
+    """Expect that a relayed session goes on after `before`, a Unix time, when its first credentials expire.
+
+    `first` must have sent "with the first credentials".
+    """
+    wait_until(lambda: time.time() > before + 1, "the first credentials have expired")
+    second.send("with the second credentials")
+    second.expect_state("connected")
+    first.expect_received(["with the second credentials"])
+    second.expect_received(["with the first credentials"])
+    for operator in (first, second):
+        operator.expect_attribute("data-path", "relay")
+        assert operator.page.evaluate("peerConnections.length") == 1
 
 
 def pair(

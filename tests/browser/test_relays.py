@@ -1,13 +1,21 @@
 """What a session holds at a real coturn, and for how long."""
 
 import re
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.browser.conftest import Console, OpenPage, Operator, StartConsole, TurnServer, pair, wait_until
+from tests.browser.conftest import (
+    Console,
+    OpenPage,
+    Operator,
+    StartConsole,
+    TurnServer,
+    expect_second_credentials,
+    pair,
+    wait_until,
+)
 from tests.lab.coturn import count_allocations
 
 TTL = 8
@@ -56,14 +64,7 @@ def test_a_relayed_session_moves_to_new_credentials_before_the_old_ones_expire(
     earlier = count_allocations(_before_credentials_later_than(before, turn_server), f"{before}:")
     assert earlier.held > 0, "the first relay of later credentials was made while those of the first were held"
     # Beyond the life of the first: what the session is on now are relays of later credentials.
-    wait_until(lambda: time.time() > before + 1, "the first credentials have expired")
-    second.send("with the second credentials")
-    second.expect_state("connected")
-    first.expect_received(["with the second credentials"])
-    second.expect_received(["with the first credentials"])
-    for operator in (first, second):
-        operator.expect_attribute("data-path", "relay")
-        assert operator.page.evaluate("peerConnections.length") == 1
+    expect_second_credentials(first, second, before)
 
 
 SLEEP = """(seconds) => {

@@ -6,10 +6,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from backend.settings import Settings
 from backend.web.server import Serving, serving
+from pyapp.protocol.access import INVITATION_HEADER
 
 ROOT = Path(__file__).parents[3]
 GROUPS = {
@@ -44,6 +46,18 @@ FILES = {
         }
     ),
 }
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    """Return a client's session, closed after the test."""
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+def operator(server: Serving) -> dict[str, str]:
+    """Return the headers that make a request an operator's."""
+    return {INVITATION_HEADER: server.operator_address.partition("#invite=")[2]}
 
 
 @pytest.fixture

@@ -18,12 +18,6 @@ Start = Callable[..., Awaitable[Serving]]
 REPORT = {"verdict": "works", "urls": [{"url": "turn:one.example", "errors": [{"code": 701}]}]}
 
 
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
-        yield session
-
-
 @pytest.fixture(autouse=True)
 def key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
     monkeypatch.setenv(KEY_VARIABLE, "k" * 40)

@@ -68,12 +68,6 @@ async def config(cloudflare: Cloudflare, tmp_path: Path, monkeypatch: pytest.Mon
         yield path
 
 
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
-        yield session
-
-
 async def ask(http: aiohttp.ClientSession, server: Serving, session: str) -> Any:
     async with http.get(f"{server.address}ice?session={session}") as response:
         assert response.status == 200

@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from backend.web.server import Serving
 from pyapp.protocol.access import INVITATION_HEADER, invited_session
 from pyapp.protocol.signaling import Error, Join, PeerLeft, Welcome, decode_server
 from pyapp.protocol.wire import encode
+from tests.unit.backend.conftest import operator
 
 KEY = "k" * 40
 A, B = "a" * 32, "b" * 32
@@ -34,16 +35,6 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 async def server(start: Start) -> Serving:
     return await start(open_to_all=False)
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
-        yield session
-
-
-def operator(server: Serving) -> dict[str, str]:
-    return {INVITATION_HEADER: server.operator_address.partition("#invite=")[2]}
 
 
 async def ask(

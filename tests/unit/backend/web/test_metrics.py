@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -18,12 +18,6 @@ from pyapp.protocol.wire import encode
 
 Start = Callable[..., Awaitable[Serving]]
 DEPLOY = Path(__file__).parents[4] / "deploy"
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
-        yield session
 
 
 def config(folder: Path, text: str) -> Path:

@@ -1,7 +1,7 @@
 """Behind a proxy: origins, addresses, single sign-on, limits."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import aiohttp
@@ -12,12 +12,6 @@ from backend.web.server import SIGNALING, Serving
 
 Start = Callable[..., Awaitable[Serving]]
 PROXIED = '[access]\nproxies = ["127.0.0.1"]\n'
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
-        yield session
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import json
 import re
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,6 @@ Start = Callable[..., Awaitable[Serving]]
 
 def issue_invitation(session: str, *, key: str, ttl: float, now: float) -> str:
     return sign(new_invitation(session, ttl=ttl, now=now), key=key)
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
-        yield session
 
 
 @pytest.fixture

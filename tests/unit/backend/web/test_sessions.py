@@ -1,7 +1,7 @@
 """`GET /sessions`: the page for anybody, what was recorded for operators."""
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from backend.web.server import Serving
 from backend.web.sessions import MOST_POINTS, Sessions
 from pyapp.protocol.access import INVITATION_HEADER
 from pyapp.protocol.journal import JournalEntry
+from tests.unit.backend.conftest import operator
 
 KEY = "k" * 40
 A, B = "a" * 32, "b" * 32
@@ -47,16 +48,6 @@ def folder(tmp_path: Path) -> Path:
 async def server(start: Start, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Serving:
     monkeypatch.setenv(KEY_VARIABLE, KEY)
     return await start(open_to_all=False, journal=folder)
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession() as session:
-        yield session
-
-
-def operator(server: Serving) -> dict[str, str]:
-    return {INVITATION_HEADER: server.operator_address.partition("#invite=")[2]}
 
 
 async def ask(
