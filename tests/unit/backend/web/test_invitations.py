@@ -16,7 +16,7 @@ import pytest
 from backend.access.invitations import KEY_VARIABLE, new_invitation, sign
 from backend.web.server import Serving
 from pyapp.protocol.access import INVITATION_HEADER, invited_session
-from pyapp.protocol.signaling import Error, Join, PeerLeft, Welcome, decode_server
+from pyapp.protocol.signaling import Error, Join, PeerLeft, ServerMessage, Welcome, decode_server
 from pyapp.protocol.wire import encode
 from tests.unit.backend.conftest import operator
 
@@ -125,6 +125,11 @@ async def revoke_by_command(_: Serving, __: aiohttp.ClientSession, identifier: s
     await asyncio.to_thread(subprocess.run, command, cwd=ROOT, check=True)
 
 
+async def _goodbye(socket: aiohttp.ClientWebSocketResponse) -> tuple[ServerMessage, aiohttp.WSMsgType]:
+    """Return what comes next, and what kind of frame after it."""
+    return decode_server(await socket.receive_str(timeout=20)), (await socket.receive(timeout=20)).type
+
+
 @pytest.mark.parametrize("revoke", [revoke_by_http, revoke_by_command])
 async def test_revoked_means_out_of_a_running_session_too(
     server: Serving,
@@ -137,11 +142,14 @@ async def test_revoked_means_out_of_a_running_session_too(
     guest, answer = await joined(http, server, B, issued["invitation"])
     assert isinstance(answer, Welcome)
     await first.receive_str(timeout=5)
+    goodbye = asyncio.create_task(
+        _goodbye(guest)
+    )  # the guest has a second to answer it, and the command may last longer
     await revoke(server, http, issued["id"], tmp_path / "journal")
-    error = decode_server(await guest.receive_str(timeout=5))
+    error, end = await goodbye
     assert isinstance(error, Error)
     assert error.code == "invitation-revoked"
-    assert (await guest.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE
+    assert end is aiohttp.WSMsgType.CLOSE
     assert decode_server(await first.receive_str(timeout=5)) == PeerLeft(B)
     _, answer = await joined(http, server, B, issued["invitation"])
     assert isinstance(answer, Error)
