@@ -283,7 +283,7 @@ class Connection:
                 # Chromium's controlled agent follows the data: a beat makes it use the better pair, too. What was in
                 # flight on the old pair may be lost, and is retransmitted before `getStats()` describes the new one.
                 return [
-                    *self._acted([*self.recovery.beat(self._now), *self.recovery.progressed(self._now)]),
+                    *self._acted(self.recovery.pair_changed(self._now)),
                     PathUntried() if self.recovery.is_suspect else PathChanged(),
                     *self.observation.pair_changed(),
                 ]

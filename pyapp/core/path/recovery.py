@@ -155,6 +155,10 @@ class Recovery:
             self.state.since = now
         return [self.vitals.catch_up(now)]
 
+    def pair_changed(self, now: float) -> list[Output]:
+        """Send a beat over a pair that was just selected; in an outage the attempt has got further."""
+        return [*self._beat(now, wants_echo=True), *self.progressed(now)] if self.is_suspect else self.beat(now)
+
     def active(self, now: float) -> list[Output]:
         """Record activity at either end: beats are fast again."""
         return [*self.state.active(now)] if isinstance(self.state, Healthy) else []
@@ -172,7 +176,8 @@ class Recovery:
         outputs: list[Output] = [self._listen(now), *([Reassured()] if was_doubted else [])]
         if was_slow and pulse.due <= INTERVAL:
             outputs += self.active(now)
-        if beat.wants_echo:
+        # The first one in an outage is answered at once, too: the peer holds its messages until it is echoed.
+        if beat.wants_echo or (isinstance(state, Suspect) and not state.is_resumed):
             outputs += self._beat(now)
         match state:
             case Suspect():

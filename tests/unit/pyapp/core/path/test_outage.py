@@ -73,6 +73,24 @@ class TestTheProof:
             assert end.outcomes(Recovered) == []
             assert len(end.attempts()) > 2
 
+    @pytest.mark.parametrize("ends", ["a", "b", "ab"])
+    def test_begins_one_round_trip_after_the_pair_however_seldom_beats_are(self, ends: str) -> None:
+        """Of two browsers one may say nothing of its new pair."""
+        both = duo(0.025)
+        both.cut()
+        both.run(4.05)
+        for end in (both.a, both.b):
+            end.said.clear()
+        both.mend()
+        begun = both.now
+        for name in ends:
+            end = both.a if name == "a" else both.b
+            both.did(end, end.health.pair_changed(both.now))
+        both.run(0.5)
+        for end in (both.a, both.b):
+            (resumed,) = (at for at, outcome in end.said if isinstance(outcome, Resumed))
+            assert resumed - begun < 4 * 0.025 + 0.001
+
     def test_lets_messages_go_before_it_is_complete(self) -> None:
         both = duo()
         both.cut()
