@@ -14,7 +14,7 @@ from pyapp.browser.constructor import is_firefox
 from pyapp.browser.ffi import Listeners
 from pyapp.browser.media import LocalMedia
 from pyapp.browser.network import Network
-from pyapp.browser.page.address import page_address, read_address, remembered_name, tab_key
+from pyapp.browser.page.address import page_address, page_build, read_address, remembered_name, tab_key
 from pyapp.browser.page.page import Page
 from pyapp.browser.page.remembered import remembered_choices
 from pyapp.browser.peers import PeerConnections
@@ -42,6 +42,7 @@ def main() -> None:
         page=page_address(),
         media=Media(devices=Devices(remembered_choices())),
         display_name=remembered_name(),
+        build=page_build(),
     )
     runner = Runner(
         session,

@@ -83,13 +83,15 @@ class Connection:
 class Signaling:
     """Every socket of the server."""
 
-    def __init__(self, *, hold: float, limits: Limits, journal: Journal, audit: Audit) -> None:
+    def __init__(
+        self, *, hold: float, limits: Limits, journal: Journal, audit: Audit, build: Callable[[], str]
+    ) -> None:
         self.listener = Listener()
         self._limits = limits
         self._journal = journal
         self._audit = audit
         self._stays: dict[tuple[str, str], Stay] = {}
-        self._rooms = Rooms(hold, limits, server=secrets.token_hex(16))
+        self._rooms = Rooms(hold, limits, server=secrets.token_hex(16), build=build)
         self._connections: dict[int, Connection] = {}
         self._numbers = itertools.count(1)
         self._unjoined: dict[Connection, None] = {}

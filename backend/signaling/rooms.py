@@ -11,7 +11,7 @@ A session exists as long as one of its places is not free.
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from hmac import compare_digest
 from typing import TypeAlias
@@ -147,14 +147,17 @@ class Room:
 class Rooms:
     """Every session of the server. `hold` is in seconds; `now` in the methods is of any clock that goes forward.
 
-    `server` names this run of the server, as 32 hexadecimal digits. What a frame costs does not depend on the number
-    of sessions.
+    `server` names this run of the server, as 32 hexadecimal digits; `build` returns the build of the page that it gives
+    out. What a frame costs does not depend on the number of sessions.
     """
 
-    def __init__(self, hold: float, limits: Limits | None = None, server: str = "") -> None:
+    def __init__(
+        self, hold: float, limits: Limits | None = None, server: str = "", build: Callable[[], str] = str
+    ) -> None:
         self.hold = hold
         self.limits = limits or Limits()
         self.server = server
+        self._build = build
         self._rooms: dict[str, Room] = {}
         self._joined: dict[Socket, tuple[Room, Place]] = {}
         self._held: dict[Place, Room] = {}
@@ -300,7 +303,7 @@ class Rooms:
         self._held.pop(place, None)
         self._joined[socket] = (room, place)
         tab = tab_of(room.name, other.key) if other.key else ""
-        welcome = Welcome(place.polite, other.participant, self.server, self.hold, tab, other.name)
+        welcome = Welcome(place.polite, other.participant, self.server, self.hold, tab, other.name, self._build())
         outputs: list[Output] = [Send(socket, welcome)]
         # Frames relayed to the last socket may be lost with it. Duplicates are recognized by number.
         outputs += [Send(socket, relayed) for relayed in place.passed.values()]

@@ -22,6 +22,7 @@ from typing import Any
 
 from backend.settings import StartError
 from backend.web.document import render
+from pyapp.protocol.build import build_of
 
 FOLDER = "build/assets"
 SOURCES = "runtime/sources.json"
@@ -54,6 +55,8 @@ class Assets:
         self._folder = root / FOLDER
         self._digests: dict[str, tuple[object, str]] = {}
         self._made: tuple[object, Document] | None = None
+        self.build = ""
+        """That of the last `document()`, or empty before the first one (`build_of`)."""
         if not (self._folder / "manifest.json").is_file():
             raise StartError(f"{FOLDER}/manifest.json is missing: run 'make build' first")
         sources: dict[str, dict[str, str]] = json.loads((root / SOURCES).read_text(encoding="utf-8"))
@@ -89,6 +92,7 @@ class Assets:
         for name, files in sources.items():
             if self._digest_of(name, files) != manifest["sources"].get(name):  # an older build has fewer groups
                 groups[name] = self._live_group(name, files)
+        self.build = build_of(groups)
         body = render(template, manifest)
         compressed = {"gzip": gzip.compress(body, mtime=0)}
         # The build's compressed copies are usable if nothing has changed since. An older build has none.

@@ -109,6 +109,8 @@ _CONTENT_TYPES = {
 def create_app(settings: Settings, certificates: Certificates | None = None) -> web.Application:
     """Return the application, whose sockets use `certificates`. Raises `StartError` if it cannot be served."""
     assets = Assets(settings.root)
+    with contextlib.suppress(OSError):  # which whoever asks for the page is told of
+        assets.document()  # pages that come back after an upgrade may join before anybody asks for the new one
     configured = read_ice_servers(settings.config) if settings.config else ConfiguredIce()
     _tell_left_out(configured)
     limits = configured.limits or settings.limits
@@ -121,7 +123,9 @@ def create_app(settings: Settings, certificates: Certificates | None = None) -> 
     app[ACCESS] = Access(settings)
     app[CHECKING] = Buckets()
     hold = configured.hold or settings.hold
-    app[SIGNALING] = Signaling(hold=hold, limits=limits, journal=app[JOURNAL], audit=app[ACCESS].audit)
+    app[SIGNALING] = Signaling(
+        hold=hold, limits=limits, journal=app[JOURNAL], audit=app[ACCESS].audit, build=lambda: assets.build
+    )
     app[CHAIN] = Chain(configured, is_live=app[SIGNALING].is_live, checks=settings.checks)
     app[METERS] = Meters(app[CHAIN].hosts)
     app[METERS].registry.register(Gauges(lambda: _now(app)))

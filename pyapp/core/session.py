@@ -54,6 +54,8 @@ class Session:
     """The page's URL, without query and fragment."""
     display_name: str = ""
     """The display name of the person here, or empty."""
+    build: str = ""
+    """The build of the page (`build_of`), or empty."""
 
     phase: Phase = "ready"
     name: str = ""
@@ -87,7 +89,7 @@ class Session:
         self.relays = Relays(self.policy)
         self.provisioning = Provisioning(self.relays)
         self.preparation = Preparation(self.provisioning)
-        self.presence = Presence(self.participant, self.key, self.invitation, self.preparation)
+        self.presence = Presence(self.participant, self.key, self.invitation, self.preparation, build=self.build)
         self.communication = Communication(self.conversation, self.company, self.media)
         self.call = Call(
             self.journal,

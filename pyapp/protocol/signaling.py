@@ -151,6 +151,7 @@ class Welcome:
 
     `server` identifies this run of the server: a restarted one does not know yet who is still there. `hold` is how
     long, in seconds, it holds a place after its socket was lost. `peer_tab` and `peer_name` are as in `PeerJoined`.
+    `build` is that of the page that the server gives out now (`build_of`); it may be empty, and is not compared.
     """
 
     kind: ClassVar[str] = "welcome"
@@ -160,6 +161,7 @@ class Welcome:
     hold: float = 30.0
     peer_tab: str = field(default="", compare=False)
     peer_name: str = ""
+    build: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         """Reject invalid identifiers."""
@@ -168,6 +170,8 @@ class Welcome:
             check_identifier("peer", self.peer)
         if self.server:
             check_identifier("server", self.server)
+        if self.build:
+            check_identifier("build", self.build)
         if not 0 < self.hold <= LONGEST_HOLD:
             raise MessageError("hold", f"seconds, at most {LONGEST_HOLD}")
 

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 from pyapp.core.conversation import Message
 from pyapp.core.diagnostics.journal import LogLine
 from pyapp.core.session import Session
-from pyapp.view import checking, company, insight, inviting, media, path, quality, status
+from pyapp.view import checking, company, insight, inviting, media, path, quality, status, update
 from pyapp.view.checking import CheckPanel
 from pyapp.view.company import Company
 from pyapp.view.insight import Insight
@@ -16,6 +16,7 @@ from pyapp.view.media import DeviceSettings, Media
 from pyapp.view.path import Path
 from pyapp.view.quality import Quality
 from pyapp.view.status import Status
+from pyapp.view.update import Update
 from pyapp.view.verdicts import message_refusal
 
 P = TypeVar("P")
@@ -75,6 +76,7 @@ class View:
     """Everything that the page shows. A part that is the same object as before need not be rendered again."""
 
     status: Status
+    update: Update
     lobby: Lobby
     controls: Controls
     path: Path
@@ -102,6 +104,7 @@ class Presenter:
 
     def __init__(self) -> None:
         self._status = _Kept(status.inputs, status.status)
+        self._update = _Kept(update.inputs, update.update)
         self._lobby = _Kept(_lobby_inputs, _lobby)
         self._controls = _Kept(_controls_inputs, _controls)
         self._path = _Kept(path.inputs, path.path)
@@ -115,7 +118,7 @@ class Presenter:
         self._log = _Kept(_log_inputs, _log)
         self._insight = _Kept(insight.inputs, insight.insight)
         self._parts: tuple[_Kept[Any], ...] = (
-            *(self._status, self._lobby, self._controls, self._path, self._quality),
+            *(self._status, self._update, self._lobby, self._controls, self._path, self._quality),
             *(self._media, self._devices, self._thread, self._invite, self._company, self._check),
             *(self._log, self._insight),
         )
@@ -129,6 +132,7 @@ class Presenter:
         if has_changed or self._view is None:
             self._view = View(
                 self._status.value,
+                self._update.value,
                 self._lobby.value,
                 self._controls.value,
                 self._path.value,

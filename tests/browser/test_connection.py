@@ -188,7 +188,9 @@ def test_hanging_up_tells_the_other_side_and_lets_both_connect_again(console: Co
         operator.expect_state("connected")
 
 
-def test_a_server_that_is_restarted_does_not_disturb_the_peers(console: Console, open_page: OpenPage) -> None:
+def test_a_server_that_is_updated_does_not_disturb_the_peers(
+    console: Console, open_page: OpenPage, checkout: Path
+) -> None:
     first, second = pair(console, open_page, session="server-restart")
     assert console.stop() == 0
     first.send("the server is away")
@@ -196,10 +198,15 @@ def test_a_server_that_is_restarted_does_not_disturb_the_peers(console: Console,
     for operator in (first, second):
         expect(operator.page.locator("#status")).to_contain_text("out of reach")
         operator.expect_state("connected")
+    with (checkout / "pyapp/main.py").open("a", encoding="utf-8") as main:
+        main.write("# newer\n")
+    console.root = checkout
     console.start()
     # Signaling is back by itself when an ICE restart, which needs it, goes through.
     for operator in (first, second):
         expect(operator.page.locator("#status")).not_to_contain_text("out of reach")
+        expect(operator.page.locator("#update")).to_contain_text("Reload the page once you have hung up")
+        expect(operator.page.locator("#update-reload")).to_be_hidden()
     first.page.locator("#restart-ice").click()
     for operator in (first, second):
         operator.expect_attribute("data-ice-generation", "1")

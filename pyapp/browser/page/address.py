@@ -1,14 +1,16 @@
 """The page's address, what this tab remembers, and a name for a new session."""
 
 import contextlib
+import json
 import os
 import re
 from dataclasses import dataclass
 
-from js import URL, history, location, window
+from js import URL, document, history, location, window
 from pyodide.ffi import JsException
 
 from pyapp.browser.ffi import plain
+from pyapp.protocol.build import build_of
 from pyapp.protocol.names import display_name
 
 _TAB_KEY = "ice-console-tab"
@@ -54,6 +56,15 @@ def keep_in_address(session: str) -> None:
     if plain(url.searchParams.get("session")) != session:
         url.searchParams.set("session", session)
         history.replaceState(None, "", url.href)
+
+
+def page_build() -> str:
+    """Return the build of the page, or an empty text if it does not say."""
+    try:
+        configuration = json.loads(document.querySelector('script[type="py"]').getAttribute("config"))
+        return build_of(configuration["runtime"]["groups"])
+    except (LookupError, TypeError, ValueError, JsException):
+        return ""
 
 
 def page_address() -> str:

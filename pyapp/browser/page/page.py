@@ -28,6 +28,7 @@ from pyapp.browser.page.picture import PicturePanel
 from pyapp.browser.page.quality import QualityPanel
 from pyapp.browser.page.status import StatusPanel
 from pyapp.browser.page.thread import ThreadPanel
+from pyapp.browser.page.update import UpdatePanel
 from pyapp.browser.tabs import session_to_come_back_to
 from pyapp.core.events import Event, PageClosing, PageShown
 from pyapp.view.console import View
@@ -61,6 +62,7 @@ class Page:
         self._panels: tuple[tuple[str, Panel], ...] = (
             ("status", StatusPanel(self._dom)),
             ("status", Awake(self._dom)),
+            ("update", UpdatePanel(self._dom)),
             ("lobby", self._lobby),
             ("controls", ControlsPanel(self._dom, emit)),
             ("path", PathPanel(self._dom)),

@@ -21,7 +21,7 @@ from pyapp.core.signaling.rendezvous import Joined, PeerArrived, PeerAway, PeerG
 from pyapp.core.timers import OfThePlace
 from pyapp.protocol.journal import Journaled
 from pyapp.protocol.peer import PeerMessage
-from pyapp.protocol.signaling import HeldPlace, ServerMessage
+from pyapp.protocol.signaling import HeldPlace, ServerMessage, Welcome
 
 Output: TypeAlias = rendezvous.Output | Note | Journaled
 """`Journaled` is the server's, about entries of the journal."""
@@ -39,6 +39,10 @@ class Presence:
     """The present one, or None."""
     refusal: Refusal | None = None
     """Why the server refuses us, while the connection goes on without it."""
+    build: str = ""
+    """That of our page, or empty."""
+    is_outdated: bool = field(init=False, default=False)
+    """Whether the server gives out another page than ours."""
     _epoch: int = field(init=False, default=1)
     """Of the next place."""
 
@@ -130,7 +134,14 @@ class Presence:
         return []
 
     def _received(self, place: Rendezvous, message: ServerMessage, now: float) -> list[Output]:
-        return [message] if isinstance(message, Journaled) else _noted(place.received(message, now))
+        if isinstance(message, Journaled):
+            return [message]
+        result = _noted(place.received(message, now))
+        if isinstance(message, Welcome) and message.build and self.build:
+            was_outdated, self.is_outdated = self.is_outdated, message.build != self.build
+            if self.is_outdated and not was_outdated:
+                result.append(note("=", "outdated", "this page is older than the server", build=message.build))
+        return result
 
     def due(self, timer: OfThePlace, now: float) -> list[Output]:
         """Do what the timer was set for."""

@@ -5,6 +5,7 @@ import html
 import json
 import marshal
 import re
+import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ import pytest
 
 from backend.web.assets import Assets, _digest, choose_encoding
 from backend.web.server import Serving
+from pyapp.protocol.build import build_of
+from pyapp.protocol.signaling import Join, Welcome, decode_server
+from pyapp.protocol.wire import encode
 from tests.unit.backend.conftest import DOCUMENT, GROUPS
 
 Start = Callable[..., Awaitable[Serving]]
@@ -122,6 +126,24 @@ def test_the_page_is_sent_with_brotli_as_long_as_it_is_the_one_that_was_built(se
 def test_a_link_out_of_the_folder_is_not_followed(server_root: Path) -> None:
     (server_root / f"build/assets/{GROUPS['page']}/link.css").symlink_to("/etc/hostname")
     assert Assets(server_root).file(f"{GROUPS['page']}/link.css") is None
+
+
+async def test_a_page_can_tell_that_it_is_older_than_the_server(start: Start, server_root: Path) -> None:
+    server = await start()
+
+    async def told() -> str:
+        async with aiohttp.ClientSession() as http, http.ws_connect(server.address + "ws") as socket:
+            await socket.send_str(encode(Join("demo", secrets.token_hex(16), secrets.token_hex(16))))
+            welcome = decode_server(await socket.receive_str(timeout=20))
+            assert isinstance(welcome, Welcome)
+            return welcome.build
+
+    before = build_of(groups(server_root))
+    assert await told() == before
+    (server_root / "pyapp/main.py").write_text("print('newer')")
+    async with aiohttp.ClientSession() as http, http.get(server.address) as response:
+        after = build_of(configuration(await response.text())["runtime"]["groups"])
+    assert await told() == after != before
 
 
 @pytest.mark.parametrize(

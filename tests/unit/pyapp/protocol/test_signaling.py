@@ -354,7 +354,7 @@ def test_an_unknown_field_of_a_page_is_named(message: ClientMessage) -> None:
 
 @pytest.mark.parametrize("message", SERVER, ids=repr)
 def test_what_a_newer_server_adds_to_a_message_is_ignored(message: ServerMessage) -> None:
-    assert decode_server(json.dumps(to_json(message) | {"__class__": 1, "build": {"of": ["it"]}})) == message
+    assert decode_server(json.dumps(to_json(message) | {"__class__": 1, "novelty": {"of": ["it"]}})) == message
 
 
 def test_what_a_newer_page_adds_to_a_message_is_ignored_and_what_is_new_altogether_is_told() -> None:
