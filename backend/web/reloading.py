@@ -72,8 +72,11 @@ class Reloader:
         """Read all the files again, now."""
         async with self._lock:
             self._read = await asyncio.to_thread(self._stamps)
-            await self._reload_configuration()
-            self._reload_certificate()
+            try:
+                await self._reload_configuration()
+                self._reload_certificate()
+            except Exception:  # noqa: BLE001 - whatever is wrong with these files, the next ones are to be read
+                _log.exception("! the files could not be read again, what was there stays")
 
     async def _watch(self) -> None:
         before = self._read
@@ -90,6 +93,9 @@ class Reloader:
 
     async def _reload_configuration(self) -> None:
         if self._config is None:
+            return
+        if self._config.is_fifo():  # such as the shell's <(…), which says everything once: reading would wait for good
+            _log.info("= %s is a pipe: what it said at the start stays", self._config)
             return
         try:
             configured = await asyncio.to_thread(read_ice_servers, self._config)
@@ -131,6 +137,8 @@ class Reloader:
                 stamps[file] = (stat.st_dev, stat.st_ino, stat.st_mtime_ns, stat.st_size)
             except OSError as error:
                 stamps[file] = error.errno
+            except ValueError:  # a zero byte in the name
+                stamps[file] = None
         return stamps
 
 
@@ -142,11 +150,13 @@ def _refuse(error: StartError) -> None:
 def _named_in(config: Path) -> Iterator[Path]:
     """Return `config` and the files that it names."""
     yield config
+    if config.is_fifo():
+        return
     try:
-        document = tomllib.loads(config.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError):
+        names = list(_names(tomllib.loads(config.read_text(encoding="utf-8-sig"))))
+    except (OSError, ValueError, RecursionError):
         return  # the actual reader reports the mistake
-    yield from (config.parent / name for name in _names(document))
+    yield from (config.parent / name for name in names)
 
 
 def _names(value: Any) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime as dt
+import os
 import ssl
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -30,6 +31,18 @@ def config(tmp_path: Path) -> Path:
 
 def write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
+
+
+def replace(path: Path, content: bytes | None) -> None:
+    """Write a file in place of the file, or folder, that is there; without content, make a folder."""
+    if path.is_dir():
+        path.rmdir()
+    else:
+        path.unlink()
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
 
 
 def remove(path: Path) -> None:
@@ -63,6 +76,56 @@ async def test_another_configuration_is_in_force_and_sessions_go_on(start: Start
         assert server.app[SIGNALING]._rooms.hold == 7
         await socket.send_str('{"kind":"ping","number":1}')
         assert "pong" in await socket.receive_str(timeout=5)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"[[server",
+        ONE.encode("utf-16"),
+        ONE.replace("turn.secret", r"turn\u0000secret").encode(),
+        b"x = " + b"[" * 5000 + b"]" * 5000,
+        b"x = " + b"[" * 300 + b"]" * 300,
+        b"\xff",
+        None,
+    ],
+)
+async def test_after_any_bad_file_the_next_good_one_is_read(
+    start: Start, config: Path, caplog: pytest.LogCaptureFixture, bad: bytes | None
+) -> None:
+    server = await start(config=config)
+    before = server.app[CURRENT].configured
+    replace(config, bad)
+    await server.app[RELOADER].reload()
+    assert server.app[CURRENT].configured is before
+    assert caplog.text.count("! not taken, what was there stays") == 1
+    assert "Traceback" not in caplog.text
+    replace(config, ONE.replace("one", "two").encode())
+    await server.app[RELOADER].reload()
+    assert server.app[CURRENT].configured is not before
+
+
+async def test_a_fault_of_ours_does_not_end_the_reading_of_files(
+    start: Start, config: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = await start(config=config)
+    with monkeypatch.context() as broken:
+        broken.setattr(reloading, "read_ice_servers", lambda _: 1 / 0)
+        await server.app[RELOADER].reload()
+    assert "ZeroDivisionError" in caplog.text
+    write(config, ONE.replace("one", "two"))
+    await server.app[RELOADER].reload()
+    assert server.app[CURRENT].configured.servers[0].urls == ("turn:two.example",)
+
+
+async def test_a_configuration_that_comes_through_a_pipe_is_read_once(start: Start, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writing = asyncio.create_task(asyncio.to_thread(write, pipe, ONE.replace("secret_file", "secret")))
+    server = await asyncio.wait_for(start(config=pipe), 60)
+    await writing
+    await asyncio.wait_for(server.app[RELOADER].reload(), 60)
+    assert server.app[CURRENT].configured.servers[0].urls == ("turn:one.example",)
 
 
 async def test_a_bad_file_is_refused_and_the_old_one_stays(
