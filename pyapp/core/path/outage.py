@@ -41,6 +41,9 @@ EXCHANGE_WITHIN = 3.0
 """Seconds that the next step of an offer and its answer may take. Another offer would not only begin them anew: the
 answer to this one, which may be on its way, would count for nothing."""
 
+STANDS_STILL_FOR = 8.0
+"""Seconds for which a peer that says nothing counts as busy while packets come; then something else may be wrong."""
+
 SUSPECT_INTERVAL = 0.25
 """Seconds between beats once an outage has lasted a second: beats, too, must fit into a window of one packet."""
 
@@ -152,7 +155,9 @@ class Suspect:
             # The old path works again in both directions, and the restart did not get through: it was not needed.
             pulse.paused(signs.heard_at - self.silent_since)
             return [Proven()]
-        waits_for = self._progressed_at + EXCHANGE_WITHIN - now if is_exchanging else 0.0
+        # A new connection takes nothing from the exchange.
+        is_under_way = is_exchanging and self.evidence != "channel-closed"
+        waits_for = self._progressed_at + EXCHANGE_WITHIN - now if is_under_way else 0.0
         if self.ladder.attempts == 0 and self.ladder.begun_at is None and waits_for <= 0:
             return self._attempt(now)  # the peer has made no offer
         if self._peer_stands_still(now):
@@ -177,11 +182,10 @@ class Suspect:
 
     def _peer_stands_still(self, now: float) -> bool:
         """Return whether the attempt has worked, and only the peer's page says nothing of it yet."""
-        last_beat = self.vitals.pulse.heard_at or 0.0
-        return self._is_over_new_pair and self._alive_at > last_beat + INTERVAL and self._is_alive(now)
-
-    def _is_alive(self, now: float) -> bool:
-        return now - self._alive_at <= self.vitals.pulse.patience()
+        pulse = self.vitals.pulse
+        is_alive = self._is_over_new_pair and now - self._alive_at <= pulse.patience()
+        has_time = now - self._progressed_at < STANDS_STILL_FOR and self.evidence != "channel-closed"
+        return is_alive and has_time and self._alive_at > (pulse.heard_at or 0.0) + INTERVAL
 
     def heard(self, now: float) -> list[Output]:
         """Handle a beat."""

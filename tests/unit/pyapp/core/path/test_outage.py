@@ -8,7 +8,15 @@ from pyapp.core import commands
 from pyapp.core.path import outage, recovery
 from pyapp.core.path.heartbeat import INTERVAL
 from pyapp.core.path.ladder import FIRST_DEADLINE
-from pyapp.core.path.outage import CONCEDED, EXCHANGE_WITHIN, KEY_FRAME_AFTER, LOST_AFTER, SUSPECT_INTERVAL, Suspect
+from pyapp.core.path.outage import (
+    CONCEDED,
+    EXCHANGE_WITHIN,
+    KEY_FRAME_AFTER,
+    LOST_AFTER,
+    STANDS_STILL_FOR,
+    SUSPECT_INTERVAL,
+    Suspect,
+)
 from pyapp.core.path.outcomes import Attempt, Evidence, Output, Recovered, Resumed
 from pyapp.core.path.recovery import ATTEMPT, LOST, SETTLE_AFTER, SILENCE, Recovery
 from pyapp.core.path.silence import DOUBT_AFTER, Listening, grace
@@ -427,6 +435,19 @@ class TestAPeerThatStandsStill:
         state = self.over_a_new_pair()
         assert deadlines(over(state, 1.6)) == [FIRST_DEADLINE]
         assert attempts(over(state, 1.5 + state.vitals.pulse.patience() + 0.01)) == [Attempt("restart", 2)]
+
+    def test_is_not_waited_for_for_ever(self) -> None:
+        state = self.over_a_new_pair()
+        state.progressed(1.5)
+        for now in (2.0, 1.4 + STANDS_STILL_FOR, 1.6 + STANDS_STILL_FOR):
+            state._ends_at = now
+            state.sampled(200 + int(10 * now), now)
+            assert bool(attempts(over(state, now))) == (now > 1.5 + STANDS_STILL_FOR)
+
+    def test_is_not_waited_for_once_the_channel_is_closed(self) -> None:
+        state = self.over_a_new_pair()
+        state.evidence = "channel-closed"
+        assert attempts(over(state, 1.6, is_exchanging=True))
 
     def test_is_none_whose_beats_come_and_say_that_it_does_not_hear_us(self) -> None:
         state = self.over_a_new_pair()
