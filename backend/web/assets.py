@@ -45,6 +45,8 @@ class Document:
     body: bytes
     compressed: dict[str, bytes]
     tag: str
+    groups: dict[str, str]
+    """The folders of the current assets, by group."""
 
 
 class Assets:
@@ -99,7 +101,7 @@ class Assets:
         prepared = self._folder / manifest.get("document", "")
         if (prepared / "page").is_file() and (prepared / "page").read_bytes() == body:
             compressed["br"] = (prepared / "page.brotli").read_bytes()
-        return Document(body, compressed, hashlib.sha256(body).hexdigest()[:16])
+        return Document(body, compressed, hashlib.sha256(body).hexdigest()[:16], groups)
 
     def _digest_of(self, name: str, files: dict[str, Path]) -> str:
         """Return the hash of the files' content, read only if their times or sizes have changed."""

@@ -561,7 +561,7 @@ async def _revoke(request: web.Request) -> web.Response:
 
 async def _sessions(request: web.Request) -> web.Response:
     if sessions.wants_page(request):
-        return sessions.page(is_list=True)
+        return sessions.page(request.app[ASSETS].document().groups, is_list=True)
     await _operator(request)
     try:
         search, offset = sessions.asked(request)
@@ -573,7 +573,7 @@ async def _sessions(request: web.Request) -> web.Response:
 
 async def _session(request: web.Request) -> web.Response:
     if sessions.wants_page(request):
-        return sessions.page(is_list=False)
+        return sessions.page(request.app[ASSETS].document().groups, is_list=False)
     await _operator(request)
     identifier = int(request.match_info["id"])
     answer = partial(request.app[SESSIONS].answer, identifier, request.query.get("format", ""))

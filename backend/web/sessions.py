@@ -7,7 +7,7 @@ with the invitation that the tab holds. `?format=` gives a session in the format
 import sqlite3
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,13 +20,15 @@ from backend.journal.export import CONTENT_TYPES, FORMATS, exported
 from backend.journal.reading import Recorded, Told, listed, numbered, recorded
 from backend.journal.relayed import this_month
 from backend.journal.schema import open_to_read
-from pyapp.protocol.entries import SAMPLES
+from pyapp.protocol.entries import MARKED, SAMPLES
 from pyapp.protocol.wire import MessageError
 
 FILES = {"sessions.mjs": "text/javascript", "sessions.css": "text/css"}
 """What the page loads, from the folder `record_page`."""
 MOST_POINTS = 1500
 """Samples of each page load in the charts: more than a screen has pixels."""
+MOST_MARKS = 1000
+"""Marks of each page load in the charts."""
 MOST_ENTRIES = 2000
 """Entries in the log of a session; the beginning and the end of more."""
 _MOST_LISTED = 50
@@ -36,7 +38,10 @@ _KEPT = 512
 
 _FOLDER = Path(__file__).parent / "record_page"
 _NO_STORE = {"Cache-Control": "no-store"}
-_CHARTED = ("round_trip_ms", "jitter_ms", "loss_in", "bits_in", "bits_out", "frames_in")
+_CHARTED = (
+    *("round_trip_ms", "jitter_ms", "loss_in", "loss_out", "bits_in", "bits_out", "frames_in", "frames_out"),
+    *("frozen_ms", "available"),
+)
 
 
 class Sessions:
@@ -76,7 +81,7 @@ class Sessions:
             "leftOut": session.left_out,
             "account": [asdict(one) for one in whole.sentences],
             "pages": [
-                {"id": one, "name": name, "samples": _columns([each for each in entries if each.participant == one])}
+                {"id": one, "name": name} | _charts([each for each in entries if each.participant == one])
                 for one, name in names.items()
             ],
             "log": [[round(one.at, 3), names[one.participant], one.event, one.data] for one in log],
@@ -129,6 +134,12 @@ def _summary(session: Recorded, of_it: Account) -> dict[str, Any]:
     }
 
 
+def _charts(told: Sequence[Told]) -> dict[str, Any]:
+    """Return what the charts of a page load show: samples, and what is marked on the time axis."""
+    marks = [{"at": round(one.at, 1), "kind": MARKED[one.event]} for one in told if one.event in MARKED]
+    return {"samples": _columns(told), "marks": marks[:MOST_MARKS]}
+
+
 def _columns(told: Sequence[Told]) -> dict[str, list[Any]]:
     """Return the samples as columns, at most `MOST_POINTS` of them, evenly chosen."""
     samples = [one for one in told if one.event in SAMPLES]
@@ -144,10 +155,12 @@ def wants_page(request: web.Request) -> bool:
     return "text/html" in request.headers.get("Accept", "")
 
 
-def page(*, is_list: bool) -> web.Response:
-    """Return the empty page."""
+def page(groups: Mapping[str, str], *, is_list: bool) -> web.Response:
+    """Return the empty page. It loads the charts from the `groups` of assets when a session is opened."""
     text = (_FOLDER / "sessions.html").read_text(encoding="utf-8")
     text = text.replace("{below}", "sessions/" if is_list else "").replace("{above}", "" if is_list else "../")
+    for name in ("charts", "uplot"):
+        text = text.replace(f"{{{name}}}", groups.get(name, ""))
     return web.Response(text=text, content_type="text/html", headers={"Cache-Control": "no-cache"})
 
 

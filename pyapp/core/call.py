@@ -375,7 +375,7 @@ class Call:
                 case SocketDoubted():
                     result += self._reach_server(is_certain=True)
                 case Sampled(sample):
-                    self.journal.live.sampled(sample, self._now)
+                    self.journal.live.sampled(sample, self._now, self.journal.unix(self._now))
                 case SparesWanted():
                     result += self._provisioning_did(self.provisioning.want_spares())
                 case PeerLost():

@@ -1,5 +1,7 @@
 """The kinds of journal entries that page, record and account share."""
 
+from typing import Literal, TypeAlias
+
 SAMPLES = frozenset({"sample", "stats"})
 """Entries that come every few seconds in any case, `stats` in earlier versions. Of a quiet session they go first."""
 
@@ -8,3 +10,15 @@ TROUBLE = frozenset({"suspect", "standby-used", "failed", "slept", "network", "s
 
 WELL = frozenset({"recovered", "no-alarm", "resumed"})
 """Entries with which it ends."""
+
+MarkKind: TypeAlias = Literal["path", "suspect", "recovered", "restart", "network", "slept"]
+MARKED: dict[str, MarkKind] = {
+    "pair": "path",
+    "suspect": "suspect",
+    "recovered": "recovered",
+    "attempt": "restart",
+    "restart": "restart",
+    "network": "network",
+    "slept": "slept",
+}
+"""Entries that are marked on the time axis of the charts, live and afterwards."""

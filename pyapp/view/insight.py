@@ -45,8 +45,6 @@ class Insight:
     live: Live = field(default_factory=Live)
     """The growing record itself; `count` shows when it has grown."""
     count: int = 0
-    origin: float = 0.0
-    """Unix time at the runner's time 0, seconds."""
     hops: tuple[Hop, ...] = ()
     way: str = ""
     """The way in a sentence."""
@@ -68,10 +66,10 @@ def insight(session: Session) -> Insight:
     """Present it."""
     if not session.succession.is_watched:
         return Insight()
-    live, origin, connection = session.journal.live, session.journal.time_origin / 1000, session.connection
+    live, connection = session.journal.live, session.connection
     report = connection.report if connection and connection.established else None
     if connection is None or report is None:
-        return Insight(True, live, live.count, origin)
+        return Insight(True, live, live.count)
     stats = connection.observation.stats
     rows = [_candidate("yours", one) for one in candidates(stats, "local")]
     rows += [_candidate("theirs", one) for one in candidates(stats, "remote")]
@@ -79,7 +77,6 @@ def insight(session: Session) -> Insight:
         True,
         live,
         live.count,
-        origin,
         hops(session, connection, report),
         _way(session, report),
         tuple(_pair(pair) for pair in checked_pairs(stats, report)[:MOST_ROWS]),
@@ -146,13 +143,9 @@ def _address(one: CandidateFacts) -> str:
 def new_marks(insight: Insight, after: float) -> Sequence[dict[str, object]]:
     """Return what happened after `after` (seconds on the runner's clock), for the charts."""
     marks = (mark for mark in insight.live.marks if mark.at > after)
-    return [{"at": mark.at + insight.origin, "kind": mark.kind, "text": mark.text} for mark in marks]
+    return [{"at": mark.unix, "kind": mark.kind, "text": mark.text} for mark in marks]
 
 
 def new_samples(insight: Insight, after: float) -> Sequence[dict[str, object]]:
     """Return what was measured after `after`, for the charts."""
-    return [
-        {"at": taken.at + insight.origin, **taken.sample.data()}
-        for taken in insight.live.since(after)
-        if taken.at > after
-    ]
+    return [{"at": taken.unix, **taken.sample.data()} for taken in insight.live.since(after) if taken.at > after]

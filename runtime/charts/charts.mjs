@@ -47,7 +47,7 @@ export const CHARTS = [
     text: "Everything that goes over this connection: video, sound, messages.",
     write: bitrate,
     least: 100_000,
-    series: both("bits", (value) => value ?? 0),
+    series: both("bits", (value) => (value === undefined ? 0 : value)),
   },
   {
     title: "Frame rate",
@@ -84,24 +84,36 @@ export const MARKS = {
 
 /**
  * Draw the charts into an element, once their style sheets are there; `plotting` is the module uplot.mjs.
- * What is older than `seconds` before the last sample is not shown.
+ * What is older than `seconds` before the last sample is not shown; or with `between`, the times [from, to] are shown
+ * whatever there is. Boards with one `key` have one cursor. `of` is who measured it.
  */
-export async function open(plotting, element, { seconds = SECONDS.longest } = {}) {
+export async function open(plotting, element, { seconds = SECONDS.longest, between = null, key = `charts ${Math.random()}`, of = "" } = {}) {
   await Promise.all([plotting.stylesheet, new URL("charts.css", import.meta.url).href].map(styled));
-  return new Board(plotting.default, element, seconds);
+  element.classList.add("charts");
+  return new Board(plotting.default, element, { seconds, between, key, of });
 }
 
+const sheets = new Map();
+
 function styled(href) {
-  const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href });
-  return new Promise((resolve, reject) => {
-    link.addEventListener("load", resolve);
-    link.addEventListener("error", () => reject(new Error(`${href} has not arrived`)));
+  if (!sheets.has(href)) {
+    const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href });
+    const arrived = new Promise((resolve, reject) => {
+      link.addEventListener("load", resolve);
+      link.addEventListener("error", () => {
+        sheets.delete(href);
+        reject(new Error(`${href} has not arrived`));
+      });
+    });
+    sheets.set(href, arrived);
     document.head.append(link);
-  });
+  }
+  return sheets.get(href);
 }
 
 class Board {
   #seconds;
+  #between;
   #samples = [];
   #marks = [];
   #charts;
@@ -111,13 +123,14 @@ class Board {
   #read; // the time of the values that the keyboard reads, if it does
   #said = Object.assign(document.createElement("p"), { className: "unseen", role: "status" });
 
-  constructor(uPlot, element, seconds) {
+  constructor(uPlot, element, { seconds, between, key, of }) {
     this.#seconds = seconds;
+    this.#between = between;
     this.#readColours();
-    const sync = uPlot.sync(`charts ${Math.random()}`);
+    const sync = uPlot.sync(key);
     this.#charts = CHARTS.map((chart) => this.#figure(uPlot, element, chart, sync));
     element.append(legend(), this.#said);
-    this.#takeKeys(element);
+    this.#takeKeys(element, of ? `Charts of ${of}` : "Charts");
     this.#resized = new ResizeObserver(() => {
       for (const { plot, place } of this.#charts) {
         if (place.clientWidth && place.clientWidth !== plot.width) plot.setSize({ width: place.clientWidth, height: HEIGHT });
@@ -132,10 +145,10 @@ class Board {
   }
 
   /** Let the keyboard do what the pointer can: read the values of another time, in all charts. */
-  #takeKeys(element) {
+  #takeKeys(element, name) {
     element.tabIndex = 0;
     element.role = "group";
-    element.ariaLabel = "Charts. The left and right arrow keys read the values of another time.";
+    element.ariaLabel = `${name}. The left and right arrow keys read the values of another time.`;
     const steps = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -Infinity, End: Infinity };
     const { signal } = this.#listening;
     element.addEventListener("blur", () => this.#readAt(undefined), { signal });
@@ -205,11 +218,12 @@ class Board {
     const times = this.#samples.map(({ at }) => at);
     const last = times.at(-1) ?? 0;
     const span = Math.min(Math.max(last - (times[0] ?? last), SECONDS.shortest), this.#seconds);
+    const [min, max] = this.#between ?? [last - span, last];
     for (const { chart, plot, values } of this.#charts) {
       const columns = chart.series.map(({ of }) => this.#samples.map((one) => of(one) ?? null));
       plot.batch(() => {
         plot.setData([times, ...columns], false);
-        plot.setScale("x", { min: last - span, max: last });
+        plot.setScale("x", { min, max });
         const most = Math.max(chart.least, ...columns.flat());
         plot.setScale("y", { min: 0, max: most * 1.05 });
       });

@@ -167,40 +167,32 @@ async function list() {
 
 // One session.
 
-function svg(name, attributes, text) {
-  const made = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  if (text !== undefined) made.textContent = text;
-  return made;
+/** What the charts draw of a page's columns. Where nothing was measured for long, the lines have a gap. */
+function samples({ samples: columns }) {
+  const names = Object.keys(columns);
+  const { at } = columns;
+  const longest = Math.max(180, (3 * (at.at(-1) - at[0])) / at.length); // a page that is quiet tells once a minute
+  return at.flatMap((time, place) => {
+    const sample = Object.fromEntries(names.map((name) => [name, columns[name][place]]));
+    for (const name of ["bits_in", "bits_out"]) sample[name] ??= 0; // an entry leaves it out
+    return place && time - at[place - 1] > longest ? [{ at: at[place - 1] + 1, bits_in: null, bits_out: null }, sample] : [sample];
+  });
 }
 
-function chart(session, title, name, unit, scale) {
-  // As wide as it is shown, within the section's padding: text that is scaled down cannot be read on a phone.
-  const width = Math.min(1000, main.clientWidth - 66);
-  const [height, left, bottom] = [180, 60, 20];
-  const span = Math.max(session.ended - session.began, 1);
-  const values = session.pages.flatMap((page) => page.samples[name].filter((value) => value !== null));
-  if (!values.length) return "";
-  const top = Math.max(...values) * scale || 1;
-  const x = (at) => left + ((at - session.began) / span) * (width - left);
-  const y = (value) => height - bottom - ((value * scale) / top) * (height - bottom - 12);
-  const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${title}, at most ${top.toFixed(1)} ${unit}` });
-  for (const one of session.outages) {
-    const wide = Math.max(((one.seconds ?? 1) / span) * (width - left), 2);
-    drawing.append(svg("rect", { class: "outage", x: x(one.at), y: 0, width: wide, height: height - bottom }));
+/** The charts of the console, of each page load that measured something, on one time axis. */
+async function charts(session) {
+  const measured = session.pages.filter((page) => page.samples.at.length);
+  if (!measured.length) return;
+  const section = element("section", { id: "charts" }, element("h2", {}, "Charts"));
+  main.querySelector("#log").before(section);
+  const [drawing, plotting] = await Promise.all([main.dataset.charts, main.dataset.uplot].map((file) => import(new URL(file, location.href))));
+  const between = [session.began, Math.max(session.ended, session.began + 1)];
+  for (const page of measured) {
+    const place = element("div");
+    section.append(element("h3", {}, page.name), place);
+    const board = await drawing.open(plotting, place, { between, key: "session", of: page.name });
+    board.show(samples(page), page.marks);
   }
-  drawing.append(svg("line", { class: "axis", x1: left, x2: width, y1: height - bottom, y2: height - bottom }));
-  drawing.append(svg("text", { x: 0, y: 14 }, `${top.toFixed(top < 10 ? 1 : 0)} ${unit}`), svg("text", { x: 0, y: height - bottom }, "0"));
-  drawing.append(svg("text", { x: left, y: height - 4 }, clock(session.began)));
-  drawing.append(svg("text", { x: width, y: height - 4, "text-anchor": "end" }, clock(session.ended)));
-  session.pages.forEach((page, number) => {
-    const points = page.samples.at.flatMap((at, place) => {
-      const value = page.samples[name][place];
-      return value === null ? [] : [`${x(at).toFixed(1)},${y(value).toFixed(1)}`];
-    });
-    drawing.append(svg("polyline", { class: `page-${number % 2}`, points: points.join(" ") }));
-  });
-  return element("section", {}, element("h2", {}, title), drawing);
 }
 
 function log(session) {
@@ -211,7 +203,7 @@ function log(session) {
   });
   const left = session.log.length - entries.length;
   const rest = left > 0 ? [element("p", {}, `${left} more are in the exports.`)] : [];
-  return element("section", {}, element("h2", {}, "Log"), element("details", {}, element("summary", {}, `${session.log.length} entries`), element("ol", {}, ...lines), ...rest));
+  return element("section", { id: "log" }, element("h2", {}, "Log"), element("details", {}, element("summary", {}, `${session.log.length} entries`), element("ol", {}, ...lines), ...rest));
 }
 
 async function save(format) {
@@ -237,7 +229,6 @@ async function one() {
     const told = session.account.map((sentence) =>
       element("li", { "data-rule": sentence.rule }, element("time", {}, clock(sentence.at)), element("span", {}, sentence.text)),
     );
-    const key = session.pages.map((page, number) => element("span", { className: `key-${number % 2}` }, `${number % 2 ? "╌" : "─"} ${page.name}  `));
     const saves = ["jsonl", "rtcstats", "webrtc-internals"].map((format) => {
       const button = element("button", { type: "button" }, format);
       button.addEventListener("click", () => showing(() => save(format)));
@@ -246,14 +237,13 @@ async function one() {
     main.append(
       back,
       element("section", {}, element("h2", { className: session.outcome }, session.outcome), element("p", {}, facts.join(" · ")), element("ol", { id: "account" }, ...told)),
-      element("p", {}, ...key),
-      chart(session, "Round trip", "round_trip_ms", "ms", 1),
-      chart(session, "Received", "bits_in", "kbit/s", 1e-3),
-      chart(session, "Loss", "loss_in", "%", 100),
       log(session),
       element("section", {}, element("h2", {}, "Save"), ...saves),
     );
     say("");
+    await charts(session).catch(() => {
+      throw new Error("The charts did not load. Reload the page to try again.");
+    });
   });
 }
 

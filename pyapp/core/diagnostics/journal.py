@@ -83,7 +83,7 @@ class Journal:
         )
         self.lines = (LogLine(self.number, at, mark, text, detail), *self.lines[: SHOWN - 1])
         self._unconfirmed.append(JournalEntry(self.number, at, event, shortened))
-        self.live.noted(event, text, now)
+        self.live.noted(event, text, now, self.unix(now))
         if len(self._unconfirmed) > KEPT:
             self._unconfirmed.popleft()
 
@@ -108,6 +108,10 @@ class Journal:
             return []
         more = [commands.StartTimer(TIMER, STREAMED_AFTER)] if self.has_more else []
         return [commands.SendSignaling(JournalMessage(batch)), *more]
+
+    def unix(self, now: float) -> float:
+        """Return the Unix time, in seconds, that is `now`."""
+        return self.time_origin / 1000 + now
 
     def slept(self, seconds: float) -> None:
         """Account for `seconds` that `now` does not count."""

@@ -3,8 +3,8 @@
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import takewhile
-from typing import Literal, TypeAlias
 
+from pyapp.protocol.entries import MARKED, MarkKind
 from pyapp.protocol.sample import Sample
 
 KEPT = 600.0
@@ -13,32 +13,25 @@ KEPT = 600.0
 _MOST = 1200
 """Samples: twice as many as one each second makes."""
 
-MarkKind: TypeAlias = Literal["path", "suspect", "recovered", "restart", "network", "slept"]
-_MARKS: dict[str, MarkKind] = {
-    "pair": "path",
-    "suspect": "suspect",
-    "recovered": "recovered",
-    "attempt": "restart",
-    "restart": "restart",
-    "network": "network",
-    "slept": "slept",
-}
-"""Entries of the journal that are marked on the time axis."""
-
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A sample, and when it ended, in seconds on the runner's clock."""
+    """A sample, and when it ended: in seconds on the runner's clock, and in Unix time, as it was then.
+
+    The runner's clock stands still while the machine sleeps, so one cannot be told from the other afterwards.
+    """
 
     at: float
+    unix: float
     sample: Sample
 
 
 @dataclass(frozen=True, slots=True)
 class TimeMark:
-    """Something that happened at `at`, in seconds on the runner's clock; `text` as in the journal."""
+    """Something that happened at `at`, in seconds on the runner's clock, and `unix`; `text` as in the journal."""
 
     at: float
+    unix: float
     kind: MarkKind
     text: str
 
@@ -54,23 +47,23 @@ class Live:
     latest_at: float = field(init=False, default=-1.0)
     """When the last of them was; -1 before the first."""
 
-    def sampled(self, sample: Sample, now: float) -> None:
-        """Keep a sample that ended `now`."""
-        self.samples.append(Taken(now, sample))
+    def sampled(self, sample: Sample, now: float, unix: float) -> None:
+        """Keep a sample that ended `now`, which is `unix`."""
+        self.samples.append(Taken(now, unix, sample))
         self.count, self.latest_at = self.count + 1, now
-        while now - self.samples[0].at > KEPT:
+        while unix - self.samples[0].unix > KEPT:
             self.samples.popleft()
 
-    def noted(self, event: str, text: str, now: float) -> None:
-        """Mark what the journal says happened `now`, if it belongs on the time axis."""
-        if (kind := _MARKS.get(event)) is None:
+    def noted(self, event: str, text: str, now: float, unix: float) -> None:
+        """Mark what the journal says happened `now`, which is `unix`, if it belongs on the time axis."""
+        if (kind := MARKED.get(event)) is None:
             return
         last = self.marks[-1] if self.marks else None
         if event == "restart" and last is not None and (last.at, last.kind) == (now, kind):
             return  # of the attempt that has just been marked
-        self.marks.append(TimeMark(now, kind, text))
+        self.marks.append(TimeMark(now, unix, kind, text))
         self.count, self.latest_at = self.count + 1, now
-        while now - self.marks[0].at > KEPT:
+        while unix - self.marks[0].unix > KEPT:
             self.marks.popleft()
 
     def since(self, at: float) -> list[Taken]:

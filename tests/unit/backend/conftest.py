@@ -15,7 +15,8 @@ from pyapp.protocol.access import INVITATION_HEADER
 
 ROOT = Path(__file__).parents[3]
 GROUPS = {
-    name: f"{name}-{'0123456789abcdef'}" for name in ("pyodide", "pyscript", "page", "library", "console", "modules")
+    name: f"{name}-{'0123456789abcdef'}"
+    for name in ("pyodide", "pyscript", "page", "library", "console", "modules", "charts", "uplot")
 }
 DOCUMENT = "document-0123456789abcdef"
 FILES = {

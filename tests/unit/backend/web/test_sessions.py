@@ -1,5 +1,6 @@
 """`GET /sessions`: the page for anybody, what was recorded for operators."""
 
+import re
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -144,6 +145,8 @@ async def test_the_page_loads_what_there_is(server: Serving, http: aiohttp.Clien
     assert 'src="sessions/sessions.mjs"' in of_list
     _, of_one = await ask(http, server, "sessions/1", PAGE)
     assert 'src="sessions.mjs"' in of_one
+    assert re.search('data-charts="assets/charts-[0-9a-f]{16}/charts.mjs"', of_list)
+    assert 'data-uplot="../assets/uplot-0123456789abcdef/uplot.mjs"' in of_one
     for name, kind in (("sessions.mjs", "text/javascript"), ("sessions.css", "text/css")):
         async with http.get(f"{server.address}sessions/{name}") as response:
             assert response.status == 200
@@ -181,4 +184,6 @@ def test_a_session_of_a_day_opens_in_less_than_a_second(tmp_path: Path) -> None:
     assert time.thread_time() - begin < 1
     assert found is not None
     assert len(found["outages"]) == 24
-    assert all(len(page["samples"]["at"]) <= MOST_POINTS for page in found["pages"])
+    for page in found["pages"]:
+        assert len(page["samples"]["at"]) <= MOST_POINTS
+        assert {one["kind"] for one in page["marks"]} == {"suspect", "recovered"}

@@ -86,12 +86,23 @@ def test_the_tables_have_pairs_and_candidates() -> None:
     assert ("yours", "behind NAT", "", "203.0.113.9:7", "") in shown.candidates
 
 
+def test_what_was_measured_before_a_sleep_stays_where_it_was() -> None:
+    core = opened()
+    before = [sample["at"] for sample in new_samples(insight(core), -1.0)]
+    assert before
+    core.do(events.Slept(100.0))
+    shown = insight(core)
+    assert [sample["at"] for sample in new_samples(shown, -1.0)] == before
+    asleep = next(mark for mark in new_marks(shown, -1.0) if mark["kind"] == "slept")
+    assert float(str(asleep["at"])) >= float(str(before[-1])) + 100.0
+
+
 def test_the_charts_are_told_what_is_new_and_nothing_twice() -> None:
     core = opened()
     core.do(events.NetworkChanged("change", certain=True))
     shown = insight(core)
     samples, marks = new_samples(shown, -1.0), new_marks(shown, -1.0)
-    assert [sample["at"] for sample in samples] == [shown.origin + taken.at for taken in shown.live.samples]
+    assert [sample["at"] for sample in samples] == [taken.unix for taken in shown.live.samples]
     assert {"path", "network"} <= {str(mark["kind"]) for mark in marks}
     json.dumps([*samples, *marks])
     assert not new_samples(shown, shown.live.latest_at)

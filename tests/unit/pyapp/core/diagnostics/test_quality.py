@@ -41,7 +41,7 @@ class Watched:
     def measure(self, *samples: Sample) -> str:
         for one in samples:
             self.now += one.seconds
-            self.live.sampled(one, self.now)
+            self.live.sampled(one, self.now, self.now)
             self.follow()
         return self.quality.level
 
