@@ -36,6 +36,23 @@ select p.participant, received, number, at, event, f.frame, figures from partici
 """Without what the account does not need: of samples, the last of each frame says what a pair has carried."""
 
 
+_SPARSE = """
+select * from (
+select p.participant, received, number, at, event, data, null from participants p
+  join entries e on e.participant = p.id where session = :session union all
+select * from (
+select p.participant, received, number, at, event, f.frame, figures from participants p
+  join samples s on s.participant = p.id join frames f on f.id = s.frame
+  where session = :session and s.number % :step = 0 union
+select p.participant, received, number, at, event, f.frame, figures from participants p
+  join frames f on f.participant = p.id join samples s on s.participant = p.id and s.number =
+    (select max(number) from samples l where l.participant = p.id and l.frame = f.id)
+  where session = :session)
+) order by received, abs(number)
+"""
+"""All entries, but of samples one in so many, and the last of each frame."""
+
+
 @dataclass(frozen=True, slots=True)
 class Participant:
     """A page load in a session; `name` is what its person is called. `came` is Unix time, seconds."""
@@ -110,13 +127,19 @@ def listed(connection: sqlite3.Connection, *, search: str = "", offset: int = 0,
     return [Listed(*row) for row in found]
 
 
-def recorded(connection: sqlite3.Connection, session: int, *, in_short: bool = False) -> Recorded | None:
-    """Return the session with that id, or None; `in_short` without most samples. Raises `sqlite3.Error`."""
+def recorded(
+    connection: sqlite3.Connection, session: int, *, in_short: bool = False, most_samples: int = 0
+) -> Recorded | None:
+    """Return the session with that id, or None. Raises `sqlite3.Error`.
+
+    `in_short`: only what the account needs; `most_samples`: evenly chosen, so many of each page load, about; 0: all.
+    """
     found = connection.execute(
         "select id, name, began, heard, left_out from sessions where id = ?", (session,)
     ).fetchone()
     if found is None:
         return None
+    step = _step(connection, session, most_samples) if most_samples else 1
     participants = connection.execute(
         "select participant, name, came from participants where session = ? order by id", (session,)
     )
@@ -127,8 +150,16 @@ def recorded(connection: sqlite3.Connection, session: int, *, in_short: bool = F
         heard=found[3],
         left_out=found[4],
         participants=[Participant(*row) for row in participants],
-        entries=list(entries(connection, session, _IN_SHORT if in_short else _ENTRIES)),
+        entries=list(entries(connection, session, _IN_SHORT if in_short else _SPARSE if step > 1 else _ENTRIES, step)),
     )
+
+
+def _step(connection: sqlite3.Connection, session: int, most: int) -> int:
+    counts = connection.execute(
+        "select count(*) from participants p join samples s on s.participant = p.id where session = ? group by p.id",
+        (session,),
+    )
+    return -(-max((count for (count,) in counts), default=1) // most)
 
 
 def latest_of(connection: sqlite3.Connection, name: str) -> int | None:
@@ -142,9 +173,13 @@ def numbered(text: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) < 19 else None  # SQLite's integers have 64 bits
 
 
-def entries(connection: sqlite3.Connection, session: int, query: str = _ENTRIES) -> Iterator[dict[str, Any]]:
+def entries(
+    connection: sqlite3.Connection, session: int, query: str = _ENTRIES, step: int = 1
+) -> Iterator[dict[str, Any]]:
     """Yield the entries of a session (by its id) as JSON objects, in the order in which they came."""
-    for participant, received, number, at, event, data, figures in connection.execute(query, {"session": session}):
+    for participant, received, number, at, event, data, figures in connection.execute(
+        query, {"session": session, "step": step}
+    ):
         yield {
             "time": round(received, 3),
             "participant": participant,

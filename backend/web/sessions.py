@@ -69,7 +69,7 @@ class Sessions:
 
     def one(self, identifier: int) -> dict[str, Any] | None:
         """Return a session as JSON, or None. Raises `sqlite3.Error`."""
-        if (session := self.read(identifier)) is None:
+        if (session := self.read(identifier, most_samples=MOST_POINTS)) is None:
             return None
         entries = session.told()
         names = {one.id: one.name or f"Guest {number}" for number, one in enumerate(session.participants, start=1)}
@@ -98,12 +98,12 @@ class Sessions:
         found = self.one(identifier)
         return told(found) if found else None
 
-    def read(self, identifier: int) -> Recorded | None:
-        """Return a session, or None. Raises `sqlite3.Error`."""
+    def read(self, identifier: int, *, most_samples: int = 0) -> Recorded | None:
+        """Return a session, or None; `most_samples` as of `recorded`. Raises `sqlite3.Error`."""
         if not self._path.exists():
             return None
         with open_to_read(self._path) as connection:
-            return recorded(connection, identifier)
+            return recorded(connection, identifier, most_samples=most_samples)
 
     def _row(self, connection: sqlite3.Connection, identifier: int, heard: float) -> dict[str, Any] | None:
         key = (identifier, heard)
