@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from js import URL, AbortSignal, WebSocket, encodeURIComponent, fetch, location, navigator
+from js import URL, AbortSignal, WebSocket, encodeURIComponent, location, navigator, window
 
-from pyapp.browser.ffi import Listeners, OnError, jsobj, when_settled
+from pyapp.browser.ffi import Listeners, OnError, jsobj, promise_of, when_settled
 from pyapp.core import commands
 from pyapp.core.check.findings import OFFLINE
 from pyapp.core.commands import CheckCommand
@@ -93,9 +93,10 @@ class CheckServer:
 
     def _fetch(self, url: str, options: Any, read: Callable[[Any, str], None], failed: Callable[[Any], None]) -> None:
         def answered(response: Any) -> None:
-            when_settled(response.text(), lambda text: read(response, str(text)), failed, self._on_error)
+            text = promise_of(response, "text")
+            when_settled(text, lambda text: read(response, str(text)), failed, self._on_error)
 
-        when_settled(fetch(url, options), answered, failed, self._on_error)
+        when_settled(promise_of(window, "fetch", url, options), answered, failed, self._on_error)
 
     def _try_websocket(self, number: int) -> None:
         url = str(URL.new("ws", location.href).href)

@@ -36,12 +36,23 @@ def jsobj(value: Mapping[str, Any]) -> JsProxy:
     return to_js(value, dict_converter=Object.fromEntries, create_pyproxies=False)
 
 
+def promise_of(target: Any, method: str, *arguments: Any) -> Any:
+    """Call a method that returns a promise, and return that promise, or `None` if the method returned nothing.
+
+    Of a promise that a call returns Pyodide makes an asyncio future, whose callbacks come two turns of the browser's
+    loop later. Of the value of a getter it does not: so the method is called as one.
+    """
+    bound = getattr(target, method).bind(target, *arguments)
+    return Object.create(jsnull, jsobj({"promise": {"get": bound}})).promise
+
+
 def when_settled(
     promise: Any, fulfilled: Callable[[Any], None], rejected: Callable[[Any], None], on_error: OnError
 ) -> None:
     """Call `fulfilled` or `rejected` with what comes of `promise`, in the same turn of the browser's loop.
 
-    A task that awaits the promise would hear of it a turn or two later, after events that the browser sent after it.
+    A task that awaits the promise would hear of it a turn or two later, after events that the browser sent after it;
+    and so would callbacks of a promise that did not come through `promise_of`.
     """
     proxies: list[JsProxy] = []
 

@@ -5,10 +5,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from js import JSON, AbortSignal, Date, encodeURIComponent, fetch, window
+from js import JSON, AbortSignal, Date, encodeURIComponent, window
 from pyodide.ffi import JsException
 
-from pyapp.browser.ffi import OnError, jsobj, plain, when_settled
+from pyapp.browser.ffi import OnError, jsobj, plain, promise_of, when_settled
 from pyapp.core import commands
 from pyapp.core.commands import InvitingCommand
 from pyapp.core.events import (
@@ -96,9 +96,9 @@ class Invitations:
             def read(text: Any) -> None:
                 self._read(request, response, str(text), done)
 
-            when_settled(response.text(), read, failed, self._on_error)
+            when_settled(promise_of(response, "text"), read, failed, self._on_error)
 
-        when_settled(fetch(path, options), answered, failed, self._on_error)
+        when_settled(promise_of(window, "fetch", path, options), answered, failed, self._on_error)
 
     def _read(self, request: InvitingRequest, response: Any, text: str, done: Callable[[Any], None]) -> None:
         try:

@@ -9,7 +9,7 @@ from typing import Any
 from js import MediaStream, navigator
 from pyodide.ffi import to_js
 
-from pyapp.browser.ffi import Listeners, OnError, jsobj, when_settled
+from pyapp.browser.ffi import Listeners, OnError, jsobj, promise_of, when_settled
 from pyapp.core import commands
 from pyapp.core.commands import MediaCommand
 from pyapp.core.devices import Choices
@@ -82,9 +82,9 @@ class LocalMedia:
     def _ask(self, number: int, kind: MediaKind, choices: Choices) -> None:
         devices = navigator.mediaDevices
         if kind == "screen":
-            promise = devices.getDisplayMedia(jsobj({"video": True}))
+            promise = promise_of(devices, "getDisplayMedia", jsobj({"video": True}))
         else:
-            promise = devices.getUserMedia(jsobj(constraints(kind, choices)))
+            promise = promise_of(devices, "getUserMedia", jsobj(constraints(kind, choices)))
         when_settled(
             promise,
             lambda stream: self._given(number, kind, stream.getTracks()[0], choices),

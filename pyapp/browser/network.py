@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from js import document, navigator, window
 
-from pyapp.browser.ffi import Listeners, OnError, jsobj, when_settled
+from pyapp.browser.ffi import Listeners, OnError, jsobj, promise_of, when_settled
 from pyapp.core.events import CapturePermitted, Event, NetworkChanged, PersonActive, VisibilityChanged
 
 
@@ -63,4 +63,5 @@ class Network:
 
         if hasattr(navigator, "permissions"):  # only a secure context has it
             # A browser that does not know the name rejects it: then only what is on is known.
-            when_settled(navigator.permissions.query(jsobj({"name": name})), found, lambda _: None, on_error)
+            asked = promise_of(navigator.permissions, "query", jsobj({"name": name}))
+            when_settled(asked, found, lambda _: None, on_error)

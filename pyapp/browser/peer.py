@@ -7,7 +7,7 @@ from typing import Any
 from js import JSON, Array, MediaStream, Reflect
 from pyodide.ffi import JsException, jsnull, to_js
 
-from pyapp.browser.ffi import Listeners, OnError, jsobj, when_settled
+from pyapp.browser.ffi import Listeners, OnError, jsobj, promise_of, when_settled
 from pyapp.browser.media import LocalMedia
 from pyapp.core import commands
 from pyapp.core.commands import UNCHECKED, Channel, PeerCommand
@@ -169,7 +169,7 @@ class Peer:
             self._sent[number] = _REFUSED
             self._failed("replaceTrack", error)
 
-        replaced = sender.replaceTrack(jsnull if track is None else track)
+        replaced = promise_of(sender, "replaceTrack", jsnull if track is None else track)
         self._when_settled(replaced, lambda _: None, refused)
 
     def _limit_video(self, sender: Any, limit: commands.LimitVideo, track: str) -> None:
@@ -184,7 +184,7 @@ class Peer:
         for encoding in parameters.encodings:
             _set_or_remove(encoding, "maxBitrate", limit.bits)
             _set_or_remove(encoding, "maxFramerate", limit.frames)
-        limited = sender.setParameters(parameters)
+        limited = promise_of(sender, "setParameters", parameters)
         # A browser that knows only a part of it refuses; then it sends as it finds right.
         self._when_settled(limited, lambda _: None, lambda error: self._failed("setParameters", error))
 
@@ -195,16 +195,15 @@ class Peer:
             case commands.SetConfiguration(configuration):
                 self._pc.setConfiguration(jsobj(configuration.to_rtc_configuration()))
             case commands.SetLocalDescription(attempt):
-                self._call(command, self._pc.setLocalDescription(), lambda: self._local_description_set(attempt))
+                done = promise_of(self._pc, "setLocalDescription")
+                self._call(command, done, lambda: self._local_description_set(attempt))
             case commands.SetRemoteDescription(attempt, description):
                 init = jsobj({"type": description.type, "sdp": description.sdp})
-                self._call(
-                    command,
-                    self._pc.setRemoteDescription(init),
-                    lambda: self._remote_description_set(attempt, description),
-                )
+                done = promise_of(self._pc, "setRemoteDescription", init)
+                self._call(command, done, lambda: self._remote_description_set(attempt, description))
             case commands.AddIceCandidate(candidate):
-                self._call(command, self._pc.addIceCandidate(_candidate_init(candidate)), lambda: None)
+                added = promise_of(self._pc, "addIceCandidate", _candidate_init(candidate))
+                self._call(command, added, lambda: None)
             case commands.KeepChecking(priority, network_cost):
                 self._keep_checking(priority, network_cost)
             case commands.RestartIce():
@@ -254,7 +253,8 @@ class Peer:
         for address in UNCHECKED_ADDRESSES:
             line = f"candidate:1 1 udp {priority} {address.format(self._unchecked)} 9999 typ host ufrag {UNCHECKED}"
             line += f" network-cost {network_cost}"
-            added = self._pc.addIceCandidate(_candidate_init(Candidate(line, None, 0, UNCHECKED)))
+            candidate = _candidate_init(Candidate(line, None, 0, UNCHECKED))
+            added = promise_of(self._pc, "addIceCandidate", candidate)
             when_settled(added, lambda _: None, lambda _: None, self._on_error)
 
     def _close(self) -> None:
@@ -336,14 +336,15 @@ class Peer:
             text = JSON.stringify(Array.from_(report.values()), to_js(STATS_FIELDS))
             self._emit(StatsSampled({entry["id"]: entry for entry in json.loads(text)}))
 
-        self._when_settled(self._pc.getStats(), sampled, lambda error: self._failed("getStats", error))
+        asked = promise_of(self._pc, "getStats")
+        self._when_settled(asked, sampled, lambda error: self._failed("getStats", error))
 
     def _send_key_frame(self) -> None:
         options = jsobj({"encodingOptions": [{"keyFrame": True}]})  # webrtc-extensions; other browsers pass it over
         for transceiver in self._transceivers:
             sender = transceiver.sender
             if sender.track is not jsnull and sender.track.kind == "video":
-                begun = sender.setParameters(sender.getParameters(), options)
+                begun = promise_of(sender, "setParameters", sender.getParameters(), options)
                 self._when_settled(begun, lambda _: None, lambda error: self._failed("setParameters", error))
 
     def _add_media_sections(self) -> None:

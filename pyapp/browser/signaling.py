@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from js import URL, AbortSignal, WebSocket, encodeURIComponent, fetch, location, navigator, window
+from js import URL, AbortSignal, WebSocket, encodeURIComponent, location, navigator, window
 
-from pyapp.browser.ffi import Listeners, OnError, jsobj, plain, when_settled
+from pyapp.browser.ffi import Listeners, OnError, jsobj, plain, promise_of, when_settled
 from pyapp.browser.inviting import Invitations
 from pyapp.core import commands
 from pyapp.core.commands import CheckCommand, ServerCommand
@@ -99,17 +99,17 @@ class Server:
             headers[PLACE_HEADER] = command.place.to_header()
         query = "".join(f"&avoid={encodeURIComponent(host)}" for host in command.avoid)
         url = f"ice?session={encodeURIComponent(command.session)}{query}"
-        request = self._early and self._early.answer(url)
+        request = self._early and promise_of(self._early, "answer", url)
         if not request:
             options = jsobj({"headers": headers, "cache": "no-store"})
             options.signal = AbortSignal.timeout(DEADLINE)
-            request = fetch(url, options)
+            request = promise_of(window, "fetch", url, options)
 
         def answered(response: Any) -> None:
             def read(text: Any) -> None:
                 self._configured(number, response, str(text))
 
-            when_settled(response.text(), read, failed, self._on_error)
+            when_settled(promise_of(response, "text"), read, failed, self._on_error)
 
         def failed(error: Any) -> None:
             self._emit(IceConfigurationFailed(number, "", f"GET /ice: {error}"))
@@ -158,13 +158,13 @@ class Server:
         def failed(error: Any) -> None:
             told("down" if navigator.onLine else "offline", str(error))
 
-        when_settled(fetch("healthz", options), answered, failed, self._on_error)
+        when_settled(promise_of(window, "fetch", "healthz", options), answered, failed, self._on_error)
 
     def _give_up(self, place: HeldPlace) -> None:
         """Say goodbye over HTTP, even while the page is closed. Without a network the server finds out by itself."""
         options = jsobj({"method": "DELETE", "keepalive": True, "headers": {PLACE_HEADER: place.to_header()}})
         options.signal = AbortSignal.timeout(DEADLINE)
-        when_settled(fetch("place", options), lambda _: None, lambda _: None, self._on_error)
+        when_settled(promise_of(window, "fetch", "place", options), lambda _: None, lambda _: None, self._on_error)
 
     def _open(self, number: int) -> None:
         # Browsers connect one WebSocket to a host at a time: one that is lost on its way holds up the next.

@@ -227,8 +227,7 @@ class Call:
                 case PeerSaid(message):
                     result += self._peer_said(message)
                 case Journaled(number):
-                    self.journal.confirmed(number)
-                    result += self.stream()
+                    self.journal.confirmed(number)  # what is left has its timer
                 case Refused(code, text, True):
                     result += self._refused(Refusal(code, text))
                     break
@@ -250,7 +249,7 @@ class Call:
             return []  # the call has failed meanwhile
         self.succession.peer_arrived(is_the_same=self.communication.conversation.is_with(place.peer))
         self.communication.arrived(place)
-        return [*self.stream()]
+        return []
 
     def _peer_gone(self) -> list[Output]:
         if self.presence.place is not None and not self.presence.place.peer:

@@ -44,6 +44,23 @@ import sitecustomize
 """
 """Runs before the page's own `sitecustomize`, and notes what Python compiles, below whatever that replaces."""
 
+SETTLED = """async (code) => {
+  const { runtime } = JSON.parse(document.querySelector('script[type="py"]').getAttribute("config"));
+  const { whenDefined } = await import(`/assets/${runtime.groups.pyscript}/core.js`);
+  const { interpreter } = await whenDefined("py");
+  interpreter.runPython(code);
+  for (let step = 0; step < 10; step++) await null; // microtasks only: no event comes in between
+  return interpreter.runPython("' '.join(heard)");
+}"""
+PROMISES = """
+from js import Promise
+from pyapp.browser.ffi import jsobj, promise_of, when_settled
+heard = []
+for method, value in (("resolve", "one"), ("reject", "two")):
+    promise = promise_of(Promise, method, jsobj({"name": value}))
+    when_settled(promise, lambda it: heard.append(f"+{it.name}"), lambda it: heard.append(f"-{it.name}"), print)
+"""
+
 HURRY = """{
   const { setTimeout } = window;
   window.setTimeout = (call, ms, ...rest) => setTimeout(call, ms > 10_000 ? 50 : ms, ...rest);
@@ -207,6 +224,11 @@ def test_prepared_dataclasses_are_those_of_the_decorator(console: Console, open_
     compared, differences = json.loads(open_page(console.address).page.evaluate(RUN, BOTH_WAYS))
     assert compared > 250
     assert differences == []
+
+
+def test_what_follows_a_promise_is_done_in_the_same_turn(console: Console, open_page: OpenPage) -> None:
+    """An answer is made before the browser lays the page out, and is not overtaken by events that came later."""
+    assert open_page(console.address).page.evaluate(SETTLED, PROMISES) == "+one -two"
 
 
 def test_the_second_visit_asks_only_for_the_page(console: Console, open_page: OpenPage) -> None:
