@@ -159,6 +159,10 @@ MAX_BEAT_HELD, MAX_BEAT_DUE = 10**9, 60_000
 """The largest values in a heartbeat, in milliseconds."""
 
 
+_WANTS_ECHO, _IS_DEAF = 1, 2
+"""Bits of the last number of a beat."""
+
+
 @dataclass(frozen=True, slots=True)
 class Beat:
     """One heartbeat. Times are milliseconds."""
@@ -174,10 +178,13 @@ class Beat:
     """The ICE generation of the sender's selected pair."""
     wants_echo: bool = False
     """Whether the sender wants an immediate echo, because something may have changed."""
+    is_deaf: bool = False
+    """Whether the sender suspects the path because it hears nothing."""
 
     def encode(self) -> str:
         """Return the beat as the text of one channel message."""
-        values = (self.number, self.echo, self.held, self.due, self.generation, int(self.wants_echo))
+        flags = self.wants_echo * _WANTS_ECHO + self.is_deaf * _IS_DEAF
+        values = (self.number, self.echo, self.held, self.due, self.generation, flags)
         return " ".join(map(str, values))
 
 
@@ -186,10 +193,11 @@ def decode_beat(text: str) -> Beat:
     words = text.split(" ")
     if len(words) != 6 or not all(word.isascii() and word.isdigit() and len(word) < 16 for word in words):
         raise MessageError("beat", "six whole numbers")
-    number, echo, held, due, generation, wants_echo = map(int, words)
+    number, echo, held, due, generation, flags = map(int, words)
     if number < 1:
         raise MessageError("beat", "numbered from 1")
     if held > MAX_BEAT_HELD or due > MAX_BEAT_DUE:
         # A longer time would be a timer that never fires, or fires at once.
         raise MessageError("beat", f"at most {MAX_BEAT_HELD} ms old, and the next within {MAX_BEAT_DUE} ms")
-    return Beat(number, echo, held, due, generation, wants_echo=wants_echo == 1)
+    wants_echo, is_deaf = bool(flags & _WANTS_ECHO), bool(flags & _IS_DEAF)
+    return Beat(number, echo, held, due, generation, wants_echo=wants_echo, is_deaf=is_deaf)

@@ -78,12 +78,14 @@ class Pulse:
         self.heard_at = now
         self._due = INTERVAL
 
-    def next_beat(self, now: float, *, due: float, generation: int, wants_echo: bool = False) -> Beat:
+    def next_beat(
+        self, now: float, *, due: float, generation: int, wants_echo: bool = False, is_deaf: bool = False
+    ) -> Beat:
         """Return the beat to send now; the next one is `due` seconds later."""
         self._number += 1
         self._sent.append((self._number, now))
         held = 0.0 if self.heard_at is None else now - self.heard_at
-        return Beat(self._number, self._heard, _ms(held), _ms(due), generation, wants_echo)
+        return Beat(self._number, self._heard, _ms(held), _ms(due), generation, wants_echo, is_deaf)
 
     def heard(self, beat: Beat, now: float, *, in_outage: bool = False) -> None:
         """Take a beat of the peer's: measure RTT, jitter, loss and pauses.

@@ -113,7 +113,7 @@ class Suspect:
         A restart of our own would undo one that was just negotiated. Firefox is silent for half a second at each
         restart. With stronger evidence we do not wait so long.
         """
-        told = [commands.StartTimer(LOST, LOST_AFTER), *self._suspected(now), *self.vitals.beat(now)]
+        told = [commands.StartTimer(LOST, LOST_AFTER), *self._suspected(now), *self.beat(now)]
         answered_at, patience = self.vitals.negotiated_at, 2 * self._deadline
         if answered_at is None or self.evidence == "network-changed" or now - answered_at > patience:
             if self.vitals.polite and self.evidence in ("silence", "not-heard"):
@@ -128,6 +128,12 @@ class Suspect:
         self.ladder.from_the_first_rung()
         self._signs = Signs(self.vitals.pulse.number)
         return [commands.StartTimer(LOST, LOST_AFTER), *self._suspected(now), *self._attempt(now)]
+
+    def beat(self, now: float, *, wants_echo: bool = False) -> list[PartCommand]:
+        """Send a beat: more slowly once the outage has lasted a while."""
+        at_least = SUSPECT_INTERVAL if now - self.since > LOST_AFTER else 0.0
+        is_deaf = self.evidence == "silence" and not self.is_resumed
+        return self.vitals.beat(now, at_least=at_least, wants_echo=wants_echo, is_deaf=is_deaf)
 
     def negotiated(self, now: float) -> list[Output]:
         """Give an agreed restart its full time from now on, whichever side asked for it."""

@@ -19,7 +19,7 @@ from pyapp.core import commands
 from pyapp.core.commands import PartCommand
 from pyapp.core.path import outage, silence
 from pyapp.core.path.heartbeat import INTERVAL, LATE, Pulse
-from pyapp.core.path.outage import LOST_AFTER, SUSPECT_INTERVAL, Proven, Suspect
+from pyapp.core.path.outage import LOST_AFTER, Proven, Suspect
 from pyapp.core.path.outcomes import Evidence, Output, Reassured, Recovered, no_alarm
 from pyapp.core.path.silence import DOUBT_AFTER, LOOK_AFTER, Alarm, Healthy, Listening, echo_patience
 from pyapp.core.path.vitals import Vitals
@@ -193,10 +193,8 @@ class Recovery:
         return outputs
 
     def _beat(self, now: float, *, wants_echo: bool = False) -> list[Output]:
-        if isinstance(self.state, Healthy):
-            return [*self.state.beat(now, wants_echo=wants_echo)]
-        is_slow = isinstance(self.state, Suspect) and now - self.state.since > LOST_AFTER
-        return [*self.vitals.beat(now, at_least=SUSPECT_INTERVAL if is_slow else 0.0, wants_echo=wants_echo)]
+        state = self.vitals if isinstance(self.state, Idle) else self.state
+        return [*state.beat(now, wants_echo=wants_echo)]
 
     # The silence.
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from pyapp.core import commands
 from pyapp.core.commands import PartCommand
-from pyapp.core.path.heartbeat import HIDDEN_INTERVAL, HIDDEN_TICK, INTERVAL, Pulse
+from pyapp.core.path.heartbeat import HIDDEN_INTERVAL, HIDDEN_TICK, INTERVAL, LEAST_PATIENCE, Pulse
 from pyapp.core.timers import RecoveryTimer
 from pyapp.protocol.channel import Beat
 
@@ -44,13 +44,17 @@ class Vitals:
         """The RTT in seconds, or 0 before it was measured."""
         return self.pulse.round_trip.smoothed or 0.0
 
-    def beat(self, now: float, *, at_least: float = 0.0, wants_echo: bool = False) -> list[PartCommand]:
+    def beat(
+        self, now: float, *, at_least: float = 0.0, wants_echo: bool = False, is_deaf: bool = False
+    ) -> list[PartCommand]:
         """Send a beat, if the channel is open; the next one is due after `at_least` so many seconds."""
         if not self.is_open:
             return []
         interval = max(HIDDEN_INTERVAL if self.is_hidden else INTERVAL, at_least)
         self._due = now + interval
-        beat = self.pulse.next_beat(now, due=interval, generation=self.generation, wants_echo=wants_echo)
+        beat = self.pulse.next_beat(
+            now, due=interval, generation=self.generation, wants_echo=wants_echo, is_deaf=is_deaf
+        )
         return [commands.SendOnChannel("heartbeat", beat.encode()), commands.StartTimer(BEAT, interval)]
 
     def catch_up(self, now: float) -> PartCommand:
@@ -71,7 +75,9 @@ class Vitals:
     def is_unheard(self, beat: Beat, since: float, now: float) -> bool:
         """Return whether, by its beat, the peer has not heard us `since` then, and for longer than is normal."""
         ticks = (self.pulse.chance + 1) * HIDDEN_TICK if self.is_hidden else 0.0
-        return bool(beat.echo) and max(self.pulse.patience(), ticks) < beat.held / 1000 < now - since
+        # If the peer suspects the path by its own patience, ours is of no account.
+        patience = LEAST_PATIENCE if beat.is_deaf else self.pulse.patience()
+        return bool(beat.echo) and max(patience, ticks) < beat.held / 1000 < now - since
 
     def proven(self, generation: int) -> None:
         """Record that the selected pair is of `generation`."""

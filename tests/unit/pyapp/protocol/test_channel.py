@@ -24,7 +24,9 @@ from pyapp.protocol.wire import MessageError
 
 WHOLE = st.integers(0, 10**14)
 HELD, DUE = st.integers(0, MAX_BEAT_HELD), st.integers(0, MAX_BEAT_DUE)
-BEATS = st.builds(Beat, st.integers(1, 10**14), WHOLE, HELD, DUE, WHOLE, wants_echo=st.booleans())
+BEATS = st.builds(
+    Beat, st.integers(1, 10**14), WHOLE, HELD, DUE, WHOLE, wants_echo=st.booleans(), is_deaf=st.booleans()
+)
 
 
 class TestABeat:

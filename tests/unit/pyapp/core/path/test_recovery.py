@@ -73,7 +73,13 @@ class TestTheEvidence:
         both.run(1.0)
         (b_at, b_why), (a_at, a_why) = both.b.suspicions()[0], both.a.suspicions()[0]
         assert (b_why, a_why) == ("silence", "not-heard")
-        assert a_at - b_at < 0.2
+        assert a_at - b_at == pytest.approx(0.025), "whatever is normal to the one that hears"
+
+    def test_of_one_way_deafness_leaves_the_restart_to_the_impolite_side(self) -> None:
+        both = duo(0.025, mends_after=0.05)
+        both.deaf = {"b"}
+        both.run(2.0)
+        assert (len(both.a.attempts()), len(both.b.attempts())) == (1, 0)
 
     def test_of_the_browser_is_not_believed_while_the_other_side_is_heard(self) -> None:
         both = duo()

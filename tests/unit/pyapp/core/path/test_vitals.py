@@ -4,7 +4,7 @@ import pytest
 
 from pyapp.core import commands
 from pyapp.core.commands import PartCommand
-from pyapp.core.path.heartbeat import HIDDEN_INTERVAL, HIDDEN_TICK, INTERVAL
+from pyapp.core.path.heartbeat import HIDDEN_INTERVAL, HIDDEN_TICK, INTERVAL, LEAST_PATIENCE
 from pyapp.core.path.vitals import BEAT, CATCH_UP, STALL, Vitals
 from pyapp.protocol.channel import Beat, decode_beat
 
@@ -67,14 +67,19 @@ class TestAPageThatStoodStill:
 
 
 class TestTheOtherSideThatDoesNotHearUs:
-    def said(self, ours: Vitals, held: float, *, since: float = 0.0, echo: int = 1) -> bool:
+    def said(self, ours: Vitals, held: float, *, since: float = 0.0, echo: int = 1, is_deaf: bool = False) -> bool:
         """Return whether it is believed at 60 s when it says that it has heard nothing for `held` seconds."""
-        return ours.is_unheard(Beat(2, echo, round(held * 1000), 100, 0), since, 60.0)
+        return ours.is_unheard(Beat(2, echo, round(held * 1000), 100, 0, is_deaf=is_deaf), since, 60.0)
 
     def test_is_believed_once_that_is_longer_than_normal(self) -> None:
         ours = vitals()
         assert not self.said(ours, ours.pulse.patience() - 0.05)
         assert self.said(ours, ours.pulse.patience() + 0.05)
+
+    def test_is_believed_sooner_if_that_is_longer_than_normal_to_it(self) -> None:
+        ours = vitals()
+        assert self.said(ours, ours.pulse.patience() - 0.05, is_deaf=True)
+        assert not self.said(ours, LEAST_PATIENCE, is_deaf=True), "so long is always normal"
 
     def test_says_nothing_new_of_a_time_before(self) -> None:
         """Before the last outage was over, for one, or before our tab was shown again."""
