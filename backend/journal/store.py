@@ -36,12 +36,16 @@ _to_json = msgspec.json.encode
 
 @dataclass(slots=True)
 class _Place:
-    """A participant in a session. `kept` is the highest number stored, `noted` counts the server's own entries."""
+    """A participant in a session. `kept` is the highest number stored, `noted` counts the server's own entries.
+
+    `is_new`: it has only just been stored, as it came.
+    """
 
     id: int
     session: int
     kept: int
     noted: int
+    is_new: bool = False
 
 
 @dataclass(slots=True)
@@ -108,13 +112,12 @@ class Store:
                 "update participants set heard = max(heard, ?), kept = max(kept, ?), noted = ? where id = ?",
                 [(at, place.kept, place.noted, place.id) for place, at in rows.heard.values()],
             )
+            heard: dict[int, float] = {}
+            for place, at in rows.heard.values():
+                heard[place.session] = max(at, heard.get(place.session, 0.0))
             connection.executemany(
-                "update sessions set heard = max(heard, ?) where id = ?",
-                [(at, place.session) for place, at in rows.heard.values()],
-            )
-            connection.executemany(
-                "update sessions set bytes = bytes + ? where id = ?",
-                [(size, session) for session, size in rows.sizes.items()],
+                "update sessions set heard = max(heard, ?), bytes = bytes + ? where id = ?",
+                [(at, rows.sizes[session], session) for session, at in heard.items()],
             )
         return kept
 
@@ -151,10 +154,12 @@ class Store:
 
     def _came_or_went(self, place: _Place, record: Record, entry: JournalEntry) -> None:
         match entry.event:
+            case "server-joined" if place.is_new:
+                place.is_new = False
             case "server-joined":
                 self.connection.execute(
                     "update participants set gone = null, lost = null, name = ? where id = ?",
-                    (str(entry.data.get("name") or ""), place.id),
+                    (_name(entry), place.id),
                 )
             case "server-left":
                 self.connection.execute("update participants set gone = ? where id = ?", (record.at, place.id))
@@ -187,9 +192,10 @@ class Store:
     def _place(self, record: Record) -> _Place:
         key = (record.session, record.participant)
         place = self._places.pop(key, None) or self._find(*key)
-        is_joining = any(not entry.number and entry.event == "server-joined" for entry in record.entries)
-        if place is None or is_joining:
-            place = self._seat(record, place)
+        joining = next((one for one in record.entries if not one.number and one.event == "server-joined"), None)
+        if place is None or joining:
+            place = self._seat(record, place, _name(joining) if joining else "")
+            place.is_new = place.is_new and joining is not None
         self._places[key] = place
         if len(self._places) > _KNOWN:
             self._places.popitem(last=False)
@@ -203,8 +209,8 @@ class Store:
         ).fetchone()
         return _Place(*found) if found else None
 
-    def _seat(self, record: Record, known: _Place | None) -> _Place:
-        """Return the place of somebody who comes, or comes again."""
+    def _seat(self, record: Record, known: _Place | None, name: str) -> _Place:
+        """Return the place of somebody called `name` who comes, or comes again."""
         latest = self.connection.execute(
             "select id, heard from sessions where name = ? and began <= ? order by heard desc limit 1",
             (record.session, record.at),
@@ -219,10 +225,10 @@ class Store:
             )
         kept = known.kept if known else 0
         identifier = self._inserted(
-            "participants (session, participant, came, heard, kept) values (?, ?, ?, ?, ?)",
-            *(session, record.participant, record.at, record.at, kept),
+            "participants (session, participant, name, came, heard, kept) values (?, ?, ?, ?, ?, ?)",
+            *(session, record.participant, name, record.at, record.at, kept),
         )
-        return _Place(identifier, session, kept, 0)
+        return _Place(identifier, session, kept, 0, is_new=True)
 
     def _is_on(self, session: int, heard: float, *, at: float) -> bool:
         if heard > at - AGAIN:
@@ -233,6 +239,10 @@ class Store:
                 (session, at - STILL_HERE),
             ).fetchone()
         )
+
+
+def _name(joined: JournalEntry) -> str:
+    return str(joined.data.get("name") or "")
 
 
 def _split(data: Mapping[str, Scalar]) -> tuple[str, list[float | None]]:

@@ -46,6 +46,9 @@ HARD_FRAME_BYTES = 1024 * 1024
 """A frame longer than `MAX_FRAME_BYTES` is read, to be answered with an error that names the limit; one longer than
 this is not: the socket is closed with 1009 (RFC 6455, section 7.4.1). Times `Limits.sockets`, it bounds the memory."""
 
+LONGEST_DELAY = 0.8
+"""Seconds that the answer to a wrong invitation waits at most: after one second a page would try another socket."""
+
 _CLEAN = (WSCloseCode.OK, WSCloseCode.GOING_AWAY)
 
 CheckJoin = Callable[[Join], Grant]
@@ -78,6 +81,8 @@ class Connection:
     is_warned: bool = False
     is_joined: bool = False
     is_closing: bool = False
+    refusal: asyncio.TimerHandle | None = None
+    """Answers a wrong invitation, after a while in which nothing else is read."""
 
 
 class Signaling:
@@ -255,7 +260,7 @@ class Signaling:
     # Reading.
 
     def _receive(self, connection: Connection, message: WSMessage, check_join: CheckJoin, *, size: int) -> None:
-        if connection.is_closing:
+        if connection.is_closing or connection.refusal:
             return
         # A long frame costs as much as several short ones with the same content.
         if not connection.bucket.take(1 + size // MAX_FRAME_BYTES, now=time.monotonic()):
@@ -308,7 +313,13 @@ class Signaling:
             try:
                 grant = check_join(join)
             except InvitationError as error:
-                self._refuse(connection, Error(error.code, error.message))
+                refusal = Error(error.code, error.message)
+                if error.delay:
+                    connection.refusal = self._outbox.loop.call_later(
+                        min(error.delay, LONGEST_DELAY), self._refuse, connection, refusal
+                    )
+                else:
+                    self._refuse(connection, refusal)
                 return
             if len(self._connections) - len(self._unjoined) >= self._limits.sockets:
                 self._complain(connection, Error("limit", f"At most {self._limits.sockets} sockets.", "sockets"))
@@ -398,6 +409,8 @@ class Signaling:
             _log.warning("! %s reads too slowly", _who(connection))
         _count_down(self._per_site, connection.site)
         self._has_joined(connection)
+        if connection.refusal:
+            connection.refusal.cancel()
         if not self._rooms.is_joined(connection.number):
             return  # refused, superseded, or left already
         if code in _CLEAN:

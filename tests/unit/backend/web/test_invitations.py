@@ -14,6 +14,7 @@ import aiohttp
 import pytest
 
 from backend.access.invitations import KEY_VARIABLE, new_invitation, sign
+from backend.signaling.endpoint import LONGEST_DELAY
 from backend.web.server import Serving
 from pyapp.protocol.access import INVITATION_HEADER, invited_session
 from pyapp.protocol.signaling import Error, Join, PeerLeft, ServerMessage, Welcome, decode_server
@@ -166,9 +167,35 @@ async def test_wrong_invitations_are_answered_later_and_later_and_good_ones_at_o
     server: Serving, http: aiohttp.ClientSession
 ) -> None:
     forged = sign(new_invitation("demo", now=time.time()), key="z" * 40)
+    began = asyncio.get_running_loop().time()
     answers = await asyncio.gather(*(joined(http, server, A, forged) for _ in range(12)))
     assert {answer.code for _, answer in answers} == {"invitation-invalid"}
+    assert asyncio.get_running_loop().time() - began >= LONGEST_DELAY
     assert answers[-1][1].message == "Too many wrong invitations."
+    good = sign(new_invitation("demo", now=time.time()), key=KEY)
+    assert isinstance((await joined(http, server, A, good))[1], Welcome)
+
+
+async def test_while_an_invitation_is_refused_no_other_is_tried_on_the_socket(
+    server: Serving, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    forged = sign(new_invitation("demo", now=time.time()), key="z" * 40)
+    good = sign(new_invitation("demo", now=time.time()), key=KEY)
+    socket = await http.ws_connect(server.address + "ws")
+    for invitation in (forged, forged, good):
+        await socket.send_str(encode(Join("demo", A, A, invitation)))
+    refused = decode_server(await socket.receive_str(timeout=20))
+    assert isinstance(refused, Error)
+    assert refused.code == "invitation-invalid"
+    assert (await socket.receive(timeout=20)).type is aiohttp.WSMsgType.CLOSE
+    assert [one["event"] for one in audit(tmp_path)] == ["refused"]
+
+
+async def test_who_leaves_before_it_is_refused_is_forgotten(server: Serving, http: aiohttp.ClientSession) -> None:
+    forged = sign(new_invitation("demo", now=time.time()), key="z" * 40)
+    socket = await http.ws_connect(server.address + "ws")
+    await socket.send_str(encode(Join("demo", A, A, forged)))
+    await socket.close()
     good = sign(new_invitation("demo", now=time.time()), key=KEY)
     assert isinstance((await joined(http, server, A, good))[1], Welcome)
 
