@@ -11,6 +11,9 @@ TOGETHER = 5.0
 _LONGEST_OPEN = 60.0
 """Seconds after which a suspicion is no part of an outage whose end was not told."""
 
+_NOTICED = 2.0
+"""Seconds from a change of the network to the silence that it explains."""
+
 CAUSES = {
     "network-changed": "the network of {who} changed",
     "channel-closed": "the connection was closed at the side of {who}",
@@ -55,6 +58,8 @@ def find_outages(told: Sequence[Told], names: Mapping[str, str]) -> list[Outage]
     """
     found: list[Outage] = []
     open_ones: dict[str, Outage] = {}
+    changed: dict[str, float] = {}
+    """By participant: when its network changed last."""
     for one in told:
         if one.event == "suspect":
             evidence, who = str(one.data.get("evidence")), names[one.participant]
@@ -63,11 +68,15 @@ def find_outages(told: Sequence[Told], names: Mapping[str, str]) -> list[Outage]
             if last is None or (last.ended is not None and began > last.ended) or began > last.began + _LONGEST_OPEN:
                 last = Outage(began, evidence, who)
                 found.append(last)
+                for participant, at in changed.items():
+                    if at >= began - _NOTICED:
+                        _explain(last, "network-changed", names[participant])
             else:
                 _explain(last, evidence, who)
             last.began = min(last.began, began)
             open_ones.setdefault(one.participant, last)
         elif one.event == "network" and one.data.get("certain") is True:
+            changed[one.participant] = one.at
             if found and one.at <= (found[-1].ended or found[-1].began + TOGETHER):
                 _explain(found[-1], "network-changed", names[one.participant])
         elif one.event == "recovered":

@@ -1,8 +1,8 @@
 // The charts of a connection: what was measured over time, and what happened meanwhile. Loaded when somebody looks.
 //
 // The page's Python drives it with samples as they come (pyapp/browser/page/insight.py); /sessions gives it all of them
-// at once (backend/web/record_page/sessions.mjs). A sample is an object with the fields of pyapp/protocol/sample.py and `at`, Unix time in seconds;
-// a mark is { at, kind, text }. uPlot comes from the group `uplot`, which is as installed.
+// at once (backend/web/record_page/sessions.mjs). A sample is an object with the fields of pyapp/protocol/sample.py and
+// `at`, Unix time in seconds; a mark is { at, kind }. uPlot comes from the group `uplot`, which is as installed.
 
 const SECONDS = { shortest: 60, longest: 600 };
 const HEIGHT = 120;

@@ -131,6 +131,17 @@ def test_the_account_is_held_against_the_row(row: Row, account: list[tuple[str, 
     assert complaints(CHANGED_ROW, replace(run, account=right, ends=(_seen(path="relay"),))) == []
 
 
+def test_a_busy_browser_may_notice_a_change_too_late() -> None:
+    silent = ("outage", "Guest 2 heard nothing any more; everything was back after 0.4 s, through turn1.lab over TLS.")
+    row = replace(CHANGED_ROW, says=frozenset())
+    late = replace(_run(_seen(path="relay")), session="demo", account=[CONNECTED, silent])
+    assert complaints(row, late) == []
+    noticed = _seen(path="relay", timeline=[(0.2, "console: network", "certain=True")])
+    assert complaints(row, replace(late, ends=(noticed,))) == [f"the account says: {silent[1]}"]
+    left = [CONNECTED, ("outage-left", "The network of Guest 1 changed; Guest 2 left before it was back.")]
+    assert complaints(row, replace(late, ends=(noticed,), account=left)) == []
+
+
 def test_what_the_browser_says_of_a_server_out_of_reach_is_no_complaint() -> None:
     end = _seen(problems=["console error: WebSocket connection to 'wss://server.lab/ws' failed: "])
     assert complaints(_ROW, _run(end)) == []

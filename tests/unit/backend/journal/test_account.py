@@ -273,6 +273,20 @@ def test_a_network_that_changed_explains_a_silence_that_was_noticed_before() -> 
     assert texts(found)["outage"] == "The network of Ada changed; everything was back after 0.9 s."
 
 
+@pytest.mark.parametrize(
+    ("at", "cause"), [(8.0, "The network of Ada changed"), (5.0, "Guest 2 heard nothing any more")]
+)
+def test_a_network_that_changed_explains_the_silence_after_it(at: float, cause: str) -> None:
+    found = of(
+        *connected(A, 0.0),
+        *connected(B, 1.0),
+        (at, A, "network", {"certain": True}),
+        (9.0, B, "suspect", {"evidence": "silence"}),
+        (9.9, B, "recovered", {"seconds": 0.9}),
+    )
+    assert texts(found)["outage"].startswith(f"{cause};")
+
+
 def test_a_path_that_was_there_for_a_moment_is_not_told() -> None:
     moment: list[Entry] = [(9.0, A, "pair", RELAYED), (10.0, A, "pair", {"path": "direct"})]
     rules = [one.rule for one in of(*connected(A, 0.0), *connected(B, 1.0), *moment).sentences]
