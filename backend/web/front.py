@@ -39,10 +39,10 @@ class Front(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Upgrade the connection, or pass it on."""
-        if not (data.startswith(_HANDSHAKE) and self._is_upgraded(data)):
-            self.pass_on(data)
-        else:
+        if data.startswith(_HANDSHAKE) and self._is_upgraded(data):
             self._forget()
+        else:
+            self.pass_on(data)
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """Forget it."""

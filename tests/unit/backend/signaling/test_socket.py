@@ -259,6 +259,34 @@ async def test_who_says_goodbye_and_reads_nothing_is_cut_off(monkeypatch: pytest
     await asyncio.wait_for(transport.aborted.wait(), 5)
 
 
+class Written(Stuck):
+    """To a page that reads everything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[bytes] = []
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def write(self, data: object) -> None:
+        assert isinstance(data, bytes)
+        self.writes.append(data)
+
+
+async def test_frames_of_a_turn_go_together_and_many_sockets_do_not_wait_for_its_end() -> None:
+    outbox = module.Outbox()
+    transports = [Written() for _ in range(module.MOST_TOGETHER + 1)]
+    sockets = [module.Socket(one, outbox, longest=1000, most_waiting=2000) for one in transports]
+    for socket in sockets:
+        socket.send(b"a")
+        socket.send(b"b")
+    assert [len(one.writes) for one in transports] == [1] * module.MOST_TOGETHER + [0]
+    await asyncio.sleep(0)
+    assert {b"".join(one.writes) for one in transports} == {b"\x81\x01a\x81\x01b"}
+    assert all(len(one.writes) == 1 for one in transports)
+
+
 async def test_who_comes_while_the_server_closes_does_not_hold_it_up(start: Start, upgraded: Dial) -> None:
     server = await start(limits=Limits(heartbeat=1000.0))
     await upgraded(server, b"")
