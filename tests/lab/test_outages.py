@@ -6,13 +6,18 @@ without permission or with cameras, a few of them both ways.
 
 from __future__ import annotations
 
+import re
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.lab import recovery_events, recovery_healthy, servers
+from tests.lab.delay import Delay
 from tests.lab.recovery_report import complaints, line
+from tests.lab.recovery_rows import GIVEN_UP, NOT_REACHED, Row
 from tests.lab.recovery_seen import Mode
 from tests.lab.recovery_server import STANDBY_PORT, ConsoleServer
 from tests.lab.recovery_stage import RecoveryStage
@@ -24,7 +29,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Playwright
 
     from tests.lab.lab import Lab
-    from tests.lab.recovery_rows import Row
+    from tests.lab.recovery_scene import Scene
 
 HEALTHY = 8.0
 """Seconds in which nothing may happen: ten minutes are for the bench."""
@@ -114,6 +119,54 @@ def test_a_session_that_is_well_is_left_alone(row: Row, stage: RecoveryStage, se
 def test_so_is_one_with_cameras(row: Row, stage: RecoveryStage, server: ConsoleServer) -> None:
     run = stage.play(row, server.served, mode=Mode.CAMERA)
     assert complaints(row, run) == [], line(run)
+
+
+LOSS = 0.25
+"""Of packets: more than anybody can work with, and not enough for the path to be given up."""
+LEVELS = """(() => {
+  const { dataset } = document.body;
+  globalThis.levels = [dataset.quality];
+  new MutationObserver(() => {
+    if (levels.at(-1) !== dataset.quality) levels.push(dataset.quality);
+  }).observe(document.body, { attributeFilter: ["data-quality"] });
+})()"""
+"""Every quality that a page shows, in order."""
+SHOWN = 40_000
+"""Milliseconds for a quality to be shown: samples, and the calm after what was bad, take seconds."""
+
+
+def _worsen_until_it_is_lost(scene: Scene) -> float:
+    """Lose packets, then all of them, and then none; the page says of each how good it is."""
+    place, page = scene.places[0], scene.ends[0].page
+    network, body = scene.lab.network, page.locator("body")
+    at_first = re.compile("^(good|fair)$")  # on a busy machine beats are uneven at their best
+    scene.undo.append(lambda: network.shape(place, scene.delay))
+    expect(body).to_have_attribute("data-quality", at_first, timeout=SHOWN)
+    page.evaluate(LEVELS)
+    network.shape(place, Delay(ms=scene.delay.ms, loss=LOSS))
+    expect(body).to_have_attribute("data-quality", "unstable", timeout=SHOWN)
+    network.shape(place, Delay(loss=1.0))
+    expect(body).to_have_attribute("data-quality", "lost", timeout=SHOWN)
+    network.shape(place, scene.delay)
+    mended = time.time()
+    expect(body).to_have_attribute("data-quality", at_first, timeout=SHOWN)
+    levels = page.evaluate("levels")
+    assert levels.index("unstable") < levels.index("lost"), levels
+    return mended
+
+
+def test_the_quality_is_unstable_before_it_is_lost_and_good_again(stage: RecoveryStage, server: ConsoleServer) -> None:
+    worse = Row(
+        name="worse",
+        title="packets are lost, then all of them",
+        act=_worsen_until_it_is_lost,
+        bound=15.0,
+        restarts=None,
+        problems=(*NOT_REACHED, *GIVEN_UP),
+        cause=".*",
+    )
+    run = stage.play(worse, server.served)
+    assert complaints(worse, run) == [], line(run)
 
 
 def test_the_yardstick_is_measured_in_the_same_way(lab: Lab, config: Path, stage: RecoveryStage) -> None:
