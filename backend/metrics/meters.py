@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from backend.journal.relayed import carried_by
 from pyapp.protocol.ice import IceError, parse_reported_url
 from pyapp.protocol.journal import JournalEntry
 from pyapp.protocol.wire import Scalar
@@ -158,15 +159,16 @@ class Meters:
 
     def _relayed(self, page: _Page, data: Mapping[str, Scalar]) -> None:
         """Count the bytes over this side's relay; the peer's page reports its own."""
-        sent, received = data.get("pair_sent", 0), data.get("pair_received", 0)
-        if data.get("local_type") != "relay" or type(sent) is not int or type(received) is not int:
+        if data.get("local_type") != "relay":
             return
+        carried = carried_by(data)
         pair = f"{data.get('pair')} {data.get('ufrag')}"
         before = page.relayed.pop(pair, 0)
-        page.relayed[pair] = sent + received
+        more = carried - before
+        page.relayed[pair] = max(carried, before) if more < _MOST_BYTES else before
         while len(page.relayed) > _MOST_PAIRS:
             page.relayed.popitem(last=False)
-        if 0 < (more := sent + received - before) < _MOST_BYTES:
+        if 0 < more < _MOST_BYTES:
             protocol = _known(data.get("relay_protocol") or "udp", _RELAY_PROTOCOLS)
             self._relay_bytes.labels(self._host(data.get("server")), protocol).inc(more)
 

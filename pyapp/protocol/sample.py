@@ -58,8 +58,11 @@ class Sample:
     pair: str = ""
     ufrag: str = ""
     pair_sent: int = 0
-    """Bytes sent over this candidate pair since it exists; the relay meter adds them up, pair by pair."""
+    """Bytes sent over this candidate pair since it exists."""
     pair_received: int = 0
+    relayed: int = 0
+    """Bytes between this page and its relay for this pair, both ways, since it exists, as the relay counts them: the
+    relay meter adds them up, pair by pair."""
     bytes_sent: int = 0
     """Bytes sent over this connection since it exists, whatever the pair."""
     bytes_received: int = 0
@@ -87,7 +90,7 @@ def read_sample(data: Mapping[str, Scalar]) -> Sample:
 _TEXTS = frozenset({"local_type", "relay_protocol", "server", "pair", "ufrag"})
 _WHOLE = frozenset(
     {"bits_in", "bits_out", "width_in", "height_in", "width_out", "height_out", "freezes", "frozen_ms", "available"}
-    | {"pair_sent", "pair_received", "bytes_sent", "bytes_received"}
+    | {"pair_sent", "pair_received", "relayed", "bytes_sent", "bytes_received"}
 )
 
 

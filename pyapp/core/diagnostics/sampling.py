@@ -137,6 +137,7 @@ def sample(before: Counters, after: Counters) -> Sample:
         ufrag=report.local.username_fragment,
         pair_sent=report.pair_sent,
         pair_received=report.pair_received,
+        relayed=report.relayed,
         bytes_sent=report.bytes_sent,
         bytes_received=report.bytes_received,
     )

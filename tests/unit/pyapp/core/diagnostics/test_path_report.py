@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pyapp.core.diagnostics.path_report import CandidateFacts, PathReport, path_report
+from pyapp.core.diagnostics.path_report import CHECK, CandidateFacts, PathReport, path_report
 from pyapp.protocol.journal import JournalEntry
 
 URL = "turn:turn.example.org:3478?transport=tcp"
@@ -185,3 +185,13 @@ class TestPathReport:
         entry = JournalEntry(1, 0.0, "pair", report.data())
         assert entry.data["round_trip_ms"] == 24.0
         assert entry.data["ufrag"] == "abcd"
+
+
+@pytest.mark.parametrize(("kind", "relayed"), [("relay", 2500 + 4 * 30 + (CHECK + 8) * 5), ("srflx", 0)])
+def test_a_relay_counts_what_ice_does_not(kind: str, relayed: int) -> None:
+    stats = chromium()
+    stats["CPaaaa_bbbb"] |= {"packetsSent": 10, "packetsReceived": 20, "responsesReceived": 2, "requestsReceived": 3}
+    stats["Iaaaa"]["candidateType"] = kind
+    report = path_report(stats)
+    assert report is not None
+    assert report.relayed == relayed
