@@ -8,6 +8,7 @@ in meanwhile does not wait for long.
 from collections.abc import Iterable
 
 from backend.access.limits import Limits
+from backend.journal import relayed
 from backend.journal.store import ROW, Store
 from backend.journal.thinning import Row, to_drop
 
@@ -27,6 +28,7 @@ def keep_within(store: Store, limits: Limits, *, now: float) -> None:
         _forget(store, session)
     with store.transaction() as connection:
         connection.execute("delete from checks where at < ?", (oldest,))
+        relayed.clear(connection, oldest=oldest, now=now)
     smaller = limits.journal_session_bytes // _OLD
     old = now - limits.journal_full_days * DAY
     for (session,) in store.connection.execute(

@@ -52,7 +52,12 @@ create table if not exists samples (
 
 create table if not exists relayed (
   participant integer not null references participants on delete cascade, pair text not null, bytes integer not null,
-  primary key (participant, pair)
+  at real not null default 0, primary key (participant, pair)
+) strict, without rowid;
+
+create table if not exists relay_sessions (
+  host text not null, session integer not null references sessions on delete cascade, bytes integer not null,
+  primary key (session, host)
 ) strict, without rowid;
 
 create table if not exists relay_days (
@@ -85,6 +90,7 @@ def open_to_write(path: Path) -> sqlite3.Connection:
             connection.execute(f"pragma {pragma}")
         _check_version(connection)
         connection.executescript(_SCHEMA)
+        _add_what_is_new(connection)
         connection.execute(f"pragma user_version = {VERSION}")
     except BaseException:
         connection.close()
@@ -96,6 +102,12 @@ def _check_version(connection: sqlite3.Connection) -> None:
     [version] = connection.execute("pragma user_version").fetchone()
     if version > VERSION:
         raise sqlite3.OperationalError(f"it was written by a newer version ({version})")
+
+
+def _add_what_is_new(connection: sqlite3.Connection) -> None:
+    """Add a column that records of the first days of this version do not have."""
+    if not connection.execute("select 1 from pragma_table_info('relayed') where name = 'at'").fetchone():
+        connection.execute("alter table relayed add column at real not null default 0")
 
 
 def open_to_read(path: Path) -> contextlib.closing[sqlite3.Connection]:

@@ -68,7 +68,7 @@ class Store:
         self.connection = open_to_write(path)
         self._keep_addresses = keep_addresses
         self._places: OrderedDict[tuple[str, str], _Place] = OrderedDict()
-        self._meter = RelayMeter(self.connection)
+        self.meter = RelayMeter(self.connection)
         self._frames: OrderedDict[tuple[int, str, str], int] = OrderedDict()
         # The last run may have ended without a word, and its pages with it.
         self.connection.execute("update participants set lost = heard where gone is null and lost is null")
@@ -93,7 +93,7 @@ class Store:
         except BaseException:
             self._places.clear()  # what is remembered may not be true now
             self._frames.clear()
-            self._meter.forget()
+            self.meter.forget()
             if self.connection.in_transaction:
                 self.connection.execute("rollback")
             raise
@@ -136,7 +136,7 @@ class Store:
             data = clean(entry.data, invitation=record.invitation, keep_addresses=self._keep_addresses)
             at = dated(entry.at / 1000)
             if entry.number:
-                self._meter.count(place.id, entry.event, data, at=record.at)
+                self.meter.count(place.id, place.session, entry.event, data, at=record.at)
             if entry.event in SAMPLES:
                 frame, figures = _split(data)
                 text = _to_json(figures).decode()

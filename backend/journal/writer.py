@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +22,7 @@ from backend.access.limits import Limits
 from backend.journal.checks import Check, find_check, keep_check
 from backend.journal.entry import Record
 from backend.journal.importing import import_files
+from backend.journal.relayed import Relayed, relayed
 from backend.journal.retention import keep_within, thin_the_full
 from backend.journal.schema import FILE
 from backend.journal.store import Store
@@ -41,6 +43,16 @@ _BROKEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _T = TypeVar("_T")
 
 
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """What became of a batch: for each record the highest number stored; what is relayed now, if that has changed."""
+
+    kept: list[int]
+    relayed: Relayed | None = None
+    problem: sqlite3.Error | None = None
+    """What failed in looking after the record."""
+
+
 class Journal:
     """The record in one folder. Use as `async with Journal(...).running()`."""
 
@@ -54,6 +66,8 @@ class Journal:
     ) -> None:
         """Make the folder. Raises `StartError` if that cannot be done. `clock` is in seconds."""
         self.path = folder / FILE
+        self.on_relayed: Callable[[Relayed], None] = lambda _: None
+        """Called on the event loop when the relay meter has counted something."""
         self.limits = limits
         self._clock = clock
         self._keep_addresses = keep_addresses
@@ -109,6 +123,10 @@ class Journal:
         """Return a report that was kept, or None. Raises `sqlite3.Error` or `OSError`."""
         return await self._in_thread(lambda: find_check(self._opened().connection, identifier))
 
+    async def relayed(self) -> Relayed:
+        """Return what the relay meter says of this day and month. Raises `sqlite3.Error` or `OSError`."""
+        return await self._in_thread(lambda: relayed(self._opened().connection, now=time.time()))
+
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
@@ -125,19 +143,21 @@ class Journal:
                 await asyncio.sleep(GATHERING)
             records = [self._queue[number] for number in range(min(len(self._queue), _AT_ONCE))]
             try:
-                kept, problem = await self._in_thread(lambda records=records: self._write(records))  # type: ignore[misc]
+                written = await self._in_thread(lambda records=records: self._write(records))  # type: ignore[misc]
             except (sqlite3.Error, OSError) as error:
                 if self._ended:
                     _log.error("! the journal could not be written: %s; %d batches are lost", error, len(self._queue))
                     return
                 await self._pause(error)
                 continue
-            for record, number in zip(records, kept, strict=True):
+            for record, number in zip(records, written.kept, strict=True):
                 self._queue.popleft()
                 self._queued -= record.size
                 record.done(number)
-            if problem:
-                await self._pause(problem)
+            if written.relayed:
+                self.on_relayed(written.relayed)
+            if written.problem:
+                await self._pause(written.problem)
             elif self._failing:
                 _log.info("= the journal can be written again")
                 self._failing = None
@@ -166,17 +186,20 @@ class Journal:
                 self._store = Store(self.path, keep_addresses=self._keep_addresses)
         return self._store
 
-    def _write(self, records: Sequence[Record]) -> tuple[list[int], sqlite3.Error | None]:
+    def _write(self, records: Sequence[Record]) -> _Written:
         """Write, and look after the record. Raises `sqlite3.Error` or `OSError` if nothing was written.
 
         What was written is confirmed even if looking after it failed: it would be written a second time.
         """
         store, kept = self._tended(lambda: self._stored(records))
+        told: Relayed | None = None
         try:
+            if grown := store.meter.take_grown():
+                told = self._tended(lambda: relayed(store.connection, grown, now=time.time()))
             self._tended(lambda: self._look_after(store))
         except sqlite3.Error as error:
-            return kept, error
-        return kept, None
+            return _Written(kept, told, error)
+        return _Written(kept, told)
 
     def _stored(self, records: Sequence[Record]) -> tuple[Store, list[int]]:
         store = self._opened()
