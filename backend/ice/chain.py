@@ -25,7 +25,8 @@ _TEND_EVERY = 1.0
 """Seconds."""
 
 _MOST_HOSTS = 64
-"""Server hosts distinguished in the metrics: a local coturn has the name under which it was requested."""
+"""Server hosts distinguished in the metrics, and hosts of a provider that have its price: a local coturn has the name
+under which it was requested, and a provider may name others each time."""
 
 
 class Chain:
@@ -42,6 +43,7 @@ class Chain:
         self._told: set[str] = set()
         self._looked_at: tuple[str, ...] = ()
         self._hosts: frozenset[str] = frozenset()
+        self._provider_hosts: dict[str, frozenset[str]] = {}
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Chain"]:
@@ -128,6 +130,15 @@ class Chain:
     def hosts(self) -> frozenset[str]:
         """Return the hosts of all URLs that pages may have been given."""
         return self._hosts
+
+    def provider_hosts(self) -> dict[str, frozenset[str]]:
+        """Return the TURN hosts that each provider has named, by its name: also while it does not answer."""
+        for provider in self.providers:
+            name, urls = provider.configured.name, (url for server in provider.sample() for url in server.urls)
+            hosts = {parsed.host for parsed in map(parse_ice_url, urls) if parsed.is_turn}
+            known = self._provider_hosts.get(name, frozenset())
+            self._provider_hosts[name] = known | hosts if len(known) < _MOST_HOSTS else known
+        return self._provider_hosts
 
     def problems(self) -> dict[str, dict[str, str]]:
         """Return the problems for `GET /readyz`: why URLs are left out, and why providers fail, by name."""

@@ -14,6 +14,9 @@ from typing import Any
 
 from backend.access.configured import ConfiguredAccess, read_access, read_limits
 from backend.access.limits import Limits
+from backend.cost.budget import Budget
+from backend.cost.configured import PRICE_KEYS, read_budget, read_prices
+from backend.cost.prices import Prices
 from backend.ice.providers.configured import ConfiguredProvider, read_providers
 from backend.ice.shapes import ShapeError, read_named
 from backend.ice.tables import FileMistakes, Table, entry_name
@@ -27,8 +30,8 @@ DEFAULT_TTL = 3600
 
 _SECRETS = ("secret", "secret_env", "secret_file")
 _TOP_KEYS = ("standby", "hold", "checks", "relay_video")
-_TABLES = ("access", "limits")
-_KEYS = ("name", "urls", *_SECRETS, "ttl", "username", "credential")
+_TABLES = ("access", "limits", "budget")
+_KEYS = ("name", "urls", *_SECRETS, "ttl", "username", "credential", *PRICE_KEYS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +78,8 @@ class ConfiguredIce:
     """URLs in it that no browser would use."""
     relay_video: int = RELAY_VIDEO
     """The most video that a page sends over a relay, in kbit/s."""
+    prices: Prices = field(default_factory=Prices)
+    budget: Budget = field(default_factory=Budget)
 
 
 def read_ice_servers(path: Path, *, environ: Mapping[str, str] = os.environ) -> ConfiguredIce:
@@ -148,6 +153,11 @@ def _read_document(document: Mapping[str, Any], mistakes: FileMistakes, environ:
         if type(relay_video) is not int or not LEAST_VIDEO <= relay_video <= MOST_VIDEO:
             mistakes.fail(f"relay_video: must be a whole number of kbit/s, from {LEAST_VIDEO} to {MOST_VIDEO}")
         configured = replace(configured, relay_video=relay_video)
+    prices = read_prices(document, mistakes)
+    configured = replace(configured, prices=prices)
+    with mistakes.collecting():
+        budget = read_budget(document.get("budget", {}), mistakes.fail, has_prices=bool(prices.tariffs))
+        configured = replace(configured, budget=budget)
     with mistakes.collecting():
         servers, left_out = _read_servers(document.get("server", []), mistakes, environ)
         configured = replace(configured, servers=servers, left_out=left_out)

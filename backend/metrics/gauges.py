@@ -6,10 +6,16 @@ from dataclasses import dataclass, field
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from backend.cost.budget import Scope
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Now:
-    """The state of the server. `urls` and `providers` say whether each answers; `trips` are RTTs in seconds by URL."""
+    """The state of the server. `urls` and `providers` say whether each answers; `trips` are RTTs in seconds by URL.
+
+    `budget_used` are the used shares of the relays' budget, by day and by month; `relay_cost` is the money of this
+    month in `currency`, None without prices.
+    """
 
     sessions: int
     participants: int
@@ -19,6 +25,9 @@ class Now:
     urls: dict[str, bool] = field(default_factory=dict)
     trips: dict[str, float] = field(default_factory=dict)
     providers: dict[str, bool] = field(default_factory=dict)
+    budget_used: dict[Scope, float] = field(default_factory=dict)
+    relay_cost: float | None = None
+    currency: str = ""
 
 
 class Gauges(Collector):
@@ -47,4 +56,10 @@ class Gauges(Collector):
         providers = GaugeMetricFamily("ice_console_provider_up", "Whether a provider answers.", labels=["provider"])
         for name, is_up in now.providers.items():
             providers.add_metric([name], float(is_up))
-        yield from (up, trip, providers)
+        used = GaugeMetricFamily("ice_console_relay_budget_used", "Its used share; 1 is all of it.", labels=["scope"])
+        for scope, share in now.budget_used.items():
+            used.add_metric([scope], share)
+        cost = GaugeMetricFamily("ice_console_relay_cost", "Money for relays in this month.", labels=["currency"])
+        if now.relay_cost is not None:
+            cost.add_metric([now.currency], now.relay_cost)
+        yield from (up, trip, providers, used, cost)

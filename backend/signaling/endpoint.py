@@ -12,7 +12,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import WSCloseCode, WSMessage, WSMsgType, web
 
@@ -31,6 +31,7 @@ from pyapp.protocol.journal import Journaled, JournalEntry
 from pyapp.protocol.signaling import (
     FATAL_CODES,
     MAX_FRAME_BYTES,
+    Cost,
     Error,
     HeldPlace,
     Join,
@@ -83,6 +84,8 @@ class Connection:
     is_closing: bool = False
     refusal: asyncio.TimerHandle | None = None
     """Answers a wrong invitation, after a while in which nothing else is read."""
+    cost: Cost = field(default_factory=Cost)
+    """What its page was told last of the relays' cost."""
 
 
 class Signaling:
@@ -92,6 +95,8 @@ class Signaling:
         self, *, hold: float, limits: Limits, journal: Journal, audit: Audit, build: Callable[[], str]
     ) -> None:
         self.listener = Listener()
+        self.cost_for: Callable[[str, bool], Cost] = lambda _session, _is_operator: Cost()
+        """What a page of a session is told of the relays' cost, and whether it is an operator's."""
         self._limits = limits
         self._journal = journal
         self._audit = audit
@@ -191,6 +196,19 @@ class Signaling:
         """Disconnect everybody who joined with one of these invitations."""
         if invitations:
             self._perform(self._rooms.revoke(invitations))
+
+    def tell_cost(self, sessions: Collection[str] | None = None) -> None:
+        """Tell the pages of `sessions`, or of all, what relays cost, where that has changed."""
+        for connection in self._connections.values():
+            if connection.is_joined and connection.join and (sessions is None or connection.join.session in sessions):
+                self._tell_cost(connection, connection.join)
+
+    def _tell_cost(self, connection: Connection, join: Join) -> None:
+        stay = self._stays.get((join.session, join.participant))
+        cost = self.cost_for(join.session, stay is not None and stay.grant.role == "operator")
+        if cost != connection.cost:
+            connection.cost = cost
+            self._put(connection, cost)
 
     @property
     def is_draining(self) -> bool:
@@ -341,6 +359,8 @@ class Signaling:
             if grant:
                 self._has_come(connection, join, grant)
         self._perform(outputs)
+        if connection.is_joined:
+            self._tell_cost(connection, join)
 
     def _has_come(self, connection: Connection, join: Join, grant: Grant) -> None:
         self.listener.joined()

@@ -15,6 +15,7 @@ from pyapp.protocol.peer import PeerMessage
 from pyapp.protocol.signaling import (
     MOST_TOGETHER,
     ClientMessage,
+    Cost,
     Error,
     Join,
     Leave,
@@ -95,7 +96,7 @@ class LeaveFrame(msgspec.Struct, frozen=True, tag_field="kind", tag="leave", for
 Received: TypeAlias = ClientMessage | RelayFrame
 """What a page says, as the server reads it: never a `Relay`."""
 
-_Own: TypeAlias = Welcome | PeerJoined | PeerLeft | Journaled | Pong | Error
+_Own: TypeAlias = Welcome | PeerJoined | PeerLeft | Journaled | Pong | Cost | Error
 
 Sent: TypeAlias = _Own | RelayedFrame
 """What the server says."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from backend.cost.accounts import Accounts
 from backend.ice.chain import Chain
 from backend.metrics.meters import Meters
 from backend.signaling.listener import Listener
@@ -15,6 +16,7 @@ class Hearing(Listener):
 
     chain: Chain
     meters: Meters
+    accounts: Accounts
 
     def joined(self) -> None:
         """Count it."""
@@ -30,5 +32,6 @@ class Hearing(Listener):
         self.meters.heard(participant, entries)
 
     def ended(self, session: str) -> None:
-        """Have the session's credentials revoked."""
+        """Have the session's credentials revoked, and its account closed."""
         self.chain.ended(session)
+        self.accounts.ended(session)

@@ -20,6 +20,8 @@ from backend.access.control import Access
 from backend.access.invitations import Grant, InvitationError
 from backend.access.limits import Buckets
 from backend.access.proxies import Caller, caller
+from backend.cost.accounts import Accounts
+from backend.cost.telling import Telling
 from backend.ice.chain import Chain
 from backend.ice.choosing import check_configuration, ice_configuration
 from backend.ice.ice_servers import ConfiguredIce, read_ice_servers
@@ -57,6 +59,8 @@ JOURNAL = web.AppKey("JOURNAL", Journal)
 ACCESS = web.AppKey("ACCESS", Access)
 SIGNALING = web.AppKey("SIGNALING", Signaling)
 CHAIN = web.AppKey("CHAIN", Chain)
+ACCOUNTS = web.AppKey("ACCOUNTS", Accounts)
+TELLING = web.AppKey("TELLING", Telling)
 SESSIONS = web.AppKey("SESSIONS", sessions.Sessions)
 CHECKING = web.AppKey("CHECKING", Buckets)
 METERS = web.AppKey("METERS", Meters)
@@ -119,7 +123,6 @@ def create_app(settings: Settings, certificates: Certificates | None = None) -> 
     app[ASSETS] = assets
     app[CURRENT] = Current(configured)
     app[JOURNAL] = Journal(settings.journal, limits=limits, keep_addresses=settings.keep_addresses)
-    app[SESSIONS] = sessions.Sessions(app[JOURNAL].path)
     app[ACCESS] = Access(settings)
     app[CHECKING] = Buckets()
     hold = configured.hold or settings.hold
@@ -127,9 +130,18 @@ def create_app(settings: Settings, certificates: Certificates | None = None) -> 
         hold=hold, limits=limits, journal=app[JOURNAL], audit=app[ACCESS].audit, build=lambda: assets.build
     )
     app[CHAIN] = Chain(configured, is_live=app[SIGNALING].is_live, checks=settings.checks)
+    app[ACCOUNTS] = Accounts(
+        configured.prices,
+        configured.budget,
+        app[ACCESS].audit,
+        is_live=app[SIGNALING].is_live,
+        hosts=app[CHAIN].provider_hosts,
+    )
+    app[TELLING] = Telling(app[ACCOUNTS], app[JOURNAL], app[SIGNALING])
+    app[SESSIONS] = sessions.Sessions(app[JOURNAL].path)
     app[METERS] = Meters(app[CHAIN].hosts)
     app[METERS].registry.register(Gauges(lambda: _now(app)))
-    app[SIGNALING].listener = Hearing(app[CHAIN], app[METERS])
+    app[SIGNALING].listener = Hearing(app[CHAIN], app[METERS], app[ACCOUNTS])
     app[LOCAL_TURN] = LocalTurn(settings.hosts, name=settings.turn_host, tls=settings.tls)
     app[RELOADER] = Reloader(
         app[CURRENT],
@@ -162,6 +174,7 @@ def create_app(settings: Settings, certificates: Certificates | None = None) -> 
     app.on_response_prepare.append(_add_security_headers)
     app.on_shutdown.append(_close_signaling)
     app.cleanup_ctx.append(_run_journal)
+    app.cleanup_ctx.append(_run_telling)
     app.cleanup_ctx.append(_run_access)
     app.cleanup_ctx.append(_run_local_turn)
     app.cleanup_ctx.append(_run_chain)
@@ -315,6 +328,7 @@ async def _metrics(request: web.Request) -> web.Response:
 def _now(app: web.Application) -> Now:
     sessions, participants, sockets = app[SIGNALING].counts
     states = app[CHAIN].watch.health.states()
+    budget_used, relay_cost = app[ACCOUNTS].used()
     return Now(
         sessions=sessions,
         participants=participants,
@@ -324,6 +338,9 @@ def _now(app: web.Application) -> Now:
         urls={url: is_up for url, (is_up, _) in states.items()},
         trips={url: seconds for url, (_, seconds) in states.items() if seconds is not None},
         providers={provider.configured.name: provider.is_well for provider in app[CHAIN].providers},
+        budget_used=budget_used,
+        relay_cost=relay_cost,
+        currency=app[ACCOUNTS].prices.currency,
     )
 
 
@@ -433,7 +450,10 @@ async def _ice(request: web.Request) -> web.Response:
         avoid=request.query.getall("avoid", ())[:8],
         standby=configured.standby,
     )
-    configuration = replace(configuration, relay_video=configured.relay_video)
+    accounts = request.app[ACCOUNTS]
+    configuration = replace(configuration, relay_video=accounts.relay_video(session, configured.relay_video))
+    if accounts.reached(session).step == "stop":
+        configuration = configuration.without_relays()
     return web.json_response(configuration.to_json(), headers={"Cache-Control": "no-store"})
 
 
@@ -567,7 +587,8 @@ async def _sessions(request: web.Request) -> web.Response:
         search, offset = sessions.asked(request)
     except MessageError as error:
         raise _error(web.HTTPBadRequest, Error("malformed", str(error))) from None
-    read = partial(request.app[SESSIONS].list, search=search, offset=offset)
+    prices = request.app[ACCOUNTS].current_prices()
+    read = partial(request.app[SESSIONS].list, search=search, offset=offset, prices=prices)
     return sessions.told(await _from_record(read))
 
 
@@ -576,7 +597,8 @@ async def _session(request: web.Request) -> web.Response:
         return sessions.page(request.app[ASSETS].document().groups, is_list=False)
     await _operator(request)
     identifier = int(request.match_info["id"])
-    answer = partial(request.app[SESSIONS].answer, identifier, request.query.get("format", ""))
+    prices = request.app[ACCOUNTS].current_prices()
+    answer = partial(request.app[SESSIONS].answer, identifier, request.query.get("format", ""), prices=prices)
     try:
         response = await _from_record(answer)
     except MessageError as error:
@@ -616,6 +638,11 @@ async def _close_signaling(app: web.Application) -> None:
 
 async def _run_journal(app: web.Application) -> AsyncIterator[None]:
     async with app[JOURNAL].running():
+        yield
+
+
+async def _run_telling(app: web.Application) -> AsyncIterator[None]:
+    async with app[TELLING].running():
         yield
 
 
@@ -665,6 +692,7 @@ async def _put_in_force(app: web.Application, configured: ConfiguredIce) -> None
     app[SIGNALING].change(hold=configured.hold or settings.hold, limits=limits)
     await app[LOCAL_TURN].want(is_wanted=_wants_local_turn(settings, configured))
     await app[CHAIN].replace(configured)
+    await app[TELLING].configure(configured.prices, configured.budget)
     _tell_left_out(configured)
 
 

@@ -14,11 +14,12 @@ from typing import Any
 
 from aiohttp import web
 
+from backend.cost.prices import Prices
 from backend.journal.account import Account, account
 from backend.journal.checks import search_checks
 from backend.journal.export import CONTENT_TYPES, FORMATS, exported
 from backend.journal.reading import Recorded, Told, listed, numbered, recorded
-from backend.journal.relayed import this_month
+from backend.journal.relayed import month_of, this_month
 from backend.journal.schema import open_to_read
 from pyapp.protocol.entries import MARKED, SAMPLES
 from pyapp.protocol.wire import MessageError
@@ -31,6 +32,7 @@ MOST_MARKS = 1000
 """Marks of each page load in the charts."""
 MOST_ENTRIES = 2000
 """Entries in the log of a session; the beginning and the end of more."""
+WITHOUT_PRICES = Prices()
 _MOST_LISTED = 50
 _MOST_SEARCH = 100
 _KEPT = 512
@@ -51,7 +53,7 @@ class Sessions:
         self._path = path
         self._accounts: OrderedDict[tuple[int, float], dict[str, Any]] = OrderedDict()
 
-    def list(self, *, search: str, offset: int) -> dict[str, Any]:
+    def list(self, *, search: str, offset: int, prices: Prices = WITHOUT_PRICES) -> dict[str, Any]:
         """Return the list as JSON. Raises `sqlite3.Error`."""
         if not self._path.exists():
             return {"sessions": [], "more": False, "relayed": None, "checks": []}
@@ -60,24 +62,31 @@ class Sessions:
             rows = [self._row(connection, one.id, one.heard) for one in found[:_MOST_LISTED]]
             relayed = this_month(connection, now=time.time())
             reports = search_checks(connection, search) if search and not offset else []
+            rows = [row | _cost(connection, row, prices) for row in rows if row]
+        cost, expected = prices.of_month(relayed.bytes), prices.of_month(relayed.forecast)
         return {
-            "sessions": [row for row in rows if row],
+            "sessions": rows,
             "more": len(found) > _MOST_LISTED,
-            "relayed": asdict(relayed),
+            "relayed": asdict(relayed) | {"cost": cost, "expected": expected, "currency": prices.currency},
             "checks": [one.to_json() for one in reports],
         }
 
-    def one(self, identifier: int) -> dict[str, Any] | None:
+    def one(self, identifier: int, *, prices: Prices = WITHOUT_PRICES) -> dict[str, Any] | None:
         """Return a session as JSON, or None. Raises `sqlite3.Error`."""
-        if (session := self.read(identifier, most_samples=MOST_POINTS)) is None:
+        if not self._path.exists():
             return None
+        with open_to_read(self._path) as connection:
+            if (session := recorded(connection, identifier, most_samples=MOST_POINTS)) is None:
+                return None
+            whole = account(session)
+            summary = _summary(session, whole)
+            summary |= _cost(connection, summary, prices) | {"currency": prices.currency}
         entries = session.told()
         names = {one.id: one.name or f"Guest {number}" for number, one in enumerate(session.participants, start=1)}
         log = [one for one in entries if one.event not in SAMPLES]
         if len(log) > MOST_ENTRIES:
             log = [*log[: MOST_ENTRIES // 2], *log[-MOST_ENTRIES // 2 :]]
-        whole = account(session)
-        return _summary(session, whole) | {
+        return summary | {
             "leftOut": session.left_out,
             "account": [asdict(one) for one in whole.sentences],
             "pages": [
@@ -87,7 +96,7 @@ class Sessions:
             "log": [[round(one.at, 3), names[one.participant], one.event, one.data] for one in log],
         }
 
-    def answer(self, identifier: int, form: str) -> web.Response | None:
+    def answer(self, identifier: int, form: str, *, prices: Prices = WITHOUT_PRICES) -> web.Response | None:
         """Return a session in a format, or as JSON if that is empty; None without one.
 
         Raises `sqlite3.Error`, and `MessageError` for another format.
@@ -95,15 +104,15 @@ class Sessions:
         if form:
             session = self.read(identifier)
             return _in_format(session, form) if session else None
-        found = self.one(identifier)
+        found = self.one(identifier, prices=prices)
         return told(found) if found else None
 
-    def read(self, identifier: int, *, most_samples: int = 0) -> Recorded | None:
-        """Return a session, or None; `most_samples` as of `recorded`. Raises `sqlite3.Error`."""
+    def read(self, identifier: int) -> Recorded | None:
+        """Return a session, or None. Raises `sqlite3.Error`."""
         if not self._path.exists():
             return None
         with open_to_read(self._path) as connection:
-            return recorded(connection, identifier, most_samples=most_samples)
+            return recorded(connection, identifier)
 
     def _row(self, connection: sqlite3.Connection, identifier: int, heard: float) -> dict[str, Any] | None:
         key = (identifier, heard)
@@ -138,6 +147,14 @@ def _charts(told: Sequence[Told]) -> dict[str, Any]:
     """Return what the charts of a page load show: samples, and what is marked on the time axis."""
     marks = [{"at": round(one.at, 1), "kind": MARKED[one.event]} for one in told if one.event in MARKED]
     return {"samples": _columns(told), "marks": marks[:MOST_MARKS]}
+
+
+def _cost(connection: sqlite3.Connection, summary: dict[str, Any], prices: Prices) -> dict[str, Any]:
+    """Return what a session costs, by the month in which it began."""
+    relayed: dict[str, int] = summary["relayBytes"]
+    if not relayed or not prices.tariffs:
+        return {"cost": None}
+    return {"cost": prices.of_part(relayed, month_of(connection, at=summary["began"]))}
 
 
 def _columns(told: Sequence[Told]) -> dict[str, list[Any]]:

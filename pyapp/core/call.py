@@ -41,6 +41,7 @@ from pyapp.core.succession import Succession
 from pyapp.core.timers import LinkTimer, OfTheConnection, OfThePlace, PlaceTimer, ProvisioningTimer
 from pyapp.protocol.journal import Journaled
 from pyapp.protocol.peer import PeerMessage, RelaysUnknown
+from pyapp.protocol.signaling import Cost
 
 PEER_TIMERS = (*connection.TIMERS, conversation.TIMER)
 """Timers that end when the peer leaves."""
@@ -72,6 +73,8 @@ class Call:
     communication: Communication
     is_firefox: InitVar[bool]
     succession: Succession = field(init=False)
+    cost: Cost = field(init=False, default_factory=Cost)
+    """What the server said last of the relays' cost."""
     peer_lacks_relays: bool = field(init=False, default=False)
     """Whether the peer goes on without relays, because the server does not name any to it."""
     _now: float = field(init=False, default=0.0)
@@ -89,7 +92,7 @@ class Call:
     def begin(self, session: str, name: str, now: float) -> list[Output]:
         """Enter `session`; `name` is the person's display name, or empty."""
         self._now = now
-        self.peer_lacks_relays = False
+        self.peer_lacks_relays, self.cost = False, Cost()
         self.succession.begin_session()
         self._note("=", "session", f"connecting to session {session}", session=session, policy=self.relays.policy)
         # Signaling first: the server's answer takes a round trip, which leaves time for the rest.
@@ -158,9 +161,15 @@ class Call:
         if self.connection is not None and self._is_activity(event):
             result += self._connection_did(self.connection.active(now))
         if self.connection is not None and (report := self.connection.report) is not None:
-            limit = self.relays.configuration.relay_video if report.path == "relay" else None
+            limit = self._relay_video if report.path == "relay" else None
             result += self.journal.take(self.communication.media.follow(limit), now)
         return result
+
+    @property
+    def _relay_video(self) -> int:
+        """The most video to send over a relay, in kbit/s."""
+        usual = self.relays.configuration.relay_video
+        return min(usual, self.cost.video) if self.cost.video else usual
 
     def _is_activity(self, event: Event) -> bool:
         """Return whether the event shows that the session is in use: an action of a person, or shared media."""
@@ -206,6 +215,26 @@ class Call:
             return self._presence_did(self.presence.renew())  # with relays it may find a path
         return self._connection_did(self.connection.configured(self._now, is_renewal=is_renewal))
 
+    # What relays cost.
+
+    def _cost_told(self, cost: Cost) -> list[Output]:
+        """Do what the budget for relays asks for now."""
+        before, self.cost = self.cost, cost
+        if cost.step == before.step:
+            return []
+        text = f"the budget for relays: {cost.share:.0%} used" if cost.scope else "the budget for relays is not in use"
+        self._note("<", "budget", text, step=cost.step, scope=cost.scope, share=cost.share, video=cost.video)
+        if cost.step == "stop":
+            self.relays.withhold()
+            if self.connection is None:
+                return []
+            return self._connection_did(self.connection.configured(self._now, is_renewal=False))
+        if before.step == "stop":
+            return self._provisioning_did(self.provisioning.want_spares())
+        if cost.step == "direct" and self.connection is not None:
+            return self._connection_did(self.connection.look_for_direct_path_soon())
+        return []
+
     # The server, and the peer through it.
 
     def _presence_did(self, outputs: Sequence[PresenceOutput]) -> list[Output]:
@@ -228,6 +257,8 @@ class Call:
                     result += self._peer_said(message)
                 case Journaled(number):
                     self.journal.confirmed(number)  # what is left has its timer
+                case Cost():
+                    result += self._cost_told(output)
                 case Refused(code, text, True):
                     result += self._refused(Refusal(code, text))
                     break
@@ -392,8 +423,10 @@ class Call:
 
     def _explained(self, failure: Failure) -> Failure:
         """Return the failure with what the connection cannot know of its reasons."""
+        if not isinstance(failure, NoPath):
+            return failure
         is_lacking = self.provisioning.is_without or self.peer_lacks_relays
-        return replace(failure, without_relays=is_lacking) if isinstance(failure, NoPath) else failure
+        return replace(failure, without_relays=is_lacking, budget_used_up=self.cost.step == "stop")
 
     def _note(self, mark: Mark, event: str, text: str, **data: str | float | bool | None) -> None:
         self.journal.note(self._now, mark, event, text, **data)

@@ -37,6 +37,8 @@ class NoPath:
     errors: tuple[str, ...]
     relay_only: bool
     without_relays: bool = False
+    budget_used_up: bool = False
+    """Whether the server gives no relays, because their budget is used up."""
 
     def data(self) -> dict[str, Scalar]:
         """Return the fields of a journal entry."""

@@ -1,11 +1,11 @@
 """The messages between a page and the server over `GET /ws`, one JSON object per frame.
 
 Client to server: `Join`, `Relay`, `Journal`, `Ping`, `Leave`.
-Server to client: `Welcome`, `PeerJoined`, `PeerLeft`, `Relayed`, `Journaled`, `Pong`, `Error`.
+Server to client: `Welcome`, `PeerJoined`, `PeerLeft`, `Relayed`, `Journaled`, `Pong`, `Cost`, `Error`.
 """
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeAlias, get_args
+from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 from pyapp.protocol.access import MOST_INVITATION
 from pyapp.protocol.journal import Journal, Journaled
@@ -239,6 +239,42 @@ class Pong:
         check_not_negative("number", self.number)
 
 
+BudgetStep: TypeAlias = Literal["", "warn", "lower", "direct", "stop"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What relays have cost, and what the budget for them allows now; each replaces the one before.
+
+    `step` is what is done: `warn`; `lower` the video over relays to `video` kbit/s; look for a `direct` path; `stop`
+    gathering relays. Each includes those before it. `scope` says whose budget it is, the day's and the month's by UTC;
+    `share` is how much of it is used. The figures are for operators: bytes, and money in `currency` where there are
+    prices. `expected` is what the month comes to if it goes on so.
+    """
+
+    kind: ClassVar[str] = "cost"
+    step: str = ""
+    scope: str = ""
+    share: float = 0.0
+    video: int = 0
+    session_bytes: int | None = None
+    month_bytes: int | None = None
+    session_cost: float | None = None
+    month_cost: float | None = None
+    expected: float | None = None
+    currency: str = ""
+
+    def __post_init__(self) -> None:
+        """Reject what no server could have counted."""
+        check_length("step", self.step, 64)
+        check_length("scope", self.scope, 64)
+        check_length("currency", self.currency, 3)
+        check_not_negative("video", self.video)
+        for name in ("share", "session_bytes", "month_bytes", "session_cost", "month_cost", "expected"):
+            if (getattr(self, name) or 0) < 0:
+                raise MessageError(name, "a number from 0")
+
+
 FATAL_CODES = frozenset(
     {
         "session-full",
@@ -279,7 +315,7 @@ class Error:
 
 ClientMessage: TypeAlias = Join | Relay | Journal | Ping | Leave
 
-ServerMessage: TypeAlias = Welcome | PeerJoined | PeerLeft | Relayed | Journaled | Pong | Error
+ServerMessage: TypeAlias = Welcome | PeerJoined | PeerLeft | Relayed | Journaled | Pong | Cost | Error
 
 
 def _check_who(tab: str, name: str) -> None:

@@ -7,9 +7,10 @@ from typing import Any, Generic, TypeVar
 from pyapp.core.conversation import Message
 from pyapp.core.diagnostics.journal import LogLine
 from pyapp.core.session import Session
-from pyapp.view import checking, company, insight, inviting, media, path, quality, status, update
+from pyapp.view import checking, company, cost, insight, inviting, media, path, quality, status, update
 from pyapp.view.checking import CheckPanel
 from pyapp.view.company import Company
+from pyapp.view.cost import Cost
 from pyapp.view.insight import Insight
 from pyapp.view.inviting import Invite
 from pyapp.view.media import DeviceSettings, Media
@@ -81,6 +82,7 @@ class View:
     controls: Controls
     path: Path
     quality: Quality
+    cost: Cost
     media: Media
     devices: DeviceSettings
     thread: Thread
@@ -109,6 +111,7 @@ class Presenter:
         self._controls = _Kept(_controls_inputs, _controls)
         self._path = _Kept(path.inputs, path.path)
         self._quality = _Kept(quality.inputs, quality.quality)
+        self._cost = _Kept(cost.inputs, cost.cost)
         self._media = _Kept(media.media_inputs, media.media)
         self._devices = _Kept(media.device_inputs, media.device_settings)
         self._thread = _Kept(_thread_inputs, _thread)
@@ -118,7 +121,8 @@ class Presenter:
         self._log = _Kept(_log_inputs, _log)
         self._insight = _Kept(insight.inputs, insight.insight)
         self._parts: tuple[_Kept[Any], ...] = (
-            *(self._status, self._update, self._lobby, self._controls, self._path, self._quality),
+            *(self._status, self._update, self._lobby, self._controls),
+            *(self._path, self._quality, self._cost),
             *(self._media, self._devices, self._thread, self._invite, self._company, self._check),
             *(self._log, self._insight),
         )
@@ -137,6 +141,7 @@ class Presenter:
                 self._controls.value,
                 self._path.value,
                 self._quality.value,
+                self._cost.value,
                 self._media.value,
                 self._devices.value,
                 self._thread.value,

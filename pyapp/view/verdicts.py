@@ -87,6 +87,9 @@ def _no_path(failure: NoPath) -> Verdict:
         advice = "Try another network, such as a phone's. If others fail too, tell whoever runs this console."
     elif sentences:
         why, advice = " ".join(sentences), "Whoever runs this console must mend the relay server."
+    elif failure.budget_used_up:
+        why = "The two networks let no direct connection through, and the budget for relays is used up."
+        advice = "Try another network, such as a phone's, or ask whoever runs this console."
     elif failure.without_relays:
         why = "The two networks let no direct connection through, and the server named no relays when it was asked."
         advice = "Try again in a moment. If it stays, tell whoever runs this console."

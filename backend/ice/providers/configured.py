@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from backend.cost.configured import PRICE_KEYS
 from backend.ice.tables import SOURCES, FileMistakes, Table, entry_name
 
 DEFAULT_TIMEOUT = 2
@@ -15,7 +16,7 @@ DEFAULT_TIMEOUT = 2
 
 _PLAIN = re.compile(r"[A-Za-z0-9._~-]+")
 """Text that a URL may contain without encoding (RFC 3986, section 2.3)."""
-_COMMON = ("kind", "name", "timeout", "ttl", "url")
+_COMMON = ("kind", "name", "timeout", "ttl", "url", *PRICE_KEYS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

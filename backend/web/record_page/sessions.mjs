@@ -53,6 +53,8 @@ const seconds = (value) => (value === null || value === undefined ? "" : `${valu
 const bytes = (value) => (value < 1e6 ? `${(value / 1e3).toFixed(0)} kB` : value < 1e9 ? `${(value / 1e6).toFixed(1)} MB` : `${(value / 1e9).toFixed(2)} GB`);
 const total = (byHost) => Object.values(byHost).reduce((sum, one) => sum + one, 0);
 
+const money = (value, currency) => new Intl.NumberFormat(undefined, { style: "currency", currency, minimumFractionDigits: 2, maximumFractionDigits: value < 1 ? 4 : 2 }).format(value);
+
 function lasted(session) {
   const minutes = Math.round((session.ended - session.began) / 60);
   return minutes < 1 ? "under a minute" : minutes < 120 ? `${minutes} min` : `${(minutes / 60).toFixed(1)} h`;
@@ -86,7 +88,7 @@ async function showing(work) {
 
 const COLUMNS = ["Session", "When", "Lasted", "Who", "Outcome", "Connected in", "Best path in", "Paths", "Outages", "Over relays"];
 
-function row(session) {
+function row(session, currency) {
   const link = element("a", { href: `sessions/${session.id}` }, session.name);
   const figure = (text) => element("td", { className: "figure" }, text);
   const cell = (text) => element("td", {}, text);
@@ -103,14 +105,22 @@ function row(session) {
     figure(seconds(session.bestSeconds)),
     list(session.paths),
     cell(outages(session)),
-    figure(total(session.relayBytes) ? bytes(total(session.relayBytes)) : ""),
+    figure(overRelays(session, currency)),
   );
+}
+
+function overRelays(session, currency) {
+  const count = total(session.relayBytes);
+  if (!count) return "";
+  return session.cost === null ? bytes(count) : `${bytes(count)}, ${money(session.cost, currency)}`;
 }
 
 function relayed(month) {
   if (!month || !total(month.bytes)) return "";
   const hosts = Object.entries(month.bytes).map(([host, count]) => `${bytes(count)} over ${host}`);
-  return `Relayed in ${month.month} (UTC): ${hosts.join(", ")}. If it goes on so, ${bytes(total(month.forecast))} by its end.`;
+  const sum = month.cost === null ? "" : ` That costs ${money(month.cost, month.currency)} so far.`;
+  const expected = month.cost === null ? "" : `, which costs ${money(month.expected, month.currency)}`;
+  return `Relayed in ${month.month} (UTC): ${hosts.join(", ")}.${sum} If it goes on so, ${bytes(total(month.forecast))} by its end${expected}.`;
 }
 
 const WHO = { you: "the person", network: "the administrator of their network", operator: "whoever runs this console" };
@@ -150,7 +160,7 @@ async function list() {
         body.replaceChildren();
         reports.replaceChildren(...found.checks.map(report));
       }
-      body.append(...found.sessions.map(row));
+      body.append(...found.sessions.map((session) => row(session, found.relayed?.currency)));
       more.hidden = !found.more;
       month.textContent = relayed(found.relayed);
       say(body.children.length || reports.children.length ? "" : "Nothing is recorded under that name.");
@@ -224,6 +234,7 @@ async function one() {
       `${day(session.began)}, ${lasted(session)}`,
       session.people.join(", "),
       ...Object.entries(session.relayBytes).map(([host, count]) => `${bytes(count)} over ${host}`),
+      ...(session.cost === null ? [] : [`${money(session.cost, session.currency)} for relays`]),
       ...(session.leftOut ? [`${session.leftOut} entries of quiet times were left out`] : []),
     ];
     const told = session.account.map((sentence) =>

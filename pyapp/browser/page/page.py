@@ -16,6 +16,7 @@ from pyapp.browser.page.awake import Awake
 from pyapp.browser.page.check import NetworkCheckPanel
 from pyapp.browser.page.company import CompanyPanel
 from pyapp.browser.page.controls import ControlsPanel
+from pyapp.browser.page.cost import CostPanel
 from pyapp.browser.page.devices import DevicesPanel
 from pyapp.browser.page.dom import Dom
 from pyapp.browser.page.insight import InsightPanel
@@ -67,6 +68,7 @@ class Page:
             ("controls", ControlsPanel(self._dom, emit)),
             ("path", PathPanel(self._dom)),
             ("quality", QualityPanel(self._dom)),
+            ("cost", CostPanel(self._dom)),
             ("media", self.media),
             ("media", PicturePanel(self._dom)),
             ("devices", self._devices),

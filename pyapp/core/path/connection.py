@@ -196,6 +196,10 @@ class Connection:
         is_free = is_renewal and not self.recovery.is_suspect
         return self._addressed(result + self._move_to_new_credentials() if is_free else result)
 
+    def look_for_direct_path_soon(self) -> list[Addressed]:
+        """Look for a direct path, if a relay is in use."""
+        return self._addressed(self.relaying.look_for_direct_path_soon())
+
     def _move_to_new_credentials(self) -> list[Output]:
         return [*self.aside.credentials_renewed(), *self.relaying.leave_relay(self._now)]
 

@@ -37,6 +37,9 @@ beats."""
 STATS_WATCHED_EVERY = 1.0
 """The same while the diagnostics are open."""
 
+MOST_UNTOLD = 4_000_000
+"""Bytes over our relay of which the journal may not know yet: the server watches what relays cost by it."""
+
 KEEP_CHECKING_AFTER = 1.0
 """Seconds that an ICE generation has to pair its candidates before the browser is made to keep checking: the candidate
 used for it makes Chromium no longer pair the peer's candidates with later ones of ours."""
@@ -130,7 +133,12 @@ class Observation:
             self._journaled = after
             return result
         result.append(Sampled(sample(before, after)))
-        return result + self.rest() if self._pace.is_due(now) else result
+        is_due = self._pace.is_due(now)  # each sample is to be counted there
+        return result + self.rest() if is_due or self._relayed_much() else result
+
+    def _relayed_much(self) -> bool:
+        told, counted = self._journaled, self._counted
+        return bool(told and counted and counted.report.relayed - told.report.relayed >= MOST_UNTOLD)
 
     def _left(self, report: PathReport, stats: Mapping[str, Mapping[str, Any]], now: float) -> list[Output]:
         """Journal the last of a pair that is no longer in use: nobody asks for what it carried afterwards."""

@@ -7,6 +7,7 @@ credentials were renewed                    a relay in use is left while it work
 on a relay that may not be needed           a direct path is looked for, at once and from time to time
 on a relay between pages of one network     a connection over every interface is tried
 on a direct path for a while                the relays that were gathered beside it are given up
+no more relays are given                    nothing that can wait: the relay in use would be lost
 """
 
 from dataclasses import dataclass, field
@@ -116,6 +117,8 @@ class Relaying:
 
     def restart_for_person(self, now: float) -> list[Output]:
         """Restart because the person asked for it."""
+        if self._is_relayed and not self.relays.are_there:
+            return [note("!", "restart", "not restarted: no new relay is given, and the one in use would be lost")]
         return [*self._with_relays(), *self.want_restart("asked for by the person", now)]
 
     def restart_for_peer(self, now: float) -> list[Output]:
@@ -163,9 +166,9 @@ class Relaying:
         match rung:
             case "new-connection":
                 return [tried, ReplacementWanted()]
-            case "relay-only":
+            case "relay-only" if self.relays.are_there:
                 configuration = configuration.relay_only()
-            case "tcp-only":
+            case "tcp-only" if self.relays.are_there:
                 configuration = configuration.relay_only(over_tcp=True, without=self.relays.suspected)
         if number > 1 and self._awaits_peer and not fresh:
             return [tried]
@@ -233,7 +236,7 @@ class Relaying:
     def leave_relay(self, now: float) -> list[Output]:
         """Leave a relay while it works: some servers end an allocation soon after its credentials expire."""
         report = self.observation.report
-        is_relayed = report is not None and report.local.type == "relay"
+        is_relayed = report is not None and report.local.type == "relay" and self.relays.are_there
         return self.want_restart("the relay's credentials were renewed", now) if is_relayed else []
 
     # Relays that may not be needed.
@@ -259,7 +262,14 @@ class Relaying:
 
     def look_for_direct_path(self, now: float) -> list[Output]:
         """Restart ICE, since the relay may be needless (timer `NEEDLESS_RELAY`)."""
-        return self.want_restart("looking for a direct path", now) if self._is_relayed else []
+        is_to_look = self._is_relayed and self.relays.are_there
+        return self.want_restart("looking for a direct path", now) if is_to_look else []
+
+    def look_for_direct_path_soon(self) -> list[Output]:
+        """Do so in a moment, to save what the relay costs; the polite side leaves it to its peer."""
+        if self.relays.policy == "relay":
+            return []
+        return [commands.StartTimer(NEEDLESS_RELAY, NEEDLESS_RELAY_AFTER * (2 if self.agreed.polite else 1))]
 
     def look_again_for_direct_path(self, now: float) -> list[Output]:
         """Do so from time to time (timer `relays.DIRECT`)."""

@@ -3,6 +3,7 @@
     a relay went silent              it is set aside until it is seen well again, and spares are asked for
     on a relay                       a direct path is looked for after a minute, and then with doubling pauses
     on a direct path for a while     the relays that were gathered beside it are given up
+    the budget for relays is used up none is gathered any more; one that is in use is kept
 
 It lives as long as the page: what was learned of a relay holds for the next connection, too.
 """
@@ -56,6 +57,15 @@ class Relays:
         """Take a new configuration, whose lifetime begins at `now`."""
         self._expire_at = now + (math.inf if configuration.lifetime is None else configuration.lifetime)
         self.configuration = replace(configuration, policy="relay") if self.policy == "relay" else configuration
+
+    @property
+    def are_there(self) -> bool:
+        """Whether a relay can be gathered."""
+        return bool(self.configuration.relay_hosts)
+
+    def withhold(self) -> None:
+        """Gather no relays until the next configuration: the server gives none either."""
+        self.configuration = self.configuration.without_relays()
 
     def slept(self, seconds: float) -> None:
         """Account for `seconds` that `now` does not count."""

@@ -21,10 +21,10 @@ from pyapp.core.signaling.rendezvous import Joined, PeerArrived, PeerAway, PeerG
 from pyapp.core.timers import OfThePlace
 from pyapp.protocol.journal import Journaled
 from pyapp.protocol.peer import PeerMessage
-from pyapp.protocol.signaling import HeldPlace, ServerMessage, Welcome
+from pyapp.protocol.signaling import Cost, HeldPlace, ServerMessage, Welcome
 
-Output: TypeAlias = rendezvous.Output | Note | Journaled
-"""`Journaled` is the server's, about entries of the journal."""
+Output: TypeAlias = rendezvous.Output | Note | Journaled | Cost
+"""`Journaled` and `Cost` are the server's: about entries of the journal, and about relays."""
 
 
 @dataclass(slots=True)
@@ -134,7 +134,7 @@ class Presence:
         return []
 
     def _received(self, place: Rendezvous, message: ServerMessage, now: float) -> list[Output]:
-        if isinstance(message, Journaled):
+        if isinstance(message, Journaled | Cost):
             return [message]
         result = _noted(place.received(message, now))
         if isinstance(message, Welcome) and message.build and self.build:

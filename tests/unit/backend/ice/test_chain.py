@@ -57,6 +57,15 @@ async def test_a_provider_that_stays_keeps_what_it_has(tmp_path: Path) -> None:
         assert await urls(chain) == ["turn:one.example"]
 
 
+async def test_what_a_provider_named_has_its_price_while_it_is_down(tmp_path: Path) -> None:
+    ice = ConfiguredIce(providers=(provider(tmp_path, "one"),))
+    async with Chain(ice, is_live=bool, checks=False).running() as chain:
+        await urls(chain)
+        assert chain.provider_hosts() == {"one": {"one.example"}}
+        chain.providers[0]._stock = None
+        assert chain.provider_hosts() == {"one": {"one.example"}}
+
+
 async def test_what_no_page_gets_is_said_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     servers = tuple(ConfiguredServer(urls=(f"stun:{number}.example",)) for number in range(4))
     ice = ConfiguredIce(servers=servers, providers=(provider(tmp_path, "one"),))

@@ -15,6 +15,7 @@ from pyapp.protocol.peer import MAX_SDP, Candidate, Description, RelaySuspected,
 from pyapp.protocol.signaling import (
     FATAL_CODES,
     ClientMessage,
+    Cost,
     Error,
     HeldPlace,
     Join,
@@ -64,6 +65,7 @@ SERVER: list[ServerMessage] = [
     Relayed(A, 0, 9, None),
     Journaled(9),
     Pong(3),
+    Cost("lower", "month", 0.82, 300, 1, 2, 0.01, 3.2, 5.1, "EUR"),
     Error("limit", "At most 50.", "messages-per-second"),
     Error("session-full", "Full."),
 ]

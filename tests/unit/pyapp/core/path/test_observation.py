@@ -7,12 +7,13 @@ import pytest
 
 from pyapp.core import commands, events
 from pyapp.core.diagnostics.journal import Note
-from pyapp.core.diagnostics.path_report import PathReport
+from pyapp.core.diagnostics.path_report import CandidateFacts, PathReport
 from pyapp.core.negotiation.restarts import SETTLES_WITHIN
 from pyapp.core.path.facts import PathChanged
 from pyapp.core.path.observation import (
     KEEP_CHECKING,
     KEEP_CHECKING_AFTER,
+    MOST_UNTOLD,
     STATS,
     STATS_AGAIN,
     STATS_EVERY,
@@ -221,6 +222,17 @@ class TestTheMeasuring:
             if isinstance(output, Note)
         ]
         assert [note.data["seconds"] for note in notes] == [2.0, 2.0, 4.0, 8.0, 16.0]
+
+    def test_of_much_that_was_relayed_does_not_wait(self) -> None:
+        relayed = replace(report(), local=CandidateFacts("relay", "udp"))
+        parts = Parts(relayed)
+        parts.observation.measure(self.stats(), 0.0)
+        noted = []
+        for number, carried in enumerate((MOST_UNTOLD - 1, MOST_UNTOLD, MOST_UNTOLD + 1, 2 * MOST_UNTOLD), 1):
+            parts.observation.take(replace(relayed, pair_sent=carried), 2.0 * number)
+            outputs = parts.observation.measure(self.stats(), 2.0 * number)
+            noted += [output.data["relayed"] for output in outputs if isinstance(output, Note)]
+        assert noted == [MOST_UNTOLD, 2 * MOST_UNTOLD]
 
     def test_tells_the_last_of_a_pair_that_is_left_and_of_a_connection_that_ends(self) -> None:
         parts = Parts(report())

@@ -1,0 +1,1 @@
+"""What the relays cost, and what is done before they cost too much."""
