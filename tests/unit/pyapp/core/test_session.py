@@ -884,6 +884,16 @@ class TestTheJournal:
         assert JOURNAL not in core.timers
         assert journals(core.do(events.TimerFired(JOURNAL))) == []
 
+    def test_a_confirmation_calls_for_no_frame_before_its_time(self) -> None:
+        """Connecting writes fifty entries in a second, and encoding them holds it up."""
+        core = waiting()
+        (batch,) = journals(core.do(events.TimerFired(JOURNAL)))
+        core.do(events.StateChanged("ice-gathering", "gathering"))
+        assert journals(core.do(Journaled(batch.entries[-1].number))) == []
+        assert core.timers[JOURNAL] == 1.0
+        (rest,) = journals(core.do(events.TimerFired(JOURNAL)))
+        assert rest.entries[0].number == batch.entries[-1].number + 1
+
     def test_is_streamed_in_batches(self) -> None:
         core = waiting()
         for number in range(MAX_JOURNAL_ENTRIES):
