@@ -2,13 +2,9 @@
 
 import re
 
-import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from tests.browser.conftest import Console, OpenPage, pair
-from tests.browser.test_firefox import firefox
-
-__all__ = ["firefox"]
 
 
 def test_enter_that_ends_a_composition_does_not_send(console: Console, open_page: OpenPage) -> None:
@@ -42,11 +38,8 @@ KEY = """([key, code, composing]) => document.getElementById("message").dispatch
   new KeyboardEvent("keydown", {key, keyCode: code, isComposing: composing, bubbles: true, cancelable: true}))"""
 
 
-@pytest.mark.parametrize("by_firefox", [False, True])
-def test_enter_of_an_input_method_is_known_in_every_browser(
-    console: Console, open_page: OpenPage, firefox: Browser, *, by_firefox: bool
-) -> None:
-    writer, reader = pair(console, open_page, session="enter", first_by=firefox if by_firefox else None)
+def test_enter_of_an_input_method_is_known_in_every_browser(console: Console, open_page: OpenPage) -> None:
+    writer, reader = pair(console, open_page, session="enter")
     writer.page.locator("#message").fill("漢字")
     assert writer.page.evaluate(KEY, ["Enter", 229, True]), "Firefox and Chromium, while composing"
     assert writer.page.evaluate(KEY, ["Enter", 229, False]), "Safari, at the end of it"

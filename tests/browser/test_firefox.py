@@ -7,17 +7,23 @@ from playwright.sync_api import Browser, Playwright, expect
 
 from tests.browser.conftest import Console, OpenPage, pair, program, wait_until
 
+PREFERENCES: dict[str, str | float | bool] = {
+    "media.navigator.streams.fake": True,
+    "media.navigator.permission.disabled": True,
+}
+
+
+def launch_firefox(playwright: Playwright, preferences: dict[str, str | float | bool]) -> Browser:
+    """Start Debian's Firefox, over WebDriver BiDi."""
+    return playwright.firefox.launch(
+        channel="moz-firefox", executable_path=program("firefox-esr"), firefox_user_prefs=preferences
+    )
+
 
 @pytest.fixture(scope="session")
 def firefox(playwright: Playwright) -> Iterator[Browser]:
-    """Start Debian's Firefox, over WebDriver BiDi."""
-    preferences: dict[str, str | float | bool] = {
-        "media.navigator.streams.fake": True,
-        "media.navigator.permission.disabled": True,
-    }
-    browser = playwright.firefox.launch(
-        channel="moz-firefox", executable_path=program("firefox-esr"), firefox_user_prefs=preferences
-    )
+    """Start one for all tests."""
+    browser = launch_firefox(playwright, PREFERENCES)
     yield browser
     browser.close()
 
