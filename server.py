@@ -30,8 +30,9 @@ from backend.journal.schema import FILE, open_to_read
 from backend.notify import Manager, take_manager
 from backend.settings import Settings, StartError, TlsFiles
 from backend.state import journal_in_use, moved_journal
+from backend.web.keys import RELOADER, SIGNALING
 from backend.web.reloading import Reloader
-from backend.web.server import RELOADER, SIGNALING, serving
+from backend.web.server import serving
 from pyapp.protocol.ice import IceError, parse_ice_url
 from pyapp.protocol.names import encoded, session_name
 

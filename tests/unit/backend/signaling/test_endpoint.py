@@ -13,7 +13,8 @@ import pytest
 
 from backend.access.limits import Limits
 from backend.journal.reading import entries_of
-from backend.web.server import SIGNALING, Serving
+from backend.web.keys import SIGNALING
+from backend.web.server import Serving
 from pyapp.protocol.journal import Journal, Journaled, JournalEntry
 from pyapp.protocol.peer import Candidate, Description
 from pyapp.protocol.signaling import (
@@ -321,7 +322,7 @@ def comes_from(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
     def comes(address: str) -> None:
         monkeypatch.setattr(aiohttp.web.Request, "remote", address)
-        monkeypatch.setattr("backend.web.server._peer", lambda _: address)
+        monkeypatch.setattr("backend.web.connecting._peer", lambda _: address)
 
     return comes
 

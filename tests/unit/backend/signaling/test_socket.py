@@ -11,7 +11,8 @@ from aiohttp.web_protocol import RequestHandler
 from backend.access.limits import Limits
 from backend.signaling import socket as module
 from backend.signaling.endpoint import Signaling
-from backend.web.server import SIGNALING, Serving
+from backend.web.keys import SIGNALING
+from backend.web.server import Serving
 from pyapp.protocol.signaling import Join, Ping
 from pyapp.protocol.wire import encode
 

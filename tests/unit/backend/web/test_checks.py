@@ -9,7 +9,8 @@ import pytest
 
 from backend.access.invitations import KEY_VARIABLE, new_invitation, sign
 from backend.ice.health import Check
-from backend.web.server import CHAIN, Serving
+from backend.web.keys import CHAIN
+from backend.web.server import Serving
 from pyapp.protocol.access import INVITATION_HEADER
 from pyapp.protocol.check import MAX_REPORT_BYTES, MOST_CHECKED, check_servers_from_json
 from pyapp.protocol.ice import IceError

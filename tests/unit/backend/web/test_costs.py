@@ -9,7 +9,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from backend.web.server import ACCOUNTS, Serving
+from backend.web.keys import ACCOUNTS
+from backend.web.server import Serving
 from pyapp.protocol.journal import Journal, JournalEntry
 from pyapp.protocol.signaling import Cost, Join, ServerMessage, Welcome, decode_server
 from pyapp.protocol.wire import Scalar, encode

@@ -12,7 +12,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from backend.web.server import CHAIN, Serving
+from backend.web.keys import CHAIN
+from backend.web.server import Serving
 from pyapp.protocol.journal import Journal, JournalEntry
 from pyapp.protocol.signaling import Join, Leave, Welcome, decode_server
 from pyapp.protocol.wire import encode

@@ -10,8 +10,9 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from backend.web.keys import CHAIN
 from backend.web.metrics import may_ask
-from backend.web.server import CHAIN, Serving
+from backend.web.server import Serving
 from pyapp.protocol.journal import Journal, JournalEntry
 from pyapp.protocol.signaling import Join
 from pyapp.protocol.wire import encode

@@ -8,7 +8,8 @@ import aiohttp
 import pytest
 
 from backend.settings import StartError
-from backend.web.server import SIGNALING, Serving
+from backend.web.keys import SIGNALING
+from backend.web.server import Serving
 
 Start = Callable[..., Awaitable[Serving]]
 PROXIED = '[access]\nproxies = ["127.0.0.1"]\n'

@@ -13,7 +13,8 @@ import trustme
 
 from backend.settings import TlsFiles
 from backend.web import reloading
-from backend.web.server import CURRENT, LOCAL_TURN, RELOADER, SIGNALING, Serving
+from backend.web.keys import CURRENT, LOCAL_TURN, RELOADER, SIGNALING
+from backend.web.server import Serving
 from pyapp.protocol.signaling import Join
 from pyapp.protocol.wire import encode
 

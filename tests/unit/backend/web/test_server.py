@@ -16,7 +16,8 @@ import yarl
 from backend.access.invitations import KEY_VARIABLE, key_made_if_missing, new_invitation, sign
 from backend.ice.credentials import turn_credentials
 from backend.settings import Settings, StartError, TlsFiles
-from backend.web.server import SECURITY_HEADERS, Serving, create_app, serving
+from backend.web.files import SECURITY_HEADERS
+from backend.web.server import Serving, create_app, serving
 from pyapp.protocol.access import INVITATION_HEADER
 from pyapp.protocol.signaling import PLACE_HEADER, Error, HeldPlace, Join, Leave, PeerLeft, Welcome, decode_server
 from pyapp.protocol.wire import encode

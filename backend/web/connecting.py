@@ -1,0 +1,113 @@
+"""`GET /ice`, `GET /ws`, `DELETE /place`: what a page needs to connect."""
+
+import asyncio
+import logging
+import time
+from dataclasses import replace
+
+from aiohttp import hdrs, web
+from aiohttp.http import RawRequestMessage
+
+from backend.access.invitations import Grant
+from backend.access.proxies import Caller
+from backend.ice.choosing import check_configuration, ice_configuration
+from backend.signaling.endpoint import CheckJoin
+from backend.web.admission import caller_of, check_origin, grant_of, held_place, identity, is_allowed, problem
+from backend.web.keys import ACCESS, ACCOUNTS, CHAIN, CURRENT, LOCAL_TURN, SIGNALING
+from pyapp.protocol.check import CheckServers
+from pyapp.protocol.names import check_session_name, session_name
+from pyapp.protocol.signaling import PLACE_HEADER, Error, HeldPlace, Join
+from pyapp.protocol.wire import MessageError
+
+_log = logging.getLogger("ice_console.http")
+
+
+async def ice(request: web.Request) -> web.Response:
+    """Return the caller's `RTCConfiguration`, or with `?check` every URL and what the server found at each."""
+    check_origin(request)
+    try:
+        session = await asking_session(request)
+    except MessageError as error:
+        raise problem(web.HTTPBadRequest, Error("malformed", str(error))) from None
+    configured = request.app[CURRENT].configured
+    local = request.app[LOCAL_TURN].servers(request.host)
+    if "check" in request.query:
+        every = await request.app[CHAIN].every_server(session, local=local)
+        asked = CheckServers(
+            check_configuration(every, name=session or "console", now=time.time()),
+            request.app[CHAIN].watch.health.seen() if configured.checks else {},
+        )
+        return web.json_response(asked.to_json(), headers={"Cache-Control": "no-store"})
+    servers = await request.app[CHAIN].servers(session, address=request.remote or "", local=local)
+    configuration = ice_configuration(
+        servers,
+        name=session or "console",
+        now=time.time(),
+        avoid=request.query.getall("avoid", ())[:8],
+        standby=configured.standby,
+    )
+    accounts = request.app[ACCOUNTS]
+    configuration = replace(configuration, relay_video=accounts.relay_video(session, configured.relay_video))
+    if accounts.reached(session).step == "stop":
+        configuration = configuration.without_relays()
+    return web.json_response(configuration.to_json(), headers={"Cache-Control": "no-store"})
+
+
+async def asking_session(request: web.Request) -> str:
+    """Return the session that the caller asks for, if it may; empty if an operator names none. Raises `MessageError`.
+
+    Answers 401 to whoever may not.
+    """
+    given = request.query.get("session", "")
+    session = check_session_name(session_name(given)) if given else ""
+    place = held_place(request, session)
+    return place.session if place else (await grant_of(request, session)).session or session
+
+
+async def signaling(request: web.Request) -> web.StreamResponse:
+    """Serve a WebSocket that aiohttp has read the handshake of."""
+    check_origin(request)
+    check_join = _check_join(request.app, request.remote or "", identity(request))
+    return await request.app[SIGNALING].serve(request, check_join=check_join)
+
+
+def upgrade(app: web.Application, request: RawRequestMessage, transport: asyncio.Transport, rest: bytes) -> bool:
+    """Serve a WebSocket whose handshake is its connection's first request; False if `signaling` would refuse it."""
+    access = app[CURRENT].configured.access
+    host = request.headers.get(hdrs.HOST)
+    if not host:
+        return False
+    who = Caller(_peer(transport), host)
+    if access.proxies:
+        who = caller_of(access, request, who.address, host)
+    if not is_allowed(request.headers.get(hdrs.ORIGIN), who.host, access):
+        return False
+    check_join = _check_join(app, who.address, who.identity)
+    is_taken = app[SIGNALING].adopt(transport, request.headers, address=who.address, check_join=check_join, rest=rest)
+    if is_taken:
+        _log.info("< 101 GET /ws %s", who.address)
+    return is_taken
+
+
+def _peer(transport: asyncio.Transport) -> str:
+    name: tuple[str, ...] | None = transport.get_extra_info("peername")
+    return name[0] if name else ""
+
+
+def _check_join(app: web.Application, address: str, identity: str) -> CheckJoin:
+    access = app[ACCESS]
+
+    def check(join: Join) -> Grant:
+        return access.check(join.invitation, join.session, address=address, identity=identity)
+
+    return check
+
+
+async def give_up_place(request: web.Request) -> web.Response:
+    """Let a page leave whose WebSocket may be dead. The answer does not tell whether there was such a place."""
+    check_origin(request)
+    try:
+        request.app[SIGNALING].give_up(HeldPlace.from_header(request.headers.get(PLACE_HEADER, "")))
+    except MessageError as error:
+        raise problem(web.HTTPBadRequest, Error("malformed", str(error))) from None
+    return web.Response(status=204)

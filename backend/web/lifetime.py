@@ -1,0 +1,94 @@
+"""What runs as long as the application does, and what a new configuration changes."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from backend.ice.ice_servers import ConfiguredIce
+from backend.seldom import Seldom
+from backend.settings import Settings, StartError
+from backend.web.keys import ACCESS, CHAIN, CURRENT, JOURNAL, LOCAL_TURN, RELOADER, SETTINGS, SIGNALING, TELLING
+
+_log = logging.getLogger("ice_console.http")
+_REVOKED_WITHIN = 0.5
+"""Seconds."""
+
+
+async def close_signaling(app: web.Application) -> None:
+    """Tell every page that the server ends."""
+    await app[SIGNALING].close()
+
+
+async def run_journal(app: web.Application) -> AsyncIterator[None]:
+    """Write the record."""
+    async with app[JOURNAL].running():
+        yield
+
+
+async def run_telling(app: web.Application) -> AsyncIterator[None]:
+    """Tell pages what the relays cost."""
+    async with app[TELLING].running():
+        yield
+
+
+async def run_access(app: web.Application) -> AsyncIterator[None]:
+    """Put revocations on the command line into force."""
+    told = Seldom()
+
+    async def watch() -> None:
+        while True:  # a revocation on the command line takes effect within a second
+            await asyncio.sleep(_REVOKED_WITHIN)
+            try:
+                app[SIGNALING].revoke(app[ACCESS].store.newly_revoked())
+            except StartError as error:
+                if told.is_due(time.monotonic()):
+                    _log.error("! %s", error)
+
+    watching = asyncio.create_task(watch())
+    yield
+    watching.cancel()
+    await asyncio.wait([watching])
+    app[ACCESS].close()
+
+
+async def run_local_turn(app: web.Application) -> AsyncIterator[None]:
+    """Run the local coturn, if there is to be one."""
+    async with app[LOCAL_TURN].running(is_wanted=_wants_local_turn(app[SETTINGS], app[CURRENT].configured)):
+        yield
+
+
+async def run_chain(app: web.Application) -> AsyncIterator[None]:
+    """Ask providers and servers."""
+    async with app[CHAIN].running():
+        yield
+
+
+async def run_reloader(app: web.Application) -> AsyncIterator[None]:
+    """Watch the files."""
+    async with app[RELOADER].watching():
+        yield
+
+
+def _wants_local_turn(settings: Settings, configured: ConfiguredIce) -> bool:
+    return settings.turn and not any(server.is_turn for server in configured.servers)
+
+
+async def put_in_force(app: web.Application, configured: ConfiguredIce) -> None:
+    """Put a new configuration into force."""
+    settings = app[SETTINGS]
+    limits = configured.limits or settings.limits
+    app[JOURNAL].limits = limits
+    app[SIGNALING].change(hold=configured.hold or settings.hold, limits=limits)
+    await app[LOCAL_TURN].want(is_wanted=_wants_local_turn(settings, configured))
+    await app[CHAIN].replace(configured)
+    await app[TELLING].configure(configured.prices, configured.budget)
+    tell_left_out(configured)
+
+
+def tell_left_out(configured: ConfiguredIce) -> None:
+    """Write which URLs no page will get, and why."""
+    for one in configured.left_out:
+        _log.warning("! no page gets %s: %s", one.url, one.why)
