@@ -67,6 +67,7 @@ class Place:
     latest: int = 0  # `Join.socket` of the one that has the place, or had it last
     socket: Socket | None = None
     expires: float | None = None
+    left: str = ""  # who left the other place last, with a goodbye, which may have been lost with a socket
     kept: dict[tuple[int, int], tuple[RelayedFrame, int]] = field(default_factory=dict)
     """Frames received while there was no socket, with their sizes, by epoch and number: a retransmission replaces the
     earlier frame."""
@@ -82,7 +83,7 @@ class Place:
 
     def free(self) -> None:
         """Forget the participant, and what was kept for it."""
-        self.participant = self.key = self.name = self.address = self.invitation = ""
+        self.participant = self.key = self.name = self.address = self.invitation = self.left = ""
         self.socket = self.expires = None
         self.latest = 0
         self.forget()
@@ -303,7 +304,8 @@ class Rooms:
         self._held.pop(place, None)
         self._joined[socket] = (room, place)
         tab = tab_of(room.name, other.key) if other.key else ""
-        welcome = Welcome(place.polite, other.participant, self.server, self.hold, tab, other.name, self._build())
+        left = place.left if other.is_free else ""
+        welcome = Welcome(place.polite, other.participant, self.server, self.hold, tab, other.name, self._build(), left)
         outputs: list[Output] = [Send(socket, welcome)]
         # Frames relayed to the last socket may be lost with it. Duplicates are recognized by number.
         outputs += [Send(socket, relayed) for relayed in place.passed.values()]
@@ -335,6 +337,8 @@ class Rooms:
             del self._places_at[place.address]
         place.free()
         other.forget()  # it came from who is gone now: an offer of a ghost
+        if not other.is_free and how != "lost":
+            other.left = participant
         if other.is_free:
             del self._rooms[room.name]
         outputs: list[Output] = [Departed(room.name, participant, how)]

@@ -151,7 +151,8 @@ class Welcome:
 
     `server` identifies this run of the server: a restarted one does not know yet who is still there. `hold` is how
     long, in seconds, it holds a place after its socket was lost. `peer_tab` and `peer_name` are as in `PeerJoined`.
-    `build` is that of the page that the server gives out now (`build_of`); it may be empty, and is not compared.
+    `build` is that of the page that the server gives out now (`build_of`); it may be empty, and is not compared. `left`
+    is who left the other place with a goodbye, if it is free since: the `PeerLeft` may have been lost with a socket.
     """
 
     kind: ClassVar[str] = "welcome"
@@ -162,10 +163,13 @@ class Welcome:
     peer_tab: str = field(default="", compare=False)
     peer_name: str = ""
     build: str = field(default="", compare=False)
+    left: str = ""
 
     def __post_init__(self) -> None:
         """Reject invalid identifiers."""
         _check_who(self.peer_tab, self.peer_name)
+        if self.left:
+            check_identifier("left", self.left)
         if self.peer:
             check_identifier("peer", self.peer)
         if self.server:

@@ -264,6 +264,8 @@ class Rendezvous:
         if message.peer:
             self.peer_tab, self.peer_name = message.peer_tab, message.peer_name
             return outputs + self._peer_is(message.peer, now)
+        if self.peer and message.left == self.peer:  # its goodbye was lost with our last socket
+            return outputs + self.forget()
         outputs += self._transmit(now)
         if not self.peer:
             return outputs

@@ -1,5 +1,7 @@
 """Sessions and their places: who gets in, who gets what."""
 
+from dataclasses import replace as replaced
+
 import pytest
 from msgspec.structs import replace
 
@@ -123,7 +125,9 @@ class TestANewerSocket:
         world = World()
         world.relay(1, 1)
         world.rooms.leave(1)
-        assert sent(world.rooms.join(3, join_as(B, socket=3), address="x"), 3) == [Welcome(polite=True, peer="")]
+        assert sent(world.rooms.join(3, join_as(B, socket=3), address="x"), 3) == [
+            Welcome(polite=True, peer="", left=A)
+        ]
 
 
 def test_a_reloaded_tab_takes_its_own_place_though_the_goodbye_was_lost() -> None:
@@ -214,7 +218,7 @@ def test_a_newcomer_does_not_get_what_somebody_sent_who_has_left() -> None:
     world.rooms.lose(2, now=0.0)
     world.relay(1, 2)
     world.rooms.leave(1)
-    assert sent(world.join(3, B), 3) == [Welcome(polite=True, peer="")]
+    assert sent(world.join(3, B), 3) == [Welcome(polite=True, peer="", left=A)]
 
 
 def test_a_lost_place_is_held_and_then_free() -> None:
@@ -233,6 +237,18 @@ def test_leaving_frees_the_place_at_once() -> None:
     assert said(world.rooms.leave(2)) == [Send(1, PeerLeft(B))]
     assert not world.rooms.is_joined(2)
     assert sent(world.join(3, C), 3) == [Welcome(polite=True, peer=A)]
+
+
+def test_a_goodbye_that_was_lost_with_a_socket_is_said_with_the_next_welcome() -> None:
+    world = World()
+    world.rooms.leave(2)
+    welcome = Welcome(polite=False, peer="", left=B)
+    assert sent(world.rooms.join(3, join_as(A, socket=3), address="x"), 3) == [welcome]
+    world.join(4, C)
+    assert sent(world.rooms.join(5, join_as(A, socket=5), address="x"), 5) == [replaced(welcome, peer=C, left="")]
+    world.rooms.lose(4, now=0.0)
+    world.rooms.expire(now=HOLD)
+    assert sent(world.rooms.join(6, join_as(A, socket=6), address="x"), 6) == [welcome], "C was lost"
 
 
 def test_a_place_is_given_up_by_its_key_whatever_became_of_its_socket() -> None:

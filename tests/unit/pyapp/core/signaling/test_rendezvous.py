@@ -416,6 +416,23 @@ class TestRefusals:
         assert relays(place.send_again(1.0)) == [Relay(B, 1, 0, candidate(1))]
 
 
+class TestTheGoodbyeOfThePeer:
+    def test_may_be_lost_with_a_socket_and_come_with_the_next_welcome(self) -> None:
+        place = present(peer=B)
+        place.link.reopen()
+        opened(place, 1.0)
+        outputs = place.received(Welcome(polite=False, peer="", left=B), 1.1)
+        assert outputs[-1] == PeerGone()
+        assert not place.peer
+
+    def test_is_not_that_of_somebody_before_it(self) -> None:
+        place = present(peer=B)
+        place.link.reopen()
+        opened(place, 1.0)
+        place.received(Welcome(polite=False, peer="", left=C), 1.1)
+        assert place.peer == B
+
+
 class TestLeaving:
     def test_says_goodbye_and_stops_every_timer(self) -> None:
         assert present().leave() == [
