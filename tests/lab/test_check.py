@@ -94,7 +94,7 @@ def test_each_network_is_known_by_what_it_blocks(lab: Lab, served: Served, playw
         rows = six.page.locator("#check-servers li").all_inner_texts()
         assert all("RTT" in row for row in rows if "STUN" not in row), rows
         assert sum("Mbit/s" in row for row in rows) == 2, rows
-        assert sum("ICE restart" in row for row in rows) == 1, rows
+        assert sum("ICE\N{NO-BREAK SPACE}restart" in row for row in rows) == 1, rows
         for end in ends.values():
             assert end.take_problems() == []
         for server in (lab.turn1, lab.turn2):
