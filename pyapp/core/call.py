@@ -105,7 +105,7 @@ class Call:
         result: list[Output] = [commands.CancelTimer(name) for name in (*PEER_TIMERS, journal.TIMER)]
         result += self._provisioning_did(self.provisioning.end())
         result += self._close_connection()  # it has something for the journal
-        result += self.stream()
+        result += self.journal.flush() if self.presence.is_heard else []
         result += self._presence_did(self.presence.end())
         stopped = self.communication.end()
         self.succession.take_early()

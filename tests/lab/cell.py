@@ -160,10 +160,17 @@ def measure(
     cell.problems += [f"{story.host}: {problem}" for story in stories for problem in story.problems]
     if served.subject == "console":
         cell.problems += [problem for story in stories for problem in _lies(story)]
-    if served.journal and usable:
+    if (recorded := served.journal) and usable:
         cell.session = session
-        cell.account = [(one.rule, one.text) for one in account_of(served.journal, session).sentences]
-        cell.problems += misjudged(cell.account, [story.path for story in stories if story.path])
+        paths = [story.path for story in stories if story.path]
+
+        def is_told() -> bool:
+            cell.account = [(one.rule, one.text) for one in account_of(recorded, session).sentences]
+            have_left = sum(rule == "left" for rule, _ in cell.account) == len(ends)
+            return have_left and not misjudged(cell.account, paths)
+
+        wait_until(is_told, _RELEASING)
+        cell.problems += misjudged(cell.account, paths)
     wait_until(lambda: _held(lab, session) == 0, _RELEASING)
     cell.relays_left = _held(lab, session)
     cell.seconds = time.monotonic() - begin

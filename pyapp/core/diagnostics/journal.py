@@ -21,6 +21,9 @@ TIMER = SessionTimer.JOURNAL
 STREAMED_AFTER = 1.0
 """Seconds for which entries are collected before they are streamed."""
 
+LAST_BATCHES = 4
+"""The most frames with entries before we leave: with many more, the server's limit would drop the goodbye."""
+
 SHOWN = 500
 """Lines kept for the page."""
 
@@ -108,6 +111,12 @@ class Journal:
             return []
         more = [commands.StartTimer(TIMER, STREAMED_AFTER)] if self.has_more else []
         return [commands.SendSignaling(JournalMessage(batch)), *more]
+
+    def flush(self) -> list[Command]:
+        """Send what the server has not confirmed, before we leave: it may have been lost with a socket."""
+        self.stream_again()
+        batches = [batch for _ in range(LAST_BATCHES) if (batch := self.next_batch())]
+        return [commands.SendSignaling(JournalMessage(batch)) for batch in batches]
 
     def unix(self, now: float) -> float:
         """Return the Unix time, in seconds, that is `now`."""

@@ -93,6 +93,11 @@ class Link:
         return is_doubtful or (self.state == "away" and not self.opening)
 
     @property
+    def is_heard(self) -> bool:
+        """Whether the server reads what is sent now, as far as we know: it handles a join in flight first."""
+        return self.state in ("joining", "present")
+
+    @property
     def is_doubtful(self) -> bool:
         """Whether the socket in use, if there is one, may be dead: it owes an answer, or is being replaced."""
         return self.state in ("away", "joining") or (

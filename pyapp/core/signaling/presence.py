@@ -52,6 +52,11 @@ class Presence:
         return self.place is not None and self.place.state == "present"
 
     @property
+    def is_heard(self) -> bool:
+        """Whether the server reads what is sent now, even before its welcome."""
+        return self.place is not None and self.place.link.is_heard
+
+    @property
     def peer_is_there(self) -> bool:
         """Whether the peer holds a place there, too."""
         return self.place is not None and bool(self.place.peer) and not self.place.peer_is_away

@@ -234,7 +234,7 @@ class Rendezvous:
     def leave(self) -> list[Output]:
         """Give up the place; over HTTP as well if the socket may be dead, or the server would hold it for nobody."""
         goodbye: list[Output] = []
-        if self.link.state in ("joining", "present"):  # the server handles a join in flight first
+        if self.link.is_heard:
             goodbye.append(commands.SendSignaling(Leave()))
         if self.link.was_welcome and self.link.is_doubtful:
             goodbye.append(commands.GiveUpPlace(self.held))

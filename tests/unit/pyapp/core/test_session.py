@@ -876,6 +876,17 @@ class TestFailing:
 
 
 class TestTheJournal:
+    def test_sends_it_all_before_the_goodbye_also_on_a_socket_that_has_just_opened(self) -> None:
+        core = waiting()
+        core.do(PeerJoined(B))
+        core.do(events.SignalingClosed(core.socket, 1006, ""), events.TimerFired(link.RETRY), Opened())
+        outputs = core.do(events.HangUpRequested())
+        sent = [output.message for output in outputs if isinstance(output, commands.SendSignaling)]
+        *before, goodbye = sent
+        assert goodbye == Leave()
+        entries = [entry for one in before if isinstance(one, Journal) for entry in one.entries]
+        assert [entry.number for entry in entries] == [*range(1, core.session.journal.number + 1)]
+
     def test_is_streamed_a_second_after_something_was_noted(self) -> None:
         core = waiting()
         assert core.timers[JOURNAL] == 1.0

@@ -1,5 +1,6 @@
 """The journal of a page load: shown, and streamed to the server."""
 
+from pyapp.core import commands
 from pyapp.core.diagnostics.journal import KEPT, SHOWN, Journal
 from pyapp.core.diagnostics.path_report import path_report
 from pyapp.protocol.journal import MAX_JOURNAL_ENTRIES, JournalEntry
@@ -56,6 +57,14 @@ class TestJournal:
         one.confirmed(4)
         one.stream_again()
         assert numbers(one.next_batch()) == [5, 6, 7, 8, 9, 10]
+
+    def test_sends_all_that_is_not_confirmed_before_the_end(self) -> None:
+        current = journal(250)
+        first = current.next_batch()
+        current.confirmed(first[-1].number - 1)
+        sent = [command.message for command in current.flush() if isinstance(command, commands.SendSignaling)]
+        batches = [message.entries for message in sent if isinstance(message, JournalMessage)]
+        assert [number for batch in batches for number in numbers(batch)] == [*range(first[-1].number, 251)]
 
     def test_streams_nothing_that_was_confirmed(self) -> None:
         one = journal(10)
