@@ -150,11 +150,12 @@ class Media:
         if choices == self.devices.choices:
             return []
         self.devices.choices = choices
-        if kind == "speaker" or self.states[kind] != "on":
+        if kind == "speaker" or self.states[kind] == "off":
             return []
         self.problem = None
-        self._changing.add(kind)
-        return self._start(kind)
+        if self.states[kind] == "on":
+            self._changing.add(kind)
+        return self._start(kind)  # in the place of a request that asks for what was chosen before
 
     # The browser.
 

@@ -152,6 +152,24 @@ class TestADevice:
         did(media, MediaStarted(2, "camera", "near"))
         assert (media.states["camera"], media.shared.video) == ("on", True)
 
+    def test_that_is_chosen_while_one_is_asked_for_is_asked_for_instead(self) -> None:
+        media = on("microphone", "headset")
+        did(media, SoundChosen(echo_cancellation=False, noise_suppression=True))
+        raw = replace(DEFAULT, echo_cancellation=False, noise_suppression=False)
+        assert did(media, SoundChosen(echo_cancellation=False, noise_suppression=False)) == [
+            commands.StartMedia(3, "microphone", raw)
+        ]
+        assert did(media, MediaStarted(2, "microphone", "headset")) == []
+        assert (media.states["microphone"], media.shared.audio) == ("starting", True)
+        did(media, MediaStarted(3, "microphone", "headset"))
+        assert (media.states["microphone"], media.shared.audio) == ("on", True)
+        asking = Media()
+        did(asking, ALL, MediaToggled("camera"))
+        assert did(asking, DeviceChosen("camera", "near")) == [
+            commands.StartMedia(2, "camera", replace(DEFAULT, camera="near"))
+        ]
+        assert not asking.shared.video
+
     def test_that_cannot_be_had_leaves_none_on(self) -> None:
         media = on("camera")
         did(media, DeviceChosen("camera", "near"), MediaFailed(2, "camera", "NotReadableError"))
