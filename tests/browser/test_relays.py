@@ -36,7 +36,8 @@ def _from_its_sleep(console: Console) -> list[dict[str, Any]]:
     """Return what the page that slept told, from the last thing before it; nothing before it has told of it."""
     entries = console.entries("asleep")
     sleeper = next((entry["participant"] for entry in entries if entry["event"] == "slept"), "")
-    told = [entry for entry in entries if entry["participant"] == sleeper]
+    # Not what the server noted of it, which may be there first.
+    told = [entry for entry in entries if entry["participant"] == sleeper and entry["number"]]
     events = [entry["event"] for entry in told]
     return told[events.index("slept") - 1 :] if told else []
 
