@@ -50,7 +50,7 @@ test: setup-test build  ## every test: lint, types, unit, browser, lab
 	$(VENV)/bin/mypy
 	.ci/tests $(PY)
 
-check: $(VENV)/.dev lint types unit  ## lint, types and unit tests: under a minute
+check: $(VENV)/.dev lint types unit  ## lint, types and unit tests
 
 lint: $(VENV)/.dev  ## lint, format, and which package may import which
 	$(VENV)/bin/ruff check .
@@ -64,7 +64,7 @@ format: $(VENV)/.dev  ## ruff: format in place
 types: $(VENV)/.dev  ## mypy --strict
 	$(VENV)/bin/mypy
 
-unit: $(VENV)/.dev  ## the pure core and the server, no browser
+unit: $(VENV)/.dev build  ## the pure core and the server, no browser
 	$(PY) -m pytest --numprocesses auto tests/unit
 
 browser: setup-test build  ## real Chromium, real coturn, on a network of their own
