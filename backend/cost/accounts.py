@@ -76,22 +76,19 @@ class Accounts:
 
     def relay_video(self, session: str, usual: int) -> int:
         """Return the most video over a relay that a page of `session` sends, in kbit/s."""
-        return min(usual, self.budget.video) if self.reached(session).step in ("lower", "direct", "stop") else usual
+        return min(usual, self.budget.video) if self.reached(session).lowers_video else usual
 
     def cost(self, session: str, *, is_operator: bool) -> Cost:
         """Return what a page of `session` is told."""
         reached = self.reached(session)
-        video = self.budget.video if reached.step in ("lower", "direct", "stop") else 0
+        video = self.budget.video if reached.lowers_video else 0
         told = Cost(step=reached.step, scope=reached.scope, share=round(reached.share, 3), video=video)
         if not is_operator:
             return told
         prices, of_it = self.current_prices(), self._sessions.get(session, _NOBODY)
         month, expected = (self._latest.month.bytes, self._latest.month.forecast) if self._is("month") else ({}, {})
-        return Cost(
-            step=told.step,
-            scope=told.scope,
-            share=told.share,
-            video=told.video,
+        return replace(
+            told,
             session_bytes=sum(of_it.values()),
             month_bytes=sum(month.values()),
             session_cost=prices.of_part(of_it, month),

@@ -46,6 +46,11 @@ class Reached:
     scope: Scope | Literal[""] = ""
     share: float = 0.0
 
+    @property
+    def lowers_video(self) -> bool:
+        """Whether pages send less video over relays: at this step and at all later ones."""
+        return self.step in STEPS[STEPS.index("lower") :]
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:
