@@ -8,6 +8,9 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Console, OpenPage, Operator, StartConsole, wait_until
 
+HANG_UP_IN_DOUBT = "dispatchEvent(new Event('online')); document.querySelector('#hangup').click()"
+"""Just as another socket is opened: the old one may be dead."""
+
 MUTE = """
 const send = RTCDataChannel.prototype.send;
 RTCDataChannel.prototype.send = function (...data) { if (!top.isMute) send.apply(this, data); };
@@ -87,6 +90,9 @@ def test_a_name_is_shown_at_the_other_side_and_remembered(console: Console, open
     expect(second.page.locator("#peer-name")).to_be_hidden()
     second.page.locator("#hangup").click()
     assert "Anna Bell left at" in line(first, "left")
+    first.page.evaluate(HANG_UP_IN_DOUBT)
+    wait_until(lambda: "< 204 DELETE /place" in console.log, "it said goodbye over HTTP as well")
+    first.take_problems("WebSocket is closed before")
     expect(first.page.locator("#peer-name")).to_be_hidden()
     second.page.reload()
     second.expect_state("ready")

@@ -17,8 +17,8 @@ def cwd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("environ", "folder"),
     [
-        ({"HOME": "/home/ada"}, "/home/ada/.local/state/ice-console/journal"),
-        ({"HOME": "/home/ada", "XDG_STATE_HOME": "/state"}, "/state/ice-console/journal"),
+        ({"HOME": "/ada"}, "/ada/.local/state/ice-console/journal"),
+        ({"HOME": "/ada", "XDG_STATE_HOME": "/state"}, "/state/ice-console/journal"),
         ({"STATE_DIRECTORY": "/var/lib/ice-console"}, "/var/lib/ice-console/journal"),
         ({"STATE_DIRECTORY": "/var/lib/one:/var/lib/two"}, "/var/lib/one/journal"),
         ({"STATE_DIRECTORY": "/var/lib/one", "XDG_STATE_HOME": "/state"}, "/state/ice-console/journal"),
