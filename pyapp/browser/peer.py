@@ -1,14 +1,15 @@
-"""An `RTCPeerConnection` of the browser, its channels and media, behind events and commands."""
+"""An `RTCPeerConnection` of the browser and its channels, behind events and commands."""
 
 import json
 from collections.abc import Callable
 from typing import Any
 
-from js import JSON, Array, MediaStream, Reflect
+from js import JSON, Array
 from pyodide.ffi import JsException, jsnull, to_js
 
 from pyapp.browser.ffi import Listeners, OnError, jsobj, promise_of, when_settled
 from pyapp.browser.media import LocalMedia
+from pyapp.browser.transceivers import Transceivers
 from pyapp.core import commands
 from pyapp.core.commands import UNCHECKED, Channel, PeerCommand
 from pyapp.core.events import (
@@ -38,9 +39,6 @@ BUFFERED_MOST, BUFFERED_LEAST = 1 << 12, 1 << 10
 """Bytes that wait in the browser for a channel (`bufferedAmount`): above the first it is full, until the second.
 
 Little, because what waits there is late without being lost, and would be sent again behind itself."""
-
-_REFUSED = "refused"
-"""In place of a track's id: the browser refused what the sender was given last, so that it is given it again."""
 
 UNCHECKED_ADDRESSES = ("192.0.2.{}", "2001:db8::{}")
 """Addresses of candidates that keep Chromium checking: one of each family, of documentation (RFC 5737, RFC 3849), and
@@ -120,14 +118,9 @@ class Peer:
         self._pc = pc
         self._emit = emit
         self._on_error = on_error
-        self._media = media
         self._channels: dict[ChannelLabel, Any] = {}
         self._full: set[ChannelLabel] = set()
-        self._transceivers: list[Any] = []
-        self._sent: dict[int, str] = {}  # the id of the track that the sender of each transceiver was given last
-        self._limited: tuple[commands.LimitVideo, str] | None = None
-        """The limit that was set last, and the id of the track that it was set for."""
-        self._remote_stream: Any = None
+        self._transceivers = Transceivers(pc, media, self._when_settled, self._failed)
         self._watched_transport = False
         self._unchecked = 0
         self._is_closed = False
@@ -148,45 +141,8 @@ class Peer:
             self._failed(_operation(command), error, _attempt(command))
 
     def send_media(self) -> None:
-        """Give each sender the track that is on, or none.
-
-        Each track once: a camera that Chromium is given again before its first frame was encoded may stand still.
-        """
-        tracks = self._media.tracks()
-        for number, transceiver in enumerate(self._transceivers):
-            track = tracks[transceiver.receiver.track.kind]
-            self._send_track(number, transceiver.sender, track)
-            if (limit := self._media.limit) and track is not None and track.kind == "video":
-                self._limit_video(transceiver.sender, limit, str(track.id))
-
-    def _send_track(self, number: int, sender: Any, track: Any) -> None:
-        identifier = "" if track is None else str(track.id)
-        if identifier == self._sent.get(number, ""):
-            return
-        self._sent[number] = identifier
-
-        def refused(error: Any) -> None:
-            self._sent[number] = _REFUSED
-            self._failed("replaceTrack", error)
-
-        replaced = promise_of(sender, "replaceTrack", jsnull if track is None else track)
-        self._when_settled(replaced, lambda _: None, refused)
-
-    def _limit_video(self, sender: Any, limit: commands.LimitVideo, track: str) -> None:
-        """Send no more than the limit: the browser then finds resolution and frame rate for it by itself.
-
-        Only a new limit or another track calls for it: it may make the encoder start over.
-        """
-        if self._limited == (limit, track):
-            return
-        self._limited = (limit, track)
-        parameters = sender.getParameters()
-        for encoding in parameters.encodings:
-            _set_or_remove(encoding, "maxBitrate", limit.bits)
-            _set_or_remove(encoding, "maxFramerate", limit.frames)
-        limited = promise_of(sender, "setParameters", parameters)
-        # A browser that knows only a part of it refuses; then it sends as it finds right.
-        self._when_settled(limited, lambda _: None, lambda error: self._failed("setParameters", error))
+        """Send what is switched on now."""
+        self._transceivers.send()
 
     def _perform(self, command: PeerCommand) -> None:
         match command:
@@ -213,9 +169,9 @@ class Peer:
             case commands.SampleStats():
                 self._sample_stats()
             case commands.SendKeyFrame():
-                self._send_key_frame()
+                self._transceivers.send_key_frame()
             case commands.AddMediaSections():
-                self._add_media_sections()
+                self._transceivers.add()
 
     def _watch_state(self, name: StateName, attribute: str) -> None:
         def changed(_: Any) -> None:
@@ -261,8 +217,7 @@ class Peer:
         self._is_closed = True
         self._listeners.close()
         self._pc.close()
-        if self._remote_stream is not None:
-            self._media.show_remote(None)
+        self._transceivers.close()
 
     def _when_settled(self, promise: Any, fulfilled: Callable[[Any], None], rejected: Callable[[Any], None]) -> None:
         """Do what follows a promise of this connection: once it is closed, what comes of it concerns nobody."""
@@ -339,46 +294,11 @@ class Peer:
         asked = promise_of(self._pc, "getStats")
         self._when_settled(asked, sampled, lambda error: self._failed("getStats", error))
 
-    def _send_key_frame(self) -> None:
-        options = jsobj({"encodingOptions": [{"keyFrame": True}]})  # webrtc-extensions; other browsers pass it over
-        for transceiver in self._transceivers:
-            sender = transceiver.sender
-            if sender.track is not jsnull and sender.track.kind == "video":
-                begun = promise_of(sender, "setParameters", sender.getParameters(), options)
-                self._when_settled(begun, lambda _: None, lambda error: self._failed("setParameters", error))
-
-    def _add_media_sections(self) -> None:
-        for kind in ("audio", "video"):
-            self._pc.addTransceiver(kind, jsobj({"direction": "sendrecv"}))
-        self._adopt_media_sections()
-
     def _remote_description_set(self, attempt: int, description: SessionDescription) -> None:
         # What the other side's offer added is two-way before the answer is made.
-        self._adopt_media_sections()
+        self._transceivers.adopt()
         self._emit(RemoteDescriptionSet(attempt, description))
         self._watch_transport()
-
-    def _adopt_media_sections(self) -> None:
-        """Use every new transceiver both ways, for what is switched on now or later."""
-        known = len(self._transceivers)
-        added = list(self._pc.getTransceivers())[known:]
-        if not added:
-            return
-        if self._remote_stream is None:
-            self._remote_stream = MediaStream.new()
-        for transceiver in added:
-            transceiver.direction = "sendrecv"
-            self._transceivers.append(transceiver)
-            self._remote_stream.addTrack(transceiver.receiver.track)
-        self._media.show_remote(self._remote_stream)
-        self.send_media()
-
-
-def _set_or_remove(target: Any, name: str, value: int | None) -> None:
-    if value is None:
-        Reflect.deleteProperty(target, name)
-    else:
-        setattr(target, name, value)
 
 
 def _operation(command: PeerCommand) -> str:
