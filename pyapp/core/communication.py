@@ -5,7 +5,7 @@ from typing import TypeAlias, assert_never
 
 from pyapp.core.commands import Command
 from pyapp.core.company import Company
-from pyapp.core.conversation import NOTHING_SHARED, Conversation, MessageRefusedError
+from pyapp.core.conversation import Conversation, MessageRefusedError
 from pyapp.core.diagnostics.journal import Note, note
 from pyapp.core.events import ChannelLabel, MediaEvent
 from pyapp.core.failures import MessageRefusal
@@ -21,6 +21,7 @@ from pyapp.core.path.facts import (
 )
 from pyapp.core.peers import NO_PEER
 from pyapp.core.signaling.rendezvous import Rendezvous
+from pyapp.protocol.channel import NOTHING_SHARED
 from pyapp.protocol.wire import MessageError
 
 Output: TypeAlias = Command | Note

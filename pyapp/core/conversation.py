@@ -9,17 +9,27 @@ duplicates.
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 from pyapp.core import commands
 from pyapp.core.commands import Command, SendOnChannel
-from pyapp.core.congestion import Window
-from pyapp.core.delivery import Delivery, DeliveryFullError
+from pyapp.core.delivery import DeliveryFullError
 from pyapp.core.events import ChannelLabel
 from pyapp.core.failures import MessageRefusal, TooLong, TooMuchWaiting
+from pyapp.core.partners import Partners, Thread
 from pyapp.core.peers import NO_PEER, PeerId
 from pyapp.core.timers import ConversationTimer
-from pyapp.protocol.channel import MAX_TEXT_BYTES, Body, Frame, MediaShared, Piece, decode_frame, encode_frame, split
+from pyapp.protocol.channel import (
+    MAX_TEXT_BYTES,
+    NOTHING_SHARED,
+    Body,
+    Frame,
+    MediaShared,
+    Piece,
+    decode_frame,
+    encode_frame,
+    split,
+)
 
 TIMER = ConversationTimer.DELIVERY
 
@@ -31,13 +41,8 @@ ASIDE_FOR, ASIDE_AGAIN_AFTER = 0.5, 5.0
 """Seconds for which frames also go over the standby after one has arrived over it, since the peer is in doubt; and
 seconds without any before the next one counts as such a doubt rather than as the echo of ours."""
 
-MOST_PARTNERS = 16
-"""How many page loads of the peer's keep their numbering; the peer can reload any number of times."""
-
 ACKNOWLEDGED_EVERY = 0.02
 """Seconds between two pure acknowledgements: hundreds of frames arrive at once after an outage, and sending is slow."""
-
-NOTHING_SHARED = MediaShared(audio=False, video=False)
 
 
 class MessageRefusedError(Exception):
@@ -57,57 +62,6 @@ class Message:
     mine: bool
     text: str
     delivered: bool = False
-
-
-@dataclass(slots=True)
-class _Thread:
-    """The numbered conversation with one partner, kept in case the partner returns, who has kept its numbers."""
-
-    pieces: Delivery[Piece] = field(default_factory=lambda: Delivery(window=Window()))
-    media: Delivery[MediaShared] = field(default_factory=lambda: Delivery(window=Window()))
-    begun: list[str] = field(default_factory=list)
-    """The pieces so far of an incomplete message of theirs."""
-    place_of: dict[int, int] = field(default_factory=dict)
-    """Our unacknowledged pieces: the place of their message in the conversation, by number."""
-    waiting: dict[int, int] = field(default_factory=dict)
-    """How many pieces of each message are unacknowledged, by its place."""
-    told: MediaShared = NOTHING_SHARED
-    """What we last told the partner that we share."""
-    tab: str = ""
-    """The partner's browser tab."""
-
-    def __post_init__(self) -> None:
-        """Share one RTT estimate: both use the same path."""
-        self.media.round_trip = self.pieces.round_trip
-
-    @property
-    def both(self) -> tuple[Delivery[Any], Delivery[Any]]:
-        """Both deliveries; what is shared comes first."""
-        return self.media, self.pieces
-
-    def keep(self, pieces: list[Piece], place: int) -> None:
-        """Queue the message at `place`, even if it was already sent to another partner."""
-        for piece in pieces:
-            self.place_of[self.pieces.keep(piece, size=len(piece.text.encode()))] = place
-        self.waiting[place] = len(pieces)
-
-    def confirmed(self, number: int) -> int | None:
-        """Count a piece as acknowledged: return the place of its message if that is now complete."""
-        place = self.place_of.pop(number)
-        self.waiting[place] -= 1
-        if self.waiting[place]:
-            return None
-        del self.waiting[place]
-        return place
-
-    def whole(self, piece: Piece) -> str | None:
-        """Take their next piece: return the message if it is complete. One that is too long is shown in parts."""
-        self.begun.append(piece.text)
-        if piece.more and sum(map(len, self.begun)) <= MAX_TEXT_BYTES:
-            return None
-        text = "".join(self.begun)
-        self.begun.clear()
-        return text
 
 
 @dataclass(slots=True)
@@ -135,9 +89,7 @@ class Conversation:
     """The channels over which an acknowledgement is due."""
     _acknowledged_at: float = field(init=False, default=-math.inf)
     _aside_until: float = field(init=False, default=-math.inf)
-    _partner: str = field(init=False, default="")
-    _threads: dict[str, _Thread] = field(init=False, default_factory=lambda: {"": _Thread()})
-    """By participant; the empty name holds what was said before anybody came."""
+    _partners: Partners = field(init=False, default_factory=Partners)
     _is_alone: bool = field(init=False, default=False)
     """Whether the partner has left, and nobody has come since."""
     _undelivered: dict[int, None] = field(init=False, default_factory=dict)
@@ -145,8 +97,8 @@ class Conversation:
     _counts: dict[bool, int] = field(init=False, default_factory=lambda: {True: 0, False: 0})
 
     @property
-    def _thread(self) -> _Thread:
-        return self._threads[self._partner]
+    def _thread(self) -> Thread:
+        return self._partners.thread
 
     @property
     def received_count(self) -> int:
@@ -280,7 +232,7 @@ class Conversation:
 
     def is_with(self, participant: str) -> bool:
         """Return whether the conversation is already with `participant`."""
-        return bool(participant) and participant == self._partner
+        return bool(participant) and participant == self._partners.present
 
     def with_partner(self, participant: str, tab: str = "") -> None:
         """Continue with `participant`, on whatever connection, where the two left off; or begin with somebody new.
@@ -290,17 +242,9 @@ class Conversation:
         """
         self.shared = NOTHING_SHARED
         self._is_alone = False
-        tab = tab or participant
-        if participant != self._partner:
-            self._partner = participant
-            thread = self._threads.setdefault(participant, _Thread(tab=tab))
-            for known in list(self._threads)[:-MOST_PARTNERS]:
-                if known not in ("", participant):
-                    del self._threads[known]
-            for name, other in self._threads.items():
-                if other is not thread and (not name or other.tab == tab):
-                    self._take_over(other, thread)
-            self._threads.pop("", None)
+        if participant != self._partners.present:
+            for earlier in self._partners.meet(participant, tab or participant):
+                self._take_over(earlier, self._thread)
         self._strand()
 
     def parted(self) -> None:
@@ -321,7 +265,7 @@ class Conversation:
         self._strand()
         return self.transmit(now)
 
-    def _take_over(self, last: _Thread, thread: _Thread) -> None:
+    def _take_over(self, last: Thread, thread: Thread) -> None:
         for place in last.waiting:
             message = self.messages[place]
             if place not in thread.waiting and not message.delivered:

@@ -39,6 +39,9 @@ class MediaShared:
     video_muted: bool = False
 
 
+NOTHING_SHARED = MediaShared(audio=False, video=False)
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """A person's text, or a part of it if there is `more` in the next piece."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pyapp.core import commands
@@ -15,7 +15,6 @@ from pyapp.core.conversation import (
     ACKNOWLEDGED_EVERY,
     ASIDE_AGAIN_AFTER,
     ASIDE_FOR,
-    MOST_PARTNERS,
     TIMER,
     Conversation,
     Message,
@@ -35,6 +34,7 @@ from pyapp.protocol.channel import (
     split,
 )
 from pyapp.protocol.wire import MessageError
+from tests.unit.examples import examples
 
 PEER, ASIDE = PeerId(1), PeerId(2)
 
@@ -138,7 +138,7 @@ HAPPENS = ["", "path", "channel", "doubt", "reassured", "hold", "standby", "no-s
 
 
 @given(st.integers(0, 2**32), st.lists(st.tuples(st.booleans(), st.sampled_from(HAPPENS)), max_size=25))
-@settings(max_examples=100)
+@examples(100)
 def test_two_people_read_what_was_said_once_and_in_order(seed: int, said_by: list[tuple[bool, str]]) -> None:
     line = Line(random.Random(seed))
     for number, (by_a, happens) in enumerate(said_by):
@@ -361,16 +361,6 @@ class TestALongMessage:
         conversation.received(encode_frame(Frame(1, piece, 0)), 0.0)
         assert "".join(message.text for message in conversation.messages) == (most + 1) * piece.text + "last"
         assert [message.text for message in conversation.messages][-1] == "last"
-
-
-def test_so_many_page_loads_of_the_other_side_are_kept_and_always_the_one_that_is_there() -> None:
-    conversation = opened()
-    for number in range(10 * MOST_PARTNERS):
-        conversation.with_partner(f"{number}")
-        conversation.with_partner("usual")
-    assert len(conversation._threads) <= MOST_PARTNERS + 1
-    conversation.submit("still here", 0.0)
-    assert conversation.messages[-1].text == "still here"
 
 
 class TestAChannelThatIsFull:
