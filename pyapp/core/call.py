@@ -9,7 +9,10 @@ from dataclasses import InitVar, dataclass, field, replace
 from typing import TypeAlias
 
 from pyapp.core import commands, conversation, events
+from pyapp.core.activity import is_activity
 from pyapp.core.around import AroundTheConnection
+from pyapp.core.budget import Budget, DirectPathWanted, RelaysAllowed, RelaysWithheld
+from pyapp.core.budget import Output as BudgetOutput
 from pyapp.core.commands import Command
 from pyapp.core.communication import Communication
 from pyapp.core.diagnostics import journal
@@ -17,7 +20,7 @@ from pyapp.core.diagnostics.journal import Journal, Mark, Note
 from pyapp.core.events import Event, SignalingEvent
 from pyapp.core.failures import Failure, NoPath, Refusal
 from pyapp.core.negotiation.negotiation import ToPeer
-from pyapp.core.path import connection, recovery
+from pyapp.core.path import connection
 from pyapp.core.path.connection import Connection
 from pyapp.core.path.facts import (
     Addressed,
@@ -73,8 +76,7 @@ class Call:
     communication: Communication
     is_firefox: InitVar[bool]
     succession: Succession = field(init=False)
-    cost: Cost = field(init=False, default_factory=Cost)
-    """What the server said last of the relays' cost."""
+    budget: Budget = field(init=False, default_factory=Budget)
     peer_lacks_relays: bool = field(init=False, default=False)
     """Whether the peer goes on without relays, because the server does not name any to it."""
     _now: float = field(init=False, default=0.0)
@@ -92,7 +94,7 @@ class Call:
     def begin(self, session: str, name: str, now: float) -> list[Output]:
         """Enter `session`; `name` is the person's display name, or empty."""
         self._now = now
-        self.peer_lacks_relays, self.cost = False, Cost()
+        self.peer_lacks_relays, self.budget = False, Budget()
         self.succession.begin_session()
         self._note("=", "session", f"connecting to session {session}", session=session, policy=self.relays.policy)
         # Signaling first: the server's answer takes a round trip, which leaves time for the rest.
@@ -158,35 +160,13 @@ class Call:
         """Look after what depends on every `event`, after it was handled: how busy the session is, and the path."""
         self._now = now
         result: list[Output] = []
-        if self.connection is not None and self._is_activity(event):
+        if self.connection is not None and is_activity(event, shares_media=self.communication.shares_media):
             result += self._connection_did(self.connection.active(now))
         if self.connection is not None and (report := self.connection.report) is not None:
-            limit = self._relay_video if report.path == "relay" else None
+            usual = self.relays.configuration.relay_video
+            limit = self.budget.video(usual) if report.path == "relay" else None
             result += self.journal.take(self.communication.media.follow(limit), now)
         return result
-
-    @property
-    def _relay_video(self) -> int:
-        """The most video to send over a relay, in kbit/s."""
-        usual = self.relays.configuration.relay_video
-        return min(usual, self.cost.video) if self.cost.video else usual
-
-    def _is_activity(self, event: Event) -> bool:
-        """Return whether the event shows that the session is in use: an action of a person, or shared media."""
-        match event:
-            case (
-                events.PersonActive()
-                | events.MessageSubmitted()
-                | events.MediaToggled()
-                | events.RestartRequested()
-                | events.NetworkChanged()
-                | events.VisibilityChanged()
-                | events.OfPeer(_, events.PairChanged() | events.ChannelReceived("messages" | "standby"))
-            ):
-                return True
-            case events.TimerFired(recovery.BEAT):
-                return self.communication.shares_media
-        return False
 
     def stream(self) -> list[Command]:
         """Stream the journal, if the server can be reached (timer `journal.TIMER`)."""
@@ -217,23 +197,21 @@ class Call:
 
     # What relays cost.
 
-    def _cost_told(self, cost: Cost) -> list[Output]:
-        """Do what the budget for relays asks for now."""
-        before, self.cost = self.cost, cost
-        if cost.step == before.step:
-            return []
-        text = f"the budget for relays: {cost.share:.0%} used" if cost.scope else "the budget for relays is not in use"
-        self._note("<", "budget", text, step=cost.step, scope=cost.scope, share=cost.share, video=cost.video)
-        if cost.step == "stop":
-            self.relays.withhold()
-            if self.connection is None:
-                return []
-            return self._connection_did(self.connection.configured(self._now, is_renewal=False))
-        if before.step == "stop":
-            return self._provisioning_did(self.provisioning.want_spares())
-        if cost.step == "direct" and self.connection is not None:
-            return self._connection_did(self.connection.look_for_direct_path_soon())
-        return []
+    def _budget_did(self, outputs: Sequence[BudgetOutput]) -> list[Output]:
+        result: list[Output] = []
+        for output in outputs:
+            match output:
+                case Note(mark, event, text, data):
+                    self._note(mark, event, text, **data)
+                case DirectPathWanted() if self.connection is not None:
+                    result += self._connection_did(self.connection.look_for_direct_path_soon())
+                case RelaysWithheld():
+                    self.relays.withhold()
+                    if self.connection is not None:
+                        result += self._connection_did(self.connection.configured(self._now, is_renewal=False))
+                case RelaysAllowed():
+                    result += self._provisioning_did(self.provisioning.want_spares())
+        return result
 
     # The server, and the peer through it.
 
@@ -258,7 +236,7 @@ class Call:
                 case Journaled(number):
                     self.journal.confirmed(number)  # what is left has its timer
                 case Cost():
-                    result += self._cost_told(output)
+                    result += self._budget_did(self.budget.told(output))
                 case Refused(code, text, True):
                     result += self._refused(Refusal(code, text))
                     break
@@ -426,7 +404,7 @@ class Call:
         if not isinstance(failure, NoPath):
             return failure
         is_lacking = self.provisioning.is_without or self.peer_lacks_relays
-        return replace(failure, without_relays=is_lacking, budget_used_up=self.cost.step == "stop")
+        return replace(failure, without_relays=is_lacking, budget_used_up=self.budget.is_used_up)
 
     def _note(self, mark: Mark, event: str, text: str, **data: str | float | bool | None) -> None:
         self.journal.note(self._now, mark, event, text, **data)

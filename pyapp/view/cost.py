@@ -34,12 +34,12 @@ class Cost:
 
 def inputs(session: Session) -> object:
     """Return what it depends on."""
-    return session.call.cost, session.phase, _is_relayed(session)
+    return session.call.budget.cost, session.phase, _is_relayed(session)
 
 
 def cost(session: Session) -> Cost:
     """Present it."""
-    told = session.call.cost
+    told = session.call.budget.cost
     if session.phase != "active":
         return Cost()
     # Whoever has a direct path need not care, unless it breaks.

@@ -1,0 +1,54 @@
+"""What the budget for relays asks of a call, step by step: a direct path, less video, in the end no new relays."""
+
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from pyapp.core.diagnostics.journal import Note, note
+from pyapp.protocol.signaling import Cost
+
+
+@dataclass(frozen=True, slots=True)
+class DirectPathWanted:
+    """Look for a direct path, if a relay is in use."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelaysWithheld:
+    """Gather no new relays; one that is in use is kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class RelaysAllowed:
+    """There may be relays again: ask for them."""
+
+
+Output: TypeAlias = Note | DirectPathWanted | RelaysWithheld | RelaysAllowed
+
+
+@dataclass(slots=True)
+class Budget:
+    """What the server said last of the relays' cost in this session."""
+
+    cost: Cost = field(init=False, default_factory=Cost)
+
+    @property
+    def is_used_up(self) -> bool:
+        """Whether no new relays may be gathered."""
+        return self.cost.step == "stop"
+
+    def video(self, usual: int) -> int:
+        """Return the most video to send over a relay, where `usual` is the configuration's; both in kbit/s."""
+        return min(usual, self.cost.video) if self.cost.video else usual
+
+    def told(self, cost: Cost) -> list[Output]:
+        """Take what the server says now."""
+        before, self.cost = self.cost, cost
+        if cost.step == before.step:
+            return []
+        text = f"the budget for relays: {cost.share:.0%} used" if cost.scope else "the budget for relays is not in use"
+        told = note("<", "budget", text, step=cost.step, scope=cost.scope, share=cost.share, video=cost.video)
+        if self.is_used_up:
+            return [told, RelaysWithheld()]
+        if before.step == "stop":
+            return [told, RelaysAllowed()]
+        return [told, DirectPathWanted()] if cost.step == "direct" else [told]
