@@ -1,7 +1,7 @@
-"""Whose clock is how wrong: puts what both pages said on one time axis, the server's. Pure.
+"""How far each page's clock is off: puts the entries of both pages on the server's time axis. Pure.
 
 A page notes when it asks for its place and when it has it, and the server when it gives it: as in NTP (RFC 5905,
-section 8), the server's moment is in the middle of the page's two. The round trip that was shortest says most.
+section 8), the server's moment is in the middle of the page's two. The shortest round trip is the most accurate.
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,5 +31,5 @@ def offsets(entries: Iterable[Mapping[str, Any]]) -> dict[str, float]:
             trip = at - asked.pop(who)
             if 0 <= trip <= _LONGEST_JOIN and trip < best.get(who, (_LONGEST_JOIN + 1, 0.0))[0]:
                 best[who] = (trip, seated[who] - (at - trip / 2))
-    # Without a join, the entry that was under way for the shortest time says how much it can be at most.
+    # Without a join, the entry that arrived fastest gives an upper bound.
     return latest | {who: offset for who, (_, offset) in best.items()}

@@ -1,4 +1,4 @@
-"""The grid: which pairs there are, and a run over them, with the yardstick beside the console if wanted."""
+"""The grid: the pairs of kinds, and a run over them, with the yardstick beside the console if wanted."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ _SAME_ADDRESSES = IPv4Network("192.168.1.0/24")
 
 
 class Snap(enum.Enum):
-    """Which browsers know SNAP (SCTP parameters in SDP, draft-hancke-tsvwg-snap; Chromium's `WebRtcSctpSnap`)."""
+    """Which browsers support SNAP (SCTP parameters in SDP, draft-hancke-tsvwg-snap; Chromium's `WebRtcSctpSnap`)."""
 
     OFF = "off"
     BOTH = "both"
     ONE = "one"
-    """The one that waits, and so offers: the other has to leave what it does not know unanswered."""
+    """The one that waits, and so offers: the other must ignore what it does not know."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """A pair of kinds and how they stand to each other. The left one waits, the right one comes."""
+    """A pair of kinds, and where they are relative to each other. The left one waits, the right one joins."""
 
     left: Kind
     right: Kind
@@ -50,7 +50,7 @@ class Case:
     camera: bool = False
     first_turn_dead: bool = False
     rest: float | None = None
-    """Seconds from a fresh page that is ready to its click, at both ends; None: pages that were used before."""
+    """Seconds from ready to the click on fresh pages, at both ends; None: pages that were used before."""
 
     @property
     def name(self) -> str:
@@ -68,7 +68,7 @@ class Case:
 
 
 def resting(seconds: float) -> str:
-    """Say for how long pages were ready when they were clicked."""
+    """Say how long the pages had been ready when they were clicked."""
     return f"after {seconds:g} s at rest" if seconds else "clicked at once"
 
 
@@ -79,11 +79,11 @@ PERMITTED = (
     (kinds.DUAL_STACK, kinds.V6_ONLY),
     (kinds.NAT64, kinds.SYMMETRIC),
 )
-"""Pairs that stand for each class of path, played with camera permission, too."""
+"""Pairs that represent each class of path, run with camera permission as well."""
 
 
 def square(chosen: Sequence[Kind]) -> list[Case]:
-    """All kinds with all kinds: each pair twice, who waits and who comes changed."""
+    """Every kind with every kind: each pair twice, with the roles swapped."""
     return [Case(left=left, right=right) for left in chosen for right in chosen]
 
 
@@ -93,7 +93,7 @@ def half(chosen: Sequence[Kind]) -> list[Case]:
 
 
 def specials(chosen: Sequence[Kind]) -> list[Case]:
-    """Return pairs that stand to each other in some other way than across the internet."""
+    """Return the pairs that do not meet across the internet."""
     cases = [Case(left=kind, right=kind, relation=Relation.SAME_LAN) for kind in chosen]
     cases += [Case(left=kind, right=kind, relation=Relation.SAME_CARRIER) for kind in chosen if kind.carrier]
     cases += [
@@ -117,7 +117,7 @@ def specials(chosen: Sequence[Kind]) -> list[Case]:
 
 
 class Stage:
-    """Sites and browsers for cases: one site of each kind stays, what else a case needs comes and goes."""
+    """Sites and browsers for the cases. One site of each kind stays; what else a case needs is set up for it alone."""
 
     def __init__(self, lab: Lab, chromium: BrowserType, *, ms: float) -> None:
         self._lab = lab
@@ -141,7 +141,7 @@ class Stage:
     def play(
         self, case: Case, servers: Sequence[Served], *, camera: bool = False, snap: Snap = Snap.OFF
     ) -> Iterator[Cell]:
-        """Measure a case with each subject. Who goes first changes with each case: the other finds warm caches."""
+        """Measure a case with each subject. They take turns going first, since the second finds warm caches."""
         self._cases += 1
         camera = camera or case.camera
         with self._hosts(case) as hosts, self._dead_turn(case):
@@ -168,7 +168,7 @@ class Stage:
             self._fleet.end(host, served, camera=camera, snap=knows)
             for host, knows in zip(hosts, (snap is not Snap.OFF, snap is Snap.BOTH), strict=True)
         )
-        # Of one length: a session's name must not be part of another's, relays are counted by it.
+        # All of one length, so that no session's name is part of another's: relays are counted by name.
         session = f"{served.subject}-{self._run}-{self._numbers:05}"
         if not measure(cell, self._lab, served, (first, second), expected, session=session, camera=camera):
             self._fleet.discard(first)
@@ -237,8 +237,8 @@ class Stage:
             self._places.remove(place)
 
 
-_SLOW = 1.05  # times the yardstick's: what is less is what two runs differ by
-_SLOW_AT_REST, _SLOW_AT_ONCE = 1.25, 1.6  # without delay, where it is the processors that are compared
+_SLOW = 1.05  # times the yardstick's: two runs differ by as much
+_SLOW_AT_REST, _SLOW_AT_ONCE = 1.25, 1.6  # without delay, where the comparison is of processor time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,7 +258,7 @@ class Ratio:
 
     @property
     def is_slow(self) -> bool:
-        """Whether a run may not end well with it."""
+        """Whether the run fails because of it."""
         return self.wanted is not None and self.ratio > self.wanted
 
 
@@ -288,7 +288,7 @@ def ratios(cells: Sequence[Cell]) -> list[Ratio]:
 def _wanted(cell: Cell) -> float | None:
     if cell.ms:
         return _SLOW
-    if cell.rest is None:  # what pages take that were used before depends on what they were used for
+    if cell.rest is None:  # the time that used pages take depends on what they were used for
         return None
     return _SLOW_AT_REST if cell.rest else _SLOW_AT_ONCE
 
@@ -302,7 +302,7 @@ class Relays:
     cells: int
     made: float
     held: float  # when the cell had settled, some seconds after it connected
-    left: int  # cells after which one was still held, seconds after both had hung up
+    left: int  # cells with a relay still held some seconds after both had hung up
 
 
 def relays(cells: Sequence[Cell]) -> list[Relays]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.lab.recovery_scene import Scene
 
 STALLS = (0.7, 1.2, 2.5, 5.0)
-"""Seconds for which a page's script stands still."""
+"""Seconds for which a page's script is blocked."""
 
 _BETWEEN = 2.0  # seconds between two stalls
 _HURRIED = 0.7  # seconds between two things that a person does, at least
@@ -57,7 +57,7 @@ def _lossy(seconds: float) -> Callable[[Scene], None]:
 
 
 def _stalled(stalls: Sequence[float], *sides: int) -> Callable[[Scene], None]:
-    """Let the scripts of pages stand still, at the same moment; the network goes on."""
+    """Block the scripts of the pages at the same moment; the network goes on."""
 
     def stalled(scene: Scene) -> None:
         for seconds in stalls:
@@ -117,7 +117,7 @@ _DEEDS: tuple[Callable[[End], None], ...] = (
     _press("screen", on=False),
     _comes_back("camera"),  # the screen took its place
 )
-"""What a person does with a page, one thing after the other: at the end all is as at the beginning."""
+"""What a person does with a page, in order; in the end everything is as it was."""
 
 
 def _in_use(seconds: float) -> Callable[[Scene], None]:

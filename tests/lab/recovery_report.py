@@ -1,4 +1,4 @@
-"""What the runs of the recovery bench come to: a table with its targets, and all of it as JSON."""
+"""The results of the recovery bench: a table with its targets, and everything as JSON."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.lab.recovery_rows import Row, Target
     from tests.lab.recovery_seen import Run, Seen
 
-STALLED = 0.15  # seconds that a page did not get to run: what is measured meanwhile is the machine
+STALLED = 0.15  # seconds that a page did not get to run: what is measured then is the machine, not the page
 
 
 _PICTURE = (0.15, 0.25)
@@ -43,7 +43,7 @@ class Result:
 
     @property
     def target(self) -> Target | None:
-        """What the gaps are held against."""
+        """The targets for the gaps."""
         return self.row.targets.get(self.ms)
 
     @property
@@ -69,7 +69,7 @@ class Result:
 
     @property
     def misses(self) -> list[str]:
-        """What was asked for and is not reached."""
+        """The targets that were missed."""
         found = [] if self._is_quick([run.gap for run in self.runs], (0.0, 0.0)) else ["messages"]
         if self.has_media and not self._is_quick([run.picture for run in self.runs], _PICTURE):
             found.append("picture")
@@ -88,7 +88,7 @@ class Result:
 
     @property
     def good(self) -> bool:
-        """Whether a bench may end well with it."""
+        """Whether the bench passes with it."""
         return bool(self.runs) and not self.misses and not self.complaints
 
 
@@ -181,7 +181,7 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def results(rows: Sequence[Row], runs: Sequence[Run]) -> list[Result]:
-    """Put runs together."""
+    """Group runs by row, mode and delay."""
     return [
         Result(
             row=row,
@@ -310,7 +310,7 @@ def _cells(values: Sequence[str]) -> str:
 
 
 def write(found: Sequence[Result], runs: Sequence[Run], file: Path) -> Path:
-    """Write all of it down, beside it the tables of the document."""
+    """Write everything as JSON, and the tables for the document beside it."""
     file.parent.mkdir(parents=True, exist_ok=True)
     rows = [
         {
