@@ -8,7 +8,7 @@ import jwt
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Console, OpenPage, StartConsole, wait_until
+from tests.browser.conftest import Console, OpenPage, Operator, StartConsole, wait_until
 
 KEY = "a key for invitations that is long enough"
 LAN = "198.51.100.10"
@@ -29,12 +29,16 @@ def console_invitation(console: Console) -> str:
     return console.operator_fragment.partition("=")[2]
 
 
-def test_without_an_invitation_the_page_says_so(lan_console: Console, open_page: OpenPage) -> None:
-    operator = open_page(f"{lan_console.address}?session=private")
+def expect_refusal(operator: Operator, words: str, statuses: str) -> None:
     operator.connect()
     operator.expect_state("failed")
-    expect(operator.page.locator("#status")).to_contain_text("An invitation is needed")
-    assert operator.take_problems("401")
+    expect(operator.page.locator("#status")).to_contain_text(words)
+    assert operator.take_problems(statuses)
+
+
+def test_without_an_invitation_the_page_says_so(lan_console: Console, open_page: OpenPage) -> None:
+    operator = open_page(f"{lan_console.address}?session=private")
+    expect_refusal(operator, "An invitation is needed", "401")
 
 
 def test_two_with_an_invitation_connect_and_no_log_has_it(lan_console: Console, open_page: OpenPage) -> None:
@@ -88,15 +92,9 @@ def test_an_expired_invitation_is_refused_in_words(lan_console: Console, open_pa
         claims | {"iat": int(time.time()) - 7200, "exp": int(time.time()) - 3600}, KEY, algorithm="HS256"
     )
     operator = open_page(f"{lan_console.address}?session=private#invite={token}")
-    operator.connect()
-    operator.expect_state("failed")
-    expect(operator.page.locator("#status")).to_contain_text("This invitation has expired")
-    assert operator.take_problems("401")
+    expect_refusal(operator, "This invitation has expired", "401")
 
 
 def test_an_invitation_to_another_session_is_refused(lan_console: Console, open_page: OpenPage) -> None:
     operator = open_page(f"{lan_console.address}?session=private#invite={invite(lan_console, 'another')}")
-    operator.connect()
-    operator.expect_state("failed")
-    expect(operator.page.locator("#status")).to_contain_text("This invitation is not valid")
-    assert operator.take_problems("401|403")
+    expect_refusal(operator, "This invitation is not valid", "401|403")

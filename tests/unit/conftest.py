@@ -1,15 +1,14 @@
 """What holds for every unit test.
 
-Hypothesis times no example, since the machine may be busy: speed is the benches' matter. And none asks for a browser,
-not even by giving a parameter the name of a pytest-playwright fixture: pytest would sort it among the tests in
-browsers, and run the unit tests behind it while Playwright's event loop occupies the thread.
+None asks for a browser, not even by giving a parameter the name of a pytest-playwright fixture: pytest would sort it
+among the tests in browsers, and run the unit tests behind it while Playwright's event loop occupies the thread.
 """
 
 import pytest
-from hypothesis import HealthCheck, settings
 
-settings.register_profile("untimed", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("untimed")
+from tests.unit.examples import register
+
+register()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -19,15 +19,7 @@ from pyapp.core.events import PeerEvent
 from pyapp.protocol.ice import parse_candidate, username_fragments
 from pyapp.protocol.journal import Journal, Journaled, JournalEntry
 from pyapp.protocol.peer import Candidate
-from pyapp.protocol.signaling import (
-    ClientMessage,
-    Join,
-    Leave,
-    Ping,
-    Pong,
-    ServerMessage,
-    decode_server,
-)
+from pyapp.protocol.signaling import ClientMessage, Join, Leave, Ping, Pong, ServerMessage, decode_server
 from pyapp.protocol.wire import encode
 
 
@@ -358,7 +350,7 @@ class Sockets:
 
 @dataclass(eq=False)
 class ConnectedPeerConnection(FakePeerConnection):
-    """With connection state, a data channel and statistics; `World` in test_session.py is the network between two."""
+    """With connection state, a data channel and statistics; `World` in world.py is the network between two."""
 
     path: tuple[str, str] | None = None
     """The fragments of both ends that are connected now."""

@@ -8,7 +8,7 @@ from pyapp.core.path.relays import DIRECT
 from pyapp.core.provisioning import RENEW
 from pyapp.protocol.signaling import Cost, PeerLeft
 from tests.unit.pyapp.core.path.test_recovery import TWO_RELAYS, relayed, suspicious
-from tests.unit.pyapp.core.test_session import FETCH, Core, IceConfigured, Said, connected
+from tests.unit.pyapp.sessions import FETCH, Core, IceConfigured, Said, connected
 
 
 def limits(outputs: list[Said]) -> list[commands.LimitVideo]:
@@ -75,11 +75,11 @@ def test_it_belongs_to_the_session() -> None:
     core = stopped()
     core.do(events.HangUpRequested())
     core.do(events.ConnectRequested("other"))
-    assert core.session.call.cost == Cost()
+    assert core.session.call.budget.cost == Cost()
 
 
 @pytest.mark.parametrize("step", ["", "sell", "stop"])
 def test_what_is_told_while_there_is_no_connection_is_kept(step: str) -> None:
     core = connected()
     core.do(PeerLeft("b" * 32), Cost(step, "month", 1.0, 300))
-    assert core.session.call.cost.step == step
+    assert core.session.call.budget.cost.step == step

@@ -1,7 +1,7 @@
 """A check within a session: what it is told, and that it does not meddle with the connection."""
 
 from pyapp.core import commands, events
-from tests.unit.pyapp.core.test_session import Core, connected
+from tests.unit.pyapp.sessions import Core, connected
 
 
 def asked(core: Core, session: str = "other") -> commands.AskCheckServers:

@@ -12,9 +12,22 @@ from pyapp.core.media import Media
 from pyapp.core.path.facts import ChannelFact, ChannelIs, ChannelIsFull, FrameReceived, PathChanged, PathUntried
 from pyapp.core.peers import NO_PEER, PeerIds
 from pyapp.core.signaling.rendezvous import Rendezvous
-from pyapp.protocol.channel import MAX_TEXT_BYTES, Frame, Piece, encode_frame
+from pyapp.protocol.channel import MAX_TEXT_BYTES, Frame, MediaShared, Piece, encode_frame
+from pyapp.protocol.signaling import Welcome
+from pyapp.view.console import present
+from tests.unit.pyapp.sessions import (
+    CONFIGURATION,
+    CONNECTED,
+    SAMPLED,
+    B,
+    Core,
+    IceConfigured,
+    Opened,
+    connected,
+    frames,
+    negotiated,
+)
 
-B = "b" * 32
 PEER = PeerIds().next()
 
 
@@ -112,3 +125,50 @@ def test_a_new_path_has_what_was_in_flight_again() -> None:
     assert "hello" in str(talk.submit("hello", 1.0))
     assert "hello" in str(talk.connection_did(PathUntried(), 2.0))
     assert "hello" in str(talk.connection_did(PathChanged(), 3.0))
+
+
+class TestMedia:
+    def test_is_off_starting_on_and_off_again(self) -> None:
+        core = connected()
+        assert core.do(events.MediaToggled("camera")) == [commands.StartMedia(1, "camera")]
+        assert [control.busy for control in present(core.session).media.controls] == [True, False, False]
+        core.do(events.MediaStarted(1, "camera"))
+        assert core.do(events.MediaToggled("camera")) == [commands.StopMedia("camera")]
+        core.do(events.MediaStopped(1, "camera"))
+        assert core.session.media.states["camera"] == "off"
+
+    def test_has_its_sections_added_once_and_by_the_impolite_side_alone(self) -> None:
+        core = connected()
+        core.do(SAMPLED, SAMPLED)
+        assert core.said.count(commands.AddMediaSections()) == 1
+        core = negotiated()
+        assert core.session.connection is not None
+        core.session.connection.negotiation.polite = True
+        core.do(CONNECTED, events.ChannelOpened("messages"), SAMPLED)
+        assert core.state == "connected"
+        assert commands.AddMediaSections() not in core.said
+
+    def test_that_is_shared_is_told_to_the_far_end_at_once(self) -> None:
+        core = connected()
+        on, off = (MediaShared(audio=False, video=video) for video in (True, False))
+        assert [
+            frame.body for frame in frames(core.do(events.MediaToggled("screen"), events.MediaStarted(1, "screen")))
+        ] == [on]
+        assert [frame.body for frame in frames(core.do(events.MediaStopped(1, "screen")))] == [off]
+
+    def test_that_was_on_before_is_told_when_the_channel_opens(self) -> None:
+        core = Core()
+        core.do(events.MediaToggled("microphone"), events.MediaStarted(1, "microphone"))
+        core.do(events.ConnectRequested("demo"))
+        core.do(IceConfigured(CONFIGURATION), Opened(), Welcome(polite=False, peer=B))
+        core.do(CONNECTED)
+        told = [frame.body for frame in frames(core.do(events.ChannelOpened("messages")))]
+        assert told == [MediaShared(audio=True, video=False)]
+
+    def test_that_the_browser_does_not_give_is_explained_until_the_next_try(self) -> None:
+        core = connected()
+        core.do(events.MediaToggled("camera"), events.MediaFailed(1, "camera", "NotAllowedError"))
+        assert core.session.media.states["camera"] == "off"
+        assert "may not use the camera" in present(core.session).media.problem
+        core.do(events.MediaToggled("camera"))
+        assert present(core.session).media.problem == ""

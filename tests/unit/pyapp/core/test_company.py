@@ -6,8 +6,8 @@ from pyapp.protocol.peer import Description
 from pyapp.protocol.signaling import PeerJoined, PeerLeft, Relayed, Welcome
 from pyapp.view.company import company, words
 from pyapp.view.console import present
-from tests.unit.pyapp.core.test_session import CONFIGURATION, CONNECTED, B, C, Core, IceConfigured, Opened, connected
 from tests.unit.pyapp.fakes import sdp
+from tests.unit.pyapp.sessions import CONFIGURATION, CONNECTED, B, C, Core, IceConfigured, Opened, connected
 
 TAB, OTHER = "1" * 32, "2" * 32
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pyapp.core.congestion import INITIAL, LEAST, OVERHEAD, PACKET, Window
@@ -20,6 +20,7 @@ from pyapp.core.delivery import (
     RoundTrip,
 )
 from pyapp.protocol.channel import MAX_HELD, Frame, Piece, decode_frame, encode_frame
+from tests.unit.examples import examples
 
 
 @dataclass
@@ -73,7 +74,7 @@ class Wire:
     st.lists(st.tuples(st.booleans(), st.integers(0, 300), st.booleans()), max_size=40),
 )
 @example(1, 0.9, [(True, 100, False)] * 40)
-@settings(max_examples=60)
+@examples(60)
 def test_exactly_once_and_in_order_over_any_wire(
     seed: int, loss: float, submissions: list[tuple[bool, int, bool]]
 ) -> None:

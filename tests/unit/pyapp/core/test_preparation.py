@@ -12,11 +12,8 @@ from pyapp.core.preparation import PREPARE_AFTER, Preparation, Prepared
 from pyapp.core.preparation import TIMER as PREPARE
 from pyapp.core.provisioning import Provisioning
 from pyapp.core.signaling import link
-from pyapp.protocol.signaling import (
-    Error,
-    Join,
-)
-from tests.unit.pyapp.core.test_session import (
+from pyapp.protocol.signaling import Error, Join
+from tests.unit.pyapp.sessions import (
     CONFIGURATION,
     FETCH,
     FETCH_OTHER,

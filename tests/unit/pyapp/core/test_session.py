@@ -1,8 +1,6 @@
 """The core as lists of events; two cores joined by a server and networks are in test_world.py."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import ANY
 
@@ -10,23 +8,17 @@ import pytest
 
 from pyapp.core import commands, events, provisioning
 from pyapp.core.call import PEER_TIMERS
-from pyapp.core.commands import Command, PeerCommand, TabCommand
 from pyapp.core.diagnostics.journal import TIMER as JOURNAL
 from pyapp.core.events import Event, PeerEvent
 from pyapp.core.negotiation.candidates import Candidates
-from pyapp.core.path import probe, recovery, standby
+from pyapp.core.path import recovery
 from pyapp.core.path.connection import CHANNELS, FIRST_OFFER, FIRST_OFFER_AFTER
 from pyapp.core.path.observation import STATS, STATS_EVERY
 from pyapp.core.path.outage import LOST_AFTER
 from pyapp.core.path.replacement import RENEW
-from pyapp.core.peers import NO_PEER, PeerId
-from pyapp.core.session import Session
 from pyapp.core.signaling import link, rendezvous
-from pyapp.core.timers import Timer
-from pyapp.protocol.channel import Beat, Frame, MediaShared, Piece, decode_beat, decode_frame, encode_frame
-from pyapp.protocol.ice import IceConfiguration, IceServer
-from pyapp.protocol.journal import MAX_JOURNAL_ENTRIES, Journal, Journaled
-from pyapp.protocol.peer import Candidate, Description, PeerMessage, RelaysUnknown, RelaySuspected, RestartWanted
+from pyapp.protocol.channel import Frame, MediaShared, Piece, encode_frame
+from pyapp.protocol.peer import Candidate, Description, RelaySuspected, RestartWanted
 from pyapp.protocol.signaling import (
     Error,
     HeldPlace,
@@ -36,269 +28,44 @@ from pyapp.protocol.signaling import (
     PeerLeft,
     Relay,
     Relayed,
-    ServerMessage,
     Welcome,
     decode_server,
 )
 from pyapp.protocol.wire import encode
-from pyapp.view.console import Presenter, present
+from pyapp.view.console import present
 from tests.unit.pyapp.fakes import sdp, stats_of
-
-A, B, C = "a" * 32, "b" * 32, "c" * 32
-INVITATION = "e30.eyJhdWQiOiJkZW1vIn0.c2lnbmVk"
-"""In form; to the session `demo`."""
-TURN = "turns:turn.example.org:443?transport=tcp"
-OTHER_TURN = "turns:turn2.example.org:443?transport=tcp"
-GATHERED = "v=0\r\na=ice-pwd:the-password\r\na=candidate:1 1 udp 1 192.0.2.1 9 typ relay\r\n"
-CONFIGURATION = IceConfiguration((IceServer((TURN,), "user", "the-credential"),), lifetime=3600.0)
-CANDIDATE = "candidate:1 1 udp 1 192.0.2.1 9 typ host"
-CONNECTED = events.StateChanged("connection", "connected")
-DISCONNECTED = events.StateChanged("connection", "disconnected")
-FAILED = events.StateChanged("connection", "failed")
-SAMPLED = events.StatsSampled(stats_of(("l1", "r1")))
-RESTART = [commands.SetConfiguration(CONFIGURATION), commands.RestartIce()]
-
-
-FETCH = commands.FetchIceConfiguration(ANY, "demo", ANY, ANY)
-FETCH_OTHER = commands.FetchIceConfiguration(ANY, "other", ANY, ANY)
-
-
-@dataclass(frozen=True)
-class IceConfigured:
-    """The answer to the latest `GET /ice`; if none is awaited, as if spares had been asked for."""
-
-    configuration: IceConfiguration
-
-
-@dataclass(frozen=True)
-class NotConfigured:
-    """The server's refusal of the latest `GET /ice`, or that there is no answer."""
-
-    code: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Opened:
-    """The socket that is being opened is open."""
-
-
-@dataclass(frozen=True)
-class Closed:
-    """The socket that is being opened did not open; if there is none, the one in use closed."""
-
-    code: int
-    reason: str
-
-
-Input = Event | PeerEvent | ServerMessage | IceConfigured | NotConfigured | Opened | Closed
-"""What happens to a core; of a peer connection without a name, to the one in use."""
-
-Said = Command | PeerCommand
-"""What it says; without a name, to the one in use."""
-
-
-def session(**changes: Any) -> Session:
-    return Session(A, A, 1_000_000.0, **changes)
-
-
-@dataclass
-class Core:
-    """A session with its timers; whatever it says is checked for what no shell could do."""
-
-    session: Session = field(default_factory=session)
-    now: float = 0.0
-    timers: dict[Timer, float] = field(default_factory=dict)
-    said: list[Said] = field(default_factory=list)
-    told: list[TabCommand] = field(default_factory=list)
-    """What was said to the other tabs."""
-    numbers: int = 0
-    peer: PeerId = NO_PEER
-    """The connection in use, or the last one that was."""
-    standby: PeerId = NO_PEER
-    probe: PeerId = NO_PEER
-    peers: set[PeerId] = field(default_factory=set)
-    """Those that there are."""
-    socket: int = 0
-    opening: int = 0
-    asked: list[int] = field(default_factory=list)
-    """Requests for an ICE configuration without an answer."""
-    presenter: Presenter = field(default_factory=Presenter)
-
-    def do(self, *received: Input) -> list[Said]:
-        """Return the commands but for timers, in `timers` by name, and what is `told` to other tabs."""
-        result: list[Said] = []
-        for item in received:
-            event = self._event(item)
-            if isinstance(event, events.TimerFired):
-                self.timers.pop(event.timer, None)
-            for command in self.session.receive(event, self.now):
-                match command:
-                    case commands.StartTimer(name, after, _, only_if_idle):
-                        if not (only_if_idle and name in self.timers):
-                            self.timers[name] = after
-                    case commands.CancelTimer(name):
-                        self.timers.pop(name, None)
-                    case commands.OfPeer(peer, to_peer):
-                        self._check_peer(peer, to_peer)
-                        result.append(to_peer if peer == self.peer else command)
-                    case commands.TabIsIn() | commands.TabIsOut() | commands.TakePlace() | commands.GivePlace():
-                        self.told.append(command)
-                    case _:
-                        self._check(command)
-                        result.append(command)
-            assert self.presenter.present(self.session) == present(self.session)
-        self.said += result
-        return result
-
-    def _event(self, item: Input) -> Event:
-        match item:
-            case IceConfigured(configuration):
-                return events.IceConfigurationReceived(self._answered(), configuration)
-            case NotConfigured(code, reason):
-                return events.IceConfigurationFailed(self._answered(), code, reason)
-            case Opened():
-                self.socket, self.opening = self.opening, 0
-                return events.SignalingOpened(self.socket)
-            case Closed(code, reason):
-                closed, self.opening = self.opening or self.socket, 0
-                return events.SignalingClosed(closed, code, reason)
-        if isinstance(item, PeerEvent):
-            return events.OfPeer(self.peer, item)
-        return events.SignalingReceived(self.socket, item) if isinstance(item, ServerMessage) else item
-
-    def _answered(self) -> int:
-        if not self.asked:
-            for output in self.session.provisioning.want_spares():
-                if isinstance(output, commands.FetchIceConfiguration):
-                    return output.number
-        return self.asked.pop() if self.asked else 0
-
-    def _check(self, command: Command) -> None:
-        match command:
-            case commands.OpenSignaling(socket):
-                self.opening = socket
-            case commands.FetchIceConfiguration(number):
-                self.asked.append(number)
-
-    def _check_peer(self, peer: PeerId, command: PeerCommand) -> None:
-        match command:
-            case commands.CreatePeer(_, channels):
-                assert peer > max(self.peer, self.standby, self.probe), "a name is given once"
-                self.peers.add(peer)
-                match channels:
-                    case standby.CHANNELS:
-                        self.standby = peer
-                    case probe.CHANNELS:
-                        self.probe = peer
-                    case _:
-                        self.peer = peer
-            case commands.ClosePeer():
-                self.peers.remove(peer)
-            case _:
-                assert peer in self.peers, f"{command} without a connection"
-        assert self.peers <= {self.peer, self.standby, self.probe}, "one of each kind"
-
-    def peer_says(self, body: PeerMessage, sender: str = B) -> list[Said]:
-        self.numbers += 1
-        return self.do(Relayed(sender, self.numbers, 0, body))
-
-    def peer_restarts(self) -> list[Said]:
-        """Take its first ICE restart, and answer: no relays are gathered for that."""
-        configure, apply = self.peer_says(Description("offer", sdp("r2"), 1, 1))
-        assert isinstance(configure, commands.SetConfiguration)
-        assert not configure.configuration.relay_hosts
-        assert isinstance(apply, commands.SetRemoteDescription)
-        (answer,) = self.do(events.RemoteDescriptionSet(apply.attempt, apply.description))
-        assert isinstance(answer, commands.SetLocalDescription)
-        described = events.SessionDescription("answer", sdp("l2"))
-        return self.do(events.LocalDescriptionSet(answer.attempt, described))
-
-    @property
-    def state(self) -> str:
-        return present(self.session).status.state
-
-    @property
-    def journal(self) -> list[tuple[str, dict[str, Any]]]:
-        return [(entry.event, dict(entry.data)) for entry in self.session.journal._unconfirmed]
-
-
-def frames(outputs: Sequence[Said]) -> list[Frame]:
-    return [decode_frame(output.text) for output in outputs if output == commands.SendOnChannel("messages", ANY)]
-
-
-def sent(outputs: Sequence[Said]) -> list[PeerMessage]:
-    return [
-        output.message.body
-        for output in outputs
-        if isinstance(output, commands.SendSignaling)
-        and isinstance(output.message, Relay)
-        and output.message.body is not None
-    ]
-
-
-def journals(outputs: Sequence[Said]) -> list[Journal]:
-    return [
-        output.message
-        for output in outputs
-        if isinstance(output, commands.SendSignaling) and isinstance(output.message, Journal)
-    ]
-
-
-def beside_journals(outputs: Sequence[Said]) -> list[Said]:
-    return [output for output in outputs if not journals([output])]
-
-
-def beats(outputs: Sequence[Said]) -> list[Beat]:
-    return [decode_beat(output.text) for output in outputs if output == commands.SendOnChannel("heartbeat", ANY)]
-
-
-def beside_beats(outputs: Sequence[Said]) -> list[Said]:
-    return [output for output in outputs if not beats([output]) and not journals([output])]
-
-
-def connecting(**changes: Any) -> Core:
-    core = Core(session(**changes))
-    core.do(events.ConnectRequested("demo"))
-    return core
-
-
-def waiting(**changes: Any) -> Core:
-    """Return the first in the session, whose offer is sent."""
-    core = connecting(**changes)
-    core.do(IceConfigured(CONFIGURATION), Opened())
-    core.do(Welcome(polite=False, peer=""))
-    core.do(offer_set("l1"))
-    return core
-
-
-def offer_set(fragment: str, attempt: int = 1) -> PeerEvent:
-    return events.LocalDescriptionSet(attempt, events.SessionDescription("offer", sdp(fragment)))
-
-
-def negotiated(**changes: Any) -> Core:
-    core = waiting(**changes)
-    core.do(PeerJoined(B))
-    (answer,) = core.peer_says(Description("answer", sdp("r1"), 1))
-    assert isinstance(answer, commands.SetRemoteDescription)
-    core.do(events.RemoteDescriptionSet(answer.attempt, answer.description))
-    return core
-
-
-def connected(**changes: Any) -> Core:
-    core = negotiated(**changes)
-    core.do(CONNECTED, events.ChannelOpened("messages"), events.ChannelOpened("heartbeat"), SAMPLED)
-    assert core.state == "connected"
-    return core
-
-
-def lost(**changes: Any) -> Core:
-    """Return one whose path has been suspect for so long that the person knows."""
-    core = connected(**changes)
-    core.now += 3.0  # without a beat: the browser's bad news is believed
-    core.do(DISCONNECTED, events.TimerFired(recovery.LOST))
-    assert core.state == "recovering"
-    return core
+from tests.unit.pyapp.sessions import (
+    CANDIDATE,
+    CONFIGURATION,
+    CONNECTED,
+    DISCONNECTED,
+    FAILED,
+    FETCH,
+    INVITATION,
+    OTHER_TURN,
+    RESTART,
+    SAMPLED,
+    TURN,
+    A,
+    B,
+    C,
+    Closed,
+    Core,
+    IceConfigured,
+    NotConfigured,
+    Opened,
+    Said,
+    beside_beats,
+    beside_journals,
+    connected,
+    connecting,
+    frames,
+    journals,
+    negotiated,
+    offer_set,
+    sent,
+    waiting,
+)
 
 
 class TestConnecting:
@@ -873,180 +640,3 @@ class TestFailing:
         core.do(events.Fault("render", "KeyError: 'x'"))
         assert core.session.faults == 1
         assert core.journal[-1] == ("fault", {"where": "render", "error": "KeyError: 'x'"})
-
-
-class TestTheJournal:
-    def test_sends_it_all_before_the_goodbye_also_on_a_socket_that_has_just_opened(self) -> None:
-        core = waiting()
-        core.do(PeerJoined(B))
-        core.do(events.SignalingClosed(core.socket, 1006, ""), events.TimerFired(link.RETRY), Opened())
-        outputs = core.do(events.HangUpRequested())
-        sent = [output.message for output in outputs if isinstance(output, commands.SendSignaling)]
-        *before, goodbye = sent
-        assert goodbye == Leave()
-        entries = [entry for one in before if isinstance(one, Journal) for entry in one.entries]
-        assert [entry.number for entry in entries] == [*range(1, core.session.journal.number + 1)]
-
-    def test_is_streamed_a_second_after_something_was_noted(self) -> None:
-        core = waiting()
-        assert core.timers[JOURNAL] == 1.0
-        (batch,) = journals(core.do(events.TimerFired(JOURNAL)))
-        assert [entry.number for entry in batch.entries] == list(range(1, len(batch.entries) + 1))
-        assert JOURNAL not in core.timers
-        assert journals(core.do(events.TimerFired(JOURNAL))) == []
-
-    def test_a_confirmation_calls_for_no_frame_before_its_time(self) -> None:
-        """Connecting writes fifty entries in a second, and encoding them holds it up."""
-        core = waiting()
-        (batch,) = journals(core.do(events.TimerFired(JOURNAL)))
-        core.do(events.StateChanged("ice-gathering", "gathering"))
-        assert journals(core.do(Journaled(batch.entries[-1].number))) == []
-        assert core.timers[JOURNAL] == 1.0
-        (rest,) = journals(core.do(events.TimerFired(JOURNAL)))
-        assert rest.entries[0].number == batch.entries[-1].number + 1
-
-    def test_is_streamed_in_batches(self) -> None:
-        core = waiting()
-        for number in range(MAX_JOURNAL_ENTRIES):
-            core.do(events.StateChanged("ice-gathering", str(number)))
-        (first,) = journals(core.do(events.TimerFired(JOURNAL)))
-        assert len(first.entries) == MAX_JOURNAL_ENTRIES
-        assert JOURNAL in core.timers
-        (second,) = journals(core.do(events.TimerFired(JOURNAL)))
-        assert second.entries[0].number == MAX_JOURNAL_ENTRIES + 1
-
-    def test_is_streamed_again_after_a_new_socket_from_what_was_confirmed(self) -> None:
-        core = waiting()
-        (before,) = journals(core.do(events.TimerFired(JOURNAL)))
-        core.do(Journaled(2), Closed(1006, ""), events.TimerFired(link.RETRY))
-        assert journals(core.do(events.TimerFired(JOURNAL))) == []
-        core.do(Opened(), Welcome(polite=False, peer=""))
-        (again,) = journals(core.do(events.TimerFired(JOURNAL)))
-        assert again.entries[0].number == 3
-        assert again.entries[-1].number > before.entries[-1].number
-
-    @pytest.mark.parametrize("code", ["limit", "unavailable"])
-    def test_is_streamed_again_when_the_server_could_not_keep_it(self, code: str) -> None:
-        core = waiting()
-        core.do(events.TimerFired(JOURNAL), Error(code, "The journal is busy; send it again.", "journal-queue"))
-        (batch,) = journals(core.do(events.TimerFired(JOURNAL)))
-        assert batch.entries[0].number == 1
-
-    def test_has_every_state_candidate_and_error(self) -> None:
-        core = waiting()
-        core.do(
-            events.StateChanged("ice-connection", "checking"),
-            events.LocalCandidate(Candidate(CANDIDATE, "0", 0, "l1"), TURN),
-            events.CandidateError(TURN, 701, "timeout", ""),
-            PeerJoined(B),
-        )
-        core.peer_says(Candidate(CANDIDATE, "0", 0, "r1"))
-        names = [name for name, _ in core.journal]
-        assert names[-5:] == ["state", "candidate-local", "candidate-error", "peer", "candidate-remote"]
-        local = dict(core.journal)["candidate-local"]
-        assert (local["type"], local["protocol"], local["server"]) == ("host", "udp", TURN)
-
-    def test_has_no_secret(self) -> None:
-        secret = "a=ice-ufrag:l1\r\na=ice-pwd:the-password\r\n"
-        core = connecting(invitation=INVITATION)
-        core.do(IceConfigured(CONFIGURATION), Opened())
-        core.do(Welcome(polite=False, peer=""), PeerJoined(B))
-        core.do(events.LocalDescriptionSet(1, events.SessionDescription("offer", f"v=0\r\n{secret}")))
-        core.peer_says(Description("answer", f"v=0\r\n{secret}", 1))
-        core.peer_says(Candidate(f"{CANDIDATE} pwd the-password", "0", 0, "l1"))
-        core.do(CONNECTED, events.ChannelOpened("messages"), SAMPLED, events.MessageSubmitted("the-message"), FAILED)
-        text = repr(core.journal) + repr(core.session.journal.lines)
-        for word in ("the-password", "the-credential", INVITATION, "the-message", "ice-pwd"):
-            assert word not in text
-        assert len(core.journal) > 8
-
-
-class TestMedia:
-    def test_is_off_starting_on_and_off_again(self) -> None:
-        core = connected()
-        assert core.do(events.MediaToggled("camera")) == [commands.StartMedia(1, "camera")]
-        assert [control.busy for control in present(core.session).media.controls] == [True, False, False]
-        core.do(events.MediaStarted(1, "camera"))
-        assert core.do(events.MediaToggled("camera")) == [commands.StopMedia("camera")]
-        core.do(events.MediaStopped(1, "camera"))
-        assert core.session.media.states["camera"] == "off"
-
-    def test_has_its_sections_added_once_and_by_the_impolite_side_alone(self) -> None:
-        core = connected()
-        core.do(SAMPLED, SAMPLED)
-        assert core.said.count(commands.AddMediaSections()) == 1
-        core = negotiated()
-        assert core.session.connection is not None
-        core.session.connection.negotiation.polite = True
-        core.do(CONNECTED, events.ChannelOpened("messages"), SAMPLED)
-        assert core.state == "connected"
-        assert commands.AddMediaSections() not in core.said
-
-    def test_that_is_shared_is_told_to_the_far_end_at_once(self) -> None:
-        core = connected()
-        on, off = (MediaShared(audio=False, video=video) for video in (True, False))
-        assert [
-            frame.body for frame in frames(core.do(events.MediaToggled("screen"), events.MediaStarted(1, "screen")))
-        ] == [on]
-        assert [frame.body for frame in frames(core.do(events.MediaStopped(1, "screen")))] == [off]
-
-    def test_that_was_on_before_is_told_when_the_channel_opens(self) -> None:
-        core = Core()
-        core.do(events.MediaToggled("microphone"), events.MediaStarted(1, "microphone"))
-        core.do(events.ConnectRequested("demo"))
-        core.do(IceConfigured(CONFIGURATION), Opened(), Welcome(polite=False, peer=B))
-        core.do(CONNECTED)
-        told = [frame.body for frame in frames(core.do(events.ChannelOpened("messages")))]
-        assert told == [MediaShared(audio=True, video=False)]
-
-    def test_that_the_browser_does_not_give_is_explained_until_the_next_try(self) -> None:
-        core = connected()
-        core.do(events.MediaToggled("camera"), events.MediaFailed(1, "camera", "NotAllowedError"))
-        assert core.session.media.states["camera"] == "off"
-        assert "may not use the camera" in present(core.session).media.problem
-        core.do(events.MediaToggled("camera"))
-        assert present(core.session).media.problem == ""
-
-
-class TestGoingOnWithoutRelays:
-    def late(self) -> Core:
-        """Return one that waits alone, and whose server names no relays in time."""
-        core = connecting()
-        core.do(Opened(), Welcome(polite=False, peer=""))
-        core.do(events.TimerFired(provisioning.LATE), events.TimerFired(provisioning.LATE))
-        return core
-
-    def test_is_told_to_the_other_side_whoever_it_is(self) -> None:
-        core = self.late()
-        assert RelaysUnknown() in sent(core.said)
-        core.do(PeerJoined(B))
-        core.said.clear()
-        core.do(PeerLeft(B), PeerJoined(C))
-        assert RelaysUnknown() in sent(core.said)
-
-    def test_is_told_no_more_once_they_are_there(self) -> None:
-        core = self.late()
-        core.do(PeerJoined(B))
-        core.said.clear()
-        core.do(IceConfigured(CONFIGURATION))
-        assert RelaysUnknown() not in sent(core.said)
-
-    def test_of_the_other_side_is_said_in_words(self) -> None:
-        core = negotiated()
-        assert "without relays" not in present(core.session).status.detail
-        core.peer_says(RelaysUnknown())
-        assert "They go on without relays" in present(core.session).status.detail
-        core.do(PeerLeft(B), PeerJoined(C))
-        assert "without relays" not in present(core.session).status.detail
-
-    def test_of_the_other_side_is_forgotten_with_the_session(self) -> None:
-        core = negotiated()
-        core.peer_says(RelaysUnknown())
-        core.do(events.HangUpRequested(), events.ConnectRequested("another"))
-        assert not core.session.call.peer_lacks_relays
-
-    def test_is_not_blamed_on_the_networks_alone(self) -> None:
-        core = negotiated()
-        core.peer_says(RelaysUnknown())
-        core.do(FAILED)
-        assert "the server named no relays" in present(core.session).status.detail

@@ -8,7 +8,7 @@ from pyapp.core import commands, events, provisioning
 from pyapp.core.path.recovery import SETTLE
 from pyapp.protocol.channel import Beat
 from pyapp.protocol.ice import IceServer
-from tests.unit.pyapp.core.test_session import (
+from tests.unit.pyapp.sessions import (
     CONFIGURATION,
     FETCH,
     Core,

@@ -14,15 +14,13 @@ from pyapp.core.succession import MAX_EARLY_BYTES, Succession
 from pyapp.core.timers import Timer
 from pyapp.protocol.channel import Piece
 from pyapp.protocol.peer import Candidate, Description, RestartWanted
-from pyapp.protocol.signaling import (
-    PeerJoined,
-    PeerLeft,
-    Welcome,
-)
+from pyapp.protocol.signaling import PeerJoined, PeerLeft, Welcome
 from pyapp.protocol.wire import encode
 from pyapp.view.console import present
 from tests.unit.pyapp.core.path.test_recovery import CERTAIN, suspicious
-from tests.unit.pyapp.core.test_session import (
+from tests.unit.pyapp.fakes import sdp, stats_of
+from tests.unit.pyapp.parts import Around
+from tests.unit.pyapp.sessions import (
     CANDIDATE,
     CONFIGURATION,
     CONNECTED,
@@ -38,8 +36,6 @@ from tests.unit.pyapp.core.test_session import (
     frames,
     offer_set,
 )
-from tests.unit.pyapp.fakes import sdp, stats_of
-from tests.unit.pyapp.parts import Around
 
 
 class TestANewConnection:

@@ -6,7 +6,7 @@ from pyapp.core import commands, events
 from pyapp.core.tabs import TAKE_OVER
 from pyapp.protocol.signaling import Error, Join
 from pyapp.view.console import present
-from tests.unit.pyapp.core.test_session import (
+from tests.unit.pyapp.sessions import (
     CONFIGURATION,
     INVITATION,
     A,

@@ -18,7 +18,9 @@ from pyapp.core.path.replacement import RENEW
 from pyapp.core.path.standby import LAST_PAUSE
 from pyapp.core.signaling.link import OPENING
 from pyapp.view.console import present
-from tests.unit.pyapp.world import FAILED_AFTER, Page, World
+from tests.unit.examples import examples
+from tests.unit.pyapp.pages import Page
+from tests.unit.pyapp.world import FAILED_AFTER, World
 
 LAN, WAN = 0.001, 0.05
 """Seconds one way between the pages: 0 and 25 ms at each site."""
@@ -343,7 +345,7 @@ class TestAWholeServer:
 
 
 @given(st.integers(0, 2**32), st.booleans(), st.sampled_from([0.001, 0.05, 0.5]))
-@settings(max_examples=25)
+@examples(25)
 def test_two_sessions_connect_in_any_order_of_events(seed: int, b_first: bool, jitter: float) -> None:
     current = World(random.Random(seed), jitter=jitter)
     names = "ba" if b_first else "ab"
@@ -366,7 +368,7 @@ def test_two_sessions_connect_in_any_order_of_events(seed: int, b_first: bool, j
         max_size=5,
     ),
 )
-@settings(max_examples=25)
+@examples(25)
 def test_two_sessions_connect_although_sockets_drop_meanwhile(seed: int, story: list[tuple[str, str, float]]) -> None:
     current = World(random.Random(seed), delay=0.02, jitter=0.02)
     current.connect("a", "b")
@@ -378,7 +380,7 @@ def test_two_sessions_connect_although_sockets_drop_meanwhile(seed: int, story: 
 
 
 @given(st.integers(0, 2**32), st.floats(0, 3.0))
-@settings(max_examples=25)
+@examples(25)
 def test_hanging_up_at_any_moment_leaves_nothing_armed(seed: int, seconds: float) -> None:
     current = World(random.Random(seed), delay=0.02, jitter=0.02)
     current.connect("a", "b")
@@ -464,7 +466,7 @@ def act(current: World, what: str, name: str) -> None:
         ("move-silently", "a", 0.0),
     ],
 )
-@settings(max_examples=40)
+@examples(40)
 def test_two_sessions_with_a_standby_lose_nothing_and_never_keep_half_of_it(
     seed: int, delay: float, story: list[tuple[str, str, float]]
 ) -> None:
@@ -527,7 +529,7 @@ class Sessions(RuleBasedStateMachine):
 
 
 TestSessions = Sessions.TestCase
-TestSessions.settings = settings(max_examples=60, stateful_step_count=16)
+TestSessions.settings = settings(examples(60), stateful_step_count=16)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pyapp.core import events
 from pyapp.core.company import Company, Happening, Kind
 from pyapp.protocol.signaling import PeerJoined, PeerLeft
 from pyapp.view.company import company, inputs, words
-from tests.unit.pyapp.core.test_session import B, C, Input, connected
+from tests.unit.pyapp.sessions import B, C, Input, connected
 
 
 def test_who_comes_second_joined_the_other() -> None:

@@ -19,7 +19,8 @@ from pyapp.protocol.signaling import Error, PeerJoined, Welcome
 from pyapp.view.console import View, present
 from pyapp.view.path import Fact
 from pyapp.view.status import OBSTACLES
-from tests.unit.pyapp.core.test_session import (
+from tests.unit.pyapp.fakes import stats_of
+from tests.unit.pyapp.sessions import (
     CONFIGURATION,
     CONNECTED,
     FAILED,
@@ -36,7 +37,6 @@ from tests.unit.pyapp.core.test_session import (
     negotiated,
     waiting,
 )
-from tests.unit.pyapp.fakes import stats_of
 
 
 def ready() -> Core:

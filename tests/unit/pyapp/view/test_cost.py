@@ -9,7 +9,7 @@ from pyapp.view.console import present
 from pyapp.view.cost import Cost, size
 from pyapp.view.verdicts import explain
 from tests.unit.pyapp.core.path.test_recovery import relayed
-from tests.unit.pyapp.core.test_session import Core, connected
+from tests.unit.pyapp.sessions import Core, connected
 
 
 def shown(core: Core, told: Told) -> Cost:

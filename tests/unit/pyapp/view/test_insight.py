@@ -7,8 +7,8 @@ from pyapp.core import commands, events
 from pyapp.core.path.observation import STATS, STATS_EVERY, STATS_WATCHED_EVERY
 from pyapp.view.console import present
 from pyapp.view.insight import Insight, new_marks, new_samples
-from tests.unit.pyapp.core.test_session import SAMPLED, TURN, Core, connected
 from tests.unit.pyapp.fakes import stats_of
+from tests.unit.pyapp.sessions import SAMPLED, TURN, Core, connected
 
 SHOWN, CLOSED = events.DiagnosticsShown(is_shown=True), events.DiagnosticsShown(is_shown=False)
 

@@ -23,7 +23,7 @@ from pyapp.protocol.channel import Frame, MediaShared, encode_frame
 from pyapp.protocol.signaling import Error
 from pyapp.view.console import present
 from pyapp.view.media import DeviceChoice, Option, media_problem
-from tests.unit.pyapp.core.test_session import connected
+from tests.unit.pyapp.sessions import connected
 
 WIDE, NEAR = Device("camera", "wide", "Wide"), Device("camera", "near", "Near")
 

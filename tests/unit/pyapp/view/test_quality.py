@@ -10,8 +10,8 @@ from pyapp.protocol.peer import Description
 from pyapp.protocol.signaling import PeerJoined, PeerLeft
 from pyapp.view.console import present
 from pyapp.view.quality import percent, words
-from tests.unit.pyapp.core.test_session import CONNECTED, SAMPLED, TURN, B, C, Core, connected, lost, offer_set
 from tests.unit.pyapp.fakes import sdp, stats_of
+from tests.unit.pyapp.sessions import CONNECTED, SAMPLED, TURN, B, C, Core, connected, lost, offer_set
 
 
 def measured(core: Core, *, packets: int = 100, missing: int = 0, **local: object) -> None:

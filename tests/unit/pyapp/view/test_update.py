@@ -6,7 +6,7 @@ from pyapp.core import events
 from pyapp.protocol.signaling import Error, Welcome
 from pyapp.view.console import present
 from pyapp.view.update import Update
-from tests.unit.pyapp.core.test_session import CONFIGURATION, Core, IceConfigured, Opened, connecting
+from tests.unit.pyapp.sessions import CONFIGURATION, Core, IceConfigured, Opened, connecting
 
 OURS, NEWER = "1" * 32, "2" * 32
 

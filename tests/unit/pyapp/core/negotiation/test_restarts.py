@@ -10,9 +10,9 @@ from pyapp.core.negotiation import restarts
 from pyapp.core.negotiation.negotiation import ToPeer
 from pyapp.core.negotiation.restarts import SETTLES_WITHIN
 from pyapp.protocol.peer import Description, RestartWanted
-from tests.unit.pyapp.core.test_session import RESTART, Core, connected, offer_set
 from tests.unit.pyapp.fakes import sdp
 from tests.unit.pyapp.parts import Parts
+from tests.unit.pyapp.sessions import RESTART, Core, connected, offer_set
 
 
 class TestASessionThatIsAskedForARestart:

@@ -14,14 +14,10 @@ from pyapp.core.path.heartbeat import Pulse
 from pyapp.core.path.ladder import LADDER, Rung
 from pyapp.core.path.outage import Suspect
 from pyapp.protocol.ice import IceConfiguration, IceServer
-from pyapp.protocol.peer import (
-    Description,
-    PeerMessage,
-    RelaySuspected,
-    RestartWanted,
-)
+from pyapp.protocol.peer import Description, PeerMessage, RelaySuspected, RestartWanted
 from pyapp.protocol.signaling import Welcome
-from tests.unit.pyapp.core.test_session import (
+from tests.unit.pyapp.fakes import sdp, stats_of
+from tests.unit.pyapp.sessions import (
     CONFIGURATION,
     DISCONNECTED,
     RESTART,
@@ -36,7 +32,6 @@ from tests.unit.pyapp.core.test_session import (
     offer_set,
     sent,
 )
-from tests.unit.pyapp.fakes import sdp, stats_of
 
 
 def answering(core: Core, outputs: list[Said]) -> IceConfiguration:

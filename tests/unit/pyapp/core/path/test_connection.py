@@ -12,13 +12,11 @@ from pyapp.core.path import recovery, standby
 from pyapp.core.path.heartbeat import Pulse
 from pyapp.protocol.channel import Beat, Frame, Piece, encode_frame
 from pyapp.protocol.ice import IceServer, parse_candidate
-from pyapp.protocol.peer import (
-    Description,
-    StandbyDescription,
-)
+from pyapp.protocol.peer import Description, StandbyDescription
 from pyapp.protocol.signaling import PeerLeft, ServerMessage
 from pyapp.view.console import present
-from tests.unit.pyapp.core.test_session import (
+from tests.unit.pyapp.fakes import sdp, stats_of
+from tests.unit.pyapp.sessions import (
     CONFIGURATION,
     DISCONNECTED,
     GATHERED,
@@ -33,7 +31,6 @@ from tests.unit.pyapp.core.test_session import (
     connected,
     sent,
 )
-from tests.unit.pyapp.fakes import sdp, stats_of
 
 
 class TestTheOtherSidesRestart:

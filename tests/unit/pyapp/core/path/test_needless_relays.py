@@ -8,31 +8,13 @@ import pytest
 from pyapp.core import commands, events
 from pyapp.core.path.ladder import LADDER
 from pyapp.core.path.recovery import ATTEMPT
-from pyapp.core.path.relaying import (
-    NEEDLESS_RELAY,
-    NEEDLESS_RELAY_AFTER,
-    ONE_NETWORK,
-    ONE_NETWORK_AFTER,
-)
+from pyapp.core.path.relaying import NEEDLESS_RELAY, NEEDLESS_RELAY_AFTER, ONE_NETWORK, ONE_NETWORK_AFTER
 from pyapp.core.path.relays import DIRECT, FIRST_DIRECT_AFTER
 from pyapp.protocol.channel import Beat
-from pyapp.protocol.peer import (
-    Candidate,
-    Description,
-)
-from tests.unit.pyapp.core.path.test_recovery import (
-    RELAYED,
-    outage,
-    relayed,
-    suspicious,
-)
-from tests.unit.pyapp.core.test_session import (
-    SAMPLED,
-    TURN,
-    Core,
-    connected,
-)
+from pyapp.protocol.peer import Candidate, Description
+from tests.unit.pyapp.core.path.test_recovery import RELAYED, outage, relayed, suspicious
 from tests.unit.pyapp.fakes import sdp, stats_of
+from tests.unit.pyapp.sessions import SAMPLED, TURN, Core, connected
 
 
 class TestBackToADirectPath:

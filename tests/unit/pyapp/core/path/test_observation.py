@@ -21,18 +21,9 @@ from pyapp.core.path.observation import (
 )
 from pyapp.core.timers import Timer
 from pyapp.view.console import present
-from tests.unit.pyapp.core.test_session import (
-    DISCONNECTED,
-    SAMPLED,
-    TURN,
-    Core,
-    Said,
-    connected,
-    lost,
-    negotiated,
-)
 from tests.unit.pyapp.fakes import stats_of
 from tests.unit.pyapp.parts import Parts, report
+from tests.unit.pyapp.sessions import DISCONNECTED, SAMPLED, TURN, Core, Said, connected, lost, negotiated
 
 
 def _kept_checking(outputs: list[Said]) -> bool:

@@ -11,8 +11,8 @@ from pyapp.core.path.probe import CHANNELS, EVERY, FIRST_PAUSE, LAST_PAUSE, LEAS
 from pyapp.core.peers import PeerId, PeerIds
 from pyapp.protocol.ice import IceConfiguration, IceServer
 from pyapp.protocol.peer import Candidate
-from tests.unit.pyapp.core.test_session import SAMPLED, TURN, Core, IceConfigured, Said, connected
 from tests.unit.pyapp.fakes import stats_of
+from tests.unit.pyapp.sessions import SAMPLED, TURN, Core, IceConfigured, Said, connected
 
 HERE, THERE = "203.0.113.1", "203.0.113.2"
 RELAYS = IceConfiguration((IceServer(("turn:one.example:3478", TURN), "u", "c"),))

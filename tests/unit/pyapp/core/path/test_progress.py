@@ -6,7 +6,8 @@ from pyapp.core import commands, events
 from pyapp.core.path.ladder import FIRST_DEADLINE
 from pyapp.core.path.recovery import ATTEMPT
 from pyapp.protocol.peer import Candidate, Description
-from tests.unit.pyapp.core.test_session import (
+from tests.unit.pyapp.fakes import sdp
+from tests.unit.pyapp.sessions import (
     CANDIDATE,
     DISCONNECTED,
     RESTART,
@@ -17,7 +18,6 @@ from tests.unit.pyapp.core.test_session import (
     offer_set,
     sent,
 )
-from tests.unit.pyapp.fakes import sdp
 
 
 def offering() -> Core:

@@ -10,7 +10,7 @@ from pyapp.core.path.observation import STATS, STATS_EVERY, STATS_QUIET_EVERY
 from pyapp.core.path.recovery import BEAT, SILENCE, Recovery
 from pyapp.core.path.silence import QUIET_AFTER
 from pyapp.protocol.channel import Beat
-from tests.unit.pyapp.core.test_session import SAMPLED, Core, Said, beats, connected
+from tests.unit.pyapp.sessions import SAMPLED, Core, Said, beats, connected
 from tests.unit.pyapp.world import World
 
 NETWORK = events.NetworkChanged("change", certain=False)

@@ -19,7 +19,8 @@ from pyapp.protocol.peer import Description
 from pyapp.protocol.signaling import Error, PeerLeft, Welcome
 from pyapp.view.console import present
 from tests.unit.pyapp.beating import Duo, duo, kinds, suspecting
-from tests.unit.pyapp.core.test_session import (
+from tests.unit.pyapp.fakes import sdp, stats_of
+from tests.unit.pyapp.sessions import (
     CONNECTED,
     B,
     Closed,
@@ -35,7 +36,6 @@ from tests.unit.pyapp.core.test_session import (
     frames,
     offer_set,
 )
-from tests.unit.pyapp.fakes import sdp, stats_of
 
 
 class TestTheEvidence:

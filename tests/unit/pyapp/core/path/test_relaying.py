@@ -14,36 +14,16 @@ from pyapp.core.path.facts import PeerLost, ReplacementWanted, SparesWanted
 from pyapp.core.path.heartbeat import Pulse
 from pyapp.core.path.ladder import LADDER, Rung
 from pyapp.core.path.recovery import ATTEMPT, SETTLE
-from pyapp.core.path.relaying import (
-    ATTEMPTS_WITHOUT_PEER,
-    NEEDLESS_RELAY,
-)
+from pyapp.core.path.relaying import ATTEMPTS_WITHOUT_PEER, NEEDLESS_RELAY
 from pyapp.core.path.relays import DIRECT, RELEASE, Relays
 from pyapp.core.timers import Timer
 from pyapp.protocol.channel import Beat
 from pyapp.protocol.ice import IceConfiguration
-from pyapp.protocol.peer import (
-    Candidate,
-    Description,
-    RelaySuspected,
-)
-from tests.unit.pyapp.core.path.test_recovery import (
-    CERTAIN,
-    STUN,
-    TURN_ONE,
-    TURN_TWO,
-    TWO_RELAYS,
-    relayed,
-    suspicious,
-)
-from tests.unit.pyapp.core.test_session import (
-    FETCH,
-    IceConfigured,
-    connected,
-    sent,
-)
+from pyapp.protocol.peer import Candidate, Description, RelaySuspected
+from tests.unit.pyapp.core.path.test_recovery import CERTAIN, STUN, TURN_ONE, TURN_TWO, TWO_RELAYS, relayed, suspicious
 from tests.unit.pyapp.fakes import sdp, stats_of
 from tests.unit.pyapp.parts import ONE, Around, Parts, report
+from tests.unit.pyapp.sessions import FETCH, IceConfigured, connected, sent
 
 
 def urls(configuration: IceConfiguration) -> list[str]:

@@ -10,10 +10,9 @@ from pyapp.core.events import Event
 from pyapp.core.negotiation.restarts import SETTLES_WITHIN
 from pyapp.core.path.heartbeat import Pulse
 from pyapp.core.path.relays import RELEASE, RELEASE_AFTER
-from pyapp.protocol.peer import (
-    Description,
-)
-from tests.unit.pyapp.core.test_session import (
+from pyapp.protocol.peer import Description
+from tests.unit.pyapp.fakes import sdp, stats_of
+from tests.unit.pyapp.sessions import (
     CONFIGURATION,
     DISCONNECTED,
     SAMPLED,
@@ -26,7 +25,6 @@ from tests.unit.pyapp.core.test_session import (
     offer_set,
     sent,
 )
-from tests.unit.pyapp.fakes import sdp, stats_of
 
 
 class TestTheRelaysOfADirectConnection:
