@@ -1,25 +1,17 @@
 """What happened in a session, in sentences and in figures, from its record. Pure.
 
-Each sentence has a rule, by whose id it is found and tested. Times stand beside the sentences, because the reader's
+Each sentence has a rule, by whose id it is found and tested. What is told of one entry is that entry's own sentence
+(`Told.text`); the words for what follows from several are here. Times stand beside the sentences, because the reader's
 browser knows the reader's time zone.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
-from backend.journal.outages import CAUSES, TOGETHER, Outage, find_outages, number_of
+from backend.journal.outages import CAUSES, TOGETHER, Outage, find_outages
 from backend.journal.reading import Recorded, Told
-from backend.journal.relayed import carried_by, relay_host
 from backend.journal.ways import Change, Path, Relays, Ways, is_ipv6, rank_of, site_of
-from pyapp.protocol.entries import SAMPLES
-
-_REFUSALS = {
-    "no-path": "no path was found between the two networks",
-    "session-full": "two people were in the session already",
-    "replaced": "the page was opened again in another tab",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +48,7 @@ class _Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """The sentences, and the figures of a list. Seconds, bytes; None: not known.
-
-    `relay_bytes` are those over each TURN host, both ways, counted by the side whose relay it was.
-    """
+    """The sentences, and the figures of a list. Seconds; None: not known."""
 
     sentences: list[Sentence]
     outcome: str
@@ -67,7 +56,6 @@ class Account:
     best_seconds: float | None
     paths: list[Path]
     outages: list[Outage]
-    relay_bytes: dict[str, int]
 
 
 def account(session: Recorded) -> Account:
@@ -113,24 +101,7 @@ def account(session: Recorded) -> Account:
         best_seconds=second.best[1] if second and second.best else None,
         paths=list(paths),
         outages=outages,
-        relay_bytes=relay_bytes(told),
     )
-
-
-def relay_bytes(told: Sequence[Told]) -> dict[str, int]:
-    """Return the bytes over each TURN host. Each end counts its own relay, so that nothing counts twice."""
-    pairs: dict[tuple[str, str, str], tuple[str, int]] = {}
-    for one in told:
-        data = one.data
-        if (one.event not in SAMPLES and one.event != "pair") or data.get("local_type") != "relay":
-            continue
-        carried = carried_by(data)
-        key = (one.participant, str(data.get("pair")), str(data.get("ufrag")))
-        pairs[key] = (relay_host(data.get("server")), max(carried, pairs.get(key, ("", 0))[1]))
-    result: Counter[str] = Counter()
-    for host, carried in pairs.values():
-        result[host] += carried
-    return dict(result)
 
 
 # One page.
@@ -214,31 +185,34 @@ def _why_not(pages: dict[str, _Page]) -> str:
     return "Nobody else came." if len(pages) < 2 else "The two were not connected."
 
 
+_QUOTED = {
+    "server-joined": "came",
+    "server-left": "left",
+    "server-lost": "server-lost",
+    "slept": "slept",
+    "failed": "failed",
+    "relay-suspected": "relay-died",
+    "standby-used": "standby",
+}
+"""The rules by which an entry is told, by event."""
+_OF_BOTH = frozenset({"relay-died", "standby"})
+"""Rules about what both pages share, whoever says so."""
+
+
 def _sentence(one: Told, page: _Page) -> Iterator[Sentence]:
-    data, who = one.data, page.name
-    if one.event.startswith("server-") and not one.is_ours:  # what the server saw, a page does not tell
+    rule = _QUOTED.get(one.event, "")
+    if not rule or (one.event.startswith("server-") and not one.is_ours):  # what the server saw, a page does not tell
         return
-    match one.event:
-        case "server-joined" if page.has_come:
-            yield Sentence("server-back", one.at, f"{who} had the server again.")
-        case "server-joined":
-            page.has_come = True
-            yield Sentence("came", one.at, f"{who} came.")
-        case "server-left":
-            yield Sentence("left", one.at, f"{who} left.")
-        case "server-lost":
-            yield Sentence("server-lost", one.at, f"{who} lost the server.")
-        case "slept":
-            yield Sentence("slept", one.at, f"The machine of {who} slept for {number_of(data.get('seconds')):.0f} s.")
-        case "relay-suspected":
-            yield Sentence("relay-died", one.at, f"The relay {relay_host(data.get('url'))} did not answer any more.")
-        case "standby-used":
-            yield Sentence("standby", one.at, f"Messages went over the second path, through {data.get('host')}.")
-        case "failed":
-            why = _REFUSALS.get(str(data.get("code")), f"the server said {data.get('code')}")
-            yield Sentence("failed", one.at, f"It could not go on for {who}: {why}.")
-        case _:
-            pass
+    if rule == "came" and page.has_come:
+        yield Sentence("server-back", one.at, f"{page.name} had the server again.")
+        return
+    page.has_come = page.has_come or rule == "came"
+    text = one.text
+    if rule in _OF_BOTH:
+        text = text[0].upper() + text[1:]
+    else:
+        text = f"{page.name} {text}" if one.is_ours else f"{page.name}: {text}"
+    yield Sentence(rule, one.at, f"{text}.")
 
 
 def _path_sentence(change: Change) -> Sentence:

@@ -11,6 +11,8 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from backend.journal.entry import dated
 from backend.journal.reading import Recorded, Told
+from pyapp.protocol.entries import SAMPLES
+from pyapp.protocol.sentences import sentence
 from pyapp.protocol.wire import Scalar
 
 Format: TypeAlias = Literal["jsonl", "rtcstats", "webrtc-internals"]
@@ -36,13 +38,19 @@ def exported(session: Recorded, form: Format) -> Iterator[str]:
     lines: Iterator[str]
     match form:
         case "jsonl":
-            lines = map(_to_json, session.entries)
+            lines = map(_line, session.entries)
         case "rtcstats":
             lines = _rtcstats(session)
         case "webrtc-internals":
             lines = iter([_to_json(_internals(session))])
     for line in lines:
         yield f"{line}\n"
+
+
+def _line(entry: dict[str, Any]) -> str:
+    """Return an entry with its sentence. A sample is figures alone."""
+    event = entry["event"]
+    return _to_json(entry if event in SAMPLES else entry | {"text": sentence(event, entry["data"])})
 
 
 def _to_json(value: object) -> str:

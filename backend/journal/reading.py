@@ -10,6 +10,7 @@ from typing import Any
 from backend.journal.clocks import offsets
 from backend.journal.schema import FILE, containing, open_to_read
 from backend.journal.store import joined
+from pyapp.protocol.sentences import sentence
 from pyapp.protocol.wire import Scalar
 
 _ENTRIES = """
@@ -21,36 +22,24 @@ select p.participant, received, number, at, event, f.frame, figures from partici
 ) order by received, abs(number)
 """
 
-
 _IN_SHORT = """
-select * from (
 select p.participant, received, number, at, event, data, null from participants p
   join entries e on e.participant = p.id
-  where session = :session and event not in ('candidate-remote', 'state', 'description', 'channel') union all
-select p.participant, received, number, at, event, f.frame, figures from participants p
-  join frames f on f.participant = p.id join samples s on s.participant = p.id and s.number =
-    (select max(number) from samples l where l.participant = p.id and l.frame = f.id)
-  where session = :session
-) order by received, abs(number)
+  where session = :session and event not in ('candidate-remote', 'state', 'description', 'channel')
+  order by received, abs(number)
 """
-"""Without what the account does not need: of samples, the last of each frame says what a pair has carried."""
-
+"""Without what the account does not need."""
 
 _SPARSE = """
 select * from (
 select p.participant, received, number, at, event, data, null from participants p
   join entries e on e.participant = p.id where session = :session union all
-select * from (
 select p.participant, received, number, at, event, f.frame, figures from participants p
   join samples s on s.participant = p.id join frames f on f.id = s.frame
-  where session = :session and s.number % :step = 0 union
-select p.participant, received, number, at, event, f.frame, figures from participants p
-  join frames f on f.participant = p.id join samples s on s.participant = p.id and s.number =
-    (select max(number) from samples l where l.participant = p.id and l.frame = f.id)
-  where session = :session)
+  where session = :session and s.number % :step = 0
 ) order by received, abs(number)
 """
-"""All entries, but of samples one in so many, and the last of each frame."""
+"""All entries, but of samples one in so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +60,11 @@ class Told:
     event: str
     data: dict[str, Scalar]
     is_ours: bool
+
+    @property
+    def text(self) -> str:
+        """What it says, in one sentence."""
+        return sentence(self.event, self.data)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

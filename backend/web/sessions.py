@@ -19,7 +19,7 @@ from backend.journal.account import Account, account
 from backend.journal.checks import search_checks
 from backend.journal.export import CONTENT_TYPES, FORMATS, exported
 from backend.journal.reading import Recorded, Told, listed, numbered, recorded
-from backend.journal.relayed import month_of, this_month
+from backend.journal.relayed import month_of, over_relays, this_month
 from backend.journal.schema import open_to_read
 from pyapp.protocol.entries import MARKED, SAMPLES
 from pyapp.protocol.wire import MessageError
@@ -79,7 +79,7 @@ class Sessions:
             if (session := recorded(connection, identifier, most_samples=MOST_POINTS)) is None:
                 return None
             whole = account(session)
-            summary = _summary(session, whole)
+            summary = _summary(session, whole, over_relays(connection, identifier))
             summary |= _cost(connection, summary, prices) | {"currency": prices.currency}
         entries = session.told()
         names = {one.id: one.name or f"Guest {number}" for number, one in enumerate(session.participants, start=1)}
@@ -93,7 +93,7 @@ class Sessions:
                 {"id": one, "name": name} | _charts([each for each in entries if each.participant == one])
                 for one, name in names.items()
             ],
-            "log": [[round(one.at, 3), names[one.participant], one.event, one.data] for one in log],
+            "log": [[round(one.at, 3), names[one.participant], one.event, one.data, one.text] for one in log],
         }
 
     def answer(self, identifier: int, form: str, *, prices: Prices = WITHOUT_PRICES) -> web.Response | None:
@@ -119,7 +119,7 @@ class Sessions:
         row = self._accounts.pop(key, None)
         if row is None:
             session = recorded(connection, identifier, in_short=True)
-            row = _summary(session, account(session)) if session else None
+            row = _summary(session, account(session), over_relays(connection, identifier)) if session else None
         if row is not None:
             self._accounts[key] = row
             if len(self._accounts) > _KEPT:
@@ -127,7 +127,8 @@ class Sessions:
         return row
 
 
-def _summary(session: Recorded, of_it: Account) -> dict[str, Any]:
+def _summary(session: Recorded, of_it: Account, relayed: Mapping[str, int]) -> dict[str, Any]:
+    """Return what the list says of a session. `relayed` is the meter's, which misses no sample that was thinned."""
     return {
         "id": session.id,
         "name": session.name,
@@ -139,7 +140,7 @@ def _summary(session: Recorded, of_it: Account) -> dict[str, Any]:
         "bestSeconds": of_it.best_seconds,
         "paths": of_it.paths,
         "outages": [{"at": one.began, "seconds": one.seconds} for one in of_it.outages],
-        "relayBytes": of_it.relay_bytes,
+        "relayBytes": relayed,
     }
 
 

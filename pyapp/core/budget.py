@@ -45,8 +45,7 @@ class Budget:
         before, self.cost = self.cost, cost
         if cost.step == before.step:
             return []
-        text = f"the budget for relays: {cost.share:.0%} used" if cost.scope else "the budget for relays is not in use"
-        told = note("<", "budget", text, step=cost.step, scope=cost.scope, share=cost.share, video=cost.video)
+        told = note("<", "budget", step=cost.step, scope=cost.scope, share=cost.share, video=cost.video)
         if self.is_used_up:
             return [told, RelaysWithheld()]
         if before.step == "stop":

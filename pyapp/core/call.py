@@ -96,7 +96,7 @@ class Call:
         self._now = now
         self.peer_lacks_relays, self.budget = False, Budget()
         self.succession.begin_session()
-        self._note("=", "session", f"connecting to session {session}", session=session, policy=self.relays.policy)
+        self._note("=", "session", session=session, policy=self.relays.policy)
         # Signaling first: the server's answer takes a round trip, which leaves time for the rest.
         joined = self._presence_did(self.presence.begin(session, name, now))
         return joined + self._provisioning_did(self.provisioning.begin(session, now))
@@ -114,7 +114,7 @@ class Call:
         return result + self.journal.take(stopped, now)
 
     def _fail(self, failure: Failure) -> list[Output]:
-        self._note("!", "failed", "the session cannot go on", **failure.data())
+        self._note("!", "failed", **failure.data())
         return [*self.end(self._now), Ended(failure)]
 
     # What happens.
@@ -178,8 +178,8 @@ class Call:
         result: list[Output] = []
         for output in outputs:
             match output:
-                case Note(mark, event, text, data):
-                    self._note(mark, event, text, **data)
+                case Note(mark, event, data):
+                    self._note(mark, event, **data)
                 case Provided(is_renewal, is_late):
                     result += self._provided(is_renewal=is_renewal, is_late=is_late)
                 case NotProvided(code, reason):
@@ -201,8 +201,8 @@ class Call:
         result: list[Output] = []
         for output in outputs:
             match output:
-                case Note(mark, event, text, data):
-                    self._note(mark, event, text, **data)
+                case Note(mark, event, data):
+                    self._note(mark, event, **data)
                 case DirectPathWanted() if self.connection is not None:
                     result += self._connection_did(self.connection.look_for_direct_path_soon())
                 case RelaysWithheld():
@@ -219,8 +219,8 @@ class Call:
         result: list[Output] = []
         for output in outputs:
             match output:
-                case Note(mark, event, text, data):
-                    self._note(mark, event, text, **data)
+                case Note(mark, event, data):
+                    self._note(mark, event, **data)
                 case Joined(polite, alone):
                     self.provisioning.place = self.presence.held
                     self.journal.stream_again()
@@ -280,7 +280,7 @@ class Call:
     def _peer_said(self, message: PeerMessage) -> list[Output]:
         if isinstance(message, RelaysUnknown):
             self.peer_lacks_relays = True
-            self._note("<", "relays-unknown", "the other side goes on without relays")
+            self._note("<", "relays-unknown")
             return []
         if self.connection is None:
             self.succession.keep(message)
@@ -304,7 +304,7 @@ class Call:
     # The network of this machine.
 
     def _network_changed(self, event: events.NetworkChanged) -> list[Output]:
-        self._note("=", "network", f"network {event.kind}", certain=event.certain)
+        self._note("=", "network", kind=event.kind, certain=event.certain)
         if event.kind == "offline":
             # Nothing can be tried yet, and silence will soon show whether it is true.
             return []
@@ -315,7 +315,7 @@ class Call:
     def _slept(self, seconds: float) -> list[Output]:
         """Treat it as a certain change of the network, and account for the time that our clock has not counted."""
         self.journal.slept(seconds)
-        self._note("=", "slept", f"this machine slept for {seconds:.0f} s", seconds=round(seconds, 1))
+        self._note("=", "slept", seconds=round(seconds, 1))
         fresh = self._provisioning_did(self.provisioning.slept(seconds))
         return [*fresh, *self._network_changed(events.NetworkChanged("change", certain=True))]
 
@@ -367,8 +367,8 @@ class Call:
         result: list[Output] = []
         for output in outputs:
             match output:
-                case Note(mark, event, text, data):
-                    self._note(mark, event, text, **data)
+                case Note(mark, event, data):
+                    self._note(mark, event, **data)
                 case ToPeer(message):
                     result += self._presence_did(self.presence.send(message, self._now))
                 case Doubted():
@@ -406,5 +406,5 @@ class Call:
         is_lacking = self.provisioning.is_without or self.peer_lacks_relays
         return replace(failure, without_relays=is_lacking, budget_used_up=self.budget.is_used_up)
 
-    def _note(self, mark: Mark, event: str, text: str, **data: str | float | bool | None) -> None:
-        self.journal.note(self._now, mark, event, text, **data)
+    def _note(self, mark: Mark, event: str, **data: str | float | bool | None) -> None:
+        self.journal.note(self._now, mark, event, **data)

@@ -51,7 +51,7 @@ class Checking:
         theirs = occasion.theirs
         them = None if theirs is None else TheirFacts(bool(theirs), is_symmetric(theirs), occasion.path)
         self.check = Check(self._number, self.names, occasion.session, occasion.place, occasion.unix, them)
-        return [note("=", "check", "checking the network"), *self.check.begin(now)]
+        return [note("=", "check", state="begun"), *self.check.begin(now)]
 
     def receive(self, event: events.CheckEvent | events.OfPeer, now: float) -> list[Output]:
         """Handle an answer, an event of one of its connections, or a request to stop."""
@@ -74,8 +74,8 @@ class Checking:
         if check.state != "done" or not done:
             return [*done]
         if check.verdict is None:
-            return [*done, note("=", "check", "the check was stopped")]
+            return [*done, note("=", "check", state="stopped")]
         problems = " ".join(f"{problem.rule}@{problem.host}" for problem in check.verdict.problems)
         took = round(check.found.took * 1000)
-        over = note("=", "check", f"the check says {check.verdict.rule}", problems=problems, took_ms=took)
+        over = note("=", "check", verdict=check.verdict.rule, problems=problems, took_ms=took)
         return [*done, over]

@@ -66,7 +66,7 @@ class Communication:
             return [*self.conversation.submit(text, now)]
         except MessageRefusedError as error:
             self.problem = error.why
-            return [note("!", "message", f"a message was not taken: {error}")]
+            return [note("!", "message", own=True, problem=str(error))]
 
     def send_again(self, place: int, now: float) -> list[Output]:
         """Send the present peer the message at `place`, which was for somebody who left."""
@@ -146,4 +146,4 @@ class Communication:
         try:
             return [*self.conversation.received(text, now, label)]
         except MessageError as error:
-            return [note("!", "message", f"the other side sent what is no message: {error}")]
+            return [note("!", "message", problem=str(error))]

@@ -123,13 +123,13 @@ class Inviting:
                 self.failure = None
                 self.issuing.discard(session)
                 self.issued[session] = invitation
-                return [note("=", "invited", f"an invitation was issued to {session}", id=invitation.id), *self._list()]
+                return [note("=", "invited", session=session, id=invitation.id), *self._list()]
             case events.InvitationsListed(invitations):
                 self.listed = invitations
                 return self._forget_revoked()
             case events.InvitationRevoked(identifier):
                 self.failure = None
-                return [note("=", "revoked", f"invitation {identifier} was taken back", id=identifier), *self._list()]
+                return [note("=", "revoked", id=identifier), *self._list()]
             case events.InvitingFailed():
                 return self._failed(event)
 
@@ -181,7 +181,7 @@ class Inviting:
         self.issuing.clear()
         if event.request == "issue" and event.code == "operators-only":
             self.access = Access(role="guest")
-        return [note("!", "inviting", f"{event.request}: {event.reason}", code=event.code)]
+        return [note("!", "inviting", request=event.request, reason=event.reason, code=event.code)]
 
 
 def _can_name(session: str) -> bool:

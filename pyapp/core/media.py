@@ -168,7 +168,7 @@ class Media:
         if kind == "camera":
             self.faces_away = event.faces_away
         self._changing.discard(kind)
-        outputs: list[Output] = [note("=", "media", f"{kind} on", kind=kind, on=True)]
+        outputs: list[Output] = [note("=", "media", kind=kind, on=True)]
         # Both use the one video section: one replaces the other.
         if kind == "screen" and "camera" in self._requests:
             self._camera_waits = self.states["camera"] == "on"
@@ -180,7 +180,7 @@ class Media:
     def _stopped(self, number: int, kind: MediaKind) -> list[Output]:
         if not self._is_over(number, kind):
             return []
-        outputs: list[Output] = [note("=", "media", f"{kind} off", kind=kind, on=False)]
+        outputs: list[Output] = [note("=", "media", kind=kind, on=False)]
         return outputs + self._camera_again() if kind == "screen" else outputs
 
     def _ended_by_itself(self, number: int, kind: MediaKind) -> list[Output]:
@@ -197,13 +197,13 @@ class Media:
         refusal = MediaRefusal(kind, error, message)
         if not refusal.is_cancelled:
             self.problem = refusal
-        return [note("!", "media", f"{kind}: {error}: {message}".rstrip(": "), kind=kind, error=error)]
+        return [note("!", "media", kind=kind, error=error, reason=message)]
 
     def _muted(self, number: int, kind: MediaKind, *, muted: bool) -> list[Output]:
         if number != self._requests.get(kind):
             return []
         (self.muted.add if muted else self.muted.discard)(kind)
-        return [note("=", "media", f"{kind} {'muted by the system' if muted else 'no longer muted'}", kind=kind)]
+        return [note("=", "media", kind=kind, muted=muted)]
 
     def _look_for_ended(self) -> None:
         """Report the ended device as unplugged, once it is no longer listed."""

@@ -158,7 +158,7 @@ class Provisioning:
             return []  # without relays there can be no path
         self.is_configured = self.is_without = True
         return [
-            note("!", "ice-configuration", "no ICE configuration: going on without relays"),
+            note("!", "ice-configuration", without=True),
             Provided(is_renewal=False),
         ]
 
@@ -204,7 +204,7 @@ class Provisioning:
             return []
         purpose = self._asked.pop(number)
         self.problem = reason
-        noted = note("!", "ice-configuration", f"no ICE configuration: {reason}", code=code, purpose=purpose)
+        noted = note("!", "ice-configuration", reason=reason, code=code, purpose=purpose)
         is_refused = code in FATAL_CODES
         if is_refused and purpose == "first":
             return [noted, NotProvided(code, reason)]
@@ -227,9 +227,7 @@ class Provisioning:
         self.relays.configured(configuration, now - age)
         urls = [url for server in configuration.servers for url in server.urls]
         policy = self.relays.policy
-        result: list[Output] = [
-            note("<", "ice-configuration", f"{len(urls)} ICE servers", urls=" ".join(urls), policy=policy)
-        ]
+        result: list[Output] = [note("<", "ice-configuration", urls=" ".join(urls), policy=policy)]
         if not self._failed:
             result.append(commands.CancelTimer(RETRY))
         if is_first:

@@ -191,7 +191,7 @@ class Session:
                 return self._noted(self.checking.receive(event, self._now))
             case events.Fault(where, error):
                 self.faults += 1
-                self.journal.note(self._now, "!", "fault", f"{where}: {error}", where=where, error=error)
+                self.journal.note(self._now, "!", "fault", where=where, error=error)
                 return []
         return self._to_call(event)
 
@@ -243,7 +243,7 @@ class Session:
     def _hang_up(self) -> list[Command]:
         if self.phase != "active":
             return []
-        self.journal.note(self._now, "=", "session", "hung up")
+        self.journal.note(self._now, "=", "session")
         return self._close("hung-up")
 
     def _leave(self) -> list[Command]:

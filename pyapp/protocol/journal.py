@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
+from pyapp.protocol.sentences import sentence
 from pyapp.protocol.wire import MessageError, Scalar, check_finite, check_length, check_not_negative
 
 MAX_JOURNAL_ENTRIES = 100
@@ -22,6 +23,11 @@ class JournalEntry:
     at: float
     event: str
     data: Mapping[str, Scalar]
+
+    @property
+    def text(self) -> str:
+        """What it says, in one sentence."""
+        return sentence(self.event, self.data)
 
     def __post_init__(self) -> None:
         """Keep an entry one short flat line."""

@@ -137,6 +137,15 @@ def test_the_diagnostics_show_and_keep_every_step_and_no_credential(
     text = json.dumps(entries) + console.log + "".join(first.page.locator("#log").all_text_contents())
     for secret in (*credentials, turn_server.secret, "ice-pwd"):
         assert secret not in text
+    said = {"connecting to session diagnostics", "joined the session", "connection connected", "channel messages open"}
+    assert said <= set(first.page.locator("#log .log-text").all_text_contents())
+    exported = [json.loads(line) for line in console.run("export", "diagnostics", "--format", "jsonl").splitlines()]
+    assert said <= {entry.get("text") for entry in exported}, "the record says it in the same words"
+    recorded = first.page.request.get(f"{console.address}sessions/1", headers={"Accept": "application/json"}).json()
+    assert said <= {text for *_, text in recorded["log"]}
+    assert {"Guest 1 joined the session.", "Guest 2 joined the session."} <= {
+        sentence["text"] for sentence in recorded["account"]
+    }
     first.page.locator("#log-filter").fill("candidate relay")
     shown = first.page.locator("#log > :visible").all_text_contents()
     assert shown

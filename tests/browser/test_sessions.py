@@ -34,6 +34,7 @@ def test_an_operator_finds_a_session_and_reads_what_happened(
     expect(page.locator("#charts .chart-values").first).to_have_text(re.compile(r"^\d.* ms$"))
     page.locator("summary", has_text="entries").press("Enter")
     expect(page.locator("details ol")).to_be_visible()
+    expect(page.locator("#log")).to_contain_text("Guest 1 · the path is suspect: silence")
     expect_accessible(operator)
     with page.expect_download() as saving:
         page.get_by_role("button", name="rtcstats").press("Enter")

@@ -207,9 +207,10 @@ async function charts(session) {
 
 function log(session) {
   const entries = session.log.slice(0, MOST_SHOWN);
-  const lines = entries.map(([at, who, event, data]) => {
+  const lines = entries.map(([at, who, event, data, text]) => {
     const detail = Object.entries(data).filter(([, value]) => value !== null && value !== "").map(([key, value]) => `${key}=${value}`);
-    return element("li", {}, element("time", {}, clock(at)), element("code", {}, `${who} · ${event} ${detail.join(" ")}`));
+    const said = element("span", {}, `${who} · ${text} `, element("code", {}, `${event} ${detail.join(" ")}`));
+    return element("li", {}, element("time", {}, clock(at)), said);
   });
   const left = session.log.length - entries.length;
   const rest = left > 0 ? [element("p", {}, `${left} more are in the exports.`)] : [];

@@ -30,15 +30,6 @@ def candidate_data(candidate: Candidate, url: str = "") -> dict[str, Scalar]:
     }
 
 
-def candidate_words(data: Mapping[str, Scalar]) -> str:
-    """Return the short form of `candidate_data`."""
-    if data.get("end"):
-        return "end of candidates"
-    if "problem" in data:
-        return str(data["problem"])
-    return f"candidate {data['type']} {data['protocol']} {data['address']}:{data['port']}"
-
-
 @dataclass(frozen=True, slots=True)
 class ServerProblem:
     """An ICE server that is known not to work."""

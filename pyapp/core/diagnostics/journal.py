@@ -51,13 +51,12 @@ class Note:
 
     mark: Mark
     event: str
-    text: str
     data: Mapping[str, Scalar]
 
 
-def note(mark: Mark, event: str, text: str, **data: Scalar) -> Note:
+def note(mark: Mark, event: str, **data: Scalar) -> Note:
     """Return a note."""
-    return Note(mark, event, text, data)
+    return Note(mark, event, data)
 
 
 @dataclass(slots=True)
@@ -76,16 +75,18 @@ class Journal:
     live: Live = field(init=False, default_factory=Live)
     _streamed: int = field(init=False, default=0)
 
-    def note(self, now: float, mark: Mark, event: str, text: str, **data: Scalar) -> None:
-        """Add an entry; `now` is seconds on the runner's clock, `event` the machine's word and `text` the person's."""
+    def note(self, now: float, mark: Mark, event: str, **data: Scalar) -> None:
+        """Add an entry; `now` is seconds on the runner's clock. What it says to a person follows from its data."""
         self.number += 1
         at = round(self.time_origin + now * 1000, 1)
         shortened = {name: value[:1024] if isinstance(value, str) else value for name, value in data.items()}
         detail = " ".join(
             f"{name.replace('_', '-')}={value}" for name, value in data.items() if value not in (None, "")
         )
+        entry = JournalEntry(self.number, at, event, shortened)
+        text = entry.text
         self.lines = (LogLine(self.number, at, mark, text, detail), *self.lines[: SHOWN - 1])
-        self._unconfirmed.append(JournalEntry(self.number, at, event, shortened))
+        self._unconfirmed.append(entry)
         self.live.noted(event, text, now, self.unix(now))
         if len(self._unconfirmed) > KEPT:
             self._unconfirmed.popleft()
@@ -95,7 +96,7 @@ class Journal:
         others: list[T] = []
         for output in outputs:
             if isinstance(output, Note):
-                self.note(now, output.mark, output.event, output.text, **output.data)
+                self.note(now, output.mark, output.event, **output.data)
             else:
                 others.append(output)
         return others

@@ -26,12 +26,6 @@ class CandidateFacts:
     url: str = ""
     username_fragment: str = ""
 
-    def words(self) -> str:
-        """Return `relay udp 192.0.2.1:5000 over tls`."""
-        over = f" over {self.relay_protocol}" if self.relay_protocol else ""
-        address = f" {self.address}:{self.port}" if self.address else ""
-        return f"{self.type} {self.protocol}{address}{over}"
-
 
 @dataclass(frozen=True, slots=True)
 class PathReport:
@@ -102,11 +96,6 @@ class PathReport:
                 return "IPv4"
         return ""
 
-    def line(self) -> str:
-        """Return the report as one line that `grep` finds."""
-        trip = "?" if self.round_trip is None else f"{self.round_trip * 1000:.0f}ms"
-        return f"path={self.path} local={self.local.words()} remote={self.remote.words()} rtt={trip}"
-
     def data(self) -> dict[str, Scalar]:
         """Return the report as the fields of a journal entry."""
         return {
@@ -115,11 +104,13 @@ class PathReport:
             "local_type": self.local.type,
             "local_protocol": self.local.protocol,
             "local_address": self.local.address,
+            "local_port": self.local.port,
             "relay_protocol": self.local.relay_protocol,
             "server": self.local.url,
             "remote_type": self.remote.type,
             "remote_protocol": self.remote.protocol,
             "remote_address": self.remote.address,
+            "remote_port": self.remote.port,
             "round_trip_ms": None if self.round_trip is None else round(self.round_trip * 1000, 1),
             "bytes_sent": self.bytes_sent,
             "bytes_received": self.bytes_received,

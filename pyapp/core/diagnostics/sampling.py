@@ -4,7 +4,7 @@ Counters only ever grow while a connection lasts, so that any two answers give a
 for the page every second or two, another for the journal over the longer time since its last.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -155,16 +155,3 @@ def _rate(before: int, after: int, seconds: float) -> int:
 
 def _count(entry: Mapping[str, Any], name: str) -> int:
     return int(entry.get(name) or 0)
-
-
-def line(one: Sample) -> str:
-    """Return a sample as one line that `grep` finds."""
-    parts: Iterable[str] = (
-        one.path,
-        "" if one.round_trip_ms is None else f"rtt={one.round_trip_ms:.0f}ms",
-        "" if one.loss_in is None else f"loss={one.loss_in:.1%}",
-        f"in={one.bits_in / 1000:.0f}kbit/s",
-        f"out={one.bits_out / 1000:.0f}kbit/s",
-        "" if one.frames_in is None else f"video={one.width_in}x{one.height_in}@{one.frames_in:.0f}",
-    )
-    return " ".join(filter(None, parts))

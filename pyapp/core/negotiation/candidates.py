@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from pyapp.core import commands
 from pyapp.core.commands import PartCommand
-from pyapp.core.diagnostics.gathering import Gathering, candidate_data, candidate_words
+from pyapp.core.diagnostics.gathering import Gathering, candidate_data
 from pyapp.core.diagnostics.journal import note
 from pyapp.core.diagnostics.path_report import PathReport
 from pyapp.core.negotiation import head_start, negotiation
@@ -36,7 +36,7 @@ class Candidates:
         data = candidate_data(candidate, url)
         self.gathering.candidate(data)
         self._reach.told(candidate)
-        result: list[Output] = [note(">", "candidate-local", candidate_words(data), **data)]
+        result: list[Output] = [note(">", "candidate-local", **data)]
         if self._head_start.holds(candidate, data, report):
             after = head_start.HEAD_START + trip
             return [*result, commands.StartTimer(head_start.TIMER, after, only_if_idle=True)]
@@ -46,11 +46,11 @@ class Candidates:
     def gathering_failed(self, url: str, code: int, text: str, address: str) -> list[Output]:
         """Handle an `icecandidateerror` of the server at `url`."""
         self.gathering.error(url, code, text)
-        return [note("!", "candidate-error", f"{code} {text}", url=url, code=code, address=address, reason=text)]
+        return [note("!", "candidate-error", url=url, code=code, address=address, reason=text)]
 
     def gathering_ended(self) -> list[Output]:
         """Handle the end of our candidates."""
-        ended = note(">", "candidate-local", "end of candidates", end=True)
+        ended = note(">", "candidate-local", end=True)
         return [ended] if self._head_start.holds_end() else [ended, *self.agreed.local_candidates_ended()]
 
     def head_start_over(self) -> list[Output]:
@@ -66,7 +66,7 @@ class Candidates:
         """Handle a candidate of the peer's."""
         data = candidate_data(candidate)
         self._reach.heard(candidate)
-        heard = note("<", "candidate-remote", candidate_words(data), **data)
+        heard = note("<", "candidate-remote", **data)
         return [heard, *self.agreed.remote_candidate(candidate)]
 
     def heard_in(self, sdp: str) -> None:

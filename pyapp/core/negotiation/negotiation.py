@@ -269,7 +269,7 @@ class Negotiation:
         self._unsent.clear()
         sdp = without_stale_candidates(self._with_settled_role(description))
         message = Description(description.type, sdp, exchange, self._generation, self.gathers_relays)
-        sent = note(">", "description", message.type, type=message.type, exchange=exchange, own=True)
+        sent = note(">", "description", type=message.type, exchange=exchange, own=True)
         return [sent, ToPeer(message), *(ToPeer(candidate) for candidate in ready)]
 
     def _with_settled_role(self, description: events.SessionDescription) -> str:
@@ -344,4 +344,4 @@ def _setup(sdp: str) -> str:
 
 def _ignored(what: str, why: str) -> Note:
     """Return the journal entry for something that was ignored."""
-    return note("=", "ignored", f"{what} left aside: {why}", what=what, why=why)
+    return note("=", "ignored", what=what, why=why)

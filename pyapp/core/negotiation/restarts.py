@@ -72,7 +72,7 @@ class Restarts:
 
     def begin(self, why: str, *, replace_offer: bool = False) -> list[Output]:
         """Restart ICE, or ask the peer to if its browser must make the offer; `replace_offer` as in the negotiation."""
-        begun = note("=", "restart", f"ICE restart, {why}", reason=why)
+        begun = note("=", "restart", reason=why)
         if self.agreed.leaves_restarts:
             self.asked_peer = True
             return [begun, ToPeer(RestartWanted())]

@@ -73,7 +73,7 @@ class Aside:
         if self.standby.state != "open":
             return []
         host = self.standby.host
-        return [note("=", "standby-used", f"messages go over the standby path over {host}", host=host)]
+        return [note("=", "standby-used", host=host)]
 
     def recovered(self, seconds: float, now: float) -> list[Output]:
         """Replace a standby that was silent in an outage of `seconds` too: whatever broke one path broke both."""
@@ -101,5 +101,5 @@ class Aside:
         if not self.probe.is_news(address, self.candidates.reached, now):
             # UDP gets out, but was of no use. Each answer costs a connection, of which a page may create 500.
             return [*over, commands.StartTimer(probe.TIMER, probe.QUIET_EVERY)] if address else [*over]
-        found = note("=", "probe", f"UDP gets out again, from {address}", address=address)
+        found = note("=", "probe", address=address)
         return [*over, found, *self.relaying.want_restart("UDP gets out again", now)]

@@ -234,7 +234,7 @@ class Connection:
             case Candidate():
                 return self.descriptions.remote_candidate(message, self._now)
             case RelaySuspected(url):
-                suspected = note("<", "relay-suspected", f"the other side suspects the relay {url}", url=url)
+                suspected = note("<", "relay-suspected", url=url)
                 return [suspected, *self.relaying.suspect(url)]
             case RestartWanted():
                 return self.relaying.restart_for_peer(self._now)
@@ -243,7 +243,7 @@ class Connection:
             case RelaysUnknown():
                 return []  # the session has it
             case Unreadable(why):
-                return [note("!", "message", f"the other side sent what is no message: {why}")]
+                return [note("!", "message", problem=why)]
             case _:
                 assert_never(message)
 
@@ -358,8 +358,7 @@ class Connection:
         for output in outputs:
             match output:
                 case BegunAnew():
-                    text = "the first offers crossed: a new connection for the other side's"
-                    result += [note("=", "crossed", text), commands.ClosePeer(), self._create()]
+                    result += [note("=", "crossed"), commands.ClosePeer(), self._create()]
                 case Suspected(evidence):
                     result += self._suspect(evidence)
                 case Attempt(rung, number):

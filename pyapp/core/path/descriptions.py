@@ -55,7 +55,7 @@ class Descriptions:
                 cancel = [commands.CancelTimer(ConnectionTimer.FIRST_OFFER)] if description.type == "offer" else []
                 return [*cancel, *self.agreed.remote_description_set(attempt, description)]
             case events.PeerOperationFailed(operation, error, attempt):
-                failed = note("!", "operation-failed", f"{operation}: {error}", operation=operation, error=error)
+                failed = note("!", "operation-failed", operation=operation, error=error)
                 return [failed, *self.agreed.operation_failed(operation, attempt)]
             case events.LocalCandidate(candidate, url):
                 return self._local_candidate(candidate, url)
@@ -72,7 +72,7 @@ class Descriptions:
         agreed = self.agreed
         had_relays = agreed.gathers_relays
         kind, exchange = message.type, message.exchange
-        result: list[PartOutput] = [note("<", "description", kind, type=kind, exchange=exchange, own=False)]
+        result: list[PartOutput] = [note("<", "description", type=kind, exchange=exchange, own=False)]
         if message.type == "offer" and self._is_quiet(now):
             # The old socket may still receive, but no longer send; and we gather for this outage now.
             result += [SocketDoubted(), *self.relaying.blame()]

@@ -14,7 +14,7 @@ from pyapp.core.commands import Command
 from pyapp.core.diagnostics.journal import note
 from pyapp.core.diagnostics.pace import Pace
 from pyapp.core.diagnostics.path_report import PathReport, path_report
-from pyapp.core.diagnostics.sampling import LEAST_SECONDS, Counters, counters, line, sample
+from pyapp.core.diagnostics.sampling import LEAST_SECONDS, Counters, counters, sample
 from pyapp.core.negotiation.negotiation import Negotiation
 from pyapp.core.negotiation.restarts import Restarts
 from pyapp.core.path.facts import Output, PathChanged, Sampled
@@ -113,7 +113,7 @@ class Observation:
         result = self._keep_checking_above(self.agreed.precedence.selected)
         if previous is None or _pair(previous) != _pair(report):
             self._pace.changed(now)
-            result.append(note("=", "pair", report.line(), **report.data()))
+            result.append(note("=", "pair", **report.data()))
             if not self.health.is_suspect:
                 result.append(PathChanged())
         return result
@@ -152,7 +152,7 @@ class Observation:
         if since is None or self._counted is None or since is self._counted:
             return []
         one = sample(since, self._counted)
-        return [note("=", one.event, line(one), **one.data())]
+        return [note("=", one.event, **one.data())]
 
     @property
     def is_of_latest(self) -> bool:

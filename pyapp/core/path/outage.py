@@ -236,15 +236,13 @@ class Suspect:
 
     def recovered(self, seconds: float) -> Note:
         """Return the journal entry for an outage that is over."""
-        text = f"the path works again after {seconds:.2f} s"
-        return note("=", "recovered", text, seconds=round(seconds, 3), attempts=self.ladder.attempts)
+        return note("=", "recovered", seconds=round(seconds, 3), attempts=self.ladder.attempts)
 
     def _suspected(self, now: float) -> list[Output]:
         pulse = self.vitals.pulse
         suspected = note(
             "!",
             "suspect",
-            f"the path is suspect: {self.evidence}",
             evidence=self.evidence,
             silence_ms=round(pulse.silence(now) * 1000),
             patience_ms=round(pulse.patience() * 1000),

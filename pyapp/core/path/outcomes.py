@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 from pyapp.core.commands import PartCommand
 from pyapp.core.diagnostics.journal import Note, note
 from pyapp.core.path.ladder import Rung
+from pyapp.protocol.wire import Scalar
 
 Evidence: TypeAlias = Literal[
     "silence",
@@ -59,6 +60,12 @@ Outcome: TypeAlias = Note | Doubted | Reassured | Suspected | Attempt | Resumed 
 Output: TypeAlias = PartCommand | Outcome
 
 
-def no_alarm(what: str, seconds: float) -> Note:
+NoAlarm: TypeAlias = Literal["late", "stalled", "peer-stalled", "answered", "heard"]
+"""Why no alarm is raised: a heartbeat was late, but not late enough; this page has stalled; the other page has, and its
+browser answers; the other side answered after what may have been a change of the network; it is heard, whatever the
+browser says."""
+
+
+def no_alarm(cause: NoAlarm, seconds: float, **data: Scalar) -> Note:
     """Return the journal entry for a decision not to raise an alarm."""
-    return note("=", "no-alarm", what, seconds=round(seconds, 3))
+    return note("=", "no-alarm", cause=cause, seconds=round(seconds, 3), **data)

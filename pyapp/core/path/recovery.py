@@ -189,7 +189,7 @@ class Recovery:
                     # A path that fails in one direction only is detected at both ends at once.
                     return outputs + self.suspect("not-heard", now)
                 if (was_doubted or silence > 0.6 * patience) and silence < LOST_AFTER:
-                    outputs.append(no_alarm("a late heartbeat, not late enough", silence))
+                    outputs.append(no_alarm("late", silence))
         return outputs
 
     def _beat(self, now: float, *, wants_echo: bool = False) -> list[Output]:
@@ -265,7 +265,7 @@ class Recovery:
         silence = self.pulse.silence(now)
         if isinstance(self.state, Idle) or silence > self.pulse.patience() / 2:
             return self.suspect(evidence, now)
-        return [no_alarm(f"the browser says {evidence}, and yet the other side is heard", silence)]
+        return [no_alarm("heard", silence, evidence=evidence)]
 
     def negotiated(self, generation: int, now: float) -> list[Output]:
         """Give the new ICE `generation` its full time from now on, whichever side asked for it."""

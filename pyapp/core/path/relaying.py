@@ -118,7 +118,7 @@ class Relaying:
     def restart_for_person(self, now: float) -> list[Output]:
         """Restart because the person asked for it."""
         if self._is_relayed and not self.relays.are_there:
-            return [note("!", "restart", "not restarted: no new relay is given, and the one in use would be lost")]
+            return [note("!", "restart", refused=True)]
         return [*self._with_relays(), *self.want_restart("asked for by the person", now)]
 
     def restart_for_peer(self, now: float) -> list[Output]:
@@ -157,7 +157,7 @@ class Relaying:
         """Try `rung`, the `number`-th attempt of an outage."""
         if self.outside.peer_is_away and number > ATTEMPTS_WITHOUT_PEER:
             return [PeerLost()]
-        tried = note("=", "attempt", f"attempt {number}: {rung}", rung=rung, number=number)
+        tried = note("=", "attempt", rung=rung, number=number)
         self.agreed.gathers_relays = True
         self._credentials_wait = False
         self._tried_with_expired = self.relays.have_expired(now)
@@ -213,7 +213,7 @@ class Relaying:
         """Record a candidate from the server at `url`: a relay that was set aside may work again."""
         is_relay = candidate_data(candidate).get("type") == "relay" and bool(url)
         if is_relay and self.health.is_healthy and (host := self.relays.answered(url)):
-            return [note("=", "relay-well", f"the relay {host} answers again", host=host)]
+            return [note("=", "relay-well", host=host)]
         return []
 
     def configured(self, *, is_renewal: bool) -> list[Output]:
@@ -284,7 +284,7 @@ class Relaying:
             return []
         if not self.capture_permitted or not self.outside.signaling_is_there:
             return []
-        near = note("=", "one-network", "both sides share a public address: a connection over every interface")
+        near = note("=", "one-network")
         return [near, ReplacementWanted(every_interface=True)]
 
     def release(self) -> list[Output]:

@@ -70,5 +70,4 @@ class Replacement:
         if not self.is_one:
             return []
         self.health.last_outage = seconds
-        text = f"a new connection works after {seconds:.2f} s"
-        return [note("=", "recovered", text, seconds=round(seconds, 3), attempts=0)]
+        return [note("=", "recovered", anew=True, seconds=round(seconds, 3), attempts=0)]

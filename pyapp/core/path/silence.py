@@ -82,7 +82,7 @@ class Listening:
         if late <= STALL or self.has_stalled:
             return []
         self.has_stalled = True  # only once: the timers of a hidden page are always late
-        return [no_alarm("this page stalled", late), *self.judge_in(grace(vitals), now)]
+        return [no_alarm("stalled", late), *self.judge_in(grace(vitals), now)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +152,7 @@ class Healthy:
                 if (left := self._question.due - now) >= _AT_ONCE:
                     return [*listening.judge_in(left, now)]
                 return self._look_again(-left, now) or [Alarm("no-echo")]
-            what = "the network may have changed, and yet the other side answers"
-            outputs.append(no_alarm(what, answered - asked_at))
+            outputs.append(no_alarm("answered", answered - asked_at))
             self._question = None
         silence, patience = vitals.pulse.silence(now), vitals.pulse.patience()
         # Any sign of life of the peer's will do.
@@ -166,7 +165,7 @@ class Healthy:
             outputs += [Doubted(), *self.beat(now, wants_echo=was_quiet), *self.beat(now)]
         if silence > BUSY_AFTER and not listening.peer_is_busy:
             listening.peer_is_busy = True
-            outputs.append(no_alarm("the other page stands still, and its browser answers", silence))
+            outputs.append(no_alarm("peer-stalled", silence))
         last_look = (1 - LOOK_AFTER) * patience
         return [*outputs, *listening.judge_in(left - last_look if left > 1.5 * last_look else left, now)]
 

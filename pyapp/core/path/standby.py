@@ -191,7 +191,7 @@ class Standby:
             return []
         self.state = "open"
         self._opened_at = now
-        ready = note("=", "standby", f"a standby path over {self.host} is ready", open=True, host=self.host)
+        ready = note("=", "standby", open=True, host=self.host)
         return [commands.CancelTimer(TIMER), ready, StandbyIs(self.peer)]
 
     def _create(self, around: Surroundings, host: str) -> Command:
@@ -201,8 +201,7 @@ class Standby:
         return self._do(commands.CreatePeer(around.configuration.relay_at(host, over_tcp=around.over_tcp), CHANNELS))
 
     def _close(self, why: str) -> list[Addressed]:
-        text = f"no standby path over {self.host}: {why}"
-        over = note("=", "standby", text, open=False, host=self.host, reason=why)
+        over = note("=", "standby", open=False, host=self.host, reason=why)
         close = self._do(commands.ClosePeer())
         self.state = "closed"
         self.peer = NO_PEER

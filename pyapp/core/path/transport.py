@@ -43,7 +43,7 @@ class Transport:
 
     def state_changed(self, name: events.StateName, value: str, now: float) -> list[PartOutput]:
         """Handle that the state `name` is now `value`."""
-        changed = note("=", "state", f"{name} {value}", state=name, value=value)
+        changed = note("=", "state", state=name, value=value)
         if name == "connection":
             return [changed, *self._is_now(value, now)]
         if name == "ice-connection" and value == "disconnected" and self.observation.established:
@@ -83,11 +83,11 @@ class Transport:
                 return self._heard(text, now)
             case events.ChannelOpened(label):
                 self.channel_open = True
-                opened = note("=", "channel", f"channel {label} open", label=label)
+                opened = note("=", "channel", label=label, open=True)
                 return [opened, commands.SampleStats(), ChannelIs(peer)]
             case events.ChannelClosed(label):
                 self.channel_open = False
-                closed = note("=", "channel", f"channel {label} closed", label=label)
+                closed = note("=", "channel", label=label, open=False)
                 if self.outside.refusal is not None:  # a new channel needs a new connection, and the server
                     return [ChannelIs(NO_PEER), closed, Failed(self.outside.refusal)]
                 return [ChannelIs(NO_PEER), closed, *self.health.channel_closed(now)]
@@ -104,4 +104,4 @@ class Transport:
         try:
             return [*self.health.heard(text, now)]
         except MessageError as error:
-            return [note("!", "message", f"the other side sent what is no heartbeat: {error}")]
+            return [note("!", "message", what="heartbeat", problem=str(error))]

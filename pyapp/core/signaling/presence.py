@@ -121,7 +121,7 @@ class Presence:
                 self.preparation.opened(socket)
             case events.SignalingClosed(socket, code, reason):
                 if self.place is not None:
-                    closed = note("!", "signaling", "signaling closed", code=code, reason=reason)
+                    closed = note("!", "signaling", code=code, reason=reason)
                     return [closed, *self.place.link.closed(socket, code, reason)]
                 self.preparation.closed(socket)
             case events.SignalingReceived(socket, message):
@@ -129,11 +129,11 @@ class Presence:
                     return self._received(self.place, message, now)
             case events.SignalingGarbled(socket, reason):
                 if self.place is not None and socket == self.place.link.socket:
-                    return [note("!", "signaling", f"the server sent what is no message: {reason}")]
+                    return [note("!", "signaling", problem=reason)]
             case events.HealthTold(obstacle, cause):
                 if self.place is not None and not self.is_there:
                     self.place.link.obstacle = Obstacle(obstacle, cause)
-                    return [note("!", "signaling", f"no WebSocket opens: {cause}", obstacle=obstacle)]
+                    return [note("!", "signaling", obstacle=obstacle, cause=cause)]
             case _:
                 assert_never(event)
         return []
@@ -145,7 +145,7 @@ class Presence:
         if isinstance(message, Welcome) and message.build and self.build:
             was_outdated, self.is_outdated = self.is_outdated, message.build != self.build
             if self.is_outdated and not was_outdated:
-                result.append(note("=", "outdated", "this page is older than the server", build=message.build))
+                result.append(note("=", "outdated", build=message.build))
         return result
 
     def due(self, timer: OfThePlace, now: float) -> list[Output]:
@@ -159,7 +159,7 @@ class Presence:
         try:
             return _noted(self.place.send(message, now))
         except DeliveryFullError as error:
-            return [note("!", "signaling", f"not sent to the other side: {error}")]
+            return [note("!", "signaling", own=True, problem=str(error))]
 
     def reach(self, now: float, *, is_certain: bool) -> list[Output]:
         """Open a new socket before anything is sent to the server: the old one may have died silently with the network.
@@ -193,14 +193,14 @@ def _noted(outputs: Sequence[rendezvous.Output]) -> list[Output]:
     for output in outputs:
         match output:
             case Joined(polite, alone):
-                result.append(note("=", "signaling", "joined the session", polite=polite, alone=alone))
+                result.append(note("=", "signaling", polite=polite, alone=alone))
             case PeerArrived():
-                result.append(note("<", "peer", "the other side is here"))
+                result.append(note("<", "peer", state="here"))
             case PeerGone():
-                result.append(note("<", "peer", "the other side left"))
+                result.append(note("<", "peer", state="left"))
             case PeerAway():
-                result.append(note("<", "peer", "the server has lost the other side"))
+                result.append(note("<", "peer", state="away"))
             case Refused(code, text):
-                result.append(note("!", "refused", f"the server refused: {text}", code=code))
+                result.append(note("!", "refused", code=code, reason=text))
         result.append(output)
     return result

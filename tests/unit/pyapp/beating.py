@@ -25,6 +25,7 @@ from pyapp.core.path.outcomes import (
 )
 from pyapp.core.path.recovery import Recovery
 from pyapp.protocol.channel import Beat
+from pyapp.protocol.wire import Scalar
 
 Timing = Callable[[float], float]
 """When a timer that is due at a time does fire."""
@@ -64,8 +65,9 @@ class End:
     def outcomes(self, *kinds: type[Outcome]) -> list[Outcome]:
         return [outcome for _, outcome in self.said if isinstance(outcome, kinds)]
 
-    def alarms_not_given(self) -> list[str]:
-        return [outcome.text for _, outcome in self.said if isinstance(outcome, Note) and outcome.event == "no-alarm"]
+    def alarms_not_given(self) -> list[Scalar]:
+        notes = (outcome for _, outcome in self.said if isinstance(outcome, Note))
+        return [note.data["cause"] for note in notes if note.event == "no-alarm"]
 
     def suspicions(self) -> list[tuple[float, str]]:
         return [(at, outcome.evidence) for at, outcome in self.said if isinstance(outcome, Suspected)]

@@ -9,7 +9,8 @@ import pytest
 from backend.journal.account import Account, account
 from backend.journal.importing import import_files
 from backend.journal.reading import Participant, Recorded, recorded
-from backend.journal.schema import FILE
+from backend.journal.relayed import over_relays
+from backend.journal.schema import FILE, open_to_read
 from backend.journal.store import Store
 
 LAB = Path(__file__).parent / "recorded"
@@ -203,11 +204,12 @@ def test_cells_of_the_grid_get_the_right_account(cell: str, rule: str, how: str,
     assert found.outages == []
 
 
-def test_the_bytes_of_both_relays_of_an_outage_are_counted(tmp_path: Path) -> None:
+def test_both_relays_of_an_outage_are_told(tmp_path: Path) -> None:
     found = of_lab(tmp_path, "turn-killed")
     assert "turn1.lab over UDP" in found.paths
     assert "turn2.lab over UDP" in found.paths
-    assert found.relay_bytes == {"turn1.lab": 42032, "turn2.lab": 46076}
+    with open_to_read(tmp_path / FILE) as connection:
+        assert over_relays(connection, 1) == {"turn1.lab": 42032, "turn2.lab": 46076}
 
 
 def test_why_it_went_over_a_relay() -> None:
@@ -313,9 +315,17 @@ def test_who_saw_why_says_it() -> None:
 @pytest.mark.parametrize(
     ("entry", "rule", "text"),
     [
-        ((9.0, A, "slept", {"seconds": 61.5}), "slept", "The machine of Ada slept for 62 s."),
-        ((9.0, A, "failed", {"code": "no-path"}), "failed", "It could not go on for Ada: no path was found"),
-        ((9.0, A, "failed", {"code": "invitation-revoked"}), "failed", "It could not go on for Ada: the server said"),
+        ((9.0, A, "slept", {"seconds": 61.5}), "slept", "Ada: the machine slept for 62 s."),
+        (
+            (9.0, A, "failed", {"code": "no-path"}),
+            "failed",
+            "Ada: the session could not go on, because no path was found",
+        ),
+        (
+            (9.0, A, "failed", {"code": "invitation-revoked"}),
+            "failed",
+            "Ada: the session could not go on, because the server said",
+        ),
         ((9.0, A, "standby-used", {"host": "turn2"}), "standby", "Messages went over the second path, through turn2."),
         ((9.0, A, "pair", RELAYED), "became-relay", "The path went through turn-eu.example.org over TLS from then on."),
         ((9.0, A, "server-lost", {}), "server-lost", "Ada lost the server."),

@@ -102,10 +102,26 @@ async def test_one_session(server: Serving, http: aiohttp.ClientSession) -> None
     status, answer = await ask(http, server, "sessions/1")
     assert status == 200
     assert [(one["rule"], one["text"]) for one in answer["account"]] == [
-        ("came", "Ada came."),
+        ("came", "Ada joined the session."),
         ("not-connected", "Nobody else came."),
     ]
-    assert ["Ada", "state", {"address": "192.0.2.0"}] in [entry[1:] for entry in answer["log"]]
+    assert ["Ada", "state", {"address": "192.0.2.0"}, "state"] in [entry[1:] for entry in answer["log"]]
+
+
+def test_the_bytes_over_relays_are_those_of_the_meter(folder: Path) -> None:
+    """Of a long session, samples are thinned: the last one that is left does not say what was carried."""
+    relay: dict[str, Any] = {"local_type": "relay", "server": "turn:t.example:3478?transport=udp", "pair": "P1"}
+    with Store(folder / FILE) as store:
+        for number in (2, 3):
+            told = JournalEntry(number, BEGUN * 1000, "sample", relay | {"ufrag": "u", "relayed": 100 * number})
+            record(store, "calm-otter", A, told)
+        store.connection.execute("delete from samples where number = 3")
+    sessions = Sessions(folder / FILE)
+    listed = sessions.list(search="otter", offset=0)["sessions"]
+    assert [one["relayBytes"] for one in listed] == [{"t.example": 300}]
+    one = sessions.one(1)
+    assert one is not None
+    assert one["relayBytes"] == listed[0]["relayBytes"]
 
 
 async def test_a_session_can_be_saved_in_other_formats(server: Serving, http: aiohttp.ClientSession) -> None:

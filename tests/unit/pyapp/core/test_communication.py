@@ -13,6 +13,7 @@ from pyapp.core.path.facts import ChannelFact, ChannelIs, ChannelIsFull, FrameRe
 from pyapp.core.peers import NO_PEER, PeerIds
 from pyapp.core.signaling.rendezvous import Rendezvous
 from pyapp.protocol.channel import MAX_TEXT_BYTES, Frame, MediaShared, Piece, encode_frame
+from pyapp.protocol.sentences import sentence
 from pyapp.protocol.signaling import Welcome
 from pyapp.view.console import present
 from tests.unit.pyapp.sessions import (
@@ -46,7 +47,7 @@ def frame(number: int, text: str) -> FrameReceived:
 
 
 def words(outputs: list[Output]) -> list[str]:
-    return [output.text for output in outputs if isinstance(output, Note)]
+    return [sentence(output.event, output.data) for output in outputs if isinstance(output, Note)]
 
 
 def test_a_blank_message_is_none() -> None:

@@ -154,7 +154,7 @@ class TestEveryRow:
         gap = outage(current, partial(kill_relay, "one"), lasts=10.0)
         assert gap < 1.2
         assert ("one.example",) in current.asked
-        assert current.b.notes("suspects the relay turn:one.example")
+        assert current.b.notes("the relay one.example did not answer")
         assert current.a.session.connection
         report = current.a.session.connection.report
         assert report

@@ -2,10 +2,11 @@
 
 import pytest
 
-from pyapp.core.diagnostics.gathering import Gathering, ServerProblem, candidate_data, candidate_words
+from pyapp.core.diagnostics.gathering import Gathering, ServerProblem, candidate_data
 from pyapp.core.diagnostics.journal import Journal
 from pyapp.protocol.journal import JournalEntry
 from pyapp.protocol.peer import Candidate
+from pyapp.protocol.sentences import sentence
 
 URL = "turn:turn.example.org:3478?transport=tcp"
 
@@ -25,23 +26,23 @@ class TestCandidates:
             "mid": "0",
             "ufrag": "abcd",
         }
-        assert candidate_words(data) == "candidate relay udp 203.0.113.9:49152"
+        assert sentence("candidate-local", data) == "candidate relay udp 203.0.113.9:49152"
 
     def test_have_an_end(self) -> None:
         data = candidate_data(Candidate("", "0", 0, "abcd"))
         assert data == {"end": True, "ufrag": "abcd"}
-        assert candidate_words(data) == "end of candidates"
+        assert sentence("candidate-remote", data) == "end of candidates"
 
     def test_that_are_none_are_told_as_such(self) -> None:
         data = candidate_data(Candidate("candidate:nonsense", "0", 0, "abcd"))
-        assert "not a candidate" in candidate_words(data)
+        assert "not a candidate" in sentence("candidate-remote", data)
         assert JournalEntry(1, 0.0, "candidate-remote", data)
 
     def test_with_the_longest_line_fit_into_a_journal_entry(self) -> None:
         text = f"candidate:1 1 {'u' * 1990} {2**32 - 1} a 9 typ host"
         journal = Journal(0.0)
         data = candidate_data(Candidate(text, "0", 0, "abcd"))
-        journal.note(0.0, "<", "candidate-remote", candidate_words(data), **data)
+        journal.note(0.0, "<", "candidate-remote", **data)
         assert len(str(journal.next_batch()[0].data["protocol"])) == 1024
 
 

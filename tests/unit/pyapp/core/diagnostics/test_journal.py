@@ -13,7 +13,7 @@ from tests.unit.pyapp.core.diagnostics.test_path_report import chromium
 def journal(count: int) -> Journal:
     result = Journal(1_000_000.0)
     for number in range(count):
-        result.note(number, "=", "state", f"entry {number}", value=number)
+        result.note(number, "=", "state", state="entry", value=number)
     return result
 
 
@@ -24,18 +24,18 @@ def numbers(batch: tuple[JournalEntry, ...]) -> list[int]:
 class TestJournal:
     def test_counts_and_dates_its_entries(self) -> None:
         one = Journal(1_000_000.0)
-        one.note(1.5, ">", "candidate-local", "candidate host", mid="0", ufrag="abcd", relay_protocol="", none=None)
+        one.note(1.5, ">", "candidate-local", type="host", mid="0", ufrag="abcd", relay_protocol="", none=None)
         assert one.next_batch() == (
             JournalEntry(
                 1,
                 1_001_500.0,
                 "candidate-local",
-                {"mid": "0", "ufrag": "abcd", "relay_protocol": "", "none": None},
+                {"type": "host", "mid": "0", "ufrag": "abcd", "relay_protocol": "", "none": None},
             ),
         )
         (line,) = one.lines
         assert (line.number, line.at, line.mark, line.text) == (1, 1_001_500.0, ">", "candidate host")
-        assert line.detail == "mid=0 ufrag=abcd"
+        assert line.detail == "type=host mid=0 ufrag=abcd"
 
     def test_shows_the_newest_first_and_not_all(self) -> None:
         one = journal(SHOWN + 10)
@@ -48,7 +48,7 @@ class TestJournal:
         assert numbers(one.next_batch()) == list(range(1, 101))
         assert numbers(one.next_batch()) == list(range(101, 121))
         assert one.next_batch() == ()
-        one.note(0.0, "=", "state", "more")
+        one.note(0.0, "=", "state")
         assert numbers(one.next_batch()) == [121]
 
     def test_streams_again_what_was_not_confirmed(self) -> None:
@@ -73,7 +73,7 @@ class TestJournal:
         one.stream_again()
         assert one.next_batch() == ()
         one.confirmed(10_000)
-        one.note(0.0, "=", "state", "more")
+        one.note(0.0, "=", "state")
         assert numbers(one.next_batch()) == [11]
 
     def test_keeps_a_bounded_number_and_their_loss_can_be_counted(self) -> None:
@@ -82,13 +82,13 @@ class TestJournal:
 
     def test_shortens_what_is_too_long_for_an_entry(self) -> None:
         one = Journal(0.0)
-        one.note(0.0, "!", "fault", "x", error="e" * 5000)
+        one.note(0.0, "!", "fault", error="e" * 5000)
         assert one.next_batch()[0].data["error"] == "e" * 1024
 
     def test_batches_fit_into_a_frame(self) -> None:
         one = Journal(0.0)
         for number in range(MAX_JOURNAL_ENTRIES):
-            one.note(number, "!", "fault", "x", where="render", error="JsException: " + "x" * 700)
+            one.note(number, "!", "fault", where="render", error="JsException: " + "x" * 700)
         assert len(encode(JournalMessage(one.next_batch())).encode()) <= MAX_FRAME_BYTES
 
     def test_batches_of_samples_fit_into_a_frame(self) -> None:
@@ -102,5 +102,5 @@ class TestJournal:
         assert report is not None
         one = Journal(1_700_000_000_000.0)
         for number in range(MAX_JOURNAL_ENTRIES):
-            one.note(number, "=", "stats", report.line(), **report.data())
+            one.note(number, "=", "stats", **report.data())
         assert len(encode(JournalMessage(one.next_batch())).encode()) <= MAX_FRAME_BYTES

@@ -6,6 +6,7 @@ import pytest
 
 from pyapp.core.diagnostics.path_report import CHECK, CandidateFacts, PathReport, path_report
 from pyapp.protocol.journal import JournalEntry
+from pyapp.protocol.sentences import sentence
 
 URL = "turn:turn.example.org:3478?transport=tcp"
 
@@ -119,8 +120,7 @@ class TestPathReport:
         assert report is not None
         assert (report.pair, report.path, report.round_trip) == ("{2}", "relay", None)
         assert (report.bytes_sent, report.bytes_received) == (10, 20)
-        assert report.local.words() == "relay udp 203.0.113.9:49152 over tls"
-        assert report.remote.words() == "prflx udp"
+        assert sentence("pair", report.data()) == "relay path, from relay udp 203.0.113.9:49152 over tls to prflx udp"
 
     @pytest.mark.parametrize("relay_protocol", ["udp", "tcp", "tls"])
     def test_knows_how_the_relay_is_reached(self, relay_protocol: str) -> None:
@@ -167,17 +167,14 @@ class TestPathReport:
         assert report is not None
         assert (report.bytes_sent, report.tls_version, report.pair_changes) == (1000, "", 0)
         assert report.round_trip is None
-        assert report.local.words() == "host udp"
+        assert " from host udp to " in sentence("pair", report.data())
 
-    def test_is_one_line_that_grep_finds(self) -> None:
+    def test_is_one_sentence(self) -> None:
         report = path_report(chromium())
         assert report is not None
-        assert report.line() == (
-            "path=direct local=host udp 192.0.2.1:50000 remote=srflx udp 198.51.100.2:40000 rtt=24ms"
+        assert sentence("pair", report.data()) == (
+            "direct path, from host udp 192.0.2.1:50000 to srflx udp 198.51.100.2:40000, 24 ms"
         )
-        unmeasured = path_report(firefox())
-        assert unmeasured is not None
-        assert unmeasured.line().endswith(" rtt=?")
 
     def test_fits_into_a_journal_entry(self) -> None:
         report = path_report(chromium())

@@ -145,7 +145,7 @@ class TestCandidatesOfThisSide:
         agreed.needed()
         assert agreed.local_candidate(candidate("l1")) == []
         outputs = agreed.local_description_set(1, events.SessionDescription("offer", sdp("l1")))
-        sent = note(">", "description", "offer", type="offer", exchange=1, own=True)
+        sent = note(">", "description", type="offer", exchange=1, own=True)
         assert outputs == [sent, ToPeer(Description("offer", sdp("l1"), 1)), ToPeer(candidate("l1"))]
         assert agreed.local_candidate(candidate("l1", 2)) == [ToPeer(candidate("l1", 2))]
 

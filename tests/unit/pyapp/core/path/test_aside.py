@@ -10,6 +10,7 @@ from pyapp.core.path.probe import Probe
 from pyapp.core.path.standby import Standby
 from pyapp.core.peers import PeerIds
 from pyapp.protocol.peer import Candidate
+from pyapp.protocol.sentences import sentence
 from tests.unit.pyapp.parts import TLS, Parts, report
 
 OVER_TCP = report("relay", url=TLS, over="tls")
@@ -28,7 +29,7 @@ def of_peer(outputs: list[Output]) -> list[object]:
 
 
 def words(outputs: list[Output]) -> list[str]:
-    return [output.text for output in outputs if isinstance(output, Note)]
+    return [sentence(output.event, output.data) for output in outputs if isinstance(output, Note)]
 
 
 def probing(parts: Parts) -> Aside:
@@ -61,7 +62,7 @@ def test_a_direct_path_needs_none() -> None:
 
 def test_it_is_said_that_a_standby_is_used_if_there_is_one() -> None:
     assert aside(Parts()).suspected() == []
-    assert words(with_standby(Parts()).suspected()) == ["messages go over the standby path over two.example"]
+    assert words(with_standby(Parts()).suspected()) == ["messages went over the second path, through two.example"]
 
 
 def test_a_standby_that_was_silent_in_the_outage_is_replaced() -> None:

@@ -46,7 +46,7 @@ class TestTheEvidence:
         health = both.a.health
         both.now += 1.0  # a second in which this page did nothing; what came is still in its inbox
         outputs = health.silent(both.now)
-        assert [output.text for output in outputs if isinstance(output, Note)] == ["this page stalled"]
+        assert [output.data["cause"] for output in outputs if isinstance(output, Note)] == ["stalled"]
         assert kinds(outputs) == []
         assert commands.StartTimer(SILENCE, STALL) in outputs
         health.heard(Beat(60, 50, 0, 100, 0).encode(), both.now + 0.001)
@@ -163,7 +163,7 @@ class TestAQuestion:
             state.sampled(packets, now)
         outputs = judged(state, 0.3)
         assert alarms(outputs) == []
-        assert ["the other side answers" in output.text for output in outputs if isinstance(output, Note)] == [True]
+        assert [output.data["cause"] for output in outputs if isinstance(output, Note)] == ["answered"]
 
     def test_is_not_answered_by_what_was_received_before_it(self) -> None:
         state = healthy()

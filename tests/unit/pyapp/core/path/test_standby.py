@@ -35,13 +35,12 @@ class Around:
 
 
 def ready(host: str = "two.example") -> list[Addressed]:
-    told = note("=", "standby", f"a standby path over {host} is ready", open=True, host=host)
+    told = note("=", "standby", open=True, host=host)
     return [told, StandbyIs(PeerId(1))]
 
 
 def over(host: str, why: str) -> list[Addressed]:
-    text = f"no standby path over {host}: {why}"
-    return [note("=", "standby", text, open=False, host=host, reason=why), StandbyIs(NO_PEER)]
+    return [note("=", "standby", open=False, host=host, reason=why), StandbyIs(NO_PEER)]
 
 
 def relayed(relay: str = ONE, *urls: str, offers: bool = True, over_tcp: bool = False) -> Around:

@@ -9,6 +9,7 @@ from pyapp.core.signaling.presence import Output, Presence
 from pyapp.core.signaling.rendezvous import Joined, PeerArrived
 from pyapp.protocol.journal import Journaled
 from pyapp.protocol.peer import RestartWanted
+from pyapp.protocol.sentences import sentence
 from pyapp.protocol.signaling import HeldPlace, Welcome
 
 A, B = "a" * 32, "b" * 32
@@ -31,7 +32,7 @@ def opened(outputs: list[Output]) -> list[int]:
 
 
 def words(outputs: list[Output]) -> list[str]:
-    return [output.text for output in outputs if isinstance(output, Note)]
+    return [sentence(output.event, output.data) for output in outputs if isinstance(output, Note)]
 
 
 def test_nobody_is_there_before_the_beginning() -> None:
