@@ -16,10 +16,15 @@ from pyapp.core.events import Event, Fault, Slept, TimerFired
 from pyapp.core.session import Session
 from pyapp.core.timers import Timer
 from pyapp.view.console import Presenter, View
+from pyapp.view.status import page_state
 
 REHEARSED_AFTER = 0.3
 """Seconds after the start before the rehearsal: the browser paints the first screen, and the person may press
 Connect."""
+
+DRAWN_AFTER = 0.1
+"""Seconds by which a view may be late while connecting. Laying the page out takes longer than making an answer, and
+would come before it; a person takes up to 0.1 s for at once."""
 
 SLEPT = 2.0
 """Seconds that the wall clock must gain on the runner's between two events for the machine to have slept: NTP slews by
@@ -71,6 +76,8 @@ class Runner:
         self._busy = False
         self._presenter = Presenter()
         self._shown: View | None = None
+        self._drawing: asyncio.TimerHandle | None = None
+        """Of a view that is late."""
         self._timers: dict[Timer, asyncio.TimerHandle] = {}
 
     def attach(
@@ -88,20 +95,13 @@ class Runner:
         self._media = media
         self._tabs = tabs
         self._screen = screen
-        self._show()
+        self._draw()
 
     def emit(self, event: Event) -> None:
         """Put an event into the inbox; shells may call it from any callback."""
         self._inbox.append(event)
         if not self._busy:
-            self._busy = True
-            try:
-                while self._inbox:
-                    while self._inbox:
-                        self._consume(self._inbox.popleft())
-                    self._show()
-            finally:
-                self._busy = False
+            self._work(self._show)
 
     def rehearse(self, steps: Iterator[object]) -> None:
         """Soon, run one of `steps` per turn of the event loop, between events, until a peer arrives.
@@ -115,7 +115,7 @@ class Runner:
         self.emit(self._fault(where, error))
 
     def _rehearse(self, steps: Iterator[object]) -> None:
-        state = self._shown.status.state if self._shown else ""
+        state = page_state(self._session)
         if state == "connecting":  # perhaps to nobody
             self.rehearse(steps)
         elif state in ("ready", "waiting") and next(steps, None) is not None:
@@ -192,7 +192,30 @@ class Runner:
         del self._timers[timer]
         self.emit(TimerFired(timer))
 
+    def _work(self, show: Callable[[], None]) -> None:
+        """Handle what is in the inbox, and show what came of it."""
+        self._busy = True
+        try:
+            while True:
+                while self._inbox:
+                    self._consume(self._inbox.popleft())
+                show()
+                if not self._inbox:
+                    return
+        finally:
+            self._busy = False
+
     def _show(self) -> None:
+        """Draw what has changed, while connecting a little later."""
+        if page_state(self._session) != "connecting":
+            self._draw()
+        elif self._drawing is None:
+            self._drawing = asyncio.get_running_loop().call_later(DRAWN_AFTER, self._work, self._draw)
+
+    def _draw(self) -> None:
+        if self._drawing is not None:
+            self._drawing.cancel()
+            self._drawing = None
         view = self._presenter.present(self._session)
         if view is not self._shown:
             self._screen.render(view)

@@ -417,6 +417,48 @@ class TestTwoClocks:
         assert bench.session.order == [RestartRequested(), Slept(10.0), RestartRequested()]
 
 
+class TestViews:
+    """While it connects they are late, for the sake of the browser's other work."""
+
+    @pytest.fixture(autouse=True)
+    def soon(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(runner, "DRAWN_AFTER", 0.0)
+
+    async def test_are_late_while_it_connects_and_the_last_is_drawn(self, build: Build) -> None:
+        bench = build({})
+        bench.session.phase = "active"
+        for _ in range(3):
+            bench.runner.emit(RestartRequested())
+        assert len(bench.shell.views) == 1
+        await turns()
+        assert [view.status.state for view in bench.shell.views] == ["ready", "connecting"]
+        assert bench.shell.views[-1].lobby.problem == "A session name has received 3."
+
+    async def test_are_drawn_at_once_when_it_is_over(self, build: Build) -> None:
+        bench = build({})
+        bench.session.phase = "active"
+        bench.runner.emit(RestartRequested())
+        bench.session.phase = "failed"
+        bench.runner.emit(RestartRequested())
+        assert [view.status.state for view in bench.shell.views] == ["ready", "failed"]
+        await turns()
+        assert len(bench.shell.views) == 2
+
+    async def test_that_are_late_take_what_is_emitted_while_they_are_drawn(self, build: Build) -> None:
+        bench = build({})
+        bench.session.phase = "active"
+
+        def emit_once(_: View) -> None:
+            bench.shell.on_render = lambda _: None
+            bench.runner.emit(HangUpRequested())
+            assert bench.session.order == [RestartRequested()]
+
+        bench.runner.emit(RestartRequested())
+        bench.shell.on_render = emit_once
+        await turns()
+        assert bench.session.order == [RestartRequested(), HangUpRequested()]
+
+
 async def test_a_real_session_is_shown_from_the_first_view_on() -> None:
     shell = Shell()
     runner = Runner(
@@ -429,5 +471,5 @@ async def test_a_real_session_is_shown_from_the_first_view_on() -> None:
     runner.attach(server=shell, peers=shell, media=shell, tabs=shell, screen=shell)
     assert [view.status.state for view in shell.views] == ["ready"]
     runner.emit(ConnectRequested("demo"))
-    assert [view.status.state for view in shell.views] == ["ready", "connecting"]
+    assert [view.status.state for view in shell.views] == ["ready"]
     assert shell.did == [commands.OpenSignaling(1), FETCH, commands.TabIsIn("demo")]
