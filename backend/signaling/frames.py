@@ -5,6 +5,7 @@ the server needs (msgspec: a hundredth of the time of a self-checking message). 
 frame, goes through `pyapp.protocol.signaling`, which has the error messages.
 """
 
+from collections.abc import Iterable
 from dataclasses import fields
 from typing import Annotated, Any, TypeAlias, get_args
 
@@ -76,6 +77,12 @@ class RelayedFrame(
         """The number of the last body in the frame; 0 if it only acknowledges."""
         return self.number + len(self.more)
 
+    def continues(self, frame: "RelayedFrame") -> bool:
+        """Return whether the bodies of both could be in one frame, those of `frame` first."""
+        is_next = self.number == frame.last + 1 and frame.number > 0
+        is_of_same = (self.sender, self.epoch, self.peer_epoch) == (frame.sender, frame.epoch, frame.peer_epoch)
+        return is_next and is_of_same and len(frame.more) + 1 + len(self.more) <= MOST_TOGETHER
+
 
 class JoinFrame(msgspec.Struct, frozen=True, tag_field="kind", tag="join", forbid_unknown_fields=True, gc=False):
     """The fields of a `Join`, which checks them."""
@@ -130,6 +137,18 @@ def read(text: str) -> Received:
     if (bytes(frame.body) == b"null") != (frame.number == 0) or (frame.more and not frame.number):
         decode_client(text)  # says what is wrong
     return frame
+
+
+def together(frames: Iterable[RelayedFrame]) -> list[RelayedFrame]:
+    """Return `frames` with those that continue each other in one: to a page, a frame costs more than a body in it."""
+    result: list[RelayedFrame] = []
+    for frame in frames:
+        if result and frame.continues(last := result[-1]):
+            more = (*last.more, frame.body, *frame.more)
+            result[-1] = RelayedFrame(last.sender, last.number, frame.ack, last.body, last.epoch, last.peer_epoch, more)
+        else:
+            result.append(frame)
+    return result
 
 
 def write(message: Sent) -> bytes:

@@ -17,7 +17,7 @@ from hmac import compare_digest
 from typing import TypeAlias
 
 from backend.access.limits import Limits
-from backend.signaling.frames import RelayedFrame, RelayFrame, Sent
+from backend.signaling.frames import RelayedFrame, RelayFrame, Sent, together
 from pyapp.protocol.signaling import Error, HeldPlace, Join, PeerJoined, PeerLeft, Welcome
 
 MOST_PASSED = 32
@@ -309,7 +309,7 @@ class Rooms:
         outputs: list[Output] = [Send(socket, welcome)]
         # Frames relayed to the last socket may be lost with it. Duplicates are recognized by number.
         outputs += [Send(socket, relayed) for relayed in place.passed.values()]
-        for relayed, _ in place.kept.values():
+        for relayed in together(frame for frame, _ in place.kept.values()):
             place.was_told(relayed)
             outputs.append(Send(socket, relayed))
         place.kept.clear()

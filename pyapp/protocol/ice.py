@@ -6,6 +6,7 @@ nothing newer than Python 3.11.
 
 import math
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -347,3 +348,16 @@ def without_stale_candidates(sdp: str) -> str:
     """
     fragments = username_fragments(sdp)
     return _CANDIDATE_OF.sub(lambda line: line[0] if line[1] in fragments else "", sdp)
+
+
+_MID = re.compile(r"^a=mid:(\S+)", re.MULTILINE)
+
+
+def media_sections(sdp: str) -> frozenset[str]:
+    """Return the `mid` of each media section of a description (RFC 8843, section 4)."""
+    return frozenset(_MID.findall(sdp))
+
+
+def with_candidates(sdp: str, candidates: Mapping[str, Sequence[str]]) -> str:
+    """Return a description with `candidates`: `candidate:…` lines by the `mid` of their media section."""
+    return _MID.sub(lambda line: "\r\na=".join((line[0], *candidates.get(line[1], ()))), sdp)

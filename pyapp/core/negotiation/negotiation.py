@@ -23,7 +23,7 @@ from pyapp.core import commands, events
 from pyapp.core.commands import PeerCommand
 from pyapp.core.diagnostics.journal import Note, note
 from pyapp.core.negotiation.precedence import Precedence
-from pyapp.protocol.ice import username_fragments, without_stale_candidates
+from pyapp.protocol.ice import media_sections, username_fragments, with_candidates, without_stale_candidates
 from pyapp.protocol.peer import Candidate, Description, PeerMessage
 from pyapp.protocol.wire import MAX_COUNT
 
@@ -177,10 +177,10 @@ class Negotiation:
         if message.type == "answer":
             if self.state != "have-local-offer" or message.exchange != self._exchange:
                 return [_ignored("remote answer", f"to offer {message.exchange}, which no longer stands")]
-            description = self._handed(message)
+            description, left = self._handed(message)
             self.state = "applying-answer"
             self._dtls_role = {"active": "passive", "passive": "active"}.get(_setup(message.sdp), "")
-            return [self._set_remote_description(description), *self._remote_generation(description)]
+            return [*left, self._set_remote_description(description), *self._remote_generation(description)]
         has_crossed = self.state in ("making-offer", "have-local-offer")
         if has_crossed and not self.polite:
             return [_ignored("remote offer", "it crossed an own offer, and this is the impolite side")]
@@ -193,7 +193,8 @@ class Negotiation:
         self.gathers_relays = message.relays
         self._latest_generation = max(self._latest_generation, message.generation)
         # A description of ours that is still being set will be rolled back by the time it is reported.
-        return [*begun_anew, self._set_remote_description(self._handed(message))]
+        description, left = self._handed(message)
+        return [*begun_anew, *left, self._set_remote_description(description)]
 
     def remote_description_set(self, attempt: int, description: events.SessionDescription) -> list[Output]:
         """`setRemoteDescription()` was fulfilled."""
@@ -299,21 +300,41 @@ class Negotiation:
         self._unapplied = [entry for entry in self._unapplied if entry not in ready]
         return [command for candidate in ready for command in self._add(candidate)]
 
-    def _handed(self, message: Description) -> events.SessionDescription:
-        """Return a description as it is given to the browser; it may be the first of a new generation."""
+    def _handed(self, message: Description) -> tuple[events.SessionDescription, list[Output]]:
+        """Return a description as it is given to the browser, and notes of what is left aside.
+
+        It may be the first of a new generation. The candidates that came before it are put into it: to hand each to the
+        browser would take longer than everything else that makes an answer.
+        """
         if self.is_firefox:
-            return events.SessionDescription(message.type, message.sdp)
-        if self._remote_fragments and username_fragments(message.sdp).isdisjoint(self._remote_fragments):
+            return events.SessionDescription(message.type, message.sdp), []
+        fragments, sections = username_fragments(message.sdp), media_sections(message.sdp)
+        if self._remote_fragments and fragments.isdisjoint(self._remote_fragments):
             self.precedence.begin(below_peer_reflexive=_origin(message.sdp).startswith(_FIREFOX))
-        return events.SessionDescription(message.type, self.precedence.handed(message.sdp))
+        sdp = self.precedence.handed(message.sdp)
+        early: dict[str, list[str]] = {}
+        waiting: list[Candidate] = []
+        left: list[Output] = []
+        for entry in self._unapplied:
+            mid = entry.sdp_mid
+            if entry.username_fragment not in fragments or mid not in sections or mid is None or not entry.candidate:
+                waiting.append(entry)
+            elif (text := self._valued(entry)) is None:
+                left.append(_pointless())
+            else:
+                early.setdefault(mid, []).append(text)
+        self._unapplied = waiting
+        return events.SessionDescription(message.type, with_candidates(sdp, early) if early else sdp), left
 
     def _add(self, candidate: Candidate) -> list[Output]:
-        text = candidate.candidate
-        if not self.is_firefox:
-            is_pointless, text = self.precedence.is_pointless(text), self.precedence.handed(text)
-            if is_pointless:
-                return [_ignored("remote candidate", "of a symmetric network, whose first one will do")]
-        return [commands.AddIceCandidate(replace(candidate, candidate=text))]
+        text = candidate.candidate if self.is_firefox else self._valued(candidate)
+        return [_pointless()] if text is None else [commands.AddIceCandidate(replace(candidate, candidate=text))]
+
+    def _valued(self, candidate: Candidate) -> str | None:
+        """Return the text of a candidate as it is given to the browser, or None if it need not be."""
+        is_pointless = self.precedence.is_pointless(candidate.candidate)
+        text = self.precedence.handed(candidate.candidate)
+        return None if is_pointless else text
 
     def _stable(self) -> list[Output]:
         self.state = "stable"
@@ -345,3 +366,7 @@ def _setup(sdp: str) -> str:
 def _ignored(what: str, why: str) -> Note:
     """Return the journal entry for something that was ignored."""
     return note("=", "ignored", what=what, why=why)
+
+
+def _pointless() -> Note:
+    return _ignored("remote candidate", "of a symmetric network, whose first one will do")

@@ -12,7 +12,7 @@ from pyapp.core.signaling import link
 from pyapp.core.signaling.exchange import Exchange
 from pyapp.core.signaling.link import FIRST_PATIENCE, Link
 from pyapp.core.timers import LinkTimer, PlaceTimer
-from pyapp.protocol.peer import PeerMessage
+from pyapp.protocol.peer import Candidate, PeerMessage
 from pyapp.protocol.signaling import (
     FATAL_CODES,
     Error,
@@ -63,7 +63,7 @@ class PeerAway:
 
 @dataclass(frozen=True, slots=True)
 class PeerSaid:
-    """A message of the peer's, in order, once."""
+    """A message of the peer's, once, in order but for the candidates that came with it in a frame: they are first."""
 
     message: PeerMessage
 
@@ -285,7 +285,7 @@ class Rendezvous:
             outputs.append(commands.CancelTimer(LATE))
         if heard.owes_acknowledgement:
             outputs.append(commands.StartTimer(ACKNOWLEDGE, ACKNOWLEDGE_AFTER))
-        return [*outputs, *(PeerSaid(message) for message in heard.messages)]
+        return [*outputs, *(PeerSaid(message) for message in _candidates_first(heard.messages))]
 
     def _refused(self, error: Error) -> list[Output]:
         self.refusal = error
@@ -313,3 +313,11 @@ class Rendezvous:
             patience = ACKNOWLEDGE_AFTER + FIRST_PATIENCE + 4 * self.link.round_trip
             outputs.append(commands.StartTimer(LATE, patience, only_if_idle=True))
         return outputs
+
+
+def _candidates_first(messages: tuple[PeerMessage, ...]) -> list[PeerMessage]:
+    """Return what came together with the candidates first, so that a description finds its own there.
+
+    They name their ICE generation, and wait for it.
+    """
+    return sorted(messages, key=lambda message: not (isinstance(message, Candidate) and message.username_fragment))

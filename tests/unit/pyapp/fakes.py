@@ -6,6 +6,7 @@ without its description, or an answer without an offer, is refused.
 """
 
 import itertools
+import re
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -33,7 +34,7 @@ def gathered(name: str) -> tuple[str, str]:
 
 
 def sdp(fragment: str, media: int = 0) -> str:
-    return f"v=0\r\na=ice-ufrag:{fragment}\r\na=x-media:{media}\r\n"
+    return f"v=0\r\nm=\r\na=mid:0\r\na=ice-ufrag:{fragment}\r\na=x-media:{media}\r\n"
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,9 @@ class FakePeerConnection:
             self.pending_local = ""
             self.pending_remote = description.sdp
             self.state = "have-remote-offer"
+        for fragment in username_fragments(description.sdp):
+            for text in _CANDIDATE.findall(description.sdp):
+                self._add(Candidate(text, "0", 0, fragment))
         self.emitted.append(events.RemoteDescriptionSet(attempt, description))
         if description.type == "answer":
             self._stable()
@@ -193,8 +197,13 @@ class FakePeerConnection:
         self.emitted.append(events.PeerOperationFailed(operation, why, attempt))
 
 
+_CANDIDATE = re.compile(r"^a=(candidate:[^\r\n]*)", re.MULTILINE)
+_MEDIA = re.compile(r"^a=x-media:(\d+)", re.MULTILINE)
+
+
 def _media(description: str) -> int:
-    return int(description.rpartition("a=x-media:")[2] or 0)
+    match = _MEDIA.search(description)
+    return int(match[1]) if match else 0
 
 
 @dataclass(eq=False)

@@ -114,8 +114,9 @@ class TestOneOfTheirs:
         candidates = Candidates(offered())
         early = candidate("host", fragment="r")
         assert not any(isinstance(output, commands.AddIceCandidate) for output in candidates.heard(early))
-        applied = candidates.agreed.remote_description(Description("answer", sdp("r"), 1))
-        assert commands.AddIceCandidate(early) in applied
+        (applied,) = candidates.agreed.remote_description(Description("answer", sdp("r"), 1))
+        assert isinstance(applied, commands.SetRemoteDescription)
+        assert f"a={early.candidate}\r\n" in applied.description.sdp
 
     @pytest.mark.parametrize("in_description", [False, True])
     def test_under_our_own_public_address_is_on_our_network(self, *, in_description: bool) -> None:

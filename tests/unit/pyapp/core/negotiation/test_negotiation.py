@@ -74,6 +74,12 @@ def candidate(fragment: str | None, number: int = 1) -> Candidate:
     return Candidate(f"candidate:{number} 1 udp 2122252543 192.0.2.1 9 typ host", "0", 0, fragment)
 
 
+def handed(outputs: list[Output]) -> str:
+    """Return the description that the browser is given."""
+    (command,) = (output for output in outputs if isinstance(output, commands.SetRemoteDescription))
+    return command.description.sdp
+
+
 def adding(told: Candidate, *, restarts: int = 0) -> commands.AddIceCandidate:
     """Return how the other side's candidate is handed to the browser in the generation after so many restarts."""
     precedence = Precedence()
@@ -98,10 +104,31 @@ class TestCandidatesOfTheOtherSide:
         answer = events.SessionDescription("answer", sdp(f"l{exchange}"))
         return outputs + agreed.local_description_set(attempt, answer)
 
-    def test_that_come_early_wait_for_their_description(self) -> None:
+    def test_that_come_early_wait_for_their_description_and_are_put_into_it(self) -> None:
         agreed = Negotiation(polite=True, initiator=False)
-        assert agreed.remote_candidate(candidate("r1")) == []
-        assert adding(candidate("r1")) in self.take_offer(agreed, "r1")
+        for number in (1, 2):
+            assert agreed.remote_candidate(candidate("r1", number)) == []
+        outputs = self.take_offer(agreed, "r1")
+        texts = [adding(candidate("r1", number)).candidate.candidate for number in (1, 2)]
+        section = "".join(f"a={text}\r\n" for text in ("mid:0", *texts))
+        assert section in handed(outputs)
+        assert not any(isinstance(output, commands.AddIceCandidate) for output in outputs)
+
+    def test_that_name_no_section_of_it_follow_it(self) -> None:
+        agreed = Negotiation(polite=True, initiator=False)
+        early = [replace(candidate("r1"), sdp_mid=mid) for mid in ("1", None)]
+        early.append(Candidate("", "0", 0, "r1"))
+        for one in early:
+            agreed.remote_candidate(one)
+        outputs = self.take_offer(agreed, "r1")
+        added = [output for output in outputs if isinstance(output, commands.AddIceCandidate)]
+        assert [output.candidate.sdp_mid for output in added] == ["1", None, "0"]
+        assert "candidate:" not in handed(outputs)
+
+    def test_that_come_early_are_handed_to_firefox_one_by_one(self) -> None:
+        agreed = Negotiation(polite=True, initiator=False, is_firefox=True)
+        agreed.remote_candidate(candidate("r1"))
+        assert commands.AddIceCandidate(candidate("r1")) in self.take_offer(agreed, "r1")
 
     def test_that_come_in_time_are_applied(self) -> None:
         assert self.agreed().remote_candidate(candidate("r1")) == [adding(candidate("r1"))]
@@ -119,7 +146,8 @@ class TestCandidatesOfTheOtherSide:
     def test_of_the_next_generation_wait(self) -> None:
         agreed = self.agreed()
         assert agreed.remote_candidate(candidate("r2")) == []
-        assert adding(candidate("r2"), restarts=1) in self.take_offer(agreed, "r2", exchange=2)
+        expected = adding(candidate("r2"), restarts=1).candidate.candidate
+        assert expected in handed(self.take_offer(agreed, "r2", exchange=2))
 
     def test_without_a_fragment_belong_to_what_is_there(self) -> None:
         agreed = Negotiation(polite=True, initiator=False)
@@ -383,6 +411,16 @@ class TestWhatTheirCandidatesAreWorth:
         (ignored,) = agreed.remote_description(Description("offer", sdp("r2"), 1, 1))
         assert is_ignored(ignored)
         assert agreed.remote_candidate(candidate("r1")) == before == [adding(candidate("r1"))]
+
+    def test_is_not_asked_of_a_second_port_that_came_before_its_description(self) -> None:
+        agreed = Negotiation(polite=True, initiator=False)
+        for port in (7, 8):
+            line = f"candidate:2 1 udp 1677729535 203.0.113.1 {port} typ srflx raddr 0.0.0.0 rport 0"
+            agreed.remote_candidate(Candidate(line, "0", 0, "r1"))
+        left, apply = agreed.remote_description(offer("r1"))
+        assert is_ignored(left)
+        assert isinstance(apply, commands.SetRemoteDescription)
+        assert apply.description.sdp.count("a=candidate:") == 1
 
     @pytest.mark.parametrize("is_firefox", [False, True])
     def test_is_not_asked_of_a_second_port_of_a_symmetric_network(self, *, is_firefox: bool) -> None:

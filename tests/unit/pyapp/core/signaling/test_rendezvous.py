@@ -26,7 +26,7 @@ from pyapp.core.signaling.rendezvous import (
     Refused,
     Rendezvous,
 )
-from pyapp.protocol.peer import Candidate, PeerMessage
+from pyapp.protocol.peer import Candidate, Description, PeerMessage
 from pyapp.protocol.signaling import (
     FATAL_CODES,
     Error,
@@ -206,6 +206,14 @@ class TestWhatItSays:
         ]
         assert place.received(Relayed(B, 1, 0, candidate(1)), 0.0) == [calm, timer]
         assert place.acknowledge() == [commands.SendSignaling(Relay(B, 0, 2, None, peer_epoch=1))]
+
+    def test_together_is_heard_with_the_candidates_of_an_offer_before_it(self) -> None:
+        """The offer then finds them there. One without a generation belongs to the description before it."""
+        place = present(peer=B)
+        offer = Description("offer", "v=0", 1)
+        bare, first, second = (replace(candidate(n), username_fragment=of) for n, of in ((1, None), (2, "r"), (3, "r")))
+        outputs = place.received(Relayed(B, 1, 0, offer, more=(bare, first, second)), 0.0)
+        assert heard(outputs) == [first, second, offer, bare]
 
     def test_is_acknowledged_by_what_we_say(self) -> None:
         place = present(peer=B)
