@@ -30,6 +30,8 @@ class Budget:
     """What the server said last of the relays' cost in this session."""
 
     cost: Cost = field(init=False, default_factory=Cost)
+    _looks_later: bool = field(init=False, default=False)
+    """Whether a direct path is wanted once there are relays again: to look for it before would lose the one in use."""
 
     @property
     def is_used_up(self) -> bool:
@@ -48,6 +50,12 @@ class Budget:
         told = note("<", "budget", step=cost.step, scope=cost.scope, share=cost.share, video=cost.video)
         if self.is_used_up:
             return [told, RelaysWithheld()]
+        self._looks_later = before.step == "stop" and cost.step == "direct"
         if before.step == "stop":
             return [told, RelaysAllowed()]
         return [told, DirectPathWanted()] if cost.step == "direct" else [told]
+
+    def provided(self) -> list[Output]:
+        """Take that there may be relays again."""
+        looks_now, self._looks_later = self._looks_later, False
+        return [DirectPathWanted()] if looks_now else []

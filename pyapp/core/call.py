@@ -193,7 +193,8 @@ class Call:
             return self._new_connection()
         if is_late and not self.connection.established and self.presence.place is not None:
             return self._presence_did(self.presence.renew())  # with relays it may find a path
-        return self._connection_did(self.connection.configured(self._now, is_renewal=is_renewal))
+        result = self._connection_did(self.connection.configured(self._now, is_renewal=is_renewal))
+        return result + self._budget_did(self.budget.provided())
 
     # What relays cost.
 

@@ -1,6 +1,7 @@
 """What relays cost, for operators, and what their budget means for the session, for whom it concerns."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from pyapp.core.session import Session
 from pyapp.protocol.signaling import Cost as Told
@@ -18,7 +19,9 @@ _MEANS = {
     "direct": "A direct path is looked for; meanwhile the picture is sent with at most {video} kbit/s.",
     "stop": "No new relay is given: what is connected goes on, but if it breaks off, only a direct path can follow.",
 }
-"""By step."""
+"""By step, what is done while a relay is in use."""
+
+_DIRECT = "The path of this session is direct, which costs nothing."
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Cost:
 
 def inputs(session: Session) -> object:
     """Return what it depends on."""
-    return session.call.budget.cost, session.phase, _is_relayed(session)
+    return session.call.budget.cost, session.phase, _path(session), session.relays.policy
 
 
 def cost(session: Session) -> Cost:
@@ -43,21 +46,29 @@ def cost(session: Session) -> Cost:
     if session.phase != "active":
         return Cost()
     # Whoever has a direct path need not care, unless it breaks.
-    is_concerned = _is_relayed(session) or told.step == "stop" or told.session_bytes is not None
-    return Cost(told.step, _notice(told) if is_concerned else "", _figures(told))
+    is_concerned = _path(session) == "relay" or told.step == "stop" or told.session_bytes is not None
+    return Cost(told.step, _notice(session, told) if is_concerned else "", _figures(told))
 
 
-def _is_relayed(session: Session) -> bool:
+def _path(session: Session) -> Literal["direct", "relay", ""]:
     report = session.connection.report if session.connection else None
-    return report is not None and report.path == "relay"
+    return report.path if report else ""
 
 
-def _notice(told: Told) -> str:
+def _notice(session: Session, told: Told) -> str:
     if told.scope not in _WHOSE or told.step not in _MEANS:
         return ""
     tens = int(told.share * 10) * 10  # it is read aloud at each change
     whose = _WHOSE[told.scope].format(share=f"{tens}\u202f%")
-    return f"{whose}. {_MEANS[told.step].format(video=told.video)}".rstrip()
+    return f"{whose}. {_what_is_done(session, told)}".rstrip()
+
+
+def _what_is_done(session: Session, told: Told) -> str:
+    path = _path(session)
+    if told.step == "stop" or path == "relay":
+        looks_in_vain = told.step == "direct" and session.relays.policy == "relay"
+        return _MEANS["lower" if looks_in_vain else told.step].format(video=told.video)
+    return _DIRECT if path else ""
 
 
 def _figures(told: Told) -> str:

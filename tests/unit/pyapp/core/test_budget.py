@@ -71,6 +71,16 @@ def test_relays_are_asked_for_once_there_may_be_some_again() -> None:
     assert gathered(core.do(IceConfigured(TWO_RELAYS))) == [True]
 
 
+def test_a_direct_path_is_looked_for_as_soon_as_there_may_be_relays_again() -> None:
+    core = stopped()
+    core.timers.pop(NEEDLESS_RELAY)
+    core.do(Cost("direct", "month", 0.9, 300))
+    assert NEEDLESS_RELAY not in core.timers, "the relay in use would be lost"
+    core.do(IceConfigured(TWO_RELAYS))
+    core.timers.pop(NEEDLESS_RELAY)
+    assert commands.RestartIce() in core.do(events.TimerFired(NEEDLESS_RELAY))
+
+
 def test_it_belongs_to_the_session() -> None:
     core = stopped()
     core.do(events.HangUpRequested())

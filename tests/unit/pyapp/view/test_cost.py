@@ -57,6 +57,24 @@ def test_whoever_has_a_direct_path_is_told_when_there_is_nothing_to_fall_back_on
     assert shown(connected(), Told("stop", "month", 1.0, 300)).notice
 
 
+@pytest.mark.parametrize("step", ["warn", "lower", "direct"])
+def test_an_operator_on_a_direct_path_is_told_that_nothing_is_done_there(step: str) -> None:
+    told = Told(step, "day", 0.9, 300, 0, 0)
+    assert shown(connected(), told).notice == (
+        "90\u202f% of today's budget for relays is used. The path of this session is direct, which costs nothing."
+    )
+    assert shown(Core(), told).notice == ""
+
+
+def test_no_direct_path_is_promised_where_only_relays_are_allowed() -> None:
+    core = relayed()
+    core.session.relays.policy = "relay"
+    assert shown(core, Told("direct", "day", 0.9, 300)).notice == (
+        "90\u202f% of today's budget for relays is used."
+        " To save some of it, the picture is sent with at most 300 kbit/s."
+    )
+
+
 def test_operators_see_figures() -> None:
     told = Told("", "", 0.0, 0, 12_345_678, 45_600_000_000, 0.004, 3.2, 5.1, "EUR")
     assert shown(relayed(), told).figures == (
