@@ -3,6 +3,7 @@
 Labels have few values: a page's word becomes one only if it is known.
 """
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ _STUN_CODES = (300, 400, 401, 403, 420, 437, 438, 440, 441, 442, 443, 446, 447, 
 _MOST_PAGES, _MOST_PAIRS = 4096, 16
 _LONGEST = 3600.0
 """Seconds; a page's longer duration is not believed."""
+_MOST_FREEZES = 100
+"""Between two samples; more are not believed."""
 _MOST_BYTES = 1 << 40
 """As above, of bytes between two entries."""
 
@@ -41,6 +44,8 @@ class _Page:
     """Whether the peer was there when it joined, so that its time to connect includes no waiting."""
     is_connected: bool = False
     is_direct: bool = False
+    suspected: float = -math.inf
+    """When the path was last in doubt."""
     relayed: OrderedDict[str, int] = field(default_factory=OrderedDict)
     """Bytes by candidate pair."""
 
@@ -71,6 +76,12 @@ class Meters:
         self._outage = Histogram(
             "ice_console_outage_seconds",
             "Interruptions, from the last sign of life to the next.",
+            buckets=_OUTAGE,
+            registry=registry,
+        )
+        self._picture = Histogram(
+            "ice_console_picture_outage_seconds",
+            "Freezes of the received picture, from one frame to the next.",
             buckets=_OUTAGE,
             registry=registry,
         )
@@ -125,13 +136,16 @@ class Meters:
             case "signaling" if "alone" in data:
                 page.is_second = data["alone"] is False
             case "pair" | "sample":
-                self._relayed(page, data)
+                self._relayed(page, data, is_new=entry.event == "pair")
                 if entry.event == "pair":
                     self._pair(page, data, at)
+                else:
+                    self._frozen(page, data, at)
             case "recovered":
                 if (seconds := _seconds(data.get("seconds"))) is not None:
                     self._outage.observe(seconds)
             case "suspect":
+                page.suspected = at
                 self._suspicions.labels(_known(data.get("evidence"), _EVIDENCE)).inc()
             case "attempt":
                 self._attempts.labels(_known(data.get("rung"), _RUNGS)).inc()
@@ -157,13 +171,28 @@ class Meters:
             page.is_direct = True
             self._direct.observe(took)
 
-    def _relayed(self, page: _Page, data: Mapping[str, Scalar]) -> None:
-        """Count the bytes over this side's relay; the peer's page reports its own."""
+    def _frozen(self, page: _Page, data: Mapping[str, Scalar], at: float) -> None:
+        """Count the freezes since the last sample; several of them with their mean."""
+        freezes, frozen, seconds = data.get("freezes"), data.get("frozen_ms"), _seconds(data.get("seconds"))
+        if type(freezes) is not int or not 0 < freezes <= _MOST_FREEZES or type(frozen) is not int or seconds is None:
+            return
+        if frozen / 1000 > seconds and page.suspected < at - seconds - frozen / 1000:
+            return  # it began before the last sample, when the path was well: the camera was off
+        if (mean := _seconds(frozen / 1000 / freezes)) is not None:
+            for _ in range(freezes):
+                self._picture.observe(mean)
+
+    def _relayed(self, page: _Page, data: Mapping[str, Scalar], *, is_new: bool) -> None:
+        """Count the bytes over this side's relay; the peer's page reports its own.
+
+        Every pair begins with an entry of its own (`is_new`). If that was told to an earlier run of the server, so was
+        what it had carried by then.
+        """
         if data.get("local_type") != "relay":
             return
         carried = carried_by(data)
         pair = f"{data.get('pair')} {data.get('ufrag')}"
-        before = page.relayed.pop(pair, 0)
+        before = page.relayed.pop(pair, 0 if is_new else carried)
         more = carried - before
         page.relayed[pair] = max(carried, before) if more < _MOST_BYTES else before
         while len(page.relayed) > _MOST_PAIRS:

@@ -107,6 +107,29 @@ def test_relay_bytes_are_counted_once_for_each_pair() -> None:
     assert value(known, "relay_bytes_total", host="t.example", protocol="tls") == 440
 
 
+def test_what_an_earlier_run_of_the_server_has_counted_is_not_counted_again() -> None:
+    known = meters()
+    data = pair("relay", 5_000_000, 0, relay_protocol="udp", pair="P1", ufrag="u")
+    told(known, (1.0, "sample", data), (2.0, "sample", data | {"pair_sent": 5_000_700}), first=90)
+    assert value(known, "relay_bytes_total", host="t.example", protocol="udp") == 700
+
+
+def test_freezes_of_the_picture() -> None:
+    known = meters()
+
+    def froze(at: float, freezes: Scalar, frozen_ms: Scalar) -> tuple[float, str, dict[str, Scalar]]:
+        return at, "sample", pair("direct", seconds=2.0, freezes=freezes, frozen_ms=frozen_ms)
+
+    told(known, froze(2.0, 1, 620), froze(4.0, 2, 1000), froze(6.0, 0, 0), (8.0, "sample", pair("direct")))
+    assert value(known, "picture_outage_seconds_count") == 3
+    assert value(known, "picture_outage_seconds_sum") == pytest.approx(1.62)
+    lies = (froze(9.0, *lie) for lie in ((-1, 5), (True, 5), (101, 5), (1, -5), (1, 1 << 50), ("1", "5")))
+    told(known, *lies, froze(10.0, 1, 60_000), first=9)
+    assert value(known, "picture_outage_seconds_count") == 3, "the last one is a camera that was off for a minute"
+    told(known, (20.5, "suspect", {"evidence": "silence"}), froze(26.0, 1, 5_000), first=99)
+    assert value(known, "picture_outage_seconds_count") == 4
+
+
 def test_what_comes_twice_counts_once() -> None:
     known = meters()
     for _ in range(3):
