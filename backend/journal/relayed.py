@@ -7,7 +7,7 @@ The day's sum stays when the session is no longer kept.
 
 import sqlite3
 from calendar import monthrange
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -50,6 +50,11 @@ class RelayMeter:
         self._pages: OrderedDict[int, _Page] = OrderedDict()
         self._hosts: tuple[str, set[str]] = ("", set())
         """The hosts of a day."""
+        self._pairs: dict[tuple[int, str], tuple[int, float]] = {}
+        """What is to be stored of each pair: bytes, and when they were reported."""
+        self._days: Counter[tuple[str, str]] = Counter()
+        self._sessions: Counter[tuple[str, int]] = Counter()
+        """Bytes to be added, by host and day, and by host and session."""
 
     def forget(self) -> None:
         """Forget what is remembered: the transaction was undone."""
@@ -57,6 +62,7 @@ class RelayMeter:
         self._grown.clear()
         self._pages.clear()
         self._hosts = ("", set())
+        self._clear_pending()
 
     def take_grown(self) -> frozenset[int]:
         """Return the sessions in which something was counted since the last call."""
@@ -64,7 +70,10 @@ class RelayMeter:
         return grown
 
     def count(self, participant: int, session: int, event: str, data: Mapping[str, Scalar], *, at: float) -> None:
-        """Count what an entry of a participant reports; `at` is Unix time, seconds. Raises `sqlite3.Error`."""
+        """Count what an entry of a participant reports; `at` is Unix time, seconds. `store` stores it.
+
+        Raises `sqlite3.Error`.
+        """
         if (event not in SAMPLES and event != "pair") or data.get("local_type") != "relay":
             return
         carried = carried_by(data)
@@ -84,15 +93,30 @@ class RelayMeter:
         if more <= 0:
             return
         page.counted += more
-        self._connection.execute("insert or replace into relayed values (?, ?, ?, ?)", (*key, carried, at))
+        self._pairs[key] = (carried, at)
         day = _day(at)
         host = self._host(relay_host(data.get("server")), day)
-        for table, of_it in (("relay_days", day), ("relay_sessions", session)):
-            self._connection.execute(
-                f"insert into {table} values (?, ?, ?) on conflict do update set bytes = bytes + excluded.bytes",  # noqa: S608 - constants
-                (host, of_it, more),
-            )
+        self._days[host, day] += more
+        self._sessions[host, session] += more
         self._grown.add(session)
+
+    def store(self) -> None:
+        """Store what was counted since the last call: each sum once for a whole batch. Raises `sqlite3.Error`."""
+        if not self._pairs:
+            return
+        rows = [(*key, carried, at) for key, (carried, at) in self._pairs.items()]
+        self._connection.executemany("insert or replace into relayed values (?, ?, ?, ?)", rows)
+        for table, sums in (("relay_days", self._days), ("relay_sessions", self._sessions)):
+            self._connection.executemany(
+                f"insert into {table} values (?, ?, ?) on conflict do update set bytes = bytes + excluded.bytes",  # noqa: S608 - constants
+                [(host, of_it, more) for (host, of_it), more in sums.items()],
+            )
+        self._clear_pending()
+
+    def _clear_pending(self) -> None:
+        self._pairs.clear()
+        self._days.clear()
+        self._sessions.clear()
 
     def _page(self, participant: int) -> "_Page":
         page = self._pages.pop(participant, None)

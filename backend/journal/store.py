@@ -106,6 +106,7 @@ class Store:
         with self.transaction() as connection:
             rows = _Rows()
             kept = [self._add(record, rows) for record in records]
+            self.meter.store()
             connection.executemany("insert or ignore into entries values (?, ?, ?, ?, ?, ?)", rows.entries)
             connection.executemany("insert or ignore into samples values (?, ?, ?, ?, ?, ?)", rows.samples)
             connection.executemany(
