@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 ARGS ?=
+# Where it is set, each process compiles the server and the tests, whose assertions pytest rewrites, anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test build run test check lint format types unit browser lab bench bench-boot bench-recovery bench-signaling bench-journal bench-quiet bench-live clean

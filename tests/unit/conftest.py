@@ -4,11 +4,18 @@ None asks for a browser, not even by giving a parameter the name of a pytest-pla
 among the tests in browsers, and run the unit tests behind it while Playwright's event loop occupies the thread.
 """
 
+import os
+
 import pytest
 
 from tests.unit.examples import register
 
 register()
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Run one process more than there are cores: some tests wait for programs, sockets and clocks."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(tryfirst=True)

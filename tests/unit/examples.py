@@ -1,8 +1,9 @@
-"""How many examples Hypothesis tries.
+"""How much is tried: examples of Hypothesis, seeds of simulated networks, simulated time.
 
-`make test` tries as many as a test asks for (the profile `thorough`); `make check`, and pytest by itself, a quarter.
-Which ones is drawn anew each time, so that the quick runs of a day add up to a thorough one.
+`make test` tries as much as a test asks for (the profile `thorough`); `make check`, and pytest by itself, a quarter.
 """
+
+import math
 
 from hypothesis import HealthCheck, settings
 
@@ -20,4 +21,18 @@ def register() -> None:
 
 def examples(number: int) -> settings:
     """Return the settings of a test that asks for `number` examples."""
-    return settings(max_examples=number * settings().max_examples // ALL)
+    return settings(max_examples=_some_of(number))
+
+
+def seeds(number: int) -> range:
+    """Return the seeds of a test that is to be run with `number` of them."""
+    return range(_some_of(number))
+
+
+def lasting(seconds: float) -> float:
+    """Return how long a test lasts, in simulated time, that is to last for `seconds`."""
+    return seconds * settings().max_examples / ALL
+
+
+def _some_of(number: int) -> int:
+    return math.ceil(number * settings().max_examples / ALL)

@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import aiohttp
@@ -18,6 +18,7 @@ from backend.access.invitations import check_invitation, existing_key
 from pyapp.protocol.access import INVITATION_HEADER
 from pyapp.protocol.signaling import Error, Join, Leave, Welcome, decode_server
 from pyapp.protocol.wire import encode
+from server import main
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,6 +44,26 @@ async def start(environ: dict[str, str], *arguments: str, folder: Path) -> async
 async def finished(process: asyncio.subprocess.Process) -> tuple[int | None, str, str]:
     output, errors = await asyncio.wait_for(process.communicate(), 20)
     return process.returncode, output.decode(), errors.decode()
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Do what a command line asks for in this process, where that needs none of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ICE_CONSOLE_INVITATION_KEY", raising=False)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        try:
+            code = main(arguments)
+        except SystemExit as refused:
+            code = int(refused.code or 0)
+        return code, *capsys.readouterr()
+
+    return run
 
 
 @pytest.fixture
@@ -264,18 +285,18 @@ async def test_the_journal_of_an_earlier_version_is_moved_when_the_server_starts
     assert "demo" in listed, "and after"
 
 
-async def test_invitations_are_listed_and_revoked(environ: dict[str, str], tmp_path: Path) -> None:
-    async def run(*arguments: str) -> str:
-        code, output, _ = await finished(await start(environ, *arguments, folder=tmp_path))
+def test_invitations_are_listed_and_revoked(run: Run, tmp_path: Path) -> None:
+    def told(*arguments: str) -> str:
+        code, output, _ = run(*arguments)
         assert code == 0
         return output
 
-    guest = (await run("invite", "demo", "--name", "Bob B")).strip()
-    operator = (await run("invite", "--operator")).strip()
-    rows = [line.split("\t") for line in (await run("invitations")).splitlines()]
+    guest = told("invite", "demo", "--name", "Bob B").strip()
+    operator = told("invite", "--operator").strip()
+    rows = [line.split("\t") for line in told("invitations").splitlines()]
     assert sorted((row[1], row[3]) for row in rows) == [("demo", "Bob B"), ("operator", "")]
-    await run("revoke", next(row[0] for row in rows if row[1] == "demo"))
-    rows = [line.split("\t") for line in (await run("invitations")).splitlines()]
+    told("revoke", next(row[0] for row in rows if row[1] == "demo"))
+    rows = [line.split("\t") for line in told("invitations").splitlines()]
     assert {row[1]: row[2] == "revoked" for row in rows} == {"demo": True, "operator": False}
     audit = (tmp_path / "state/ice-console/journal/audit.log").read_text()
     assert [json.loads(line)["event"] for line in audit.splitlines()] == ["invited", "invited", "revoked"]
@@ -300,10 +321,8 @@ async def test_invitations_are_listed_and_revoked(environ: dict[str, str], tmp_p
         (["--journal", "/proc/journal", "--port", "0"], "--journal /proc/journal: cannot be made"),
     ],
 )
-async def test_what_cannot_be_done_is_one_line_and_exit_code_2(
-    environ: dict[str, str], tmp_path: Path, arguments: list[str], rule: str
-) -> None:
-    code, output, errors = await finished(await start(environ, *arguments, folder=tmp_path))
+def test_what_cannot_be_done_is_one_line_and_exit_code_2(run: Run, arguments: list[str], rule: str) -> None:
+    code, output, errors = run(*arguments)
     assert (code, output) == (2, "")
     assert errors.startswith("server.py: ")
     assert rule in errors
@@ -337,10 +356,8 @@ async def test_tokens_of_origin_trials_go_with_the_page(environ: dict[str, str],
 
 
 @pytest.mark.parametrize("token", ["", "A", "QTE= QjI=", '"QTE="', "QTE=\r\nX: y", "QTE=\n", "Q-_=", "ä"])
-async def test_what_is_no_token_of_an_origin_trial_is_refused(
-    environ: dict[str, str], tmp_path: Path, token: str
-) -> None:
-    code, output, errors = await finished(await start(environ, "--origin-trial", token, folder=tmp_path))
+def test_what_is_no_token_of_an_origin_trial_is_refused(run: Run, token: str) -> None:
+    code, output, errors = run("--origin-trial", token)
     assert (code, output) == (2, "")
     assert "argument --origin-trial: must be a token as it was issued: base64" in errors
 
@@ -357,7 +374,7 @@ async def test_what_is_no_token_of_an_origin_trial_is_refused(
         ["--nonsense"],
     ],
 )
-async def test_a_wrong_option_is_explained(environ: dict[str, str], tmp_path: Path, arguments: list[str]) -> None:
-    code, output, errors = await finished(await start(environ, *arguments, folder=tmp_path))
+def test_a_wrong_option_is_explained(run: Run, arguments: list[str]) -> None:
+    code, output, errors = run(*arguments)
     assert (code, output) == (2, "")
     assert errors.startswith("usage: server.py")

@@ -121,7 +121,7 @@ class Core:
                     case _:
                         self._check(command)
                         result.append(command)
-            assert self.presenter.present(self.session) == present(self.session)
+        assert self.presenter.present(self.session) == present(self.session)
         self.said += result
         return result
 

@@ -18,7 +18,7 @@ from pyapp.core.path.replacement import RENEW
 from pyapp.core.path.standby import LAST_PAUSE
 from pyapp.core.signaling.link import OPENING
 from pyapp.view.console import present
-from tests.unit.examples import examples
+from tests.unit.examples import examples, seeds
 from tests.unit.pyapp.pages import Page
 from tests.unit.pyapp.world import FAILED_AFTER, World
 
@@ -119,14 +119,14 @@ ROWS: dict[str, tuple[Callable[[World], None], float, float]] = {
 
 
 class TestEveryRow:
-    @pytest.mark.parametrize("seed", range(2))
+    @pytest.mark.parametrize("seed", seeds(2))
     @pytest.mark.parametrize("row", ROWS)
     @pytest.mark.parametrize("delay", [LAN, WAN])
     def test_is_over_soon_with_nothing_lost(self, row: str, delay: float, seed: int) -> None:
         happens, *limits = ROWS[row]
         assert outage(world(seed, delay), happens) < limits[delay == WAN]
 
-    @pytest.mark.parametrize("seed", range(2))
+    @pytest.mark.parametrize("seed", seeds(2))
     @pytest.mark.parametrize("delay", [LAN, WAN])
     @pytest.mark.parametrize("tells", [False, True])
     @pytest.mark.parametrize("moved", [False, True])
@@ -145,7 +145,7 @@ class TestEveryRow:
             # Told or not, at most a pause of a socket that is being tried passes.
             assert first - back_at < (1.5 if tells else 6.0)
 
-    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("seed", seeds(3))
     def test_relay_in_use_dies(self, seed: int) -> None:
         current = world(seed, relayed=True)
         report = current.a.session.connection and current.a.session.connection.report
@@ -160,7 +160,7 @@ class TestEveryRow:
         assert report
         assert report.local.url == "turn:two.example:3478"
 
-    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("seed", seeds(3))
     def test_two_relays_die_one_after_the_other(self, seed: int) -> None:
         current = world(seed, relayed=True)
         for name in ("one", "two"):
@@ -193,7 +193,7 @@ class TestEveryRow:
 
 
 class TestTheStandby:
-    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("seed", seeds(3))
     @pytest.mark.parametrize(("delay", "most"), [(LAN, 0.4), (WAN, 0.6)])
     def test_carries_on_when_the_relay_in_use_dies_and_moves_out_of_the_way(
         self, seed: int, delay: float, most: float
@@ -273,7 +273,7 @@ class TestOldPathsThatComeBack:
 
 
 class TestTheOtherSide:
-    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("seed", seeds(3))
     @pytest.mark.parametrize("after", [0.0, 0.3, 1.0, 5.0])
     def test_that_is_reloaded_in_the_middle_is_connected_again(self, seed: int, after: float) -> None:
         current = world(seed)
@@ -287,7 +287,7 @@ class TestTheOtherSide:
         current.rest()
         current.check(connections=101)
 
-    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("seed", seeds(3))
     def test_that_hangs_up_in_the_middle_leaves_nobody_stuck(self, seed: int) -> None:
         current = world(seed)
         current.move("a")
@@ -330,7 +330,7 @@ class TestTheOtherSide:
 
 
 class TestAWholeServer:
-    @pytest.mark.parametrize("seed", range(3))
+    @pytest.mark.parametrize("seed", seeds(3))
     def test_that_is_away_while_the_path_goes_does_not_make_the_ladder_climb(self, seed: int) -> None:
         current = world(seed)
         current.restart_server(down=15.0)

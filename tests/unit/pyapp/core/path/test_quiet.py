@@ -10,6 +10,7 @@ from pyapp.core.path.observation import STATS, STATS_EVERY, STATS_QUIET_EVERY
 from pyapp.core.path.recovery import BEAT, SILENCE, Recovery
 from pyapp.core.path.silence import QUIET_AFTER
 from pyapp.protocol.channel import Beat
+from tests.unit.examples import lasting, seeds
 from tests.unit.pyapp.sessions import SAMPLED, Core, Said, beats, connected
 from tests.unit.pyapp.world import World
 
@@ -136,7 +137,7 @@ def test_a_recovery_that_has_not_begun_has_nothing_to_say() -> None:
 
 
 @pytest.mark.parametrize("delay", [0.001, 0.1])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", seeds(3))
 def test_two_quiet_sides_still_notice_within_two_seconds(seed: int, delay: float) -> None:
     world = World(random.Random(seed), delay=delay, jitter=0.02).connected()
     world.run(QUIET_AFTER + 10.0)
@@ -153,7 +154,7 @@ def test_two_quiet_sides_still_notice_within_two_seconds(seed: int, delay: float
 def test_quiet_raises_no_alarm(loss: float) -> None:
     world = World(random.Random(1), delay=0.02, jitter=0.03).connected()
     world.loss = loss
-    world.run(900.0)
+    world.run(QUIET_AFTER + lasting(800.0))
     assert not world.a.notes("suspect")
     assert not world.b.notes("suspect")
 
