@@ -18,6 +18,7 @@ from aiohttp.http import WS_KEY, WebSocketError, WebSocketReader
 from aiohttp.web_protocol import RequestHandler
 
 from backend.signaling.masking import Masking
+from backend.timeouts import Timeouts
 
 _log = logging.getLogger("ice_console.signaling")
 
@@ -51,11 +52,15 @@ class Upgraded(web.StreamResponse):
 
 
 class Outbox:
-    """What sockets send in one turn of the event loop: one system call for each socket, not for each frame."""
+    """What sockets send in one turn of the event loop: one system call for each socket, not for each frame.
+
+    `closing` are the sockets whose pages have been told, and that have not answered yet.
+    """
 
     def __init__(self) -> None:
         self._sockets: list[Socket] = []
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.closing: Timeouts[Socket] = Timeouts(Socket.give_up)
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -86,6 +91,7 @@ class Socket(asyncio.Protocol):
     """
 
     __slots__ = (
+        "_closing_code",
         "_masking",
         "_most_waiting",
         "_on_end",
@@ -93,7 +99,6 @@ class Socket(asyncio.Protocol):
         "_outbox",
         "_reader",
         "_silent",
-        "_timer",
         "_transport",
         "_waiting",
         "is_slow",
@@ -109,7 +114,8 @@ class Socket(asyncio.Protocol):
         self._silent = 0
         self._masking: Masking | None = Masking()
         """None once it was violated: nothing more is read."""
-        self._timer: asyncio.TimerHandle | None = None
+        self._closing_code: int | None = None
+        """What it was closed with on our side, if it was."""
         self._on_frame: OnFrame | None = None
         self._on_end: OnEnd | None = None
         # No compression: a few bytes could unpack to a frame of any length.
@@ -137,7 +143,7 @@ class Socket(asyncio.Protocol):
     @property
     def is_open(self) -> bool:
         """Whether neither side has begun to close it."""
-        return self._timer is None and not self._transport.is_closing()
+        return self._closing_code is None and not self._transport.is_closing()
 
     def send(self, payload: bytes) -> None:
         """Send a text message, in UTF-8."""
@@ -157,7 +163,13 @@ class Socket(asyncio.Protocol):
         if self.is_open:
             self._write(b"\x88\x02" + code.to_bytes(2))
             self.flush()
-            self._timer = self._outbox.loop.call_later(CLOSING_TIMEOUT, self._shut, code)
+            self._closing_code = code
+            self._outbox.closing.start(self, CLOSING_TIMEOUT)
+
+    def give_up(self) -> None:
+        """End it without an answer to its closing handshake."""
+        if self._closing_code is not None:
+            self._shut(self._closing_code)
 
     def tick(self) -> None:
         """Notice that time passes: `TICKS` times in a heartbeat."""
@@ -233,8 +245,8 @@ class Socket(asyncio.Protocol):
         self._end(code)
 
     def _end(self, code: int) -> None:
-        if self._timer:
-            self._timer.cancel()
+        if self._closing_code is not None:
+            self._outbox.closing.cancel(self)
         on_end = self._on_end
         self._on_frame = self._on_end = None  # no cycle is left for the garbage collector
         if on_end:
@@ -257,7 +269,7 @@ class _Sink(WebSocketDataQueue):
         self._socket.failed(exc)
 
 
-def answer(headers: Mapping[str, str]) -> bytes:
+def handshake_answer(headers: Mapping[str, str]) -> bytes:
     """Return the answer to a handshake (RFC 6455, section 4.2). Raises `web.HTTPException` if it is not one."""
     connection = [token.strip().lower() for token in headers.get(hdrs.CONNECTION, "").split(",")]
     if headers.get(hdrs.UPGRADE, "").strip().lower() != "websocket" or "upgrade" not in connection:

@@ -11,13 +11,14 @@ from aiohttp.http import RawRequestMessage
 from backend.access.invitations import Grant
 from backend.access.proxies import Caller
 from backend.ice.choosing import check_configuration, ice_configuration
-from backend.signaling.endpoint import CheckJoin
+from backend.signaling.connections import CheckJoin
+from backend.signaling.socket import Upgraded, handshake_answer
 from backend.web.admission import caller_of, check_origin, grant_of, held_place, identity, is_allowed, problem
 from backend.web.keys import ACCESS, ACCOUNTS, CHAIN, CURRENT, LOCAL_TURN, SIGNALING
 from pyapp.protocol.check import CheckServers
 from pyapp.protocol.names import check_session_name, session_name
 from pyapp.protocol.signaling import PLACE_HEADER, Error, HeldPlace, Join
-from pyapp.protocol.wire import MessageError
+from pyapp.protocol.wire import MessageError, encode
 
 _log = logging.getLogger("ice_console.http")
 
@@ -67,8 +68,18 @@ async def asking_session(request: web.Request) -> str:
 async def signaling(request: web.Request) -> web.StreamResponse:
     """Serve a WebSocket that aiohttp has read the handshake of."""
     check_origin(request)
-    check_join = _check_join(request.app, request.remote or "", identity(request))
-    return await request.app[SIGNALING].serve(request, check_join=check_join)
+    endpoint, address = request.app[SIGNALING], request.remote or ""
+    if refusal := endpoint.refusal(address):
+        return web.Response(
+            status=503, headers={"Retry-After": "5"}, text=encode(refusal), content_type="application/json"
+        )
+    answer = handshake_answer(request.headers)
+    transport = request.transport
+    if transport is None or transport.is_closing():  # the page left before it was answered
+        return web.Response(status=400)
+    check_join = _check_join(request.app, address, identity(request))
+    endpoint.open(transport, address, check_join).take_over(request.protocol, answer)
+    return Upgraded()
 
 
 def upgrade(app: web.Application, request: RawRequestMessage, transport: asyncio.Transport, rest: bytes) -> bool:
@@ -82,11 +93,16 @@ def upgrade(app: web.Application, request: RawRequestMessage, transport: asyncio
         who = caller_of(access, request, who.address, host)
     if not is_allowed(request.headers.get(hdrs.ORIGIN), who.host, access):
         return False
+    try:
+        answer = handshake_answer(request.headers)
+    except web.HTTPException:
+        return False
+    if app[SIGNALING].refusal(who.address):
+        return False
     check_join = _check_join(app, who.address, who.identity)
-    is_taken = app[SIGNALING].adopt(transport, request.headers, address=who.address, check_join=check_join, rest=rest)
-    if is_taken:
-        _log.info("< 101 GET /ws %s", who.address)
-    return is_taken
+    app[SIGNALING].open(transport, who.address, check_join).begin(answer, rest)
+    _log.info("< 101 GET /ws %s", who.address)
+    return True
 
 
 def _peer(transport: asyncio.Transport) -> str:

@@ -13,6 +13,8 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import HttpProcessingError, HttpRequestParser, RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 
+from backend.timeouts import Timeouts
+
 _HANDSHAKE = b"GET /ws HTTP/1.1\r\n"
 _SILENT = 10.0
 """Seconds after which aiohttp gets a connection on which nothing came: it knows how long to wait for it."""
@@ -21,45 +23,57 @@ Upgrade: TypeAlias = Callable[[RawRequestMessage, asyncio.Transport, bytes], boo
 """Takes a request, its connection, and what came behind it. Returns whether the connection is a WebSocket now."""
 
 
+class Door:
+    """Makes the protocols of new connections: a factory for `create_server`. `http` makes those of aiohttp."""
+
+    def __init__(self, http: Callable[[], RequestHandler], upgrade: Upgrade) -> None:
+        self.http = http
+        self.upgrade = upgrade
+        self.silent: Timeouts[Front] = Timeouts(Front.pass_on)
+        """Connections on which nothing came so far."""
+
+    def __call__(self) -> "Front":
+        """Return the protocol of a new connection."""
+        return Front(self)
+
+    def close(self) -> None:
+        """Have what nobody has asked anything on yet closed by aiohttp, like the others."""
+        for front in self.silent.stop():
+            front.pass_on()
+
+
 class Front(asyncio.Protocol):
-    """A connection before its first request. `http` makes aiohttp's protocol for it; `unread` is those that wait."""
+    """A connection before its first request."""
 
-    __slots__ = ("_http", "_timer", "_transport", "_unread", "_upgrade")
+    __slots__ = ("_door", "_transport")
 
-    def __init__(self, http: Callable[[], RequestHandler], upgrade: Upgrade, unread: "set[Front]") -> None:
-        self._http = http
-        self._upgrade = upgrade
-        self._unread = unread
+    def __init__(self, door: Door) -> None:
+        self._door = door
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the first bytes."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's are no subclasses
-        self._unread.add(self)
-        self._timer = asyncio.get_running_loop().call_later(_SILENT, self.pass_on, b"")
+        self._door.silent.start(self, _SILENT)
 
     def data_received(self, data: bytes) -> None:
         """Upgrade the connection, or pass it on."""
         if data.startswith(_HANDSHAKE) and self._is_upgraded(data):
-            self._forget()
+            self._door.silent.cancel(self)
         else:
             self.pass_on(data)
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """Forget it."""
-        self._forget()
+        self._door.silent.cancel(self)
 
-    def pass_on(self, data: bytes) -> None:
+    def pass_on(self, data: bytes = b"") -> None:
         """Give the connection to aiohttp, with its first bytes."""
-        self._forget()
-        http = self._http()
+        self._door.silent.cancel(self)
+        http = self._door.http()
         self._transport.set_protocol(http)
         http.connection_made(self._transport)
         if data:
             http.data_received(data)
-
-    def _forget(self) -> None:
-        self._unread.discard(self)
-        self._timer.cancel()
 
     def _is_upgraded(self, data: bytes) -> bool:
         loop = asyncio.get_running_loop()
@@ -67,4 +81,4 @@ class Front(asyncio.Protocol):
             requests, is_upgrade, rest = HttpRequestParser(BaseProtocol(loop), loop, 2**16).feed_data(data)
         except HttpProcessingError:
             return False
-        return is_upgrade and len(requests) == 1 and self._upgrade(requests[0][0], self._transport, rest)
+        return is_upgrade and len(requests) == 1 and self._door.upgrade(requests[0][0], self._transport, rest)

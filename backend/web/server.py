@@ -42,7 +42,7 @@ from backend.web.assets import Assets
 from backend.web.certificates import Certificates
 from backend.web.connecting import give_up_place, ice, signaling, upgrade
 from backend.web.files import SECURITY_HEADERS, asset, page
-from backend.web.front import Front
+from backend.web.front import Door
 from backend.web.hearing import Hearing
 from backend.web.keys import (
     ACCESS,
@@ -181,27 +181,20 @@ async def serving(settings: Settings) -> AsyncIterator[Serving]:
         # Sockets are told to close and coturn to stop; whatever else still runs gets two seconds.
         # Sockets are pinged, and a silent HTTP connection is closed; TCP need not ask as well.
         runner = web.AppRunner(app, access_log_class=AccessLog, shutdown_timeout=2.0, tcp_keepalive=False)
-        unread: set[Front] = set()
-        servers: list[asyncio.Server] = []
         try:
             await runner.setup()
             http = cast("web.Server", runner.server)  # which it has after its setup
-            take_over = partial(upgrade, app)
             context = certificates.context if certificates else None
-            for each in sockets:
-                listening = asyncio.get_running_loop().create_server(
-                    lambda: Front(http, take_over, unread), sock=each, ssl=context
-                )
-                servers.append(await listening)
-            port: int = sockets[0].getsockname()[1]
-            host = _ANY.get(settings.hosts[0], settings.hosts[0])
-            host = f"[{host}]" if ":" in host else host
-            yield Serving(f"{'https' if certificates else 'http'}://{host}:{port}/", port, app)
+            with contextlib.ExitStack() as doors:
+                door = doors.enter_context(contextlib.closing(Door(http, partial(upgrade, app))))
+                for each in sockets:
+                    server = await asyncio.get_running_loop().create_server(door, sock=each, ssl=context)
+                    doors.callback(server.close)
+                port: int = sockets[0].getsockname()[1]
+                host = _ANY.get(settings.hosts[0], settings.hosts[0])
+                host = f"[{host}]" if ":" in host else host
+                yield Serving(f"{'https' if certificates else 'http'}://{host}:{port}/", port, app)
         finally:
-            for server in servers:
-                server.close()
-            for front in list(unread):  # what nobody has asked anything on yet is closed like the others
-                front.pass_on(b"")
             await runner.cleanup()
 
 

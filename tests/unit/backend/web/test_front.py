@@ -85,7 +85,7 @@ async def test_who_is_silent_for_a_while_can_still_ask(
     passed_on = asyncio.Event()
     pass_on = front.Front.pass_on
 
-    def observed(self: front.Front, data: bytes) -> None:
+    def observed(self: front.Front, data: bytes = b"") -> None:
         pass_on(self, data)
         passed_on.set()
 

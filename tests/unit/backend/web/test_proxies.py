@@ -79,7 +79,7 @@ async def test_whoever_comes_by_single_sign_on_is_an_operator(
 
 async def test_limits_can_be_set(start: Start, configured: Callable[[str], Path]) -> None:
     server = await start(config=configured("[limits]\nsessions_per_address = 7\nheartbeat = 5\n"))
-    limits = server.app[SIGNALING]._limits
+    limits = server.app[SIGNALING].limits
     assert (limits.sessions_per_address, limits.heartbeat, limits.kept_frames) == (7, 5, 256)
 
 
