@@ -14,6 +14,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Sequence
+from ipaddress import ip_address
 from pathlib import Path
 
 import uvloop
@@ -33,7 +34,7 @@ from backend.state import journal_in_use, moved_journal
 from backend.web.keys import RELOADER, SIGNALING
 from backend.web.reloading import Reloader
 from backend.web.server import serving
-from pyapp.protocol.ice import IceError, parse_ice_url
+from pyapp.protocol.ice import parse_ice_url
 from pyapp.protocol.names import encoded, session_name
 
 _STOP_WITHIN = 10.0
@@ -159,12 +160,22 @@ def _port(text: str) -> int:
     return port
 
 
-def _turn_host(name: str) -> str:
-    host = f"[{name}]" if ":" in name else name
+def _turn_host(text: str) -> str:
+    """Return a host name, or an IP address without brackets."""
+    if not text.isascii():
+        raise argparse.ArgumentTypeError(
+            "must be ASCII: a name in other letters as DNS has it, such as xn--bcher-kva.example"
+        )
+    name = text[1:-1] if text.startswith("[") and text.endswith("]") else text
     try:
-        parse_ice_url(f"turn:{host}")
-    except IceError:
-        raise argparse.ArgumentTypeError("must be a host name or an address, without a port") from None
+        parse_ice_url(f"turn:[{name}]" if ":" in name else f"turn:{name}")
+        address = ip_address(name) if ":" in name or name.rpartition(".")[2].isdigit() else None
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} must be a host name (letters, digits, '-' and '.') or an IP address, without scheme and port"
+        ) from None
+    if address and address.is_unspecified:
+        raise argparse.ArgumentTypeError(f"{text!r} must be where pages can reach it, not where it listens")
     return name
 
 

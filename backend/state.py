@@ -45,7 +45,7 @@ def default_journal(environ: Mapping[str, str]) -> Path:
 def journal_in_use(environ: Mapping[str, str]) -> Path:
     """Return the journal of whatever server runs here: an earlier version's, until `moved_journal` was called."""
     folder = default_journal(environ)
-    return OLD_JOURNAL if not folder.exists() and _is_journal(OLD_JOURNAL) else folder
+    return OLD_JOURNAL if not _is_there(folder) and _is_journal(OLD_JOURNAL) else folder
 
 
 def moved_journal(environ: Mapping[str, str]) -> Path:
@@ -56,7 +56,7 @@ def moved_journal(environ: Mapping[str, str]) -> Path:
     folder = default_journal(environ)
     if not _is_journal(OLD_JOURNAL) or OLD_JOURNAL.absolute() == folder.absolute():
         return folder
-    if folder.exists():
+    if _is_there(folder):
         _log.warning("! %s is a journal of earlier versions, and left alone: there is one in %s", OLD_JOURNAL, folder)
         return folder
     try:
@@ -69,5 +69,18 @@ def moved_journal(environ: Mapping[str, str]) -> Path:
     return folder
 
 
+def _is_there(folder: Path) -> bool:
+    try:
+        folder.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:  # it may be; whoever opens it says what is in the way
+        return True
+    return True
+
+
 def _is_journal(folder: Path) -> bool:
-    return folder.is_dir() and any(next(folder.glob(name), None) is not None for name in _OURS)
+    try:
+        return folder.is_dir() and any(next(folder.glob(name), None) is not None for name in _OURS)
+    except OSError:  # the folder that a service was started in may be closed to its user
+        return False

@@ -10,7 +10,6 @@ import logging
 import os
 import re
 import secrets
-import shutil
 import signal
 import socket
 import time
@@ -21,7 +20,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from backend.access.callers import host_name, is_loopback
 from backend.ice.ice_servers import ConfiguredServer
-from backend.ice.interfaces import RelayNetwork
+from backend.ice.interfaces import RelayNetwork, find_program
 from backend.settings import TlsFiles
 from pyapp.protocol.ice import IceError, parse_ice_url
 
@@ -128,9 +127,8 @@ class CoturnConfiguration:
 
 
 def find_coturn() -> str | None:
-    """Return the path of `turnserver`, or None. Debian puts it where not every user's PATH leads."""
-    search = os.pathsep.join([os.environ.get("PATH", ""), "/usr/bin", "/usr/sbin", "/usr/local/bin"])
-    return shutil.which("turnserver", path=search)
+    """Return the path of `turnserver`, or None."""
+    return find_program("turnserver")
 
 
 def coturn_configuration(program: str, *, network: RelayNetwork, tls: TlsFiles | None) -> CoturnConfiguration:
@@ -295,7 +293,7 @@ class Coturn:
             os.write(descriptor, self.configuration.text().encode())
             os.lseek(descriptor, 0, os.SEEK_SET)
             command = [self.configuration.program, "--pidfile=", "-c", f"/proc/self/fd/{descriptor}"]
-            if setpriv := shutil.which("setpriv"):
+            if setpriv := find_program("setpriv"):
                 # Even if this process is killed in a way that it cannot notice, no coturn stays behind.
                 command = [setpriv, "--pdeathsig", "TERM", "--", *command]
             self._process = await asyncio.create_subprocess_exec(

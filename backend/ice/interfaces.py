@@ -1,6 +1,8 @@
 """The addresses of this machine, and what a relay on it may listen on, relay from and relay to."""
 
+import contextlib
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -78,12 +80,20 @@ def resolve_all(host: str) -> list[str]:
 def own_addresses() -> list[InterfaceAddress]:
     """Return the addresses of this machine's interfaces that are up, as `ip` (iproute2) reports them.
 
-    Without `ip`, only the loopback and the primary addresses are known.
+    Without an `ip` that can tell them, only the loopback and the primary addresses are known: that of busybox has no
+    JSON, and a sandbox may have no rtnetlink.
     """
-    if not (program := shutil.which("ip")):
-        return [ip_interface(text) for text in ("127.0.0.1/8", *primary_addresses())]
-    output = subprocess.run([program, "-json", "address", "show", "up"], check=True, capture_output=True, timeout=5)  # noqa: S603
-    return parse_addresses(output.stdout)
+    if program := find_program("ip"):
+        command = [program, "-json", "address", "show", "up"]
+        with contextlib.suppress(OSError, subprocess.SubprocessError, ValueError):
+            return parse_addresses(subprocess.run(command, check=True, capture_output=True, timeout=5).stdout)  # noqa: S603
+    return [ip_interface(text) for text in ("127.0.0.1/8", *primary_addresses())]
+
+
+def find_program(name: str) -> str | None:
+    """Return the path of a system program, or None. Debian has some where not every user's PATH leads, if it is set."""
+    search = os.pathsep.join([os.environ.get("PATH", ""), "/usr/bin", "/usr/sbin", "/usr/local/bin"])
+    return shutil.which(name, path=search)
 
 
 def parse_addresses(text: bytes) -> list[InterfaceAddress]:

@@ -1,5 +1,6 @@
 """The certificate and its key: read, verified as a client would, and replaced while connections go on."""
 
+import codecs
 import ssl
 from pathlib import Path
 
@@ -61,6 +62,9 @@ def _load(context: ssl.SSLContext, files: TlsFiles) -> None:
 
 
 def _culprit(files: TlsFiles) -> str:
+    for file in (files.certificate, files.key):
+        if file.read_bytes().startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return f"{file}: is UTF-16; PEM is plain ASCII"
     try:
         ssl.create_default_context().load_verify_locations(files.certificate)
     except ssl.SSLError:

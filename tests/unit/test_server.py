@@ -13,7 +13,15 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
+import server as server_py
 from backend.access.invitations import check_invitation, existing_key
 from pyapp.protocol.access import INVITATION_HEADER
 from pyapp.protocol.signaling import Error, Join, Leave, Welcome, decode_server
@@ -234,6 +242,77 @@ async def test_it_serves_in_the_barest_environment(tmp_path: Path, way: str) -> 
     assert "Traceback" not in errors
 
 
+CLOSED = """
+set -e
+umask 077
+mount -t tmpfs tmpfs "$1"
+mount -o remount,bind,ro /
+mkdir "$1/closed"
+cd "$1/closed"
+chmod 0 .
+exec setpriv --bounding-set -all env -i PATH= "$2" "$3" --port 0 --open --journal "$1/journal"
+"""
+
+
+async def test_it_serves_where_it_may_write_the_journal_alone(tmp_path: Path) -> None:
+    """A read-only system, an empty PATH, no rights, and it was started in a folder that is closed to it."""
+    namespace = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+    process = await asyncio.create_subprocess_exec(
+        *namespace, "sh", "-c", CLOSED, "sh", str(tmp_path), sys.executable, str(ROOT / "server.py"),
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    address = await address_of(process)
+    async with aiohttp.ClientSession() as http, http.get(address + "ice") as response:
+        assert len((await response.json())["iceServers"]) == 2, "coturn is there"
+    process.terminate()
+    code, _, errors = await finished(process)
+    assert code == 0
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("fault", ["unreadable", "passphrase"])
+async def test_a_key_that_the_service_cannot_use_is_one_line_at_the_start_and_at_a_reload(
+    environ: dict[str, str], tmp_path: Path, fault: str
+) -> None:
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    issued = trustme.CA().issue_cert("127.0.0.1")
+    issued.cert_chain_pems[0].write_to_path(certificate)
+    issued.private_key_pem.write_to_path(key)
+    # Who runs these tests may be root, and read everything: not without the right to.
+    command = ["setpriv", "--bounding-set", "-all"] if os.geteuid() == 0 else []
+    command += [sys.executable, str(ROOT / "server.py"), "--port", "0", "--open", "--turn", "off"]
+    command += ["--tls-cert", str(certificate), "--tls-key", str(key)]
+
+    async def started() -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *command, cwd=tmp_path, env=environ, stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+
+    process = await started()
+    assert process.stdout
+    assert process.stderr
+    assert b"https://127.0.0.1:" in await asyncio.wait_for(process.stdout.readline(), 20)
+    if fault == "unreadable":
+        key.chmod(0)
+        rule = f"{key}: cannot be read: Permission denied"
+    else:
+        private = load_pem_private_key(issued.private_key_pem.bytes(), None)
+        key.write_bytes(
+            private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"passphrase"))
+        )
+        rule = f"{key}: the key wants a passphrase; write it without one: openssl pkey"
+    process.send_signal(signal.SIGHUP)
+    async with asyncio.timeout(20):
+        while b"! " not in (line := await process.stderr.readline()):
+            assert line
+    assert line.decode().endswith(f"! not taken, what was there stays: {rule}\n")
+    process.terminate()
+    code, _, errors = await finished(process)
+    assert (code, "Traceback" in errors) == (0, False)
+    assert await finished(await started()) == (2, "", f"server.py: {rule}\n")
+
+
 async def test_turn_off_starts_no_coturn(environ: dict[str, str], tmp_path: Path) -> None:
     process = await start(environ, "--port", "0", "--open", "--turn", "off", folder=tmp_path)
     address = await address_of(process)
@@ -363,14 +442,58 @@ def test_what_is_no_token_of_an_origin_trial_is_refused(run: Run, token: str) ->
 
 
 @pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("", "must be a host name"),
+        ("turn.example:3478", "without scheme and port"),
+        ("[2001:db8::1]:3478", "without scheme and port"),
+        ("turn:turn.example", "without scheme and port"),
+        ("https://turn.example/", "without scheme and port"),
+        ("my_turn.example", "letters, digits, '-' and '.'"),
+        ("turn.example ", "must be a host name"),
+        ("300.1.1.1", "or an IP address"),
+        ("fe80::1%eth0", "or an IP address"),
+        ("bücher.example", "must be ASCII: a name in other letters as DNS has it, such as xn--bcher-kva.example"),
+        ("0.0.0.0", "must be where pages can reach it, not where it listens"),
+        ("::", "must be where pages can reach it, not where it listens"),
+    ],
+)
+def test_what_is_no_name_for_the_local_coturn(name: str, rule: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        server_py.main(["--turn-host", name])
+    *_, line = capsys.readouterr().err.splitlines()
+    assert line.startswith("server.py: error: argument --turn-host: ")
+    assert rule in line
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("turn.example", "turn.example"),
+        ("192.0.2.1", "192.0.2.1"),
+        ("2001:db8::1", "[2001:db8::1]"),
+        ("[2001:db8::1]", "[2001:db8::1]"),
+        ("xn--bcher-kva.example", "xn--bcher-kva.example"),
+    ],
+)
+async def test_the_name_of_the_local_coturn_is_told_to_pages(
+    environ: dict[str, str], tmp_path: Path, given: str, told: str
+) -> None:
+    process = await start(environ, "--port", "0", "--open", "--turn-host", given, folder=tmp_path)
+    address = await address_of(process)
+    async with aiohttp.ClientSession() as http, http.get(address + "ice") as response:
+        assert (await response.json())["iceServers"][0]["urls"][0].startswith(f"stun:{told}:")
+    process.terminate()
+    assert (await finished(process))[0] == 0
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ["--port", "70000"],
         ["--port", "x"],
         ["--drain", "-1"],
         ["--turn", "maybe"],
-        ["--turn-host", "a:b:c.example"],
-        ["--turn-host", "a/b"],
         ["--nonsense"],
     ],
 )

@@ -1,5 +1,6 @@
 """Where the journal is if nobody says so."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,27 @@ def test_what_cannot_be_moved_stays_in_use(
     (cwd / "state").touch()
     assert moved_journal(environ) == Path("journal")
     assert "stays in use" in caplog.text
+
+
+def test_folders_that_are_closed_to_this_user_are_left_to_whoever_opens_them(
+    cwd: Path, environ: dict[str, str], new: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (cwd / "journal").mkdir()
+    (cwd / "journal/record.sqlite").touch()
+    stat = Path.stat
+
+    def closed(path: Path, **options: bool) -> os.stat_result:  # root, who runs these tests, may see all
+        if path == new:
+            raise PermissionError(13, "Permission denied")
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", closed)
+    assert journal_in_use(environ) == moved_journal(environ) == new
+
+    def closed_too(path: Path, **options: bool) -> os.stat_result:
+        if not path.is_absolute():
+            raise PermissionError(13, "Permission denied")
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", closed_too)
+    assert journal_in_use(environ) == moved_journal(environ) == new

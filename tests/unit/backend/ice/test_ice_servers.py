@@ -282,6 +282,7 @@ TEXT = '[[server]]\nurls = ["turn:t.example"]\nsecret_file = "turn.secret"\n'
         (TEXT.replace("\n", "\r\n").encode(), ""),
         (TEXT.replace("\n", "\r").encode(), ""),
         (TEXT.rstrip("\n").encode(), ""),
+        (TEXT.replace(" = ", "\t=\t").replace("urls", "\turls").replace("\n", "\t\n").encode(), ""),
         (TEXT.encode("utf-16"), "is not UTF-8 text"),
         (TEXT.encode("utf-16-le"), "is not UTF-8 text"),
         ((TEXT + "# für\n").encode("latin-1"), "is not UTF-8 text"),

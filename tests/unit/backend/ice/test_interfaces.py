@@ -2,10 +2,19 @@
 
 import json
 from ipaddress import ip_interface
+from pathlib import Path
 
 import pytest
 
-from backend.ice.interfaces import own_addresses, parse_addresses, primary_addresses, relay_network, resolve_all
+from backend.ice import interfaces
+from backend.ice.interfaces import (
+    find_program,
+    own_addresses,
+    parse_addresses,
+    primary_addresses,
+    relay_network,
+    resolve_all,
+)
 from backend.settings import StartError
 
 ADDRESSES = [
@@ -81,8 +90,23 @@ def test_this_machine_has_loopback() -> None:
 
 
 def test_without_the_program_loopback_and_the_primary_addresses_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(interfaces, "find_program", lambda _: None)
     assert [str(address.ip) for address in own_addresses()] == ["127.0.0.1", *primary_addresses()]
+
+
+@pytest.mark.parametrize("said", ["exit 1", "echo 'ip: -json is not known'"])
+def test_a_program_that_cannot_tell_them_is_as_good_as_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str
+) -> None:
+    (tmp_path / "ip").write_text(f"#!/bin/sh\n{said}\n")
+    (tmp_path / "ip").chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert [str(address.ip) for address in own_addresses()] == ["127.0.0.1", *primary_addresses()]
+
+
+def test_a_system_program_is_found_with_an_empty_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert find_program("ip")
 
 
 def test_a_host_is_resolved() -> None:

@@ -1,5 +1,6 @@
 """Certificates that cannot be used: one line each, that names the file and the rule."""
 
+import codecs
 import datetime as dt
 import re
 import ssl
@@ -85,7 +86,7 @@ def test_when_it_expires_is_known(tmp_path: Path) -> None:
     assert check_pair(issue(tmp_path, expires=until)) == pytest.approx(until.timestamp(), abs=1)
 
 
-@pytest.mark.parametrize("text", [b"", b"nothing", b"\xff\xfe\x00", b"-----BEGIN CERTIFICATE-----\nx\n"])
+@pytest.mark.parametrize("text", [b"", b"nothing", b"\xff\x00", b"-----BEGIN CERTIFICATE-----\nx\n"])
 def test_what_is_no_pem_is_named(tmp_path: Path, text: bytes) -> None:
     files = issue(tmp_path)
     key = files.key.read_bytes()
@@ -101,8 +102,17 @@ def test_what_is_no_pem_is_named(tmp_path: Path, text: bytes) -> None:
 def test_files_of_windows_are_read(tmp_path: Path) -> None:
     files = issue(tmp_path)
     for file in (files.certificate, files.key):
-        file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
+        file.write_bytes(codecs.BOM_UTF8 + file.read_bytes().replace(b"\n", b"\r\n"))
     check_pair(files)
+
+
+@pytest.mark.parametrize("which", ["certificate", "key"])
+def test_files_in_utf_16_are_named(tmp_path: Path, which: str) -> None:
+    files = issue(tmp_path)
+    file: Path = getattr(files, which)
+    file.write_bytes(file.read_text(encoding="ascii").encode("utf-16"))
+    with pytest.raises(StartError, match=rf"^{re.escape(str(file))}: is UTF-16; PEM is plain ASCII$"):
+        check_pair(files)
 
 
 def test_a_file_that_the_user_of_the_service_may_not_read_is_named(
