@@ -14,6 +14,9 @@ FEWEST, MOST = 3, 8
 MOST_NETWORKS, MOST_GATHERINGS = 4096, 1024
 """Networks, and candidate gatherings under way, that are remembered."""
 
+_LONGEST = 10.0
+"""Seconds that a measurement takes at most."""
+
 _PREFIXES = {4: 24, 6: 48}
 
 
@@ -49,14 +52,18 @@ class Nearest:
 
     _networks: OrderedDict[str, _Network] = field(init=False, default_factory=OrderedDict)
     _begun: OrderedDict[tuple[str, str], float] = field(init=False, default_factory=OrderedDict)
-    """By page and gathering (its `ice-ufrag`): when the first candidate was there."""
+    """By page and gathering (its `ice-ufrag`): when the first candidate of its own was there."""
 
     def candidate(self, page: str, network: str, gathering: str, at: float, *, relay_host: str = "") -> None:
-        """Take a candidate that `page` had at `at` (seconds of its clock): any, or over UDP from `relay_host`."""
-        begun = self._begun.setdefault((page, gathering), at)
-        while len(self._begun) > MOST_GATHERINGS:
-            self._begun.popitem(last=False)
-        if not relay_host or not 0 <= at - begun < 10:
+        """Take a candidate that `page` had at `at` (seconds of its clock): its own, or over UDP from `relay_host`."""
+        if not relay_host:
+            self._begun.setdefault((page, gathering), at)
+            while len(self._begun) > MOST_GATHERINGS:
+                self._begun.popitem(last=False)
+            return
+        # A gathering of relays alone does not show when it began.
+        begun = self._begun.get((page, gathering))
+        if begun is None or not 0 <= at - begun < _LONGEST:
             return
         known = self._networks.pop(network, None) or _Network()
         self._networks[network] = known

@@ -86,6 +86,15 @@ def test_absurd_times_are_no_measures() -> None:
     assert nearest.order("net", HOSTS, nobody) == HOSTS
 
 
+def test_a_gathering_of_relays_alone_measures_nothing() -> None:
+    nearest = Nearest()
+    for number in range(FEWEST):  # `policy=relay`: the first relay would have taken no time at all
+        nearest.candidate("page", "net", str(number), 100.0, relay_host="a.example")
+        nearest.candidate("page", "net", str(number), 100.2, relay_host="b.example")
+    own = {"a.example": 0.1, "b.example": 0.3, "c.example": 0.05}
+    assert nearest.order("net", HOSTS, own.get) == ["c.example", "a.example", "b.example"]
+
+
 def test_what_is_remembered_is_bounded() -> None:
     nearest = Nearest()
     for number in range(MOST_NETWORKS + 10):
