@@ -35,7 +35,9 @@ from pyapp.protocol.journal import Journal, JournalEntry
 from pyapp.protocol.sample import Sample
 from pyapp.protocol.signaling import Join
 from pyapp.protocol.wire import Scalar, encode
-from tests.bench.signaling import ROOT, Client, Console, Server, frame, latency, running
+from tests.bench.client import Client, frame
+from tests.bench.signaling import latency
+from tests.bench.subjects import ROOT, Console, Server, running
 
 BATCHES = 2000
 """A second; the target, and the load while the p99 is measured."""
