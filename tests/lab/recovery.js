@@ -11,7 +11,9 @@
   if (globalThis !== top) return;
   const now = () => performance.timeOrigin + performance.now();
   const later = globalThis.setTimeout.bind(globalThis);
+  const UNEVEN = 300; // ms without a message, or a frame, after which it does not go evenly
   let sent, received, states, paths, generations, refused, ticks, frames, played, timer, waiting;
+  let said, changed = 0;
 
   function forget() {
     sent = [];
@@ -38,7 +40,9 @@
       for (const { addedNodes } of records) {
         for (const { textContent } of addedNodes) {
           const [who, number, sentAt] = textContent.split(" ");
-          if (sentAt !== undefined) received.push([who, Number(number), Number(sentAt), at]);
+          if (sentAt === undefined) continue;
+          if (at - received.at(-1)?.[3] > UNEVEN) changed = at;
+          received.push([who, Number(number), Number(sentAt), at]);
         }
       }
       waiting = waiting.filter((look) => !look());
@@ -47,10 +51,16 @@
       note(states, document.body.dataset.state);
       note(paths, document.body.dataset.path);
       note(generations, document.body.dataset.iceGeneration);
+      const { state, path, iceGeneration } = document.body.dataset;
+      const says = [state, path, iceGeneration].join();
+      if (says !== said) changed = now();
+      said = says;
     }).observe(document.body, { attributes: true, attributeFilter: ["data-state", "data-path", "data-ice-generation"] });
     const video = document.getElementById("remote-video");
     const shown = (_, { presentationTime, presentedFrames }) => {
-      frames.push([performance.timeOrigin + presentationTime, presentedFrames]);
+      const at = performance.timeOrigin + presentationTime;
+      if (at - frames.at(-1)?.[0] > UNEVEN) changed = now();
+      frames.push([at, presentedFrames]);
       video.requestVideoFrameCallback(shown);
     };
     video?.requestVideoFrameCallback(shown);
@@ -142,6 +152,9 @@
 
     // Until a message is shown that was sent after `time`.
     heard: (time, patience) => when(() => received.at(-1)?.[2] > time, patience),
+
+    // When state, path or ICE generation last changed, or a message or a frame last came late.
+    changed: () => changed,
 
     // Until so many different ones are shown.
     complete: (count, patience) => when(() => new Set(received.map(([, number]) => number)).size >= count, patience),

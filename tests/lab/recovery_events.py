@@ -74,8 +74,10 @@ def _joined(place: str, *, tunnel: bool = False, leads: bool = True) -> Callable
 
 def _lead_other(scene: Scene) -> None:
     """Move the default route to the other interface: both stay up, and sockets bound to an address lose their way."""
-    host = scene.hosts[0]
-    scene.lab.network.lead(host, host.links[1])
+    network, host = scene.lab.network, scene.hosts[0]
+    before, other = host.links[:2]
+    network.lead(host, other)
+    scene.undo.append(lambda: network.lead(host, before))
 
 
 def _dock(scene: Scene) -> None:
@@ -250,6 +252,7 @@ def events(*, away: float = 20.0) -> list[Row]:
                 within=5.0,
                 most=0.2,
                 restarts=None,
+                repeats=False,
             )
             for name, words, place in (
                 ("symmetric", "a symmetric NAT", HARD_HOME),
@@ -285,6 +288,7 @@ def events(*, away: float = 20.0) -> list[Row]:
             act=_undo_tunnel,
             ready=_joined(VPN, tunnel=True),
             targets=routed,
+            repeats=False,
         ),
         Row(
             name="ipv6-goes",
@@ -304,6 +308,7 @@ def events(*, away: float = 20.0) -> list[Row]:
             path="direct",
             most=0.2,
             restarts=None,
+            repeats=False,
         ),
         Row(
             name="renumber",
@@ -357,6 +362,7 @@ def events(*, away: float = 20.0) -> list[Row]:
             places=(HARD_HOME, HARD_FAR),
             targets=relay,
             cause=SILENT,
+            repeats=False,
         ),
         Row(
             name="turn-swallowed",
@@ -365,6 +371,7 @@ def events(*, away: float = 20.0) -> list[Row]:
             places=(HARD_HOME, HARD_FAR),
             targets=relay,
             cause=SILENT,
+            repeats=False,
         ),
         Row(
             name="turn-killed-standby",
@@ -375,6 +382,7 @@ def events(*, away: float = 20.0) -> list[Row]:
             standby=True,
             of_yardstick=False,
             cause=SILENT,
+            repeats=False,
         ),
         Row(
             name="turn-swallowed-standby",
@@ -385,6 +393,7 @@ def events(*, away: float = 20.0) -> list[Row]:
             standby=True,
             of_yardstick=False,
             cause=SILENT,
+            repeats=False,
         ),
         Row(
             name="server",

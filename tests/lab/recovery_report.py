@@ -1,8 +1,7 @@
-"""The results of the recovery bench: a table with its targets, and everything as JSON."""
+"""The results of the recovery bench: a table with its targets, and the tables of the document."""
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter
@@ -14,7 +13,6 @@ from tests.lab.recovery_seen import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from tests.lab.recovery_rows import Row, Target
     from tests.lab.recovery_seen import Run, Seen
@@ -146,7 +144,9 @@ def account_complaints(row: Row, run: Run) -> list[str]:
         found.append("the account lacks how they connected")
     if row.restarts is False:
         return found + [f"the account has an outage: {text}" for text in told]
-    how = {"direct": ", directly", "relay": rf", through .*turn[12]\.lab over {row.over}.*", "": ".*"}[row.path]
+    how = {"direct": ", directly", "relay": rf", through .*turn[12]\.lab over {row.over}.*", "": ".*"}[
+        "" if run.goes_on else row.path
+    ]
     cause = row.cause if _has_noticed(run) else f"({row.cause}|{SILENT})"
     if not told and any(re.match(f"{cause}; ", text) for text in unproven):
         return found  # messages flowed again, and the two hung up before that was proven
@@ -267,6 +267,7 @@ def markdown(found: Sequence[Result]) -> str:
     for ms in dict.fromkeys(result.ms for result in found):
         names = (
             "event",
+            "runs",
             "messages",
             "with cameras",
             "wanted",
@@ -293,6 +294,7 @@ def _both(none: Result | None, camera: Result | None) -> list[str]:
     shown = camera if camera and camera.has_media else None
     return [
         either[0].row.title,
+        ", ".join(str(len(result.runs)) for result in either),
         _pair(none.gaps) if none else "",
         _pair(camera.gaps) if camera else "",
         _wanted(either[0], (0.0, 0.0)),
@@ -309,32 +311,11 @@ def _cells(values: Sequence[str]) -> str:
     return f"| {' | '.join(values)} |"
 
 
-def write(found: Sequence[Result], runs: Sequence[Run], file: Path) -> Path:
-    """Write everything as JSON, and the tables for the document beside it."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    rows = [
-        {
-            "row": result.row.name,
-            "title": result.row.title,
-            "mode": result.mode.value,
-            "delay_ms": result.ms,
-            "p50": _finite(percentile(result.gaps, 50)),
-            "p95": _finite(percentile(result.gaps, 95)),
-            "target": {"p50": result.target.p50, "p95": result.target.p95} if result.target else None,
-            "picture": _numbers([run.picture for run in result.runs]) if result.has_media else None,
-            "sound": _numbers([run.sound for run in result.runs]) if result.has_media else None,
-            "generations": [run.generation for run in result.runs],
-            "relays": [run.relays for run in result.runs],
-            "yardstick": [_finite(run.gap) for run in result.beside],
-            "misses": result.misses,
-            "complaints": result.complaints,
-            "good": result.good,
-        }
-        for result in found
-    ]
-    file.write_text(json.dumps({"rows": rows, "runs": [run.to_json() for run in runs]}, allow_nan=False) + "\n")
-    file.with_suffix(".md").write_text(markdown(found))
-    return file
+def origin(runs: Sequence[Run]) -> str:
+    """Say how many runs there are, of which version of the console, and how busy the machine was."""
+    versions = ", ".join(f"{count} at {version}" for version, count in Counter(run.version for run in runs).items())
+    loads = sorted(run.load for run in runs)
+    return f"{versions} at a load of {loads[0]:g} to {loads[-1]:g}" if runs else "no run"
 
 
 def _wanted(result: Result, more: tuple[float, float]) -> str:
@@ -344,16 +325,8 @@ def _wanted(result: Result, more: tuple[float, float]) -> str:
     return f"{target.p50 + more[0]:.2f} / {target.p95 + more[1]:.2f}" if target else ""
 
 
-def _numbers(values: Sequence[float]) -> dict[str, float | None]:
-    return {"p50": _finite(percentile(values, 50)), "p95": _finite(percentile(values, 95))}
-
-
 def _pair(values: Sequence[float]) -> str:
     return f"{_seconds(percentile(values, 50))} / {_seconds(percentile(values, 95))}"
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _seconds(value: float) -> str:

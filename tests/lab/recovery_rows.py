@@ -65,4 +65,5 @@ class Row:
     shows: bool = True  # whether cameras and microphones stay on, so that what is not seen or heard is a gap
     problems: tuple[str, ...] = NOT_REACHED  # what the browser may say on its console
     seconds: float = 0.0  # how long the event itself lasts
+    repeats: bool = True  # whether all is as before once it is put back, so that it can happen to the session again
     of_yardstick: bool = True  # whether the hand-written page can be measured by it

@@ -56,9 +56,9 @@ class Scene:
         """Where they are."""
         return self.hosts[0].place, self.hosts[1].place
 
-    def put_back(self) -> None:
-        """Put the lab in order again."""
-        while self.undo:
+    def put_back(self, *, but: int = 0) -> None:
+        """Put the lab in order again, but for the first so many changes."""
+        while len(self.undo) > but:
             self.undo.pop()()
 
     def place(self, name: str) -> Place:

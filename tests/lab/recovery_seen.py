@@ -7,7 +7,7 @@ from enum import Enum
 from itertools import pairwise
 from math import inf
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,10 +80,15 @@ class Run:
     mode: str = Mode.NONE.value
     relays: int = 0  # TURN allocations that both ends made since the event
     took: float = 0.0  # seconds of the lab for the event itself
+    spent: dict[str, float] = field(default_factory=dict)  # seconds of the lab for each step
+    at: float = 0.0  # when it was over, Unix time
+    load: float = 0.0  # of the machine then, over a minute
+    version: str = ""  # of the console, as git describes it
     back: bool = False  # whether both received again
     dark: list[dict[str, Any]] = field(default_factory=list)  # what is there of the picture, if it or sound stayed away
     ends: tuple[Seen, ...] = ()
     session: str = ""  # its name in the record
+    goes_on: bool = False  # whether the session did, so that the record may not tell its path from the next one
     account: list[tuple[str, str]] = field(
         default_factory=list
     )  # of the record: the rule and the text of each sentence
@@ -118,6 +123,12 @@ class Run:
         """Return all of it."""
         return asdict(self) | {"gap": self.gap if self.back else None}
 
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Self:
+        """Return the run that `to_json` made `value` of."""
+        given = {name: each for name, each in value.items() if name != "gap"}
+        return cls(**given | {"ends": tuple(Seen(**end) for end in given["ends"])})
+
 
 def seen(
     end: End,
@@ -132,10 +143,13 @@ def seen(
     back: bool,
     concealed: float,
     generation: int,
+    standbys: int,
+    problems: list[str],
 ) -> Seen:
     """Put together what is known of an end. Times are Unix seconds, but those of its page (ms).
 
-    `concealed` is what was made up of sound since the event, in seconds, and `generation` the ICE generation before it.
+    `concealed` is what was made up of sound since the event, in seconds; `generation` is the ICE generation before it,
+    and `standbys` is how many were ready then.
     """
     numbers = [number for _, number, _, _ in pump["received"]]
     arrivals = [at / 1000 - begun for *_, at in pump["received"]]
@@ -177,16 +191,17 @@ def seen(
         stall=round(_stall(pump["ticks"], begun), 3),
         connections=report["connections"],
         handshakes=sum((event["what"], event["text"]) == ("dtls", "connected") for event in report["events"]),
+        standbys=standbys,
         generation=int(report["said"].get("iceGeneration", 0)) - generation,
         state=report["state"],
         path=report["said"].get("path", ""),
         path_since=round(pump["paths"][-1][0] / 1000 - begun, 3) if pump["paths"] else 0.0,
         states=[(round(at / 1000 - begun, 3), state) for at, state in pump["states"] if at / 1000 >= begun],
-        timeline=sorted((event for event in timeline if event[0] > -WARM), key=lambda event: event[0]),
+        timeline=sorted((one for one in timeline if -WARM < one[0] <= over - begun), key=lambda one: one[0]),
         suspicions=[entry["data"]["evidence"] for entry in after if entry["event"] == "suspect"],
         attempts=[entry["data"]["rung"] for entry in after if entry["event"] == "attempt"],
         outages=[entry["data"]["seconds"] for entry in after if entry["event"] == "recovered"],
-        problems=end.take_problems(),
+        problems=problems,
     )
 
 

@@ -43,10 +43,6 @@ HOMECOMING = 8.0
 """Seconds within which whoever is back is on a direct path. The bench wants 5."""
 
 
-WATCHED = 2.0
-"""Seconds for which a session is watched after the event. The bench takes twice as long."""
-
-
 AWAY = 8.0
 """Seconds for which an uplink is gone: longer than the browser takes to say `disconnected`."""
 
@@ -65,7 +61,7 @@ def standby(lab: Lab) -> Iterator[ConsoleServer]:
 
 @pytest.fixture(scope="module")
 def stage(lab: Lab, server: ConsoleServer, playwright: Playwright) -> Iterator[RecoveryStage]:
-    with RecoveryStage(lab, playwright.chromium, server, watched=WATCHED) as stage:
+    with RecoveryStage(lab, playwright.chromium, server) as stage:
         yield stage
 
 

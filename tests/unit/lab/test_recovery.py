@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
+from argparse import Namespace
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.lab import recovery_events, recovery_healthy
-from tests.lab.recovery_report import Result, complaints, percentile, results, table, write
+from tests.lab import recovery_events, recovery_file, recovery_healthy
+from tests.lab.recovery import plan
+from tests.lab.recovery_report import Result, complaints, markdown, origin, percentile, results, table
 from tests.lab.recovery_rows import CHANGED, SILENT, Row, Target
 from tests.lab.recovery_seen import Mode, Run, Seen, _longest_silence, picture_times
 
@@ -129,6 +130,13 @@ def test_the_account_is_held_against_the_row(row: Row, account: list[tuple[str, 
     assert complaint in complaints(row, run)
     right = [CONNECTED, ("outage", f"{CHANGE}, through turn1.lab over TLS."), ("relay-died", "")]
     assert complaints(CHANGED_ROW, replace(run, account=right, ends=(_seen(path="relay"),))) == []
+
+
+def test_the_account_need_not_tell_the_path_of_an_event_that_was_undone_in_the_same_session() -> None:
+    run = replace(_run(_seen(path="relay")), session="demo", account=[CONNECTED, ("outage", f"{CHANGE}.")])
+    row = replace(CHANGED_ROW, says=frozenset())
+    assert complaints(row, run) == [f"the account says: {CHANGE}."]
+    assert complaints(row, replace(run, goes_on=True)) == []
 
 
 def test_a_busy_browser_may_notice_a_change_too_late() -> None:
@@ -293,7 +301,7 @@ def test_runs_are_put_together_by_row_mode_and_delay() -> None:
     }
 
 
-def test_the_table_and_the_file_tell_the_modes_apart(tmp_path: Path) -> None:
+def test_the_table_tells_the_modes_apart() -> None:
     row = replace(_ROW, targets={0.0: Target(p50=0.5, p95=1.0)})
     ends = (_seen(silence=0.4), _seen(silence=0.4))
     runs = [_run(*ends), replace(_run(*(replace(end, picture=0.7, sound=0.6) for end in ends)), mode="camera")]
@@ -308,14 +316,9 @@ def test_the_table_and_the_file_tell_the_modes_apart(tmp_path: Path) -> None:
             f"{calm} MISSED: picture"
         ),
     ]
-    told = json.loads(write(found, runs, tmp_path / "recovery.json").read_text())["rows"]
-    assert [(each["mode"], each["picture"], each["misses"]) for each in told] == [
-        ("none", None, []),
-        ("camera", {"p50": 0.7, "p95": 0.7}, ["picture"]),
-    ]
 
 
-def test_the_document_s_table_has_both_modes_in_a_line(tmp_path: Path) -> None:
+def test_the_document_s_table_has_both_modes_in_a_line() -> None:
     rows = [replace(_ROW, targets={0.0: Target(p50=0.5, p95=1.0)}), replace(_ROW, name="used", shows=False)]
     runs = [
         replace(_run(_seen(silence=0.4, picture=0.7, sound=0.6)), row=row.name, mode=mode)
@@ -323,14 +326,80 @@ def test_the_document_s_table_has_both_modes_in_a_line(tmp_path: Path) -> None:
         for mode in ("none", "camera")
     ]
     runs[1].ends[0].silence = 0.45
-    file = write(results(rows, runs), runs, tmp_path / "recovery.json").with_suffix(".md")
-    assert [line for line in file.read_text().splitlines() if "something" in line] == [
+    assert [line for line in markdown(results(rows, runs)).splitlines() if "something" in line] == [
         (
-            "| something happens | 0.40 / 0.40 | 0.45 / 0.45 | 0.50 / 1.00 | 0.70 / 0.70 | 0.65 / 1.25 | 0.60 / 0.60 "
-            "| 1 / 1, 1 / 1 | 0, 0 |  |"
+            "| something happens | 1, 1 | 0.40 / 0.40 | 0.45 / 0.45 | 0.50 / 1.00 | 0.70 / 0.70 | 0.65 / 1.25 "
+            "| 0.60 / 0.60 | 1 / 1, 1 / 1 | 0, 0 |  |"
         ),
-        "| something happens | 0.40 / 0.40 | 0.40 / 0.40 |  |  |  |  | 1 / 1, 1 / 1 | 0, 0 |  |",
+        "| something happens | 1, 1 | 0.40 / 0.40 | 0.40 / 0.40 |  |  |  |  | 1 / 1, 1 / 1 | 0, 0 |  |",
     ]
+
+
+def test_a_file_of_runs_is_added_to_and_goes_on_where_it_was_cut(tmp_path: Path) -> None:
+    file = tmp_path / "deeper" / "runs.jsonl"
+    assert recovery_file.read(file) == []
+    first = replace(_run(_seen(timeline=[[0.1, "dtls", "connected"]]), _seen(picture=0.4)), session="demo")
+    never = _run(_seen(), back=False)
+    recovery_file.add(file, [first])
+    recovery_file.add(file, [never, never])
+    assert recovery_file.read(file) == [first, never, never]
+    file.write_text(file.read_text()[:-7])
+    assert recovery_file.read(file) == [first, never]
+    recovery_file.add(file, [first])
+    assert recovery_file.read(file) == [first, never, first]
+
+
+def test_a_file_that_is_none_is_not_read_as_one(tmp_path: Path) -> None:
+    file = tmp_path / "runs.jsonl"
+    file.write_text('{"rows": []}\n\n')
+    with pytest.raises(ValueError, match=r"runs\.jsonl, line 1: "):
+        recovery_file.read(file)
+
+
+def test_it_is_said_what_the_runs_are_of() -> None:
+    runs = [replace(_run(), version=version, load=load) for version, load in (("a1", 2.5), ("a1", 0.5), ("b2", 7.0))]
+    assert origin(runs) == "2 at a1, 1 at b2 at a load of 0.5 to 7"
+    assert origin([]) == "no run"
+
+
+def _planned(rows: list[Row], there: list[Run], **changes: Any) -> list[tuple[str, str, str, list[int]]]:
+    """Return what is run, if each is measured as it is planned."""
+    given = {"runs": 3, "modes": [Mode.NONE], "yardstick_runs": 0, "in_a_row": 2}
+    planned = []
+    for row, subject, mode, numbers in plan(rows, there, 0.0, Namespace(**given | changes)):
+        planned.append((row.name, subject, mode.value, list(numbers)))
+        of_row = replace(_run(), row=row.name, subject=subject, mode=mode.value)
+        there += [replace(of_row, number=number) for number in numbers]
+    return planned
+
+
+_ADDRESS, _KILLED = (row for row in recovery_events.events() if row.name in ("address", "turn-killed"))
+
+
+def test_what_can_happen_again_does_so_in_one_session() -> None:
+    assert _planned([_ADDRESS, _KILLED], []) == [
+        ("address", "console", "none", [0, 1]),
+        ("turn-killed", "console", "none", [0]),
+        ("address", "console", "none", [2]),
+        ("turn-killed", "console", "none", [1]),
+        ("turn-killed", "console", "none", [2]),
+    ]
+
+
+def test_runs_that_are_there_are_not_made_again() -> None:
+    there = [replace(_run(), row="address", number=number) for number in (0, 1)]
+    elsewhere = [replace(run, ms=25.0) for run in there]
+    assert _planned([_ADDRESS], [*there, *elsewhere]) == [("address", "console", "none", [2])]
+    assert _planned([_ADDRESS], there, runs=2, modes=list(Mode), yardstick_runs=1) == [
+        ("address", "console", "camera", [0, 1]),
+        ("address", "yardstick", "none", [0]),
+    ]
+
+
+def test_a_session_in_which_nothing_happens_is_long_enough_once() -> None:
+    [row] = [row for row in recovery_healthy.false_alarms(600) if row.name == "healthy"]
+    assert _planned([row], []) == [("healthy", "console", "none", [0])]
+    assert _planned([row], [], runs=0) == []
 
 
 def test_what_a_person_switched_off_is_no_gap() -> None:
