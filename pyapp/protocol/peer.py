@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
-from pyapp.protocol.wire import MessageError, check_length, check_not_negative
+from pyapp.protocol.wire import MAX_COUNT, MessageError, check_length, check_not_negative
 
 MAX_SDP = 60 * 1024
 """Longest description, in characters: it has to fit into a frame (`signaling.MAX_FRAME_BYTES`)."""
@@ -84,9 +84,18 @@ class RelaySuspected:
 
 @dataclass(frozen=True, slots=True)
 class RestartWanted:
-    """The sender wants an ICE restart whose offer the receiver should make."""
+    """The sender wants an ICE restart whose offer the receiver should make.
+
+    `generation` is the highest ICE generation, counted as in `Description`, that the sender knew of: a newer one is
+    what it wants. A page of before this field takes whatever there is for too old.
+    """
 
     kind: ClassVar[str] = "restart-wanted"
+    generation: int = MAX_COUNT
+
+    def __post_init__(self) -> None:
+        """Reject what counts nothing."""
+        check_not_negative("generation", self.generation)
 
 
 @dataclass(frozen=True, slots=True)

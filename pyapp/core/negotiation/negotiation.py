@@ -83,6 +83,8 @@ class Negotiation:
     """The ICE generation of the current exchange."""
     _latest_generation: int = field(init=False, default=0)
     """The highest ICE generation that either side has offered."""
+    _is_restarting: bool = field(init=False, default=False)
+    """Whether the browser was told to restart ICE, and has not made the offer yet."""
     _local_fragments: frozenset[str] = field(init=False, default=frozenset())
     _remote_fragments: frozenset[str] = field(init=False, default=frozenset())
     _retired_fragments: frozenset[str] = field(init=False, default=frozenset())
@@ -100,6 +102,11 @@ class Negotiation:
     def fragments(self) -> tuple[frozenset[str], frozenset[str]]:
         """The `ice-ufrag` values of the latest local and remote descriptions: the ICE generation in use."""
         return self._local_fragments, self._remote_fragments
+
+    @property
+    def latest_generation(self) -> int:
+        """The highest ICE generation that either side has offered, or that we are about to offer."""
+        return self._latest_generation + self._is_restarting
 
     @property
     def leaves_restarts(self) -> bool:
@@ -144,6 +151,7 @@ class Negotiation:
         The browser fires `negotiationneeded` only in the stable state. An offer that is lost, or whose candidates are
         of a network that is gone, must be replaced; its answer will be ignored.
         """
+        self._is_restarting = True
         if replace_offer and self.state in ("making-offer", "have-local-offer"):
             self.state = "making-offer"
             return [commands.RestartIce(), self._set_local_description()]
@@ -190,6 +198,7 @@ class Negotiation:
         self.state = "answering"
         self._remote_exchange = message.exchange
         self._generation = message.generation
+        self._is_restarting = False
         self.gathers_relays = message.relays
         self._latest_generation = max(self._latest_generation, message.generation)
         # A description of ours that is still being set will be rolled back by the time it is reported.
@@ -240,6 +249,7 @@ class Negotiation:
         """
         if operation in ("setLocalDescription", "setRemoteDescription") and attempt == self._attempt:
             self._generation = self.ice_generation
+            self._is_restarting = False
             return self._stable()
         return []
 
@@ -249,6 +259,7 @@ class Negotiation:
         return [BegunAnew()]
 
     def _count_generation(self, offer: events.SessionDescription) -> None:
+        self._is_restarting = False
         is_first = not self._remote_fragments
         if not is_first and username_fragments(offer.sdp).isdisjoint(self._local_fragments):
             self._latest_generation = min(self._latest_generation + 1, MAX_COUNT)  # the peer can send any number

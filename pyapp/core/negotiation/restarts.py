@@ -68,12 +68,14 @@ class Restarts:
         if self.is_settling(now):
             return [commands.StartTimer(TIMER, AGAIN_AFTER)]
         why, self._wanted = self._wanted, ""
-        return self.begin(why)
+        return self.begin(why, now)
 
-    def begin(self, why: str, *, replace_offer: bool = False) -> list[Output]:
+    def begin(self, why: str, now: float, *, replace_offer: bool = False) -> list[Output]:
         """Restart ICE, or ask the peer to if its browser must make the offer; `replace_offer` as in the negotiation."""
         begun = note("=", "restart", reason=why)
         if self.agreed.leaves_restarts:
             self.asked_peer = True
-            return [begun, ToPeer(RestartWanted())]
+            return [begun, ToPeer(RestartWanted(self.agreed.latest_generation))]
+        if self.agreed.gathers_relays:
+            self.health.restart_offered(now)
         return [begun, *self.agreed.restart(replace_offer=replace_offer)]

@@ -192,7 +192,7 @@ class Connection:
     def configured(self, now: float, *, is_renewal: bool) -> list[Addressed]:
         """Use the new configuration in `relays`; it is a renewal if the one before is about to expire."""
         self._now = now
-        result = self.relaying.configured(is_renewal=is_renewal)
+        result = self.relaying.configured(now, is_renewal=is_renewal)
         is_free = is_renewal and not self.recovery.is_suspect
         return self._addressed(result + self._move_to_new_credentials() if is_free else result)
 
@@ -236,8 +236,8 @@ class Connection:
             case RelaySuspected(url):
                 suspected = note("<", "relay-suspected", url=url)
                 return [suspected, *self.relaying.suspect(url)]
-            case RestartWanted():
-                return self.relaying.restart_for_peer(self._now)
+            case RestartWanted(generation):
+                return self.relaying.restart_for_peer(generation, self._now)
             case StandbyDescription():
                 return self.aside.said(message)
             case RelaysUnknown():

@@ -48,6 +48,10 @@ SUSPECT_INTERVAL = 0.25
 """Seconds between beats once an outage has lasted a second: beats, too, must fit into a window of one packet."""
 
 
+_OTHERWISE: frozenset[Evidence] = frozenset({"network-changed", "channel-closed"})
+"""Evidence of what a restart that is under way does not mend."""
+
+
 @dataclass(frozen=True, slots=True)
 class Proven:
     """The path works again. It is the last output, since it ends the state."""
@@ -111,9 +115,15 @@ class Suspect:
         """Report it, and begin the first attempt, unless a restart is already under way.
 
         A restart of our own would undo one that was just negotiated. Firefox is silent for half a second at each
-        restart. With stronger evidence we do not wait so long.
+        restart. With stronger evidence we do not wait so long. It would also replace one that we offered since the
+        last beat, for which candidates were gathered when the path had failed: its answer would count for nothing.
         """
         told = [commands.StartTimer(LOST, LOST_AFTER), *self._suspected(now), *self.beat(now)]
+        offered_at = self.vitals.offered_at
+        if offered_at is not None and offered_at >= self.silent_since and self.evidence not in _OTHERWISE:
+            self.ladder.joined(self.vitals.generation + 1, offered_at)
+            self._progressed_at = offered_at
+            return [*told, self._end_in(max(offered_at + self._deadline - now, 0.0), now)]
         answered_at, patience = self.vitals.negotiated_at, 2 * self._deadline
         if answered_at is None or self.evidence == "network-changed" or now - answered_at > patience:
             if self.vitals.polite and self.evidence in ("silence", "not-heard"):

@@ -267,9 +267,13 @@ class Recovery:
             return self.suspect(evidence, now)
         return [no_alarm("heard", silence, evidence=evidence)]
 
+    def restart_offered(self, now: float) -> None:
+        """Record that we restart ICE, with all that an attempt would gather."""
+        self.vitals.offered_at = now
+
     def negotiated(self, generation: int, now: float) -> list[Output]:
         """Give the new ICE `generation` its full time from now on, whichever side asked for it."""
-        self.vitals.negotiated, self.vitals.negotiated_at = generation, now
+        self.vitals.negotiated, self.vitals.negotiated_at, self.vitals.offered_at = generation, now, None
         if isinstance(self.state, Healthy):
             self.state.negotiated(now)
         return self._outage_did(self.state.negotiated(now), now) if isinstance(self.state, Suspect) else []

@@ -83,7 +83,7 @@ class Relaying:
             case RelaysTimer.DIRECT:
                 return self.look_again_for_direct_path(now)
             case RelaysTimer.RELEASE:
-                return self.release()
+                return self.release(now)
             case _:
                 assert_never(timer)
 
@@ -121,14 +121,18 @@ class Relaying:
             return [note("!", "restart", refused=True)]
         return [*self._with_relays(), *self.want_restart("asked for by the person", now)]
 
-    def restart_for_peer(self, now: float) -> list[Output]:
-        """Offer the restart that the peer leaves to us."""
+    def restart_for_peer(self, generation: int, now: float) -> list[Output]:
+        """Offer the restart that the peer leaves to us, unless we have offered a newer one than `generation`.
+
+        Either that one is being answered, and the peer gathers for the answer; or the message is late, and what was
+        wrong is mended.
+        """
+        if self.agreed.latest_generation > generation:
+            return [note("=", "ignored", what="request for a restart", why="a newer one was offered meanwhile")]
         why = "asked for by the other side"
         if self.agreed.is_between_browsers:
             return [*self._with_relays(), *self.want_restart(why, now)]
-        if self.agreed.state != "stable":
-            return []  # the offer under way serves it: they gather for the answer
-        return [*self.with_few(), *self.restarts.begin(why, replace_offer=True)]
+        return [*self.with_few(), *self.restarts.begin(why, now, replace_offer=True)]
 
     def _with_relays(self) -> list[Output]:
         """Gather relays again, if they were given up."""
@@ -173,7 +177,7 @@ class Relaying:
         if number > 1 and self._awaits_peer and not fresh:
             return [tried]
         self._offered_at = now
-        restart = self.restarts.begin(f"attempt {number}", replace_offer=True)
+        restart = self.restarts.begin(f"attempt {number}", now, replace_offer=True)
         return [tried, *fresh, commands.SetConfiguration(configuration), *restart]
 
     @property
@@ -216,14 +220,14 @@ class Relaying:
             return [note("=", "relay-well", host=host)]
         return []
 
-    def configured(self, *, is_renewal: bool) -> list[Output]:
+    def configured(self, now: float, *, is_renewal: bool) -> list[Output]:
         """Take a new configuration; in an outage, start over with it if the attempt had only expired credentials."""
         result = self.set_configuration()
         if not self.health.is_suspect:
             return result
         if self._tried_with_expired:
             self._tried_with_expired = False
-            return [*result, *self.restarts.begin("the relays' credentials had expired", replace_offer=True)]
+            return [*result, *self.restarts.begin("the relays' credentials had expired", now, replace_offer=True)]
         self._credentials_wait |= is_renewal
         return result
 
@@ -287,7 +291,7 @@ class Relaying:
         near = note("=", "one-network")
         return [near, ReplacementWanted(every_interface=True)]
 
-    def release(self) -> list[Output]:
+    def release(self, now: float) -> list[Output]:
         """Give up the relays of a connection that does not need them, at both ends (timer `relays.RELEASE`)."""
         report = self.observation.report
         if report is None or report.path != "direct" or not self.relays.configuration.relay_hosts:
@@ -296,5 +300,5 @@ class Relaying:
         if not is_quiet or not self.outside.signaling_is_there:
             return []
         self.agreed.gathers_relays = False
-        restart = self.restarts.begin("the relays are not needed")
+        restart = self.restarts.begin("the relays are not needed", now)
         return [*self.set_configuration(), *restart]

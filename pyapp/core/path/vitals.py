@@ -31,6 +31,8 @@ class Vitals:
     negotiated: int = field(init=False, default=0)
     """The last agreed ICE generation."""
     negotiated_at: float | None = field(init=False, default=None)
+    offered_at: float | None = field(init=False, default=None)
+    """When we last began a restart that is not agreed yet."""
     is_open: bool = field(init=False, default=False)
     """Whether the heartbeat channel is open."""
     echoed: int = field(init=False, default=0)

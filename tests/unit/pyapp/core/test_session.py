@@ -1,6 +1,7 @@
 """The core as lists of events; two cores joined by a server and networks are in test_world.py."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 from unittest.mock import ANY
 
@@ -66,6 +67,10 @@ from tests.unit.pyapp.sessions import (
     sent,
     waiting,
 )
+
+
+def restarting(outputs: Sequence[object]) -> bool:
+    return commands.RestartIce() in outputs
 
 
 class TestConnecting:
@@ -259,18 +264,42 @@ class TestConnected:
         core.do(
             events.LocalDescriptionSet(answer.attempt, events.SessionDescription("answer", f"{sdp('l1')}o=- 1\r\n"))
         )
-        assert sent(core.do(events.RestartRequested())) == [RestartWanted()]
+        assert sent(core.do(events.RestartRequested())) == [RestartWanted(0)]
 
     def test_restarts_when_the_other_side_asks_for_it_with_the_relays_that_it_brings(self) -> None:
-        configured, restart = connected().peer_says(RestartWanted())
+        configured, restart = connected().peer_says(RestartWanted(0))
         assert isinstance(configured, commands.SetConfiguration)
         assert configured.configuration == CONFIGURATION.without_relays()
         assert restart == RESTART[-1]
 
     def test_is_asked_in_vain_while_an_offer_of_ours_is_under_way(self) -> None:
         core = connected()
-        core.do(events.RestartRequested(), events.NegotiationNeeded())
-        assert core.peer_says(RestartWanted()) == []
+        core.do(events.RestartRequested())
+        assert not restarting(core.peer_says(RestartWanted(0)))
+        (offer,) = core.do(events.NegotiationNeeded())
+        assert not restarting(core.peer_says(RestartWanted(0)))
+        assert isinstance(offer, commands.SetLocalDescription)
+        core.do(offer_set("l2", offer.attempt))
+        assert not restarting(core.peer_says(RestartWanted(0)))
+
+    def test_is_asked_in_vain_for_what_was_mended_meanwhile(self) -> None:
+        """The message may have waited for a new socket."""
+        core = connected()
+        core.peer_restarts()
+        assert not restarting(core.peer_says(RestartWanted(0)))
+        assert restarting(core.peer_says(RestartWanted(1)))
+
+    def test_is_not_asked_in_vain_while_an_offer_is_under_way_that_restarts_nothing(self) -> None:
+        core = connected()
+        (offer,) = core.do(events.NegotiationNeeded())
+        assert isinstance(offer, commands.SetLocalDescription)
+        core.do(offer_set("l1", offer.attempt))
+        assert restarting(core.peer_says(RestartWanted(0)))
+
+    def test_restarts_whatever_it_has_offered_for_a_page_that_names_no_generation(self) -> None:
+        core = connected()
+        core.peer_restarts()
+        assert restarting(core.peer_says(RestartWanted()))
 
     @pytest.mark.parametrize("video", [True, False])
     def test_leaves_restarts_to_the_impolite_side_while_it_shows_a_picture(self, video: bool) -> None:
@@ -279,7 +308,7 @@ class TestConnected:
         core.session.connection.negotiation.polite = True
         core.session.conversation.shared = MediaShared(audio=True, video=video)
         outputs = core.do(events.RestartRequested())
-        assert (sent(outputs) == [RestartWanted()]) is video
+        assert (sent(outputs) == [RestartWanted(0)]) is video
         assert (commands.RestartIce() in outputs) is not video
 
     def test_that_shows_a_picture_gathers_relays_for_the_restart_that_it_asked_for(self) -> None:

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from pyapp.protocol.journal import MAX_JOURNAL_ENTRIES, Journal, Journaled, JournalEntry
 from pyapp.protocol.names import check_session_name
-from pyapp.protocol.peer import MAX_SDP, Candidate, Description, RelaySuspected, StandbyDescription, Unreadable
+from pyapp.protocol.peer import (
+    MAX_SDP,
+    Candidate,
+    Description,
+    RelaySuspected,
+    RestartWanted,
+    StandbyDescription,
+    Unreadable,
+)
 from pyapp.protocol.signaling import (
     FATAL_CODES,
     ClientMessage,
@@ -48,6 +56,7 @@ CLIENT: list[ClientMessage] = [
     Relay(A, 2, 7, CANDIDATE),
     Relay(A, 3, 7, END),
     Relay(A, 4, 7, RelaySuspected("turn:t.example:3478")),
+    Relay(A, 4, 7, RestartWanted(3)),
     Relay(A, 5, 7, STANDBY),
     Relay(A, 6, 7, StandbyDescription("answer", "v=0\r\n", 1)),
     Relay(A, 0, 2**53 - 1, None),

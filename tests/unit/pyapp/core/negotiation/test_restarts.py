@@ -98,12 +98,23 @@ class TestARestart:
     def test_of_an_attempt_waits_for_nothing_and_replaces_an_offer_that_may_be_lost(self) -> None:
         parts = Parts()
         parts.offer(2)
-        outputs = parts.restarts.begin("attempt 1", replace_offer=True)
+        outputs = parts.restarts.begin("attempt 1", 1.0, replace_offer=True)
         assert [type(output) for output in outputs] == [Note, commands.RestartIce, commands.SetLocalDescription]
+
+    @pytest.mark.parametrize(("relays", "offered_at"), [(True, 1.0), (False, None)])
+    def test_may_be_the_first_attempt_of_an_outage_if_it_gathers_what_that_would(
+        self, relays: bool, offered_at: float | None
+    ) -> None:
+        parts = Parts()
+        parts.agreed.gathers_relays = relays
+        parts.restarts.begin("a reason", 1.0)
+        assert parts.health.vitals.offered_at == offered_at
+        parts.health.negotiated(1, 1.1)
+        assert parts.health.vitals.offered_at is None
 
     def test_that_is_the_other_sides_to_offer_is_asked_for_and_that_is_remembered(self) -> None:
         parts = Parts(polite=True)
         parts.agreed.shows_picture = lambda: True
-        _, asked = parts.restarts.begin("a reason")
-        assert asked == ToPeer(RestartWanted())
+        _, asked = parts.restarts.begin("a reason", 1.0)
+        assert asked == ToPeer(RestartWanted(0))
         assert parts.restarts.asked_peer

@@ -155,7 +155,7 @@ class TestTheAnswerToARestart:
         core.now += core.timers[recovery.ATTEMPT]
         core.session.place.link.heard_at = core.session.place.exchange.heard_at = core.now
         tried = core.do(events.TimerFired(recovery.ATTEMPT))
-        assert RestartWanted() in sent(tried)
+        assert RestartWanted(0) in sent(tried)
         (configured,) = (output for output in tried if isinstance(output, commands.SetConfiguration))
         outputs = core.peer_says(Description("offer", f"{sdp('r2')}o=mozilla 1\r\n", 1, 1))
         given = [configured, *(output for output in outputs if isinstance(output, commands.SetConfiguration))]

@@ -256,14 +256,20 @@ class TestANewPairThatFallsSilent:
         assert health.silent(9.0) == []
 
 
-def suspect(evidence: Evidence = "failed", *, polite: bool = False, negotiated_at: float | None = None) -> Suspect:
+def suspect(
+    evidence: Evidence = "failed",
+    *,
+    polite: bool = False,
+    negotiated_at: float | None = None,
+    offered_at: float | None = None,
+) -> Suspect:
     """Return the state of a side that heard a beat at 0.5 s, and suspects the path at 1.0 s."""
     vitals = Vitals(polite=polite, is_hidden=False)
     vitals.is_open = True
     vitals.pulse.listen(0.0)
     vitals.heard(Beat(1, 0, 0, 100, 0), 0.5, is_telling=True)
     vitals.beat(0.9)
-    vitals.negotiated, vitals.negotiated_at = 3, negotiated_at
+    vitals.negotiated, vitals.negotiated_at, vitals.offered_at = 3, negotiated_at, offered_at
     return Suspect(vitals, evidence, 1.0)
 
 
@@ -320,6 +326,25 @@ class TestTheFirstAttempt:
 
     def test_is_our_own_if_our_network_is_another_one_since(self) -> None:
         assert attempts(suspect("network-changed", negotiated_at=0.99).begin(1.0)) == [Attempt("restart", 1)]
+
+    @pytest.mark.parametrize("evidence", ["silence", "not-heard", "no-echo", "failed", "disconnected"])
+    @pytest.mark.parametrize("polite", [True, False])
+    def test_is_the_restart_that_we_have_offered_since_the_last_beat(self, evidence: Evidence, polite: bool) -> None:
+        """Another offer would take its place, and the answer that is on its way would count for nothing."""
+        state = suspect(evidence, polite=polite, offered_at=0.8)
+        outputs = state.begin(1.0)
+        assert not attempts(outputs)
+        (deadline,) = deadlines(outputs)
+        assert 1.0 + deadline == pytest.approx(0.8 + state._deadline)
+        assert not attempts(over(state, 1.0 + deadline, is_exchanging=True))
+        assert attempts(over(state, 0.8 + EXCHANGE_WITHIN, is_exchanging=True)) == [Attempt("restart", 2)]
+
+    def test_is_our_own_if_what_we_offered_was_gathered_while_the_path_worked(self) -> None:
+        assert attempts(suspect(offered_at=0.4).begin(1.0)) == [Attempt("restart", 1)]
+
+    @pytest.mark.parametrize("evidence", ["network-changed", "channel-closed"])
+    def test_is_our_own_if_an_offer_under_way_does_not_help(self, evidence: Evidence) -> None:
+        assert attempts(suspect(evidence, offered_at=0.99).begin(1.0)) == [Attempt("restart", 1)]
 
 
 class TestAnAttemptThatIsOver:

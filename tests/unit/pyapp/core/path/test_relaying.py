@@ -282,30 +282,30 @@ class TestARenewalInAnOutage:
 
     def test_waits_for_its_end_and_is_told_once(self) -> None:
         parts = self.outage(1.0)
-        assert not begun(parts.relaying.configured(is_renewal=True))
+        assert not begun(parts.relaying.configured(1.0, is_renewal=True))
         assert parts.relaying.recovered()
         assert not parts.relaying.recovered()
 
     def test_does_not_wait_if_the_next_attempt_takes_it(self) -> None:
         parts = self.outage(1.0)
-        parts.relaying.configured(is_renewal=True)
+        parts.relaying.configured(1.0, is_renewal=True)
         parts.relaying.attempt("restart", 2, 2.0)
         assert not parts.relaying.recovered()
 
     def test_is_not_forgotten_for_spares_that_come_after_it(self) -> None:
         parts = self.outage(1.0)
-        parts.relaying.configured(is_renewal=True)
-        parts.relaying.configured(is_renewal=False)
+        parts.relaying.configured(1.0, is_renewal=True)
+        parts.relaying.configured(1.0, is_renewal=False)
         assert parts.relaying.recovered()
 
     def test_is_tried_at_once_if_there_was_nothing_valid_to_try(self) -> None:
         parts = self.outage(601.0)
-        assert begun(parts.relaying.configured(is_renewal=True))
-        assert not begun(parts.relaying.configured(is_renewal=True))
+        assert begun(parts.relaying.configured(1.0, is_renewal=True))
+        assert not begun(parts.relaying.configured(1.0, is_renewal=True))
 
     def test_is_none_while_all_is_well(self) -> None:
         parts = Parts(report("relay"))
-        assert not begun(parts.relaying.configured(is_renewal=True))
+        assert not begun(parts.relaying.configured(1.0, is_renewal=True))
         assert not parts.relaying.recovered()
 
 
