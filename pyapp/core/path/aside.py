@@ -9,7 +9,7 @@ from pyapp.core.diagnostics.path_report import PathReport
 from pyapp.core.events import PeerEvent
 from pyapp.core.negotiation.candidates import Candidates
 from pyapp.core.path import probe
-from pyapp.core.path.facts import Output
+from pyapp.core.path.facts import FrameReceived, Output
 from pyapp.core.path.in_use import PathInUse
 from pyapp.core.path.probe import Probe
 from pyapp.core.path.relaying import Relaying
@@ -35,7 +35,12 @@ class Aside:
 
     def receive(self, peer: PeerId, event: PeerEvent, now: float) -> list[Output]:
         """Handle an event of `peer`, one of ours."""
-        return [*self.standby.receive(event, now)] if peer == self.standby.peer else self._probed(event, now)
+        if peer != self.standby.peer:
+            return self._probed(event, now)
+        result: list[Output] = [*self.standby.receive(event, now)]
+        if any(isinstance(output, FrameReceived) for output in result):
+            result += self.in_use.health.heard_aside(now)
+        return result
 
     def due(self, timer: AsideTimer, now: float) -> list[Output]:
         """Do what the timer was set for."""

@@ -32,6 +32,9 @@ LEAST_PATIENCE = 0.3
 """Seconds of silence that are always normal. A radio link pauses for 0.2 to 0.5 s now and then; such pauses are
 learned."""
 
+AWAKE_PATIENCE = 0.2
+"""The same while the peer is heard over the standby: then neither its page nor a radio link is what pauses."""
+
 FIRST_PATIENCE = 2.0
 """The patience before the first beat, in seconds: the peer's end of the channel opens a round trip later."""
 
@@ -67,8 +70,9 @@ class Pulse:
     _heard: int = field(init=False, default=0)
     _due: float = field(init=False, default=INTERVAL)
     _jitter: float = field(init=False, default=0.0)
-    _pause: float = field(init=False, default=FIRST_PAUSE)
-    """The longest recent pause that was no outage; it decays."""
+    _first_pause: float = field(init=False, default=FIRST_PAUSE)
+    _pause: float = field(init=False, default=0.0)
+    """The longest recent pause that was no outage. Both decay."""
     _lost: float = field(init=False, default=0.5)
     _counted: float = field(init=False, default=50.0)
     _sent: deque[tuple[int, float]] = field(init=False, default_factory=lambda: deque(maxlen=_REMEMBERED))
@@ -106,6 +110,7 @@ class Pulse:
         if self.heard_at is not None and self._heard and not missing and not in_outage:
             late = abs(now - self.heard_at - self._due)
             self._jitter += (min(late, 0.5) - self._jitter) / 16
+        self._first_pause *= PAUSE_FADES
         self._pause *= PAUSE_FADES
         if self._heard and not in_outage:
             self.paused(self.silence(now))
@@ -157,7 +162,18 @@ class Pulse:
         trip = self.round_trip.smoothed or 0.0
         # A slow beat is asked for when it is late, and the answer needs its time.
         asked = LATE * self._due + trip + LEAST_PATIENCE if self._due >= QUIET_INTERVAL else LEAST_PATIENCE
-        return max(asked, self.chance * self._due, 3 * trip, self._due + 1.3 * self._pause) + 4 * self._jitter
+        pause = max(self._first_pause, self._pause)
+        return max(asked, self.chance * self._due, 3 * trip, self._due + 1.3 * pause) + 4 * self._jitter
+
+    def awake_patience(self) -> float:
+        """Return the seconds of silence that are still normal if the peer is heard otherwise; never more.
+
+        One beat less need be lost: our beats were not acknowledged, either.
+        """
+        trip = self.round_trip.smoothed or 0.0
+        lost = (self.chance - 1) * self._due
+        least = max(AWAKE_PATIENCE, lost, 3 * trip, self._due + 1.3 * self._pause) + 4 * self._jitter
+        return min(least, self.patience())
 
     def silence(self, now: float) -> float:
         """Return the seconds since the last beat."""

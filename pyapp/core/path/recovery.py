@@ -223,6 +223,10 @@ class Recovery:
                 result.append(output)
         return result
 
+    def heard_aside(self, now: float) -> list[PartCommand]:
+        """Record that the peer's page was heard over the standby."""
+        return self.state.heard_aside(now) if isinstance(self.state, Healthy) else []
+
     def sampled(self, packets: int, now: float) -> None:
         """Take the number of packets that the transport has received, as in `Healthy.sampled`."""
         if not isinstance(self.state, Idle):

@@ -2,6 +2,7 @@
 
 a beat is late                               doubt: two more of ours, and the server is asked for a sign of life
 so late that it cannot be chance             an alarm, unless the transport has received anything meanwhile
+the peer is heard over the standby           neither its page nor its network pauses: the alarm comes sooner
 this page stood still                        no alarm: what came meanwhile is read first
 the network may have changed                 the peer is asked for an echo; an alarm if there is none
 """
@@ -65,6 +66,8 @@ class Listening:
     """Packets that the transport had received at the last sample since then."""
     packets_at: float = field(init=False, default=0.0)
     """When that number was first seen."""
+    awake_at: float | None = field(init=False, default=None)
+    """When the peer's page was first heard over the standby after its beat was due."""
     was_compared: bool = field(init=False, default=False)
     """Whether a sample was compared since the last one was requested."""
     peer_is_busy: bool = field(init=False, default=False)
@@ -154,7 +157,7 @@ class Healthy:
                 return self._look_again(-left, now) or [Alarm("no-echo")]
             outputs.append(no_alarm("answered", answered - asked_at))
             self._question = None
-        silence, patience = vitals.pulse.silence(now), vitals.pulse.patience()
+        silence, patience = vitals.pulse.silence(now), self._patience
         # Any sign of life of the peer's will do.
         if (left := patience - min(silence, now - self._alive_at)) < _AT_ONCE:
             return [*outputs, *(self._look_again(-left, now) or [Alarm("silence")])]
@@ -168,6 +171,27 @@ class Healthy:
             outputs.append(no_alarm("peer-stalled", silence))
         last_look = (1 - LOOK_AFTER) * patience
         return [*outputs, *listening.judge_in(left - last_look if left > 1.5 * last_look else left, now)]
+
+    @property
+    def _patience(self) -> float:
+        pulse, awake_at = self.vitals.pulse, self.listening.awake_at
+        if awake_at is None:
+            return pulse.patience()
+        # Its browser must have had the time to acknowledge on this path what we have sent since then.
+        answers_by = awake_at + self._look_again_after - (pulse.heard_at or 0.0)
+        return min(max(pulse.awake_patience(), answers_by), pulse.patience())
+
+    def heard_aside(self, now: float) -> list[PartCommand]:
+        """Record that the peer's page was heard over the standby: if it still sends no beat, this path is to blame."""
+        listening, pulse = self.listening, self.vitals.pulse
+        if listening.awake_at is not None or pulse.silence(now) < pulse.due:
+            return []
+        listening.awake_at = now
+        if not listening.is_doubtful or self._question is not None:
+            return []
+        # Two beats for the same reason as in `judge`: what was acknowledged before may be in the first sample.
+        left = max(self._patience - pulse.silence(now), _AT_ONCE)
+        return [*self.beat(now), *self.beat(now), *listening.judge_in(min(left, self._look_again_after), now)]
 
     def sampled(self, packets: int, now: float) -> None:
         """Take the number of packets that the transport has received (`packetsReceived`, webrtc-stats, section 8.15).

@@ -95,6 +95,8 @@ class Duo:
     reassured: int = 0
     deaf: set[str] = field(default_factory=set)
     """Ends that hear nothing: `a`, `b`."""
+    has_standby: bool = False
+    """Whether the page that doubts says so over a second path, which always works, and the other one answers there."""
     _agenda: list[tuple[float, int, Callable[[], None]]] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
     _choose: random.Random = field(init=False)
@@ -146,6 +148,8 @@ class Duo:
                     end.key_frames += 1
                 case Doubted():
                     self.doubts += 1
+                    if self.has_standby:
+                        self._say_aside(end, answers=1)
                 case Reassured():
                     self.reassured += 1
                 case Suspected() | Attempt() | Resumed() | Recovered() | Note():
@@ -222,6 +226,18 @@ class Duo:
     def _acknowledged(self, end: End) -> None:
         if not self._is_deaf(end):
             end.packets += 1
+
+    def _say_aside(self, sender: End, *, answers: int) -> None:
+        other = self.b if sender is self.a else self.a
+        self.after(self._travel(), lambda: self._read_aside(other, answers))
+
+    def _read_aside(self, end: End, answers: int) -> None:
+        if self.now < end.busy_until:
+            self.after(end.busy_until - self.now, lambda: self._read_aside(end, answers))
+            return
+        self.did(end, [*end.health.heard_aside(self.now)])
+        if answers:
+            self._say_aside(end, answers=answers - 1)
 
     def _is_lost(self) -> bool:
         return self._choose.random() < self.loss

@@ -7,8 +7,10 @@ from pyapp.core.path import probe, standby
 from pyapp.core.path.aside import Aside
 from pyapp.core.path.facts import Output
 from pyapp.core.path.probe import Probe
+from pyapp.core.path.silence import Healthy
 from pyapp.core.path.standby import Standby
 from pyapp.core.peers import PeerIds
+from pyapp.protocol.channel import Beat
 from pyapp.protocol.peer import Candidate
 from pyapp.protocol.sentences import sentence
 from tests.unit.pyapp.parts import TLS, Parts, report
@@ -63,6 +65,18 @@ def test_a_direct_path_needs_none() -> None:
 def test_it_is_said_that_a_standby_is_used_if_there_is_one() -> None:
     assert aside(Parts()).suspected() == []
     assert words(with_standby(Parts()).suspected()) == ["messages went over the second path, through two.example"]
+
+
+def test_the_other_side_is_heard_over_a_standby_by_what_it_says_there() -> None:
+    parts = Parts(report("relay"))
+    one = with_standby(parts)
+    frame = events.ChannelReceived("standby", "a frame")
+    parts.health.pulse.heard(Beat(1, 0, 0, 100, 0), 1.0)
+    assert one.receive(one.standby.peer, events.StateChanged("connection", "connected"), 1.3) == []
+    assert isinstance(parts.health.state, Healthy)
+    assert parts.health.state.listening.awake_at is None
+    one.receive(one.standby.peer, frame, 1.3)
+    assert parts.health.state.listening.awake_at == 1.3
 
 
 def test_a_standby_that_was_silent_in_the_outage_is_replaced() -> None:

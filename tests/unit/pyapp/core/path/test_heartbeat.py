@@ -154,6 +154,13 @@ class TestTenMinutesWithoutAnAlarm:
         duo.run(TEN_MINUTES)
         assert_no_alarm(duo)
 
+    @pytest.mark.parametrize("seed", seeds(2))
+    def test_with_the_same_and_a_standby(self, seed: int) -> None:
+        duo = Duo(delay=0.01, jitter=0.03, loss=0.05, seed=seed, has_standby=True).start()
+        duo.run(TEN_MINUTES)
+        assert duo.doubts
+        assert_no_alarm(duo)
+
     @pytest.mark.parametrize("seed", seeds(4))
     @pytest.mark.parametrize("loss", [0.0, 0.02])
     def test_with_each_page_hidden_in_turn(self, loss: float, seed: int) -> None:
@@ -174,13 +181,16 @@ class TestTenMinutesWithoutAnAlarm:
         duo.run(TEN_MINUTES)
         assert_no_alarm(duo)
 
-    def test_with_a_radio_that_pauses_now_and_then(self) -> None:
-        duo = Duo(delay=0.005).start()
+    @pytest.mark.parametrize("has_standby", [False, True])
+    def test_with_a_radio_that_pauses_now_and_then(self, has_standby: bool) -> None:
+        duo = Duo(delay=0.005, has_standby=has_standby).start()
         while duo.now < TEN_MINUTES:
             duo.run(3.0)
             duo.cut()
+            duo.has_standby = False  # it is over the same radio
             duo.run(0.2)
             duo.mend()
+            duo.has_standby = has_standby
         assert_no_alarm(duo)
         assert duo.a.alarms_not_given(), "the journal has what was nearly an alarm"
 
@@ -196,6 +206,20 @@ class TestASilence:
             (at, evidence), *_ = end.suspicions()
             assert evidence == "silence"
             assert 0.2 < at - 10.05 < most
+
+    @pytest.mark.parametrize(("lived", "sooner"), [(5.05, 0.1), (10.05, 0.09), (60.05, 0.09)])
+    def test_is_noticed_sooner_if_the_other_side_is_heard_over_the_standby(self, lived: float, sooner: float) -> None:
+        """Then its page is not what pauses, nor a radio link that both paths share."""
+        noticed = []
+        for has_standby in (False, True):
+            duo = Duo(delay=0.001, jitter=0.002, has_standby=has_standby).start()
+            duo.run(lived)
+            duo.cut()
+            duo.run(2.0)
+            noticed.append([end.suspicions()[0] for end in (duo.a, duo.b)])
+        for (without, _), (at, evidence) in zip(*noticed, strict=True):
+            assert evidence == "silence"
+            assert at < without - sooner
 
     @pytest.mark.parametrize("seed", seeds(3))
     def test_is_noticed_within_a_second_on_a_bad_path(self, seed: int) -> None:
@@ -231,8 +255,9 @@ class TestAPageThatStandsStill:
     @pytest.mark.parametrize("seconds", [0.7, 1.2, 2.5, 5.0])
     @pytest.mark.parametrize("delay", [0.0005, 0.05])
     @pytest.mark.parametrize("busy", ["a", "b", "ab"])
-    def test_is_no_outage(self, seconds: float, delay: float, busy: str) -> None:
-        duo = Duo(delay=delay, jitter=0.002).start()
+    @pytest.mark.parametrize("has_standby", [False, True])
+    def test_is_no_outage(self, seconds: float, delay: float, busy: str, has_standby: bool) -> None:
+        duo = Duo(delay=delay, jitter=0.002, has_standby=has_standby).start()
         for _ in range(6):
             duo.run(5.03)
             for name in busy:
@@ -244,8 +269,11 @@ class TestAPageThatStandsStill:
     @pytest.mark.parametrize("seconds", [0.7, 2.5, 5.0])
     @pytest.mark.parametrize("late", [0.05, 0.3, 0.7])
     @pytest.mark.parametrize("busy", ["a", "b", "ab"])
-    def test_is_no_outage_though_our_browser_says_late_what_came(self, seconds: float, late: float, busy: str) -> None:
-        duo = Duo(delay=0.0005, jitter=0.002).start()
+    @pytest.mark.parametrize("has_standby", [False, True])
+    def test_is_no_outage_though_our_browser_says_late_what_came(
+        self, seconds: float, late: float, busy: str, has_standby: bool
+    ) -> None:
+        duo = Duo(delay=0.0005, jitter=0.002, has_standby=has_standby).start()
         duo.a.stats_after = duo.b.stats_after = late
         for _ in range(6):
             duo.run(5.03)
@@ -253,6 +281,19 @@ class TestAPageThatStandsStill:
                 duo.stall(getattr(duo, name), seconds)
             duo.run(seconds)
         duo.run(5)
+        assert_no_alarm(duo)
+
+    @pytest.mark.parametrize("seconds", [0.12, 0.16, 0.25, 0.4])
+    @pytest.mark.parametrize("seed", seeds(3))
+    def test_is_no_outage_though_it_is_heard_over_the_standby_now_and_then(self, seconds: float, seed: int) -> None:
+        """It says something there when it goes on, or before it stands still again: its browser answers here, too."""
+        duo = Duo(delay=0.005, jitter=0.01, seed=seed, has_standby=True).start()
+        duo.run(10.03)
+        while duo.now < 60.0:
+            duo.stall(duo.b, seconds)
+            duo.run(seconds + 0.02)
+        duo.run(5)
+        assert duo.doubts
         assert_no_alarm(duo)
 
     def test_is_said_to_be_busy_after_a_second(self) -> None:

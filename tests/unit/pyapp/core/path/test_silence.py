@@ -149,6 +149,29 @@ class TestASilence:
         assert alarms(judged(state, over + UNSEEN_AFTER - 0.01)) == []
         assert alarms(judged(state, over + UNSEEN_AFTER + 0.01)) == ["silence"]
 
+    def test_is_judged_sooner_if_the_other_page_is_heard_over_the_standby(self, state: Healthy) -> None:
+        looked = state.heard_aside(0.21)
+        assert beats(looked) == 2, "what was acknowledged before is in the first sample"
+        assert state.heard_aside(0.22) == []
+        state.sampled(10, 0.27)
+        soon = max(state.vitals.pulse.awake_patience(), 0.21 + LOOK_AGAIN)
+        assert soon < state.vitals.pulse.patience() - 0.1
+        assert alarms(judged(state, soon - 0.01)) == []
+        state.sampled(10, soon)
+        assert alarms(judged(state, soon + 0.01)) == ["silence"]
+
+    def test_is_judged_no_sooner_if_that_page_stands_still_and_its_browser_answers(self, state: Healthy) -> None:
+        state.heard_aside(0.21)
+        state.sampled(11, 0.27)
+        state.sampled(11, 0.4)
+        assert alarms(judged(state, 0.4)) == []
+
+    def test_is_judged_no_sooner_for_what_was_heard_before_its_beat_was_due(self, state: Healthy) -> None:
+        state.listening.is_doubtful = True
+        state.vitals.heard(Beat(2, 0, 0, 100, 0), 0.2, is_telling=True)
+        state.heard_aside(0.25)
+        assert state.listening.awake_at is None
+
     def test_is_doubted_once(self, state: Healthy) -> None:
         again = judged(state, 0.25)
         assert Doubted() not in again
