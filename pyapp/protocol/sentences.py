@@ -26,19 +26,26 @@ def sentence(event: str, data: Mapping[str, Scalar]) -> str:
     """
     form, facts = FORMS.get(event, ""), _Facts(data)
     text = form.format_map(facts) if isinstance(form, str) else form(facts)
-    text = _UNSEEN.sub(" ", text).strip(" :,") or event.replace("-", " ")
+    if not text.isprintable() or "  " in text:
+        text = _UNSEEN.sub(" ", text)
+    text = text.strip(" :,") or event.replace("-", " ")
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
 
 
-class _Facts(dict[str, str]):
+class _Facts:
     """The data of an entry as texts, for a form; empty where it has none."""
 
+    __slots__ = ("data",)
+
     def __init__(self, data: Mapping[str, Scalar]) -> None:
-        super().__init__((name, "" if value is None else str(value)) for name, value in data.items())
         self.data = data
 
-    def __missing__(self, name: str) -> str:
-        return ""
+    def __getitem__(self, name: str) -> str:
+        value = self.data.get(name)
+        return "" if value is None else str(value)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.data
 
     def number(self, name: str, form: str = ".0f") -> str:
         """Return a figure, as `form` says; empty if it is none."""
