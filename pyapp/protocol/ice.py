@@ -49,6 +49,11 @@ class IceUrl:
         """Whether this server can relay."""
         return self.scheme in ("turn", "turns")
 
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it is on the browser's own machine: Firefox (153) asks no server there."""
+        return self.host in ("localhost", "[::1]") or self.host.startswith("127.")
+
 
 def parse_ice_url(text: str) -> IceUrl:
     """Return the parts of a `stun:`, `turn:` or `turns:` URI (RFC 7064, section 3.1; RFC 7065, section 3.1).

@@ -61,6 +61,7 @@ _CAUSES: dict[Cause, str] = {
     "closed": "refuses the connection",
     "no-answer": "does not answer",
     "refused-by-browser": "was refused by the browser",
+    "loopback": "is not asked by this browser",
 }
 
 
@@ -169,6 +170,11 @@ def advice(problem: Problem) -> str:
             return f"{name} is configured by an IPv4 address, and this network has IPv6 alone. Give it an IPv6 one."
         case "url-unusable":
             return f"The browser does not accept the URL {problem.urls[0] if problem.urls else ''}. Correct it."
+        case "loopback":
+            return (
+                f"This browser asks no server at {name}, which leads to this machine only. Open the console at another"
+                " address of this machine, or in another browser."
+            )
         case "relays-nothing":
             return (
                 f"Two connections of this page did not meet through {name} ({ports}). Check that its relay ports are"

@@ -52,6 +52,7 @@ _PROBLEMS = {
     "quota-reached": "has reached its limit of connections for us",
     "no-capacity": "has no capacity left",
     "no-answer": "did not answer",
+    "loopback": "is on this machine alone, where this browser uses none",
 }
 
 
@@ -82,7 +83,10 @@ def message_refusal(refusal: MessageRefusal) -> str:
 
 def _no_path(failure: NoPath) -> Verdict:
     sentences = server_sentences(failure.problems)
-    if sentences and all(problem.kind == "no-answer" for problem in failure.problems):
+    kinds = {problem.kind for problem in failure.problems}
+    if kinds == {"loopback"}:
+        why, advice = " ".join(sentences), "Open this page at another address of the machine, or in another browser."
+    elif kinds == {"no-answer"}:
         why = f"{' '.join(sentences)} The network that you are in probably does not let it through."
         advice = "Try another network, such as a phone's. If others fail too, tell whoever runs this console."
     elif sentences:

@@ -7,14 +7,20 @@ from typing import Literal, TypeAlias
 from pyapp.core.failures import Refusal
 from pyapp.protocol.ice import IceUrl
 
-Cause: TypeAlias = Literal["credentials", "quota", "capacity", "dns", "closed", "no-answer", "refused-by-browser"]
-"""Why a URL gave no candidate. `closed`: the TCP or TLS connection was refused or ended at once."""
+Cause: TypeAlias = Literal[
+    "credentials", "quota", "capacity", "dns", "closed", "no-answer", "refused-by-browser", "loopback"
+]
+"""Why a URL gave no candidate. `closed`: the TCP or TLS connection was refused or ended at once. `loopback`: it is on
+this machine alone, where Firefox asks no server."""
 
 Mapping_: TypeAlias = Literal["independent", "dependent"]
 """Of the NAT (RFC 4787, section 4.1): one port for all destinations, or another one for each ("symmetric")."""
 
 OFFLINE = "offline"
 """The code of a refusal that is none: the browser has no network to ask the server over."""
+
+NEVER_ASKED = ("refused-by-browser", "loopback")
+"""Causes which say nothing of the network."""
 
 _CREDENTIALS = frozenset({401, 403, 438, 441})
 
@@ -89,6 +95,10 @@ def cause_of(finding: UrlFinding, *, is_over: bool) -> Cause:
 
     All errors count together, since a 701 comes from every interface that has no way to the server.
     """
+    if is_over and finding.url.is_loopback and not any(error.text for error in finding.errors):
+        return "loopback"  # Chromium always says why, and Firefox never
+    if is_over and not finding.errors:
+        return "refused-by-browser"  # as Firefox does with TLS to an address that is no name
     codes = {error.code for error in finding.errors}
     if codes & _CREDENTIALS:
         return "credentials"
@@ -138,7 +148,7 @@ class Findings:
     @property
     def udp(self) -> bool | None:
         """Whether UDP gets out; None if no server was to be asked over it."""
-        asked = [one for one in self.urls if one.url.transport == "udp"]
+        asked = [one for one in self.urls if one.url.transport == "udp" and one.cause not in NEVER_ASKED]
         if not asked:
             return None
         # A refusal is an answer, too.

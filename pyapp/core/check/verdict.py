@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from pyapp.core.check.findings import OFFLINE, Findings, UrlFinding
+from pyapp.core.check.findings import NEVER_ASKED, OFFLINE, Findings, UrlFinding
 
 Who: TypeAlias = Literal["you", "network", "operator"]
 """Who must act: the person at the page, the administrator of their network, whoever runs the console."""
@@ -36,6 +36,7 @@ ProblemRule: TypeAlias = Literal[
     "tls-inspected",
     "needs-ipv6",
     "url-unusable",
+    "loopback",
     "relays-nothing",
     "symmetric",
     "no-relay-configured",
@@ -140,7 +141,8 @@ def _outcome(found: Findings, problems: tuple[Problem, ...]) -> tuple[VerdictRul
             is_only_configured = found.udp is None
             rule: VerdictRule = "over-tls" if over == {"tls"} or "tls" in over else "over-tcp"
             return ("works", "good") if is_only_configured and not problems else (rule, "fair")
-        return "nothing-works", "bad"
+        was_asked = any(one.cause not in NEVER_ASKED for one in found.urls)
+        return ("nothing-works" if was_asked or not found.urls else "direct-only"), "bad"
     if not over:
         has_relays = any(one.url.is_turn for one in found.urls)
         return ("direct-only", "bad") if has_relays else ("direct-without-relays", "fair")
@@ -213,6 +215,8 @@ def _by_itself(found: Findings, one: UrlFinding) -> Problem | None:
     name = one.name or one.url.host
     if one.cause == "refused-by-browser":
         return Problem("url-unusable", "operator", (one.text,), name)
+    if one.cause == "loopback":
+        return Problem("loopback", "you", (one.text,), one.url.host)
     if one.cause == "dns":
         # The console's own server finds it by its name: so it is this network's resolver.
         rule: ProblemRule = "name-unknown-here" if seen == "" else "name-unknown"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pyapp.protocol.ice import IceError, parse_candidate
+from pyapp.protocol.ice import IceError, parse_candidate, parse_reported_url
 from pyapp.protocol.peer import Candidate
 from pyapp.protocol.wire import Scalar
 
@@ -35,7 +35,8 @@ class ServerProblem:
     """An ICE server that is known not to work."""
 
     url: str
-    kind: Literal["credentials-refused", "quota-reached", "no-capacity", "no-answer"]
+    kind: Literal["credentials-refused", "quota-reached", "no-capacity", "no-answer", "loopback"]
+    """`loopback`: it is on this machine alone, where the browser asks none."""
 
 
 @dataclass(slots=True)
@@ -47,6 +48,8 @@ class Gathering:
     urls: set[str] = field(default_factory=set)
     errors: dict[str, dict[int, str]] = field(default_factory=dict)
     """By URL, then by code: the last error text."""
+    has_nameless_relay: bool = False
+    """Whether there is a relay of which the browser does not say by which server it is, as Firefox never does."""
 
     def candidate(self, data: Mapping[str, Scalar]) -> None:
         """Count a local candidate."""
@@ -54,6 +57,7 @@ class Gathering:
             self.candidates += 1
             self.types.add(str(data["type"]))
             self.urls.add(str(data.get("server") or ""))
+            self.has_nameless_relay |= data["type"] == "relay" and not data.get("server")
 
     def error(self, url: str, code: int, text: str) -> None:
         """Count an `icecandidateerror`."""
@@ -68,7 +72,8 @@ class Gathering:
         """Return the servers that are known not to work.
 
         Codes are those of STUN (RFC 8489, section 14.8; RFC 8656, section 19) and 701 for no answer (W3C WebRTC 1.0,
-        section 4.8.3.1). A 701 alone proves nothing, since it comes once per network interface.
+        section 4.8.3.1). A 701 alone proves nothing, since it comes once per network interface: nor with a relay that
+        may be of the same server.
         """
         result = []
         for url, by_code in self.errors.items():
@@ -80,8 +85,8 @@ class Gathering:
                 result.append(ServerProblem(url, "quota-reached"))
             elif 508 in by_code:
                 result.append(ServerProblem(url, "no-capacity"))
-            elif 701 in by_code and url.startswith("turn"):
-                result.append(ServerProblem(url, "no-answer"))
+            elif 701 in by_code and url.startswith("turn") and not self.has_nameless_relay:
+                result.append(ServerProblem(url, "loopback" if _is_passed_over(url, by_code) else "no-answer"))
         return result
 
     def causes(self) -> list[str]:
@@ -91,3 +96,11 @@ class Gathering:
             for url, by_code in self.errors.items()
             for code, text in by_code.items()
         ]
+
+
+def _is_passed_over(url: str, by_code: Mapping[int, str]) -> bool:
+    """Whether the browser has asked nobody: of a server on its own machine Firefox gives a 701 without a text."""
+    try:
+        return parse_reported_url(url).is_loopback and not any(by_code.values())
+    except IceError:
+        return False

@@ -65,6 +65,12 @@ class TestNoPath:
         assert failure.detail.startswith("The two networks let no connection through. Try another network")
         assert "connectionState failed" in failure.cause
 
+    def test_blames_no_network_for_what_the_browser_does_not_ask(self) -> None:
+        gathering = Gathering()
+        gathering.error("turn:127.0.0.1:3478", 701, "")
+        detail = explain(no_path(gathering, relay_only=True)).detail
+        assert detail.endswith("uses none. Open this page at another address of the machine, or in another browser.")
+
     def test_keeps_the_technical_cause_of_what_has_no_words(self) -> None:
         gathering = Gathering()
         gathering.error("stun:stun.example.org", 701, "timeout")
@@ -81,10 +87,11 @@ class TestAServer:
             ("quota-reached", "has reached its limit of connections for us"),
             ("no-capacity", "has no capacity left"),
             ("no-answer", "did not answer"),
+            ("loopback", "is on this machine alone, where this browser uses none"),
         ],
     )
     def test_that_is_of_no_use_is_named_with_the_reason(
-        self, kind: Literal["credentials-refused", "quota-reached", "no-capacity", "no-answer"], words: str
+        self, kind: Literal["credentials-refused", "quota-reached", "no-capacity", "no-answer", "loopback"], words: str
     ) -> None:
         (sentence,) = server_sentences([ServerProblem(URL, kind)])
         assert sentence == f"The relay server turn.example.org (TLS port 443) {words}."

@@ -16,6 +16,7 @@ OFFER = SessionDescription("offer", "a=ice-ufrag:old\r\n")
 ANSWER = SessionDescription("answer", "a=ice-ufrag:far\r\n")
 TURN, TLS = "turn:turn.example:3478?transport=udp", "turns:turn.example:443?transport=tcp"
 STUN = "stun:stun.example:3478"
+HERE, HERE_TLS = "turn:127.0.0.1:3478?transport=udp", "turns:localhost:443?transport=tcp"
 
 
 def candidate(kind: str, address: str = "198.51.100.10", port: int = 5000) -> events.LocalCandidate:
@@ -192,6 +193,12 @@ class TestARelay:
         (TURN, [error(701, "TURN host lookup received error.", "[0:0:0:x:x:x:x:x]")], False, "no-answer"),
         (TLS, [error(701, "Failed to establish connection")] * 2, True, "closed"),
         (TLS, [], False, "no-answer"),
+        (TLS, [], True, "refused-by-browser"),
+        # Firefox asks no server on loopback, and says so by a 701 without a text, or not at all.
+        (HERE, [error(701)], True, "loopback"),
+        (HERE_TLS, [], True, "loopback"),
+        (HERE_TLS, [error(701, "Failed to establish connection")], True, "closed"),
+        (HERE, [], False, "no-answer"),
         (TURN, [], False, "no-answer"),
     ],
 )

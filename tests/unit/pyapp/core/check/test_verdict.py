@@ -15,6 +15,7 @@ STUN = "stun:stun.example:3478"
 UDP, TLS = "turn:one.example:3478?transport=udp", "turns:one.example:443?transport=tcp"
 TCP, TCP443 = "turn:one.example:3478?transport=tcp", "turn:one.example:443?transport=tcp"
 UDP2, TLS2 = "turn:two.example:3478?transport=udp", "turns:two.example:443?transport=tcp"
+HERE, HERE_TLS = "turn:127.0.0.1:3478?transport=udp", "turns:127.0.0.1:5349?transport=tcp"
 V4 = "turn:192.0.2.1:3478?transport=udp"
 
 
@@ -199,6 +200,19 @@ CASES = [
         "works-mostly",
         "fair",
         [("url-unusable", "operator")],
+    ),
+    Case(
+        "servers on this machine, and Firefox",
+        [bad(HERE, "loopback", 701), bad(HERE_TLS, "loopback")],
+        *("direct-only", "bad", [("loopback", "you"), ("loopback", "you")]),
+        advice="This browser asks no server at 127.0.0.1, which leads to this machine only.",
+        found={"seen": {HERE: "", HERE_TLS: ""}},
+    ),
+    Case(
+        "one server on this machine, and Firefox",
+        [bad(HERE, "loopback", 701), well(TLS)],
+        *("over-tls", "fair", [("loopback", "you")]),
+        "It will work, over TLS, with more delay: no server is configured for UDP.",
     ),
     Case(
         "no invitation",

@@ -81,6 +81,30 @@ class TestGathering:
         assert gathering.problems() == []
         assert len(gathering.causes()) == 1
 
+    def test_does_not_call_a_server_silent_whose_relay_it_may_be(self) -> None:
+        gathering = Gathering()
+        gathering.error(URL, 701, "")
+        gathering.error("turn:full.example.org", 486, "")
+        gathering.candidate({"type": "host", "server": ""})
+        assert [problem.kind for problem in gathering.problems()] == ["no-answer", "quota-reached"]
+        gathering.candidate({"type": "relay", "server": ""})
+        assert gathering.problems() == [ServerProblem("turn:full.example.org", "quota-reached")]
+
+    @pytest.mark.parametrize(
+        ("url", "text", "kind"),
+        [
+            ("turn:127.0.0.1:3478", "", "loopback"),
+            ("turn:[::1]:3478?transport=tcp", "", "loopback"),
+            ("turn:127.0.0.1:3478?transport=tcp", "Failed to establish connection", "no-answer"),
+            ("turn:192.0.2.1:3478", "", "no-answer"),
+            ("turnip", "", "no-answer"),
+        ],
+    )
+    def test_knows_what_firefox_never_asks(self, url: str, text: str, kind: str) -> None:
+        gathering = Gathering()
+        gathering.error(url, 701, text)
+        assert [problem.kind for problem in gathering.problems()] == [kind]
+
     def test_says_nothing_of_a_stun_server_that_did_not_answer(self) -> None:
         gathering = Gathering()
         gathering.error("stun:stun.example.org", 701, "timeout")
