@@ -121,7 +121,8 @@ def _way(session: Session, report: PathReport) -> str:
 
 def _pair(pair: CheckedPair) -> tuple[str, ...]:
     trip = "" if pair.round_trip is None else f"{pair.round_trip * 1000:.0f} ms"
-    return (_end(pair.local), _end(pair.remote), _OUTCOMES[pair.outcome], f"{pair.answered} of {pair.sent}", trip)
+    checks = f"{pair.answered}" if pair.sent is None else f"{pair.answered} of {pair.sent}"
+    return (_end(pair.local), _end(pair.remote), _OUTCOMES[pair.outcome], checks, trip)
 
 
 def _candidate(whose: str, one: CandidateFacts) -> tuple[str, ...]:

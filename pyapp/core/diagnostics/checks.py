@@ -12,13 +12,16 @@ Outcome: TypeAlias = Literal["in-use", "works", "failed", "no-answer", "checking
 
 @dataclass(frozen=True, slots=True)
 class CheckedPair:
-    """A candidate pair (webrtc-stats, section 8.18). `sent` and `answered` count our checks, `asked` the peer's."""
+    """A candidate pair (webrtc-stats, section 8.18). `sent` and `answered` count our checks, `asked` the peer's.
+
+    `sent` is None in a browser that does not count them (Firefox ESR 153).
+    """
 
     id: str
     local: CandidateFacts
     remote: CandidateFacts
     outcome: Outcome
-    sent: int = 0
+    sent: int | None = 0
     answered: int = 0
     asked: int = 0
     round_trip: float | None = None
@@ -37,7 +40,7 @@ def checked_pairs(stats: Stats, report: PathReport | None) -> list[CheckedPair]:
         local, remote = stats.get(entry.get("localCandidateId", "")), stats.get(entry.get("remoteCandidateId", ""))
         if local is None or remote is None or remote.get("usernameFragment") == UNCHECKED:
             continue
-        sent, answered = int(entry.get("requestsSent") or 0), int(entry.get("responsesReceived") or 0)
+        sent, answered = entry.get("requestsSent"), int(entry.get("responsesReceived") or 0)
         outcome = _outcome(str(entry.get("state") or ""), sent, answered)
         if report is not None and key == report.pair:
             outcome = "in-use"
@@ -66,11 +69,13 @@ def mapped_address(stats: Stats, report: PathReport) -> str:
     return ""
 
 
-def _outcome(state: str, sent: int, answered: int) -> Outcome:
+def _outcome(state: str, sent: int | None, answered: int) -> Outcome:
     if state == "succeeded":
         return "works"
     if state == "failed":
         return "failed"
+    if sent is None:
+        return "checking" if state == "in-progress" else "waiting"
     if sent and not answered:
         return "no-answer" if sent > 3 else "checking"
     return "checking" if sent else "waiting"

@@ -40,6 +40,17 @@ def test_the_pair_in_use_comes_first_and_each_says_what_its_checks_showed() -> N
     assert (pairs[1].sent, pairs[1].answered, pairs[1].asked) == (4, 3, 2)
 
 
+def test_of_checks_that_are_not_counted_nothing_is_said() -> None:
+    found = stats(
+        works=pair(state="succeeded", responsesReceived=3),
+        begun=pair(state="in-progress"),
+        CPcccc_dddd=pair(state="frozen"),
+    )
+    _, *pairs = checked_pairs(found, path_report(found))
+    told = [(one.id, one.outcome, one.sent, one.answered) for one in pairs]
+    assert told == [("works", "works", None, 3), ("begun", "checking", None, 0), ("CPcccc_dddd", "waiting", None, 0)]
+
+
 def test_what_only_keeps_the_browser_checking_is_no_candidate() -> None:
     found = stats(Idddd={"type": "remote-candidate", "candidateType": "host", "usernameFragment": UNCHECKED})
     assert [one.id for one in checked_pairs(found, None)] == ["CPaaaa_bbbb"]
