@@ -120,6 +120,7 @@ class Board {
   #colours = {};
   #listening = new AbortController();
   #resized;
+  #frame = 0;
   #read; // the time of the values that the keyboard reads, if it does
   #said = Object.assign(document.createElement("p"), { className: "unseen", role: "status" });
 
@@ -202,6 +203,7 @@ class Board {
   close() {
     this.#listening.abort();
     this.#resized.disconnect();
+    cancelAnimationFrame(this.#frame);
     for (const { plot, figure } of this.#charts) {
       plot.destroy();
       figure.remove();
@@ -214,7 +216,15 @@ class Board {
     this.#colours = Object.fromEntries(names.map((name) => [name, style.getPropertyValue(name).trim()]));
   }
 
+  /** Draw in the next frame: not in the middle of what else follows from a sample, and not while nobody can see it. */
   #draw() {
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.#drawNow();
+    });
+  }
+
+  #drawNow() {
     const times = this.#samples.map(({ at }) => at);
     const last = times.at(-1) ?? 0;
     const span = Math.min(Math.max(last - (times[0] ?? last), SECONDS.shortest), this.#seconds);
@@ -344,8 +354,12 @@ function legend() {
   return figure;
 }
 
+// It takes longer to make a formatter than to write all labels of all charts.
+const minutes = { hour: "2-digit", minute: "2-digit", hour12: false };
+const [toTheMinute, toTheSecond] = [minutes, { ...minutes, second: "2-digit" }].map((one) => new Intl.DateTimeFormat([], one));
+
 /** Times of day, to the second where the ticks are close. */
 function clock(_, splits, _axis, _space, increment) {
-  const options = { hour: "2-digit", minute: "2-digit", ...(increment < 60 ? { second: "2-digit" } : {}) };
-  return splits.map((seconds) => new Date(seconds * 1000).toLocaleTimeString([], { ...options, hour12: false }));
+  const { format } = increment < 60 ? toTheSecond : toTheMinute;
+  return splits.map((seconds) => format(seconds * 1000));
 }

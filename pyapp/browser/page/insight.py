@@ -92,7 +92,7 @@ class InsightPanel:
         return item
 
     def _show_rows(self, name: str, rows: Sequence[tuple[str, ...]]) -> None:
-        """Show the rows of a table: those that changed are made anew."""
+        """Show the rows of a table: a cell is written if it has changed."""
         before, now = self._rows.get(name, ()), tuple(rows)
         if before == now:
             return
@@ -104,7 +104,10 @@ class InsightPanel:
             if number >= len(before):
                 body.append(_row(row))
             elif before[number] != row:
-                body.children[number].replaceWith(_row(row))
+                cells = body.children[number].children
+                for place, (old, new) in enumerate(zip(before[number], row, strict=True)):
+                    if old != new:
+                        cells[place].textContent = new
         self._dom.write(f"{name}-table", "hidden", not now)
 
 

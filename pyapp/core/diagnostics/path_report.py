@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from pyapp.protocol.ice import PathKind
@@ -167,12 +168,19 @@ def path_report(stats: Mapping[str, Mapping[str, Any]], pair: str = "") -> PathR
 
 def candidate_facts(entry: Mapping[str, Any]) -> CandidateFacts:
     """Return a `local-candidate` or `remote-candidate` entry."""
-    return CandidateFacts(
-        type=str(entry.get("candidateType") or ""),
-        protocol=str(entry.get("protocol") or ""),
-        address=str(entry.get("address") or ""),
-        port=int(entry.get("port") or 0),
-        relay_protocol=str(entry.get("relayProtocol") or ""),
-        url=str(entry.get("url") or ""),
-        username_fragment=str(entry.get("usernameFragment") or ""),
+    return _facts(
+        entry.get("candidateType"),
+        entry.get("protocol"),
+        entry.get("address"),
+        entry.get("port"),
+        entry.get("relayProtocol"),
+        entry.get("url"),
+        entry.get("usernameFragment"),
     )
+
+
+@lru_cache(maxsize=256)  # candidates stay as they are, and each sample asks for all of them
+def _facts(*values: str | int | None) -> CandidateFacts:
+    kind, protocol, address, port, relay_protocol, url, fragment = values
+    texts = (str(value or "") for value in (relay_protocol, url, fragment))
+    return CandidateFacts(str(kind or ""), str(protocol or ""), str(address or ""), int(port or 0), *texts)
