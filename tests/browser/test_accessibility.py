@@ -17,6 +17,8 @@ __all__ = ["path"]
 
 AXE = (ROOT / "node_modules/axe-core/axe.min.js").read_text()
 PHONE, DESKTOP = (390, 844), (1280, 800)
+PICTURES = ROOT / "build/pictures"
+"""Where a person may look at what axe-core has seen."""
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 ZOOMED = (640, 400)
 """What 1280 x 800 is at a zoom of 200 %, in CSS pixels."""
@@ -27,12 +29,26 @@ MOVING = """document.getAnimations().map((one) => one.animationName || one.trans
 """What moves now; `late` only shows a notice after a while."""
 
 
-def expect_accessible(operator: Operator) -> None:
-    """Let axe-core look at the page as it is, in every scheme and size; and let nothing stand out at the sides."""
+def expect_accessible(operator: Operator, *, picture: str = "") -> None:
+    """Let axe-core look at the page as it is, in every scheme and size; and let nothing stand out at the sides.
+
+    With `picture`, keep what it looks like under that name.
+    """
     for scheme in SCHEMES:
         operator.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
         _expect_no_violation(operator.page)
+        if picture:
+            _take_pictures(operator.page, f"{picture}-{scheme}")
     _expect_room_and_rest(operator.page)
+    if picture:
+        taken = [path.read_bytes() for path in PICTURES.glob(f"{picture}-*.png")]
+        assert len(set(taken)) == len(taken) == len(SCHEMES) * 2, "light and dark, phone and desktop look different"
+
+
+def _take_pictures(page: Page, name: str) -> None:
+    for size, (width, height) in (("phone", PHONE), ("desktop", DESKTOP)):
+        page.set_viewport_size({"width": width, "height": height})
+        page.screenshot(path=PICTURES / f"{name}-{size}.png", full_page=True)
 
 
 def expect_accessible_as_it_is(operator: Operator) -> None:
@@ -177,7 +193,8 @@ def _closed(console: Console, open_page: OpenPage) -> Operator:
 def test_axe_finds_nothing(
     console: Console, open_page: OpenPage, build: Callable[[Console, OpenPage], Operator]
 ) -> None:
-    expect_accessible(build(console, open_page))
+    picture = {"_connected": "quality", "_diagnostics_open": "charts"}.get(build.__name__, "")
+    expect_accessible(build(console, open_page), picture=picture)
 
 
 def test_axe_finds_nothing_when_it_cannot_load(console: Console, open_page: OpenPage) -> None:

@@ -50,7 +50,7 @@ def test_a_check_is_begun_stopped_read_and_copied(
     assert identifier.inner_text() in copied
     assert "401 Unauthorized" in copied
     assert turn_server.secret not in copied
-    expect_accessible(person)
+    expect_accessible(person, picture="check")
 
     page.keyboard.press("Escape")
     expect(panel).to_be_hidden()

@@ -26,7 +26,7 @@ def test_an_operator_finds_a_session_and_reads_what_happened(
     page.get_by_label("Name of a session or of a person, or the number of a check").fill("nothing")
     expect(page.get_by_text("Nothing is recorded under that name.")).to_be_visible()
     page.get_by_label("Name of a session or of a person, or the number of a check").fill("OTTER")
-    expect_accessible(operator)
+    expect_accessible(operator, picture="list")
     page.get_by_role("link", name="calm-otter").press("Enter")
     outage = page.locator("#account [data-rule=outage]")
     expect(outage).to_have_text(re.compile(r"everything was back after 1\.3 s, through turn2\.lab over UDP\.$"))
@@ -35,7 +35,7 @@ def test_an_operator_finds_a_session_and_reads_what_happened(
     page.locator("summary", has_text="entries").press("Enter")
     expect(page.locator("details ol")).to_be_visible()
     expect(page.locator("#log")).to_contain_text("Guest 1 · the path is suspect: silence")
-    expect_accessible(operator)
+    expect_accessible(operator, picture="timeline")
     with page.expect_download() as saving:
         page.get_by_role("button", name="rtcstats").press("Enter")
     assert Path(saving.value.path()).read_text().startswith("RTCStatsDump\n")
