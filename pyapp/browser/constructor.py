@@ -26,7 +26,7 @@ class Constructor:
 
     def prepare(self) -> Iterator[str]:
         """Make the first one in advance, in steps: without a description it opens no socket, and asks no server."""
-        if _is_chromium():
+        if is_chromium():
             self._framed()
         yield "the frame"
         if self._is_first:
@@ -40,7 +40,11 @@ class Constructor:
             made, self._spare = self._spare, None
             made.setConfiguration(jsobj(configuration.to_rtc_configuration()))
             return made
-        owned = RTCPeerConnection if every_interface or not _is_chromium() else self._framed()
+        return self.construct(configuration, every_interface=every_interface)
+
+    def construct(self, configuration: IceConfiguration, *, every_interface: bool = False) -> Any:
+        """Return another one than that which was made in advance."""
+        owned = RTCPeerConnection if every_interface or not is_chromium() else self._framed()
         return owned.new(jsobj(configuration.to_rtc_configuration()))
 
     def _framed(self) -> Any:
@@ -58,5 +62,6 @@ def is_firefox() -> bool:
     return "Firefox/" in str(navigator.userAgent)
 
 
-def _is_chromium() -> bool:
+def is_chromium() -> bool:
+    """Return whether the browser is Chromium, or one that is made of it."""
     return "Chrome/" in str(navigator.userAgent)

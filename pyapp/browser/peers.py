@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 
 from pyodide.ffi import JsException
 
-from pyapp.browser.constructor import Constructor
+from pyapp.browser.constructor import Constructor, is_chromium
 from pyapp.browser.ffi import OnError
 from pyapp.browser.media import LocalMedia
 from pyapp.browser.peer import Peer
+from pyapp.browser.rehearsal import PeerRehearsal
 from pyapp.core import events
 from pyapp.core.commands import ClosePeer, CreatePeer, OfPeer
 from pyapp.core.events import Event, PeerEvent, PeerOperationFailed
@@ -28,7 +29,10 @@ class PeerConnections:
 
     def prepare(self) -> Iterator[str]:
         """Make ready for the first one, in steps."""
-        return self._constructor.prepare()
+        yield from self._constructor.prepare()
+        if is_chromium():
+            PeerRehearsal(self._constructor.construct, self._on_error, self._media).begin()
+        yield "the rehearsal"
 
     def perform(self, of_peer: OfPeer) -> None:
         """Begin what the command says."""

@@ -8,6 +8,7 @@ a connection while the person still reads. Nothing of it leaves this module or i
 
 import json
 from collections.abc import Iterator
+from typing import Literal
 
 from pyapp.core import commands
 from pyapp.core.events import (
@@ -37,7 +38,7 @@ from pyapp.core.peers import PeerIds
 from pyapp.core.session import Session
 from pyapp.protocol.ice import ice_configuration_from_json
 from pyapp.protocol.peer import Candidate, Description, PeerMessage
-from pyapp.protocol.signaling import Relayed, ServerMessage, Welcome, decode_server
+from pyapp.protocol.signaling import PeerJoined, Relayed, ServerMessage, Welcome, decode_server
 from pyapp.protocol.wire import encode
 from pyapp.view.console import Presenter, View
 
@@ -58,15 +59,19 @@ _STATS = """{"T": {"type": "transport", "selectedCandidatePairId": "P", "bytesSe
 
 
 def rehearse(times: int = TIMES) -> Iterator[View]:
-    """Rehearse a first connection in steps of about a millisecond, and yield what the page would show."""
+    """Rehearse a first connection in steps of about a millisecond, and yield what the page would show.
+
+    Each time twice: as the side that comes second, and as the one that waits.
+    """
     for _ in range(times):
-        yield from _rehearse_once()
+        yield from _rehearse(_comes())
+        yield from _rehearse(_waits())
 
 
-def _rehearse_once() -> Iterator[View]:
+def _rehearse(story: Iterator[Event | PeerEvent]) -> Iterator[View]:
     session, presenter = Session(_US, _US, 0.0), Presenter()
     peer = PeerIds().next()  # the session's first
-    for number, step in enumerate(_story()):
+    for number, step in enumerate(story):
         event = OfPeer(peer, step) if isinstance(step, PeerEvent) else step
         for command in session.receive(event, number / 100):
             if isinstance(command, commands.SendSignaling):
@@ -74,26 +79,56 @@ def _rehearse_once() -> Iterator[View]:
         yield presenter.present(session)
 
 
-def _story() -> Iterator[Event | PeerEvent]:
-    """Yield the events of joining a session in which the peer waits and has made its offer."""
+def _comes() -> Iterator[Event | PeerEvent]:
+    """Yield the events of joining a session in which the peer waits, and has made its offer."""
+    yield from _connect()
+    yield NegotiationNeeded()
+    yield _received(Welcome(polite=True, peer=_PEER))
+    offer = Description("offer", sdp("there", "actpass"), exchange=1)
+    yield _received(
+        Relayed(_PEER, 1, 0, offer, more=tuple(candidate("there", number) for number in range(_CANDIDATES)))
+    )
+    yield StateChanged("signaling", "have-remote-offer")
+    yield RemoteDescriptionSet(1, SessionDescription("offer", sdp("there", "actpass")))
+    yield LocalDescriptionSet(2, SessionDescription("answer", sdp("here", "active")))
+    yield StateChanged("signaling", "stable")
+    yield from _gathered("answer", "active")
+    yield from _connected()
+
+
+def _waits() -> Iterator[Event | PeerEvent]:
+    """Yield the events of waiting in a session for a peer, who answers our offer."""
+    yield from _connect()
+    yield _received(Welcome(polite=False, peer=""))
+    yield NegotiationNeeded()
+    yield LocalDescriptionSet(1, SessionDescription("offer", sdp("here", "actpass")))
+    yield StateChanged("signaling", "have-local-offer")
+    yield from _gathered("offer", "actpass")
+    yield _received(PeerJoined(_PEER))
+    yield _said(1, Description("answer", sdp("there", "active"), exchange=1))
+    yield StateChanged("signaling", "stable")
+    yield RemoteDescriptionSet(2, SessionDescription("answer", sdp("there", "active")))
+    for number in range(_CANDIDATES):
+        yield _said(2 + number, candidate("there", number))
+    yield from _connected()
+
+
+def _connect() -> Iterator[Event]:
     yield ConnectExpected(_NAME)
     yield IceConfigurationReceived(1, ice_configuration_from_json(json.loads(_CONFIGURATION)))
     yield SignalingOpened(1)
     yield ConnectRequested(_NAME)
-    yield NegotiationNeeded()
-    yield _received(Welcome(polite=True, peer=_PEER))
-    yield _said(1, Description("offer", _sdp("there", "actpass"), exchange=1))
-    for number in range(_CANDIDATES):
-        yield _said(2 + number, _candidate("there", number))
-    yield StateChanged("signaling", "have-remote-offer")
-    yield RemoteDescriptionSet(1, SessionDescription("offer", _sdp("there", "actpass")))
-    yield LocalDescriptionSet(2, SessionDescription("answer", _sdp("here", "active")))
-    yield StateChanged("signaling", "stable")
+
+
+def _gathered(kind: Literal["offer", "answer"], setup: str) -> Iterator[PeerEvent]:
     yield StateChanged("ice-gathering", "gathering")
     for number in range(_CANDIDATES):
-        yield LocalCandidate(_candidate("here", number), "stun:stun.invalid:3478")
+        yield LocalCandidate(candidate("here", number), "stun:stun.invalid:3478")
+    yield LocalCandidatesEnded(SessionDescription(kind, sdp("here", setup)))
+
+
+def _connected() -> Iterator[Event | PeerEvent]:
     yield StateChanged("ice-connection", "checking")
-    yield LocalCandidatesEnded(SessionDescription("answer", _sdp("here", "active")))
     yield PairChanged()
     yield StateChanged("ice-connection", "connected")
     yield StateChanged("connection", "connected")
@@ -112,14 +147,16 @@ def _said(number: int, message: PeerMessage) -> Event:
     return _received(Relayed(_PEER, number, 0, message))
 
 
-def _candidate(fragment: str, number: int) -> Candidate:
+def candidate(fragment: str, number: int) -> Candidate:
+    """Return the `number`-th candidate of the side with this `ice-ufrag`; nobody is there."""
     text = (
         f"candidate:{number} 1 udp {2**31 - number} 192.0.2.1 {50000 + number} typ host generation 0 ufrag {fragment}"
     )
     return Candidate(text, "0", 0, fragment)
 
 
-def _sdp(fragment: str, setup: str) -> str:
+def sdp(fragment: str, setup: str) -> str:
+    """Return a description of that side, with channels alone; `setup` as in RFC 8842, section 5.1."""
     return (
         "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\na=msid-semantic: WMS\r\n"
         "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\n"

@@ -33,8 +33,14 @@ CHROMIUM_ARGS = [
 ]
 WATCH = """
 top.peerConnections ??= [];  // the page takes the constructor of a frame of its own
+top.rehearsed ??= [];
 window.RTCPeerConnection = class extends RTCPeerConnection {
-  constructor(...options) { super(...options); top.peerConnections.push(this); }
+  constructor(...options) {
+    super(...options);
+    const {iceTransportPolicy, iceServers} = options[0] ?? {};
+    const isRehearsal = iceTransportPolicy == "relay" && !iceServers.length;
+    (isRehearsal ? top.rehearsed : top.peerConnections).push(this);
+  }
 };
 window.permissionsAsked = [];
 for (const name of ["getUserMedia", "getDisplayMedia"]) {

@@ -13,6 +13,9 @@ def test_console_ready_is_marked_when_the_page_takes_a_click(console: Console, o
     operator = open_page(console.address)
     assert operator.page.evaluate("performance.getEntriesByName('console-ready').length") == 1
     assert operator.page.locator("#session").input_value(), "a session name is suggested"
+    # At rest it rehearses, and nothing is left of that.
+    operator.expect_that("rehearsed.length == 3 && rehearsed.every((one) => one.signalingState == 'closed')")
+    assert operator.page.evaluate("peerConnections.map((one) => one.signalingState)") == ["stable"]
 
 
 def test_autoconnect_needs_no_click(console: Console, open_page: OpenPage) -> None:

@@ -16,10 +16,13 @@
     if (event.target.closest?.("#connect")) clicked = performance.timeOrigin + event.timeStamp;
   }, true);
 
+  // The console rehearses with connections that can reach nobody: they are not measured.
+  const isRehearsal = (configuration) => configuration?.iceTransportPolicy === "relay" && !configuration.iceServers?.length;
+
   const watched = (Original) => class extends Original {
     constructor(...options) {
       super(...options);
-      watch(this);
+      if (!isRehearsal(options[0])) watch(this);
     }
 
     createDataChannel(...options) {
@@ -49,6 +52,7 @@
 
   function watchChannel(pc, channel) {
     // The console's second path is a connection of its own, and so is its question to a STUN server: they are not measured.
+    if (!entry(pc)) return;
     if (["standby", "probe"].includes(channel.label)) entry(pc).aside = channel.label;
     channel.addEventListener("open", () => {
       entry(pc).opened = true;

@@ -1,17 +1,28 @@
 """The rehearsal goes the way of a real first connection, to its end."""
 
+from collections.abc import Iterable
+from itertools import groupby, pairwise
+
 from pyapp.shell.rehearsal import rehearse
+from pyapp.view.console import View
 
 
-def test_connects_without_trouble() -> None:
+def states(views: Iterable[View]) -> list[str]:
+    return [state for state, _ in groupby(view.status.state for view in views)]
+
+
+def test_connects_without_trouble_as_either_side() -> None:
     views = list(rehearse(1))
-    assert [view.status.state for view in views[-2:]] == ["connected", "closed"]
-    assert views[-2].path.kind == "direct"
-    assert not [line for line in views[-1].log.lines if line.mark == "!"]
+    comes, waits = ["ready", "connecting", "connected", "closed"], ["ready", "connecting", "waiting", "connecting"]
+    assert states(views) == [*comes, *waits, "connected", "closed"]
+    for before, view in pairwise(views):
+        if view.status.state == "closed":
+            assert before.path.kind == "direct"
+            assert not [line for line in view.log.lines if line.mark == "!"]
 
 
 def test_leaves_nothing_aside() -> None:
-    assert not [line.text for line in list(rehearse(1))[-1].log.lines if "left aside" in line.text]
+    assert not [line for view in rehearse(1) for line in view.log.lines if "left aside" in line.text]
 
 
 def test_can_be_gone_through_again_and_again() -> None:
