@@ -13,6 +13,7 @@ from tests.unit.examples import register
 register()
 
 
+@pytest.hookimpl(optionalhook=True)  # with `-p no:xdist` there is none
 def pytest_xdist_auto_num_workers() -> int:
     """Run one process more than there are cores: some tests wait for programs, sockets and clocks."""
     return (os.cpu_count() or 1) + 1
