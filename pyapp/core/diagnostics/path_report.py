@@ -11,6 +11,10 @@ from pyapp.protocol.wire import Scalar
 CHANNEL_DATA = 4
 """Bytes of the header of ChannelData (RFC 8656, section 12.4), in which browsers send and receive over a relay."""
 
+INDICATION = 57
+"""The same of a Send and of a Data indication (RFC 8656, section 11), in which Firefox sends and receives: 46 bytes on
+the way to the relay, 69 on the way back, in which coturn names itself; their mean."""
+
 CHECK = 164
 """Bytes of a check and its answer (RFC 8445, section 7), as Chromium 156 sends them."""
 
@@ -49,9 +53,13 @@ class PathReport:
     """Bytes sent over this pair alone; `bytes_sent` counts on when another one is selected."""
     pair_received: int = 0
     pair_packets: int = 0
-    """Packets sent and received over this pair; 0 in a browser that does not count them (Firefox ESR 153)."""
+    """Packets sent and received over this pair; estimated where the browser does not count them (Firefox ESR 153)."""
+    header: int = CHANNEL_DATA
+    """Bytes that a relay adds to each of them."""
     pair_checks: int = 0
     """Connectivity and consent checks over this pair that were answered, of either side."""
+    likely_relay: str = ""
+    """The URL of our relay, where the browser does not say it, and only one can be it."""
     available: float | None = None
     """`availableOutgoingBitrate`, bits per second."""
 
@@ -59,6 +67,11 @@ class PathReport:
     def path(self) -> Literal["direct", "relay"]:
         """Whether there is a relay at either end (RFC 8445, section 4)."""
         return "relay" if "relay" in (self.local.type, self.remote.type) else "direct"
+
+    @property
+    def server(self) -> str:
+        """The URL of the server that our candidate is from, as far as it is known."""
+        return self.local.url or self.likely_relay
 
     @property
     def relayed(self) -> int:
@@ -69,7 +82,7 @@ class PathReport:
         if self.local.type != "relay":
             return 0
         payload = self.pair_sent + self.pair_received
-        return payload + CHANNEL_DATA * self.pair_packets + (CHECK + 2 * CHANNEL_DATA) * self.pair_checks
+        return payload + self.header * self.pair_packets + (CHECK + 2 * self.header) * self.pair_checks
 
     @property
     def kind(self) -> PathKind:
@@ -107,7 +120,7 @@ class PathReport:
             "local_address": self.local.address,
             "local_port": self.local.port,
             "relay_protocol": self.local.relay_protocol,
-            "server": self.local.url,
+            "server": self.server,
             "remote_type": self.remote.type,
             "remote_protocol": self.remote.protocol,
             "remote_address": self.remote.address,
@@ -146,6 +159,9 @@ def path_report(stats: Mapping[str, Mapping[str, Any]], pair: str = "") -> PathR
     local, remote = stats.get(entry.get("localCandidateId", "")), stats.get(entry.get("remoteCandidateId", ""))
     if not local or not remote:
         return None
+    sent, received = int(entry.get("bytesSent") or 0), int(entry.get("bytesReceived") or 0)
+    is_counted = "packetsSent" in entry
+    packets = int(entry.get("packetsSent") or 0) + int(entry.get("packetsReceived") or 0)
     return PathReport(
         pair=str(pair_id),
         local=candidate_facts(local),
@@ -158,12 +174,42 @@ def path_report(stats: Mapping[str, Mapping[str, Any]], pair: str = "") -> PathR
         tls_version=str(transport.get("tlsVersion") or ""),
         pair_changes=int(transport.get("selectedCandidatePairChanges") or 0),
         priority=int(entry.get("priority") or 0),
-        pair_sent=int(entry.get("bytesSent") or 0),
-        pair_received=int(entry.get("bytesReceived") or 0),
-        pair_packets=int(entry.get("packetsSent") or 0) + int(entry.get("packetsReceived") or 0),
+        pair_sent=sent,
+        pair_received=received,
+        pair_packets=packets if is_counted else round((sent + received) / _mean_packet(stats)),
+        header=CHANNEL_DATA if is_counted else INDICATION,
         pair_checks=int(entry.get("responsesReceived") or 0) + int(entry.get("requestsReceived") or 0),
         available=entry.get("availableOutgoingBitrate"),
     )
+
+
+_MESSAGE = 65
+"""Bytes of a data channel's packet beside its message: DTLS 1.2 (RFC 6347, section 4.1) with AES-GCM 37, SCTP 28."""
+_PACKETS_A_MESSAGE = 1.5
+"""With the acknowledgements that do not travel with a message of the other direction."""
+_FEEDBACK, _FEEDBACK_BYTES = 0.25, 60
+"""RTCP packets for each RTP packet, which `getStats()` does not count, and their bytes."""
+_SRTP = 10
+"""Bytes that SRTP adds to a packet (RFC 3711, section 4.2)."""
+
+
+def _mean_packet(stats: Mapping[str, Mapping[str, Any]]) -> float:
+    """Return the mean bytes of a packet of this connection: an estimate from what streams and channels have counted."""
+    packets, carried = 0.0, 0.0
+    for entry in stats.values():
+        match entry.get("type"):
+            case "inbound-rtp" | "outbound-rtp":
+                count = int(entry.get("packetsReceived") or entry.get("packetsSent") or 0)
+                names = ("bytesReceived", "bytesSent", "headerBytesReceived", "headerBytesSent")
+                payload = sum(int(entry.get(name) or 0) for name in names)
+                packets += count * (1 + _FEEDBACK)
+                carried += payload + count * (_SRTP + _FEEDBACK * _FEEDBACK_BYTES)
+            case "data-channel":
+                count = int(entry.get("messagesReceived") or 0) + int(entry.get("messagesSent") or 0)
+                payload = int(entry.get("bytesReceived") or 0) + int(entry.get("bytesSent") or 0)
+                packets += count * _PACKETS_A_MESSAGE
+                carried += payload + count * _PACKETS_A_MESSAGE * _MESSAGE
+    return carried / packets if packets else float(_MESSAGE)
 
 
 def candidate_facts(entry: Mapping[str, Any]) -> CandidateFacts:

@@ -132,7 +132,7 @@ def sample(before: Counters, after: Counters) -> Sample:
         available=None if report.available is None else round(report.available),
         local_type=report.local.type,
         relay_protocol=report.local.relay_protocol,
-        server=report.local.url if report.local.type == "relay" else "",
+        server=report.server if report.local.type == "relay" else "",
         pair=report.pair,
         ufrag=report.local.username_fragment,
         pair_sent=report.pair_sent,

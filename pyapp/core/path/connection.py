@@ -332,6 +332,7 @@ class Connection:
         now, observation = self._now, self.observation
         if report is None:
             return [observation.look_soon()]
+        report = self.relaying.relays.named(report)
         result = observation.take(report, now)
         if observation.is_of_latest:
             result += self._acted(self.recovery.proven(self.negotiation.ice_generation, now))

@@ -6,7 +6,7 @@ all is well                                      every 2 s, or 10 s while it is 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, assert_never
 
 from pyapp.core import commands
@@ -142,7 +142,8 @@ class Observation:
 
     def _left(self, report: PathReport, stats: Mapping[str, Mapping[str, Any]], now: float) -> list[Output]:
         """Journal the last of a pair that is no longer in use: nobody asks for what it carried afterwards."""
-        last = path_report(stats, report.pair) or report
+        found = path_report(stats, report.pair)
+        last = replace(found, likely_relay=report.likely_relay) if found else report
         self._counted = counters(stats, last, self.health.pulse, now)
         return self.rest()
 

@@ -16,7 +16,7 @@ from pyapp.core import commands
 from pyapp.core.commands import Command
 from pyapp.core.diagnostics.path_report import PathReport
 from pyapp.core.timers import RelaysTimer
-from pyapp.protocol.ice import IceConfiguration, IceError, parse_reported_url
+from pyapp.protocol.ice import IceConfiguration, IceError, parse_ice_url, parse_reported_url
 
 DIRECT, RELEASE = RelaysTimer.DIRECT, RelaysTimer.RELEASE
 TIMERS = tuple(RelaysTimer)
@@ -92,6 +92,18 @@ class Relays:
             return ""
         self.suspected -= {host}
         return host
+
+    def named(self, report: PathReport) -> PathReport:
+        """Return `report` with our relay, if the browser does not say which it is (Firefox) and only one can be it."""
+        local = report.local
+        if local.type != "relay" or local.url:
+            return report
+        urls = [(text, parse_ice_url(text)) for server in self.configuration.servers for text in server.urls]
+        fitting = [(text, url) for text, url in urls if url.is_turn and url.transport == local.relay_protocol]
+        fitting = [(text, url) for text, url in fitting if url.host == local.address] or fitting
+        if len({url.host for _, url in fitting}) != 1:
+            return report
+        return replace(report, likely_relay=fitting[0][0])
 
     def review(self, report: PathReport, *, gathered: bool) -> list[Command]:
         """Start the timers for the path in `report` that reduce the use of relays."""

@@ -37,6 +37,8 @@ def chromium() -> Stats:
         "CPaaaa_bbbb": {
             "id": "CPaaaa_bbbb",
             "type": "candidate-pair",
+            "packetsSent": 0,
+            "packetsReceived": 0,
             "localCandidateId": "Iaaaa",
             "remoteCandidateId": "Ibbbb",
             "bytesSent": 1000,
@@ -192,3 +194,28 @@ def test_a_relay_counts_what_ice_does_not(kind: str, relayed: int) -> None:
     report = path_report(stats)
     assert report is not None
     assert report.relayed == relayed
+
+
+def test_of_a_browser_that_counts_no_packets_they_are_estimated() -> None:
+    """Firefox ESR 153, relayed over UDP: what a coturn of its own had counted was 882,820 bytes."""
+    quiet: Stats = {
+        "pair": {"type": "candidate-pair", "selected": True, "localCandidateId": "l", "remoteCandidateId": "r"}
+        | {"bytesSent": 14_119, "bytesReceived": 12_938},
+        "l": {"type": "local-candidate", "candidateType": "relay", "relayProtocol": "udp"},
+        "r": {"type": "remote-candidate", "candidateType": "relay"},
+        "channel": {"type": "data-channel", "messagesSent": 114, "messagesReceived": 121}
+        | {"bytesSent": 1_837, "bytesReceived": 1_954},
+    }
+    report = path_report(quiet)
+    assert report is not None
+    assert report.pair_packets == pytest.approx(345, rel=0.05), "as the other end's Chromium has counted"
+    video = quiet | {
+        "pair": quiet["pair"] | {"bytesSent": 445_232, "bytesReceived": 325_799},
+        "channel": {"type": "data-channel", "messagesSent": 239, "messagesReceived": 314}
+        | {"bytesSent": 4_104, "bytesReceived": 5_522},
+        "out": {"type": "outbound-rtp", "packetsSent": 440, "bytesSent": 407_246, "headerBytesSent": 13_974},
+        "in": {"type": "inbound-rtp", "packetsReceived": 404, "bytesReceived": 289_947, "headerBytesReceived": 9_772},
+    }
+    report = path_report(video)
+    assert report is not None
+    assert report.relayed == pytest.approx(882_820, rel=0.02)

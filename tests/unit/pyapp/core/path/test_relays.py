@@ -36,6 +36,27 @@ def first(configuration: IceConfiguration) -> str:
     return configuration.servers[0].urls[0]
 
 
+@pytest.mark.parametrize(
+    ("protocol", "address", "url"),
+    [
+        ("udp", "192.0.2.1", ""),  # of either
+        ("tcp", "192.0.2.1", f"{TWO}?transport=tcp"),
+        ("udp", "192.0.2.3", "turn:192.0.2.3"),
+        ("tls", "192.0.2.1", ""),  # of none
+    ],
+)
+def test_a_relay_that_the_browser_does_not_name_is_named_if_only_one_can_be_it(
+    protocol: str, address: str, url: str
+) -> None:
+    known = relays()
+    others = IceServer((f"{TWO}?transport=tcp", "turn:192.0.2.3"), "u", "c")
+    known.configured(IceConfiguration((*CONFIGURATION.servers, others)), 0.0)
+    local = CandidateFacts("relay", "udp", address, relay_protocol=protocol)
+    assert known.named(replace(report("relay"), local=local)).server == url
+    told = replace(local, url="turn:elsewhere.example")
+    assert known.named(replace(report("relay"), local=told)).server == "turn:elsewhere.example"
+
+
 class TestARelayThatWentSilent:
     def test_comes_last_until_it_is_seen_well_again(self) -> None:
         known = relays()
