@@ -46,28 +46,33 @@ class _Network:
 class Nearest:
     """What the pages of each network have measured.
 
-    The measure is the time from the first candidate of a gathering to the relay over UDP: two round trips, and what
-    the browser needs for itself, which is the same for all hosts.
+    The measure is the time from the first candidate of a gathering, a host's, to the relay over UDP: two round trips,
+    and what the browser needs for itself, which is the same for all hosts.
     """
 
     _networks: OrderedDict[str, _Network] = field(init=False, default_factory=OrderedDict)
-    _begun: OrderedDict[tuple[str, str], float] = field(init=False, default_factory=OrderedDict)
-    """By page and gathering (its `ice-ufrag`): when the first candidate of its own was there."""
+    _begun: OrderedDict[tuple[str, str], float | None] = field(init=False, default_factory=OrderedDict)
+    """By page and gathering (its `ice-ufrag`): when the first candidate was there, None if it was no host's."""
 
-    def candidate(self, page: str, network: str, gathering: str, at: float, *, relay_host: str = "") -> None:
-        """Take a candidate that `page` had at `at` (seconds of its clock): its own, or over UDP from `relay_host`."""
-        if not relay_host:
-            self._begun.setdefault((page, gathering), at)
-            while len(self._begun) > MOST_GATHERINGS:
-                self._begun.popitem(last=False)
-            return
-        # A gathering of relays alone does not show when it began.
+    def candidate(self, page: str, gathering: str, at: float | None) -> None:
+        """Take a candidate that is no relay over UDP: a host's that `page` had at `at` (seconds of its clock), or None.
+
+        A gathering whose first candidate is no host's measures nothing: with relays alone, or where the browser hides
+        its host candidates and takes its time for it, one does not see when it began.
+        """
+        self._begun.setdefault((page, gathering), at)
+        while len(self._begun) > MOST_GATHERINGS:
+            self._begun.popitem(last=False)
+
+    def relay(self, page: str, network: str, gathering: str, at: float, host: str) -> None:
+        """Take a relay over UDP from `host`, which `page` in `network` had at `at`."""
+        self.candidate(page, gathering, None)
         begun = self._begun.get((page, gathering))
         if begun is None or not 0 <= at - begun < _LONGEST:
             return
         known = self._networks.pop(network, None) or _Network()
         self._networks[network] = known
-        known.seconds[relay_host].append(at - begun)
+        known.seconds[host].append(at - begun)
         while len(self._networks) > MOST_NETWORKS:
             self._networks.popitem(last=False)
 

@@ -1,6 +1,7 @@
 """The health of the ICE servers: checked by this server twice a minute, and learned from the pages' journals."""
 
 import asyncio
+import contextlib
 import logging
 import ssl
 import time
@@ -89,17 +90,14 @@ class Watch:
     def _candidate(self, participant: str, network: str, entry: JournalEntry) -> None:
         url = entry.data.get("server")
         self._said(participant, network, url, answered=True)
-        host = ""
-        if entry.data["type"] == "relay" and isinstance(url, str):
-            try:
+        at, gathering = entry.at / 1000, str(entry.data.get("ufrag", ""))
+        if entry.data["type"] != "relay":
+            self.nearest.candidate(participant, gathering, at if entry.data["type"] == "host" else None)
+        elif isinstance(url, str):
+            with contextlib.suppress(IceError):
                 parsed = parse_reported_url(url)
-            except IceError:
-                return
-            if parsed.transport != "udp":
-                return
-            host = parsed.host
-        gathering = str(entry.data.get("ufrag", ""))
-        self.nearest.candidate(participant, network, gathering, entry.at / 1000, relay_host=host)
+                if parsed.transport == "udp":
+                    self.nearest.relay(participant, network, gathering, at, parsed.host)
 
     def _said(self, participant: str, network: str, url: object, *, answered: bool) -> None:
         if isinstance(url, str) and url:

@@ -164,10 +164,10 @@ async def test_a_page_gets_the_two_nearest_hosts_that_are_well() -> None:
         assert await given("192.0.2.9") == ["turn:one.example", "turn:two.example"]
         for number in range(3):
             gathering = f"u{number}"
-            chain.watch.nearest.candidate("page", "192.0.2.0/24", gathering, 1.0)
+            chain.watch.nearest.candidate("page", gathering, 1.0)
             for host, seconds in zip(hosts, (0.3, 0.2, 0.1), strict=True):
                 at = 1.0 + seconds
-                chain.watch.nearest.candidate("page", "192.0.2.0/24", gathering, at, relay_host=f"{host}.example")
+                chain.watch.nearest.relay("page", "192.0.2.0/24", gathering, at, f"{host}.example")
         assert await given("192.0.2.9") == ["turn:three.example", "turn:two.example"]
         assert await given("198.51.100.9") == ["turn:one.example", "turn:two.example"]
         chain.watch.health.keep([url for server in servers for url in server.urls])

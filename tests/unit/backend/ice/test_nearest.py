@@ -18,8 +18,8 @@ def nobody(_host: str) -> None:
 def measure(nearest: Nearest, network: str, host: str, seconds: float, *, times: int = FEWEST) -> None:
     for number in range(times):
         gathering = f"{network}{host}{seconds}{number}"
-        nearest.candidate("page", network, gathering, 100.0)
-        nearest.candidate("page", network, gathering, 100.0 + seconds, relay_host=host)
+        nearest.candidate("page", gathering, 100.0)
+        nearest.relay("page", network, gathering, 100.0 + seconds, host)
 
 
 @pytest.mark.parametrize(
@@ -86,11 +86,15 @@ def test_absurd_times_are_no_measures() -> None:
     assert nearest.order("net", HOSTS, nobody) == HOSTS
 
 
-def test_a_gathering_of_relays_alone_measures_nothing() -> None:
+@pytest.mark.parametrize("first", ["relay", "reflexive"])
+def test_a_gathering_that_does_not_show_when_it_began_measures_nothing(first: str) -> None:
     nearest = Nearest()
-    for number in range(FEWEST):  # `policy=relay`: the first relay would have taken no time at all
-        nearest.candidate("page", "net", str(number), 100.0, relay_host="a.example")
-        nearest.candidate("page", "net", str(number), 100.2, relay_host="b.example")
+    for number in map(str, range(FEWEST)):
+        if first == "reflexive":  # the browser still makes a name for its host candidate (mDNS)
+            nearest.candidate("page", number, None)
+            nearest.candidate("page", number, 100.0)
+        nearest.relay("page", "net", number, 100.0, "a.example")
+        nearest.relay("page", "net", number, 100.2, "b.example")
     own = {"a.example": 0.1, "b.example": 0.3, "c.example": 0.05}
     assert nearest.order("net", HOSTS, own.get) == ["c.example", "a.example", "b.example"]
 
