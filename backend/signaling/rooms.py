@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from hmac import compare_digest
 from typing import TypeAlias
 
+import msgspec
+
 from backend.access.limits import Limits
 from backend.signaling.frames import RelayedFrame, RelayFrame, Sent, together
 from pyapp.protocol.signaling import Error, HeldPlace, Join, PeerJoined, PeerLeft, Welcome
@@ -27,23 +29,20 @@ Socket: TypeAlias = int
 """Whatever number the shell gave the socket."""
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(msgspec.Struct, frozen=True):
     """Send `message` on `socket`."""
 
     socket: Socket
     message: Sent
 
 
-@dataclass(frozen=True, slots=True)
-class Close:
+class Close(msgspec.Struct, frozen=True):
     """Close `socket`, after everything that was sent on it."""
 
     socket: Socket
 
 
-@dataclass(frozen=True, slots=True)
-class Departed:
+class Departed(msgspec.Struct, frozen=True):
     """`participant` has no place in `session` any more; `how` is `left`, `lost`, `replaced` or `revoked`."""
 
     session: str
