@@ -49,10 +49,14 @@ def main() -> int:
         _measure(chosen, runs, options)
     runs = [run for run in runs if run.row in options.rows]
     results = recovery_report.results(chosen, runs)
+    measured = [result for result in results if result.runs or result.beside]
     text = options.json.with_suffix(".md")
-    text.write_text(recovery_report.markdown(results))
-    say(recovery_report.table(results))
+    text.parent.mkdir(parents=True, exist_ok=True)
+    text.write_text(recovery_report.markdown(measured))
+    say(recovery_report.table(measured))
     say(f"{recovery_report.origin(runs)}. All of it: {options.json}; the tables of the document: {text}")
+    if missing := len(results) - len(measured):
+        say(f"{missing} of {len(results)} lines are still to be measured.")
     return 0 if all(result.good for result in results) else 1
 
 

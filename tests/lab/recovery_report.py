@@ -145,7 +145,7 @@ def account_complaints(row: Row, run: Run) -> list[str]:
     if row.restarts is False:
         return found + [f"the account has an outage: {text}" for text in told]
     how = {"direct": ", directly", "relay": rf", through .*turn[12]\.lab over {row.over}.*", "": ".*"}[
-        "" if run.goes_on else row.path
+        "" if run.is_one_of_many else row.path
     ]
     cause = row.cause if _has_noticed(run) else f"({row.cause}|{SILENT})"
     if not told and any(re.match(f"{cause}; ", text) for text in unproven):
@@ -153,7 +153,7 @@ def account_complaints(row: Row, run: Run) -> list[str]:
     expected = rf"{cause}; everything was back after [\d.]+ s{how}\."
     if told and not any(re.fullmatch(expected, text) for text in told):
         found.append(f"the account says: {' '.join(told)}")
-    elif not told and row.restarts:
+    elif not told and row.restarts and not run.is_one_of_many:
         found.append("the account has no outage")
     elif not told and row.path == "direct" and "connected-relay" in rules and "became-direct" not in rules:
         found.append("the account does not say that the path became direct")

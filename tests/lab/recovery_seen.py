@@ -88,7 +88,7 @@ class Run:
     dark: list[dict[str, Any]] = field(default_factory=list)  # what is there of the picture, if it or sound stayed away
     ends: tuple[Seen, ...] = ()
     session: str = ""  # its name in the record
-    goes_on: bool = False  # whether the session did, so that the record may not tell its path from the next one
+    is_one_of_many: bool = False  # whether more happened to the session, within seconds: the record takes it together
     account: list[tuple[str, str]] = field(
         default_factory=list
     )  # of the record: the rule and the text of each sentence

@@ -180,9 +180,9 @@ class Session:
                 for side, end in enumerate(self._ends)
             )
             run.session = self.name if self._served.journal else ""
-            run.goes_on = event is not self._events[-1]
+            run.is_one_of_many = self.played > 1
             # What a slow machine suspected before is not of the event, nor is what its undoing brought.
-            since, until = event.begun - _LATE, event.over - _LATE if run.goes_on else inf
+            since, until = event.begun - _LATE, event.over - _LATE if event is not self._events[-1] else inf
             run.account = [
                 (one.rule, one.text) for one in told if not one.rule.startswith("outage") or since < one.at < until
             ]

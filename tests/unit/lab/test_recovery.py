@@ -132,11 +132,14 @@ def test_the_account_is_held_against_the_row(row: Row, account: list[tuple[str, 
     assert complaints(CHANGED_ROW, replace(run, account=right, ends=(_seen(path="relay"),))) == []
 
 
-def test_the_account_need_not_tell_the_path_of_an_event_that_was_undone_in_the_same_session() -> None:
+def test_the_account_may_take_together_what_happened_to_one_session_within_seconds() -> None:
     run = replace(_run(_seen(path="relay")), session="demo", account=[CONNECTED, ("outage", f"{CHANGE}.")])
     row = replace(CHANGED_ROW, says=frozenset())
     assert complaints(row, run) == [f"the account says: {CHANGE}."]
-    assert complaints(row, replace(run, goes_on=True)) == []
+    assert complaints(row, replace(run, is_one_of_many=True)) == []
+    assert complaints(row, replace(run, account=[CONNECTED])) == ["the account has no outage"]
+    assert complaints(row, replace(run, account=[CONNECTED], is_one_of_many=True)) == []
+    assert complaints(replace(row, cause=SILENT), replace(run, is_one_of_many=True)) == [f"the account says: {CHANGE}."]
 
 
 def test_a_busy_browser_may_notice_a_change_too_late() -> None:
