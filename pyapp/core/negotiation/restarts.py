@@ -1,6 +1,6 @@
 """When ICE is restarted: a restart that can wait follows the one before it.
 
-    wanted   --the last one is at work at both ends, or has had its time-->   begun
+    wanted   --the last one is at work at both ends, or has had its time-->   begun, unless a beat is late
     wanted   --another one is agreed meanwhile-->                             not wanted any more
 
 An attempt of the recovery does not wait.
@@ -65,7 +65,7 @@ class Restarts:
         """Begin the wanted restart, or check again in a moment (timer `TIMER`)."""
         if not self._wanted:
             return []
-        if self.is_settling(now):
+        if self.is_settling(now) or self.health.is_doubtful:
             return [commands.StartTimer(TIMER, AGAIN_AFTER)]
         why, self._wanted = self._wanted, ""
         return self.begin(why, now)

@@ -296,7 +296,8 @@ class Relaying:
         report = self.observation.report
         if report is None or report.path != "direct" or not self.relays.configuration.relay_hosts:
             return []
-        is_quiet = self.health.is_healthy and self.agreed.state == "stable"
+        # A late beat may be the begin of an outage, whose first attempt would replace the offer.
+        is_quiet = self.health.is_healthy and not self.health.is_doubtful and self.agreed.state == "stable"
         if not is_quiet or not self.outside.signaling_is_there:
             return []
         self.agreed.gathers_relays = False

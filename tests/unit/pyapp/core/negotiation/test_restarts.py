@@ -9,6 +9,7 @@ from pyapp.core.diagnostics.journal import Note
 from pyapp.core.negotiation import restarts
 from pyapp.core.negotiation.negotiation import ToPeer
 from pyapp.core.negotiation.restarts import SETTLES_WITHIN
+from pyapp.core.path.silence import Healthy
 from pyapp.protocol.peer import Description, RestartWanted
 from tests.unit.pyapp.fakes import sdp
 from tests.unit.pyapp.parts import Parts
@@ -71,6 +72,15 @@ class TestARestart:
 
     def test_that_need_not_wait_does_not(self) -> None:
         assert begun(Parts().restarts.want("a reason", 0.5)) == ["a reason"]
+
+    def test_that_can_wait_waits_while_a_beat_is_late(self) -> None:
+        """If an outage begins, its first attempt would only replace the offer."""
+        parts = Parts()
+        assert isinstance(parts.health.state, Healthy)
+        parts.health.state.listening.is_doubtful = True
+        assert parts.restarts.want("a reason", 0.5) == [commands.StartTimer(restarts.TIMER, restarts.AGAIN_AFTER)]
+        parts.health.state.listening.is_doubtful = False
+        assert begun(parts.restarts.begin_if_settled(0.7)) == ["a reason"]
 
     def test_that_is_wanted_twice_is_begun_once_for_the_last_reason(self) -> None:
         parts = self.settling()

@@ -10,6 +10,7 @@ from pyapp.core.events import Event
 from pyapp.core.negotiation.restarts import SETTLES_WITHIN
 from pyapp.core.path.heartbeat import Pulse
 from pyapp.core.path.relays import RELEASE, RELEASE_AFTER
+from pyapp.core.path.silence import SILENCE
 from pyapp.protocol.peer import Description
 from tests.unit.pyapp.fakes import sdp, stats_of
 from tests.unit.pyapp.sessions import (
@@ -52,6 +53,16 @@ class TestTheRelaysOfADirectConnection:
         core = self.released()
         core.do(SAMPLED)
         assert RELEASE not in core.timers
+
+    def test_are_not_given_up_while_a_beat_is_late(self) -> None:
+        """An outage may have begun, and would find the offer of a restart without relays under way."""
+        core = connected()
+        core.do(events.ChannelReceived("heartbeat", Pulse().next_beat(core.now, due=0.1, generation=0).encode()))
+        core.now += core.timers[SILENCE]
+        core.do(events.TimerFired(SILENCE))
+        assert commands.RestartIce() not in core.do(events.TimerFired(RELEASE))
+        core.do(SAMPLED)
+        assert RELEASE in core.timers, "later"
 
     def test_are_given_up_by_the_other_side_as_well(self) -> None:
         core = connected()
