@@ -78,6 +78,10 @@ class Candidates:
         is_first = self.agreed.ice_generation == 0
         return self._reach.may_be_direct(report, self.agreed.fragments[1], is_first=is_first)
 
+    def told_nothing(self, report: PathReport) -> bool:
+        """Return whether the peer knows no address at which we can be reached directly."""
+        return self._reach.told_nothing(report)
+
     @property
     def theirs(self) -> frozenset[Address]:
         """Where the peer can be reached without a relay, as its latest description and candidates say."""

@@ -77,6 +77,10 @@ class Reach:
             return False
         return fragment in self._were_direct or self._can_meet(report, remote_fragments, is_first=is_first)
 
+    def told_nothing(self, report: PathReport) -> bool:
+        """Return whether the peer knows no address of ours in the ICE generation in use: our gathering ended early."""
+        return not self._ours.get(report.local.username_fragment)
+
     def _can_meet(self, report: PathReport, remote_fragments: frozenset[str], *, is_first: bool) -> bool:
         # UDP must reach a relay: where it is blocked, no direct path can be expected.
         if report.kind != "relay over UDP" or report.local.username_fragment not in self._ours:

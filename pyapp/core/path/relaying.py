@@ -248,13 +248,15 @@ class Relaying:
     def review(self, report: PathReport) -> list[Output]:
         """Start the timers for the path in `report` that may end the use of relays."""
         result: list[Output] = []
-        # Both sides may see it; the polite one leaves the restart to its peer.
+        # Both sides may see it, and the polite one leaves the restart to its peer, unless that knows no address of ours
+        # and sees no reason.
         times = 2 if self.agreed.polite else 1
         if self.agreed.leads_restarts:
             result += self.relays.review(report, gathered=self.agreed.gathers_relays)
         if self.candidates.may_be_direct(report) and self.relays.policy == "all" and not self._has_looked_again:
             self._has_looked_again = True
-            result.append(commands.StartTimer(NEEDLESS_RELAY, NEEDLESS_RELAY_AFTER * times))
+            after = NEEDLESS_RELAY_AFTER * (1 if self.candidates.told_nothing(report) else times)
+            result.append(commands.StartTimer(NEEDLESS_RELAY, after))
         if report.path == "relay" and self.candidates.share_address and not self.every_interface:
             result.append(commands.StartTimer(ONE_NETWORK, ONE_NETWORK_AFTER * times, only_if_idle=True))
         return result

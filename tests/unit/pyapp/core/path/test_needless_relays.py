@@ -84,6 +84,17 @@ class TestARelayThatMayNotBeNeeded:
         core.do(events.StatsSampled(stats_of(("l2", "r1"), candidateType="relay", relayProtocol="udp", url=TURN)))
         assert core.timers[NEEDLESS_RELAY] == NEEDLESS_RELAY_AFTER
 
+    @pytest.mark.parametrize("was_told", [False, True])
+    def test_is_left_to_the_impolite_side_unless_it_cannot_know(self, *, was_told: bool) -> None:
+        core = connected()
+        assert core.session.connection
+        core.session.connection.negotiation.polite = True
+        theirs = replace(self.REFLEXIVE, candidate=self.REFLEXIVE.candidate.replace("ufrag l2", "ufrag r1"))
+        core.peer_says(replace(theirs, username_fragment="r1"))
+        core.do(events.LocalCandidate(self.REFLEXIVE if was_told else self.RELAY, TURN))
+        core.do(events.StatsSampled(stats_of(("l2", "r1"), candidateType="relay", relayProtocol="udp", url=TURN)))
+        assert core.timers[NEEDLESS_RELAY] == NEEDLESS_RELAY_AFTER * (2 if was_told else 1)
+
     def test_is_not_looked_at_again_after_a_restart_of_the_other_side(self) -> None:
         core = self.relayed(self.RELAY)
         _, apply = core.peer_says(Description("offer", sdp("r2"), 1, 1))
