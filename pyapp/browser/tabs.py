@@ -1,8 +1,8 @@
 """The other tabs of this browser, over a `BroadcastChannel`, and the session that a reload of this one comes back to.
 
 What the tabs say to each other: `who` is in a session?; this one is `in` it, since when; it is `out`; it `wants` the
-place in one; it `gives` it, with the key. runtime/page/boot.mjs opens the channel and asks first, so that the answer is
-there before anything can connect by itself.
+place in one; it `gives` it, with the key, and the invitation that it came in by. runtime/page/boot.mjs opens the
+channel and asks first, so that the answer is there before anything can connect by itself.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from js import Date, document, performance, window
 from pyodide.ffi import JsException
 
 from pyapp.browser.ffi import Listeners, OnError, jsobj, plain
-from pyapp.browser.page.address import keep_tab_key
+from pyapp.browser.page.address import invitation, keep_tab_key, take_invitation
 from pyapp.core import commands
 from pyapp.core.commands import TabCommand
 from pyapp.core.events import Event, PlaceGiven, PlaceWanted, TabEntered, TabLeft
@@ -62,12 +62,12 @@ class Tabs:
                 self._wanted = session
                 self._tell("wants", session)
             case commands.GivePlace(session, key):
-                self._tell("gives", session, key=key)
+                self._tell("gives", session, key=key, invitation=invitation())
 
-    def _tell(self, kind: str, session: str, *, key: str = "") -> None:
+    def _tell(self, kind: str, session: str, **given: str) -> None:
         if self._channel is not None:
             since, digits = self._since
-            message = {"kind": kind, "session": session, "since": since, "digits": digits, "key": key}
+            message = {"kind": kind, "session": session, "since": since, "digits": digits, **given}
             self._channel.postMessage(jsobj(message))
 
     def _heard(self, said: dict[str, Any]) -> None:
@@ -86,6 +86,8 @@ class Tabs:
                 self._emit(PlaceWanted(session))
             case "gives" if session and session == self._wanted and re.fullmatch("[0-9a-f]{32}", str(said.get("key"))):
                 self._wanted = ""
+                if (given := str(said.get("invitation") or "")) and not invitation():
+                    take_invitation(given)
                 keep_tab_key(str(said["key"]))
                 self._emit(PlaceGiven(session, str(said["key"])))
 

@@ -6,7 +6,7 @@ import os
 import re
 from dataclasses import dataclass
 
-from js import URL, document, history, location, window
+from js import URL, Event, document, history, location, window
 from pyodide.ffi import JsException
 
 from pyapp.browser.ffi import plain
@@ -15,6 +15,7 @@ from pyapp.protocol.names import display_name
 
 _TAB_KEY = "ice-console-tab"
 _NAME = "ice-console-name"
+_INVITATION = "ice-console-invitation"
 
 # A suggested session name is three of these: easy to say on the phone, hard to meet by chance.
 _FIRST = "amber bright calm clear early fair gentle golden green happy keen kind lively lucky mellow quiet"
@@ -46,7 +47,7 @@ def read_address() -> Address:
         autoconnect=query.has("autoconnect"),
         check=query.has("check"),
         policy=plain(query.get("policy")) or "",
-        invitation=str(plain(window.invitation)),  # runtime/page/boot.mjs has taken it out of the address
+        invitation=invitation(),
     )
 
 
@@ -56,6 +57,19 @@ def keep_in_address(session: str) -> None:
     if plain(url.searchParams.get("session")) != session:
         url.searchParams.set("session", session)
         history.replaceState(None, "", url.href)
+
+
+def invitation() -> str:
+    """Return this tab's, or an empty text: runtime/page/boot.mjs has taken it out of the address."""
+    return str(plain(window.invitation))
+
+
+def take_invitation(given: str) -> None:
+    """Let this tab have one, as if its link had been opened here."""
+    window.invitation = given
+    with contextlib.suppress(JsException):  # the person lets this site store nothing: then a reload has none
+        window.sessionStorage.setItem(_INVITATION, given)
+    window.dispatchEvent(Event.new("invitation"))
 
 
 def page_build() -> str:
