@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pyapp.core.devices import Choices, Device, DeviceKind
+from pyapp.core.devices import Choices, Device, DeviceKind, Devices
 from pyapp.core.events import MediaKind
 from pyapp.core.failures import DeviceGone, MediaProblem
 from pyapp.core.session import Session
@@ -63,6 +63,8 @@ class DeviceSettings:
     speaker: DeviceChoice
     choices: Choices
     """To be remembered."""
+    speaker_note: str = ""
+    """Why sound comes from another speaker than the chosen one."""
     in_use: tuple[MediaKind, ...] = ()
     is_over: bool = False
     """Whether the session is over: then our own media is no longer shown."""
@@ -112,6 +114,7 @@ def device_settings(session: Session) -> DeviceSettings:
         microphone=_choice(session, "microphone"),
         speaker=_choice(session, "speaker"),
         choices=session.media.devices.choices,
+        speaker_note=_speaker_note(session.media.devices),
         in_use=tuple(kind for kind, state in session.media.states.items() if state == "on"),
         is_over=session.phase in ("closed", "failed"),
     )
@@ -126,6 +129,11 @@ def _choice(session: Session, kind: DeviceKind) -> DeviceChoice:
             options.append(Option(device.id, device.label or f"{kind.capitalize()} {number}"))
     chosen = devices.choices.of(kind)
     return DeviceChoice(tuple(options), chosen if devices.find(kind, chosen) else "")
+
+
+def _speaker_note(devices: Devices) -> str:
+    chosen = devices.choices.speaker
+    return SPEAKER_AWAY if chosen and devices.known and not devices.find("speaker", chosen) else ""
 
 
 # The words.
@@ -173,6 +181,12 @@ def media_problem(problem: MediaProblem) -> str:
             return f"Browsers allow the {kind} only on pages over https. Open this page with https:// in its address."
     return f"The {kind} could not be switched on ({problem.error}). Try again, or choose another one under Devices."
 
+
+NO_FULL_SCREEN = "The browser does not allow full screen now. Click into the page, and press the button again."
+
+NO_WINDOW = "The browser does not open a small window now. Click into the page, and press the button again."
+
+SPEAKER_AWAY = "The speaker that you chose is not available now, so you hear everything through the default one."
 
 NO_SPEAKER = "No speaker was found on this device. Plug one in, and try again."
 

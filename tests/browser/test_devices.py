@@ -233,6 +233,12 @@ def test_video_on_a_direct_path_is_limited_by_the_path_alone(console: Console, o
     assert first.page.evaluate(f"{LIMIT}.maxBitrate ?? null") is None
 
 
+REFUSE_FULL_SCREEN = """() => {
+  document.getElementById("stage").requestFullscreen = () => Promise.reject(new TypeError("Fullscreen request denied"));
+}"""
+"""What Firefox says while another window has the keyboard, such as the small one of the picture."""
+
+
 def test_the_far_picture_goes_full_screen_and_is_kept(console: Console, open_page: OpenPage) -> None:
     first, second = pair(console, open_page, session="picture")
     expect(second.page.locator("#save-picture")).to_be_hidden()
@@ -242,7 +248,12 @@ def test_the_far_picture_goes_full_screen_and_is_kept(console: Console, open_pag
         second.page.locator("#save-picture").click()
     assert re.fullmatch(r"picture [\d-]+T[\d-]+\.png", download.value.suggested_filename)
     assert Path(download.value.path()).read_bytes().startswith(b"\x89PNG")
+    second.page.evaluate(REFUSE_FULL_SCREEN)
     second.page.locator("#full-screen").click()
+    expect(second.page.locator("#picture-problem")).to_contain_text("Click into the page, and press the button again.")
+    second.page.evaluate("delete document.getElementById('stage').requestFullscreen")
+    second.page.locator("#full-screen").click()
+    expect(second.page.locator("#picture-problem")).to_be_hidden()
     second.expect_that("document.fullscreenElement?.id == 'stage'")
     expect(second.page.locator("#full-screen")).to_have_attribute("aria-pressed", "true")
     first.page.locator("#camera").click()

@@ -35,8 +35,12 @@ class DevicesPanel:
         self._has_speakers = hasattr(dom.element("remote-video"), "setSinkId")
         # Firefox lists no speaker but those that the person chose in its own prompt (W3C Audio Output Devices API).
         self._has_prompt = hasattr(getattr(navigator, "mediaDevices", None), "selectAudioOutput")
+        self._is_speaker_due = self._has_prompt
+        """Whether the remembered speaker is still to be asked for: after a reload, Firefox lists it no more."""
         dom.write("choose-speaker", "hidden", not self._has_prompt)
         dom.on("choose-speaker", "click", lambda _: dom.run("speaker", self._choose_speaker()))
+        for press in ("click", "keydown") if self._has_prompt else ():
+            dom.on("document", press, lambda _: self._pressed())
         for kind in _KINDS.values():
             dom.on(f"{kind}-device", "change", self._chooser(kind))
         for switch in ("echo-cancellation", "noise-suppression"):
@@ -56,6 +60,7 @@ class DevicesPanel:
             self._fill(f"{kind}-device", choice)
         has_choice = self._has_prompt or len(settings.speaker.options) > 1
         self._dom.write("speaker-field", "hidden", not (self._has_speakers and has_choice))
+        self._dom.write_problem("speaker-note", settings.speaker_note)
         self._dom.element("echo-cancellation").checked = settings.choices.echo_cancellation
         self._dom.element("noise-suppression").checked = settings.choices.noise_suppression
         if before is None:
@@ -116,8 +121,36 @@ class DevicesPanel:
         if self._has_speakers:
             self._dom.run("speaker", self._set_sink(identifier))
 
+    def _pressed(self) -> None:
+        """Have the remembered speaker again: it takes a press, but no question (W3C Audio Output Devices API)."""
+        settings = self._settings
+        if self._is_speaker_due and settings and settings.choices.speaker != settings.speaker.chosen:
+            self._is_speaker_due = False
+            self._dom.run("speaker", self._have_again(settings.choices.speaker))
+
+    async def _have_again(self, speaker: str) -> None:
+        try:
+            given = await navigator.mediaDevices.selectAudioOutput(jsobj({"deviceId": speaker}))
+        except JsException as error:
+            match error.name:
+                case "InvalidStateError":  # a key like Shift is no press
+                    self._is_speaker_due = True
+                case "NotAllowedError":  # the browser did ask, and the person said no
+                    self._emit(DeviceChosen("speaker", ""))
+                case "NotFoundError" | "AbortError":
+                    await self._list()  # by which the dialog says that it is not there
+                case _:
+                    raise
+            return
+        await self._take_speaker(str(given.deviceId))
+
+    async def _take_speaker(self, identifier: str) -> None:
+        await self._list()  # by now it is one of them
+        self._emit(DeviceChosen("speaker", identifier))
+
     async def _choose_speaker(self) -> None:
         """Let the browser ask which speaker may be used, and use it."""
+        self._is_speaker_due = False
         self._dom.write_problem("preview-problem", "")
         try:
             chosen = await navigator.mediaDevices.selectAudioOutput()
@@ -127,8 +160,7 @@ class DevicesPanel:
             elif error.name not in ("NotAllowedError", "AbortError"):  # the prompt was closed
                 raise
             return
-        await self._list()  # by now it is one of them
-        self._emit(DeviceChosen("speaker", str(chosen.deviceId)))
+        await self._take_speaker(str(chosen.deviceId))
 
     async def _set_sink(self, identifier: str) -> None:
         try:

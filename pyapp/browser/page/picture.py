@@ -5,13 +5,16 @@ from collections.abc import Callable
 from typing import Any
 
 from js import URL, Date, document
-from pyodide.ffi import create_once_callable, jsnull
+from pyodide.ffi import JsException, create_once_callable, jsnull
 
 from pyapp.browser.page.dom import Dom
-from pyapp.view.media import Media
+from pyapp.view.media import NO_FULL_SCREEN, NO_WINDOW, Media
 
 KEPT_FOR = 60.0
 """Seconds for which a still is kept: Firefox reads it some time after the click."""
+
+_REFUSALS = ("TypeError", "NotAllowedError", "InvalidStateError")
+"""Firefox refuses full screen after the small window has had the keyboard; any browser without a picture or a click."""
 
 
 class PicturePanel:
@@ -26,8 +29,8 @@ class PicturePanel:
         dom.write("full-screen", "hidden", not has_full_screen)
         has_window = getattr(document, "pictureInPictureEnabled", False)
         dom.write("picture-in-picture", "hidden", not (has_window and hasattr(self._video, "requestPictureInPicture")))
-        dom.on("full-screen", "click", self._guarded("full-screen", self._toggle_full_screen))
-        dom.on("picture-in-picture", "click", self._guarded("picture-in-picture", self._toggle_window))
+        dom.on("full-screen", "click", self._guarded("full-screen", self._toggle_full_screen, NO_FULL_SCREEN))
+        dom.on("picture-in-picture", "click", self._guarded("picture-in-picture", self._toggle_window, NO_WINDOW))
         dom.on("save-picture", "click", lambda _: self._save())
         dom.on(document, "fullscreenchange", lambda _: self._press("full-screen", on=self._is_full_screen))
         for event in ("enterpictureinpicture", "leavepictureinpicture"):
@@ -37,6 +40,7 @@ class PicturePanel:
         """Leave full screen and window when the picture is gone: there is no way out of them on a phone otherwise."""
         if media.remote_video:
             return
+        self._dom.write_problem("picture-problem", "")
         if self._is_full_screen:
             self._dom.run("full-screen", self._toggle_full_screen())
         if self._is_in_window:
@@ -53,9 +57,20 @@ class PicturePanel:
     def _press(self, identifier: str, *, on: bool) -> None:
         self._dom.write(identifier, "aria-pressed", "true" if on else "false")
 
-    def _guarded(self, where: str, work: Callable[[], Any]) -> Callable[[Any], None]:
+    def _guarded(self, where: str, work: Callable[[], Any], refused: str) -> Callable[[Any], None]:
+        """Do `work` at a click, and say `refused` if the browser does not."""
+
+        async def attempt() -> None:
+            self._dom.write_problem("picture-problem", "")
+            try:
+                await work()
+            except JsException as error:
+                if error.name not in _REFUSALS:
+                    raise
+                self._dom.write_problem("picture-problem", refused)
+
         def begin(_: Any) -> None:
-            self._dom.run(where, work())
+            self._dom.run(where, attempt())
 
         return begin
 

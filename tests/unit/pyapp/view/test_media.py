@@ -22,7 +22,7 @@ from pyapp.core.failures import DeviceGone, MediaRefusal
 from pyapp.protocol.channel import Frame, MediaShared, encode_frame
 from pyapp.protocol.signaling import Error
 from pyapp.view.console import present
-from pyapp.view.media import DeviceChoice, Option, media_problem
+from pyapp.view.media import SPEAKER_AWAY, DeviceChoice, Option, media_problem
 from tests.unit.pyapp.sessions import connected
 
 WIDE, NEAR = Device("camera", "wide", "Wide"), Device("camera", "near", "Near")
@@ -112,6 +112,18 @@ def test_a_choice_has_the_system_default_and_names_for_what_has_none() -> None:
     core.do(DevicesListed(()))
     assert present(core.session).devices.camera.chosen == ""
     assert present(core.session).devices.choices.camera == "wide", "it is remembered for when it is plugged in again"
+
+
+def test_a_chosen_speaker_that_is_not_there_is_said() -> None:
+    core = connected()
+    core.do(DeviceChosen("speaker", "headphones"))
+    assert present(core.session).devices.speaker_note == "", "nothing is known yet"
+    core.do(DevicesListed((WIDE,)))
+    assert present(core.session).devices.speaker_note == SPEAKER_AWAY
+    core.do(DevicesListed((WIDE, Device("speaker", "headphones"))))
+    assert present(core.session).devices.speaker_note == ""
+    core.do(DevicesListed((WIDE,)), DeviceChosen("speaker", ""))
+    assert present(core.session).devices.speaker_note == "", "the default is what was chosen"
 
 
 @pytest.mark.parametrize("ends", ["hangup", "failure", "leaving"])
