@@ -1,5 +1,6 @@
 """Real pages in a real Chromium, through the real server and the real coturn, on a network of their own."""
 
+import contextlib
 import json
 import os
 import re
@@ -272,14 +273,17 @@ class TurnServer:
     secret: str
     port: int
     tls_port: int
+    addresses: tuple[str, ...]
+    """Where it listens; it relays from the first."""
     lines: list[str] = field(default_factory=list)
 
     @property
     def log(self) -> str:
         return "".join(self.lines)
 
-    def url(self, protocol: str, host: str = "127.0.0.1") -> str:
-        """Return the URI under which it relays over `udp`, `tcp` or `tls`; it is also on 127.0.0.2."""
+    def url(self, protocol: str, host: str = "") -> str:
+        """Return the URI under which it relays over `udp`, `tcp` or `tls`: at its first address, or at `host`."""
+        host = host or self.addresses[0]
         if protocol == "tls":
             return f"turns:{host}:{self.tls_port}?transport=tcp"
         return f"turn:{host}:{self.port}?transport={protocol}"
@@ -311,12 +315,19 @@ def free_port() -> int:
 
 @pytest.fixture
 def turn_server(certificate: Certificate) -> Iterator[TurnServer]:
-    """Run a coturn as an operator's own server would run."""
-    server = TurnServer(secrets.token_hex(16), free_port(), free_port())
+    """Run a coturn as an operator's own server would run, at two addresses as if there were two."""
+    with running_turn_server(certificate, "127.0.0.1", "127.0.0.2") as server:
+        yield server
+
+
+@contextlib.contextmanager
+def running_turn_server(certificate: Certificate, *addresses: str) -> Iterator[TurnServer]:
+    """Run one at these addresses."""
+    server = TurnServer(secrets.token_hex(16), free_port(), free_port(), addresses)
     command = [
         *(program("turnserver"), "-n", "--no-cli", "--use-auth-secret", f"--static-auth-secret={server.secret}"),
-        *("--realm=example.org", "--fingerprint", "--listening-ip=127.0.0.1", "--relay-ip=127.0.0.1"),
-        "--listening-ip=127.0.0.2",  # as if there were two
+        *("--realm=example.org", "--fingerprint", f"--relay-ip={addresses[0]}"),
+        *(f"--listening-ip={address}" for address in addresses),
         *(f"--listening-port={server.port}", f"--tls-listening-port={server.tls_port}", "--allow-loopback-peers"),
         *(f"--cert={certificate.certificate}", f"--pkey={certificate.key}", "--log-file=stdout", "--simple-log", "-v"),
         *("--no-dtls", "--pidfile=", "--userdb="),
@@ -335,7 +346,8 @@ def turn_server(certificate: Certificate) -> Iterator[TurnServer]:
     reader.start()
     try:
         assert ready.wait(20), server.log
-        wait_until(lambda: accepts(server.port) and accepts(server.tls_port), "coturn listens")
+        ports = (server.port, server.tls_port)
+        wait_until(lambda: all(accepts(port, addresses[0]) for port in ports), "coturn listens")
         yield server
     finally:
         process.terminate()
@@ -344,10 +356,10 @@ def turn_server(certificate: Certificate) -> Iterator[TurnServer]:
         process.stdout.close()
 
 
-def accepts(port: int) -> bool:
-    """Return whether something on this machine takes TCP connections on `port`."""
+def accepts(port: int, address: str = "127.0.0.1") -> bool:
+    """Return whether something on this machine takes TCP connections there."""
     with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+        return probe.connect_ex((address, port)) == 0
 
 
 def wait_until(holds: Callable[[], bool], what: str, *, seconds: float = 30) -> None:

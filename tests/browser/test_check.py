@@ -1,25 +1,42 @@
 """The check of the network, as a person uses it with the keyboard: begun, watched, stopped, read, copied."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
-from tests.browser.conftest import OpenPage, StartConsole, TurnServer, wait_until
+from tests.browser.conftest import (
+    Certificate,
+    OpenPage,
+    StartConsole,
+    TurnServer,
+    running_turn_server,
+    wait_until,
+)
+from tests.browser.test_access import LAN
 from tests.browser.test_accessibility import expect_accessible
+from tests.browser.test_firefox import firefox
+
+__all__ = ["firefox"]
+
+
+def _configuration(folder: Path, servers: Iterable[tuple[list[str], str]]) -> Path:
+    """Write one with these URLs and secrets, of which the console itself asks none."""
+    path = folder / "ice.toml"
+    path.write_text(
+        "checks = false\n"
+        + "".join(f'[[server]]\nurls = {urls}\nsecret = "{secret}"\n' for urls, secret in servers).replace("'", '"')
+    )
+    return path
 
 
 def test_a_check_is_begun_stopped_read_and_copied(
     start_console: StartConsole, open_page: OpenPage, turn_server: TurnServer, tmp_path: Path
 ) -> None:
-    path = tmp_path / "ice.toml"
     first, second = ([turn_server.url(way, host) for way in ("udp", "tls")] for host in ("127.0.0.1", "127.0.0.2"))
     dead = "turn:127.0.0.3:3479?transport=tcp"
     servers = ((first, turn_server.secret), (second, "wrong"), ([dead], turn_server.secret))
-    path.write_text(
-        "checks = false\n"
-        + "".join(f'[[server]]\nurls = {urls}\nsecret = "{secret}"\n' for urls, secret in servers).replace("'", '"')
-    )
-    console = start_console("--config", str(path))
+    console = start_console("--config", str(_configuration(tmp_path, servers)))
     person = open_page(f"{console.address}?check", permissions=["clipboard-read", "clipboard-write"])
     page = person.page
     panel, sentence = page.locator("#check-panel"), page.locator("#check-sentence")
@@ -55,3 +72,22 @@ def test_a_check_is_begun_stopped_read_and_copied(
     page.keyboard.press("Escape")
     expect(panel).to_be_hidden()
     wait_until(lambda: turn_server.allocations().held == 0, "no relay is left")
+
+
+def test_firefox_claims_no_more_than_it_can_tell(
+    start_console: StartConsole, open_page: OpenPage, firefox: Browser, certificate: Certificate, tmp_path: Path
+) -> None:
+    with running_turn_server(certificate, LAN) as server:
+        udp, tcp, tls = (server.url(way) for way in ("udp", "tcp", "tls"))
+        servers = [([udp], server.secret), ([tcp], "wrong"), ([tls, "turn:127.0.0.1:3478"], server.secret)]
+        console = start_console("--config", str(_configuration(tmp_path, servers)))
+        page = open_page(f"{console.address}?check", by=firefox).page
+        expect(page.locator("#check-panel")).to_have_attribute("data-check", "done")
+        expect(page.locator("#check-sentence")).to_have_text("It will work from here, but not every server does.")
+        found = page.locator("#check-servers > li")
+        expect(found).to_contain_text(
+            ["ICE restart", "refuses the user name or password (401)", "was refused by the browser", "is not asked by"]
+        )
+        advice = page.locator("#check-advice > li", has_text="This browser asks no server at 127.0.0.1")
+        expect(advice).to_contain_text("Open the console at another address of this machine, or in another browser.")
+        expect(page.locator("#check-facts")).to_contain_text("gets out")
