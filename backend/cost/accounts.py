@@ -30,11 +30,17 @@ class Accounts:
     is_live: Callable[[str], bool]
     hosts: Callable[[], Mapping[str, frozenset[str]]] = field(default=dict)
     now: Callable[[], float] = time.time
+    are_kept: bool = field(init=False)
+    """Whether there is anything to tell: the configuration has prices, or a budget."""
     _latest: Relayed = field(init=False, default_factory=lambda: Relayed(0.0, {}, Month("", {}, {})))
     _sessions: dict[str, dict[str, int]] = field(init=False, default_factory=dict)
     """Bytes by host, of each session that relayed and is still on."""
     _told: dict[str, BudgetStep] = field(init=False, default_factory=dict)
     """The steps in the audit log: by `day`, `month`, `session NAME`."""
+
+    def __post_init__(self) -> None:
+        """Look at the configuration once: for each page that joins it is asked whether there is anything to tell."""
+        self.are_kept = _are_kept(self.prices, self.budget)
 
     def relayed(self, latest: Relayed) -> bool:
         """Take what the meter says; return whether all sessions may be at another step now, not only those in it."""
@@ -50,11 +56,6 @@ class Accounts:
         changed = [self._audit(scope, scope, share) for scope, share in self._of_all().items()]
         return any(changed)
 
-    @property
-    def are_kept(self) -> bool:
-        """Whether there is anything to tell: the configuration has prices, or a budget."""
-        return bool(self.prices.tariffs) or self.budget != Budget()
-
     def used(self) -> tuple[dict[Scope, float], float | None]:
         """Return the used shares of the budget of the day and of the month, and what the month costs so far."""
         month = self._latest.month.bytes if self._is("month") else _NOBODY
@@ -63,6 +64,7 @@ class Accounts:
     def configure(self, prices: Prices, budget: Budget) -> None:
         """Use these from now on."""
         self.prices, self.budget = prices, budget
+        self.are_kept = _are_kept(prices, budget)
         self.relayed(replace(self._latest, sessions=self._sessions))
 
     def ended(self, session: str) -> None:
@@ -131,3 +133,7 @@ class Accounts:
 
 def _date(scope: Scope, at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d" if scope == "day" else "%Y-%m")
+
+
+def _are_kept(prices: Prices, budget: Budget) -> bool:
+    return bool(prices.tariffs) or budget != Budget()

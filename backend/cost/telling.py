@@ -12,6 +12,7 @@ from backend.cost.budget import Budget
 from backend.cost.prices import Prices
 from backend.journal.relayed import Relayed
 from backend.journal.writer import Journal
+from backend.signaling.connections import FREE
 from backend.signaling.endpoint import Signaling
 from pyapp.protocol.signaling import Cost
 
@@ -68,4 +69,4 @@ class Telling:
             self.signaling.tell_cost(None if concerns_all else latest.sessions)
 
     def _cost(self, session: str, is_operator: bool) -> Cost:
-        return self.accounts.cost(session, is_operator=is_operator) if self.accounts.are_kept else Cost()
+        return self.accounts.cost(session, is_operator=is_operator) if self.accounts.are_kept else FREE

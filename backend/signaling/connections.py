@@ -7,7 +7,7 @@ flood of them keeps nobody out who has.
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from backend.access.invitations import Grant
@@ -17,6 +17,10 @@ from pyapp.protocol.signaling import Cost, Error, Join
 
 CheckJoin: TypeAlias = Callable[[Join], Grant]
 """Raises `InvitationError` if the join is not allowed."""
+
+
+FREE = Cost()
+"""What is told where relays have neither a price nor a budget: nothing."""
 
 
 @dataclass(slots=True, eq=False)
@@ -35,7 +39,7 @@ class Connection:
     is_closing: bool = False
     refusal: asyncio.TimerHandle | None = None
     """Answers a wrong invitation, after a while in which nothing else is read."""
-    cost: Cost = field(default_factory=Cost)
+    cost: Cost = FREE
     """What its page was told last of the relays' cost."""
 
     def __str__(self) -> str:

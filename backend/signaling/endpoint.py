@@ -22,7 +22,7 @@ from backend.access.limits import Limits, TokenBucket
 from backend.journal.entry import Record, server_entry
 from backend.journal.writer import Journal
 from backend.signaling.alarm import Alarm
-from backend.signaling.connections import CheckJoin, Connection, Connections
+from backend.signaling.connections import FREE, CheckJoin, Connection, Connections
 from backend.signaling.frames import Received, RelayFrame, Sent, write
 from backend.signaling.listener import Listener
 from backend.signaling.reading import received
@@ -54,7 +54,7 @@ class Signaling:
         self, *, hold: float, limits: Limits, journal: Journal, audit: Audit, build: Callable[[], str]
     ) -> None:
         self.listener = Listener()
-        self.cost_for: Callable[[str, bool], Cost] = lambda _session, _is_operator: Cost()
+        self.cost_for: Callable[[str, bool], Cost] = lambda _session, _is_operator: FREE
         """What a page of a session is told of the relays' cost, and whether it is an operator's."""
         self._journal = journal
         self._stays = Stays(audit)

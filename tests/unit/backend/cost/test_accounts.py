@@ -118,5 +118,5 @@ def test_a_session_that_is_over_is_forgotten(world: World) -> None:
 
 def test_without_prices_and_budget_there_is_nothing_to_tell(world: World) -> None:
     assert world.accounts.are_kept
-    world.accounts.prices, world.accounts.budget = Prices(), Budget()
+    world.accounts.configure(Prices(), Budget())
     assert not world.accounts.are_kept
