@@ -34,6 +34,8 @@ class _Page:
     first: Told | None = None
     path: Path = ""
     has_come: bool = False
+    lost: Told | None = None
+    """When the server lost it, while it has not come again."""
     best: tuple[int, float] | None = None
     """Rank and seconds of the best path before the first outage."""
     types: set[tuple[str, str]] = field(default_factory=set)
@@ -82,6 +84,7 @@ def account(session: Recorded) -> Account:
             page.ways.take(one.at, path, is_told=not outage)
         else:
             sentences += _sentence(one, page)
+    sentences += [_quoted("server-lost", page.lost, page) for page in pages.values() if page.lost]
     sentences += map(_outage_sentence, outages)
     connected = [page for page in pages.values() if page.first]
     if not connected and not any(one.rule == "failed" for one in sentences) and told:
@@ -195,6 +198,8 @@ _QUOTED = {
     "standby-used": "standby",
 }
 """The rules by which an entry is told, by event."""
+_MOMENT = 1.0
+"""Seconds without the server that nobody noticed: a page in doubt opens another socket, and drops the one before."""
 _OF_BOTH = frozenset({"relay-died", "standby"})
 """Rules about what both pages share, whoever says so."""
 
@@ -203,16 +208,30 @@ def _sentence(one: Told, page: _Page) -> Iterator[Sentence]:
     rule = _QUOTED.get(one.event, "")
     if not rule or (one.event.startswith("server-") and not one.is_ours):  # what the server saw, a page does not tell
         return
+    if rule == "server-lost":
+        page.lost = page.lost or one  # to be told when it is known for how long
+        return
+    if one.is_ours:
+        lost, page.lost = page.lost, None
+        if lost and rule == "came" and one.at - lost.at < _MOMENT:
+            return
+        if lost:
+            yield _quoted("server-lost", lost, page)
     if rule == "came" and page.has_come:
         yield Sentence("server-back", one.at, f"{page.name} had the server again.")
         return
     page.has_come = page.has_come or rule == "came"
+    yield _quoted(rule, one, page)
+
+
+def _quoted(rule: str, one: Told, page: _Page) -> Sentence:
+    """Return an entry's own sentence."""
     text = one.text
     if rule in _OF_BOTH:
         text = text[0].upper() + text[1:]
     else:
         text = f"{page.name} {text}" if one.is_ours else f"{page.name}: {text}"
-    yield Sentence(rule, one.at, f"{text}.")
+    return Sentence(rule, one.at, f"{text}.")
 
 
 def _path_sentence(change: Change) -> Sentence:

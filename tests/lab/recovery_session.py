@@ -161,7 +161,10 @@ class Session:
         if not self._events:
             return []
         journals = _journals(self._served, self.name)
-        told = account_of(self._served.journal, self.name).sentences if self._served.journal else []
+        account = account_of(self._served.journal, self.name) if self._served.journal else None
+        told = account.sentences if account else []
+        # Of a page that stood still, an outage begins with the last that was heard, long before the event.
+        ends = {one.began: one.ended or one.began for one in account.outages} if account else {}
         for event in self._events:
             run = event.run
             run.ends = tuple(
@@ -181,10 +184,10 @@ class Session:
             )
             run.session = self.name if self._served.journal else ""
             run.is_one_of_many = self.played > 1
-            # What a slow machine suspected before is not of the event, nor is what its undoing brought.
+            # What a slow machine suspected, and withdrew, before is not of the event, nor is what its undoing brought.
             since, until = event.begun - _LATE, event.over - _LATE if event is not self._events[-1] else inf
             run.account = [
-                (one.rule, one.text) for one in told if not one.rule.startswith("outage") or since < one.at < until
+                (one.rule, one.text) for one in told if one.at not in ends or (since < ends[one.at] and one.at < until)
             ]
         self._laps.lap("record")
         self._events[-1].run.spent |= self._laps.take()

@@ -335,6 +335,14 @@ def test_each_sentence_has_its_rule(entry: Entry, rule: str, text: str) -> None:
     assert texts(of(*connected(A, 0.0), *connected(B, 1.0), entry))[rule].startswith(text)
 
 
+@pytest.mark.parametrize(("back", "told"), [(9.4, []), (12.0, ["Ada lost the server.", "Ada had the server again."])])
+def test_a_socket_that_follows_another_is_no_loss_of_the_server(back: float, told: list[str]) -> None:
+    """As of a page in doubt, whose new socket joins while the old one is dropped."""
+    joined = [(0.0, A, "server-joined", dict[str, Any]()), (back, A, "server-joined", dict[str, Any]())]
+    found = of(joined[0], *connected(A, 0.0), *connected(B, 1.0), (9.0, A, "server-lost", {}), joined[1])
+    assert [one.text for one in found.sentences if one.rule in ("server-lost", "server-back")] == told
+
+
 def test_nobody_else_came() -> None:
     found = of((0.0, A, "server-joined", {}), (0.0, A, "session", {"session": "demo"}))
     assert texts(found)["not-connected"] == "Nobody else came."
