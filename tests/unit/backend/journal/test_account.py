@@ -137,6 +137,18 @@ RELAYED = {
             {"other-relay", "relay-died"},
         ),
         (
+            "turn-killed-camera",
+            "Connected after 0.9 s through turn1.lab over UDP, because no direct path worked.",
+            "Guest 2 heard nothing any more; everything was back after 4.8 s, through turn2.lab over UDP.",
+            {"relay-died"},
+        ),
+        (
+            "both-relay-camera",
+            "Connected after 1.6 s, directly.",
+            "The network of Guest 2 changed; everything was back after 7.6 s, through turn1.lab over UDP.",
+            set(),
+        ),
+        (
             "turn-swallowed-standby",
             "Connected after 0.8 s through turn1.lab over UDP at both ends, because no direct path worked.",
             "Guest 1 heard nothing any more; everything was back after 2.9 s, through turn2.lab.",
