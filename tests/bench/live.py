@@ -24,7 +24,8 @@ from tests.bench.quiet import SETTLING, WAITING
 
 ENTRIES = 40
 MOST_LINE, MOST_CHARTS, MOST_SAMPLE = 0.01, 0.03, 2.0
-"""Of a core: the line, the open diagnostics; milliseconds from an answer of `getStats()` to the rendered sample."""
+"""Of a core: the line, the open diagnostics; milliseconds from an answer of `getStats()` to the rendered sample, with
+the line alone: what is open besides has its part of a core."""
 
 TIMED = """(() => {
   const clock = () => top.performance.now();
