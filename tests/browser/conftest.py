@@ -305,6 +305,10 @@ class TurnServer:
         return count_allocations(self.log)
 
 
+LEAST_RELAY_PORT = 61_000
+"""Above all ports that Linux gives to sockets by itself, so that relays' packets can be told from others."""
+
+
 def free_port() -> int:
     """Return a port that nothing listens on, over TCP."""
     with socket.socket() as probe:
@@ -330,7 +334,7 @@ def running_turn_server(certificate: Certificate, *addresses: str) -> Iterator[T
         *(f"--listening-ip={address}" for address in addresses),
         *(f"--listening-port={server.port}", f"--tls-listening-port={server.tls_port}", "--allow-loopback-peers"),
         *(f"--cert={certificate.certificate}", f"--pkey={certificate.key}", "--log-file=stdout", "--simple-log", "-v"),
-        *("--no-dtls", "--pidfile=", "--userdb="),
+        *("--no-dtls", "--pidfile=", "--userdb=", f"--min-port={LEAST_RELAY_PORT}"),
     ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert process.stdout is not None

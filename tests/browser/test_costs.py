@@ -2,12 +2,25 @@
 
 import json
 import re
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Console, OpenPage, Operator, StartConsole, TurnServer, pair, wait_until
+from tests.browser.conftest import (
+    LEAST_RELAY_PORT,
+    Console,
+    OpenPage,
+    Operator,
+    StartConsole,
+    TurnServer,
+    pair,
+    program,
+    wait_until,
+)
+from tests.browser.test_access import LAN
 
 CARRIED = """async () => {
   const pairs = [...(await peerConnections[0].getStats()).values()].filter(({ type }) => type === "candidate-pair");
@@ -18,6 +31,48 @@ MOST_VIDEO = """() => {
   return sender?.getParameters().encodings[0]?.maxBitrate;
 }"""
 STEPS = {"warn": 0.2, "lower": 0.4, "direct": 0.6, "stop": 0.8}
+FIRST_HOST, SECOND_HOST = "127.0.0.1", "127.0.0.2"
+TABLE = "ice_console_direct"
+
+
+class DirectPaths:
+    """Whether a browser's UDP packets reach another browser, and not only relays."""
+
+    def __init__(self, server: TurnServer) -> None:
+        self._server = server
+
+    def block(self) -> None:
+        """Drop what neither coturn nor a relay sends or is sent.
+
+        It is dropped where it arrives: at an error of its own sending, coturn gives up a relay.
+        """
+        known = f"{{ {self._server.port}, {LEAST_RELAY_PORT}-65535 }}"
+        self._nft(
+            f"""
+            table inet {TABLE} {{
+                chain arriving {{
+                    type filter hook input priority 0
+                    ip daddr {{ {LAN}, 127.0.0.0/8 }} udp sport != {known} udp dport != {known} drop
+                }}
+            }}
+            """
+        )
+
+    def allow(self) -> None:
+        self._nft(f"add table inet {TABLE}\ndelete table inet {TABLE}\n")
+
+    @staticmethod
+    def _nft(rules: str) -> None:
+        subprocess.run([program("nft"), "-f", "-"], input=rules, text=True, check=True)
+
+
+@pytest.fixture
+def direct_paths(turn_server: TurnServer) -> Iterator[DirectPaths]:
+    """Block them, until the test allows them or ends."""
+    result = DirectPaths(turn_server)
+    result.block()
+    yield result
+    result.allow()
 
 
 def _has_counted_all(server: TurnServer) -> bool:
@@ -25,20 +80,22 @@ def _has_counted_all(server: TurnServer) -> bool:
     return len(re.findall(r"session \d+: delete: ", server.log)) == server.allocations().made
 
 
-def _counted(server: TurnServer) -> int:
-    """Return the bytes between coturn and its clients, both ways."""
-    return sum(
-        int(received) + int(sent) for received, sent in re.findall(r": usage:.* rb=(\d+),.* sb=(\d+)", server.log)
-    )
+def _counted(server: TurnServer) -> dict[str, int]:
+    """Return the bytes between coturn and its clients, both ways, by the address at which they reach it."""
+    hosts = dict(re.findall(r"session (\d+): closed .*, local ([\d.]+):", server.log))
+    result: dict[str, int] = {}
+    for session, received, sent in re.findall(r"session (\d+): usage:.* rb=(\d+),.* sb=(\d+)", server.log):
+        result[hosts[session]] = result.get(hosts[session], 0) + int(received) + int(sent)
+    return result
 
 
-def _sessions(console: Console, operator: Operator) -> Any:
-    return operator.context.request.get(f"{console.address}sessions").json()
+def _metered(console: Console, operator: Operator) -> dict[str, int]:
+    relayed: dict[str, int] = operator.context.request.get(f"{console.address}sessions").json()["relayed"]["bytes"]
+    return relayed
 
 
-def _metered(console: Console, operator: Operator) -> int:
-    relayed: dict[str, int] = _sessions(console, operator)["relayed"]["bytes"]
-    return sum(relayed.values())
+def _agree(metered: dict[str, int], counted: dict[str, int]) -> bool:
+    return metered.keys() == counted.keys() and all(abs(metered[host] / counted[host] - 1) < 0.02 for host in counted)
 
 
 def _relays(console: Console, operator: Operator, session: str) -> list[str]:
@@ -47,52 +104,153 @@ def _relays(console: Console, operator: Operator, session: str) -> list[str]:
     return [url for server in answer["iceServers"] for url in server["urls"] if url.startswith("turn")]
 
 
+def _audited(console: Console) -> list[str]:
+    """Return the steps in the audit log, in order."""
+    audited = [json.loads(line) for line in (console.journal / "audit.log").read_text().splitlines()]
+    return [one["step"] for one in audited if one["event"] == "budget" and one["scope"] == "day"]
+
+
 def _toggle_cameras(*operators: Operator) -> None:
     for operator in operators:
         operator.page.locator("#camera").click()
 
 
+def _looked_for_a_direct_path(console: Console, session: str) -> bool:
+    """Return whether a page has restarted ICE for that after it was told of the step."""
+    told: dict[str, int] = {}
+    for entry in console.entries(session):
+        if entry["event"] == "budget" and entry["data"]["step"] == "direct":
+            told[entry["participant"]] = entry["number"]
+        looked = entry["event"] == "restart" and "direct path" in entry["data"]["reason"]
+        if looked and entry["number"] > told.get(entry["participant"], entry["number"]):
+            return True
+    return False
+
+
+def _pair_with_relays(
+    config: Path, second_relay: str, start_console: StartConsole, open_page: OpenPage
+) -> tuple[Console, Operator, Operator]:
+    """Connect two pages over relays: the first gets those in `config`, the second those in `second_relay`."""
+    console = start_console("--config", str(config))
+    address = f"{console.address}?session=metered&policy=relay"
+    first = open_page(address)
+    first.connect()
+    first.expect_state("waiting")
+    before = _relays(console, first, "metered")
+    config.write_text(second_relay)
+    wait_until(lambda: _relays(console, first, "metered") != before, "the next page gets the other relay")
+    second = open_page(address)
+    second.connect()
+    for operator in (first, second):
+        operator.expect_state("connected")
+        operator.expect_attribute("data-path", "relay")
+    return console, first, second
+
+
+def _send_video(console: Console, first: Operator, second: Operator) -> None:
+    """Send some, both ways, and none when this returns; the meter has counted it then."""
+    _toggle_cameras(first, second)
+    wait_until(lambda: first.page.evaluate(CARRIED) > 2_000_000, "there was some video", seconds=120)
+    _toggle_cameras(first, second)
+    for operator in (first, second):
+        expect(operator.page.locator("#quality")).not_to_contain_text("fps")
+    # A pair that is left tells at once what it has carried; a quiet one would take a minute.
+    first.page.locator("#restart-ice").click()
+    for operator in (first, second):
+        operator.expect_generation(1)
+    wait_until(
+        lambda: [count > 1_900_000 for count in _metered(console, first).values()] == [True, True],
+        "the meter has counted it at both ends",
+    )
+
+
+def _expect_metered(console: Console, first: Operator, second: Operator, server: TurnServer) -> None:
+    """Hang up, and expect of the meter what coturn says."""
+    for operator in (first, second):
+        operator.page.locator("#hangup").click()
+        operator.expect_state("closed")
+    wait_until(lambda: _has_counted_all(server), "coturn has counted all", seconds=90)
+    counted = _counted(server)
+    assert counted.keys() == {FIRST_HOST, SECOND_HOST}
+    wait_until(lambda: _agree(_metered(console, first), counted), f"the meter says {counted} bytes, about")
+
+
+@pytest.mark.timeout(300)  # one flow, whose parts wait for each other
 def test_relays_are_metered_as_coturn_counts_and_cost_no_more_than_the_budget(
     start_console: StartConsole, open_page: OpenPage, turn_server: TurnServer, tmp_path: Path
 ) -> None:
-    config = turn_server.configuration(tmp_path)
-    config.write_text(f"{config.read_text()}price_per_gb = 50\n")
-    without_budget = config.read_text()
-    console = start_console("--config", str(config))
-    first, second = pair(console, open_page, session="metered", query="&policy=relay")
-    _toggle_cameras(first, second)
-    wait_until(lambda: first.page.evaluate(CARRIED) > 1_000_000, "there was some video", seconds=120)
-    _toggle_cameras(first, second)
-    for operator in (first, second):
-        # The page asks for figures every two seconds; what it goes without at the end is then little.
-        expect(operator.page.locator("#quality")).not_to_contain_text("fps")
-    wait_until(lambda: _metered(console, first) > 100_000, "the meter has counted some of it")
+    config, tls = (turn_server.configuration(tmp_path, protocol=protocol) for protocol in ("udp", "tls"))
+    price = "price_per_gb = 50\n"
+    config.write_text(config.read_text() + price)
+    without_budget = tls.read_text().replace(FIRST_HOST, SECOND_HOST) + price
+    console, first, second = _pair_with_relays(config, without_budget, start_console, open_page)
+    first.expect_attribute("data-relay-protocol", "udp")
+    second.expect_attribute("data-relay-protocol", "tls")
+    _send_video(console, first, second)
     expect(first.page.locator("#cost")).to_contain_text("USD")
 
-    # What is used hardly grows now; so each step is reached by a budget that is as much larger.
-    for step, share in STEPS.items():
-        used = _metered(console, first) / 1e9
+    def reach(step: str, said: str) -> None:
+        # What is used hardly grows now; so each step is reached by a budget that is as much larger.
+        used = sum(_metered(console, first).values()) / 1e9
         config.write_text(
-            f'{without_budget}[budget]\nday_gb = {used / (share + 0.05)}\nvideo = 200\nsessions = ["named"]\n'
+            f'{without_budget}[budget]\nday_gb = {used / (STEPS[step] + 0.05)}\nvideo = 200\nsessions = ["named"]\n'
             + "".join(f"{name} = {at}\n" for name, at in STEPS.items())
         )
         for operator in (first, second):
             expect(operator.page.locator("#budget")).to_have_attribute("data-step", step)
-        expect(first.page.locator("#budget")).to_contain_text("of today's budget for relays is used")
-        if step == "lower":
-            _toggle_cameras(first)
-            first.expect_that(f"({MOST_VIDEO})() === 200_000")
-            _toggle_cameras(first)
-            expect(second.page.locator("#quality")).not_to_contain_text("fps")
+        expect(first.page.locator("#budget")).to_have_text(
+            re.compile(f"^[2-9]0.% of today's budget for relays is used\\.{said}")
+        )
+
+    reach("warn", "$")
+    assert _relays(console, first, "other")
+    reach("lower", " To save some of it, the picture is sent with at most 200 kbit/s")
+    _toggle_cameras(first)
+    first.expect_that(f"({MOST_VIDEO})() === 200_000")
+    _toggle_cameras(first)
+    expect(second.page.locator("#quality")).not_to_contain_text("fps")
+    reach("direct", " To save some of it")  # only relays are allowed: no direct path is looked for
+    reach("stop", " No new relay is given")
     first.send("what is connected goes on")
     second.expect_received(["what is connected goes on"])
     assert (bool(_relays(console, first, "named")), _relays(console, first, "other")) == (True, [])
-    audited = [json.loads(line) for line in (console.journal / "audit.log").read_text().splitlines()]
-    assert [one["step"] for one in audited if one["event"] == "budget"][-1] == "stop"
+    assert _audited(console) == list(STEPS)
+    _expect_metered(console, first, second, turn_server)
 
+
+def test_a_direct_path_is_looked_for_when_relays_have_cost_much(
+    start_console: StartConsole,
+    open_page: OpenPage,
+    turn_server: TurnServer,
+    direct_paths: DirectPaths,
+    tmp_path: Path,
+) -> None:
+    config = turn_server.configuration(tmp_path)
+    without_budget = config.read_text()
+    console = start_console("--config", str(config))
+    first, second = pair(console, open_page, session="dear")
     for operator in (first, second):
-        operator.page.locator("#hangup").click()
-        operator.expect_state("closed")
-    wait_until(lambda: _has_counted_all(turn_server), "coturn has counted all", seconds=90)
-    counted = _counted(turn_server)
-    wait_until(lambda: abs(_metered(console, first) / counted - 1) < 0.02, f"the meter says {counted} bytes, about")
+        operator.expect_attribute("data-path", "relay")
+    wait_until(lambda: bool(_metered(console, first)), "the meter has counted something")
+
+    def reach(step: str, said: str) -> None:
+        steps = list(STEPS)
+        shares = {name: "1e-9" if place <= steps.index(step) else "1" for place, name in enumerate(steps)}
+        config.write_text(
+            f"{without_budget}[budget]\nday_gb = 1\n" + "".join(f"{name} = {at}\n" for name, at in shares.items())
+        )
+        for operator in (first, second):
+            expect(operator.page.locator("#budget")).to_have_attribute("data-step", step)
+            expect(operator.page.locator("#budget")).to_contain_text(said)
+
+    reach("direct", "A direct path is looked for")
+    wait_until(lambda: _looked_for_a_direct_path(console, "dear"), "a direct path is looked for", seconds=90)
+    reach("stop", "No new relay is given")
+    for operator in (first, second):
+        operator.expect_attribute("data-path", "relay")
+    direct_paths.allow()
+    reach("direct", "")
+    for operator in (first, second):
+        operator.expect_attribute("data-path", "direct")
+        expect(operator.page.locator("#budget")).to_contain_text("The path of this session is direct")
+    assert _audited(console) == ["direct", "stop", "direct"]
