@@ -28,6 +28,7 @@ from backend.journal.checks import find_check
 from backend.journal.export import FORMATS, Format, exported
 from backend.journal.reading import latest_of, numbered, recorded
 from backend.journal.schema import FILE, open_to_read
+from backend.logs import write_log
 from backend.notify import Manager, take_manager
 from backend.settings import Settings, StartError, TlsFiles
 from backend.state import journal_in_use, moved_journal
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif options.command == "check":
             return uvloop.run(_check(options.config))
         else:
-            logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", datefmt="%H:%M:%S")
+            write_log()
             uvloop.run(_serve(_settings(options)))
     except StartError as error:
         for line in str(error).splitlines():

@@ -32,6 +32,7 @@ from pathlib import Path
 import uvloop
 
 from backend.access.limits import Limits
+from backend.logs import write_log
 from backend.settings import Settings
 from backend.web.server import serving
 from tests.bench.client import Client
@@ -198,7 +199,8 @@ async def compare(sizes: Sequence[int], core: int) -> bool:
 
 
 async def serve(port: int) -> None:
-    """Be the server that is measured."""
+    """Be the server that is measured: with its log, as peerjs-server has one."""
+    write_log()
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(port=port, turn=False, open_to_all=True, journal=Path(folder), limits=UNLIMITED)
         async with serving(settings) as server:
