@@ -6,10 +6,11 @@ an attempt in an outage                     as its rung says
 credentials were renewed                    a relay in use is left while it works
 on a relay that may not be needed           a direct path is looked for, at once and from time to time
 on a relay between pages of one network     a connection over every interface is tried
-on a direct path for a while                the relays that were gathered beside it are given up
+on a direct path for a while                the relays that were gathered beside it are given up, when nobody talks
 no more relays are given                    nothing that can wait: the relay in use would be lost
 """
 
+import math
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -41,6 +42,10 @@ ONE_NETWORK_AFTER = 1.5
 """Seconds on a relay with a peer of the same public address before a connection over every interface is tried: on a
 network without working mDNS (RFC 6762) only the real addresses allow a direct path."""
 
+TALKING = 2.0
+"""Seconds after a message, or the acknowledgement of one, in which relays that are not needed are kept: to give them up
+takes an ICE restart, for which nobody should wait."""
+
 ATTEMPTS_WITHOUT_PEER = 3
 """Attempts without a sign of life of a peer that has left the server, too, after which it counts as gone."""
 
@@ -60,6 +65,8 @@ class Relaying:
     """Whether the connection gathers on every interface, not only on the default route."""
     capture_permitted: bool
     """Whether the page may see every interface."""
+    talked_at: float = field(init=False, default=-math.inf)
+    """When a frame of the conversation last arrived."""
     _credentials_wait: bool = field(init=False, default=False)
     """Whether credentials were renewed during an outage, after the last attempt had begun."""
     _tried_with_expired: bool = field(init=False, default=False)
@@ -302,6 +309,8 @@ class Relaying:
         is_quiet = self.health.is_healthy and not self.health.is_doubtful and self.agreed.state == "stable"
         if not is_quiet or not self.outside.signaling_is_there:
             return []
+        if now - self.talked_at < TALKING:
+            return [commands.StartTimer(RelaysTimer.RELEASE, TALKING)]
         self.agreed.gathers_relays = False
         restart = self.restarts.begin("the relays are not needed", now)
         return [*self.set_configuration(), *restart]

@@ -92,6 +92,7 @@ class Transport:
                     return [ChannelIs(NO_PEER), closed, Failed(self.outside.refusal)]
                 return [ChannelIs(NO_PEER), closed, *self.health.channel_closed(now)]
             case events.ChannelReceived(label, text):
+                self.relaying.talked_at = now
                 return [FrameReceived(text, label)]
             case events.ChannelFilled(label):
                 return [ChannelIsFull(True)] if label == "messages" else []

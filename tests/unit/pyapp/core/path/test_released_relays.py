@@ -9,8 +9,10 @@ from pyapp.core import commands, events
 from pyapp.core.events import Event
 from pyapp.core.negotiation.restarts import SETTLES_WITHIN
 from pyapp.core.path.heartbeat import Pulse
+from pyapp.core.path.relaying import TALKING
 from pyapp.core.path.relays import RELEASE, RELEASE_AFTER
 from pyapp.core.path.silence import SILENCE
+from pyapp.protocol.channel import Frame, Piece, encode_frame
 from pyapp.protocol.peer import Description
 from tests.unit.pyapp.fakes import sdp, stats_of
 from tests.unit.pyapp.sessions import (
@@ -96,6 +98,16 @@ class TestTheRelaysOfADirectConnection:
         (offer,) = sent(core.do(offer_set("l3", 5)))
         assert isinstance(offer, Description)
         assert offer.relays
+
+    def test_stay_while_messages_come_or_are_acknowledged(self) -> None:
+        core = connected()
+        core.do(events.ChannelReceived("heartbeat", Pulse().next_beat(core.now, due=0.1, generation=0).encode()))
+        core.do(events.ChannelReceived("messages", encode_frame(Frame(1, Piece("hello"), 0))))
+        assert core.do(events.TimerFired(RELEASE)) == []
+        assert core.timers[RELEASE] == TALKING
+        core.now += TALKING
+        core.do(events.ChannelReceived("heartbeat", Pulse().next_beat(core.now, due=0.1, generation=0).encode()))
+        assert commands.RestartIce() in core.do(events.TimerFired(RELEASE))
 
     def test_stay_while_anything_else_goes_on(self) -> None:
         core = lost()
