@@ -54,7 +54,7 @@ def main() -> None:
     _report_what_nobody_handled(runner)
     page = Page(runner.emit, runner.fault)
     server = Server(runner.emit, runner.fault, invitation=session.invitation)
-    media = LocalMedia(runner.emit, runner.fault, show_local=page.show_local, show_remote=page.media.show_remote_stream)
+    media = LocalMedia(runner.emit, runner.fault, show_local=page.show_local, show_remote=page.show_remote)
     peers = PeerConnections(runner.emit, runner.fault, media)
     tabs = Tabs(runner.emit, runner.fault)
     runner.attach(server=server, peers=peers, media=media, tabs=tabs, screen=page)

@@ -12,6 +12,8 @@ from typing import Any
 
 import sitecustomize  # runtime/build/record.py
 
+MAIN = "pyapp.main"
+
 
 class Browser(ModuleType):
     """A stand-in for the module `js` without a page: enough to import from it."""
@@ -47,11 +49,14 @@ async def discover(names: list[str], app: str, own: list[str]) -> bytes:
     library = record.take()
     sys.modules["js"] = Browser("js")
     sys.path.append(app)
+    with contextlib.suppress(AttributeError):  # it goes on to start the console
+        importlib.import_module(MAIN)
+    own_at_start = {MAIN} | (loaded() & set(own))
     for name in own:
-        with contextlib.suppress(AttributeError):  # `pyapp.main` goes on to start the console
+        if name != MAIN:
             importlib.import_module(name)
     console = record.take()
-    at_start = loaded()
+    at_start = loaded() - set(own) | own_at_start
     for name in names:
         try:
             importlib.import_module(name)

@@ -138,8 +138,9 @@ def prepare(stock: str, app: str, runtime: str, discovered: str, out: str) -> No
             path = name.replace(".", "/") + ("/__init__.pyc" if is_package else ".pyc")
             packed.writestr(zipfile.ZipInfo(path), pyc(code))
         packed.writestr(zipfile.ZipInfo("library.marshal"), archive(library, found["library"]))
-    console = {
-        module_name(path): compiled(path, source, folder="", optimize=APP_OPTIMIZE)
-        for path, source in sources(app).items()
-    }
+    console: Modules = {}
+    for path, source in sources(app).items():
+        is_package, file, code = compiled(path, source, folder="", optimize=APP_OPTIMIZE)
+        name = module_name(path)
+        console[name] = (is_package, file, code if name in found["at_start"] else marshal.dumps(code))
     (target / "console.marshal").write_bytes(archive(console, found["console"]))

@@ -29,7 +29,8 @@ class NetworkCheckPanel:
         dom.on("check-stop", "click", lambda _: self._stop())
         dom.on("check-close", "click", lambda _: self._dialog.close())
         dom.on("check-panel", "close", lambda _: emit(CheckStopRequested()))
-        dom.write("check", "disabled", False)
+        for name in ("check", "check-lobby"):
+            dom.write(name, "disabled", False)
 
     def open(self) -> None:
         """Open the dialog, and begin."""

@@ -2,11 +2,18 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, Protocol
 
 from js import document
 
 from pyapp.browser.ffi import Listeners, OnError
+
+
+class Panel(Protocol):
+    """Draws one part of the view."""
+
+    def draw(self, part: Any, /) -> None:
+        """Show it in place of the one before."""
 
 
 class Dom:

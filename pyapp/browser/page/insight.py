@@ -30,6 +30,8 @@ class InsightPanel:
         self._rows: dict[str, tuple[tuple[str, ...], ...]] = {}
         self._hops: tuple[Hop, ...] = ()
         dom.on("diagnostics", "toggle", lambda _: self._toggled())
+        if dom.element("diagnostics").open:  # somebody was quick
+            self._toggled()
 
     def draw(self, insight: Insight) -> None:
         """Show it, unless it is closed."""

@@ -1,50 +1,33 @@
 """The page: puts a `View` on the screen, and forwards what the person does as events. It decides nothing.
 
-Each part of the view has a panel, which draws it when it is another one. The markup is in `index.html`; what is shown
-in which state is in there too (`data-in`), and in the style sheet.
+Each part of the view has a panel, which draws it when it is another one. Those that make up the first screen are there
+before the page is ready; the others (`others.py`) follow, so that it takes clicks sooner. The markup is in
+`index.html`; what is shown in which state is in there too (`data-in`), and in the style sheet.
 """
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from js import Date, document, navigator, performance, window
 
 from pyapp.browser.ffi import OnError
 from pyapp.browser.page.address import read_address
-from pyapp.browser.page.awake import Awake
-from pyapp.browser.page.check import NetworkCheckPanel
-from pyapp.browser.page.company import CompanyPanel
 from pyapp.browser.page.controls import ControlsPanel
-from pyapp.browser.page.cost import CostPanel
-from pyapp.browser.page.devices import DevicesPanel
-from pyapp.browser.page.dom import Dom
-from pyapp.browser.page.insight import InsightPanel
-from pyapp.browser.page.invite import InvitePanel
+from pyapp.browser.page.dom import Dom, Panel
 from pyapp.browser.page.lobby import LobbyPanel
-from pyapp.browser.page.log import LogPanel, clock
-from pyapp.browser.page.media import MediaPanel
-from pyapp.browser.page.path import PathPanel
-from pyapp.browser.page.picture import PicturePanel
-from pyapp.browser.page.quality import QualityPanel
 from pyapp.browser.page.status import StatusPanel
-from pyapp.browser.page.thread import ThreadPanel
-from pyapp.browser.page.update import UpdatePanel
 from pyapp.browser.tabs import session_to_come_back_to
 from pyapp.core.events import Event, PageClosing, PageShown
 from pyapp.view.console import View
 from pyapp.view.words import diagnostics_title
 
+if TYPE_CHECKING:
+    from pyapp.browser.page.others import Others
+
 FOCUS_AFTER = 0.1
 """Seconds after a change in which the browser lays the page out by itself: to ask sooner where a control went takes
 tens of milliseconds, in the middle of connecting."""
-
-
-class Panel(Protocol):
-    """Draws one part of the view."""
-
-    def draw(self, part: Any, /) -> None:
-        """Show it in place of the one before."""
 
 
 class Page:
@@ -55,30 +38,15 @@ class Page:
 
     def __init__(self, emit: Callable[[Event], None], on_error: OnError) -> None:
         self._dom = Dom(on_error)
+        self._emit = emit
         self._view: View | None = None
         self._lobby = LobbyPanel(self._dom, emit)
-        self.media = MediaPanel(self._dom, emit)
-        self._devices = DevicesPanel(self._dom, emit)
-        self._check = NetworkCheckPanel(self._dom, emit)
         self._panels: tuple[tuple[str, Panel], ...] = (
             ("status", StatusPanel(self._dom)),
-            ("status", Awake(self._dom)),
-            ("update", UpdatePanel(self._dom)),
             ("lobby", self._lobby),
             ("controls", ControlsPanel(self._dom, emit)),
-            ("path", PathPanel(self._dom)),
-            ("quality", QualityPanel(self._dom)),
-            ("cost", CostPanel(self._dom)),
-            ("media", self.media),
-            ("media", PicturePanel(self._dom)),
-            ("devices", self._devices),
-            ("thread", ThreadPanel(self._dom, emit)),
-            ("company", CompanyPanel(self._dom)),
-            ("invite", InvitePanel(self._dom, emit)),
-            ("check", self._check),
-            ("log", LogPanel(self._dom, self._diagnostics)),
-            ("insight", InsightPanel(self._dom, emit)),
         )
+        self._attached: Others | None = None
         self._drawn: dict[int, object] = {}
         """What each panel shows."""
         self._dom.on(window, "pagehide", lambda _: emit(PageClosing()))
@@ -86,8 +54,13 @@ class Page:
 
     def show_local(self, video: Any, sound: Any) -> None:
         """Show what this side shares: streams of video and of sound, each or None."""
-        self.media.show_local_stream(video)
-        self._devices.show_own(video, sound)
+        others = self._others()
+        others.media.show_local_stream(video)
+        others.devices.show_own(video, sound)
+
+    def show_remote(self, stream: Any) -> None:
+        """Show what the other side sends: a stream, or None."""
+        self._others().media.show_remote_stream(stream)
 
     def mark_ready(self) -> None:
         """Say that the page takes clicks, and hand on the request that came first: a kept click, or `autoconnect`."""
@@ -97,19 +70,34 @@ class Page:
         root.removeAttribute("data-pending-connect")
         self._lobby.take_clicks(at_once=clicked or read_address().autoconnect, back_in=session_to_come_back_to())
         if read_address().check:
-            self._check.open()
+            self._others().check.open()
+        asyncio.get_running_loop().call_soon(self._others)
 
     def render(self, view: View) -> None:
         """Put `view` on the screen."""
         before, self._view = self._view, view
         focused = document.activeElement if before and _buttons(before) != _buttons(view) else None
+        self._draw(view)
+        if focused and focused.id:
+            self._dom.run("the focus", self._keep_focus(focused))
+
+    def _draw(self, view: View) -> None:
         for number, (name, panel) in enumerate(self._panels):
             part = getattr(view, name)
             if part is not self._drawn.get(number):
                 panel.draw(part)
                 self._drawn[number] = part
-        if focused and focused.id:
-            self._dom.run("the focus", self._keep_focus(focused))
+
+    def _others(self) -> "Others":
+        """Return the other panels; attach them if they are not."""
+        if self._attached is None:
+            from pyapp.browser.page.others import Others
+
+            self._attached = Others(self._dom, self._emit, self._diagnostics)
+            self._panels += self._attached.panels
+            if self._view is not None:
+                self._draw(self._view)
+        return self._attached
 
     async def _keep_focus(self, focused: Any) -> None:
         """Give the keyboard a place to go on from, when the control that had it went away."""
@@ -129,6 +117,8 @@ class Page:
 
     def _diagnostics(self) -> str:
         """Return what the page shows about the connection as text, to be passed on. The invitation is not in it."""
+        from pyapp.browser.page.log import clock
+
         view = self._view
         if view is None:
             return ""
