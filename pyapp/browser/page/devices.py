@@ -256,7 +256,8 @@ class _Preview:
             self._tried[kind] = stream
             self._show()
         if number == self._tries:
-            self._dom.write_problem("preview-problem", " ".join(dict.fromkeys(problems)))
+            if problems:  # with none, what was said meanwhile stays: the other one was unplugged
+                self._dom.write_problem("preview-problem", " ".join(dict.fromkeys(problems)))
             tried()
 
     def _let_go(self) -> None:
