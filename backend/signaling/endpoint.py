@@ -171,6 +171,8 @@ class Signaling:
             self._ticking.set(self._now() + self.limits.heartbeat / TICKS)
 
     def _miss_deadline(self, connection: Connection) -> None:
+        if connection.is_closing:
+            return  # it was refused, and knows why
         rule = f"The first frame, 'join', must come within {self.limits.join_deadline:g} seconds."
         self._refuse(connection, Error("not-joined", rule, "join-deadline"))
 
