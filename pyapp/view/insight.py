@@ -84,7 +84,9 @@ def insight(session: Session) -> Insight:
     )
 
 
-NO_CHARTS = "The charts did not load. Reload the page to try again; the session goes on after it."
+CHARTS_LOADING = "Loading the charts…"
+NO_CHARTS = "The charts did not load. To try again, close the diagnostics and open them again."
+NO_SAMPLES = "Once you are connected, this shows how good the connection is, and was."
 
 
 def hops(session: Session, connection: Connection, report: PathReport) -> tuple[Hop, ...]:

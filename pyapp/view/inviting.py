@@ -13,6 +13,8 @@ MOST_LISTED = 50
 COPY, REVOKE, REVOKE_NOW = "Copy link", "Revoke", "Revoke now?"
 """Button labels; the last one asks to press Revoke again."""
 
+NO_CODE = "The QR code did not load. The link works without it; to try again, close this and open it again."
+
 MADE, UNTIL = "made", "until"
 """Before a time."""
 

@@ -94,15 +94,23 @@ export async function open(plotting, element, { seconds = SECONDS.longest, betwe
 }
 
 const sheets = new Map();
+const STYLED_BY = 20_000; // ms
 
+/** Resolves once a style sheet is there; each is asked for once, and again after it did not come. */
 function styled(href) {
   if (!sheets.has(href)) {
     const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href });
     const arrived = new Promise((resolve, reject) => {
-      link.addEventListener("load", resolve);
-      link.addEventListener("error", () => {
+      const failed = () => {
         sheets.delete(href);
+        link.remove();
         reject(new Error(`${href} has not arrived`));
+      };
+      const timer = setTimeout(failed, STYLED_BY);
+      link.addEventListener("error", failed);
+      link.addEventListener("load", () => {
+        clearTimeout(timer);
+        resolve();
       });
     });
     sheets.set(href, arrived);

@@ -39,8 +39,29 @@ function fetchModule(name) {
   return Uint8Array.from(request.responseText, (character) => character.charCodeAt(0) & 0xff);
 }
 
-/** Imports a module that is not part of the start. Python cannot do so itself: that needs `eval`, which the page forbids. */
-const importModule = (group, file) => import(at(group, file));
+const IMPORTED_BY = 20_000; // ms
+const failures = new Map(); // by address
+
+/**
+ * Imports a module that is not part of the start, or says in time that it did not come. Python cannot do so itself: that
+ * needs `eval`, which the page forbids. After a failure it has another address: not every browser asks again for the same.
+ */
+async function importModule(group, file) {
+  const address = at(group, file);
+  const failed = failures.get(address);
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${address} has not arrived`)), IMPORTED_BY);
+  });
+  try {
+    return await Promise.race([import(failed ? `${address}?${failed}` : address), late]);
+  } catch (error) {
+    failures.set(address, (failed ?? 0) + 1);
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
 
 /** Call back once Python listens for errors, so that the journal has it. */
 function whenReady(callback) {

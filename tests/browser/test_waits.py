@@ -66,19 +66,33 @@ window.fetch = ((original) => (url, options = {}) => {
 """Requests that could take for ever. What the page is made of has its progress shown."""
 
 
-def test_every_request_has_an_end_and_charts_that_do_not_come_a_sentence(console: Console, open_page: OpenPage) -> None:
+def test_every_request_has_an_end_and_what_does_not_come_a_sentence(console: Console, open_page: OpenPage) -> None:
     page = open_page("about:blank", wait_for=None)
+    page.page.clock.install()
     page.page.add_init_script(FETCHED)
-    page.page.route("**/uplot.mjs", lambda route: route.abort())
+    page.page.route("**/qrcode.mjs", lambda route: route.abort())
+    page.page.route("**/uplot.mjs", never_answered)
     page.page.goto(f"{console.address}?session=ends&autoconnect")
     page.expect_state("waiting")
+    code, charts = page.page.locator("#invite-qr"), page.page.locator("#charts-none")
     page.page.locator("#invite").click()
-    expect(page.page.locator("#invite-qr")).to_be_visible()
+    expect(page.page.locator("#invite-qr-none")).to_contain_text("The QR code did not load.")
+    expect(code).to_be_hidden()
     page.page.keyboard.press("Escape")
     page.page.locator("#diagnostics > summary").click()
-    expect(page.page.locator("#charts-none")).to_contain_text("The charts did not load.")
+    expect(charts).to_have_text("Loading the charts…")
+    page.page.clock.fast_forward("00:21")
+    expect(charts).to_contain_text("The charts did not load.")
+    # What comes the next time is shown, also by a browser that has given up on its address.
+    page.page.locator("#invite").click()
+    expect(code).to_be_visible()
+    expect(page.page.locator("#invite-qr-none")).to_be_hidden()
+    page.page.keyboard.press("Escape")
+    for _ in range(2):
+        page.page.locator("#diagnostics > summary").click()
+    expect(page.page.locator("#charts canvas")).to_have_count(7)
     assert page.page.evaluate("unlimited") == []
-    page.take_problems("uplot|ERR_FAILED|dynamically imported")
+    page.take_problems("qrcode|uplot|ERR_FAILED|dynamically imported")
 
 
 def test_what_an_extension_does_wrong_does_not_stop_the_start(console: Console, open_page: OpenPage) -> None:

@@ -1,11 +1,12 @@
 // The list of recorded sessions, and one session. The invitation is that of the tab, as the console keeps it.
 
 const main = document.getElementById("main");
+main.dataset.started = ""; // from here on, this script says what is wrong
 const problem = document.getElementById("problem");
 const status = document.getElementById("status");
 const id = /\/sessions\/(\d+)$/.exec(location.pathname)?.[1];
 const MOST_SHOWN = 500;
-const DEADLINE = 30_000; // ms, for an answer to begin
+const DEADLINE = 30_000; // ms, for an answer to begin, and for each part of it
 
 function invitation() {
   const fragment = new URLSearchParams(location.hash.slice(1));
@@ -23,18 +24,55 @@ function invitation() {
 
 const token = invitation();
 
+/** What comes of a promise, or an error after the deadline. */
+async function inTime(promise) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`nothing within ${DEADLINE / 1000} s`)), DEADLINE);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The body of an answer, however long, as long as parts of it arrive. */
+async function whole({ body, headers }) {
+  const parts = [];
+  const reader = body.getReader();
+  try {
+    for (let read = await inTime(reader.read()); !read.done; read = await inTime(reader.read())) parts.push(read.value);
+  } catch (error) {
+    reader.cancel().catch(() => {}); // it has failed already
+    throw error;
+  }
+  return new Blob(parts, { type: headers.get("Content-Type") ?? "" });
+}
+
+/** Ask the server, and return its answer: the headers, and the body as a Blob. */
 async function ask(query) {
   const headers = { Accept: "application/json", ...(token && { "X-Invitation": token }) };
   const limit = new AbortController();
-  const timer = setTimeout(() => limit.abort(new Error(`no answer within ${DEADLINE / 1000} s`)), DEADLINE);
   const options = { headers, cache: "no-store", signal: limit.signal };
-  const response = await fetch(location.pathname + query, options).catch((error) => {
+  let response, body;
+  try {
+    response = await inTime(fetch(location.pathname + query, options));
+    body = await whole(response);
+  } catch (error) {
+    limit.abort();
     throw new Error(`The server does not answer. Reload this page to try again. (${error.message})`);
+  }
+  if (response.ok) return { headers: response.headers, body };
+  const problem = await body.text().then(JSON.parse).catch(() => ({}));
+  throw new Error(problem.message ?? `The server answers with an error (HTTP status ${response.status}). Try again in a moment.`);
+}
+
+async function askForJson(query) {
+  const { body } = await ask(query);
+  return body.text().then(JSON.parse).catch(() => {
+    throw new Error("Something else answers in the place of the server: a page to log in at, perhaps. Reload this page.");
   });
-  clearTimeout(timer); // what is on its way may be long
-  if (response.ok) return response;
-  const body = await response.json().catch(() => ({}));
-  throw new Error(body.message ?? `The server answers with an error (HTTP status ${response.status}). Try again in a moment.`);
 }
 
 function element(name, properties = {}, ...children) {
@@ -154,7 +192,7 @@ async function list() {
     showing(async () => {
       const number = ++asked;
       const query = new URLSearchParams({ q: search.value.trim(), offset });
-      const found = await (await ask(`?${query}`)).json();
+      const found = await askForJson(`?${query}`);
       if (number !== asked) return; // the person typed on
       if (!offset) {
         body.replaceChildren();
@@ -195,7 +233,8 @@ async function charts(session) {
   if (!measured.length) return;
   const section = element("section", { id: "charts" }, element("h2", {}, "Charts"));
   main.querySelector("#log").before(section);
-  const [drawing, plotting] = await Promise.all([main.dataset.charts, main.dataset.uplot].map((file) => import(new URL(file, location.href))));
+  const files = [main.dataset.charts, main.dataset.uplot];
+  const [drawing, plotting] = await inTime(Promise.all(files.map((file) => import(new URL(file, location.href)))));
   const between = [session.began, Math.max(session.ended, session.began + 1)];
   for (const page of measured) {
     const place = element("div");
@@ -218,16 +257,16 @@ function log(session) {
 }
 
 async function save(format) {
-  const response = await ask(`?format=${format}`);
-  const address = URL.createObjectURL(await response.blob());
-  const name = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "")?.[1] ?? "session";
+  const { headers, body } = await ask(`?format=${format}`);
+  const address = URL.createObjectURL(body);
+  const name = /filename="([^"]+)"/.exec(headers.get("Content-Disposition") ?? "")?.[1] ?? "session";
   element("a", { href: address, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }
 
 async function one() {
   await showing(async () => {
-    const session = await (await ask("")).json();
+    const session = await askForJson("");
     document.title = `${session.name} · ICE Console`;
     document.getElementById("title").textContent = session.name;
     const back = element("p", {}, element("a", { href: "../sessions" }, "All sessions"));

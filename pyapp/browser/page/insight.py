@@ -1,6 +1,7 @@
 """The diagnostics while they are open: charts, the way that packets take, candidates and pairs.
 
-The charts are JavaScript, `runtime/charts/` around uPlot. They are fetched when the diagnostics are first opened.
+The charts are JavaScript, `runtime/charts/` around uPlot. They are fetched when the diagnostics are first opened, and
+again at the next opening if they did not come.
 """
 
 import json
@@ -12,7 +13,7 @@ from pyodide.ffi import JsException
 
 from pyapp.browser.page.dom import Dom
 from pyapp.core.events import DiagnosticsShown, Event
-from pyapp.view.insight import NO_CHARTS, Hop, Insight, new_marks, new_samples
+from pyapp.view.insight import CHARTS_LOADING, NO_CHARTS, NO_SAMPLES, Hop, Insight, new_marks, new_samples
 
 
 class InsightPanel:
@@ -48,6 +49,7 @@ class InsightPanel:
         self._emit(DiagnosticsShown(is_open))
         if is_open and self._board is None and not self._is_loading:
             self._is_loading = True
+            self._dom.write("charts-none", "textContent", CHARTS_LOADING)
             self._dom.run("the charts", self._load())
 
     async def _load(self) -> None:
@@ -58,7 +60,6 @@ class InsightPanel:
             charts = await import_module("charts", "charts.mjs")
             self._board = await charts.open(plotting, self._dom.element("charts"))
         except JsException:
-            # Browsers differ in whether they ask again for a module that did not come.
             self._dom.write("charts-none", "textContent", NO_CHARTS)
             raise
         finally:
@@ -73,6 +74,7 @@ class InsightPanel:
         if samples or marks:
             self._board.add(json.dumps(samples), json.dumps(marks))
             self._charted = insight.live.latest_at
+        self._dom.write("charts-none", "textContent", NO_SAMPLES)
         self._dom.write("charts-none", "hidden", bool(insight.live.samples))
 
     def _show_way(self, insight: Insight) -> None:

@@ -18,7 +18,7 @@ from pyapp.core.events import (
     LinkWanted,
     RevocationRequested,
 )
-from pyapp.view.inviting import COPY, REVOKE, REVOKE_NOW, UNTIL, Invite, Row, revocation
+from pyapp.view.inviting import COPY, NO_CODE, REVOKE, REVOKE_NOW, UNTIL, Invite, Row, revocation
 
 QUIET = 4
 """Modules of margin around a QR code (ISO/IEC 18004, section 9.1)."""
@@ -128,13 +128,19 @@ class InvitePanel:
             return
         self._pictured = link
         self._dom.write("invite-qr", "hidden", True)
+        self._dom.write_problem("invite-qr-none", "")
         if link:
-            self._dom.run("invite-qr", self._draw_code(link))
+            self._dom.run("the QR code", self._draw_code(link))
 
     async def _draw_code(self, link: str) -> None:
         from console_runtime import import_module  # only there in the page
 
-        module = await import_module("qr", "qrcode.mjs")
+        try:
+            module = await import_module("qr", "qrcode.mjs")
+        except JsException:
+            self._pictured = ""  # it is tried again when the panel is opened again
+            self._dom.write_problem("invite-qr-none", NO_CODE)
+            raise
         if link != self._pictured:
             return  # another one by now
         code = module.qrcode(0, "L")  # the smallest that holds it: on a screen nothing is smudged
