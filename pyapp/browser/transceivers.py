@@ -60,10 +60,7 @@ class Transceivers:
         self.send()
 
     def send(self) -> None:
-        """Give each sender the track that is on, or none.
-
-        Each track once: a camera that Chromium is given again before its first frame was encoded may stand still.
-        """
+        """Give each sender the track that is on, or none; each track once."""
         tracks = self._media.tracks()
         for number, transceiver in enumerate(self._transceivers):
             track = tracks[transceiver.receiver.track.kind]

@@ -166,6 +166,7 @@ class Call:
             usual = self.relays.configuration.relay_video
             limit = self.budget.video(usual) if report.path == "relay" else None
             result += self.journal.take(self.communication.media.follow(limit), now)
+            self.connection.sending.wanted = self.communication.media.sent
         return result
 
     def stream(self) -> list[Command]:

@@ -59,6 +59,10 @@ class Devices:
         """Return a device that is plugged in."""
         return next((device for device in self.of(kind) if device.id == identifier), None)
 
+    def may_have(self, kind: DeviceKind, identifier: str) -> bool:
+        """Return whether a device may be plugged in: without permission to capture, none has an `id`."""
+        return any(device.id in (identifier, "") for device in self.of(kind))
+
     def best(self, kind: DeviceKind) -> Device | None:
         """Return the chosen device, or the first if that is not plugged in; None if there is none, or none is known."""
         return self.find(kind, self.choices.of(kind)) or next(iter(self.of(kind)), None)

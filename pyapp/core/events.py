@@ -17,6 +17,7 @@ from pyapp.protocol.signaling import ServerMessage
 from pyapp.protocol.wire import Scalar
 
 MediaKind: TypeAlias = Literal["camera", "microphone", "screen"]
+TrackKind: TypeAlias = Literal["audio", "video"]
 ChannelLabel: TypeAlias = Literal["messages", "heartbeat", "standby", "probe", "check", "check-bulk"]
 
 

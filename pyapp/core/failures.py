@@ -113,7 +113,15 @@ class DeviceGone:
     next: Device | None
 
 
-MediaProblem: TypeAlias = MediaRefusal | DeviceGone
+@dataclass(frozen=True, slots=True)
+class DeviceStopped:
+    """The device in use stopped by itself, and is still plugged in: it failed, or the browser took it back."""
+
+    kind: DeviceKind
+    label: str
+
+
+MediaProblem: TypeAlias = MediaRefusal | DeviceGone | DeviceStopped
 
 
 @dataclass(frozen=True, slots=True)

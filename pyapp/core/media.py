@@ -4,6 +4,7 @@
     starting --the person takes it back--> off
                             ^---- another device, or another way to treat the sound ----'
     on --it is unplugged--> off, and what comes next is offered
+    on --it fails, or the browser takes it back--> off
 
 Requests are numbered: the browser's prompt may stay open for minutes, and the answer to an older request is ignored. A
 track that the system mutes (a closed lid, a phone call) stays on, since the system unmutes it again.
@@ -16,8 +17,8 @@ from pyapp.core import commands, events
 from pyapp.core.commands import Command
 from pyapp.core.devices import Choices, Device, DeviceKind, Devices
 from pyapp.core.diagnostics.journal import Note, note
-from pyapp.core.events import MediaEvent, MediaKind
-from pyapp.core.failures import DeviceGone, MediaProblem, MediaRefusal
+from pyapp.core.events import MediaEvent, MediaKind, TrackKind
+from pyapp.core.failures import DeviceGone, DeviceStopped, MediaProblem, MediaRefusal
 from pyapp.protocol.channel import MediaShared
 
 MediaState: TypeAlias = Literal["off", "starting", "on"]
@@ -29,7 +30,7 @@ RELAY_FRAMES = 20
 
 @dataclass(slots=True)
 class _Ended:
-    """A device whose track ended by itself: unplugged, unless it is still listed."""
+    """A device whose track ended by itself: unplugged, if it is no longer listed, which may take a moment."""
 
     kind: DeviceKind
     device: Device
@@ -73,6 +74,15 @@ class Media:
             video_muted=bool(self.muted & {"camera", "screen"}),
         )
 
+    @property
+    def sent(self) -> dict[TrackKind, int]:
+        """The tracks that are to be sent now, by the numbers of their requests. What is muted may stand still."""
+        result: dict[TrackKind, int] = {}
+        for kind, state in self.states.items():
+            if state == "on" and kind not in self.muted:
+                result["audio" if kind == "microphone" else "video"] = self._requests[kind]
+        return result
+
     def receive(self, event: MediaEvent) -> list[Output]:
         """Handle a request of the person's, or an event of the browser's."""
         match event:
@@ -88,7 +98,7 @@ class Media:
                 return self._choose(choices, "microphone")
             case events.DevicesListed(devices):
                 self.devices.known = devices
-                self._look_for_ended()
+                self._look_for_ended(is_listed_anew=True)
                 return []
             case events.MediaStarted():
                 return self._started(event)
@@ -188,7 +198,7 @@ class Media:
         outputs = self._stopped(number, kind)
         if outputs and kind != "screen":
             self._ended = _Ended(kind, self.devices.find(kind, device) or Device(kind, device))
-            self._look_for_ended()
+            self._look_for_ended(is_listed_anew=False)
         return outputs
 
     def _failed(self, number: int, kind: MediaKind, error: str, message: str) -> list[Output]:
@@ -205,13 +215,16 @@ class Media:
         (self.muted.add if muted else self.muted.discard)(kind)
         return [note("=", "media", kind=kind, muted=muted)]
 
-    def _look_for_ended(self) -> None:
-        """Report the ended device as unplugged, once it is no longer listed."""
+    def _look_for_ended(self, *, is_listed_anew: bool) -> None:
+        """Say what became of the device that ended."""
         ended = self._ended
-        if ended is None or not self.devices.known or self.devices.find(ended.kind, ended.device.id):
+        if ended is None or not self.devices.known:
             return
-        self._ended = None
-        self.problem = DeviceGone(ended.kind, ended.device.label, self.devices.best(ended.kind))
+        if not self.devices.may_have(ended.kind, ended.device.id):
+            self._ended = None
+            self.problem = DeviceGone(ended.kind, ended.device.label, self.devices.best(ended.kind))
+        elif is_listed_anew:
+            self.problem = DeviceStopped(ended.kind, ended.device.label)
 
     def _camera_again(self) -> list[Output]:
         if not self._camera_waits:

@@ -239,6 +239,7 @@ FORMS: Mapping[str, _Form] = {
     "message": _message,
     "network": "network {kind}",
     "no-alarm": _no_alarm,
+    "not-sent": lambda of: f"nothing was sent of this page's {of['kind']} for {of.number('seconds')} s",
     "one-network": "both sides share a public address: a connection over every interface",
     "operation-failed": "{operation}: {error}",
     "outdated": "this page is older than the server",

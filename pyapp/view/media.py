@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pyapp.core.devices import Choices, Device, DeviceKind, Devices
 from pyapp.core.events import MediaKind
-from pyapp.core.failures import DeviceGone, MediaProblem
+from pyapp.core.failures import DeviceGone, DeviceStopped, MediaProblem
 from pyapp.core.session import Session
 
 
@@ -28,7 +28,7 @@ class Media:
     """The label of a button beside the problem, or empty; it switches `offered` on."""
     offered: MediaKind = "camera"
     note: str = ""
-    """What is paused on our side."""
+    """What is paused on our side, or is not sent."""
     local_video: bool = False
     is_mirrored: bool = False
     """Whether one's own video is a camera that looks at the person: people know themselves from mirrors."""
@@ -76,7 +76,7 @@ _LABELS: dict[MediaKind, str] = {"camera": "Camera", "microphone": "Microphone",
 def media_inputs(session: Session) -> object:
     """Return what `media` depends on."""
     own = session.media
-    of_own = tuple(own.states.values()), frozenset(own.muted), own.faces_away, own.problem
+    of_own = tuple(own.states.values()), frozenset(own.muted), own.faces_away, own.problem, _unsent(session)
     return of_own, session.conversation.shared
 
 
@@ -92,13 +92,22 @@ def media(session: Session) -> Media:
         problem=media_problem(own.problem) if own.problem else "",
         offer=_offer(gone.next) if gone and gone.next else "",
         offered="microphone" if gone and gone.kind == "microphone" else "camera",
-        note=" ".join(_PAUSED[kind] for kind in own.states if kind in own.muted),
+        note=" ".join(
+            [*(_PAUSED[kind] for kind in own.states if kind in own.muted), *map(_UNSENT.__getitem__, _unsent(session))]
+        ),
         local_video="on" in (own.states["camera"], own.states["screen"]),
         is_mirrored=own.states["screen"] != "on" and not own.faces_away,
         remote_video=theirs.video,
         remote_audio=theirs.audio,
         remote_note=_remote_note(audio_muted=theirs.audio_muted, video_muted=theirs.video_muted),
     )
+
+
+def _unsent(session: Session) -> list[MediaKind]:
+    """Return what is on and not sent."""
+    unsent = session.connection.sending.unsent if session.connection else frozenset()
+    video: MediaKind = "screen" if session.media.states["screen"] == "on" else "camera"
+    return [video if kind == "video" else "microphone" for kind in sorted(unsent)]
 
 
 def device_inputs(session: Session) -> object:
@@ -144,6 +153,14 @@ _PAUSED = {
     "screen": "What you share is paused, as when its window is minimized. It comes back by itself.",
 }
 
+_UNSENT: dict[MediaKind, str] = {
+    "camera": "The other side does not see you: this browser can send nothing of this camera."
+    " Choose another one under Devices.",
+    "microphone": "The other side does not hear you: this browser can send nothing of this microphone."
+    " Choose another one under Devices.",
+    "screen": "The other side does not see your screen: this browser sends nothing of it. Share it again.",
+}
+
 
 def _remote_note(*, audio_muted: bool, video_muted: bool) -> str:
     match audio_muted, video_muted:
@@ -158,8 +175,10 @@ def _remote_note(*, audio_muted: bool, video_muted: bool) -> str:
 
 def media_problem(problem: MediaProblem) -> str:
     """Say why there is no camera, microphone or screen, and what to do."""
-    if isinstance(problem, DeviceGone):
+    if isinstance(problem, DeviceGone | DeviceStopped):
         device = f"The {problem.kind} “{problem.label}”" if problem.label else f"The {problem.kind}"
+        if isinstance(problem, DeviceStopped):
+            return f"{device} stopped by itself. Switch it on again, or choose another one under Devices."
         return f"{device} was unplugged." + ("" if problem.next else f" Plug a {problem.kind} in, and try again.")
     kind = problem.kind
     if problem.is_by_system:

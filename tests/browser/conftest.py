@@ -28,7 +28,7 @@ from tests.lab.coturn import Allocations, count_allocations
 ROOT = Path(__file__).parents[2]
 CHROMIUM_ARGS = [
     *FLAGS,
-    f"{CAMERA_FLAG}=device-count=2",
+    f"{CAMERA_FLAG}=device-count=3",
     "--use-fake-ui-for-media-stream",
     "--auto-accept-this-tab-capture",
 ]

@@ -1,20 +1,29 @@
 """Cameras, microphones, speakers and screens: chosen, tried out, unplugged, refused; and the far picture."""
 
+import contextlib
+import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, BrowserType, expect
 
-from tests.browser.conftest import Console, OpenPage, Operator, StartConsole, TurnServer, pair, wait_until
+from tests.browser.conftest import Console, OpenPage, Operator, StartConsole, TurnServer, pair, program, wait_until
 from tests.browser.test_access import LAN
 from tests.browser.test_firefox import firefox
 from tests.browser.test_media import expect_picture, expect_pressed
+from tests.lab.browser import CAMERA_FLAG, FLAGS
 
 __all__ = ["firefox"]
 
 SENT = "(kind) => peerConnections[0].getSenders().map((one) => one.track).find((one) => one?.kind == kind)"
 """The track that is sent."""
+
+FRAMES = "document.getElementById('remote-video').getVideoPlaybackQuality().totalVideoFrames"
+
+DEPTH_CAMERA = "fake_device_1"
+"""The second of Chromium's fake cameras: its frames (Y16) are previewed, and WebRTC does not send them."""
 
 
 def choose_other(operator: Operator, kind: str) -> str:
@@ -54,14 +63,18 @@ def test_devices_are_tried_out_before_a_session_and_remembered(console: Console,
     expect(page.locator("#preview")).to_be_hidden()
 
 
+def expect_motion(operator: Operator) -> None:
+    """Expect new frames from the other side; that of before stays in its element while there are none."""
+    before = operator.page.evaluate(FRAMES)
+    operator.expect_that(f"{FRAMES} > {before} + 2")
+
+
 def test_another_device_is_used_at_once(console: Console, open_page: OpenPage) -> None:
     first, second = pair(console, open_page, session="switch")
     for kind in ("camera", "microphone"):
         first.page.locator(f"#{kind}").click()
         expect_pressed(first, f"#{kind}", on=True)
-    # Chromium may send nothing of a camera that takes the place of another before that one's first frame was encoded.
-    expect_picture(second)
-    first.page.locator("#devices").click()
+    first.page.locator("#devices").click()  # nobody waits for the first frame
     camera, microphone = choose_other(first, "camera"), choose_other(first, "microphone")
     first.expect_that(f"({SENT})('video')?.label == '{camera}'")
     first.expect_that(f"({SENT})('audio')?.label == '{microphone}'")
@@ -72,8 +85,16 @@ def test_another_device_is_used_at_once(console: Console, open_page: OpenPage) -
         f"(({SENT})('audio')?.getSettings() ?? {{echoCancellation: true}})",
     )
     expect_picture(second)
+    expect_motion(second)
     for kind in ("camera", "microphone"):
         expect_pressed(first, f"#{kind}", on=True)
+    note = first.page.locator("#media-note")
+    expect(note).to_be_hidden()
+    first.page.locator("#camera-device").select_option(label=DEPTH_CAMERA)
+    expect(note).to_contain_text("The other side does not see you")
+    first.page.locator("#camera-device").select_option(label=camera)
+    expect(note).to_be_hidden()
+    expect_motion(second)
 
 
 def test_a_speaker_is_chosen_where_the_browser_can(console: Console, open_page: OpenPage) -> None:
@@ -102,26 +123,50 @@ UNPLUG = """(label) => {
 }"""
 
 
+def stop_video_capture() -> None:
+    """Kill the process of this test's browser that captures video, as a camera's driver may."""
+    parents: dict[int, int] = {}
+    captures: list[int] = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            if b"video_capture" in (entry / "cmdline").read_bytes():
+                captures.append(int(entry.name))
+    for process in captures:
+        ancestor = process
+        while ancestor not in (os.getpid(), 0):
+            ancestor = parents.get(ancestor, 0)
+        if ancestor:
+            os.kill(process, signal.SIGKILL)
+
+
 def test_a_device_that_is_unplugged_is_said_and_the_next_is_offered(console: Console, open_page: OpenPage) -> None:
     first, second = pair(console, open_page, session="unplug")
     first.page.locator("#camera").click()
     expect_picture(second)
     first.page.locator("#devices").click()
     cameras = first.page.locator("#camera-device option")
-    expect(cameras).to_have_count(3)
+    expect(cameras).to_have_count(4)
     first.page.locator("#close-devices").click()
     label = first.page.evaluate(f"({SENT})('video').label")
     first.page.evaluate(UNPLUG, arg=label)
     expect(first.page.locator("#media-problem")).to_have_text(f"The camera “{label}” was unplugged.")
     expect_pressed(first, "#camera", on=False)
     expect_picture(second, there=False)
-    expect(cameras).to_have_count(2)
+    expect(cameras).to_have_count(3)
     first.page.locator("#media-offer").click()
     expect_pressed(first, "#camera", on=True)
     expect(first.page.locator("#media-problem")).to_be_hidden()
     expect(first.page.locator("#media-offer")).to_be_hidden()
     expect_picture(second)
     assert first.page.evaluate(f"({SENT})('video').label") != label
+    stop_video_capture()
+    expect(first.page.locator("#media-problem")).to_contain_text("stopped by itself. Switch it on again")
+    expect_pressed(first, "#camera", on=False)
+    first.page.locator("#camera").click()
+    expect_pressed(first, "#camera", on=True)
+    expect(first.page.locator("#media-problem")).to_be_hidden()
+    expect_motion(second)
 
 
 def test_what_the_system_mutes_is_said_at_both_ends(console: Console, open_page: OpenPage) -> None:
@@ -144,10 +189,8 @@ REFUSE = """([method, name, message]) => {
 @pytest.mark.parametrize(
     ("name", "message", "words"),
     [
-        ("NotAllowedError", "Permission denied", "Allow it beside the address"),
         ("NotAllowedError", "Permission dismissed", "choose Allow"),
         ("NotAllowedError", "Permission denied by system", "settings of this device"),
-        ("NotFoundError", "Requested device not found", "Plug one in"),
         ("NotReadableError", "Could not start video source", "Close that program"),
     ],
 )
@@ -162,6 +205,21 @@ def test_each_refusal_says_what_to_do(
     operator.page.locator("#devices").click()
     operator.page.locator("#try-devices").click()
     expect(operator.page.locator("#preview-problem")).to_contain_text(words)
+
+
+def test_a_browser_without_a_camera_and_without_permission(
+    console: Console, open_page: OpenPage, browser_type: BrowserType
+) -> None:
+    browser = browser_type.launch(executable_path=program("chromium"), args=[*FLAGS, f"{CAMERA_FLAG}=device-count=0"])
+    operator = open_page(f"{console.address}?session=without", by=browser)
+    problem = operator.page.locator("#media-problem")
+    operator.page.locator("#camera").click()
+    expect(problem).to_have_text("No camera was found on this device. Plug one in, and try again.")
+    operator.page.locator("#microphone").click()
+    expect(problem).to_have_text("This page may not use the microphone. Allow it beside the address, and try again.")
+    for kind in ("camera", "microphone"):
+        expect_pressed(operator, f"#{kind}", on=False)
+    browser.close()
 
 
 def test_without_tls_it_says_that_browsers_want_it(start_console: StartConsole, open_page: OpenPage) -> None:
@@ -260,44 +318,29 @@ def test_the_far_picture_goes_full_screen_and_is_kept(console: Console, open_pag
     second.expect_that("!document.fullscreenElement")  # and nobody is left in front of nothing
 
 
-IN_A_WINDOW = """
-HTMLVideoElement.prototype.requestPictureInPicture = async function () {
-  Object.defineProperty(document, "pictureInPictureElement", {value: this, configurable: true});
-  this.dispatchEvent(new Event("enterpictureinpicture"));
-};
-document.exitPictureInPicture = async () => {
-  const video = document.pictureInPictureElement;
-  Object.defineProperty(document, "pictureInPictureElement", {value: null, configurable: true});
-  video.dispatchEvent(new Event("leavepictureinpicture"));
-};
-Object.defineProperty(document, "pictureInPictureEnabled", {value: true});
-"""
-"""A browser that has such a window: without a screen Chromium has none."""
-
-
 def test_the_far_picture_goes_into_a_window_of_its_own(console: Console, open_page: OpenPage) -> None:
-    reader = open_page("about:blank", wait_for=None)
-    reader.page.add_init_script(IN_A_WINDOW)
-    reader.page.goto(f"{console.address}?session=window&autoconnect")
-    reader.expect_state("waiting")
-    writer = open_page(f"{console.address}?session=window&autoconnect", wait_for="connected")
+    writer, reader = pair(console, open_page, session="window")
     writer.page.locator("#camera").click()
+    expect_picture(reader)
     button = reader.page.locator("#picture-in-picture")
     for pressed in ("true", "false", "true"):
         button.click()
         expect(button).to_have_attribute("aria-pressed", pressed)
+        assert reader.page.evaluate("document.pictureInPictureElement?.id == 'remote-video'") == (pressed == "true")
     writer.page.locator("#camera").click()
     expect(button).to_have_attribute("aria-pressed", "false")
+    reader.expect_that("!document.pictureInPictureElement")
 
 
 AWAKE = """
 window.locks = [];
-Object.defineProperty(navigator, "wakeLock", {value: {request: async () => {
-  const lock = {released: false, release: async () => { lock.released = true; }};
+WakeLock.prototype.request = ((request) => async function (...rest) {
+  const lock = await request.apply(this, rest);
   locks.push(lock);
   return lock;
-}}});
+})(WakeLock.prototype.request);
 """
+"""The browser's own locks, for a test to look at."""
 
 
 def test_the_screen_stays_awake_while_connected_and_visible(console: Console, open_page: OpenPage) -> None:
@@ -308,7 +351,7 @@ def test_the_screen_stays_awake_while_connected_and_visible(console: Console, op
     assert operator.page.evaluate("locks.length") == 0
     open_page(f"{console.address}?session=awake&autoconnect", wait_for="connected")
     operator.expect_that("locks.length == 1")
-    operator.page.evaluate("locks[0].released = true; document.dispatchEvent(new Event('visibilitychange'))")
+    operator.page.evaluate("locks[0].release().then(() => document.dispatchEvent(new Event('visibilitychange')))")
     operator.expect_that("locks.length == 2")  # the browser let go of it while the page was hidden
     operator.page.locator("#hangup").click()
     operator.expect_that("locks[1].released")

@@ -61,8 +61,8 @@ def test_both_switch_everything_on_at_the_same_moment(console: Console, open_pag
 def test_the_screen_takes_the_place_of_the_camera(console: Console, open_page: OpenPage) -> None:
     first, second = pair(console, open_page, session="screen")
     first.page.locator("#camera").click()
-    expect_picture(second)
-    first.page.locator("#screen").click()
+    expect_pressed(first, "#camera", on=True)
+    first.page.locator("#screen").click()  # nobody waits for the first frame
     expect_pressed(first, "#screen", on=True)
     expect_pressed(first, "#camera", on=False)
     expect_picture(second)

@@ -225,7 +225,7 @@ class _Preview:
         """Let go of what is tried out and is no longer `present`, by its device's id, and say so."""
         for kind, stream in [*self._tried.items()]:
             track = stream.getTracks()[0]
-            if str(track.getSettings().deviceId) not in present:
+            if not present & {str(track.getSettings().deviceId), ""}:  # without permission no device has an id
                 self._dom.write_problem("preview-problem", media_problem(DeviceGone(kind, str(track.label), None)))
                 _stop(self._tried.pop(kind))
         self._show()

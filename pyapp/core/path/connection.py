@@ -30,6 +30,7 @@ from pyapp.core.path.recovery import Recovery
 from pyapp.core.path.relaying import Relaying
 from pyapp.core.path.relays import Relays
 from pyapp.core.path.replacement import Replacement
+from pyapp.core.path.sending import Sending
 from pyapp.core.path.standby import Standby
 from pyapp.core.path.transport import ChannelEvent, Transport
 from pyapp.core.peers import NO_PEER, PeerId, PeerIds
@@ -90,6 +91,7 @@ class Connection:
     replacement: Replacement = field(init=False)
     descriptions: Descriptions = field(init=False)
     transport: Transport = field(init=False)
+    sending: Sending = field(init=False)
     aside: Aside = field(init=False)
     peer: PeerId = field(init=False, default=NO_PEER)
     """Our `RTCPeerConnection`, replaced if the first offers collided."""
@@ -123,6 +125,7 @@ class Connection:
         replacement = self.replacement = Replacement(health, observation, self.outside)
         self.descriptions = Descriptions(agreed, candidates, health, observation, relaying, replacement)
         self.transport = Transport(health, observation, relaying, replacement, self.outside)
+        self.sending = Sending(health)
         in_use = PathInUse(self.relays, agreed, health, observation, self.outside)
         self.aside = Aside(in_use, candidates, relaying, Standby(self.names, polite=polite), Probe(self.names))
 
@@ -292,7 +295,8 @@ class Connection:
                     *self.observation.pair_changed(),
                 ]
             case events.StatsSampled(entries):
-                return [*self._sampled(path_report(entries)), *self.observation.measure(entries, self._now)]
+                seen = [*self._sampled(path_report(entries)), *self.observation.measure(entries, self._now)]
+                return [*seen, *self.sending.measure(entries, self._now)]
             case _:
                 assert_never(event)
 

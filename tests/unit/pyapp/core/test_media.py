@@ -20,7 +20,7 @@ from pyapp.core.events import (
     MediaToggled,
     SoundChosen,
 )
-from pyapp.core.failures import DeviceGone, MediaRefusal
+from pyapp.core.failures import DeviceGone, DeviceStopped, MediaRefusal
 from pyapp.core.media import Media, Output
 from pyapp.protocol.channel import MediaShared
 
@@ -201,10 +201,21 @@ class TestADevice:
         assert media.problem is None
         assert media.devices.choices == DEFAULT, "for when it is plugged in again"
 
-    def test_that_ended_and_is_still_there_was_not_unplugged(self) -> None:
+    def test_that_ended_and_is_still_there_stopped_or_is_listed_for_a_moment(self) -> None:
         media = on("camera")
-        did(media, MediaEnded(1, "camera"), ALL)
-        assert (media.states["camera"], media.problem) == ("off", None)
+        did(media, MediaEnded(1, "camera"))
+        assert (media.states["camera"], media.problem) == ("off", None), "the list is older than that"
+        did(media, ALL)
+        stopped = media.problem
+        did(media, DevicesListed((NEAR, HEADSET)))
+        assert (stopped, media.problem) == (DeviceStopped("camera", "Wide"), DeviceGone("camera", "Wide", NEAR))
+
+    def test_that_the_browser_takes_back_with_its_permission_was_not_unplugged(self) -> None:
+        media = on("camera")
+        did(media, MediaEnded(1, "camera"), DevicesListed((Device("camera", ""), Device("microphone", ""))))
+        assert media.problem == DeviceStopped("camera", "Wide")
+        assert did(media, MediaToggled("camera")) == [commands.StartMedia(2, "camera")]
+        assert media.problem is None
 
     def test_that_is_the_last_leaves_nothing_to_offer(self) -> None:
         media = on("microphone", "headset")

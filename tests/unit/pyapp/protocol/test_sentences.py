@@ -54,6 +54,7 @@ PAIR = {
         ("media", {"kind": "screen", "on": False}, "screen off"),
         ("media", {"kind": "camera", "error": "NotAllowedError", "reason": ""}, "camera: NotAllowedError"),
         ("media", {"kind": "microphone", "muted": True}, "microphone muted by the system"),
+        ("not-sent", {"kind": "video", "seconds": 3.4}, "nothing was sent of this page's video for 3 s"),
         ("network", {"kind": "change", "certain": True}, "network change"),
         ("slept", {"seconds": 61.5}, "the machine slept for 62 s"),
         (

@@ -18,7 +18,7 @@ from pyapp.core.events import (
     MediaStopped,
     MediaToggled,
 )
-from pyapp.core.failures import DeviceGone, MediaRefusal
+from pyapp.core.failures import DeviceGone, DeviceStopped, MediaRefusal
 from pyapp.protocol.channel import Frame, MediaShared, encode_frame
 from pyapp.protocol.signaling import Error
 from pyapp.view.console import present
@@ -66,6 +66,8 @@ def test_what_is_unplugged_is_named_and_the_next_is_offered() -> None:
 
 
 def test_without_another_one_it_says_to_plug_one_in() -> None:
+    stopped = "The camera “Wide” stopped by itself. Switch it on again, or choose another one under Devices."
+    assert media_problem(DeviceStopped("camera", "Wide")) == stopped
     words = media_problem(DeviceGone("microphone", "", None))
     assert words == "The microphone was unplugged. Plug a microphone in, and try again."
 
