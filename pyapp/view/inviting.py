@@ -131,8 +131,8 @@ def _notice(inviting: Inviting) -> str:
             " Start it with --host 0.0.0.0, or put it behind a proxy."
         )
     without_tls = inviting.base.startswith("http:")
-    return "This page's own address leads to this machine only, so the link has another one of it." + (
-        " Without https, browsers there give no camera and no microphone." if without_tls else ""
+    return "This page's own address leads to this machine only, so the link uses another of its addresses." + (
+        " Without https, browsers give no camera and no microphone there." if without_tls else ""
     )
 
 

@@ -33,7 +33,7 @@ class Path:
 _CANDIDATE_WORDS = {
     "host": "own network (host)",
     "srflx": "through NAT (srflx)",
-    "prflx": "through NAT, found on the way (prflx)",
+    "prflx": "found on the way (prflx)",
     "relay": "relay",
 }
 

@@ -272,7 +272,7 @@ class Board {
       {
         width: place.clientWidth || 280,
         height: HEIGHT,
-        padding: [6, 4, 0, 0],
+        padding: [6, 16, 0, 0], // the last time of day on the axis is half as wide
         legend: { show: false },
         cursor: { y: false, drag: { x: false, y: false }, sync: { key: sync.key }, points: { size: 6 } },
         scales: { x: { time: true }, y: { auto: false } },

@@ -43,7 +43,7 @@ def test_the_addresses_of_a_page_of_this_machine_alone() -> None:
         ("http://192.0.2.5:8080/", "192.0.2.5:8080"),
         (LOCAL, "127.0.0.1:8080 (this machine only)"),
     )
-    assert "another one of it" in shown.notice
+    assert "another of its addresses" in shown.notice
     assert "no camera" in shown.notice
     chosen = invite(page(events.AccessTold(LAN), events.AddressChosen(LOCAL)))
     assert (chosen.address, chosen.link) == (LOCAL, f"{LOCAL}?session=demo")
