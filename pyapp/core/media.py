@@ -76,12 +76,13 @@ class Media:
 
     @property
     def sent(self) -> dict[TrackKind, int]:
-        """The tracks that are to be sent now, by the numbers of their requests. What is muted may stand still."""
-        result: dict[TrackKind, int] = {}
-        for kind, state in self.states.items():
-            if state == "on" and kind not in self.muted:
-                result["audio" if kind == "microphone" else "video"] = self._requests[kind]
-        return result
+        """The tracks that are to be sent all the time, by the numbers of their requests.
+
+        What is muted may stand still, and so may a screen on which nothing moves.
+        """
+        kinds: tuple[tuple[TrackKind, MediaKind], ...] = (("audio", "microphone"), ("video", "camera"))
+        on = ((track, kind) for track, kind in kinds if self.states[kind] == "on" and kind not in self.muted)
+        return {track: self._requests[kind] for track, kind in on}
 
     def receive(self, event: MediaEvent) -> list[Output]:
         """Handle a request of the person's, or an event of the browser's."""

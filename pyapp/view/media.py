@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pyapp.core.devices import Choices, Device, DeviceKind, Devices
-from pyapp.core.events import MediaKind
+from pyapp.core.events import MediaKind, TrackKind
 from pyapp.core.failures import DeviceGone, DeviceStopped, MediaProblem
 from pyapp.core.session import Session
 
@@ -103,11 +103,9 @@ def media(session: Session) -> Media:
     )
 
 
-def _unsent(session: Session) -> list[MediaKind]:
+def _unsent(session: Session) -> list[TrackKind]:
     """Return what is on and not sent."""
-    unsent = session.connection.sending.unsent if session.connection else frozenset()
-    video: MediaKind = "screen" if session.media.states["screen"] == "on" else "camera"
-    return [video if kind == "video" else "microphone" for kind in sorted(unsent)]
+    return sorted(session.connection.sending.unsent) if session.connection else []
 
 
 def device_inputs(session: Session) -> object:
@@ -153,12 +151,11 @@ _PAUSED = {
     "screen": "What you share is paused, as when its window is minimized. It comes back by itself.",
 }
 
-_UNSENT: dict[MediaKind, str] = {
-    "camera": "The other side does not see you: this browser can send nothing of this camera."
+_UNSENT: dict[TrackKind, str] = {
+    "audio": "The other side does not hear you: this browser can send nothing of this microphone."
     " Choose another one under Devices.",
-    "microphone": "The other side does not hear you: this browser can send nothing of this microphone."
+    "video": "The other side does not see you: this browser can send nothing of this camera."
     " Choose another one under Devices.",
-    "screen": "The other side does not see your screen: this browser sends nothing of it. Share it again.",
 }
 
 

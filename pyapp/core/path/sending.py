@@ -13,8 +13,7 @@ from pyapp.core.events import TrackKind
 from pyapp.core.path.facts import Output
 
 STILL_FOR = 3.0
-"""Seconds without a frame (video) or a packet (sound). Of a screen on which nothing moves browsers send a frame a
-second."""
+"""Seconds without a frame (video) or a packet (sound)."""
 
 _COUNTED: dict[TrackKind, str] = {"video": "framesEncoded", "audio": "packetsSent"}
 
@@ -45,7 +44,7 @@ class Sending:
 
     health: Health
     wanted: Mapping[TrackKind, int] = field(init=False, default_factory=dict)
-    """What is to be sent, by the numbers of the requests for it."""
+    """What is to be sent all the time, by the numbers of the requests for it."""
     _sent: dict[TrackKind, _Sent] = field(init=False, default_factory=dict)
 
     @property
