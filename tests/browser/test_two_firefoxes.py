@@ -41,7 +41,12 @@ window.saved = [];
 HTMLAnchorElement.prototype.click = function () { saved.push(this.download); };
 if (location.protocol != "about:") {
   const count = (what) => { localStorage[what] = Number(localStorage[what] ?? 0) + 1; };
+  const sockets = [];
+  addEventListener("pagehide", () => {
+    for (const one of sockets) if (one.readyState != WebSocket.CLOSED) count("left");
+  });
   window.WebSocket = class extends WebSocket {
+    constructor(...options) { super(...options); sockets.push(this); }
     close(...how) {
       if (this.readyState == WebSocket.CONNECTING) count("given up");
       super.close(...how);
@@ -105,15 +110,18 @@ def open_in(browser: Browser, open_page: OpenPage, address: str, *scripts: str) 
     return operator
 
 
-COMPLAINTS = {"can.t establish a connection": "given up", "ICE failed": "failed"}
-"""What Firefox says of a socket that is closed before it is open, as the page does when another one is faster; and of
-ICE when the other side's candidates come more than 5 s after its own, as on a busy machine. With the name under which
-`RECORD` counts it."""
+COMPLAINTS = {
+    "can.t establish a connection": "given up",
+    "was interrupted while the page was loading": "left",
+    "ICE failed": "failed",
+}
+"""What Firefox says of a socket that is closed before it is open, as the page does when another one is faster; of one
+that is there when its page is left; and of ICE when the other side's candidates come more than 5 s after its own, as on
+a busy machine. With the name under which `RECORD` counts it."""
 
 
 def expect_no_problems(operator: Operator) -> None:
     """Expect that Firefox complains of nothing but of what the page itself has seen, as often."""
-    operator.take_problems("was interrupted while the page was loading")  # a socket that is there when its page is left
     for complaint, reason in COMPLAINTS.items():
         times = int(operator.page.evaluate("(name) => localStorage[name] ?? 0", reason))
         assert len(operator.take_problems(complaint)) <= times, f"{complaint}, though {times} were {reason}"
@@ -308,6 +316,7 @@ def _look_back(host: Operator, console: Console) -> None:
     page.get_by_role("link", name="firefoxes").first.click()
     expect(page.locator("#account")).to_contain_text("Anna")
     expect(page.locator("#charts .chart-values").first).to_have_text(re.compile(r"^\d.* ms$"))
+    expect_accessible_as_it_is(host)
     page.get_by_role("button", name="rtcstats").click()
     host.expect_that("saved.length == 1 && saved[0].endsWith('.txt')")
 
