@@ -184,7 +184,9 @@ class Suspect:
             return [*told, Doubted(), self._end_in(self._deadline, now)]
         if waits_for > 0:
             return [*told, self._end_in(waits_for, now)]
-        return [*told, *self._attempt(now, peer_is_there=peer_heard > self.since)]
+        # The socket may have died during this attempt, and with it what the peer answered.
+        doubted = [Doubted()] if server_heard < (self.ladder.begun_at or now) else []
+        return [*told, *doubted, *self._attempt(now, peer_is_there=peer_heard > self.since)]
 
     def sampled(self, packets: int, now: float) -> None:
         """Take the number of packets that the transport has received, as in `Healthy.sampled`."""

@@ -466,6 +466,8 @@ def act(current: World, what: str, name: str) -> None:
         ("move-silently", "a", 0.0),
     ],
 )
+# A socket dies in the middle of an outage, and the peer's answer with it.
+@example(1390, LAN, [("reroute", "b", 0.4), ("move-silently", "b", 0.0), ("unplug", "b", 3.0), ("blink", "a", 3.0)])
 @examples(40)
 def test_two_sessions_with_a_standby_lose_nothing_and_never_keep_half_of_it(
     seed: int, delay: float, story: list[tuple[str, str, float]]
