@@ -215,6 +215,18 @@ def checkout(tmp_path: Path) -> Path:
     return root
 
 
+GIVEN = """() => {
+  window.given = [];
+  const original = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  navigator.mediaDevices.getUserMedia = async (...options) => {
+    const stream = await original(...options);
+    given.push(...stream.getTracks());
+    return stream;
+  };
+}"""
+"""Keeps the tracks that the browser gives the page."""
+
+
 @dataclass
 class Operator:
     """A person at a page of their own: own profile, own tab."""
@@ -248,6 +260,17 @@ class Operator:
 
     def connect(self) -> None:
         self.page.locator("#connect").click()
+
+    def use_camera(self) -> None:
+        """Switch the camera on, and keep its tracks in view."""
+        self.page.evaluate(GIVEN)
+        self.page.locator("#camera").click()
+        expect(self.page.locator("#camera")).to_have_attribute("aria-pressed", "true")
+
+    def expect_camera_released(self) -> None:
+        """Wait until no device is in use that `use_camera()` switched on, nor its picture shown."""
+        self.expect_that("given.length > 0 && given.every((track) => track.readyState == 'ended')")
+        expect(self.page.locator("#preview")).to_be_hidden()
 
     def send(self, text: str) -> None:
         self.page.locator("#message").fill(text)

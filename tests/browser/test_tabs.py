@@ -33,10 +33,12 @@ def test_one_session_is_used_in_one_tab_of_a_browser(console: Console, open_page
     second = another_tab(first, f"{address}&autoconnect")
     expect_offer(second)
     assert second.state() == "ready"
+    first.use_camera()
     second.connect()
     second.expect_state("connected")
     expect_offer(first)
     assert first.state() == "closed"
+    first.expect_camera_released()
     peer.send("to the same person")
     second.expect_received(["to the same person"])
     expect(peer.page.locator("#happenings .back")).to_have_count(1)
