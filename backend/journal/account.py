@@ -85,7 +85,6 @@ def account(session: Recorded) -> Account:
         else:
             sentences += _sentence(one, page)
     sentences += [_quoted("server-lost", page.lost, page) for page in pages.values() if page.lost]
-    sentences += map(_outage_sentence, outages)
     connected = [page for page in pages.values() if page.first]
     if not connected and not any(one.rule == "failed" for one in sentences) and told:
         sentences.append(Sentence("not-connected", told[-1].at, _why_not(pages)))
@@ -95,7 +94,7 @@ def account(session: Recorded) -> Account:
     for page in connected:
         changes = page.ways.changes(direct_since=beginning[0].at if is_direct else None)
         sentences += map(_path_sentence, changes)
-    sentences = _once([*beginning, *sentences])
+    sentences = [*_once([*beginning, *sentences]), *map(_outage_sentence, outages)]
     sentences.sort(key=lambda one: one.at)
     return Account(
         sentences=sentences,

@@ -31,13 +31,17 @@ class Ways:
     _changes: list[Change] = field(init=False, default_factory=list)
 
     def take(self, at: float, path: Path, *, is_told: bool) -> None:
-        """Take a path. What lasted for a moment only, and led back to the path before, was none."""
+        """Take a path. One that lasted for a moment only is not told."""
         last = self._changes[-1] if self._changes else None
         if last is None:
             self._changes.append(Change(at, "", path, is_told=False))
-        elif path == last.before and is_told and last.is_told and at < last.at + TOGETHER:
+        elif _is_same(path, last.path):
+            return
+        elif is_told and last.is_told and at < last.at + TOGETHER:
             self._changes.pop()
-        elif not _is_same(path, last.path):
+            if path != last.before:
+                self._changes.append(Change(at, last.before, path, is_told=True))
+        else:
             self._changes.append(Change(at, last.path, path, is_told))
 
     def changes(self, *, direct_since: float | None) -> Iterator[Change]:

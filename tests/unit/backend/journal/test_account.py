@@ -158,7 +158,7 @@ RELAYED = {
             "back-from-tls-only",
             "Connected after 0.3 s through turn1.lab over TLS, because the network of Guest 1 blocks UDP.",
             None,
-            {"other-relay", "became-direct"},
+            {"became-direct"},
         ),
         (
             "uplink",
@@ -305,6 +305,32 @@ def test_a_path_that_was_there_for_a_moment_is_not_told() -> None:
     moment: list[Entry] = [(9.0, A, "pair", RELAYED), (10.0, A, "pair", {"path": "direct"})]
     rules = [one.rule for one in of(*connected(A, 0.0), *connected(B, 1.0), *moment).sentences]
     assert rules == ["connected-direct"]
+
+
+def test_another_relay_for_a_moment_on_the_way_to_a_direct_path_is_not_told() -> None:
+    other = RELAYED | {"server": "turn:turn-us.example.org:3478?transport=udp", "relay_protocol": "udp"}
+    direct = {"path": "direct"}
+    found = of(
+        *connected(A, 0.0, **RELAYED),
+        *connected(B, 1.0, **RELAYED),
+        (9.0, A, "pair", direct),
+        (9.2, B, "pair", other),
+        (9.4, B, "pair", direct),
+    )
+    assert [one.rule for one in found.sentences] == ["connected-relay", "became-direct"]
+
+
+def test_two_outages_of_one_kind_are_told_both() -> None:
+    silent, well = {"evidence": "silence"}, {"seconds": 0.5}
+    found = of(
+        *connected(A, 0.0),
+        *connected(B, 1.0),
+        (9.0, A, "suspect", silent),
+        (9.5, A, "recovered", well),
+        (12.0, A, "suspect", silent),
+        (12.5, A, "recovered", well),
+    )
+    assert [one.at for one in found.sentences if one.rule == "outage"] == [one.began for one in found.outages]
 
 
 def test_who_saw_why_says_it() -> None:
