@@ -175,6 +175,7 @@ def _expect_metered(console: Console, first: Operator, second: Operator, server:
     wait_until(lambda: _agree(_metered(console, first), counted), f"the meter says {counted} bytes, about")
 
 
+@pytest.mark.patient
 @pytest.mark.timeout(300)  # one flow, whose parts wait for each other
 def test_relays_are_metered_as_coturn_counts_and_cost_no_more_than_the_budget(
     start_console: StartConsole, open_page: OpenPage, turn_server: TurnServer, tmp_path: Path
@@ -218,6 +219,7 @@ def test_relays_are_metered_as_coturn_counts_and_cost_no_more_than_the_budget(
     _expect_metered(console, first, second, turn_server)
 
 
+@pytest.mark.patient
 def test_a_direct_path_is_looked_for_when_relays_have_cost_much(
     start_console: StartConsole,
     open_page: OpenPage,

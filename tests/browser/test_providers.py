@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import pytest
+
 from backend.ice.credentials import turn_credentials
 from tests.browser.conftest import OpenPage, StartConsole, TurnServer, expect_second_credentials, pair, wait_until
 
@@ -55,6 +57,7 @@ def _expiries(turn: TurnServer) -> list[int]:
     return sorted({int(name.partition(":")[0]) for name in turn.allocations().users})
 
 
+@pytest.mark.patient
 def test_a_relayed_session_lives_on_from_one_of_a_providers_credentials_to_the_next(
     start_console: StartConsole, open_page: OpenPage, turn_server: TurnServer, tmp_path: Path
 ) -> None:
@@ -77,6 +80,7 @@ def test_a_relayed_session_lives_on_from_one_of_a_providers_credentials_to_the_n
     assert TOKEN not in console.log
 
 
+@pytest.mark.patient
 def test_a_turn_server_that_is_dead_is_given_to_nobody_and_pages_tell_who_answered(
     start_console: StartConsole, open_page: OpenPage, turn_server: TurnServer, tmp_path: Path
 ) -> None:

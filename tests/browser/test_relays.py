@@ -50,6 +50,7 @@ def _relay_urls(operator: Operator) -> list[str]:
     return [url for url in urls if url.startswith("turn")]
 
 
+@pytest.mark.patient
 def test_a_relayed_session_moves_to_new_credentials_before_the_old_ones_expire(
     start_console: StartConsole, open_page: OpenPage, turn_server: TurnServer, tmp_path: Path
 ) -> None:
