@@ -79,6 +79,41 @@ _NO_ALARMS = {
 }
 
 
+_RESTARTS = {
+    "person": "asked for by the person",
+    "peer": "asked for by the other side",
+    "credentials-expired": "the relays' credentials had expired",
+    "credentials-renewed": "the relay's credentials were renewed",
+    "direct-path": "looking for a direct path",
+    "relays-needless": "the relays are not needed",
+    "udp-again": "UDP gets out again",
+}
+
+_STANDBY_OVER = {
+    "anew": "the other side begins anew",
+    "channel-closed": "the channel closed",
+    "credentials-renewed": "the relays' credentials were renewed",
+    "failed": "the connection failed",
+    "late": "it took too long",
+    "misplaced": "its server carries the path in use, or is not configured any more",
+    "needless": "no relay is in use any more",
+    "no-candidate": "the relay gave no candidate",
+    "over": "the connection is over",
+    "silent": "it was silent in the outage",
+}
+
+_LEFT_ASIDE = {
+    "crossed": "it crossed an own offer, and this is the impolite side",
+    "newer-offered": "a newer one was offered meanwhile",
+    "no-description": "no description came for {ufrag}",
+    "not-awaited": "not awaited while {state}",
+    "offer-gone": "to offer {exchange}, which no longer stands",
+    "old-generation": "of an older ICE generation, {ufrag}",
+    "replaced": "a remote offer took its place",
+    "symmetric": "of a symmetric network, whose first one will do",
+}
+
+
 def _no_alarm(of: _Facts) -> str:
     if of["evidence"]:
         return f"the browser says {of['evidence']}, and yet the other side is heard"
@@ -199,7 +234,7 @@ def _suspected_relay(of: _Facts) -> str:
 def _standby(of: _Facts) -> str:
     if of.is_true("open"):
         return f"a second path, through {of['host']}, is ready"
-    return f"no second path through {of['host']}: {of['reason']}"
+    return f"no second path through {of['host']}: {_STANDBY_OVER.get(of['reason'], of['reason'])}"
 
 
 def _channel(of: _Facts) -> str:
@@ -211,7 +246,12 @@ def _channel(of: _Facts) -> str:
 def _restart(of: _Facts) -> str:
     if of.is_true("refused"):
         return "no ICE restart: no new relay is given, and the one in use would be lost"
-    return f"ICE restart, {of['reason']}"
+    return f"ICE restart, {_RESTARTS.get(of['reason'], of['reason'])}"
+
+
+def _ignored(of: _Facts) -> str:
+    why = _LEFT_ASIDE.get(of["why"])
+    return f"{of['what']} left aside: {why.format_map(of) if why else of['why']}"
 
 
 def _recovered(of: _Facts) -> str:
@@ -232,7 +272,7 @@ FORMS: Mapping[str, _Form] = {
     "failed": _failed,
     "fault": "{where}: {error}",
     "ice-configuration": _configuration,
-    "ignored": "{what} left aside: {why}",
+    "ignored": _ignored,
     "invited": "an invitation was issued to {session}",
     "inviting": "{request}: {reason}",
     "media": _media,

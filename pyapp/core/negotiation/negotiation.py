@@ -25,7 +25,7 @@ from pyapp.core.diagnostics.journal import Note, note
 from pyapp.core.negotiation.precedence import Precedence
 from pyapp.protocol.ice import media_sections, username_fragments, with_candidates, without_stale_candidates
 from pyapp.protocol.peer import Candidate, Description, PeerMessage
-from pyapp.protocol.wire import MAX_COUNT
+from pyapp.protocol.wire import MAX_COUNT, Scalar
 
 NegotiationState: TypeAlias = Literal["stable", "making-offer", "have-local-offer", "applying-answer", "answering"]
 
@@ -167,7 +167,7 @@ class Negotiation:
     def local_description_set(self, attempt: int, description: events.SessionDescription) -> list[Output]:
         """`setLocalDescription()` was fulfilled: send the description, if it still holds."""
         if attempt != self._attempt:
-            return [_ignored("local description", "a remote offer took its place")]
+            return [_ignored("local description", "replaced")]
         match self.state, description.type:
             case "making-offer", "offer":
                 self.state = "have-local-offer"
@@ -178,20 +178,20 @@ class Negotiation:
                 self.initiator = True
                 outputs = self._send(description, self._remote_exchange)
                 return outputs + self._stable()
-        return [_ignored(f"local {description.type}", f"not awaited while {self.state}")]
+        return [_ignored(f"local {description.type}", "not-awaited", state=self.state)]
 
     def remote_description(self, message: Description) -> list[Output]:
         """Handle an offer or an answer of the peer's."""
         if message.type == "answer":
             if self.state != "have-local-offer" or message.exchange != self._exchange:
-                return [_ignored("remote answer", f"to offer {message.exchange}, which no longer stands")]
+                return [_ignored("remote answer", "offer-gone", exchange=message.exchange)]
             description, left = self._handed(message)
             self.state = "applying-answer"
             self._dtls_role = {"active": "passive", "passive": "active"}.get(_setup(message.sdp), "")
             return [*left, self._set_remote_description(description), *self._remote_generation(description)]
         has_crossed = self.state in ("making-offer", "have-local-offer")
         if has_crossed and not self.polite:
-            return [_ignored("remote offer", "it crossed an own offer, and this is the impolite side")]
+            return [_ignored("remote offer", "crossed")]
         is_first = not self._remote_fragments
         self._has_answered_first |= is_first
         begun_anew = self._begin_anew() if has_crossed and is_first else []
@@ -235,11 +235,11 @@ class Negotiation:
         if fragment in self._remote_fragments or (fragment is None and self._remote_fragments):
             return self._add(candidate)
         if fragment in self._retired_fragments:
-            return [_ignored("remote candidate", f"of an older ICE generation, {fragment}")]
+            return [_ignored("remote candidate", "old-generation", ufrag=fragment)]
         self._unapplied.append(candidate)
         if len(self._unapplied) > MAX_HELD_CANDIDATES:
             dropped = self._unapplied.pop(0)
-            return [_ignored("remote candidate", f"no description came for {dropped.username_fragment}")]
+            return [_ignored("remote candidate", "no-description", ufrag=dropped.username_fragment)]
         return []
 
     def operation_failed(self, operation: str, attempt: int) -> list[Output]:
@@ -374,10 +374,10 @@ def _setup(sdp: str) -> str:
     return match[1] if match else ""
 
 
-def _ignored(what: str, why: str) -> Note:
+def _ignored(what: str, why: str, **data: Scalar) -> Note:
     """Return the journal entry for something that was ignored."""
-    return note("=", "ignored", what=what, why=why)
+    return note("=", "ignored", what=what, why=why, **data)
 
 
 def _pointless() -> Note:
-    return _ignored("remote candidate", "of a symmetric network, whose first one will do")
+    return _ignored("remote candidate", "symmetric")

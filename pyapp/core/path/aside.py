@@ -70,7 +70,7 @@ class Aside:
         if not self.in_use.health.is_healthy:
             return []
         if not self.in_use.is_wanted or report.path == "direct":
-            return [*self.standby.close("no relay is in use any more")]
+            return [*self.standby.close("needless")]
         return [*self.standby.review(self.in_use)]
 
     def suspected(self) -> list[Output]:
@@ -84,15 +84,15 @@ class Aside:
         """Replace a standby that was silent in an outage of `seconds` too: whatever broke one path broke both."""
         if self.standby.state != "open" or self.in_use.outside.standby_heard >= now - seconds:
             return []
-        return [*self.standby.close("it was silent in the outage")]
+        return [*self.standby.close("silent")]
 
     def credentials_renewed(self) -> list[Output]:
         """Replace the standby, whose credentials are about to expire."""
-        return [*self.standby.close("the relays' credentials were renewed")]
+        return [*self.standby.close("credentials-renewed")]
 
     def close(self) -> list[Output]:
         """Close all."""
-        return [*self.standby.close("the connection is over"), *self.probe.close()]
+        return [*self.standby.close("over"), *self.probe.close()]
 
     def _probed(self, event: PeerEvent, now: float) -> list[Output]:
         """Leave a working relay over TCP or TLS if UDP gets out: the new path may be direct."""
@@ -107,4 +107,4 @@ class Aside:
             # UDP gets out, but was of no use. Each answer costs a connection, of which a page may create 500.
             return [*over, commands.StartTimer(probe.TIMER, probe.QUIET_EVERY)] if address else [*over]
         found = note("=", "probe", address=address)
-        return [*over, found, *self.relaying.want_restart("UDP gets out again", now)]
+        return [*over, found, *self.relaying.want_restart("udp-again", now)]

@@ -126,7 +126,7 @@ class Relaying:
         """Restart because the person asked for it."""
         if self._is_relayed and not self.relays.are_there:
             return [note("!", "restart", refused=True)]
-        return [*self._with_relays(), *self.want_restart("asked for by the person", now)]
+        return [*self._with_relays(), *self.want_restart("person", now)]
 
     def restart_for_peer(self, generation: int, now: float) -> list[Output]:
         """Offer the restart that the peer leaves to us, unless we have offered a newer one than `generation`.
@@ -135,8 +135,8 @@ class Relaying:
         wrong is mended.
         """
         if self.agreed.latest_generation > generation:
-            return [note("=", "ignored", what="request for a restart", why="a newer one was offered meanwhile")]
-        why = "asked for by the other side"
+            return [note("=", "ignored", what="request for a restart", why="newer-offered")]
+        why = "peer"
         if self.agreed.is_between_browsers:
             return [*self._with_relays(), *self.want_restart(why, now)]
         return [*self.with_few(), *self.restarts.begin(why, now, replace_offer=True)]
@@ -234,7 +234,7 @@ class Relaying:
             return result
         if self._tried_with_expired:
             self._tried_with_expired = False
-            return [*result, *self.restarts.begin("the relays' credentials had expired", now, replace_offer=True)]
+            return [*result, *self.restarts.begin("credentials-expired", now, replace_offer=True)]
         self._credentials_wait |= is_renewal
         return result
 
@@ -248,7 +248,7 @@ class Relaying:
         """Leave a relay while it works: some servers end an allocation soon after its credentials expire."""
         report = self.observation.report
         is_relayed = report is not None and report.local.type == "relay" and self.relays.are_there
-        return self.want_restart("the relay's credentials were renewed", now) if is_relayed else []
+        return self.want_restart("credentials-renewed", now) if is_relayed else []
 
     # Relays that may not be needed.
 
@@ -276,7 +276,7 @@ class Relaying:
     def look_for_direct_path(self, now: float) -> list[Output]:
         """Restart ICE, since the relay may be needless (timer `NEEDLESS_RELAY`)."""
         is_to_look = self._is_relayed and self.relays.are_there
-        return self.want_restart("looking for a direct path", now) if is_to_look else []
+        return self.want_restart("direct-path", now) if is_to_look else []
 
     def look_for_direct_path_soon(self) -> list[Output]:
         """Do so in a moment, to save what the relay costs; the polite side leaves it to its peer."""
@@ -312,5 +312,5 @@ class Relaying:
         if now - self.talked_at < TALKING:
             return [commands.StartTimer(RelaysTimer.RELEASE, TALKING)]
         self.agreed.gathers_relays = False
-        restart = self.restarts.begin("the relays are not needed", now)
+        restart = self.restarts.begin("relays-needless", now)
         return [*self.set_configuration(), *restart]

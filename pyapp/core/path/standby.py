@@ -99,7 +99,7 @@ class Standby:
         outputs: list[Addressed] = []
         # An answerer knows the relay to avoid from the offer, which may be out of date if it is the one to offer now.
         if self.state != "closed" and self.host not in _hosts(around, "" if around.offers else self._avoid):
-            outputs += self.close("its server carries the path in use, or is not configured any more")
+            outputs += self.close("misplaced")
         if self.state == "closed" and around.offers and _hosts(around, ""):
             pause = min(FIRST_PAUSE * 2 ** min(self._failures - 1, 10), LAST_PAUSE) if self._failures else OPEN_AFTER
             outputs.append(commands.StartTimer(TIMER, pause, spread=pause / 2, only_if_idle=True))
@@ -108,7 +108,7 @@ class Standby:
     def due(self, around: Surroundings, now: float) -> list[Addressed]:
         """Offer the next one, or give up the current attempt (timer `TIMER`)."""
         if self.state != "closed":
-            return self.failed("it took too long", now)
+            return self.failed("late", now)
         hosts = _hosts(around, "")
         if not around.is_wanted or not around.offers or not hosts:
             return []
@@ -131,7 +131,7 @@ class Standby:
             return [self._do(commands.SetRemoteDescription(SECOND, description))]
         if self.state in ("describing", "offered") and not self._answers and not self.polite:
             return []
-        outputs = self._close("the other side begins anew") if self.state == "open" else []
+        outputs = self._close("anew") if self.state == "open" else []
         hosts = _hosts(around, message.avoid)
         if not hosts:
             return outputs
@@ -150,13 +150,13 @@ class Standby:
             case events.LocalCandidatesEnded(SessionDescription() as description):
                 return self._described(description, now)
             case events.StateChanged("connection", "failed"):
-                return self.failed("the connection failed", now)
+                return self.failed("failed", now)
             case events.PeerOperationFailed(_, error):
                 return self.failed(error, now)
             case events.ChannelOpened():
                 return self._opened(now)
             case events.ChannelClosed() if self.state == "open":
-                return self.failed("the channel closed", now)  # the peer no longer wants it, or has started over
+                return self.failed("channel-closed", now)  # the peer no longer wants it, or has started over
             case events.ChannelReceived(_, text) if self.state == "open":
                 return [FrameReceived(text, "standby")]
         return []
@@ -179,7 +179,7 @@ class Standby:
         if self.state != "describing":
             return []
         if "\na=candidate:" not in description.sdp:
-            return self.failed(f"the relay {self.host} gave no candidate", now)
+            return self.failed("no-candidate", now)
         if self._answers:
             self.state = "connecting"
             return [ToPeer(StandbyDescription("answer", description.sdp, self._answers))]

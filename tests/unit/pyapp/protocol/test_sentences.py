@@ -72,6 +72,7 @@ PAIR = {
         ("suspect", {"evidence": "silence", "loss": 0.1}, "the path is suspect: silence"),
         ("attempt", {"rung": "restart", "number": 1}, "attempt 1: restart"),
         ("restart", {"reason": "attempt 1"}, "ICE restart, attempt 1"),
+        ("restart", {"reason": "peer"}, "ICE restart, asked for by the other side"),
         ("restart", {"refused": True}, "no ICE restart: no new relay is given, and the one in use would be lost"),
         ("recovered", {"seconds": 0.604, "attempts": 1}, "the path works again after 0.60 s"),
         ("recovered", {"anew": True, "seconds": 2.0, "attempts": 0}, "a new connection works after 2.00 s"),
@@ -79,8 +80,14 @@ PAIR = {
         (
             "standby",
             {"open": False, "host": "two.example", "reason": "over"},
-            "no second path through two.example: over",
+            "no second path through two.example: the connection is over",
         ),
+        (
+            "ignored",
+            {"what": "local offer", "why": "not-awaited", "state": "stable"},
+            "local offer left aside: not awaited while stable",
+        ),
+        ("ignored", {"what": "{state}", "why": "{state}", "state": "x"}, "{state} left aside: {state}"),
         ("relay-suspected", {"url": "turn:one.example:3478"}, "the relay one.example did not answer any more"),
         ("relay-suspected", {"url": "nonsense"}, "a relay did not answer any more"),
         ("pair", PAIR, "relay path, from relay udp 203.0.113.9:49152 over tls to prflx udp, 42 ms"),
