@@ -121,7 +121,7 @@ def _looked_for_a_direct_path(console: Console, session: str) -> bool:
     for entry in console.entries(session):
         if entry["event"] == "budget" and entry["data"]["step"] == "direct":
             told[entry["participant"]] = entry["number"]
-        looked = entry["event"] == "restart" and "direct path" in entry["data"]["reason"]
+        looked = entry["event"] == "restart" and entry["data"]["reason"] == "direct-path"
         if looked and entry["number"] > told.get(entry["participant"], entry["number"]):
             return True
     return False
