@@ -158,7 +158,7 @@ function relayed(month) {
   const hosts = Object.entries(month.bytes).map(([host, count]) => `${bytes(count)} over ${host}`);
   const sum = month.cost === null ? "" : ` That costs ${money(month.cost, month.currency)} so far.`;
   const expected = month.cost === null ? "" : `, which costs ${money(month.expected, month.currency)}`;
-  return `Relayed in ${month.month} (UTC): ${hosts.join(", ")}.${sum} If it goes on so, ${bytes(total(month.forecast))} by its end${expected}.`;
+  return `Relayed in ${month.month} (UTC): ${hosts.join(", ")}.${sum} At this rate, it will be ${bytes(total(month.forecast))} by the end of the month${expected}.`;
 }
 
 const WHO = { you: "the person", network: "the administrator of their network", operator: "whoever runs this console" };
