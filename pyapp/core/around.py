@@ -1,9 +1,12 @@
 """What the connections of a session need to know of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pyapp.core.conversation import Conversation
+from pyapp.core.events import TrackKind
 from pyapp.core.failures import Failure
+from pyapp.core.media import Media
 from pyapp.core.signaling.presence import Presence
 
 
@@ -13,6 +16,7 @@ class AroundTheConnection:
 
     presence: Presence
     conversation: Conversation
+    media: Media
 
     @property
     def signaling_is_there(self) -> bool:
@@ -53,3 +57,8 @@ class AroundTheConnection:
     def shows_picture(self) -> bool:
         """Whether the peer shares its camera or its screen."""
         return self.conversation.shared.video
+
+    @property
+    def sent(self) -> Mapping[TrackKind, int]:
+        """The tracks that are to be sent all the time, by the numbers of their requests."""
+        return self.media.sent

@@ -83,7 +83,7 @@ class Call:
 
     def __post_init__(self, is_firefox: bool) -> None:
         """Create the part that depends on the others."""
-        around = AroundTheConnection(self.presence, self.communication.conversation)
+        around = AroundTheConnection(self.presence, self.communication.conversation, self.communication.media)
         self.succession = Succession(self.relays, around, is_firefox=is_firefox)
 
     @property
@@ -166,7 +166,6 @@ class Call:
             usual = self.relays.configuration.relay_video
             limit = self.budget.video(usual) if report.path == "relay" else None
             result += self.journal.take(self.communication.media.follow(limit), now)
-            self.connection.sending.wanted = self.communication.media.sent
         return result
 
     def stream(self) -> list[Command]:

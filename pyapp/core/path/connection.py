@@ -125,7 +125,7 @@ class Connection:
         replacement = self.replacement = Replacement(health, observation, self.outside)
         self.descriptions = Descriptions(agreed, candidates, health, observation, relaying, replacement)
         self.transport = Transport(health, observation, relaying, replacement, self.outside)
-        self.sending = Sending(health)
+        self.sending = Sending(health, self.outside)
         in_use = PathInUse(self.relays, agreed, health, observation, self.outside)
         self.aside = Aside(in_use, candidates, relaying, Standby(self.names, polite=polite), Probe(self.names))
 

@@ -1,7 +1,9 @@
 """What a connection cannot know by itself."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
+from pyapp.core.events import TrackKind
 from pyapp.core.failures import Failure
 
 
@@ -39,3 +41,7 @@ class Outside(Protocol):
     @property
     def shows_picture(self) -> bool:
         """Whether the peer shares its camera or its screen."""
+
+    @property
+    def sent(self) -> Mapping[TrackKind, int]:
+        """The tracks that are to be sent all the time, by the numbers of their requests."""

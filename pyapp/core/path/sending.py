@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from pyapp.core.diagnostics.journal import note
 from pyapp.core.events import TrackKind
 from pyapp.core.path.facts import Output
+from pyapp.core.path.outside import Outside
 
 STILL_FOR = 3.0
 """Seconds without a frame (video) or a packet (sound)."""
@@ -43,22 +44,21 @@ class Sending:
     """What one connection sends. Times are seconds on the runner's clock."""
 
     health: Health
-    wanted: Mapping[TrackKind, int] = field(init=False, default_factory=dict)
-    """What is to be sent all the time, by the numbers of the requests for it."""
+    outside: Outside
     _sent: dict[TrackKind, _Sent] = field(init=False, default_factory=dict)
 
     @property
     def unsent(self) -> frozenset[TrackKind]:
         """What is to be sent, and is not."""
-        return frozenset(
-            kind for kind, one in self._sent.items() if one.is_still and self.wanted.get(kind) == one.number
-        )
+        wanted = self.outside.sent
+        return frozenset(kind for kind, one in self._sent.items() if one.is_still and wanted.get(kind) == one.number)
 
     def measure(self, stats: Mapping[str, Mapping[str, Any]], now: float) -> list[Output]:
         """Look at what was sent, by the entries of `getStats()`."""
-        self._sent = {kind: one for kind, one in self._sent.items() if self.wanted.get(kind) == one.number}
+        wanted = self.outside.sent
+        self._sent = {kind: one for kind, one in self._sent.items() if wanted.get(kind) == one.number}
         result: list[Output] = []
-        for kind, number in self.wanted.items():
+        for kind, number in wanted.items():
             if (count := _count(stats, kind)) is None:
                 continue  # not negotiated yet
             one = self._sent.setdefault(kind, _Sent(number, count, now))

@@ -1,9 +1,11 @@
 """The parts of one connection joined as it joins them, for tests of each of them alone."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pyapp.core import events
 from pyapp.core.diagnostics.path_report import CandidateFacts, PathReport
+from pyapp.core.events import TrackKind
 from pyapp.core.failures import Failure
 from pyapp.core.negotiation.candidates import Candidates
 from pyapp.core.negotiation.negotiation import Negotiation
@@ -53,6 +55,7 @@ class Around:
     standby_heard: float = -1.0
     refusal: Failure | None = None
     shows_picture: bool = False
+    sent: Mapping[TrackKind, int] = field(default_factory=dict)
 
 
 @dataclass

@@ -10,6 +10,7 @@ from pyapp.core.path.observation import STATS_EVERY
 from pyapp.core.path.sending import STILL_FOR, Sending
 from pyapp.view.console import present
 from tests.unit.pyapp.fakes import stats_of
+from tests.unit.pyapp.parts import Around
 from tests.unit.pyapp.sessions import connected
 
 
@@ -32,10 +33,11 @@ class Browser:
     """It is asked for its statistics every second."""
 
     path: Path = field(default_factory=Path)
+    outside: Around = field(default_factory=Around)
     now: float = 0.0
 
     def __post_init__(self) -> None:
-        self.sending = Sending(self.path)
+        self.sending = Sending(self.path, self.outside)
 
     def passes(self, seconds: float, *, frames: int = 0, packets: int = 0) -> list[Output]:
         """Let nothing more be sent for so long, and return what came of it."""
@@ -49,7 +51,7 @@ class Browser:
 
 def test_a_camera_that_is_sent_is_no_matter() -> None:
     browser = Browser()
-    browser.sending.wanted = {"video": 1}
+    browser.outside.sent = {"video": 1}
     for frames in range(0, 200, 20):
         assert browser.passes(1.0, frames=frames) == []
     assert not browser.sending.unsent
@@ -57,9 +59,9 @@ def test_a_camera_that_is_sent_is_no_matter() -> None:
 
 def test_a_camera_of_which_nothing_is_sent_is_told_once_until_it_is() -> None:
     browser = Browser()
-    browser.sending.wanted = {"video": 1}
+    browser.outside.sent = {"video": 1}
     browser.passes(1.0, frames=4)
-    browser.sending.wanted = {"video": 2}  # another camera, of which nothing is encoded
+    browser.outside.sent = {"video": 2}  # another camera, of which nothing is encoded
     assert browser.passes(STILL_FOR, frames=4) == []
     (note,) = browser.passes(20.0, frames=4)
     assert isinstance(note, Note)
@@ -71,18 +73,18 @@ def test_a_camera_of_which_nothing_is_sent_is_told_once_until_it_is() -> None:
 
 def test_what_is_taken_back_is_not_missed() -> None:
     browser = Browser()
-    browser.sending.wanted = {"video": 1}
+    browser.outside.sent = {"video": 1}
     browser.passes(20.0)
     assert browser.sending.unsent
-    browser.sending.wanted = {}
+    browser.outside.sent = {}
     assert not browser.sending.unsent
-    browser.sending.wanted = {"video": 2}
+    browser.outside.sent = {"video": 2}
     assert not browser.sending.unsent, "another camera has its own time"
 
 
 def test_sound_is_counted_in_packets() -> None:
     browser = Browser()
-    browser.sending.wanted = {"audio": 1, "video": 2}
+    browser.outside.sent = {"audio": 1, "video": 2}
     for frames in range(20):
         browser.passes(1.0, frames=frames, packets=7)
     assert browser.sending.unsent == {"audio"}
@@ -90,7 +92,7 @@ def test_sound_is_counted_in_packets() -> None:
 
 def test_nothing_is_expected_of_a_path_that_does_not_work() -> None:
     browser = Browser()
-    browser.sending.wanted = {"video": 1}
+    browser.outside.sent = {"video": 1}
     browser.path.is_suspect = True
     assert browser.passes(10.0) == []
     browser.path.is_suspect = False
@@ -99,8 +101,7 @@ def test_nothing_is_expected_of_a_path_that_does_not_work() -> None:
 
 
 def test_nothing_is_expected_before_it_was_negotiated() -> None:
-    sending = Sending(Path())
-    sending.wanted = {"video": 1}
+    sending = Sending(Path(), Around(sent={"video": 1}))
     for now in range(10):
         assert sending.measure({}, float(now)) == []
 
