@@ -90,6 +90,16 @@ async def address_of(process: asyncio.subprocess.Process) -> str:
     return line.removeprefix("ICE Console: ").strip()
 
 
+async def expect_coturn_and_end(process: asyncio.subprocess.Process) -> None:
+    address = await address_of(process)
+    async with aiohttp.ClientSession() as http, http.get(address + "ice") as response:
+        assert len((await response.json())["iceServers"]) == 2, "coturn is there, and has its configuration"
+    process.terminate()
+    code, _, errors = await finished(process)
+    assert code == 0
+    assert "Traceback" not in errors
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_it_serves_with_a_coturn_and_stops_at_once(
     server: asyncio.subprocess.Process, tmp_path: Path, number: signal.Signals
@@ -233,13 +243,7 @@ async def test_it_serves_in_the_barest_environment(tmp_path: Path, way: str) -> 
         cwd=tmp_path, env={"LANG": "C", "LC_ALL": "C"},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    address = await address_of(process)
-    async with aiohttp.ClientSession() as http, http.get(address + "ice") as response:
-        assert len((await response.json())["iceServers"]) == 2, "coturn is there, and has its configuration"
-    process.terminate()
-    code, _, errors = await finished(process)
-    assert code == 0
-    assert "Traceback" not in errors
+    await expect_coturn_and_end(process)
 
 
 CLOSED = """
@@ -261,13 +265,7 @@ async def test_it_serves_where_it_may_write_the_journal_alone(tmp_path: Path) ->
         *namespace, "sh", "-c", CLOSED, "sh", str(tmp_path), sys.executable, str(ROOT / "server.py"),
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    address = await address_of(process)
-    async with aiohttp.ClientSession() as http, http.get(address + "ice") as response:
-        assert len((await response.json())["iceServers"]) == 2, "coturn is there"
-    process.terminate()
-    code, _, errors = await finished(process)
-    assert code == 0
-    assert "Traceback" not in errors
+    await expect_coturn_and_end(process)
 
 
 @pytest.mark.parametrize("fault", ["unreadable", "passphrase"])

@@ -124,6 +124,21 @@ def test_every_entry_of_the_core_has_a_form() -> None:
     assert found <= set(FORMS)
 
 
+def test_every_reason_of_the_core_has_its_words_and_none_is_left_over() -> None:
+    """Found in the source: a code without words, or words without a code, is noticed nowhere else."""
+    code = r"\"([a-z]+(?:-[a-z]+)*)\""
+    text = "\n".join(path.read_text() for path in CORE.rglob("*.py"))
+    restarts = re.findall(rf"(?:want_restart|restarts\.begin)\({code}", text) + re.findall(rf"\bwhy = {code}", text)
+    of_standby = "".join((CORE / "path" / name).read_text() for name in ("standby.py", "aside.py"))
+    ended = re.findall(rf"\.(?:failed|_?close)\({code}", of_standby)
+    aside = re.findall(rf"_ignored\([^,()]*(?:\{{[^}}]*\}}[^,()]*)?, {code}", text) + re.findall(rf"\bwhy={code}", text)
+    assert (set(restarts), set(ended), set(aside)) == (
+        set(sentences._RESTARTS),
+        set(sentences._STANDBY_OVER),
+        set(sentences._LEFT_ASIDE),
+    )
+
+
 scalars = st.text(max_size=1024) | st.integers(-(2**53), 2**53) | st.floats() | st.booleans() | st.none()
 FIELDS = sorted(set(re.findall(r"""[\["'({](\w+)[\]"')}]""", Path(sentences.__file__).read_text())))
 """What may be a field's name: whatever is quoted, or in braces."""
