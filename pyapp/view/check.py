@@ -131,7 +131,7 @@ def advice(problem: Problem) -> str:
         case "nothing-answers" if problem.who == "network":
             return f"The servers work, but nothing reaches them from here. Open {ports}."
         case "nothing-answers" if problem.who == "operator":
-            return f"No server answers, not even to this console. Start them, or correct their addresses: {ports}."
+            return f"Nothing answers there, not even this console: {ports}. Start it, or correct the address."
         case "nothing-answers":
             return (
                 "Try another network, such as a phone's. If no server answers there either, tell whoever runs this"

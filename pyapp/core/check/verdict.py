@@ -167,10 +167,7 @@ def _problems(found: Findings) -> Iterator[Problem]:
         yield Problem("no-relay-configured", "operator")
     answered = [one for one in found.urls if _answers(one)]
     silent = [one for one in found.urls if not _answers(one)]
-    if found.urls and not answered and all(one.cause in ("no-answer", "closed") for one in silent):
-        yield from _nothing_answers(found)
-    else:
-        yield from _silent(found, silent)
+    yield from _silent(found, silent)
     for one in answered:
         yield from _refused(found, one)
     if found.mapping == "dependent":
@@ -182,31 +179,35 @@ def _answers(one: UrlFinding) -> bool:
     return one.answered is not None or one.cause in ("credentials", "quota", "capacity")
 
 
-def _nothing_answers(found: Findings) -> Iterator[Problem]:
-    urls = tuple(one.text for one in found.urls)
-    well = tuple(url for url in urls if found.seen.get(url) == "")
+def _nothing_answers(found: Findings, silent: list[UrlFinding]) -> Iterator[Problem]:
+    well = tuple(one.text for one in silent if found.seen.get(one.text) == "")
+    down = tuple(one.text for one in silent if found.seen.get(one.text))
     if well:  # the console's server reaches them: it is the network
         yield Problem("nothing-answers", "network", well)
-    elif any(found.seen.get(url) for url in urls):
-        yield Problem("nothing-answers", "operator", urls)
-    else:
-        yield Problem("nothing-answers", "you", urls)
+    if down:
+        yield Problem("nothing-answers", "operator", down)
+    if not well and not down:
+        yield Problem("nothing-answers", "you", tuple(one.text for one in silent))
 
 
 def _silent(found: Findings, silent: list[UrlFinding]) -> Iterator[Problem]:
-    if found.udp is False and any(_answers(one) for one in found.urls):
+    has_answer = any(map(_answers, found.urls))
+    if found.udp is False and has_answer:
         mute = [one for one in silent if one.url.transport == "udp" and one.cause == "no-answer"]
         if not all(found.seen.get(one.text) for one in mute):
             yield Problem("udp-blocked", "network", tuple(one.text for one in mute))
             silent = [one for one in silent if one not in mute]
-    down: dict[str, list[UrlFinding]] = {}
+    others: list[UrlFinding] = []
     for one in silent:
         if (problem := _by_itself(found, one)) is not None:
             yield problem
         else:
-            down.setdefault(one.url.host, []).append(one)
-    for host, group in down.items():
-        yield from _host(found, host, group)
+            others.append(one)
+    if not has_answer:  # there is nothing to compare a host with
+        yield from _nothing_answers(found, others) if others else ()
+        return
+    for host in dict.fromkeys(one.url.host for one in others):
+        yield from _host(found, host, [one for one in others if one.url.host == host])
 
 
 def _by_itself(found: Findings, one: UrlFinding) -> Problem | None:

@@ -188,6 +188,29 @@ CASES = [
         found={"seen": {UDP: "no answer", TLS: "no answer"}},
     ),
     Case(
+        "nothing answers, and the browser does not even ask at one of them",
+        [bad(UDP, "refused-by-browser"), bad(UDP2), bad(TLS2, "closed", 701)],
+        *("nothing-works", "bad", [("url-unusable", "operator"), ("nothing-answers", "you")]),
+    ),
+    Case(
+        "nothing answers, and one name is not known",
+        [bad(UDP, "dns", 701), bad(UDP2), bad(TLS2)],
+        *("nothing-works", "bad", [("name-unknown-here", "network"), ("nothing-answers", "network")]),
+        found={"seen": {UDP: "", UDP2: "", TLS2: ""}},
+    ),
+    Case(
+        "nothing answers here, and one of them nowhere",
+        [bad(UDP), bad(UDP2)],
+        *("nothing-works", "bad", [("nothing-answers", "network"), ("nothing-answers", "operator")]),
+        found={"seen": {UDP: "", UDP2: "no answer"}},
+    ),
+    Case(
+        "only one server, with a wrong certificate",
+        [bad(TLS, "closed", 701)],
+        *("nothing-works", "bad", [("certificate", "operator")]),
+        found={"seen": {TLS: "its certificate is not valid for its name, or not trusted here"}},
+    ),
+    Case(
         "WebSockets are blocked",
         [well(UDP)],
         *("no-signaling", "bad", [("websocket-blocked", "network")]),
