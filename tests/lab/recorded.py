@@ -9,6 +9,7 @@ from backend.journal.account import Account, account
 from backend.journal.reading import entries_of, latest_of, recorded
 from backend.journal.schema import FILE, open_to_read
 from tests.lab.expect import Path
+from tests.lab.recovery_seen import Mode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +31,11 @@ def account_of(journal: File, session: str) -> Account:
     if found is None:
         raise LookupError(f"{session} was not recorded")
     return account(found)
+
+
+def recorded_as(row: str, mode: Mode) -> str:
+    """Return the name of the recording of a row that was played in `mode`."""
+    return row if mode is Mode.NONE else f"{row}-{mode.value}"
 
 
 def keep(journal: File, session: str, file: File) -> None:

@@ -22,7 +22,7 @@ from tests.lab.command import add_arguments, say, why_not
 from tests.lab.delay import Delay
 from tests.lab.lab import Lab
 from tests.lab.plumbing import run as run_command
-from tests.lab.recorded import keep
+from tests.lab.recorded import keep, recorded_as
 from tests.lab.recovery_seen import Mode
 from tests.lab.recovery_server import STANDBY_PORT, ConsoleServer
 from tests.lab.recovery_stage import RecoveryStage
@@ -91,7 +91,7 @@ def _measure(chosen: Sequence[Row], runs: list[Run], options: argparse.Namespace
                     runs += found
                     recovery_file.add(options.json, found)
                     if options.record and served.journal and found[-1].session:
-                        keep(served.journal, found[-1].session, options.record / f"{row.name}.jsonl")
+                        keep(served.journal, found[-1].session, options.record / f"{recorded_as(row.name, mode)}.jsonl")
 
 
 def plan(
@@ -142,7 +142,7 @@ def _options() -> argparse.Namespace:
         "--healthy", type=float, default=600, metavar="S", help="seconds of a false-alarm row (default: %(default)s)"
     )
     parser.add_argument(
-        "--record", type=Path, metavar="DIR", help="write what was recorded of each row's latest run to DIR/ROW.jsonl"
+        "--record", type=Path, metavar="DIR", help="write what was recorded of each row's latest run to DIR/ROW.jsonl, or DIR/ROW-camera.jsonl"
     )
     parser.add_argument(
         "--in-a-row",

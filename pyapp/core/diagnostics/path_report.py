@@ -92,13 +92,18 @@ class PathReport:
         is_udp = self.local.type != "relay" or self.local.relay_protocol in ("", "udp")
         return "relay over UDP" if is_udp else "relay over TCP"
 
-    def is_near(self, *, share_address: bool) -> bool:
-        """Return whether both ends are on the same network; `share_address`: they share a public address.
+    def is_near(self, *, share_address: bool | None) -> bool:
+        """Return whether both ends are on the same network.
 
-        If an mDNS name is not resolved (RFC 6762), the peer's host candidate appears as peer-reflexive.
+        `share_address` says whether they share a public address; None: neither side knows one, for want of a server to
+        ask, say. If an mDNS name is not resolved (RFC 6762), the peer's host candidate appears as peer-reflexive.
         """
         kinds = {self.local.type, self.remote.type}
-        return kinds == {"host"} or (kinds == {"host", "prflx"} and share_address)
+        if kinds == {"host"}:
+            sites = {site_of(self.local.address), site_of(self.remote.address)}
+            return "" in sites or len(sites) == 1 or share_address is True
+        # A NAT, which makes peer-reflexive candidates as well, would seldom be passed without any server to ask.
+        return kinds == {"host", "prflx"} and share_address is not False
 
     @property
     def family(self) -> Literal["", "IPv4", "IPv6"]:
@@ -136,6 +141,20 @@ class PathReport:
             "pair_changes": self.pair_changes,
             "ufrag": self.local.username_fragment,
         }
+
+
+def site_of(address: str) -> str:
+    """Return what all machines on one network have in common of a public IPv6 address: the /64 (RFC 4291, 2.5.4).
+
+    Of any other address it is empty: behind one public IPv4 address there may be a network, and private ones say
+    nothing of where they are.
+    """
+    if ":" not in address or address[0] not in "23":  # 2000::/3 is what there is of the internet
+        return ""
+    head, _, tail = address.partition("::")
+    groups = head.split(":")
+    zeros = ["0"] * (8 - len(groups) - len(tail.split(":") if tail else ()))
+    return ":".join(group.lstrip("0").lower() or "0" for group in (groups + zeros if "::" in address else groups)[:4])
 
 
 def path_report(stats: Mapping[str, Mapping[str, Any]], pair: str = "") -> PathReport | None:

@@ -93,6 +93,6 @@ class Candidates:
         return self._head_start.reached
 
     @property
-    def share_address(self) -> bool:
-        """Whether both sides have the same public address."""
+    def share_address(self) -> bool | None:
+        """Whether both sides have the same public address; None: neither knows its own."""
         return self._reach.share_address

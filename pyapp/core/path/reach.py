@@ -16,7 +16,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from pyapp.core.diagnostics.path_report import PathReport
+from pyapp.core.diagnostics.path_report import PathReport, site_of
 from pyapp.protocol.ice import IceError, parse_candidate, username_fragments
 from pyapp.protocol.peer import Candidate
 
@@ -38,7 +38,7 @@ class Reach:
     _were_direct: set[str] = field(init=False, default_factory=set)
     _our_addresses: set[str] = field(init=False, default_factory=set)
     _their_addresses: set[str] = field(init=False, default_factory=set)
-    """The public addresses of each side, from its reflexive candidates."""
+    """The public addresses of each side, from its reflexive candidates; of IPv6 what its network has in common."""
 
     def told(self, candidate: Candidate) -> None:
         """Record a candidate of ours."""
@@ -57,8 +57,10 @@ class Reach:
             _of(self._theirs, fragment).update(told.get("", ()))
 
     @property
-    def share_address(self) -> bool:
-        """Whether both sides have the same public address, and so are probably on one network."""
+    def share_address(self) -> bool | None:
+        """Whether both sides have the same public address, and so are probably on one network; None: they know none."""
+        if not self._our_addresses and not self._their_addresses:
+            return None
         return not self._our_addresses.isdisjoint(self._their_addresses)
 
     def theirs(self, fragments: frozenset[str]) -> frozenset[Address]:
@@ -119,6 +121,6 @@ def _add(told: dict[str, set[Address]], addresses: set[str], fragment: str, text
     if line.type == "relay" or is_hidden or line.protocol != "udp":
         return
     if line.type == "srflx" and len(addresses) < MOST_GENERATIONS:
-        addresses.add(line.address)
+        addresses.add(site_of(line.address) or line.address)
     if len(reached) < MOST_GENERATIONS:
         reached.add((line.address, line.port))

@@ -219,3 +219,28 @@ def test_of_a_browser_that_counts_no_packets_they_are_estimated() -> None:
     report = path_report(video)
     assert report is not None
     assert report.relayed == pytest.approx(882_820, rel=0.02)
+
+
+HIDDEN, HOME, NEXT_DOOR = "", "2001:db8:0:1::a", "2001:0DB8:0:0001:5::b"
+
+
+@pytest.mark.parametrize(
+    ("local", "remote", "share_address", "is_near"),
+    [
+        (("host", "10.0.0.1"), ("host", "10.0.0.2"), False, True),
+        (("host", HIDDEN), ("host", HIDDEN), None, True),
+        (("host", HOME), ("host", NEXT_DOOR), None, True),
+        (("host", HOME), ("host", "2001:db8:0:2::a"), None, False),
+        (("host", HOME), ("host", "2001:db8::2"), False, False),
+        (("host", HIDDEN), ("prflx", HIDDEN), True, True),
+        (("host", HIDDEN), ("prflx", HIDDEN), None, True),  # no STUN server is configured
+        (("host", HIDDEN), ("prflx", HIDDEN), False, False),
+        (("prflx", HIDDEN), ("prflx", HIDDEN), None, False),
+        (("host", HIDDEN), ("srflx", "203.0.113.1"), True, False),
+    ],
+)
+def test_both_ends_are_on_one_network(
+    local: tuple[str, str], remote: tuple[str, str], share_address: bool | None, is_near: bool
+) -> None:
+    ends = (CandidateFacts(kind, "udp", address) for kind, address in (local, remote))
+    assert PathReport("P", *ends).is_near(share_address=share_address) == is_near

@@ -143,3 +143,17 @@ def test_is_no_direct_path_while_the_remote_candidate_may_be_a_relays_that_is_st
     unknown = replace(unknown, remote=replace(unknown.remote, type="prflx"))
     assert not reach.may_be_direct(unknown, frozenset({"theirs"}), is_first=True)
     assert not reach.may_be_direct(report(), frozenset({"theirs"}), is_first=True)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "share"),
+    [
+        ([HOST], [HOST], None),
+        ([HOST, V4], [HOST], False),
+        ([V4], [V4], True),
+        ([V6], [V6.replace("::1", "::2")], True),  # two machines of one network
+        ([V6], [V6.replace("::1", ":0:1::1")], False),
+    ],
+)
+def test_both_share_a_public_address(ours: list[str], theirs: list[str], share: bool | None) -> None:
+    assert met(ours, theirs).share_address is share
