@@ -142,7 +142,10 @@ def _options() -> argparse.Namespace:
         "--healthy", type=float, default=600, metavar="S", help="seconds of a false-alarm row (default: %(default)s)"
     )
     parser.add_argument(
-        "--record", type=Path, metavar="DIR", help="write what was recorded of each row's latest run to DIR/ROW.jsonl, or DIR/ROW-camera.jsonl"
+        "--record",
+        type=Path,
+        metavar="DIR",
+        help="write what was recorded of each row's latest run to DIR/ROW.jsonl, with cameras to DIR/ROW-camera.jsonl",
     )
     parser.add_argument(
         "--in-a-row",
