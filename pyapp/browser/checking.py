@@ -14,16 +14,16 @@ from pyapp.core.events import CheckReportKept, CheckServersFailed, CheckServersR
 from pyapp.protocol.access import INVITATION_HEADER
 from pyapp.protocol.check import check_servers_from_json
 from pyapp.protocol.ice import IceError
-from pyapp.protocol.signaling import PLACE_HEADER, HeldPlace
+from pyapp.protocol.signaling import PLACE_HEADER
 
 DEADLINE = 6000
 """Milliseconds for an answer."""
 
 
 class CheckServer:
-    """Performs `CheckCommand`s. `invitation` returns the page's own, which goes into a header."""
+    """Performs `CheckCommand`s. `invitation` returns the one for a session, which goes into a header."""
 
-    def __init__(self, emit: Callable[[Event], None], on_error: OnError, *, invitation: Callable[[], str]) -> None:
+    def __init__(self, emit: Callable[[Event], None], on_error: OnError, *, invitation: Callable[[str], str]) -> None:
         self._emit = emit
         self._on_error = on_error
         self._invitation = invitation
@@ -63,7 +63,7 @@ class CheckServer:
             self._emit(CheckServersReceived(number, servers.configuration, servers.seen))
 
         url = f"ice?check&session={encodeURIComponent(command.session)}"
-        options = self._options("GET", command.place)
+        options = self._options("GET", command)
 
         def unanswered(error: Any) -> None:
             failed("" if navigator.onLine else OFFLINE, f"GET /ice?check: {error}")
@@ -78,15 +78,15 @@ class CheckServer:
             body = _json(text)
             kept(str(body.get("id", "")) if response.ok and isinstance(body, dict) else "")
 
-        options = self._options("POST", command.place)
+        options = self._options("POST", command)
         options.body = json.dumps(command.report)
         self._fetch(f"checks?session={encodeURIComponent(command.session)}", options, read, lambda _: kept(""))
 
-    def _options(self, method: str, place: HeldPlace | None) -> Any:
-        invitation = self._invitation()
+    def _options(self, method: str, command: commands.AskCheckServers | commands.KeepCheckReport) -> Any:
+        invitation = self._invitation(command.session)
         headers = {INVITATION_HEADER: invitation} if invitation else {}
-        if place is not None:
-            headers[PLACE_HEADER] = place.to_header()
+        if command.place is not None:
+            headers[PLACE_HEADER] = command.place.to_header()
         options: Any = jsobj({"method": method, "headers": headers, "cache": "no-store"})
         options.signal = AbortSignal.timeout(DEADLINE)
         return options

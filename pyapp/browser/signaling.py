@@ -39,12 +39,18 @@ HEALTH_DEADLINE = 4_000
 
 
 class Server:
-    """Performs `ServerCommand`s. `invitation` goes where no log looks: a header, and the first frame."""
+    """Performs `ServerCommand`s. `invitation` goes where no log looks: a header, and the first frame.
 
-    def __init__(self, emit: Callable[[Event], None], on_error: OnError, *, invitation: str) -> None:
+    `lent` returns the one by which another tab is in a session, for a check in a tab that has none.
+    """
+
+    def __init__(
+        self, emit: Callable[[Event], None], on_error: OnError, *, invitation: str, lent: Callable[[str], str]
+    ) -> None:
         self._emit = emit
         self._on_error = on_error
         self._invitation = invitation
+        self._lent = lent
         self._inviting = Invitations(emit, on_error, invitation=invitation)
         # Another link was opened in this tab: runtime/page/boot.mjs takes it out of the address at any time.
         Listeners(on_error).add(window, "invitation", lambda _: self._invited(str(plain(window.invitation))))
@@ -89,7 +95,9 @@ class Server:
         if self._checking is None:
             from pyapp.browser.checking import CheckServer  # with the first check, not with the page
 
-            self._checking = CheckServer(self._emit, self._on_error, invitation=lambda: self._invitation)
+            self._checking = CheckServer(
+                self._emit, self._on_error, invitation=lambda session: self._invitation or self._lent(session)
+            )
         self._checking.perform(command)
 
     def _fetch(self, command: commands.FetchIceConfiguration) -> None:

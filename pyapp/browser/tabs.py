@@ -1,8 +1,9 @@
 """The other tabs of this browser, over a `BroadcastChannel`, and the session that a reload of this one comes back to.
 
-What the tabs say to each other: `who` is in a session?; this one is `in` it, since when; it is `out`; it `wants` the
-place in one; it `gives` it, with the key, and the invitation that it came in by. runtime/page/boot.mjs opens the
-channel and asks first, so that the answer is there before anything can connect by itself.
+What the tabs say to each other: `who` is in a session?; this one is `in` it, since when, and by which invitation; it is
+`out`; it `wants` the place in one; it `gives` it, with the key, and the invitation that it came in by.
+runtime/page/boot.mjs opens the channel and asks first, so that the answer is there before anything can connect by
+itself.
 """
 
 import contextlib
@@ -19,6 +20,7 @@ from pyapp.browser.page.address import invitation, keep_tab_key, take_invitation
 from pyapp.core import commands
 from pyapp.core.commands import TabCommand
 from pyapp.core.events import Event, PlaceGiven, PlaceWanted, TabEntered, TabLeft
+from pyapp.protocol.access import is_invitation
 
 _ACTIVE = "ice-console-active"
 
@@ -34,6 +36,8 @@ class Tabs:
         self._since: tuple[float, str] = (0.0, "")
         """When this tab entered it (Unix time, ms); the random digits decide between two that did so together."""
         self._wanted = ""
+        self._lent: dict[str, str] = {}
+        """By session that another tab is in: that tab's invitation."""
         self._channel: Any = getattr(window, "tabs", None)
         """None in a browser from before 2022: the server's answer has to do there."""
 
@@ -52,7 +56,7 @@ class Tabs:
                 self._session, self._since = session, (float(Date.now()), os.urandom(8).hex())
                 self._wanted = ""  # a place that a frozen tab gives later is worth nothing: this one has its own
                 _remember(session)
-                self._tell("in", session)
+                self._tell_in()
             case commands.TabIsOut(comes_back):
                 left, self._session = self._session, ""
                 if not comes_back:
@@ -63,6 +67,13 @@ class Tabs:
                 self._tell("wants", session)
             case commands.GivePlace(session, key):
                 self._tell("gives", session, key=key, invitation=invitation())
+
+    def lent(self, session: str) -> str:
+        """Return the invitation by which another tab is in `session`, or an empty text: a check may use it."""
+        return self._lent.get(session, "")
+
+    def _tell_in(self) -> None:
+        self._tell("in", self._session, invitation=invitation())
 
     def _tell(self, kind: str, session: str, **given: str) -> None:
         if self._channel is not None:
@@ -75,12 +86,14 @@ class Tabs:
         session = str(said.get("session", ""))
         match said.get("kind"):
             case "who" if self._session:
-                self._tell("in", self._session)
+                self._tell_in()
             case "in" if session == self._session and self._since < _since(said):
-                self._tell("in", session)  # that tab leaves it to this one
+                self._tell_in()  # that tab leaves it to this one
             case "in":
+                self._lent[session] = given if is_invitation(given := str(said.get("invitation") or "")) else ""
                 self._emit(TabEntered(session))
             case "out":
+                self._lent.pop(session, None)
                 self._emit(TabLeft(session))
             case "wants":
                 self._emit(PlaceWanted(session))

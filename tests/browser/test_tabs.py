@@ -91,6 +91,11 @@ def test_an_invitation_is_taken_while_the_page_is_open(lan_console: Console, ope
     assert page.page.url == address
     page.page.reload()
     page.expect_state("waiting")
+    # A tab beside it, which has no invitation itself, checks the network with this one's.
+    other = another_tab(page, f"{address}&check")
+    expect(other.page.locator("#check-panel")).to_have_attribute("data-check", "done")
+    expect(other.page.locator("#check-servers > li").first).to_be_visible()
+    expect(other.page.locator("#check-id")).not_to_be_empty()
 
 
 @pytest.mark.parametrize("fragment", ["#invite=cut.off", f"#invite={'x' * 5000}", "#invite=%C3%A9%20%F0%9F%98%80"])
