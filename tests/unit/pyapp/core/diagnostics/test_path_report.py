@@ -242,5 +242,5 @@ HIDDEN, HOME, NEXT_DOOR = "", "2001:db8:0:1::a", "2001:0DB8:0:0001:5::b"
 def test_both_ends_are_on_one_network(
     local: tuple[str, str], remote: tuple[str, str], share_address: bool | None, is_near: bool
 ) -> None:
-    ends = (CandidateFacts(kind, "udp", address) for kind, address in (local, remote))
-    assert PathReport("P", *ends).is_near(share_address=share_address) == is_near
+    ours, theirs = (CandidateFacts(kind, "udp", address) for kind, address in (local, remote))
+    assert PathReport("P", ours, theirs).is_near(share_address=share_address) == is_near
