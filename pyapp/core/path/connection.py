@@ -108,7 +108,9 @@ class Connection:
             shows_picture=lambda: self.outside.shows_picture,
         )
         candidates = self.candidates = Candidates(agreed)
-        health = self.recovery = Recovery(polite=polite, is_hidden=is_hidden)
+        health = self.recovery = Recovery(
+            polite=polite, is_hidden=is_hidden, leaves_restarts=lambda: agreed.leaves_restarts
+        )
         self.restarts = Restarts(agreed, health)
         observation = self.observation = Observation(agreed, health, self.restarts)
         relaying = self.relaying = Relaying(

@@ -126,7 +126,7 @@ class Suspect:
             return [*told, self._end_in(max(offered_at + self._deadline - now, 0.0), now)]
         answered_at, patience = self.vitals.negotiated_at, 2 * self._deadline
         if answered_at is None or self.evidence == "network-changed" or now - answered_at > patience:
-            if self.vitals.polite and self.evidence in ("silence", "not-heard"):
+            if self.vitals.concedes and self.evidence in ("silence", "not-heard"):
                 return [*told, self._end_in(self._concession, now)]
             return [*told, *self._attempt(now)]
         self.ladder.joined(self.vitals.negotiated, answered_at)
@@ -243,7 +243,7 @@ class Suspect:
             self.listening.judged_at = now + left
             return [commands.StartTimer(SILENCE, left)]
         self.ladder.from_the_first_rung()
-        concession = self._concession if self.vitals.polite else 0.0
+        concession = self._concession if self.vitals.concedes else 0.0
         return [*self._interrupted(now), self._end_in(concession, now)]
 
     def recovered(self, seconds: float) -> Note:

@@ -11,7 +11,7 @@ An attempt counts only while the server can be reached: without it no offer reac
 prove nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import InitVar, dataclass, field
 from typing import TypeAlias, assert_never
 
@@ -44,21 +44,23 @@ State: TypeAlias = Idle | Healthy | Suspect
 
 @dataclass(slots=True)
 class Recovery:
-    """The health of one connection. `polite` as in the negotiation. Times are seconds on the runner's clock.
+    """The health of one connection. Times are seconds on the runner's clock.
 
+    `polite` and `leaves_restarts` are as in the negotiation.
     `state` holds what ends with the state; `vitals` what outlives it.
     """
 
     polite: InitVar[bool] = True
     is_hidden: InitVar[bool] = False
+    leaves_restarts: InitVar[Callable[[], bool]] = lambda: False
     vitals: Vitals = field(init=False)
     state: State = field(init=False, default_factory=Idle)
     last_outage: float | None = field(init=False, default=None)
     """Duration of the last outage, in seconds."""
 
-    def __post_init__(self, polite: bool, is_hidden: bool) -> None:
+    def __post_init__(self, polite: bool, is_hidden: bool, leaves_restarts: Callable[[], bool]) -> None:
         """Start with nothing known."""
-        self.vitals = Vitals(polite, is_hidden)
+        self.vitals = Vitals(polite, is_hidden, leaves_restarts)
 
     @property
     def pulse(self) -> Pulse:

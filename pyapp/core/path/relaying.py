@@ -132,14 +132,18 @@ class Relaying:
         """Offer the restart that the peer leaves to us, unless we have offered a newer one than `generation`.
 
         Either that one is being answered, and the peer gathers for the answer; or the message is late, and what was
-        wrong is mended.
+        wrong is mended. Where a relay is in use we gather ours for the offer: the peer's would come with the answer, a
+        round trip later.
         """
         if self.agreed.latest_generation > generation:
             return [note("=", "ignored", what="request for a restart", why="newer-offered")]
         why = "peer"
         if self.agreed.is_between_browsers:
             return [*self._with_relays(), *self.want_restart(why, now)]
-        return [*self.with_few(), *self.restarts.begin(why, now, replace_offer=True)]
+        report = self.observation.report
+        is_relayed = report is not None and report.path == "relay"
+        gathered = self.set_configuration() if is_relayed else self.with_few()
+        return [*gathered, *self.restarts.begin(why, now, replace_offer=True)]
 
     def _with_relays(self) -> list[Output]:
         """Gather relays again, if they were given up."""

@@ -1,5 +1,6 @@
 """What is known of a connection's health in every state, for as long as it lasts; and the beats that we send."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pyapp.core import commands
@@ -23,6 +24,8 @@ class Vitals:
 
     polite: bool
     is_hidden: bool
+    leaves_restarts: Callable[[], bool] = lambda: False
+    """Tells whether the peer makes the offers of our restarts."""
     pulse: Pulse = field(init=False, default_factory=Pulse)
     generation: int = field(init=False, default=0)
     """The ICE generation of the selected pair here."""
@@ -40,6 +43,11 @@ class Vitals:
     _proof: int = field(init=False, default=0)
     """The number of the last beat sent before the pair in use was selected."""
     _due: float = field(init=False, default=0.0)
+
+    @property
+    def concedes(self) -> bool:
+        """Whether we wait for the peer's offer before we make one that may collide with it. A request does not."""
+        return self.polite and not self.leaves_restarts()
 
     @property
     def trip(self) -> float:

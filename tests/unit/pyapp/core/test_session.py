@@ -18,7 +18,7 @@ from pyapp.core.path.observation import STATS, STATS_EVERY
 from pyapp.core.path.outage import LOST_AFTER
 from pyapp.core.path.replacement import RENEW
 from pyapp.core.signaling import link, rendezvous
-from pyapp.protocol.channel import Frame, MediaShared, Piece, encode_frame
+from pyapp.protocol.channel import Beat, Frame, MediaShared, Piece, encode_frame
 from pyapp.protocol.peer import Candidate, Description, RelaySuspected, RestartWanted
 from pyapp.protocol.signaling import (
     Error,
@@ -272,6 +272,14 @@ class TestConnected:
         assert configured.configuration == CONFIGURATION.without_relays()
         assert restart == RESTART[-1]
 
+    @pytest.mark.parametrize(("local", "remote"), [("relay", "prflx"), ("srflx", "relay"), ("relay", "relay")])
+    def test_restarts_for_the_other_side_with_relays_of_its_own_if_one_is_in_use(self, local: str, remote: str) -> None:
+        core = connected()
+        entries = stats_of(("l1", "r1"), candidateType=local, relayProtocol="udp", url=TURN)
+        entries["R"]["candidateType"] = remote
+        core.do(events.StatsSampled(entries))
+        assert core.peer_says(RestartWanted(0)) == RESTART
+
     def test_is_asked_in_vain_while_an_offer_of_ours_is_under_way(self) -> None:
         core = connected()
         core.do(events.RestartRequested())
@@ -310,6 +318,19 @@ class TestConnected:
         outputs = core.do(events.RestartRequested())
         assert (sent(outputs) == [RestartWanted(0)]) is video
         assert (commands.RestartIce() in outputs) is not video
+
+    def test_that_shows_a_picture_asks_for_one_at_once_when_it_hears_nothing(self) -> None:
+        """Nothing can collide with a request."""
+        core = connected()
+        assert core.session.connection
+        agreed, vitals = core.session.connection.negotiation, core.session.connection.recovery.vitals
+        agreed.polite = vitals.polite = True
+        core.session.conversation.shared = MediaShared(audio=True, video=True)
+        for _ in range(6):
+            core.now += 0.1
+            core.do(events.TimerFired(recovery.BEAT))
+        unheard = Beat(1, echo=1, held=500, due=100, generation=0, is_deaf=True)
+        assert RestartWanted(0) in sent(core.do(events.ChannelReceived("heartbeat", unheard.encode())))
 
     def test_that_shows_a_picture_gathers_relays_for_the_restart_that_it_asked_for(self) -> None:
         core = connected()

@@ -215,9 +215,9 @@ class TestThePerson:
 
 
 class TestANewPairThatFallsSilent:
-    def silent_again(self, *, polite: bool) -> tuple[Recovery, list[Output], float]:
+    def silent_again(self, *, polite: bool, asks: bool) -> tuple[Recovery, list[Output], float]:
         """Return what a third attempt does about a silence, after a beat had come over its pair; and when that is."""
-        health = Recovery(polite=polite)
+        health = Recovery(polite=polite, leaves_restarts=lambda: asks)
         health.channel_opened(0.0)
         health.heard(Beat(1, 1, 0, 100, 0).encode(), 0.1)
         health.suspect("silence", 1.0)
@@ -235,14 +235,14 @@ class TestANewPairThatFallsSilent:
         now = 4.201 + patience
         return health, health.silent(now), now
 
-    @pytest.mark.parametrize("polite", [True, False])
-    def test_begins_from_the_first_rung_if_the_new_pair_had_worked(self, polite: bool) -> None:
-        health, outputs, now = self.silent_again(polite=polite)
+    @pytest.mark.parametrize(("polite", "asks"), [(True, False), (True, True), (False, False)])
+    def test_begins_from_the_first_rung_if_the_new_pair_had_worked(self, polite: bool, asks: bool) -> None:
+        health, outputs, now = self.silent_again(polite=polite, asks=asks)
         assert kinds(outputs) == ["Suspected"]
         assert commands.StartTimer(LOST, LOST_AFTER) in outputs
         (concession,) = (output for output in outputs if getattr(output, "timer", "") == ATTEMPT)
         assert isinstance(concession, commands.StartTimer)
-        assert concession.after >= CONCEDED if polite else concession.after == 0.0
+        assert concession.after >= CONCEDED if polite and not asks else concession.after == 0.0
         attempted = health.attempt_over(now, server_heard=now, peer_heard=now, is_exchanging=False)
         assert Attempt("restart", 1) in attempted
         assert health.silent(now + 9.0) == []
@@ -300,6 +300,12 @@ class TestTheFirstAttempt:
         busy.vitals.pulse._jitter = 0.05
         (early,), (late,) = deadlines(calm.begin(1.0)), deadlines(busy.begin(1.0))
         assert late - early == pytest.approx(0.2)
+
+    @pytest.mark.parametrize("evidence", ["silence", "not-heard"])
+    def test_is_not_waited_for_by_a_side_that_only_asks_for_it(self, evidence: Evidence) -> None:
+        state = suspect(evidence, polite=True)
+        state.vitals.leaves_restarts = lambda: True
+        assert attempts(state.begin(1.0)) == [Attempt("restart", 1)]
 
     def test_is_made_at_once_with_its_deadline(self) -> None:
         outputs = suspect().begin(1.0)
