@@ -310,6 +310,10 @@ class Sockets:
     line: Line | None = None
     opening: Line | None = None
 
+    @property
+    def all(self) -> list[Line]:
+        return [line for line in (self.line, self.opening) if line is not None]
+
     def open(self, socket: int) -> Line:
         if self.opening is not None:
             self.opening.hung_up = True
@@ -334,9 +338,8 @@ class Sockets:
             self.opening = None
 
     def close(self) -> None:
-        for line in (self.line, self.opening):
-            if line is not None:
-                line.hung_up = True
+        for line in self.all:
+            line.hung_up = True
         self.line = self.opening = None
 
     def send(self, message: ClientMessage) -> None:
@@ -359,7 +362,7 @@ class Sockets:
 
 @dataclass(eq=False)
 class ConnectedPeerConnection(FakePeerConnection):
-    """With connection state, a data channel and statistics; `World` in world.py is the network between two."""
+    """With connection state, a data channel and statistics; `World` in `world/` is the network between two."""
 
     path: tuple[str, str] | None = None
     """The fragments of both ends that are connected now."""

@@ -19,8 +19,9 @@ from pyapp.core.path.standby import LAST_PAUSE
 from pyapp.core.signaling.link import OPENING
 from pyapp.view.console import present
 from tests.unit.examples import examples, seeds
-from tests.unit.pyapp.pages import Page
-from tests.unit.pyapp.world import FAILED_AFTER, World
+from tests.unit.pyapp.world.page import Page
+from tests.unit.pyapp.world.paths import FAILED_AFTER
+from tests.unit.pyapp.world.world import World
 
 LAN, WAN = 0.001, 0.05
 """Seconds one way between the pages: 0 and 25 ms at each site."""
@@ -153,7 +154,7 @@ class TestEveryRow:
         assert report.local.url == "turn:one.example:3478"
         gap = outage(current, partial(kill_relay, "one"), lasts=10.0)
         assert gap < 1.2
-        assert ("one.example",) in current.asked
+        assert ("one.example",) in current.signaling.asked
         assert current.b.notes("the relay one.example did not answer")
         assert current.a.session.connection
         report = current.a.session.connection.report

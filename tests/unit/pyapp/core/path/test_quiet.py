@@ -12,7 +12,7 @@ from pyapp.core.path.silence import QUIET_AFTER
 from pyapp.protocol.channel import Beat
 from tests.unit.examples import lasting, seeds
 from tests.unit.pyapp.sessions import SAMPLED, Core, Said, beats, connected
-from tests.unit.pyapp.world import World
+from tests.unit.pyapp.world.world import World
 
 NETWORK = events.NetworkChanged("change", certain=False)
 
