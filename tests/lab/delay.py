@@ -1,7 +1,7 @@
 """A line with delay, jitter and loss, for kernels without netem: TUN devices at both ends, this process between them.
 
 `Line` decides when a packet comes out, and whether; it knows no clock. Run as a program (in the namespace of one end,
-by `topology.py`) the file is the line: it reads packets at one end and writes them at the other when their time has
+by `building.py`) the file is the line: it reads packets at one end and writes them at the other when their time has
 come. Its standard input takes new settings while it runs, one JSON object a line; it answers each with a line.
 """
 

@@ -17,10 +17,11 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 
 from tests.lab import probe
+from tests.lab.building import NAT64_DEVICE, NAT64_POOL
 from tests.lab.coturn import Certificates, Coturn
 from tests.lab.kinds import Firewall
 from tests.lab.sites import PUBLIC_ADDRESSES, STUN, TURN1, TURN2, Host, Internet, LabError, Place, Site
-from tests.lab.topology import NAT64_DEVICE, NAT64_POOL, Network
+from tests.lab.topology import Network
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """What the lab's network is made of: namespaces, programs inside them, and the text that `ip` is fed.
 
-With `topology.py` the only file of the lab that changes anything by `ip`, `nft` and `sysctl`.
+With `hosts.py`, `building.py` and `topology.py` all that changes anything by `ip`, `nft`, `conntrack` and `sysctl`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Kinds as nftables rule sets: pure text, `topology.py` loads it.
+"""Kinds as nftables rule sets: pure text, `building.py` loads it.
 
 What conntrack's own translation is, in RFC 4787's words: every flow (protocol, both addresses, both ports) is an entry
 of its own, so filtering is APDF. While it may keep the inner port it does, for all destinations, so mapping looks and
