@@ -107,7 +107,11 @@ class Link:
     def due(self, timer: LinkTimer) -> list[Command]:
         """Do what the timer was set for."""
         match timer:
-            case LinkTimer.RETRY | LinkTimer.OPENING:
+            case LinkTimer.RETRY:
+                return self.open()
+            case LinkTimer.OPENING:
+                # Only what was late gets more time: what fails at once, as without a network, says nothing of it.
+                self._patience = min(self._patience * 1.5, LAST_PATIENCE)
                 return self.open()
             case LinkTimer.PING:
                 return self.check()
@@ -125,8 +129,7 @@ class Link:
     def begun(self, socket: int) -> list[Command]:
         """Start the deadline of `socket`, which is being opened."""
         self.opening = socket
-        patience, self._patience = self._patience, min(self._patience * 1.5, LAST_PATIENCE)
-        return [commands.StartTimer(OPENING, patience)]
+        return [commands.StartTimer(OPENING, self._patience)]
 
     def adopt(self) -> None:
         """Set the deadline of a socket that was opened in advance, and may have died since."""
