@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from tests.lab.sites import Host, Place
 
 # In one process, lest a browser sees the link long before the addresses. 3 is BR_STATE_FORWARDING (linux/if_bridge.h).
+# The kernel's thread that changes the states needs the processor, too.
 _WHEN_FORWARDING = (
     'ip -n "$0" link set "$1" up && '
-    'until read -r state <"$2" && [ "$state" = 3 ]; do :; done && '
+    'until read -r port <"$2" && [ "$port" = 3 ] && read -r lan <"$3" && [ "$lan" = up ]; do sleep 0.002; done && '
     'exec ip -n "$0" -batch -'
 )
 
@@ -171,12 +172,13 @@ class Hosts(Boxes):
     def _come_up(self, host: Host, link: Link) -> None:
         """Bring a host's link up, and give it its addresses when the link passes packets, as a DHCP server would.
 
-        Before, the bridge may drop the first packet: each seventh time, and its sender tries again after a second.
+        Before, the bridge may drop the first packet, or the router its answer: each seventh time, and its sender tries
+        again after a second.
         """
         router = ["ip", "netns", "exec", self.namespace(link.place.router)]
-        state = f"/sys/class/net/{link.port}/brport/state"
+        states = [f"/sys/class/net/{link.port}/brport/state", "/sys/class/net/lan/operstate"]
         run(
-            [*router, "sh", "-c", _WHEN_FORWARDING, self.namespace(host.node), link.interface, state],
+            [*router, "sh", "-c", _WHEN_FORWARDING, self.namespace(host.node), link.interface, *states],
             stdin="".join(f"{line}\n" for line in (*_host_addresses(link), *_host_routes(link))),
             timeout=5,
         )
