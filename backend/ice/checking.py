@@ -112,9 +112,10 @@ async def _allocate(url: IceUrl, username: str, credential: str, tls: ssl.SSLCon
         transport="udp" if url.transport == "udp" else "tcp",
     )
     seconds = time.monotonic() - begun
+    relayed = str(transport.get_extra_info("sockname")[0])
     transport.close()
     with contextlib.suppress(TimeoutError):  # it answered; its end is not what was asked
         async with asyncio.timeout(_END_WITHIN):
             await relay.ended.wait()
     # Over UDP two round trips; over TCP one more, over TLS two more (RFC 8446, section 2: one, and the connection's).
-    return Check(seconds=seconds / {"udp": 2, "tcp": 3, "tls": 4}[url.transport])
+    return Check(seconds=seconds / {"udp": 2, "tcp": 3, "tls": 4}[url.transport], relayed=relayed)

@@ -5,7 +5,8 @@ since. It returns after two good checks. If the server reaches nothing at all ov
 may block that and its checks prove nothing: then pages of several networks decide.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pyapp.protocol.ice import IceError, IceUrl, parse_ice_url, parse_reported_url
@@ -22,13 +23,20 @@ REMEMBERED = 600.0
 _MOST_PAGES = 64
 """Whose last word on a URL is kept."""
 
+_MOST_RELAYED = 4
+"""Relayed addresses of a URL that are kept: a host may have several."""
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What came of asking a URL once: `problem` is why it is of no use, or nothing; `seconds` is a round trip."""
+    """What came of asking a URL once: `problem` is why it is of no use, or nothing; `seconds` is a round trip.
+
+    `relayed` is the address at which a relay of it is reached, without a port.
+    """
 
     problem: str = ""
     seconds: float | None = None
+    relayed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,7 @@ class _Url:
     is_left_out: bool = False
     problem: str = ""
     seconds: float | None = None
+    relayed: deque[str] = field(default_factory=lambda: deque(maxlen=_MOST_RELAYED))
     run: int = 0
     run_began: float = 0.0
     answered_at: float = -1e9
@@ -77,6 +86,8 @@ class Health:
         if check.seconds is not None:
             before = known.seconds if known.seconds is not None else check.seconds
             known.seconds = before * 0.7 + check.seconds * 0.3
+        if check.relayed and check.relayed not in known.relayed:
+            known.relayed.append(check.relayed)
 
     def heard(self, page: str, network: str, url: str, *, answered: bool, now: float) -> None:
         """Record that a page in `network` had a candidate from the server at `url`, or an error."""
@@ -133,6 +144,11 @@ class Health:
         """Return the shortest round trip that the server itself measured to `host`."""
         known = [one.seconds for key, one in self._urls.items() if key.host == host and one.seconds is not None]
         return min(known, default=None)
+
+    def relayed(self, urls: Iterable[str]) -> tuple[str, ...]:
+        """Return the addresses, without ports, at which relays of `urls` were reached in the checks."""
+        known = (self._urls.get(parse_ice_url(url)) for url in urls)
+        return tuple(dict.fromkeys(address for one in known if one for address in one.relayed))
 
     @staticmethod
     def _verdict(known: _Url, now: float, *, counts: bool) -> str:

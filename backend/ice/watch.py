@@ -13,7 +13,7 @@ from backend.ice.credentials import turn_credentials
 from backend.ice.health import Check, Health
 from backend.ice.ice_servers import ConfiguredServer
 from backend.ice.nearest import Nearest, network_of
-from pyapp.protocol.ice import IceError, parse_ice_url, parse_reported_url
+from pyapp.protocol.ice import IceConfiguration, IceError, parse_ice_url, parse_reported_url
 from pyapp.protocol.journal import JournalEntry
 
 _log = logging.getLogger("ice_console.ice")
@@ -86,6 +86,11 @@ class Watch:
         order = self.nearest.order(network_of(address), list(dict.fromkeys(hosts.values())), self.health.seconds)
         turn = iter(sorted((one for one in servers if one.is_turn), key=lambda one: order.index(hosts[id(one)])))
         return [next(turn) if server.is_turn else server for server in servers]
+
+    def with_relayed(self, configuration: IceConfiguration) -> IceConfiguration:
+        """Return `configuration` with the addresses at which relays of its servers were reached in the checks."""
+        servers = (replace(server, relayed=self.health.relayed(server.urls)) for server in configuration.servers)
+        return replace(configuration, servers=tuple(servers))
 
     def _candidate(self, participant: str, network: str, entry: JournalEntry) -> None:
         url = entry.data.get("server")

@@ -47,6 +47,7 @@ async def ice(request: web.Request) -> web.Response:
         avoid=request.query.getall("avoid", ())[:8],
         standby=configured.standby,
     )
+    configuration = request.app[CHAIN].watch.with_relayed(configuration)
     accounts = request.app[ACCOUNTS]
     configuration = replace(configuration, relay_video=accounts.relay_video(session, configured.relay_video))
     if accounts.reached(session).step == "stop":

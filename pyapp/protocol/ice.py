@@ -122,12 +122,17 @@ PATH_KINDS: tuple[PathKind, ...] = get_args(PathKind)
 
 @dataclass(frozen=True, slots=True)
 class IceServer:
-    """An `RTCIceServer` (W3C WebRTC 1.0, section 4.2.4). `name` is the operator's name for it."""
+    """An `RTCIceServer` (W3C WebRTC 1.0, section 4.2.4). `name` is the operator's name for it.
+
+    `relayed` are addresses, without ports, at which the console's server has reached relays of it: not every browser
+    says which server a relayed candidate is from.
+    """
 
     urls: tuple[str, ...]
     username: str = ""
     credential: str = field(default="", repr=False)
     name: str = ""
+    relayed: tuple[str, ...] = ()
 
     def is_on(self, hosts: frozenset[str]) -> bool:
         """Return whether every URL is on one of `hosts`."""
@@ -228,12 +233,15 @@ class IceConfiguration:
         return next((server.name for server in named if asked in map(parse_ice_url, server.urls)), asked.host)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the body of `GET /ice`. The extra members (`name`, `expires`) are ignored by a browser."""
+        """Return the body of `GET /ice`. A browser ignores the extra members (`name`, `relayed`, `expires`)."""
         return (
             self.to_rtc_configuration()
             | {
                 "iceServers": [
-                    server.to_json() | ({"name": server.name} if server.name else {}) for server in self.servers
+                    server.to_json()
+                    | ({"name": server.name} if server.name else {})
+                    | ({"relayed": list(server.relayed)} if server.relayed else {})
+                    for server in self.servers
                 ],
                 "expires": self.expires,
                 "lifetime": self.lifetime,
@@ -262,6 +270,7 @@ def ice_configuration_from_json(value: Any) -> IceConfiguration:
                 username=str(entry.get("username", "")),
                 credential=str(entry.get("credential", "")),
                 name=str(entry.get("name", "")),
+                relayed=tuple(str(address) for address in entry.get("relayed", ())),
             )
             for entry in value["iceServers"]
         )

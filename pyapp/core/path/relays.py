@@ -94,16 +94,22 @@ class Relays:
         return host
 
     def named(self, report: PathReport) -> PathReport:
-        """Return `report` with our relay, if the browser does not say which it is (Firefox) and only one can be it."""
+        """Return `report` with our relay, if the browser does not say which it is (Firefox) and only one can be it.
+
+        A relayed address is that of the server's host, as configured or as the console's server has seen it; a relay
+        that is reached by a name may have any.
+        """
         local = report.local
         if local.type != "relay" or local.url:
             return report
-        urls = [(text, parse_ice_url(text)) for server in self.configuration.servers for text in server.urls]
-        fitting = [(text, url) for text, url in urls if url.is_turn and url.transport == local.relay_protocol]
-        fitting = [(text, url) for text, url in fitting if url.host == local.address] or fitting
-        if len({url.host for _, url in fitting}) != 1:
+        servers = self.configuration.servers
+        urls = [(server, text, parse_ice_url(text)) for server in servers for text in server.urls]
+        fitting = [one for one in urls if one[2].is_turn and one[2].transport == local.relay_protocol]
+        there = [one for one in fitting if local.address in (one[2].host.strip("[]"), *one[0].relayed)]
+        fitting = there or fitting
+        if len({url.host for _, _, url in fitting}) != 1:
             return report
-        return replace(report, likely_relay=fitting[0][0])
+        return replace(report, likely_relay=fitting[0][1])
 
     def review(self, report: PathReport, *, gathered: bool) -> list[Command]:
         """Start the timers for the path in `report` that reduce the use of relays."""

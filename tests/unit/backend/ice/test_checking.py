@@ -57,10 +57,12 @@ def urls(turn: CoturnConfiguration) -> list[str]:
 async def test_a_server_that_is_well(turn: CoturnConfiguration, tls: ssl.SSLContext) -> None:
     good = turn_credentials(turn.secret, name="check", expires=int(time.time()) + 300)
     asked = [check(url, good.username, good.credential, tls=tls) for url in urls(turn)]
-    for found in await asyncio.gather(check(f"stun:127.0.0.1:{turn.port}"), *asked):
+    all_found = await asyncio.gather(check(f"stun:127.0.0.1:{turn.port}"), *asked)
+    for found in all_found:
         assert found.problem == ""
         assert found.seconds is not None
         assert found.seconds > 0
+    assert [found.relayed for found in all_found] == ["", *["127.0.0.1"] * len(asked)]
 
 
 async def test_credentials_that_are_refused(turn: CoturnConfiguration, tls: ssl.SSLContext) -> None:

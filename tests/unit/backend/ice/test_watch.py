@@ -10,6 +10,7 @@ from backend.ice import watch as module
 from backend.ice.health import Check
 from backend.ice.ice_servers import ConfiguredServer
 from backend.ice.watch import CHECK_AGAIN_AFTER, CHECK_EVERY, Watch
+from pyapp.protocol.ice import IceConfiguration, IceServer
 from pyapp.protocol.journal import JournalEntry
 from pyapp.protocol.wire import Scalar
 
@@ -127,3 +128,18 @@ async def test_a_name_without_an_ipv6_address_is_no_silent_server() -> None:
             watch.heard(f"page{number}", f"192.0.{number}.7", told)
         watch.health.review(time.monotonic())
         assert bool(watch.health.left_out()) == left_out, reason
+
+
+async def test_a_page_is_told_where_relays_are_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    addresses = iter(["192.0.2.1", "192.0.2.1", "2001:db8::1", "192.0.2.2"])
+
+    async def check(url: str, *_: object, **__: object) -> Check:
+        await asyncio.sleep(0)
+        return Check(seconds=0.01, relayed=next(addresses) if "one" in url else "")
+
+    monkeypatch.setattr(module, "check", check)
+    watch = Watch()
+    for _ in range(2):
+        await watch.round(SERVERS)
+    told = watch.with_relayed(IceConfiguration(tuple(IceServer(server.urls) for server in SERVERS)))
+    assert [server.relayed for server in told.servers] == [("192.0.2.1", "2001:db8::1", "192.0.2.2"), (), ()]

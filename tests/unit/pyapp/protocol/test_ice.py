@@ -237,6 +237,12 @@ class TestConfiguration:
         assert "relayVideo" not in IceConfiguration().to_json()
         assert ice_configuration_from_json(IceConfiguration(relay_video=300).to_json()).relay_video == 300
 
+    def test_says_where_relays_of_a_server_are_reached(self) -> None:
+        server = IceServer((ONE_UDP,), relayed=("192.0.2.1",))
+        assert ice_configuration_from_json(IceConfiguration((server,)).to_json()).servers == (server,)
+        assert "relayed" not in IceServer((ONE_UDP,)).to_json()
+        assert "relayed" not in IceConfiguration((server,)).to_rtc_configuration()["iceServers"][0]
+
     def test_names_each_host_of_a_relay_once_in_the_order_of_preference(self) -> None:
         configuration = configured(STUN, ONE_UDP, ONE_TLS, TWO_UDP)
         assert configuration.relay_hosts == ("one.example", "two.example")

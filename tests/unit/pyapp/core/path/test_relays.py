@@ -43,14 +43,17 @@ def first(configuration: IceConfiguration) -> str:
         ("tcp", "192.0.2.1", f"{TWO}?transport=tcp"),
         ("udp", "192.0.2.3", "turn:192.0.2.3"),
         ("tls", "192.0.2.1", ""),  # of none
+        ("udp", "198.51.100.1", ONE),  # as the console's server has seen it
+        ("udp", "2001:db8::1", "turn:[2001:db8::1]"),
     ],
 )
 def test_a_relay_that_the_browser_does_not_name_is_named_if_only_one_can_be_it(
     protocol: str, address: str, url: str
 ) -> None:
     known = relays()
-    others = IceServer((f"{TWO}?transport=tcp", "turn:192.0.2.3"), "u", "c")
-    known.configured(IceConfiguration((*CONFIGURATION.servers, others)), 0.0)
+    others = IceServer((f"{TWO}?transport=tcp", "turn:192.0.2.3", "turn:[2001:db8::1]"), "u", "c")
+    one, two = CONFIGURATION.servers
+    known.configured(IceConfiguration((replace(one, relayed=("198.51.100.1",)), two, others)), 0.0)
     local = CandidateFacts("relay", "udp", address, relay_protocol=protocol)
     assert known.named(replace(report("relay"), local=local)).server == url
     told = replace(local, url="turn:elsewhere.example")
