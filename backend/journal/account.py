@@ -194,12 +194,13 @@ _QUOTED = {
     "slept": "slept",
     "failed": "failed",
     "relay-suspected": "relay-died",
+    "relay-well": "relay-back",
     "standby-used": "standby",
 }
 """The rules by which an entry is told, by event."""
 _MOMENT = 1.0
 """Seconds without the server that nobody noticed: a page in doubt opens another socket, and drops the one before."""
-_OF_BOTH = frozenset({"relay-died", "standby"})
+_OF_BOTH = frozenset({"relay-died", "relay-back", "standby"})
 """Rules about what both pages share, whoever says so."""
 
 

@@ -364,6 +364,7 @@ def test_who_saw_why_says_it() -> None:
             "failed",
             "Ada: the session could not go on, because the server said",
         ),
+        ((9.0, A, "relay-well", {"host": "turn1"}), "relay-back", "The relay turn1 answers again."),
         ((9.0, A, "standby-used", {"host": "turn2"}), "standby", "Messages went over the second path, through turn2."),
         ((9.0, A, "pair", RELAYED), "became-relay", "The path went through turn-eu.example.org over TLS from then on."),
         ((9.0, A, "server-lost", {}), "server-lost", "Ada lost the server."),
