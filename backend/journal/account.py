@@ -245,7 +245,11 @@ def _path_sentence(change: Change) -> Sentence:
 
 
 def _outage_sentence(outage: Outage) -> Sentence:
-    cause = CAUSES.get(outage.evidence, "the path of {who} was interrupted").format(who=outage.who)
+    cause = CAUSES.get(outage.evidence, "the path of {who} was interrupted").format(
+        who=" and ".join(sorted(outage.who))
+    )
+    if len(outage.who) > 1:
+        cause = cause.replace("the network", "the networks", 1)
     cause = cause[0].upper() + cause[1:]
     if outage.seconds is None and outage.left:
         return Sentence("outage-left", outage.began, f"{cause}; {outage.left} left before it was back.")

@@ -32,7 +32,8 @@ class Outage:
 
     began: float
     evidence: str
-    who: str
+    who: list[str]
+    """To whom that happened, by name: only networks change at both ends."""
     seconds: float | None = None
     ended: float | None = None
     path: str = ""
@@ -66,7 +67,7 @@ def find_outages(told: Sequence[Told], names: Mapping[str, str]) -> list[Outage]
             began = one.at - number_of(one.data.get("silence_ms")) / 1000
             last = found[-1] if found else None
             if last is None or (last.ended is not None and began > last.ended) or began > last.began + _LONGEST_OPEN:
-                last = Outage(began, evidence, who)
+                last = Outage(began, evidence, [who])
                 found.append(last)
                 for participant, at in changed.items():
                     if at >= began - _NOTICED:
@@ -90,7 +91,9 @@ def find_outages(told: Sequence[Told], names: Mapping[str, str]) -> list[Outage]
 def _explain(outage: Outage, evidence: str, who: str) -> None:
     """Take what says more about the cause."""
     if _weight(evidence) < _weight(outage.evidence):
-        outage.evidence, outage.who = evidence, who
+        outage.evidence, outage.who = evidence, [who]
+    elif evidence == outage.evidence == "network-changed" and who not in outage.who:
+        outage.who.append(who)
 
 
 def _is_end(outage: Outage, told: Sequence[Told], names: Mapping[str, str]) -> bool:

@@ -25,7 +25,7 @@ GIVEN_UP = (r"WebSocket is closed before the connection is established",)
 
 
 CHANGED = r"The network of Guest 1 changed"
-EITHER_CHANGED = r"The network of Guest [12] changed"
+EITHER_CHANGED = r"The network(s of Guest [12] and| of) Guest [12] changed"
 SILENT = r"(Guest [12] (heard nothing|was not heard) any more|The path (broke|failed) at the side of Guest [12])"
 """What an account may say of the cause of an outage: patterns."""
 

@@ -1,38 +1,15 @@
-"""The account of a session, on sessions that were recorded in the lab and on small ones."""
+"""The account of a session, on small ones; test_recorded.py has those that were played in the lab."""
 
-import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from backend.journal.account import Account, account
-from backend.journal.importing import import_files
-from backend.journal.reading import Participant, Recorded, recorded
-from backend.journal.relayed import over_relays
-from backend.journal.schema import FILE, open_to_read
-from backend.journal.store import Store
+from backend.journal.reading import Participant, Recorded
 
-LAB = Path(__file__).parent / "recorded"
-"""Sessions of the lab, by row and by cell (`python -m tests.lab.recovery --record`, `python -m tests.lab --record`)."""
 A, B = "a" * 32, "b" * 32
 
-COMINGS = {"came", "left", "server-lost", "server-back"}
-"""Rules about places at the server: sockets come and go as they like."""
-
 Entry = tuple[float, str, str, dict[str, Any]]
-
-
-def of_lab(folder: Path, row: str) -> Account:
-    (folder / "demo.jsonl").write_bytes((LAB / f"{row}.jsonl").read_bytes())
-    with Store(folder / FILE) as store:
-        import_files(store, folder)
-        session = recorded(store.connection, 1)
-        in_short = recorded(store.connection, 1, in_short=True)
-    assert session is not None
-    assert in_short is not None
-    assert account(in_short) == account(session), "the list says what the session says"
-    return account(session)
 
 
 def of(*told: Entry) -> Account:
@@ -69,159 +46,6 @@ RELAYED = {
     "relay_protocol": "tls",
     "server": "turn:turn-eu.example.org:443?transport=tcp",
 }
-
-
-@pytest.mark.parametrize(
-    ("row", "connected", "outage", "others"),
-    [
-        (
-            "address",
-            "Connected after 0.4 s through turn2.lab.",
-            "The network of Guest 1 changed; everything was back after 1.0 s, directly.",
-            {"became-direct"},
-        ),
-        (
-            "to-tls-only",
-            "Connected after 0.4 s through turn1.lab over TLS.",
-            "The network of Guest 1 changed; everything was back after 1.1 s, through turn1.lab over TLS.",
-            {"became-direct"},
-        ),
-        (
-            "direct-again",
-            "Connected after 0.7 s through turn1.lab over UDP, because no direct path worked.",
-            "The network of Guest 1 changed; everything was back after 2.0 s, directly.",
-            {"outage-left"},  # the lab put the network back, and they left at once
-        ),
-        (
-            "both-relay",
-            "Connected after 0.3 s, directly.",
-            "The network of Guest 2 changed; everything was back after 0.8 s, through turn1.lab over UDP.",
-            set(),
-        ),
-        (
-            "both-silent",
-            "Connected after 0.5 s, directly.",
-            "Guest 1 heard nothing any more; everything was back after 1.3 s, directly.",
-            set(),
-        ),
-        (
-            "renumber",
-            "Connected after 0.2 s, directly.",
-            "Guest 1 heard nothing any more; everything was back after 0.7 s, directly.",
-            set(),
-        ),
-        (
-            "route-back",
-            "Connected after 0.3 s, directly.",
-            "Guest 1 was not heard any more; everything was back after 1.0 s, directly.",
-            set(),
-        ),
-        (
-            "vpn-down",
-            "Connected after 0.3 s, directly.",
-            "Guest 2 heard nothing any more; everything was back after 0.8 s, directly.",
-            set(),
-        ),
-        ("ipv6-goes", "Connected after 0.3 s, directly.", None, set()),
-        ("ipv6-comes", "Connected after 0.2 s, directly.", None, set()),
-        (
-            "forget-relayed",
-            "Connected after 0.6 s through turn1.lab over UDP, because no direct path worked.",
-            "Guest 2 heard nothing any more; everything was back after 0.9 s, through turn2.lab over UDP.",
-            {"relay-died"},
-        ),
-        (
-            "turn-killed",
-            "Connected after 0.6 s through turn1.lab over UDP at both ends, because no direct path worked.",
-            "Guest 1 heard nothing any more; everything was back after 1.3 s, through turn2.lab over UDP.",
-            {"other-relay", "relay-died"},
-        ),
-        (
-            "turn-killed-camera",
-            "Connected after 0.9 s through turn1.lab over UDP, because no direct path worked.",
-            "Guest 2 heard nothing any more; everything was back after 4.8 s, through turn2.lab over UDP.",
-            {"relay-died"},
-        ),
-        (
-            "both-relay-camera",
-            "Connected after 1.6 s, directly.",
-            "The network of Guest 2 changed; everything was back after 7.6 s, through turn1.lab over UDP.",
-            set(),
-        ),
-        (
-            "turn-swallowed-standby",
-            "Connected after 0.8 s through turn1.lab over UDP at both ends, because no direct path worked.",
-            "Guest 1 heard nothing any more; everything was back after 2.9 s, through turn2.lab.",
-            {"other-relay", "standby", "relay-died"},
-        ),
-        (
-            "back-from-tls-only",
-            "Connected after 0.3 s through turn1.lab over TLS, because the network of Guest 1 blocks UDP.",
-            None,
-            {"became-direct"},
-        ),
-        (
-            "uplink",
-            "Connected after 0.2 s, directly.",
-            "Guest 2 heard nothing any more; everything was back after 22.5 s, directly.",
-            set(),
-        ),
-        ("server", "Connected after 0.5 s, directly.", None, set()),
-    ],
-)
-def test_rows_of_the_lab_get_the_right_account(
-    row: str, connected: str, outage: str | None, others: set[str], tmp_path: Path
-) -> None:
-    found = of_lab(tmp_path, row)
-    told = [one for one in found.sentences if one.rule not in COMINGS]
-    assert told[0].text == connected
-    assert texts(found).get("outage") == outage
-    over = [one for one in found.outages if one.seconds is not None]
-    assert len(over) == (outage is not None), "what both ends tell is one outage"
-    assert {one.rule for one in told[1:]} - {"outage"} == others
-    assert found.outcome == "connected", "that both left afterwards is no interruption"
-    assert found.connect_seconds is not None
-
-
-@pytest.mark.parametrize(
-    ("cell", "rule", "how"),
-    [
-        ("same-lan", "connected-lan", ", directly, within one network"),
-        ("same-lan-camera", "connected-lan", ", directly, within one network"),
-        ("ipv6", "connected-direct", ", directly over IPv6"),
-        ("relay-udp", "connected-relay", " through turn1.lab over UDP, because no direct path worked"),
-        (
-            "relay-tcp",
-            "connected-relay",
-            " through turn1.lab over TCP, because the network of Guest 2 blocks UDP",
-        ),
-        (
-            "relay-tls",
-            "connected-relay",
-            " through turn1.lab over TLS, because the network of Guest 2 blocks UDP",
-        ),
-        (
-            "relays-tls",
-            "connected-relay",
-            " through turn1.lab over TLS and turn2.lab over TLS, because the networks of Guest 1 and Guest 2 block UDP",
-        ),
-    ],
-)
-def test_cells_of_the_grid_get_the_right_account(cell: str, rule: str, how: str, tmp_path: Path) -> None:
-    found = of_lab(tmp_path, cell)
-    told = [one for one in found.sentences if one.rule not in COMINGS]
-    assert [one.rule for one in told] == [rule]
-    assert re.fullmatch(rf"Connected after 0\.\d s{re.escape(how)}\.", told[0].text)
-    assert found.outcome == "connected"
-    assert found.outages == []
-
-
-def test_both_relays_of_an_outage_are_told(tmp_path: Path) -> None:
-    found = of_lab(tmp_path, "turn-killed")
-    assert "turn1.lab over UDP" in found.paths
-    assert "turn2.lab over UDP" in found.paths
-    with open_to_read(tmp_path / FILE) as connection:
-        assert over_relays(connection, 1) == {"turn1.lab": 42032, "turn2.lab": 46076}
 
 
 def test_why_it_went_over_a_relay() -> None:
