@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import (
     LEAST_RELAY_PORT,
+    Certificate,
     Console,
     OpenPage,
     Operator,
@@ -18,20 +19,22 @@ from tests.browser.conftest import (
     TurnServer,
     pair,
     program,
+    running_turn_server,
     wait_until,
 )
 from tests.browser.test_access import LAN
 
 CARRIED = """async () => {
-  const pairs = [...(await peerConnections[0].getStats()).values()].filter(({ type }) => type === "candidate-pair");
+  const pairs = [...(await peerConnections.at(-1).getStats()).values()].filter(({ type }) => type === "candidate-pair");
   return pairs.reduce((sum, { bytesSent, bytesReceived }) => sum + bytesSent + bytesReceived, 0);
 }"""
 MOST_VIDEO = """() => {
-  const sender = peerConnections[0].getSenders().find(({ track }) => track?.kind === "video");
+  const sender = peerConnections.at(-1).getSenders().find(({ track }) => track?.kind === "video");
   return sender?.getParameters().encodings[0]?.maxBitrate;
 }"""
 STEPS = {"warn": 0.2, "lower": 0.4, "direct": 0.6, "stop": 0.8}
-FIRST_HOST, SECOND_HOST = "127.0.0.1", "127.0.0.2"
+FIRST_HOST, SECOND_HOST, THIRD_HOST = "127.0.0.1", "127.0.0.2", "127.0.0.3"
+"""Of the relays over UDP, TLS and TCP."""
 TABLE = "ice_console_direct"
 
 
@@ -73,6 +76,13 @@ def direct_paths(turn_server: TurnServer) -> Iterator[DirectPaths]:
     result.block()
     yield result
     result.allow()
+
+
+@pytest.fixture
+def three_relays(certificate: Certificate) -> Iterator[TurnServer]:
+    """Run a coturn at three addresses, as if there were three."""
+    with running_turn_server(certificate, FIRST_HOST, SECOND_HOST, THIRD_HOST) as server:
+        yield server
 
 
 def _has_counted_all(server: TurnServer) -> bool:
@@ -147,10 +157,10 @@ def _pair_with_relays(
     return console, first, second
 
 
-def _send_video(console: Console, first: Operator, second: Operator) -> None:
-    """Send some, both ways, and none when this returns; the meter has counted it then."""
+def _send_video(console: Console, first: Operator, second: Operator, *, over: set[str]) -> None:
+    """Send some, both ways, and none when this returns; the meter has counted it then at the relays `over`."""
     _toggle_cameras(first, second)
-    wait_until(lambda: first.page.evaluate(CARRIED) > 2_000_000, "there was some video", seconds=120)
+    wait_until(lambda: first.page.evaluate(CARRIED) > 1_200_000, "there was some video", seconds=120)
     _toggle_cameras(first, second)
     for operator in (first, second):
         expect(operator.page.locator("#quality")).not_to_contain_text("fps")
@@ -159,9 +169,22 @@ def _send_video(console: Console, first: Operator, second: Operator) -> None:
     for operator in (first, second):
         operator.expect_generation(1)
     wait_until(
-        lambda: [count > 1_900_000 for count in _metered(console, first).values()] == [True, True],
+        lambda: over <= {host for host, count in _metered(console, first).items() if count > 1_100_000},
         "the meter has counted it at both ends",
     )
+
+
+def _go_on_over(console: Console, config: Path, relay: str, first: Operator, second: Operator) -> None:
+    """Let the first page come anew, to which the relay in `config` is given."""
+    before = _relays(console, first, "metered")
+    config.write_text(relay)
+    wait_until(lambda: _relays(console, first, "metered") != before, "the next page gets the other relay")
+    first.page.locator("#hangup").click()
+    first.expect_state("closed")
+    second.expect_state("waiting")
+    first.connect()
+    for operator in (first, second):
+        operator.expect_state("connected")
 
 
 def _expect_metered(console: Console, first: Operator, second: Operator, server: TurnServer) -> None:
@@ -171,23 +194,27 @@ def _expect_metered(console: Console, first: Operator, second: Operator, server:
         operator.expect_state("closed")
     wait_until(lambda: _has_counted_all(server), "coturn has counted all", seconds=90)
     counted = _counted(server)
-    assert counted.keys() == {FIRST_HOST, SECOND_HOST}
+    assert counted.keys() == {FIRST_HOST, SECOND_HOST, THIRD_HOST}
     wait_until(lambda: _agree(_metered(console, first), counted), f"the meter says {counted} bytes, about")
 
 
 @pytest.mark.patient
 @pytest.mark.timeout(300)  # one flow, whose parts wait for each other
 def test_relays_are_metered_as_coturn_counts_and_cost_no_more_than_the_budget(
-    start_console: StartConsole, open_page: OpenPage, turn_server: TurnServer, tmp_path: Path
+    start_console: StartConsole, open_page: OpenPage, three_relays: TurnServer, tmp_path: Path
 ) -> None:
-    config, tls = (turn_server.configuration(tmp_path, protocol=protocol) for protocol in ("udp", "tls"))
+    config, tls, tcp = (three_relays.configuration(tmp_path, protocol=protocol) for protocol in ("udp", "tls", "tcp"))
     price = "price_per_gb = 50\n"
     config.write_text(config.read_text() + price)
-    without_budget = tls.read_text().replace(FIRST_HOST, SECOND_HOST) + price
-    console, first, second = _pair_with_relays(config, without_budget, start_console, open_page)
+    over_tls = tls.read_text().replace(FIRST_HOST, SECOND_HOST) + price
+    console, first, second = _pair_with_relays(config, over_tls, start_console, open_page)
     first.expect_attribute("data-relay-protocol", "udp")
     second.expect_attribute("data-relay-protocol", "tls")
-    _send_video(console, first, second)
+    _send_video(console, first, second, over={FIRST_HOST, SECOND_HOST})
+    without_budget = tcp.read_text().replace(FIRST_HOST, THIRD_HOST) + price
+    _go_on_over(console, config, without_budget, first, second)
+    first.expect_attribute("data-relay-protocol", "tcp")
+    _send_video(console, first, second, over={THIRD_HOST})
     expect(first.page.locator("#cost")).to_contain_text("USD")
 
     def reach(step: str, said: str) -> None:
@@ -216,7 +243,7 @@ def test_relays_are_metered_as_coturn_counts_and_cost_no_more_than_the_budget(
     second.expect_received(["what is connected goes on"])
     assert (bool(_relays(console, first, "named")), _relays(console, first, "other")) == (True, [])
     assert _audited(console) == list(STEPS)
-    _expect_metered(console, first, second, turn_server)
+    _expect_metered(console, first, second, three_relays)
 
 
 @pytest.mark.patient

@@ -15,8 +15,17 @@ INDICATION = 57
 """The same of a Send and of a Data indication (RFC 8656, section 11), in which Firefox sends and receives: 46 bytes on
 the way to the relay, 69 on the way back, in which coturn names itself; their mean."""
 
+PADDING = 1.5
+"""Bytes that a relay adds on average to each ChannelData message that it sends over TCP or TLS, whose length is a
+multiple of 4 there (RFC 8656, section 12.5). A relay counts what it receives without them (coturn)."""
+
 CHECK = 164
 """Bytes of a check and its answer (RFC 8445, section 7), as Chromium 156 sends them."""
+
+ALLOCATION = 2000
+"""Bytes of the requests by which a relay is had for a pair, and of their answers (RFC 8656, sections 7 to 12): two
+Allocate, a CreatePermission, a ChannelBind, a Refresh, and what is sent in indications until the channel is bound;
+Chromium 156 with coturn, over UDP and TCP alike."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,8 @@ class PathReport:
     pair_received: int = 0
     pair_packets: int = 0
     """Packets sent and received over this pair; estimated where the browser does not count them (Firefox ESR 153)."""
+    pair_padded: int = 0
+    """Those of them that a relay pads if it is reached over TCP or TLS."""
     header: int = CHANNEL_DATA
     """Bytes that a relay adds to each of them."""
     pair_checks: int = 0
@@ -77,12 +88,14 @@ class PathReport:
     def relayed(self) -> int:
         """Bytes between this page and its relay for this pair, both ways, as a TURN server counts them; 0 without one.
 
-        `getStats()` counts what ICE carries: neither the header of ChannelData nor the checks.
+        `getStats()` counts what ICE carries: neither what TURN adds nor the checks.
         """
         if self.local.type != "relay":
             return 0
         payload = self.pair_sent + self.pair_received
-        return payload + self.header * self.pair_packets + (CHECK + 2 * self.header) * self.pair_checks
+        padding = 0 if self.local.relay_protocol in ("", "udp") else round(PADDING * self.pair_padded)
+        checks = (CHECK + 2 * self.header) * self.pair_checks
+        return ALLOCATION + payload + self.header * self.pair_packets + padding + checks
 
     @property
     def kind(self) -> PathKind:
@@ -180,7 +193,8 @@ def path_report(stats: Mapping[str, Mapping[str, Any]], pair: str = "") -> PathR
         return None
     sent, received = int(entry.get("bytesSent") or 0), int(entry.get("bytesReceived") or 0)
     is_counted = "packetsSent" in entry
-    packets = int(entry.get("packetsSent") or 0) + int(entry.get("packetsReceived") or 0)
+    packets_received = int(entry.get("packetsReceived") or 0)
+    packets = int(entry.get("packetsSent") or 0) + packets_received
     return PathReport(
         pair=str(pair_id),
         local=candidate_facts(local),
@@ -196,6 +210,7 @@ def path_report(stats: Mapping[str, Mapping[str, Any]], pair: str = "") -> PathR
         pair_sent=sent,
         pair_received=received,
         pair_packets=packets if is_counted else round((sent + received) / _mean_packet(stats)),
+        pair_padded=packets_received if is_counted else 0,  # an indication is padded anyway
         header=CHANNEL_DATA if is_counted else INDICATION,
         pair_checks=int(entry.get("responsesReceived") or 0) + int(entry.get("requestsReceived") or 0),
         available=entry.get("availableOutgoingBitrate"),

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pyapp.core.diagnostics.path_report import CHECK, CandidateFacts, PathReport, path_report
+from pyapp.core.diagnostics.path_report import ALLOCATION, CHECK, CandidateFacts, PathReport, path_report
 from pyapp.protocol.journal import JournalEntry
 from pyapp.protocol.sentences import sentence
 
@@ -186,14 +186,43 @@ class TestPathReport:
         assert entry.data["ufrag"] == "abcd"
 
 
-@pytest.mark.parametrize(("kind", "relayed"), [("relay", 2500 + 4 * 30 + (CHECK + 8) * 5), ("srflx", 0)])
-def test_a_relay_counts_what_ice_does_not(kind: str, relayed: int) -> None:
+CARRIED = ALLOCATION + 2500 + 4 * 30 + (CHECK + 8) * 5
+
+
+@pytest.mark.parametrize(
+    ("kind", "protocol", "relayed"),
+    [("relay", "udp", CARRIED), ("relay", "tcp", CARRIED + 30), ("relay", "tls", CARRIED + 30), ("srflx", "", 0)],
+)
+def test_a_relay_counts_what_ice_does_not(kind: str, protocol: str, relayed: int) -> None:
     stats = chromium()
     stats["CPaaaa_bbbb"] |= {"packetsSent": 10, "packetsReceived": 20, "responsesReceived": 2, "requestsReceived": 3}
-    stats["Iaaaa"]["candidateType"] = kind
+    stats["Iaaaa"] |= {"candidateType": kind, "relayProtocol": protocol}
     report = path_report(stats)
     assert report is not None
     assert report.relayed == relayed
+
+
+@pytest.mark.parametrize(
+    ("protocol", "sent", "received", "checks", "counted"),
+    [
+        ("udp", (1_018_269, 1760), (1_005_195, 1738), 28, 2_044_317),
+        ("tcp", (1_005_195, 1738), (1_018_269, 1760), 28, 2_046_824),
+        ("udp", (1_020, 12), (996, 12), 6, 5_200),
+        ("tcp", (996, 12), (1_020, 12), 6, 5_172),
+    ],
+)
+def test_a_relay_is_metered_as_coturn_has_counted(
+    protocol: str, sent: tuple[int, int], received: tuple[int, int], checks: int, counted: int
+) -> None:
+    """Chromium 156 and coturn 4.6: a session with video, and twelve packets after a restart of ICE."""
+    stats = chromium()
+    stats["CPaaaa_bbbb"] |= {"bytesSent": sent[0], "packetsSent": sent[1], "requestsReceived": checks // 2}
+    stats["CPaaaa_bbbb"] |= {"bytesReceived": received[0], "packetsReceived": received[1]}
+    stats["CPaaaa_bbbb"]["responsesReceived"] = checks // 2
+    stats["Iaaaa"] |= {"candidateType": "relay", "relayProtocol": protocol}
+    report = path_report(stats)
+    assert report is not None
+    assert report.relayed == pytest.approx(counted, rel=0.002 if counted > 10_000 else 0.02)
 
 
 def test_of_a_browser_that_counts_no_packets_they_are_estimated() -> None:

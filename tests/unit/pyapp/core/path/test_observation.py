@@ -222,7 +222,7 @@ class TestTheMeasuring:
         for number, carried in enumerate((MOST_UNTOLD - 1, MOST_UNTOLD, MOST_UNTOLD + 1, 2 * MOST_UNTOLD), 1):
             parts.observation.take(replace(relayed, pair_sent=carried), 2.0 * number)
             outputs = parts.observation.measure(self.stats(), 2.0 * number)
-            noted += [output.data["relayed"] for output in outputs if isinstance(output, Note)]
+            noted += [output.data["pair_sent"] for output in outputs if isinstance(output, Note)]
         assert noted == [MOST_UNTOLD, 2 * MOST_UNTOLD]
 
     def test_tells_the_last_of_a_pair_that_is_left_and_of_a_connection_that_ends(self) -> None:
