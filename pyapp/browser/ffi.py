@@ -87,16 +87,19 @@ class Listeners:
 
     def add(self, target: Any, event: str, callback: Callable[[Any], object]) -> None:
         """Call `callback` with each `event` of `target` until `close()`."""
+        target.addEventListener(event, self.callback(event, callback, target), self._options)
+
+    def callback(self, event: str, callback: Callable[[Any], object], target: Any = None) -> JsProxy:
+        """Return `callback` for JavaScript, to be called until `close()`; `event` and `target` say when it is."""
 
         def guarded(argument: Any) -> None:
             try:
                 callback(argument)
             except Exception as error:  # noqa: BLE001 - whatever it is, it must not end in the browser's console only
-                self._on_error(f"{event} on {_name_of(target)}", error)
+                self._on_error(event if target is None else f"{event} on {_name_of(target)}", error)
 
-        proxy = create_proxy(guarded)
-        self._proxies.append(proxy)
-        target.addEventListener(event, proxy, self._options)
+        self._proxies.append(create_proxy(guarded))
+        return self._proxies[-1]
 
     def close(self) -> None:
         """Detach every callback and release it. Later calls do nothing."""

@@ -1,14 +1,13 @@
 """An `RTCPeerConnection` of the browser and its channels, behind events and commands."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
-from js import JSON, Array
-from pyodide.ffi import JsException, jsnull, to_js
+from pyodide.ffi import JsException, jsnull
 
 from pyapp.browser.ffi import Listeners, OnError, jsobj, promise_of, when_settled
 from pyapp.browser.media import LocalMedia
+from pyapp.browser.stats import Stats
 from pyapp.browser.transceivers import Transceivers
 from pyapp.core import commands
 from pyapp.core.commands import UNCHECKED, Channel, PeerCommand
@@ -59,54 +58,6 @@ STATES: dict[StateName, str] = {
 }
 """Attributes that have an event of their own, by the name of ours."""
 
-STATS_FIELDS = [
-    "id",
-    "type",
-    "selectedCandidatePairId",
-    "selectedCandidatePairChanges",
-    "dtlsState",
-    "tlsVersion",
-    "bytesSent",
-    "bytesReceived",
-    "packetsReceived",
-    "selected",
-    "localCandidateId",
-    "remoteCandidateId",
-    "currentRoundTripTime",
-    "candidateType",
-    "protocol",
-    "relayProtocol",
-    "priority",
-    "address",
-    "port",
-    "url",
-    "usernameFragment",
-    "availableOutgoingBitrate",
-    "kind",
-    "localId",
-    "packetsSent",
-    "packetsLost",
-    "headerBytesSent",
-    "headerBytesReceived",
-    "messagesSent",
-    "messagesReceived",
-    "fractionLost",
-    "jitter",
-    "framesDecoded",
-    "framesEncoded",
-    "frameWidth",
-    "frameHeight",
-    "freezeCount",
-    "totalFreezesDuration",
-    "state",
-    "nominated",
-    "requestsSent",
-    "responsesReceived",
-    "requestsReceived",
-    "relatedAddress",
-]
-"""What the diagnostics read of `getStats()`; the rest does not cross the border."""
-
 
 class Peer:
     """Performs the commands to one `RTCPeerConnection`, until it is closed."""
@@ -129,6 +80,12 @@ class Peer:
         self._unchecked = 0
         self._is_closed = False
         listeners = self._listeners = Listeners(on_error)
+        self._stats = Stats(
+            pc,
+            lambda entries: emit(StatsSampled(entries)),
+            lambda error: self._failed("getStats", error),
+            listeners,
+        )
         listeners.add(pc, "negotiationneeded", lambda _: emit(NegotiationNeeded()))
         listeners.add(pc, "icecandidate", self._local_candidate)
         listeners.add(pc, "icecandidateerror", self._candidate_error)
@@ -171,7 +128,7 @@ class Peer:
             case commands.SendOnChannel(label, text):
                 self._send(label, text)
             case commands.SampleStats():
-                self._sample_stats()
+                self._stats.ask()
             case commands.SendKeyFrame():
                 self._transceivers.send_key_frame()
             case commands.AddMediaSections():
@@ -219,6 +176,7 @@ class Peer:
 
     def _close(self) -> None:
         self._is_closed = True
+        self._stats.close()
         self._listeners.close()
         self._pc.close()
         self._transceivers.close()
@@ -289,14 +247,6 @@ class Peer:
     def _candidate_error(self, event: Any) -> None:
         address = _text_or_none(event.address) or ""
         self._emit(CandidateError(str(event.url), int(event.errorCode), str(event.errorText), address))
-
-    def _sample_stats(self) -> None:
-        def sampled(report: Any) -> None:
-            text = JSON.stringify(Array.from_(report.values()), to_js(STATS_FIELDS))
-            self._emit(StatsSampled({entry["id"]: entry for entry in json.loads(text)}))
-
-        asked = promise_of(self._pc, "getStats")
-        self._when_settled(asked, sampled, lambda error: self._failed("getStats", error))
 
     def _remote_description_set(self, attempt: int, description: SessionDescription) -> None:
         # What the other side's offer added is two-way before the answer is made.

@@ -184,6 +184,7 @@ async function build() {
   const core = files(PYSCRIPT, /^(core|error)-.*\.js$/).map(([name]) => ["pyscript", name]);
   const preload = [
     ["page", "interpreter.mjs"],
+    ["page", "stats.mjs"],
     ["pyodide", "pyodide.mjs"],
     ["pyodide", "pyodide.asm.mjs"],
     ["pyscript", "core.js"],

@@ -77,9 +77,14 @@ export const { version } = pyodide;
 /** What PyScript calls. PyScript's own Python package is not created: it would be compiled at every load. */
 export async function loadPyodide({ stdout, stderr }) {
   Object.assign(output, { stdout, stderr });
-  const [interpreter, { stdlib }] = await Promise.all([starting, import(at("pyscript", "core.js"))]);
+  const modules = [import(at("pyscript", "core.js")), import(at("page", "stats.mjs"))];
+  const [interpreter, { stdlib }, { StatsReader }] = await Promise.all([starting, ...modules]);
   const run = interpreter.runPythonAsync;
   interpreter.runPythonAsync = (code, options) => (code.trim() === stdlib.trim() ? undefined : run(code, options));
-  interpreter.registerJsModule("console_runtime", { fetch_module: fetchModule, import_module: importModule });
+  interpreter.registerJsModule("console_runtime", {
+    fetch_module: fetchModule,
+    import_module: importModule,
+    StatsReader,
+  });
   return interpreter;
 }

@@ -267,7 +267,7 @@ def spoil(how: str) -> Callable[[Route], None]:
     "part",
     [
         *("pyodide.asm.wasm", "pyodide.asm.mjs", "library.zip", "console.marshal", "core.js"),
-        *("interpreter.mjs", "pyodide.mjs"),
+        *("interpreter.mjs", "stats.mjs", "pyodide.mjs"),
     ],
 )
 @pytest.mark.parametrize("how", ["missing", "blocked", "replaced"])
