@@ -98,7 +98,7 @@ class Succession:
             health = self.connection.recovery.state
             self._lost_at = health.silent_since if isinstance(health, Suspect) else now
         closed, self.connection = self.connection, None
-        return closed.close()
+        return closed.close(now)
 
     def peer_arrived(self, *, is_the_same: bool) -> None:
         """Record that a peer has arrived, and whether it is the one of the last connection."""

@@ -216,9 +216,9 @@ class Connection:
         """Shorten the pause before the next replacement: the network has changed."""
         return self._addressed(self.replacement.soon())
 
-    def close(self) -> list[Addressed]:
+    def close(self, now: float) -> list[Addressed]:
         """Close it."""
-        return self._addressed([*self.observation.rest(), *self.aside.close(), commands.ClosePeer()])
+        return self._addressed([*self.observation.closed(now), *self.aside.close(), commands.ClosePeer()])
 
     # What happens.
 

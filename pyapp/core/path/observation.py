@@ -18,6 +18,7 @@ from pyapp.core.diagnostics.sampling import LEAST_SECONDS, Counters, counters, s
 from pyapp.core.negotiation.negotiation import Negotiation
 from pyapp.core.negotiation.restarts import Restarts
 from pyapp.core.path.facts import Output, PathChanged, Sampled
+from pyapp.core.path.outage import Suspect
 from pyapp.core.path.recovery import Recovery
 from pyapp.core.timers import ObservationTimer
 
@@ -65,6 +66,8 @@ class Observation:
     _counted: Counters | None = field(init=False, default=None)
     _journaled: Counters | None = field(init=False, default=None)
     """What was counted at the last sample, and at the last one in the journal."""
+    _relay_rate: float = field(init=False, default=0.0)
+    """Bytes a second over our relay, between the last two samples."""
     _kept_above: int | None = field(init=False, default=None)
     """The priority of the candidate that keeps the browser checking, or None before there is one."""
 
@@ -130,8 +133,9 @@ class Observation:
             return []
         after = self._counted = counters(stats, report, self.health.pulse, now)
         if before is None or is_other:
-            self._journaled = after
+            self._journaled, self._relay_rate = after, 0.0
             return result
+        self._relay_rate = max(report.relayed - before.report.relayed, 0) / (after.at - before.at)
         result.append(Sampled(sample(before, after)))
         is_due = self._pace.is_due(now)  # each sample is to be counted there
         return result + self.rest() if is_due or self._relayed_much() else result
@@ -147,13 +151,26 @@ class Observation:
         self._counted = counters(stats, last, self.health.pulse, now)
         return self.rest()
 
-    def rest(self) -> list[Output]:
-        """Journal what was counted since the last sample there."""
+    def rest(self, *, unseen: int = 0) -> list[Output]:
+        """Journal what was counted since the last sample there, and `unseen` bytes over our relay."""
         since, self._journaled = self._journaled, self._counted
         if since is None or self._counted is None or since is self._counted:
             return []
         one = sample(since, self._counted)
-        return [note("=", one.event, **one.data())]
+        return [note("=", one.event, **replace(one, relayed=one.relayed + unseen).data())]
+
+    def closed(self, now: float) -> list[Output]:
+        """Journal the rest before the connection is closed.
+
+        What has gone over our relay since the last sample cannot be asked for any more, and would be missing in each
+        connection: it is taken to be as much as before, until the path went silent.
+        """
+        if self._counted is None:
+            return []
+        state = self.health.state
+        until = state.silent_since if isinstance(state, Suspect) else now
+        seconds = min(max(until - self._counted.at, 0.0), STATS_QUIET_EVERY)
+        return self.rest(unseen=round(self._relay_rate * seconds))
 
     @property
     def is_of_latest(self) -> bool:

@@ -7,7 +7,7 @@ import pytest
 
 from pyapp.core import commands, events
 from pyapp.core.diagnostics.journal import Note
-from pyapp.core.diagnostics.path_report import CandidateFacts, PathReport
+from pyapp.core.diagnostics.path_report import ALLOCATION, CandidateFacts, PathReport
 from pyapp.core.negotiation.restarts import SETTLES_WITHIN
 from pyapp.core.path.facts import PathChanged
 from pyapp.core.path.observation import (
@@ -224,6 +224,19 @@ class TestTheMeasuring:
             outputs = parts.observation.measure(self.stats(), 2.0 * number)
             noted += [output.data["pair_sent"] for output in outputs if isinstance(output, Note)]
         assert noted == [MOST_UNTOLD, 2 * MOST_UNTOLD]
+
+    @pytest.mark.parametrize(("is_healthy", "told"), [(True, 5000), (False, 3000)])
+    def test_of_what_a_relay_carries_until_it_is_closed_goes_on_as_before(self, *, is_healthy: bool, told: int) -> None:
+        relayed = replace(report(), local=CandidateFacts("relay", "udp"))
+        parts = Parts(relayed)
+        for at, carried in ((0.0, 1000), (2.0, 3000)):
+            parts.observation.take(replace(relayed, pair_sent=carried), at)
+            parts.observation.measure(self.stats(), at)
+        if not is_healthy:
+            parts.health.channel_closed(3.0)
+        (rest,) = parts.observation.closed(4.0)
+        assert isinstance(rest, Note)
+        assert rest.data["relayed"] == ALLOCATION + told
 
     def test_tells_the_last_of_a_pair_that_is_left_and_of_a_connection_that_ends(self) -> None:
         parts = Parts(report())
