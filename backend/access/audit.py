@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from backend.seldom import Seldom
+from backend.turns import EndOfTurn
 from pyapp.protocol.wire import Scalar
 
 _log = logging.getLogger("ice_console.audit")
@@ -21,38 +22,54 @@ _encoder = msgspec.json.Encoder()
 
 
 class Audit:
-    """`audit.log` in `folder`, and the older ones beside it: `audit.log.1` and so on."""
+    """`audit.log` in `folder`, and the older ones beside it: `audit.log.1` and so on.
+
+    The lines of one turn of the event loop are written together, at its end.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "audit.log"
         self._file: io.FileIO | None = None
         self._size = 0
         self._told = Seldom()
+        self._lines: list[bytes] = []
+        self._end = EndOfTurn(self._write)
 
     def note(self, event: str, **data: Scalar) -> None:
-        """Write a line. What is empty is left out."""
+        """Have a line written. What is empty is left out."""
         value = {"time": round(time.time(), 3), "event": event} | {name: each for name, each in data.items() if each}
-        try:
-            self._append(_encoder.encode(value) + b"\n")
-        except OSError:
-            self.close()  # it may be another disk, or another folder, by the next line
-            if self._told.is_due(time.monotonic()):
-                _log.error("! %s cannot be written: %s", self._path, sys.exception())
+        self._lines.append(_encoder.encode(value) + b"\n")
+        self._end.ask()
 
     def close(self) -> None:
-        """Close the file; the next line opens it again."""
+        """Write what is waiting, and close the file; the next line opens it again."""
+        self._write()
+        self._close_file()
+
+    def _close_file(self) -> None:
         if self._file:
             self._file.close()
             self._file = None
 
-    def _append(self, line: bytes) -> None:
+    def _write(self) -> None:
+        lines, self._lines = self._lines, []
+        if not lines:
+            return
+        try:
+            self._append(b"".join(lines))
+        except OSError:
+            self._close_file()  # it may be another disk, or another folder, by the next line
+            if self._told.is_due(time.monotonic()):
+                _log.error("! %s cannot be written: %s", self._path, sys.exception())
+
+    def _append(self, lines: bytes) -> None:
         file = self._file or self._open()
-        if self._size + len(line) > _FILE_BYTES:
+        if self._size + len(lines) > _FILE_BYTES:
             self._rotate()
             file = self._open()
-        written = file.write(line) or 0
+        written = file.write(lines) or 0
         self._size += written
-        if written < len(line):  # the disk is full: half a line would spoil the next one
+        if written < len(lines):  # the disk is full: half a line would spoil the next one
             file.truncate(file.tell() - written)
             raise OSError("the disk is full")
 
@@ -63,7 +80,7 @@ class Audit:
         return file
 
     def _rotate(self) -> None:
-        self.close()
+        self._close_file()
         for number in range(_FILES, 0, -1):
             older = self._path.with_name(f"{self._path.name}.{number}")
             newer = self._path.with_name(f"{self._path.name}.{number - 1}") if number > 1 else self._path

@@ -1,5 +1,6 @@
 """The audit log: what stands in it, and what becomes of it on a bad disk."""
 
+import asyncio
 import json
 import logging
 from collections.abc import Iterator
@@ -84,3 +85,27 @@ def test_a_disk_that_takes_nothing_stops_nobody_and_is_told_once(
     audit.note("left")
     audit.close()
     assert [line["event"] for line in lines(folder)] == ["left"], "and it goes on once there is one"
+
+
+def test_the_lines_of_one_turn_of_the_loop_are_written_together(
+    audit: Audit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes: list[bytes] = []
+    append = audit._append
+
+    def counted(text: bytes) -> None:
+        writes.append(text)
+        append(text)
+
+    monkeypatch.setattr(audit, "_append", counted)
+
+    async def turn() -> None:
+        audit.note("came")
+        audit.note("left")
+        await asyncio.sleep(0)
+        audit.note("came")
+        audit.close()
+
+    asyncio.run(turn())
+    assert [text.count(b"\n") for text in writes] == [2, 1]
+    assert [line["event"] for line in lines(tmp_path)] == ["came", "left", "came"]
