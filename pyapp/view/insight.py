@@ -99,7 +99,7 @@ def hops(session: Session, connection: Connection, report: PathReport) -> tuple[
     if mapped and mapped != result[0].note:
         result.append(Hop("nat", "Your NAT", mapped))
     if local.type == "relay":
-        name = session.relays.configuration.server_name(local.url) if local.url else local.address
+        name = session.relays.configuration.server_name(report.server) if report.server else local.address
         result.append(Hop("relay", "Your relay", name, local.relay_protocol.upper() or protocol))
     end = Hop("end", session.company.name or "Other side", remote.address if remote.type == "host" else "", protocol)
     if remote.type == "relay":

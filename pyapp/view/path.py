@@ -75,8 +75,8 @@ def _facts(session: Session, connection: Connection, report: PathReport) -> tupl
         Fact("local-candidate", "This side", local),
         Fact("remote-candidate", "Other side", remote),
     ]
-    if report.local.type == "relay" and report.local.url:
-        name = session.relays.configuration.server_name(report.local.url)
+    if report.local.type == "relay" and report.server:
+        name = session.relays.configuration.server_name(report.server)
         facts.append(Fact("server", "Relay server", name))
     if report.local.relay_protocol:
         facts.append(Fact("relay-protocol", "To the relay", report.local.relay_protocol.upper()))

@@ -159,6 +159,10 @@ class TestThePath:
         assert Fact("relay-protocol", "To the relay", relay_protocol.upper()) in view.path.facts
         assert Fact("server", "Relay server", "turn.example.org") in view.path.facts
 
+    def test_through_a_relay_that_the_browser_does_not_name_says_which_it_is(self) -> None:
+        view = over({"candidateType": "relay", "relayProtocol": "tls"})
+        assert Fact("server", "Relay server", "turn.example.org") in view.path.facts
+
     def test_through_a_relay_because_the_page_wants_it_does_not_blame_the_networks(self) -> None:
         view = over({"candidateType": "relay", "relayProtocol": "udp"}, policy="relay")
         assert "opened with relays only" in view.status.detail

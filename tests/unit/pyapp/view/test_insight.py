@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from pyapp.core import commands, events
 from pyapp.core.path.observation import STATS, STATS_EVERY, STATS_WATCHED_EVERY
 from pyapp.view.console import present
@@ -67,8 +69,9 @@ def test_through_the_internet_there_are_the_nats() -> None:
     ]
 
 
-def test_over_relays_there_are_they_with_how_they_are_reached() -> None:
-    ours = {"candidateType": "relay", "relayProtocol": "tls", "url": TURN, "address": "192.0.2.9"}
+@pytest.mark.parametrize("url", [TURN, None])  # Firefox does not say it, but only one can be it
+def test_over_relays_there_are_they_with_how_they_are_reached(url: str | None) -> None:
+    ours = {"candidateType": "relay", "relayProtocol": "tls", "url": url, "address": "192.0.2.9"}
     core = opened({"candidateType": "relay", "address": "192.0.2.8"}, **ours)
     assert [(leg, name) for leg, name, _ in way(core)] == [
         ("", "You"),
@@ -77,6 +80,7 @@ def test_over_relays_there_are_they_with_how_they_are_reached() -> None:
         ("UDP", "Their relay"),
         ("", "Other side"),
     ]
+    assert way(core)[2] == ("TLS", "Your relay", "turn.example.org")
     assert "cannot read" in insight(core).way
 
 
