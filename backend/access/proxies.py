@@ -29,20 +29,24 @@ def caller(
     """Return who made a request that came from the address `peer` with this `Host`.
 
     `headers` are all values of each header, by its name in lower case. The client's address is the last one listed that
-    is not a trusted proxy: the client may have written those before it. A trusted proxy that sets `X-Forwarded-For`
+    is not a trusted proxy: the client may have written those before it. Host and scheme are those beside that address,
+    since every proxy of a chain may add what it was asked for itself. A trusted proxy that sets `X-Forwarded-For`
     passes on the client's `Forwarded`, and vice versa: where they disagree, neither is believed.
     """
     if not _is_one_of(peer, proxies):
         return Caller(peer, host)
     identity = _text(_last(headers, identity_header.lower())) if identity_header else ""
     elements = [_parameters(element) for element in _list(headers, "forwarded")]
-    written = [element.get("for", "") for element in elements], _list(headers, "x-forwarded-for")
-    said = {_client(addresses, peer, proxies) for addresses in written if addresses}
+    elements = elements[-_written([element.get("for", "") for element in elements], proxies) :]
+    legacy = _list(headers, "x-forwarded-for")
+    hops = _written(legacy, proxies)
+    written = [element.get("for", "") for element in elements], legacy[-hops:]
+    said = {_client(addresses, peer) for addresses in written if addresses}
     address = said.pop() if len(said) == 1 else peer
-    forwarded_host = next((element["host"] for element in reversed(elements) if element.get("host")), "")
-    scheme = next((element["proto"] for element in reversed(elements) if element.get("proto")), "")
-    scheme = (scheme or _last(headers, "x-forwarded-proto")).lower()
-    legacy_host, port = _last(headers, "x-forwarded-host"), _last(headers, "x-forwarded-port")
+    forwarded_host = next((element["host"] for element in elements if element.get("host")), "")
+    scheme = next((element["proto"] for element in elements if element.get("proto")), "")
+    scheme = (scheme or _outermost(headers, "x-forwarded-proto", hops)).lower()
+    legacy_host, port = (_outermost(headers, f"x-forwarded-{name}", hops) for name in ("host", "port"))
     if forwarded_host and legacy_host and forwarded_host != legacy_host:
         return Caller(address, host, identity, scheme)
     outside = forwarded_host or legacy_host or host
@@ -52,16 +56,18 @@ def caller(
     return Caller(address, outside, identity, scheme)
 
 
-def _client(addresses: Sequence[str], peer: str, proxies: Networks) -> str:
-    last = peer
-    for text in reversed(addresses):
-        address = parse_address(_without_port(text))
-        if address is None:  # `unknown`, or a name that hides it (RFC 7239, section 6.3)
-            return last
-        last = str(address)
-        if not _is_one_of(last, proxies):
-            return last
-    return last
+def _written(addresses: Sequence[str], proxies: Networks) -> int:
+    """Return how many of the last `addresses` proxies of ours wrote, each that of its own peer: at least one."""
+    count = 1
+    while count < len(addresses) and _is_one_of(_without_port(addresses[-count]), proxies):
+        count += 1
+    return count
+
+
+def _client(addresses: Sequence[str], peer: str) -> str:
+    """Return the first that is one: not `unknown`, or a name that hides it (RFC 7239, section 6.3)."""
+    parsed = (parse_address(_without_port(text)) for text in addresses)
+    return next((str(address) for address in parsed if address), peer)
 
 
 def _without_port(text: str) -> str:
@@ -82,6 +88,11 @@ def _list(headers: Mapping[str, Sequence[str]], name: str) -> list[str]:
 def _last(headers: Mapping[str, Sequence[str]], name: str) -> str:
     values = _list(headers, name)
     return values[-1] if values else ""
+
+
+def _outermost(headers: Mapping[str, Sequence[str]], name: str, hops: int) -> str:
+    """Return what the outermost of `hops` proxies wrote; not all of them write it."""
+    return next(iter(_list(headers, name)[-hops:]), "")
 
 
 def _text(value: str) -> str:

@@ -54,10 +54,25 @@ def test_the_address_is_the_last_that_is_no_proxy_of_ours(headers: dict[str, str
         ({"x_forwarded_port": "x"}, "inside"),
         ({"forwarded": 'for=a;host="outside.example:8443"'}, "outside.example:8443"),
         ({"forwarded": "host=evil.example", "x_forwarded_host": "outside.example"}, "inside"),
+        ({"forwarded": f"for=192.0.2.66;host=evil.example, for={CLIENT}"}, "inside"),
+        ({"forwarded": f"for={CLIENT};host=outside.example, for=10.1.1.1;host=between"}, "outside.example"),
+        ({"forwarded": f"for={CLIENT}, for=10.1.1.1;host=between"}, "between"),
+        ({"x_forwarded_host": "evil.example, outside.example"}, "outside.example"),
+        ({"x_forwarded_for": f"{CLIENT}, 10.1.1.1", "x_forwarded_host": "outside.example, between"}, "outside.example"),
+        ({"x_forwarded_for": f"{CLIENT}, 10.1.1.1", "x_forwarded_host": "outside.example"}, "outside.example"),
     ],
 )
 def test_the_host_is_what_the_client_asked_for(headers: dict[str, str | list[str]], host: str) -> None:
     assert asked(PROXY, **headers).host == host
+
+
+def test_the_scheme_is_what_the_client_asked_by() -> None:
+    chain = f"192.0.2.66, {CLIENT}, 10.1.1.1"
+    assert asked(x_forwarded_for=chain, x_forwarded_proto="ftp, https, http").scheme == "https"
+    assert (
+        asked(forwarded=f"for=192.0.2.66;proto=ftp, for={CLIENT};proto=HTTPS, for=10.1.1.1;proto=http").scheme
+        == "https"
+    )
 
 
 def test_a_single_sign_on_names_the_operator() -> None:
