@@ -139,7 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     invite = commands.add_parser("invite", parents=[beside], help="print an invitation to SESSION")
     invite.add_argument("session", metavar="SESSION", nargs="?", default="")
     invite.add_argument("--operator", action="store_true", help="to any session, and to invite others")
-    invite.add_argument("--ttl", type=int, default=DEFAULT_TTL, metavar="SECONDS", help="(default: %(default)s)")
+    invite.add_argument("--ttl", type=_ttl, default=DEFAULT_TTL, metavar="SECONDS", help="(default: %(default)s)")
     invite.add_argument("--name", default="", help="who it is for, in the list and the audit log")
     commands.add_parser("invitations", parents=[beside], help="list the invitations that are good now")
     revoke = commands.add_parser("revoke", parents=[beside], help="take an invitation back, from running sessions too")
@@ -155,10 +155,10 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 <= port < 65536:
-        raise argparse.ArgumentTypeError("must be from 0 to 65535")
-    return port
+    with contextlib.suppress(ValueError):
+        if 0 <= (port := int(text)) < 65536:
+            return port
+    raise argparse.ArgumentTypeError(f"{text!r} must be a whole number from 0 to 65535")
 
 
 def _turn_host(text: str) -> str:
@@ -181,10 +181,17 @@ def _turn_host(text: str) -> str:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 <= seconds <= 86400:
-        raise argparse.ArgumentTypeError("must be from 0 to 86400 seconds")
-    return seconds
+    with contextlib.suppress(ValueError):
+        if 0 <= (seconds := float(text)) <= 86400:
+            return seconds
+    raise argparse.ArgumentTypeError(f"{text!r} must be a number of seconds from 0 to 86400")
+
+
+def _ttl(text: str) -> int:
+    """Return whole seconds; how many there may be is the invitation's affair."""
+    with contextlib.suppress(ValueError):
+        return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} must be a whole number of seconds")
 
 
 def _origin_trial(token: str) -> str:

@@ -4,7 +4,7 @@ import codecs
 import ssl
 from pathlib import Path
 
-from backend.settings import StartError, TlsFiles
+from backend.settings import Mistakes, StartError, TlsFiles
 
 
 class Certificates:
@@ -27,15 +27,19 @@ class Certificates:
 def check_pair(files: TlsFiles) -> float | None:
     """Return when the certificate expires (Unix time, seconds), or None if that is unknown.
 
-    Raises `StartError`, one line, if a server cannot use these files, or every browser would refuse them.
+    Raises `StartError`, a line for each file that cannot be read, or one if a server cannot use these files, or every
+    browser would refuse them.
     """
+    mistakes = Mistakes()
     for file in (files.certificate, files.key):
-        try:
-            file.read_bytes()
-        except FileNotFoundError:
-            raise StartError(f"{file}: no such file") from None
-        except OSError as error:
-            raise StartError(f"{file}: cannot be read: {error.strerror}") from None
+        with mistakes.collecting():
+            try:
+                file.read_bytes()
+            except FileNotFoundError:
+                raise StartError(f"{file}: no such file") from None
+            except OSError as error:
+                raise StartError(f"{file}: cannot be read: {error.strerror}") from None
+    mistakes.stop_if_any()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _load(context, files)
     return _expiry(context, files.certificate)
@@ -55,7 +59,8 @@ def _load(context: ssl.SSLContext, files: TlsFiles) -> None:
         raise StartError(f"{files.key}: the key wants a passphrase; write it without one: openssl pkey") from None
     except ssl.SSLError as error:
         if error.reason == "KEY_VALUES_MISMATCH":
-            raise StartError(f"{files.key}: is not the key of {files.certificate}") from None
+            rule = f"is not the key of the first certificate in {files.certificate}"
+            raise StartError(f"{files.key}: {rule}") from None
         raise StartError(_culprit(files)) from None
     except OSError as error:
         raise StartError(f"{files.certificate}, {files.key}: cannot be read: {error.strerror}") from None
@@ -86,8 +91,8 @@ def _expiry(server: ssl.SSLContext, certificate: Path) -> float | None:
         except ssl.SSLWantReadError:
             continue
         except ssl.SSLCertVerificationError as error:
-            if error.verify_code == _EXPIRED:
-                raise StartError(f"{certificate}: the certificate has expired") from None
+            if rule := _REFUSED_BY_ALL.get(error.verify_code):
+                raise StartError(f"{certificate}: {rule}") from None
             return None
         except ssl.SSLError:  # another problem, for clients to judge
             return None
@@ -95,4 +100,7 @@ def _expiry(server: ssl.SSLContext, certificate: Path) -> float | None:
     return ssl.cert_time_to_seconds(until) if isinstance(until, str) else None
 
 
-_EXPIRED = 10  # X509_V_ERR_CERT_HAS_EXPIRED
+_REFUSED_BY_ALL = {
+    9: "the certificate is not valid yet; or this machine's clock is wrong",  # X509_V_ERR_CERT_NOT_YET_VALID
+    10: "the certificate has expired",  # X509_V_ERR_CERT_HAS_EXPIRED
+}

@@ -20,10 +20,13 @@ from backend.settings import StartError, TlsFiles
 from backend.web.certificates import Certificates, check_pair
 
 NOW = dt.datetime.now(dt.UTC)
+BEGAN = NOW - dt.timedelta(days=90)
 
 
-def issue(folder: Path, *, expires: dt.datetime | None = None, name: str = "pair") -> TlsFiles:
-    issued = trustme.CA().issue_cert("127.0.0.1", not_before=NOW - dt.timedelta(days=90), not_after=expires)
+def issue(
+    folder: Path, *, begins: dt.datetime = BEGAN, expires: dt.datetime | None = None, name: str = "pair"
+) -> TlsFiles:
+    issued = trustme.CA().issue_cert("127.0.0.1", not_before=begins, not_after=expires)
     files = TlsFiles(certificate=folder / f"{name}.crt", key=folder / f"{name}.key")
     files.certificate.write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
     issued.private_key_pem.write_to_path(files.key)
@@ -67,7 +70,7 @@ def test_a_key_with_a_passphrase_is_refused_and_nobody_is_asked(tmp_path: Path) 
 
 def test_a_key_of_another_certificate_is_refused(tmp_path: Path) -> None:
     files = TlsFiles(certificate=issue(tmp_path).certificate, key=issue(tmp_path, name="other").key)
-    with pytest.raises(StartError, match=r"other\.key: is not the key of .*pair\.crt$"):
+    with pytest.raises(StartError, match=r"other\.key: is not the key of the first certificate in .*pair\.crt$"):
         check_pair(files)
 
 
@@ -79,6 +82,12 @@ def test_one_that_has_expired_is_refused_and_what_was_there_stays(tmp_path: Path
     with pytest.raises(StartError, match=rf"^{re.escape(str(files.certificate))}: the certificate has expired$"):
         certificates.read()
     assert serial_of(certificates.context) == before
+
+
+def test_one_that_is_not_valid_yet_is_refused(tmp_path: Path) -> None:
+    files = issue(tmp_path, begins=NOW + dt.timedelta(days=1))
+    with pytest.raises(StartError, match=rf"^{re.escape(str(files.certificate))}: the certificate is not valid yet"):
+        check_pair(files)
 
 
 def test_when_it_expires_is_known(tmp_path: Path) -> None:
