@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import hmac
 import re
+import secrets
 import signal
 import time
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from tests.lab.sites import PUBLIC_ADDRESSES, STUN, LabError
 
 if TYPE_CHECKING:
     import subprocess
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from tests.lab.topology import Network
@@ -82,6 +85,30 @@ class Coturn:
     def allocations(self, user: str = "") -> Allocations:
         """Count relays since the last start, of all users or of those whose name contains `user`."""
         return count_allocations(self._log.read_text(), user)
+
+
+@contextlib.contextmanager
+def further_coturn(
+    network: Network, node: str, address: str, *, secret: str, options: Sequence[str] = ()
+) -> Iterator[None]:
+    """Run a TURN server for IPv4 on another node, or beside a node's own, with further `options` (turnserver(1))."""
+    folder = network.directory / f"coturn-{secrets.token_hex(3)}"
+    folder.mkdir(mode=0o700)
+    own = ["-n", "--no-cli", "--fingerprint", "--log-file=stdout", "--simple-log", "--verbose", "--no-dtls"]
+    own += [f"--pidfile={folder}/pid", f"--userdb={folder}/db", "--realm=lab", "--use-auth-secret"]
+    own += [f"--static-auth-secret={secret}", f"--listening-ip={address}", f"--relay-ip={address}", "--no-rfc5780"]
+    log = folder / "log"
+    with log.open("w") as output:
+        process = network.popen(node, ["turnserver", *own, *options], stdout=output)
+    try:
+        deadline = time.monotonic() + _PATIENCE
+        while READY not in log.read_text():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise LabError(f"coturn on {node} did not start:\n{log.read_text()}")
+            time.sleep(0.01)
+        yield
+    finally:
+        network.stop(process)
 
 
 class Certificates:

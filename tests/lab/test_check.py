@@ -6,7 +6,6 @@ import base64
 import contextlib
 import hashlib
 import json
-import secrets
 import time
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ from playwright.sync_api import expect
 
 from tests.lab import kinds, servers
 from tests.lab.browser import FLAGS, Fleet
-from tests.lab.coturn import READY
+from tests.lab.coturn import further_coturn
 from tests.lab.sites import NAMES, PUBLIC_ADDRESSES, STUN, TURN1, TURN2, Site
 
 if TYPE_CHECKING:
@@ -129,12 +128,13 @@ def test_each_fault_of_a_server_is_named_and_whoever_must_act(lab: Lab, playwrig
     path.write_text("checks = false\n" + "".join(_table(one) for one in listed))
     with contextlib.ExitStack() as stack:
         foreign = _foreign_certificate(folder)
+        address = PUBLIC_ADDRESSES[TURN1].ipv4[0]
         for options in (
             ["--listening-port=8500", "--tls-listening-port=8443", f"--cert={foreign[0]}", f"--pkey={foreign[1]}"],
             ["--listening-port=8501", "--no-tls", "--user-quota=1"],
             ["--listening-port=8502", "--no-tls", "--min-port=50000", "--max-port=50000"],
         ):
-            stack.enter_context(_coturn(lab, secret, options))
+            stack.enter_context(further_coturn(lab.network, TURN1, address, secret=secret, options=options))
         place = lab.attach(Site(name="check-faults", kind=kinds.PORT_RESTRICTED))
         stack.callback(lab.detach, place)
         served = stack.enter_context(servers.console(lab, path, port=8444))
@@ -170,29 +170,6 @@ def test_each_fault_of_a_server_is_named_and_whoever_must_act(lab: Lab, playwrig
 def _table(server: dict[str, object]) -> str:
     lines = (f"{key} = {json.dumps(value)}" for key, value in server.items())
     return "\n[[server]]\n" + "\n".join(lines) + "\n"
-
-
-@contextlib.contextmanager
-def _coturn(lab: Lab, secret: str, options: list[str]) -> Iterator[None]:
-    """Run another coturn beside the first TURN server's."""
-    folder = lab.network.directory / f"coturn-{secrets.token_hex(3)}"
-    folder.mkdir(mode=0o700)
-    address = PUBLIC_ADDRESSES[TURN1].ipv4[0]
-    own = ["-n", "--no-cli", "--fingerprint", "--log-file=stdout", "--simple-log", "--verbose", "--no-dtls"]
-    own += [f"--pidfile={folder}/pid", f"--userdb={folder}/db", "--realm=lab", "--use-auth-secret"]
-    own += [f"--static-auth-secret={secret}", f"--listening-ip={address}", f"--relay-ip={address}", "--no-rfc5780"]
-    log = folder / "log"
-    with log.open("w") as output:
-        process = lab.network.popen(TURN1, ["turnserver", *own, *options], stdout=output)
-    try:
-        deadline = time.monotonic() + 10
-        while READY not in log.read_text():
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.01)
-        yield
-    finally:
-        lab.network.stop(process)
 
 
 def _foreign_certificate(folder: Path) -> tuple[Path, Path]:
