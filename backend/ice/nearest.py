@@ -11,8 +11,8 @@ HYSTERESIS = 0.010
 FEWEST, MOST = 3, 8
 """Measurements of a host that are needed, and kept: the lowest counts, since disturbances only raise it."""
 
-MOST_NETWORKS, MOST_GATHERINGS = 4096, 1024
-"""Networks, and candidate gatherings under way, that are remembered."""
+MOST_NETWORKS, MOST_HOSTS, MOST_GATHERINGS = 4096, 64, 1024
+"""Networks, hosts of each, and candidate gatherings under way, that are remembered."""
 
 _LONGEST = 10.0
 """Seconds that a measurement takes at most."""
@@ -46,21 +46,35 @@ class _Network:
 class Nearest:
     """What the pages of each network have measured.
 
-    The measure is the time from the first candidate of a gathering, a host's, to the relay over UDP: two round trips,
-    and what the browser needs for itself, which is the same for all hosts.
+    The measure is the time from the beginning of a gathering to the relay over UDP: two round trips, and what the
+    browser needs for itself, which is the same for all hosts. It comes from pages that wait for somebody, and from
+    those that check their network. Who finds a path at once has no measure of a far host: Chromium then ends gathering.
     """
 
     _networks: OrderedDict[str, _Network] = field(init=False, default_factory=OrderedDict)
+    _announced: OrderedDict[str, float] = field(init=False, default_factory=OrderedDict)
+    """By page: when its browser said that it gathers, as long as there is no candidate of that gathering."""
     _begun: OrderedDict[tuple[str, str], float | None] = field(init=False, default_factory=OrderedDict)
-    """By page and gathering (its `ice-ufrag`): when the first candidate was there, None if it was no host's."""
+    """By page and gathering (its `ice-ufrag`): when it began, None if that is not known."""
+
+    def gathering(self, page: str, at: float) -> None:
+        """Record that the browser of `page` said at `at` (seconds of its clock) that it gathers."""
+        self._announced[page] = at
+        self._announced.move_to_end(page)
+        while len(self._announced) > MOST_GATHERINGS:
+            self._announced.popitem(last=False)
 
     def candidate(self, page: str, gathering: str, at: float | None) -> None:
         """Take a candidate that is no relay over UDP: a host's that `page` had at `at` (seconds of its clock), or None.
 
-        A gathering whose first candidate is no host's measures nothing: with relays alone, or where the browser hides
-        its host candidates and takes its time for it, one does not see when it began.
+        The first one of a gathering says when that began if it is a host's. If it is not, the browser must have said
+        so: there are relays alone; or a server is so near that it answered before the browser had hidden its host
+        candidates behind names (mDNS), which takes some milliseconds. A browser that gathers anew while it gathers
+        says nothing: then a gathering whose first candidate is no host's measures nothing.
         """
-        self._begun.setdefault((page, gathering), at)
+        if (page, gathering) not in self._begun:
+            announced = self._announced.pop(page, None)
+            self._begun[page, gathering] = announced if at is None else at
         while len(self._begun) > MOST_GATHERINGS:
             self._begun.popitem(last=False)
 
@@ -68,11 +82,17 @@ class Nearest:
         """Take a relay over UDP from `host`, which `page` in `network` had at `at`."""
         self.candidate(page, gathering, None)
         begun = self._begun.get((page, gathering))
-        if begun is None or not 0 <= at - begun < _LONGEST:
+        if begun is not None:
+            self.measured(network, host, at - begun)
+
+    def measured(self, network: str, host: str, seconds: float) -> None:
+        """Take how long a page in `network` gathered until it had a relay over UDP from `host`."""
+        if not 0 <= seconds < _LONGEST:
             return
         known = self._networks.pop(network, None) or _Network()
         self._networks[network] = known
-        known.seconds[host].append(at - begun)
+        if host in known.seconds or len(known.seconds) < MOST_HOSTS:
+            known.seconds[host].append(seconds)
         while len(self._networks) > MOST_NETWORKS:
             self._networks.popitem(last=False)
 

@@ -5,8 +5,9 @@ import contextlib
 import logging
 import ssl
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from backend.ice.checking import check
 from backend.ice.credentials import turn_credentials
@@ -62,9 +63,25 @@ class Watch:
         for entry in entries:
             if entry.event == "candidate-local" and "type" in entry.data:
                 self._candidate(participant, network, entry)
+            elif entry.event == "state" and entry.data.get("value") == "gathering":
+                self.nearest.gathering(participant, entry.at / 1000)
             elif entry.event == "candidate-error" and "lookup" not in str(entry.data.get("reason")):
                 # Chromium looks a name up for IPv4 and for IPv6, and tells of each that is not there.
                 self._said(participant, network, entry.data.get("url"), answered=False)
+
+    def tested(self, address: str, report: Mapping[str, Any]) -> None:
+        """Take what a page at `address` has found by asking each URL by itself (`report` of its check, in ms)."""
+        network = network_of(address)
+        asked = report.get("urls")
+        for found in asked if isinstance(asked, list) else ():
+            answered = found.get("answered") if isinstance(found, dict) else None
+            if not isinstance(answered, (int, float)):
+                continue  # it is not certain that this is the server's fault
+            self._said(address, network, found.get("url"), answered=True)
+            with contextlib.suppress(IceError):
+                parsed = parse_ice_url(str(found.get("url")))
+                if parsed.is_turn and parsed.transport == "udp":
+                    self.nearest.measured(network, parsed.host, answered / 1000)
 
     @property
     def next_check_after(self) -> float:

@@ -13,7 +13,7 @@ from backend.access.invitations import InvitationError
 from backend.web import checks, invitations, sessions
 from backend.web.admission import check_origin, identity, operator_of, problem
 from backend.web.connecting import asking_session
-from backend.web.keys import ACCESS, ACCOUNTS, ASSETS, CHECKING, JOURNAL, SESSIONS, SETTINGS, SIGNALING
+from backend.web.keys import ACCESS, ACCOUNTS, ASSETS, CHAIN, CHECKING, JOURNAL, SESSIONS, SETTINGS, SIGNALING
 from backend.web.reaching import other_addresses
 from pyapp.protocol.access import INVITATION_HEADER
 from pyapp.protocol.access import Access as AccessTold
@@ -29,7 +29,8 @@ async def keep_check(request: web.Request) -> web.Response:
     check_origin(request)
     try:
         session = await asking_session(request)
-        return await checks.keep(request, request.app[JOURNAL], session, request.app[CHECKING])
+        app = request.app
+        return await checks.keep(request, app[JOURNAL], app[CHAIN].watch, session, app[CHECKING])
     except MessageError as error:
         raise problem(web.HTTPBadRequest, Error("malformed", str(error))) from None
 

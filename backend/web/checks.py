@@ -10,6 +10,7 @@ from aiohttp import web
 
 from backend.access.callers import site
 from backend.access.limits import Buckets
+from backend.ice.watch import Watch
 from backend.journal.checks import Check
 from backend.journal.writer import Journal
 from pyapp.protocol.check import MAX_REPORT_BYTES
@@ -20,8 +21,8 @@ _NO_STORE = {"Cache-Control": "no-store"}
 _MOST_DEPTH = 6
 
 
-async def keep(request: web.Request, journal: Journal, session: str, buckets: Buckets) -> web.Response:
-    """Keep the report in the body, and answer with its id. Raises `MessageError`.
+async def keep(request: web.Request, journal: Journal, watch: Watch, session: str, buckets: Buckets) -> web.Response:
+    """Keep the report in the body, learn which servers answered, and answer with its id. Raises `MessageError`.
 
     `buckets` are the callers': whoever sends more than anybody checks would push the reports of others out.
     """
@@ -47,6 +48,7 @@ async def keep(request: web.Request, journal: Journal, session: str, buckets: Bu
     except (sqlite3.Error, OSError) as error:
         _log.error("! the report of a check cannot be kept: %s", error)
         return _problem(503, "unavailable", "Reports cannot be kept now.")
+    watch.tested(request.remote or "", report)
     # The text is the page's own: shortened, and never more than a line.
     _log.info("= check %s: %.40r", check.id, report["verdict"])
     return web.json_response({"id": check.id}, status=201, headers=_NO_STORE)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.ice.nearest import FEWEST, MOST_GATHERINGS, MOST_NETWORKS, Nearest, network_of
+from backend.ice.nearest import FEWEST, MOST_GATHERINGS, MOST_HOSTS, MOST_NETWORKS, Nearest, network_of
 
 HOSTS = ["a.example", "b.example", "c.example"]
 
@@ -99,12 +99,37 @@ def test_a_gathering_that_does_not_show_when_it_began_measures_nothing(first: st
     assert nearest.order("net", HOSTS, own.get) == ["c.example", "a.example", "b.example"]
 
 
+def test_the_browser_says_when_it_gathers_if_a_server_answers_before_a_host_candidate_has_its_name() -> None:
+    nearest = Nearest()
+    for number in map(str, range(FEWEST)):
+        nearest.gathering("page", 100.0)
+        nearest.candidate("page", number, None)  # reflexive, after 2 ms
+        nearest.candidate("page", number, 100.005)
+        nearest.relay("page", "net", number, 100.05, "b.example")
+        nearest.relay("page", "net", number, 100.2, "a.example")
+    own = {"a.example": 0.001, "b.example": 0.300, "c.example": 0.100}
+    assert nearest.order("net", HOSTS, own.get) == ["b.example", "c.example", "a.example"]
+
+
+def test_what_the_browser_said_counts_for_one_gathering() -> None:
+    nearest = Nearest()
+    nearest.gathering("page", 100.0)
+    for number in range(FEWEST):  # it is told to gather anew before it has ended, and does not say so
+        nearest.relay("page", "net", str(number), 100.1 + number, "a.example")
+    assert nearest._networks["net"].measured("a.example") is None
+    assert len(nearest._networks["net"].seconds["a.example"]) == 1
+
+
 def test_what_is_remembered_is_bounded() -> None:
     nearest = Nearest()
+    for number in range(MOST_HOSTS + 10):
+        measure(nearest, "net", f"{number}.example", 0.1, times=1)
+    assert len(nearest._networks["net"].seconds) == MOST_HOSTS
     for number in range(MOST_NETWORKS + 10):
         measure(nearest, f"net{number}", "a.example", 0.1, times=1)
+        nearest.gathering(f"page{number}", 100.0)
     assert len(nearest._networks) == MOST_NETWORKS
-    assert len(nearest._begun) == MOST_GATHERINGS
+    assert len(nearest._begun) == len(nearest._announced) == MOST_GATHERINGS
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(0, 1)), min_size=1, max_size=6))

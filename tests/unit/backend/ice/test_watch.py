@@ -99,6 +99,42 @@ async def test_the_nearest_hosts_are_first_for_the_network_that_found_so() -> No
     assert watch.nearest_first([STUN], "192.0.2.7") == [STUN]
 
 
+async def test_a_host_beside_the_page_is_measured() -> None:
+    """As a page without permission to use a camera told it in the lab."""
+    watch = Watch()
+    for number in range(3):
+        ufrag = f"u{number}"
+        told = [
+            entry("state", 10.000, state="ice-gathering", value="gathering"),
+            entry("candidate-local", 10.004, type="srflx", server="stun:two.example:3478", ufrag=ufrag),
+            entry("candidate-local", 10.006, type="host", server="", ufrag=ufrag),
+            entry("candidate-local", 10.050, type="relay", server=TWO.urls[0], ufrag=ufrag),
+            entry("candidate-local", 10.211, type="relay", server=ONE.urls[0], ufrag=ufrag),
+            entry("state", 10.295, state="ice-gathering", value="complete"),
+        ]
+        watch.heard("page", "192.0.2.7", told)
+    assert watch.nearest_first(SERVERS, "192.0.2.200") == [TWO, STUN, ONE]
+
+
+@pytest.mark.parametrize(
+    "urls", [None, "what", [None], [{}], [{"url": 5, "answered": 7}], [{"url": "x", "answered": "7"}]]
+)
+async def test_a_check_of_a_page_measures_as_well(urls: object) -> None:
+    watch = Watch()
+    watch.health.keep([*ONE.urls, *TWO.urls])
+    found = [
+        {"url": ONE.urls[0], "answered": 200.5},
+        {"url": TWO.urls[0], "answered": 40},
+        {"url": ONE.urls[1], "answered": 10.0},  # over TLS there are other round trips
+        {"url": TWO.urls[1], "answered": None, "cause": "no-answer"},
+    ]
+    for _ in range(3):
+        watch.tested("192.0.2.7", {"urls": urls})
+        watch.tested("192.0.2.7", {"urls": found})
+    assert watch.nearest_first(SERVERS, "192.0.2.200") == [TWO, STUN, ONE]
+    assert watch.nearest_first(SERVERS, "198.51.100.1") == SERVERS
+
+
 async def test_pages_say_that_a_server_is_there(dead: set[str]) -> None:
     watch = Watch()
     dead.add("one.example")

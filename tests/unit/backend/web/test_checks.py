@@ -9,6 +9,7 @@ import pytest
 
 from backend.access.invitations import KEY_VARIABLE, new_invitation, sign
 from backend.ice.health import Check
+from backend.ice.nearest import FEWEST
 from backend.web.keys import CHAIN
 from backend.web.server import Serving
 from pyapp.protocol.access import INVITATION_HEADER
@@ -61,6 +62,19 @@ async def test_a_check_gets_every_url_and_what_the_server_saw_there(
     assert "shared-secret" not in json.dumps(body)
     async with http.get(server.address + "ice?session=demo") as response:
         assert len([url for one in (await response.json())["iceServers"] for url in one["urls"]]) == 4
+
+
+async def test_its_times_say_which_server_is_near(start: Start, http: aiohttp.ClientSession) -> None:
+    server = await start()
+    for _ in range(FEWEST):
+        report = REPORT | {"urls": [{"url": "turn:near.example:3478?transport=udp", "answered": 31.5}]}
+        async with http.post(server.address + "checks?session=demo", json=report) as response:
+            assert response.status == 201
+    nearest = server.app[CHAIN].watch.nearest
+    assert nearest.order("127.0.0.0/24", ["far.example", "near.example"], {"far.example": 0.2}.get) == [
+        "near.example",
+        "far.example",
+    ]
 
 
 async def test_a_check_wants_an_invitation(start: Start, http: aiohttp.ClientSession) -> None:
