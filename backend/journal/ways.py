@@ -122,12 +122,28 @@ def rank_of(data: Mapping[str, Scalar]) -> int:
     return 1 if is_udp else 2
 
 
+_PRIVATE = tuple(
+    map(
+        ip_network,
+        (
+            *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "127.0.0.0/8"),
+            *("fc00::/7", "fe80::/10", "::1/128"),
+        ),
+    )
+)
+
+
 def site_of(address: str) -> str:
-    """Return what two machines of one site have in common of their addresses: of IPv6 a /64."""
+    """Return what two machines of one site have in common of their addresses: of IPv6 a /64.
+
+    All private addresses are of one: the server's own, which they reach without a NAT.
+    """
     try:
         parsed = ip_address(address)
     except ValueError:
         return ""
+    if any(parsed in network for network in _PRIVATE):
+        return "private"
     return str(ip_network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else str(parsed)
 
 

@@ -1,5 +1,6 @@
 """The path in use, from `getStats()`."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -112,6 +113,8 @@ class PathReport:
         ask, say. If an mDNS name is not resolved (RFC 6762), the peer's host candidate appears as peer-reflexive.
         """
         kinds = {self.local.type, self.remote.type}
+        if self.path == "direct" and is_private(self.remote.address):  # as a STUN server on the same network sees it
+            return True
         if kinds == {"host"}:
             sites = {site_of(self.local.address), site_of(self.remote.address)}
             return "" in sites or len(sites) == 1 or share_address is True
@@ -168,6 +171,14 @@ def site_of(address: str) -> str:
     groups = head.split(":")
     zeros = ["0"] * (8 - len(groups) - len(tail.split(":") if tail else ()))
     return ":".join(group.lstrip("0").lower() or "0" for group in (groups + zeros if "::" in address else groups)[:4])
+
+
+_PRIVATE = re.compile(r"(10|127|169\.254|172\.(1[6-9]|2\d|3[01])|192\.168)\.|f[cd]..:|fe[89ab].:|::1$", re.IGNORECASE)
+
+
+def is_private(address: str) -> bool:
+    """Return whether an address leads nowhere on the internet (RFC 1918, RFC 4193, and those of the link and host)."""
+    return bool(_PRIVATE.match(address))
 
 
 def path_report(stats: Mapping[str, Mapping[str, Any]], pair: str = "") -> PathReport | None:

@@ -16,7 +16,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from pyapp.core.diagnostics.path_report import PathReport, site_of
+from pyapp.core.diagnostics.path_report import PathReport, is_private, site_of
 from pyapp.protocol.ice import IceError, parse_candidate, username_fragments
 from pyapp.protocol.peer import Candidate
 
@@ -59,9 +59,9 @@ class Reach:
     @property
     def share_address(self) -> bool | None:
         """Whether both sides have the same public address, and so are probably on one network; None: they know none."""
-        if not self._our_addresses and not self._their_addresses:
-            return None
-        return not self._our_addresses.isdisjoint(self._their_addresses)
+        if not self._our_addresses.isdisjoint(self._their_addresses):
+            return True
+        return None if all(map(is_private, self._our_addresses | self._their_addresses)) else False
 
     def theirs(self, fragments: frozenset[str]) -> frozenset[Address]:
         """Return where the peer can be reached without a relay, in its ICE generation of `fragments`."""

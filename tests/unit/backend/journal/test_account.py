@@ -61,6 +61,23 @@ def test_why_it_went_over_a_relay() -> None:
     assert only.outcome == "connected"
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "rule"),
+    [
+        ("203.0.113.0", "203.0.113.0", "connected-lan"),
+        ("203.0.113.0", "198.51.100.0", "connected-direct"),
+        ("127.0.0.1", "192.168.1.0", "connected-lan"),  # the server is on their network
+        ("fd00:1::", "fd00:2::", "connected-lan"),
+        ("192.168.1.0", "203.0.113.0", "connected-direct"),
+        ("", "", "connected-direct"),
+    ],
+)
+def test_both_were_on_one_network(ours: str, theirs: str, rule: str) -> None:
+    joined: list[Entry] = [(0.0, A, "server-joined", {"address": ours}), (1.0, B, "server-joined", {"address": theirs})]
+    host = {"local_type": "host"}
+    assert rule in texts(of(*joined, *connected(A, 0.0, **host), *connected(B, 1.0, **host)))
+
+
 def test_only_relays_were_allowed() -> None:
     told = [*connected(A, 0.0, **RELAYED), *connected(B, 5.0, **RELAYED)]
     told[3] = (5.0, B, "session", {"session": "demo", "policy": "relay"})

@@ -266,6 +266,9 @@ HIDDEN, HOME, NEXT_DOOR = "", "2001:db8:0:1::a", "2001:0DB8:0:0001:5::b"
         (("host", HIDDEN), ("prflx", HIDDEN), False, False),
         (("prflx", HIDDEN), ("prflx", HIDDEN), None, False),
         (("host", HIDDEN), ("srflx", "203.0.113.1"), True, False),
+        (("host", HIDDEN), ("srflx", "192.168.1.2"), None, True),  # the STUN server is on the same network
+        (("host", HIDDEN), ("prflx", "fd00:1::2"), False, True),
+        (("host", "10.0.0.1"), ("relay", "10.0.0.2"), None, False),
     ],
 )
 def test_both_ends_are_on_one_network(

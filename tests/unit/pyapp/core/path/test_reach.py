@@ -12,6 +12,7 @@ from pyapp.protocol.peer import Candidate
 HOST = "candidate:1 1 udp 9 4a1b2c3d-0000-4000-8000-0123456789ab.local 9 typ host"
 V4 = "candidate:2 1 udp 8 203.0.113.1 9 typ srflx raddr 0.0.0.0 rport 0"
 V6 = "candidate:3 1 udp 7 2001:db8::1 9 typ srflx raddr :: rport 0"
+PRIVATE = V4.replace("203.0.113.1", "10.0.0.1")
 SYMMETRIC = [V4, V4.replace("203.0.113.1 9", "203.0.113.1 10")]
 """Of one socket, seen at two ports."""
 RELAY = "candidate:4 1 udp 1 198.51.100.1 9 typ relay raddr 0.0.0.0 rport 0"
@@ -151,6 +152,8 @@ def test_is_no_direct_path_while_the_remote_candidate_may_be_a_relays_that_is_st
         ([HOST], [HOST], None),
         ([HOST, V4], [HOST], False),
         ([V4], [V4], True),
+        ([PRIVATE], [PRIVATE], True),  # behind one NAT of a larger network
+        ([PRIVATE], [PRIVATE.replace("10.0.0.1", "10.0.0.2")], None),
         ([V6], [V6.replace("::1", "::2")], True),  # two machines of one network
         ([V6], [V6.replace("::1", ":0:1::1")], False),
     ],
