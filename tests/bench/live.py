@@ -25,7 +25,7 @@ from tests.bench.quiet import SETTLING, WAITING
 ENTRIES = 40
 MOST_LINE, MOST_CHARTS, MOST_SAMPLE = 0.01, 0.03, 2.0
 """Of a core: the line, the open diagnostics; milliseconds from an answer of `getStats()` to the rendered sample, with
-the line alone: what is open besides has its part of a core."""
+the line alone and with the diagnostics open."""
 
 TIMED = """(() => {
   const clock = () => top.performance.now();
@@ -51,12 +51,19 @@ TIMED = """(() => {
   let asked = 0;
   const padded = (report) => {
     const ice = [...report.values()].filter(({ type }) => /candidate/.test(type));
-    const entries = [...report.values()].map((entry) =>
-      entry.currentRoundTripTime === undefined ? entry : { ...entry, currentRoundTripTime: ++asked % 50 / 1000 });
-    for (let more = 0; entries.length < ENTRIES; more++) {
-      entries.push({ ...ice[more % ice.length], id: `more-${more}`, port: 1024 + more });
+    const trip = ++asked % 50 / 1000;
+    const more = [];
+    while (report.size + more.length < ENTRIES) {
+      more.push({ ...ice[more.length % ice.length], id: `more-${more.length}`, port: 1024 + more.length });
     }
-    return { values: () => entries.values() };
+    return {
+      *values() {
+        for (const entry of report.values()) {
+          yield entry.currentRoundTripTime === undefined ? entry : { ...entry, currentRoundTripTime: trip };
+        }
+        yield* more;
+      },
+    };
   };
   RTCPeerConnection.prototype.getStats = function () {
     const answer = getStats.call(this);
@@ -72,7 +79,8 @@ TIMED = """(() => {
     return { then };
   };
 })()""".replace("ENTRIES", str(ENTRIES))
-"""Every answer says another round trip, so that there is something to write."""
+"""Every answer says another round trip, so that there is something to write. An entry is an object only once it is read
+from the report: making it is within the time."""
 OPEN = """async () => {
   document.getElementById("quality-more").click();
   const charts = document.getElementById("charts");
@@ -160,13 +168,14 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="of each measurement (default: %(default)s)")
     line, charts = asyncio.run(measure(parser.parse_args().seconds))
     more = charts.cpu - line.cpu
-    sample = statistics.median(line.samples)
+    samples = [statistics.median(each.samples) for each in (line, charts)]
     print(f"with the line alone        {line}")
     print(f"with the diagnostics open  {charts}")
     print(f"the line: {line.sampling:.2%} of a core (at most {MOST_LINE:.0%})")
     print(f"the diagnostics: {more:.2%} of a core more (at most {MOST_CHARTS:.0%})")
-    print(f"getStats() to rendered, {ENTRIES} entries: {sample:.2f} ms (at most {MOST_SAMPLE:.0f})")
-    return 0 if line.sampling <= MOST_LINE and more <= MOST_CHARTS and sample <= MOST_SAMPLE else 1
+    shown = " and ".join(f"{sample:.2f}" for sample in samples)
+    print(f"getStats() to rendered, {ENTRIES} entries: {shown} ms (at most {MOST_SAMPLE:.0f})")
+    return 0 if line.sampling <= MOST_LINE and more <= MOST_CHARTS and max(samples) <= MOST_SAMPLE else 1
 
 
 if __name__ == "__main__":
