@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, ClassVar, Literal
 
 from pyapp.protocol.wire import MessageError, Scalar
@@ -69,8 +70,14 @@ class Sample:
 
     def data(self) -> dict[str, Scalar]:
         """Return it as the data of a journal entry."""
-        values = ((item.name, getattr(self, item.name), item.default) for item in fields(self))
+        values = ((name, getattr(self, name), default) for name, default in _defaults())
         return {name: value for name, value, default in values if value != default or name == "path"}
+
+
+@cache
+def _defaults() -> tuple[tuple[str, Any], ...]:
+    """Return the fields with their defaults; not before they are needed, since it delays the start of the page."""
+    return tuple((item.name, item.default) for item in fields(Sample))
 
 
 def read_sample(data: Mapping[str, Scalar]) -> Sample:

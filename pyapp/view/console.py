@@ -119,7 +119,7 @@ class Presenter:
         self._company = _Kept(company.inputs, company.company)
         self._check = _Kept(checking.inputs, checking.panel)
         self._log = _Kept(_log_inputs, _log)
-        self._insight = _Kept(insight.inputs, insight.insight)
+        self._insight = _Kept(insight.inputs, insight.InsightMaker().insight)
         self._parts: tuple[_Kept[Any], ...] = (
             *(self._status, self._update, self._lobby, self._controls),
             *(self._path, self._quality, self._cost),

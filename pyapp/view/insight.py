@@ -1,10 +1,10 @@
 """The diagnostics while they are open: the way that packets take, the candidates, the pairs, and what is charted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-from pyapp.core.diagnostics.checks import CheckedPair, Outcome, candidates, checked_pairs, mapped_address
+from pyapp.core.diagnostics.checks import CheckedPair, Checks, Outcome, Stats, candidates, mapped_address
 from pyapp.core.diagnostics.live import Live
 from pyapp.core.diagnostics.path_report import CandidateFacts, PathReport
 from pyapp.core.path.connection import Connection
@@ -58,30 +58,57 @@ def inputs(session: Session) -> object:
     """Return what it depends on."""
     if not session.succession.is_watched:
         return ()
-    connection = session.connection
-    return session.journal.live.count, connection is not None and (connection.observation.stats, connection.established)
+    count, connection = session.journal.live.count, session.connection
+    if connection is None:
+        return count
+    return count, connection.observation.stats, connection.established, connection.candidates.share_address
 
 
-def insight(session: Session) -> Insight:
-    """Present it."""
-    if not session.succession.is_watched:
-        return Insight()
-    live, connection = session.journal.live, session.connection
-    report = connection.report if connection and connection.established else None
-    if connection is None or report is None:
-        return Insight(True, live, live.count)
-    stats = connection.observation.stats
-    rows = [_candidate("yours", one) for one in candidates(stats, "local")]
-    rows += [_candidate("theirs", one) for one in candidates(stats, "remote")]
-    return Insight(
-        True,
-        live,
-        live.count,
-        hops(session, connection, report),
-        _way(session, report),
-        tuple(_pair(pair) for pair in checked_pairs(stats, report)[:MOST_ROWS]),
-        tuple(dict.fromkeys(rows))[:MOST_ROWS],  # what the browser hides looks all the same
-    )
+class InsightMaker:
+    """Presents it, and keeps the rows of the tables, most of which stay as they are for long."""
+
+    def __init__(self) -> None:
+        self._checks = Checks()
+        self._pairs: dict[str, tuple[CheckedPair, tuple[str, ...]]] = {}
+        """By id, each with its row."""
+        self._candidates: list[Mapping[str, Any]] = []
+        self._rows: tuple[tuple[str, ...], ...] = ()
+        """Made of them."""
+
+    def insight(self, session: Session) -> Insight:
+        """Present it."""
+        if not session.succession.is_watched:
+            return Insight()
+        live, connection = session.journal.live, session.connection
+        report = connection.report if connection and connection.established else None
+        if connection is None or report is None:
+            return Insight(True, live, live.count)
+        stats = connection.observation.stats
+        return Insight(
+            True,
+            live,
+            live.count,
+            hops(session, connection, report),
+            _way(session, report),
+            self._pair_rows(self._checks.pairs(stats, report)[:MOST_ROWS]),
+            self._candidate_rows(stats),
+        )
+
+    def _pair_rows(self, pairs: Sequence[CheckedPair]) -> tuple[tuple[str, ...], ...]:
+        before, self._pairs = self._pairs, {}
+        for pair in pairs:
+            known = before.get(pair.id)
+            self._pairs[pair.id] = known if known and known[0] is pair else (pair, _pair(pair))
+        return tuple(row for _, row in self._pairs.values())
+
+    def _candidate_rows(self, stats: Stats) -> tuple[tuple[str, ...], ...]:
+        entries = [entry for entry in stats.values() if entry.get("type") in ("local-candidate", "remote-candidate")]
+        if entries != self._candidates:
+            self._candidates = entries
+            rows = [_candidate("yours", one) for one in candidates(stats, "local")]
+            rows += [_candidate("theirs", one) for one in candidates(stats, "remote")]
+            self._rows = tuple(dict.fromkeys(rows))[:MOST_ROWS]  # what the browser hides looks all the same
+        return self._rows
 
 
 CHARTS_LOADING = "Loading the charts…"

@@ -67,7 +67,7 @@ def inputs(session: Session) -> object:
     """Return what it depends on."""
     connection, quality = session.connection, session.quality
     report = connection.report if connection and connection.established else None
-    return quality.level, quality.findings, quality.latest, report
+    return quality.level, quality.findings, quality.latest, report, report and is_near(session, report)
 
 
 def quality(session: Session) -> Quality:

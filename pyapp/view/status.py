@@ -52,7 +52,7 @@ def inputs(session: Session) -> object:
             session.call.peer_lacks_relays,
         ),
         place and (place.state, place.link.problem, place.link.is_out_of_reach, place.link.obstacle, place.refusal),
-        connection and (connection.established, connection.state, connection.report),
+        connection and (connection.established, connection.state, _way(session, connection.report)),
         connection and (_attempted(connection), connection.recovery.peer_is_busy),
         gathering and (gathering.problems(), gathering.causes()),
     )
@@ -211,6 +211,11 @@ def _attempted(connection: Connection) -> tuple[Rung | None, int]:
     """Return the current rung in an outage, and the number of attempts."""
     outage = connection.recovery.state
     return (outage.ladder.rung, outage.ladder.attempts) if isinstance(outage, Suspect) else (None, 0)
+
+
+def _way(session: Session, report: PathReport | None) -> tuple[str, bool] | None:
+    """Return what of a report is said here."""
+    return (report.path, is_near(session, report)) if report else None
 
 
 def is_near(session: Session, report: PathReport) -> bool:

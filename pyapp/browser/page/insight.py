@@ -29,6 +29,8 @@ class InsightPanel:
         self._charted = -1.0
         """Up to when they have been told, in seconds on the runner's clock."""
         self._rows: dict[str, tuple[tuple[str, ...], ...]] = {}
+        self._cells: dict[str, list[list[Any]]] = {}
+        """Of each table, by row: to look a cell up takes four crossings of the border, to write it one."""
         self._hops: tuple[Hop, ...] = ()
         dom.on("diagnostics", "toggle", lambda _: self._toggled())
         if dom.element("diagnostics").open:  # somebody was quick
@@ -101,24 +103,27 @@ class InsightPanel:
         if before == now:
             return
         self._rows[name] = now
-        body = self._dom.element(name)
-        while body.childElementCount > len(now):
+        body, cells = self._dom.element(name), self._cells.setdefault(name, [])
+        while len(cells) > len(now):
+            cells.pop()
             body.lastElementChild.remove()
         for number, row in enumerate(now):
-            if number >= len(before):
-                body.append(_row(row))
+            if number >= len(cells):
+                cells.append(_append_row(body, row))
             elif before[number] != row:
-                cells = body.children[number].children
-                for place, (old, new) in enumerate(zip(before[number], row, strict=True)):
+                for cell, old, new in zip(cells[number], before[number], row, strict=True):
                     if old != new:
-                        cells[place].textContent = new
+                        cell.textContent = new
         self._dom.write(f"{name}-table", "hidden", not now)
 
 
-def _row(texts: Sequence[str]) -> Any:
-    row = document.createElement("tr")
+def _append_row(body: Any, texts: Sequence[str]) -> list[Any]:
+    """Append a row to a table, and return its cells."""
+    row, cells = document.createElement("tr"), []
     for text in texts:
         cell = document.createElement("td")
         cell.textContent = text
         row.append(cell)
-    return row
+        cells.append(cell)
+    body.append(row)
+    return cells

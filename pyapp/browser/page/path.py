@@ -14,37 +14,45 @@ class PathPanel:
 
     def __init__(self, dom: Dom) -> None:
         self._dom = dom
-        self._facts: tuple[str, ...] = ()
+        self._attributes: tuple[tuple[str, str], ...] = ()
+        self._facts: tuple[Fact, ...] = ()
 
     def draw(self, path: Path) -> None:
         """Show it."""
-        write = self._dom.write
-        for name, value in (
+        attributes = (
             ("data-path", path.kind),
             ("data-local-candidate", path.local_candidate),
             ("data-remote-candidate", path.remote_candidate),
             ("data-protocol", path.protocol),
             ("data-relay-protocol", path.relay_protocol),
             ("data-ice-generation", str(path.ice_generation)),
-        ):
+        )
+        if attributes != self._attributes:
+            self._attributes = attributes
+            self._show_kind(path)
+        self._show_facts(path.facts)
+
+    def _show_kind(self, path: Path) -> None:
+        write = self._dom.write
+        for name, value in self._attributes:
             write("body", name, value)
         near = path.relay_protocol or path.protocol
         write("leg-direct", "textContent", path.protocol.upper())
         write("leg-near", "textContent", near.upper())
         write("leg-far", "textContent", path.protocol.upper())
-        self._show_facts(path.facts)
 
     def _show_facts(self, facts: Sequence[Fact]) -> None:
         write = self._dom.write
-        identifiers = tuple(fact.id for fact in facts)
-        if identifiers != self._facts:
-            self._facts = identifiers
+        before, self._facts = self._facts, tuple(facts)
+        if [fact.id for fact in facts] != [fact.id for fact in before]:
+            before = ()
             self._dom.element("facts").replaceChildren(*(self._row(fact.id) for fact in facts))
             write("facts", "hidden", not facts)
             write("facts-empty", "hidden", bool(facts))
-        for fact in facts:
-            write(f"fact-{fact.id}-label", "textContent", fact.label)
-            write(f"fact-{fact.id}", "textContent", fact.value)
+        for number, fact in enumerate(facts):
+            if not before or fact != before[number]:
+                write(f"fact-{fact.id}-label", "textContent", fact.label)
+                write(f"fact-{fact.id}", "textContent", fact.value)
 
     def _row(self, identifier: str) -> Any:
         row = document.createElement("div")

@@ -1,7 +1,7 @@
 """Candidates and candidate pairs with the results of their connectivity checks, from `getStats()`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from pyapp.core.commands import UNCHECKED
@@ -31,24 +31,43 @@ class CheckedPair:
 Stats: TypeAlias = Mapping[str, Mapping[str, Any]]
 
 
-def checked_pairs(stats: Stats, report: PathReport | None) -> list[CheckedPair]:
-    """Return the pairs: the one in use first, then those that work, then the others."""
-    result = []
-    for key, entry in stats.items():
-        if entry.get("type") != "candidate-pair":
-            continue
-        local, remote = stats.get(entry.get("localCandidateId", "")), stats.get(entry.get("remoteCandidateId", ""))
-        if local is None or remote is None or remote.get("usernameFragment") == UNCHECKED:
-            continue
-        sent, answered = entry.get("requestsSent"), int(entry.get("responsesReceived") or 0)
-        outcome = _outcome(str(entry.get("state") or ""), sent, answered)
-        if report is not None and key == report.pair:
-            outcome = "in-use"
-        asked, trip = int(entry.get("requestsReceived") or 0), entry.get("currentRoundTripTime")
-        ends = candidate_facts(local), candidate_facts(remote)
-        result.append(CheckedPair(key, *ends, outcome, sent, answered, asked, trip))
-    order: tuple[Outcome, ...] = ("in-use", "works", "checking", "waiting", "no-answer", "failed")
-    return sorted(result, key=lambda pair: (order.index(pair.outcome), pair.id))
+_ORDER: tuple[Outcome, ...] = ("in-use", "works", "checking", "waiting", "no-answer", "failed")
+
+
+@dataclass(slots=True)
+class Checks:
+    """Makes pairs of entries, again only of those that are other objects than before: most stay the same."""
+
+    _made: dict[str, tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any], bool, CheckedPair]] = field(
+        init=False, default_factory=dict
+    )
+    """By id: the entries of the pair and its ends, whether it was in use, and what was made of that."""
+
+    def pairs(self, stats: Stats, report: PathReport | None) -> list[CheckedPair]:
+        """Return the pairs: the one in use first, then those that work, then the others."""
+        before, self._made = self._made, {}
+        for key, entry in stats.items():
+            if entry.get("type") != "candidate-pair":
+                continue
+            local, remote = stats.get(entry.get("localCandidateId", "")), stats.get(entry.get("remoteCandidateId", ""))
+            if local is None or remote is None or remote.get("usernameFragment") == UNCHECKED:
+                continue
+            in_use = report is not None and key == report.pair
+            made = before.get(key)
+            if not (made and made[0] is entry and made[1] is local and made[2] is remote and made[3] == in_use):
+                made = (entry, local, remote, in_use, _checked(key, entry, local, remote, in_use=in_use))
+            self._made[key] = made
+        found = (made[4] for made in self._made.values())
+        return sorted(found, key=lambda pair: (_ORDER.index(pair.outcome), pair.id))
+
+
+def _checked(
+    key: str, entry: Mapping[str, Any], local: Mapping[str, Any], remote: Mapping[str, Any], *, in_use: bool
+) -> CheckedPair:
+    sent, answered = entry.get("requestsSent"), int(entry.get("responsesReceived") or 0)
+    outcome = "in-use" if in_use else _outcome(str(entry.get("state") or ""), sent, answered)
+    asked, trip = int(entry.get("requestsReceived") or 0), entry.get("currentRoundTripTime")
+    return CheckedPair(key, candidate_facts(local), candidate_facts(remote), outcome, sent, answered, asked, trip)
 
 
 def candidates(stats: Stats, side: Literal["local", "remote"]) -> list[CandidateFacts]:

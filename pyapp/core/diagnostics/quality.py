@@ -84,9 +84,12 @@ class Connected(Protocol):
 
 def _mean(samples: Sequence[Sample], of: Callable[[Sample], float | None]) -> float | None:
     """Return the mean over time."""
-    measured = [(value, one.seconds) for one in samples if (value := of(one)) is not None]
-    seconds = sum(weight for _, weight in measured)
-    return sum(value * weight for value, weight in measured) / seconds if seconds else None
+    total = seconds = 0.0
+    for one in samples:
+        if (value := of(one)) is not None:
+            total += value * one.seconds
+            seconds += one.seconds
+    return total / seconds if seconds else None
 
 
 def _frozen(samples: Sequence[Sample]) -> float | None:

@@ -38,6 +38,7 @@ class Stream:
 
 
 _NONE = Stream()
+_COUNTED = frozenset({"inbound-rtp", "remote-inbound-rtp", "outbound-rtp"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,10 @@ def counters(stats: Mapping[str, Mapping[str, Any]], report: PathReport, pulse: 
     outbound: dict[str, Stream] = {}
     reports: dict[str, Mapping[str, Any]] = {}
     for key, entry in stats.items():
-        match entry.get("type"):
+        kind = entry.get("type")
+        if kind not in _COUNTED:
+            continue
+        match kind:
             case "inbound-rtp":
                 inbound[key] = Stream(
                     is_video=entry.get("kind") == "video",

@@ -15,6 +15,7 @@ from pyapp.core.path.outage import Suspect
 from pyapp.core.path.silence import Healthy
 from pyapp.core.timers import LinkTimer, RecoveryTimer
 from pyapp.protocol.channel import Frame, MediaShared, Piece, encode_frame
+from pyapp.protocol.peer import Candidate
 from pyapp.protocol.signaling import Error, PeerJoined, Welcome
 from pyapp.view.console import View, present
 from pyapp.view.path import Fact
@@ -143,6 +144,17 @@ class TestThePath:
         assert (view.path.kind, view.path.local_candidate, view.path.remote_candidate) == ("direct", "host", "host")
         assert (view.path.protocol, view.path.relay_protocol, view.path.ice_generation) == ("udp", "", 0)
         assert "same network" in view.status.detail
+
+    def test_is_known_to_be_on_one_network_once_the_peer_names_the_address_that_is_ours(self) -> None:
+        core = connected()
+        core.do(events.DiagnosticsShown(is_shown=True))
+        stats = stats_of(("l1", "r1"))
+        core.do(events.StatsSampled(stats | {"R": stats["R"] | {"candidateType": "prflx"}}))
+        public = "candidate:2 1 udp 1677729535 203.0.113.9 {} typ srflx raddr 0.0.0.0 rport 0 ufrag {}"
+        core.do(events.LocalCandidate(Candidate(public.format(5000, "l1"), "0", 0, "l1"), "stun:stun.example.org"))
+        assert "through the internet" in core.presenter.present(core.session).status.detail
+        core.peer_says(Candidate(public.format(5001, "r1"), "0", 0, "r1"))
+        assert "same network" in core.presenter.present(core.session).status.detail
 
     def test_through_nats_is_direct_and_not_on_the_same_network(self) -> None:
         view = over({"candidateType": "srflx"})

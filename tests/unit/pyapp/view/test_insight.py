@@ -90,6 +90,21 @@ def test_the_tables_have_pairs_and_candidates() -> None:
     assert ("yours", "behind NAT", "", "203.0.113.9:7", "") in shown.candidates
 
 
+def test_the_table_follows_a_candidate_that_changes_and_one_that_goes() -> None:
+    core = opened({"address": "192.0.2.1", "port": 9})
+    presenter = core.presenter
+    assert core.session.connection
+    stats = dict(core.session.connection.observation.stats)
+    first = presenter.present(core.session).insight.candidates
+    core.do(events.StatsSampled(stats | {"R": {**stats["R"], "port": 10}}))
+    moved = presenter.present(core.session).insight.candidates
+    assert [row[3] for row in first if row not in moved] == ["192.0.2.1:9"]
+    assert [row[3] for row in moved if row not in first] == ["192.0.2.1:10"]
+    core.do(events.StatsSampled({key: entry for key, entry in stats.items() if key != "N"}))
+    left = presenter.present(core.session).insight.candidates
+    assert [row[3] for row in first if row not in left] == ["203.0.113.9:7"]
+
+
 def test_what_was_measured_before_a_sleep_stays_where_it_was() -> None:
     core = opened()
     before = [sample["at"] for sample in new_samples(insight(core), -1.0)]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pyapp.core.commands import UNCHECKED
-from pyapp.core.diagnostics.checks import candidates, checked_pairs, mapped_address
+from pyapp.core.diagnostics.checks import Checks, candidates, mapped_address
 from pyapp.core.diagnostics.path_report import path_report
 from tests.unit.pyapp.core.diagnostics.test_path_report import chromium
 
@@ -28,7 +28,7 @@ def test_the_pair_in_use_comes_first_and_each_says_what_its_checks_showed() -> N
         begun=pair(state="in-progress", requestsSent=1),
         frozen=pair(state="frozen"),
     )
-    pairs = checked_pairs(found, path_report(found))
+    pairs = Checks().pairs(found, path_report(found))
     assert [(one.id, one.outcome) for one in pairs] == [
         ("CPaaaa_bbbb", "in-use"),
         ("works", "works"),
@@ -46,14 +46,14 @@ def test_of_checks_that_are_not_counted_nothing_is_said() -> None:
         begun=pair(state="in-progress"),
         CPcccc_dddd=pair(state="frozen"),
     )
-    _, *pairs = checked_pairs(found, path_report(found))
+    _, *pairs = Checks().pairs(found, path_report(found))
     told = [(one.id, one.outcome, one.sent, one.answered) for one in pairs]
     assert told == [("works", "works", None, 3), ("begun", "checking", None, 0), ("CPcccc_dddd", "waiting", None, 0)]
 
 
 def test_what_only_keeps_the_browser_checking_is_no_candidate() -> None:
     found = stats(Idddd={"type": "remote-candidate", "candidateType": "host", "usernameFragment": UNCHECKED})
-    assert [one.id for one in checked_pairs(found, None)] == ["CPaaaa_bbbb"]
+    assert [one.id for one in Checks().pairs(found, None)] == ["CPaaaa_bbbb"]
     assert [one.address for one in candidates(found, "remote")] == ["198.51.100.2"]
 
 
@@ -73,3 +73,17 @@ def test_the_public_address_is_that_of_a_reflexive_candidate() -> None:
     report = path_report(found)
     assert report is not None
     assert mapped_address(found, report) == "192.0.2.1"
+
+
+def test_a_pair_is_made_again_if_it_an_end_or_its_use_has_changed() -> None:
+    checks, found = Checks(), stats()
+    (first, *_) = checks.pairs(found, None)
+    assert checks.pairs(dict(found), None)[0] is first
+    entry = found[first.id]
+    for key in (first.id, entry["localCandidateId"], entry["remoteCandidateId"]):
+        changed = found | {key: {**found[key], "priority": 1}}
+        assert checks.pairs(changed, None)[0] is not first
+        (first, *_) = checks.pairs(found, None)
+    used = path_report(found, first.id)
+    assert checks.pairs(found, used)[0].outcome == "in-use"
+    assert checks.pairs(found, None)[0].outcome != "in-use"
