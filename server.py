@@ -91,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--host",
         action="append",
+        type=_without_brackets,
         default=[],
         help="address to listen on, :: for all (may be repeated; default: 127.0.0.1)",
     )
@@ -161,13 +162,18 @@ def _port(text: str) -> int:
     raise argparse.ArgumentTypeError(f"{text!r} must be a whole number from 0 to 65535")
 
 
+def _without_brackets(text: str) -> str:
+    """Return a host as it stands in an address of the page, where IPv6 has brackets (RFC 3986, section 3.2.2)."""
+    return text[1:-1] if text.startswith("[") and text.endswith("]") else text
+
+
 def _turn_host(text: str) -> str:
     """Return a host name, or an IP address without brackets."""
     if not text.isascii():
         raise argparse.ArgumentTypeError(
             "must be ASCII: a name in other letters as DNS has it, such as xn--bcher-kva.example"
         )
-    name = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    name = _without_brackets(text)
     try:
         parse_ice_url(f"turn:[{name}]" if ":" in name else f"turn:{name}")
         address = ip_address(name) if ":" in name or name.rpartition(".")[2].isdigit() else None

@@ -1,10 +1,11 @@
 """`[access]` and `[limits]` of the configuration file."""
 
+import contextlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
 
 from backend.access.limits import Limits
 from backend.settings import Mistakes
@@ -34,9 +35,10 @@ def read_access(table: Any, fail: Fail) -> ConfiguredAccess:
     proxies, origins = (_texts(name, table, fail, mistakes) for name in ("proxies", "origins"))
     networks = _networks("proxies", proxies, fail, mistakes)
     metrics = _networks("metrics", _texts("metrics", table, fail, mistakes), fail, mistakes)
-    for origin in origins:
+    written = {origin: _origin(origin) for origin in origins}
+    for origin, known in written.items():
         with mistakes.collecting():
-            if not _is_origin(origin):
+            if known is None:
                 fail(f"[access] origins: {origin!r} is no origin such as 'https://console.example.org:8443'")
     header = table.get("identity_header", "")
     with mistakes.collecting():
@@ -45,7 +47,7 @@ def read_access(table: Any, fail: Fail) -> ConfiguredAccess:
         if header and not table.get("proxies"):
             fail("[access] identity_header: is believed only from [access] proxies, and there are none")
     mistakes.stop_if_any()
-    return ConfiguredAccess(networks, tuple(origin.lower() for origin in origins), header, metrics)
+    return ConfiguredAccess(networks, tuple(filter(None, written.values())), header, metrics)
 
 
 def read_limits(table: Any, limits: Limits, fail: Fail) -> Limits:
@@ -66,14 +68,21 @@ def read_limits(table: Any, limits: Limits, fail: Fail) -> Limits:
     return replace(limits, **table)
 
 
-def _is_origin(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-    except ValueError:  # of brackets that do not match
-        return False
-    return (
-        parts.scheme in ("http", "https") and bool(parts.netloc) and not (parts.path or parts.query or parts.fragment)
-    )
+def _origin(text: str) -> str | None:
+    """Return the origin as browsers write it (RFC 6454, section 6.2), without the port of its scheme, or None."""
+    found = _ORIGIN.fullmatch(text.lower())
+    if not found:
+        return None
+    scheme, host, port = found.groups()
+    with contextlib.suppress(ValueError):
+        if ":" in host:
+            host = f"[{IPv6Address(host[1:-1])}]"
+        is_default = port is None or int(port) == {"http": 80, "https": 443}[scheme]
+        return f"{scheme}://{host}" if is_default else f"{scheme}://{host}:{int(port)}"
+    return None
+
+
+_ORIGIN = re.compile(r"(https?)://([a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?")
 
 
 def _check_is_table(name: str, table: Any, fail: Fail) -> None:

@@ -17,7 +17,7 @@ InterfaceAddress: TypeAlias = IPv4Interface | IPv6Interface
 """An address with the length of its subnet's prefix."""
 
 
-_ANY = {"0.0.0.0": 4, "::": 6}  # noqa: S104 - compared, not bound
+ANY = {"0.0.0.0": 4, "::": 6}  # noqa: S104 - compared, not bound
 """The wildcard addresses, and the version of IP of each."""
 
 
@@ -46,8 +46,8 @@ def relay_network(
     own = {str(address.ip): address for address in usable}
     listening: list[str] = []
     for host in hosts:
-        if host in _ANY:
-            listening += [text for text, address in own.items() if address.version == _ANY[host]]
+        if host in ANY:
+            listening += [text for text, address in own.items() if address.version == ANY[host]]
         else:
             listening.append(host)
     listening = list(dict.fromkeys(listening))
@@ -69,7 +69,7 @@ def relay_network(
 def resolve_all(host: str) -> list[str]:
     """Return the addresses that a server on `host` listens on: `::` means both families. Raises `StartError`."""
     if host == "::":
-        return list(_ANY)
+        return list(ANY)
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except (OSError, UnicodeError):

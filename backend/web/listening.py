@@ -5,7 +5,7 @@ import errno
 import socket
 from collections.abc import Sequence
 
-from backend.ice.interfaces import resolve_all
+from backend.ice.interfaces import ANY, resolve_all
 from backend.settings import StartError
 
 _TRIES = 20
@@ -20,7 +20,10 @@ def listen(hosts: Sequence[str], port: int) -> list[socket.socket]:
     Raises `StartError`.
     """
     means = {host: resolve_all(host) for host in hosts}
-    addresses = list(dict.fromkeys(address for found in means.values() for address in found))
+    every = list(dict.fromkeys(address for found in means.values() for address in found))
+    wide = {ANY[address] for address in every if address in ANY}
+    # Beside all addresses of a family, a single one of it would be taken already.
+    addresses = [address for address in every if address in ANY or (6 if ":" in address else 4) not in wide]
     # A name may resolve to an address that this machine lacks: `localhost` is ::1, too, where there is no IPv6.
     optional = {address for found in means.values() if len(found) > 1 for address in found}
     for _ in range(_TRIES):

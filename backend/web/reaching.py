@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 
 from backend.access.callers import is_loopback, parse_address
-from backend.ice.interfaces import InterfaceAddress, own_addresses, primary_addresses
+from backend.ice.interfaces import ANY, InterfaceAddress, own_addresses, primary_addresses
 
-_ANY = {"0.0.0.0": 4, "::": 6}  # noqa: S104 - compared, not bound
 MOST = 8
 """The most addresses offered: more are too many to choose from."""
 
@@ -15,13 +14,13 @@ def other_addresses(hosts: Iterable[str], port: int, *, is_secure: bool) -> tupl
 
     `::` means both address families. Addresses with a default route come first.
     """
-    every = [each for host in hosts for each in (_ANY if host == "::" else (host,))]
+    every = [each for host in hosts for each in (ANY if host == "::" else (host,))]
     found = [url for host in every for url in _addresses(host, port, is_secure=is_secure)]
     return tuple(dict.fromkeys(found))[:MOST]
 
 
 def _addresses(host: str, port: int, *, is_secure: bool) -> tuple[str, ...]:
-    if host in _ANY:
+    if host in ANY:
         return reached_at(host, own_addresses(), primary_addresses(), port=port, is_secure=is_secure)
     return () if is_loopback(host) else (_url(host, port, is_secure=is_secure),)
 
@@ -37,7 +36,7 @@ def reached_at(
     usable = [
         str(address.ip)
         for address in own
-        if address.version == _ANY[host] and not address.ip.is_loopback and not address.ip.is_link_local
+        if address.version == ANY[host] and not address.ip.is_loopback and not address.ip.is_link_local
     ]
     first = [address for address in primary if address in usable]
     return tuple(_url(address, port, is_secure=is_secure) for address in dict.fromkeys((*first, *usable)))[:MOST]

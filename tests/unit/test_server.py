@@ -394,6 +394,7 @@ def test_invitations_are_listed_and_revoked(run: Run, tmp_path: Path) -> None:
         (["--tls-cert", "cert.pem"], "give both or none"),
         (["--config", "missing.toml"], "missing.toml: cannot be read: No such file"),
         (["--host", "300.1.1.1", "--port", "0"], "300.1.1.1"),
+        (["--host", "[2001:db8::7]", "--port", "0"], "cannot listen on 2001:db8::7 port 0"),
         (["--journal", "/proc/journal", "--port", "0"], "--journal /proc/journal: cannot be made"),
     ],
 )

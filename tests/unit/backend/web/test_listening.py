@@ -31,6 +31,12 @@ def test_every_address_is_of_both_families() -> None:
         assert served(sockets) == {("0.0.0.0", port), ("::", port)}
 
 
+def test_what_all_addresses_include_is_not_taken_twice() -> None:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(each) for each in listen(["127.0.0.1", "0.0.0.0", "::1"], 0)]
+        assert [address for address, _ in sorted(served(sockets))] == ["0.0.0.0", "::1"]
+
+
 def test_a_name_may_mean_an_address_that_this_machine_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listening, "resolve_all", lambda _host: ["203.0.113.1", "127.0.0.1"])
     with contextlib.ExitStack() as stack:

@@ -45,6 +45,24 @@ async def test_the_page_of_another_host_is_served_if_our_proxy_says_so(
     await socket.close()
 
 
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("https://console.example:443", "https://console.example"),
+        ("http://console.example:80", "http://console.example"),
+        ("https://console.example:080", "https://console.example:80"),
+        ("HTTPS://Console.example", "https://console.example"),
+        ("https://[2001:DB8:0::1]:8443", "https://[2001:db8::1]:8443"),
+    ],
+)
+async def test_an_origin_is_compared_as_browsers_write_it(
+    start: Start, http: aiohttp.ClientSession, configured: Callable[[str], Path], written: str, sent: str
+) -> None:
+    server = await start(config=configured(f'[access]\norigins = ["{written}"]'))
+    async with http.get(server.address + "ice", headers={"Origin": sent}) as response:
+        assert response.status == 200
+
+
 async def test_the_client_and_not_the_proxy_is_counted_and_logged(
     start: Start, http: aiohttp.ClientSession, configured: Callable[[str], Path], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -93,6 +111,10 @@ async def test_limits_can_be_set(start: Start, configured: Callable[[str], Path]
         ('[access]\norigins = ["console.example"]', "origins: 'console.example' is no origin"),
         ('[access]\norigins = ["https://console.example/"]', "is no origin"),
         ('[access]\norigins = ["https://[::1"]', "is no origin"),
+        ('[access]\norigins = ["https://[::1::2]"]', "is no origin"),
+        ('[access]\norigins = ["https://*.example.org"]', "is no origin"),
+        ('[access]\norigins = ["https://bücher.example"]', "is no origin"),
+        ('[access]\norigins = ["https://ada@console.example"]', "is no origin"),
         ('[access]\nproxies = []\nidentity_header = "X-User"', "believed only from .* proxies, and there are none"),
         ('[access]\nidentity_header = "X-User"', "believed only from .* proxies, and there are none"),
         ("[access]\nidentity_header = 1", "identity_header: must be text"),
