@@ -33,7 +33,7 @@ def expect_refusal(operator: Operator, words: str, statuses: str) -> None:
     operator.connect()
     operator.expect_state("failed")
     expect(operator.page.locator("#status")).to_contain_text(words)
-    assert operator.take_problems(statuses)
+    operator.expect_problem(statuses)
 
 
 def test_without_an_invitation_the_page_says_so(lan_console: Console, open_page: OpenPage) -> None:
@@ -49,7 +49,7 @@ def test_two_with_an_invitation_connect_and_no_log_has_it(lan_console: Console, 
         operator.connect()
     for operator in (first, second):
         operator.expect_state("connected")
-        assert token in operator.page.locator("#link").input_value(), "the other side may use the same"
+        expect(operator.page.locator("#link")).to_have_value(re.compile(re.escape(token)))  # the other side may use it
         operator.page.locator("#diagnostics > summary").click()
         expect(operator.page.locator("#log")).to_contain_text("joined the session")
         assert token not in (operator.page.locator("#log").text_content() or "")
@@ -60,7 +60,7 @@ def test_two_with_an_invitation_connect_and_no_log_has_it(lan_console: Console, 
 
 def test_the_invitation_leaves_the_address_bar_and_stays_in_the_tab(lan_console: Console, open_page: OpenPage) -> None:
     operator = open_page(f"{lan_console.address}?session=private{lan_console.operator_fragment}")
-    assert operator.page.evaluate("location.href") == f"{lan_console.address}?session=private"
+    expect(operator.page).to_have_url(f"{lan_console.address}?session=private")
     expect(operator.page.locator("#link")).to_have_value(re.compile("#invite="))
     link = operator.page.locator("#link").input_value()
     assert console_invitation(lan_console) not in link, "an operator's is for nobody else"

@@ -200,7 +200,7 @@ def test_axe_finds_nothing(
 def test_axe_finds_nothing_when_it_cannot_load(console: Console, open_page: OpenPage) -> None:
     operator = _not_loaded(console, open_page)
     expect_accessible(operator)
-    operator.take_problems("wasm|WebAssembly|status of 404")
+    operator.excuse("wasm|WebAssembly|status of 404")
 
 
 def test_axe_finds_nothing_while_the_path_is_interrupted(console: Console, open_page: OpenPage, path: Path) -> None:
@@ -218,7 +218,7 @@ def test_axe_finds_nothing_when_it_failed(start_console: StartConsole, open_page
     operator = open_page(f"{console.address}?session=uninvited")
     operator.connect()
     operator.expect_state("failed")
-    assert operator.take_problems("401")
+    operator.expect_problem("401")
     operator.page.locator("#cause-box summary").click()
     expect_accessible(operator)
 
@@ -242,7 +242,7 @@ def test_axe_finds_nothing_in_invite_and_beside_another_tab(start_console: Start
     expect(revoke).to_have_text("Revoke now?")
     host.page.keyboard.press("Escape")
     expect(host.page.locator("#invite-panel")).to_be_hidden()
-    assert host.page.evaluate("document.activeElement.id") == "invite"
+    expect(host.page.locator("#invite")).to_be_focused()
     other = another_tab(host, address)
     expect_offer(other)
     expect_accessible(other)
@@ -305,4 +305,4 @@ def test_the_keyboard_sees_where_it_is_and_is_caught_nowhere(console: Console, o
     expect(operator.page.locator("#device-settings")).to_be_visible()
     operator.page.keyboard.press("Escape")
     expect(operator.page.locator("#device-settings")).to_be_hidden()
-    assert operator.page.evaluate("document.activeElement.id") == "devices"
+    expect(operator.page.locator("#devices")).to_be_focused()

@@ -185,7 +185,7 @@ def test_a_module_that_is_missing_is_fetched_and_the_journal_says_so(console: Co
         "the journal names the module",
     )
     expect(first.page.locator("#log")).to_contain_text(LATE)
-    assert first.take_problems(LATE)
+    first.expect_problem(LATE)
 
 
 def test_pyscripts_own_python_package_is_not_made(console: Console, open_page: OpenPage) -> None:
@@ -280,7 +280,7 @@ def test_a_part_that_does_not_arrive_is_named(part: str, how: str, console: Cons
     expect(operator.page.locator("#detail")).to_contain_text("Reload")
     expect(operator.page.locator("#reload")).to_be_visible()
     expect(operator.page.locator("#cause")).to_contain_text(part)
-    operator.take_problems(".")
+    operator.excuse(".")
 
 
 @pytest.mark.parametrize("how", ["missing", "blocked", "replaced", "silent"])
@@ -301,7 +301,7 @@ def test_the_script_that_starts_the_page_is_named_if_it_does_not_arrive(
     expect(page.locator(".late").filter(visible=True)).to_have_text(re.compile(r"boot\.mjs.* Reload"))
     for route in held:
         route.abort()
-    operator.take_problems(".")
+    operator.excuse(".")
 
 
 def test_what_is_still_missing_is_named_when_nothing_arrives(console: Console, open_page: OpenPage) -> None:
@@ -350,8 +350,7 @@ def test_progress_is_that_of_the_download(console: Console, open_page: OpenPage)
     with operator.page.expect_request("**/pyodide.asm.wasm"):
         operator.page.goto(console.address, wait_until="domcontentloaded")
     expect(operator.page.locator("#detail")).to_have_text(re.compile(r"Loading: [01]\.\d of \d\.\d MB"))
-    part = operator.page.locator("#boot-progress").evaluate("bar => bar.value")
-    assert 0 < part < 0.5
+    operator.expect_that("(({ value }) => 0 < value && value < 0.5)(document.getElementById('boot-progress'))")
     held[0].continue_()
     operator.expect_state("ready")
 
@@ -360,8 +359,7 @@ def test_a_traceback_names_the_files_and_lines_of_the_sources(console: Console, 
     operator = open_page(console.address)
     operator.page.evaluate(RUN, "import pyapp.browser.page.lobby as lobby; lobby.ConnectRequested = None")
     operator.connect()
-    wait_until(lambda: bool(operator.problems), "the fault is shown")
-    (problem,) = operator.take_problems("Traceback")
+    problem = operator.expect_problem("Traceback")
     file, line = re.findall(r'File "(pyapp/[^"]+)", line (\d+)', problem)[-1]
     assert file == "pyapp/browser/page/lobby.py"
     assert "ConnectRequested(" in (ROOT / file).read_text().splitlines()[int(line) - 1]
@@ -404,7 +402,7 @@ def test_what_was_asked_too_early_is_asked_again(console: Console, open_page: Op
     for operator in (first, second):
         operator.expect_state("connected")
     assert len(refused) == 1
-    assert first.take_problems("ERR_FAILED")
+    first.expect_problem("ERR_FAILED")
 
 
 def test_a_change_under_pyapp_is_there_at_the_next_reload(
@@ -422,7 +420,7 @@ def test_a_change_under_pyapp_is_there_at_the_next_reload(
     lines = len((checkout / "pyapp/main.py").read_text().splitlines())
     assert f'File "pyapp/main.py", line {lines}' in (cause.text_content() or "")
     assert "1 / 0" in (cause.text_content() or ""), "the source of the line"
-    after.take_problems(".")
+    after.excuse(".")
     found = before.page.evaluate(
         "Promise.all(performance.getEntriesByType('resource').filter(({ name }) => name.includes('/assets/'))"
         ".map(async ({ name }) => (await fetch(name, { cache: 'no-store' })).status))"

@@ -47,7 +47,7 @@ def test_a_check_is_begun_stopped_read_and_copied(
     expect(sentence).to_have_text("The check was stopped.")
     wait_until(lambda: turn_server.allocations().held == 0, "no relay is left by a stopped check")
 
-    assert page.evaluate("document.activeElement.id") == "check-sentence", "the button that had the focus is gone"
+    expect(sentence).to_be_focused()  # the button that had the focus is gone
     page.locator("#check-again").press("Enter")
     expect(panel).to_have_attribute("data-check", "done")
     expect(sentence).to_have_text("It will work from here, but not every server does.")

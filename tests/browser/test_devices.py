@@ -50,8 +50,8 @@ def test_devices_are_tried_out_before_a_session_and_remembered(console: Console,
     assert page.evaluate("document.getElementById('preview').matches(':modal *')")
     page.keyboard.press("Escape")
     expect(page.locator("#device-settings")).to_be_hidden()
-    assert page.evaluate("document.activeElement.id") == "devices"
-    assert page.evaluate("document.getElementById('preview').srcObject") is None
+    expect(page.locator("#devices")).to_be_focused()
+    expect(page.locator("#preview")).to_have_js_property("srcObject", None)
     page.reload()
     operator.expect_state("ready")
     page.locator("#devices").click()
@@ -262,7 +262,7 @@ def test_only_a_camera_is_mirrored_and_a_screen_is_sharp(console: Console, open_
     transform = "getComputedStyle(document.getElementById('local-video')).transform"
     first.page.locator("#camera").click()
     expect(first.page.locator("#local-video")).to_be_visible()
-    assert first.page.evaluate(transform).startswith("matrix(-1,")
+    first.expect_that(f"{transform}.startsWith('matrix(-1,')")
     first.page.locator("#screen").click()
     first.expect_that(f"({SENT})('video')?.contentHint == 'detail'")
     first.expect_that(f"{transform} == 'none'")

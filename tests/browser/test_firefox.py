@@ -64,5 +64,3 @@ def test_a_lost_connection_is_replaced(console: Console, open_page: OpenPage, fi
         operator.expect_state("connected")
         operator.send("still here")
         other.expect_received(["still here"])
-    for operator in (first, second):
-        operator.take_problems("ICE failed")  # Firefox's word for the connection that was lost, if it looks in time

@@ -43,7 +43,7 @@ def test_the_link_that_an_operator_gives_away_lets_a_guest_in(
     expect(host.page.locator("#link")).to_have_value(re.compile("#invite="))
     host.page.locator("#invite").click()
     link = invite_link(host)
-    assert host.page.locator("#link").input_value() == link, "there is one link"
+    expect(host.page.locator("#link")).to_have_value(link)  # there is one link
     assert link.startswith(f"http://{LAN}:"), "the page's own address leads to this machine only"
     expect(host.page.locator("#invite-notice")).to_contain_text("leads to this machine only")
     expect(host.page.locator("#invite-until")).to_contain_text(re.compile(r"\d"))
@@ -163,4 +163,4 @@ def test_a_server_that_issues_none_is_told_in_words(console: Console, open_page:
     host.page.locator("#invite").click()
     expect(host.page.locator("#invite-problem")).to_contain_text("There is no new invitation")
     assert host.page.locator("#invite-link").input_value() == ""
-    assert host.take_problems("502")
+    host.expect_problem("502")

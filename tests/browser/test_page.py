@@ -117,13 +117,15 @@ def test_the_diagnostics_show_and_keep_every_step_and_no_credential(
         operator.page.goto(f"{console.address}?session=diagnostics&policy=relay&autoconnect")
     for operator in (first, second):
         operator.expect_state("connected")
-    wanted = {"state", "candidate-local", "candidate-remote", "pair", "sample", "ice-configuration", "description"}
-    wait_until(
-        lambda: wanted <= {entry["event"] for entry in console.entries("diagnostics")}, "the journal has every kind"
-    )
+    states = {"connection", "ice-connection", "ice-gathering", "signaling", "dtls"}
+    wanted = states | {"candidate-local", "candidate-remote", "pair", "sample", "ice-configuration", "description"}
+
+    def kinds() -> set[str]:
+        entries = console.entries("diagnostics")
+        return {entry["data"]["state"] if entry["event"] == "state" else entry["event"] for entry in entries}
+
+    wait_until(lambda: wanted <= kinds(), "the journal has every kind")
     entries = console.entries("diagnostics")
-    states = {entry["data"]["state"] for entry in entries if entry["event"] == "state"}
-    assert states >= {"connection", "ice-connection", "ice-gathering", "signaling", "dtls"}
     relayed = next(entry for entry in entries if entry["data"].get("type") == "relay" and entry["data"].get("server"))
     assert relayed["data"]["server"] == turn_server.url("udp")
     assert relayed["data"]["protocol"] == "udp"
@@ -141,7 +143,8 @@ def test_the_diagnostics_show_and_keep_every_step_and_no_credential(
     for secret in (*credentials, turn_server.secret, "ice-pwd"):
         assert secret not in text
     said = {"connecting to session diagnostics", "joined the session", "connection connected", "channel messages open"}
-    assert said <= set(first.page.locator("#log .log-text").all_text_contents())
+    texts = first.page.locator("#log .log-text")
+    wait_until(lambda: said <= set(texts.all_text_contents()), "the log says it")
     exported = [json.loads(line) for line in console.run("export", "diagnostics", "--format", "jsonl").splitlines()]
     assert said <= {entry.get("text") for entry in exported}, "the record says it in the same words"
     recorded = first.page.request.get(f"{console.address}sessions/1", headers={"Accept": "application/json"}).json()

@@ -92,11 +92,10 @@ def test_a_name_is_shown_at_the_other_side_and_remembered(console: Console, open
     assert "Anna Bell left at" in line(first, "left")
     first.page.evaluate(HANG_UP_IN_DOUBT)
     wait_until(lambda: "< 204 DELETE /place" in console.log, "it said goodbye over HTTP as well")
-    first.take_problems("WebSocket is closed before")
     expect(first.page.locator("#peer-name")).to_be_hidden()
     second.page.reload()
     second.expect_state("ready")
-    assert second.page.locator("#name").input_value() == "Anna Bell"
+    expect(second.page.locator("#name")).to_have_value("Anna Bell")
 
 
 @pytest.mark.patient

@@ -12,7 +12,16 @@ from pathlib import Path
 import pytest
 
 from backend.ice.credentials import turn_credentials
-from tests.browser.conftest import OpenPage, StartConsole, TurnServer, expect_second_credentials, pair, wait_until
+from tests.browser.conftest import (
+    OpenPage,
+    StartConsole,
+    TurnServer,
+    expect_second_credentials,
+    expiries,
+    first_expiry,
+    pair,
+    wait_until,
+)
 
 TTL = 8
 TOKEN = "the-provider's-token"
@@ -52,11 +61,6 @@ def cloudflare(turn: TurnServer) -> Iterator[str]:
         server.server_close()
 
 
-def _expiries(turn: TurnServer) -> list[int]:
-    """Return when the credentials expire for which relays were made: Unix times, in order."""
-    return sorted({int(name.partition(":")[0]) for name in turn.allocations().users})
-
-
 @pytest.mark.patient
 def test_a_relayed_session_lives_on_from_one_of_a_providers_credentials_to_the_next(
     start_console: StartConsole, open_page: OpenPage, turn_server: TurnServer, tmp_path: Path
@@ -70,12 +74,12 @@ def test_a_relayed_session_lives_on_from_one_of_a_providers_credentials_to_the_n
         )
         console = start_console("--turn", "off", "--config", str(path), environment={"TOKEN": TOKEN})
         first, second = pair(console, open_page, session="provided", query="&policy=relay")
-        [before, *_] = _expiries(turn_server)
+        before = first_expiry(turn_server)
         generation = int(first.attribute("data-ice-generation"))
         first.send("with the first credentials")
         for operator in (first, second):
             operator.expect_generation(generation + 1)
-        wait_until(lambda: _expiries(turn_server)[-1] > before, "coturn gave a relay for credentials that expire later")
+        wait_until(lambda: expiries(turn_server)[-1] > before, "coturn gave a relay for credentials that expire later")
         expect_second_credentials(first, second, before)
     assert TOKEN not in console.log
 

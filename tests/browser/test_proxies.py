@@ -55,14 +55,15 @@ def test_two_pages_meet_restart_ice_and_come_back_when_the_proxy_does(
     for page in (first, second):
         page.expect_state("connected")
     for page, path in ((first, root), (second, root + "console/")):
-        link = page.page.locator("#link").input_value()
-        assert link.startswith(path + "?"), "the link to give away leads through the proxy, too"
+        # The link to give away leads through the proxy, too.
+        expect(page.page.locator("#link")).to_have_value(re.compile("^" + re.escape(path + "?")))
 
-    joined = console.log.count("joined")
+    logged = len(console.log)
     proxy.stop()
     wait_until(
-        lambda: len(re.findall(r"lost \(close code|left \(close code", console.log)) >= 2, "both lose the server"
+        lambda: len(re.findall(r"(?:lost|left) \(close code", console.log[logged:])) >= 2, "both lose the server"
     )
+    joined = console.log.count("joined")
     proxy.start()
     wait_until(lambda: console.log.count("joined") >= joined + 2, "both pages are back")
     first.page.locator("#restart-ice").click()  # this wants signaling
@@ -72,7 +73,7 @@ def test_two_pages_meet_restart_ice_and_come_back_when_the_proxy_does(
     first.send("through")
     second.expect_received(["through"])
     for page in (first, second):
-        page.take_problems("WebSocket|net::ERR|502|503")
+        page.excuse("WebSocket|net::ERR|502|503")
 
     # Nobody is somebody else by what the client itself writes.
     headers = {

@@ -18,12 +18,16 @@ def test_is_ready_at_both_ends_and_ends_with_the_session(
         operator.connect()
         operator.expect_state(state)
 
-    def hosts(*, is_open: bool) -> list[str]:
-        noted = [entry["data"] for entry in console.entries("standby") if entry["event"] == "standby"]
-        return [data["host"] for data in noted if data["open"] == is_open]
+    def standbys() -> dict[str, tuple[bool, str]]:
+        """Return by participant whether it has one now, which need not be its first, and at which host."""
+        noted = [entry for entry in console.entries("standby") if entry["event"] == "standby"]
+        return {entry["participant"]: (entry["data"]["open"], entry["data"]["host"]) for entry in noted}
 
-    wait_until(lambda: len(hosts(is_open=True)) == 2, "both ends have a standby")
-    assert len(set(hosts(is_open=True))) == 1
+    def have_one() -> bool:
+        found = standbys()
+        return len(found) == 2 and len(set(found.values())) == 1 and all(is_open for is_open, _ in found.values())
+
+    wait_until(have_one, "both ends have a standby, at one host")
     first.page.locator("#hangup").click()
     second.expect_state("waiting")
-    wait_until(lambda: bool(hosts(is_open=False)), "the other end has closed its own")
+    wait_until(lambda: not all(is_open for is_open, _ in standbys().values()), "the other end has closed its own")

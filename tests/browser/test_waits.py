@@ -53,7 +53,7 @@ def test_without_a_list_of_relays_it_is_said_and_gone_on_without(
     expect(second.page.locator("#cause")).to_contain_text(cause)
     for page in pages:
         page.expect_state("connected")
-        page.take_problems("502|429")
+        page.excuse("502|429")
 
 
 FETCHED = """
@@ -92,7 +92,7 @@ def test_every_request_has_an_end_and_what_does_not_come_a_sentence(console: Con
         page.page.locator("#diagnostics > summary").click()
     expect(page.page.locator("#charts canvas")).to_have_count(7)
     assert page.page.evaluate("unlimited") == []
-    page.take_problems("qrcode|uplot|ERR_FAILED|dynamically imported")
+    page.excuse("qrcode|uplot|ERR_FAILED|dynamically imported")
 
 
 def test_what_an_extension_does_wrong_does_not_stop_the_start(console: Console, open_page: OpenPage) -> None:
@@ -107,7 +107,7 @@ def test_what_an_extension_does_wrong_does_not_stop_the_start(console: Console, 
     page.connect()
     held[0].continue_()
     page.expect_state("waiting")
-    assert page.take_problems("of an extension|of another")
+    page.expect_problem("of an extension|of another")
 
 
 def test_who_left_the_page_did_not_hang_up(console: Console, open_page: OpenPage) -> None:
@@ -142,4 +142,4 @@ def test_without_a_websocket_http_says_why(
     expect(page.page.locator("#headline")).to_have_text("Reaching the server")
     page.page.evaluate("globalThis.areBlocked = false")
     page.expect_state("waiting")
-    page.take_problems("WebSocket|nowhere")
+    page.excuse("WebSocket|nowhere")

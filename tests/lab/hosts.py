@@ -180,7 +180,6 @@ class Hosts(Boxes):
         run(
             [*router, "sh", "-c", _WHEN_FORWARDING, self.namespace(host.node), link.interface, *states],
             stdin="".join(f"{line}\n" for line in (*_host_addresses(link), *_host_routes(link))),
-            timeout=5,
         )
 
     def _start_line(self, node: str, program: Sequence[str]) -> subprocess.Popen[str]:

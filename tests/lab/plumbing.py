@@ -209,7 +209,7 @@ def _remove(names: Sequence[str]) -> None:
     """End what runs in namespaces of a lab, then remove them."""
     if not names:
         return
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while pids := _inside(names):
         if time.monotonic() > deadline:
             raise LabError(f"processes {pids} do not end")

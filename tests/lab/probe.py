@@ -33,8 +33,8 @@ _OTHER_ADDRESS = 0x802C
 _CHANGE_IP, _CHANGE_PORT = 0x4, 0x2
 
 _RETRANSMIT = 0.15  # seconds; the lab's longest round trip is shorter
-_PATIENCE = 0.5  # seconds until silence is an answer
-_PUNCHING, _PACING = 0.6, 0.05  # seconds
+_PATIENCE = 1.0  # seconds until silence is an answer: a busy machine takes some of it
+_PUNCHING, _PACING = 1.2, 0.05  # seconds
 _CONNECT = 1.0  # seconds for a TCP connection
 
 

@@ -93,7 +93,7 @@ def paste(ends: tuple[End, End], long: str, hello: str) -> tuple[float, float]:
     return (at - begun) / 1000, (done - begun) / 1000
 
 
-@pytest.mark.parametrize(("loss", "seconds"), [(0.1, 2.0), (0.2, 5.0)])
+@pytest.mark.parametrize(("loss", "seconds"), [(0.1, 5.0), (0.2, 10.0)])
 def test_30_kb_and_a_message_behind_them_come_through(
     loss: float, seconds: float, lab: Lab, ends: tuple[End, End]
 ) -> None:
@@ -101,11 +101,12 @@ def test_30_kb_and_a_message_behind_them_come_through(
     lab.network.shape(place, Delay(jitter_ms=30, loss=loss))
     taken = [paste(ends, LONG, f"hello {loss} {number}.")[0] for number in range(PASTES)]
     lab.network.shape(place, Delay())
-    assert median(taken) <= seconds, taken
+    assert median(taken) <= seconds, taken  # an idle machine takes 0.6 and 1.7 s
 
 
 def test_the_longest_message_holds_no_page_up(ends: tuple[End, End]) -> None:
     taken = [paste(ends, "x" * MAX_TEXT_BYTES, f"hello after 64 kB {number}.") for number in range(5)]
     seconds, stalled = (median(values) for values in zip(*taken, strict=True))
-    assert seconds < 1.0, taken
-    assert stalled < 0.1, taken
+    # Many times what an idle machine takes, which is 0.1 s and hundredths of one.
+    assert seconds < 3.0, taken
+    assert stalled < 0.5, taken

@@ -39,8 +39,8 @@ STALLS = (0.7, 2.5)
 """Seconds for which a page stands still: shorter and longer than it takes to tell the person."""
 
 
-HOMECOMING = 8.0
-"""Seconds within which whoever is back is on a direct path. The bench wants 5."""
+HOMECOMING = 20.0
+"""Seconds within which whoever is back is on a direct path. The bench wants 5; who misses it looks again after 60."""
 
 
 AWAY = 8.0
