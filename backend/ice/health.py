@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 from pyapp.protocol.ice import IceError, IceUrl, parse_ice_url, parse_reported_url
 
 IN_A_ROW = 2
-"""Checks that must agree before a URL is left out, or returns."""
+"""Consecutive checks with the same result before a URL is left out, or returns."""
 
 PAGES = 3
-"""Pages, of two networks at least, that must have had no answer where the server's own checks say nothing."""
+"""Pages, on at least two networks, that must have got no answer where the server's own checks prove nothing."""
 
 REMEMBERED = 600.0
 """Seconds for which a page's report counts."""
 
 _MOST_PAGES = 64
-"""Whose last word on a URL is kept."""
+"""Pages whose latest report on a URL is kept."""
 
 _MOST_RELAYED = 4
 """Relayed addresses of a URL that are kept: a host may have several."""
@@ -29,7 +29,7 @@ _MOST_RELAYED = 4
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What came of asking a URL once: `problem` is why it is of no use, or nothing; `seconds` is a round trip.
+    """The outcome of one check of a URL: `problem` says why it cannot be used, or is empty; `seconds` is the RTT.
 
     `relayed` is the address at which a relay of it is reached, without a port.
     """
@@ -41,7 +41,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A URL is left out from now on, because of `problem`; or back, if that is empty."""
+    """From now on a URL is left out because of `problem`, or given out again if that is empty."""
 
     url: str
     problem: str
@@ -49,7 +49,7 @@ class Change:
 
 @dataclass(slots=True)
 class _Url:
-    """What is known of one. `run` counts good checks in a row, or bad ones below zero, since `run_began`."""
+    """What is known of one URL. `run` counts consecutive good checks (or, below zero, bad ones) since `run_began`."""
 
     text: str
     is_left_out: bool = False
@@ -59,24 +59,24 @@ class _Url:
     run: int = 0
     run_began: float = 0.0
     answered_at: float = -1e9
-    """When a page had a candidate from it."""
+    """When a page last gathered a candidate from it."""
     pages: OrderedDict[str, tuple[float, str, bool]] = field(default_factory=OrderedDict)
-    """By page: when it had the last word, from which network, and whether there was an answer."""
+    """By page: when it last reported, from which network, and whether it had got an answer."""
 
 
 @dataclass(slots=True)
 class Health:
-    """All URLs that were checked."""
+    """The health of every configured URL."""
 
     _urls: dict[IceUrl, _Url] = field(init=False, default_factory=dict)
 
     def keep(self, urls: list[str]) -> None:
-        """Forget all other URLs."""
+        """Forget every URL that is not in `urls`."""
         parsed = {parse_ice_url(url): url for url in urls}
         self._urls = {key: self._urls.get(key) or _Url(text) for key, text in parsed.items()}
 
     def checked(self, url: str, check: Check, now: float) -> None:
-        """Take the server's own check of `url`."""
+        """Record the server's own check of `url`."""
         known = self._urls.setdefault(parse_ice_url(url), _Url(url))
         is_good = not check.problem
         if known.run == 0 or (known.run > 0) != is_good:
@@ -90,7 +90,7 @@ class Health:
             known.relayed.append(check.relayed)
 
     def heard(self, page: str, network: str, url: str, *, answered: bool, now: float) -> None:
-        """Record that a page in `network` had a candidate from the server at `url`, or an error."""
+        """Record that a page on `network` gathered a candidate from the server at `url`, or got an error."""
         try:
             known = self._urls.get(parse_reported_url(url))
         except IceError:
@@ -98,7 +98,7 @@ class Health:
         if known is None:
             return
         _, _, before = known.pages.pop(page, (0.0, "", False))
-        # An error comes once for each interface: one of a page that had an answer is noise.
+        # Each interface reports errors of its own: they mean nothing from a page that has got an answer.
         known.pages[page] = (now, network, answered or before)
         if answered:
             known.answered_at = now
@@ -106,7 +106,7 @@ class Health:
             known.pages.popitem(last=False)
 
     def review(self, now: float) -> list[Change]:
-        """Return what has changed since the last review."""
+        """Return the changes since the last review."""
         changes = []
         reached = {key.transport for key, known in self._urls.items() if known.run > 0}
         for key, known in self._urls.items():
@@ -118,7 +118,7 @@ class Health:
 
     @property
     def is_unsettled(self) -> bool:
-        """Whether one more check may change what is said of a URL."""
+        """Whether one more check may leave a URL out, or bring it back."""
         return any(
             abs(one.run) < IN_A_ROW and (one.run < 0) != one.is_left_out for one in self._urls.values() if one.run
         )
@@ -129,7 +129,7 @@ class Health:
         return known is not None and known.is_left_out
 
     def left_out(self) -> dict[str, str]:
-        """Return the URLs that no page is to get, with the last problem of each."""
+        """Return the URLs that no page is given, with the latest problem of each."""
         return {known.text: known.problem or _UNREACHED for known in self._urls.values() if known.is_left_out}
 
     def seen(self) -> dict[str, str]:
@@ -137,7 +137,7 @@ class Health:
         return {known.text: known.problem if known.run < 0 else "" for known in self._urls.values() if known.run}
 
     def states(self) -> dict[str, tuple[bool, float | None]]:
-        """Return for each URL that is known whether pages may get it, and a round trip from the server."""
+        """Return for each known URL whether pages are given it, and the RTT from the server."""
         return {known.text: (not known.is_left_out, known.seconds) for known in self._urls.values()}
 
     def seconds(self, host: str) -> float | None:

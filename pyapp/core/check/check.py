@@ -1,12 +1,12 @@
-"""The check of the network: every server by itself, the NAT, and what the relays carry. Pure.
+"""The check of the network: each server on its own, the NAT, and what the relays carry. Pure.
 
     asking   --the list of servers-->                         running
     asking   --a refusal, or no answer-->                     done
     running  --nothing is left to try, or time is up-->       done
     any      --stop-->                                        done
 
-It opens connections of its own, all URLs side by side, and closes all of them at its end. What would disturb a
-measurement waits for it: first the pings through each relay, then one transfer for each host, then one ICE restart.
+It opens connections of its own, for all URLs in parallel, and closes them all at the end. Whatever would disturb a
+measurement waits until that is over: first pings through each relay, then one transfer per host, then one ICE restart.
 """
 
 from dataclasses import dataclass, field, replace
@@ -28,16 +28,16 @@ from pyapp.protocol.signaling import HeldPlace
 TIMER = CheckTimer.TICK
 
 TICK_EVERY = 0.05
-"""Seconds between two ticks: pings are this far apart."""
+"""Seconds between ticks, and so between pings."""
 
 ALL_FOR = 11.5
-"""Seconds for everything."""
+"""Seconds for the whole check."""
 
 FILL_UNTIL = 9.0
-"""Seconds after which no more transfers and restarts begin."""
+"""Seconds after which no further transfer or restart is started."""
 
 SETTLED_AFTER = 1.2
-"""Seconds after which a server that still has not answered holds up nobody."""
+"""Seconds after which a server that has not answered no longer holds up the others."""
 
 _TRANSPORTS = ("udp", "tcp", "tls")
 
@@ -63,7 +63,7 @@ class Check:
     verdict: Verdict | None = None
     """At the end, unless it was stopped."""
     identifier: str = ""
-    """Under which the server keeps the report."""
+    """The server keeps the report under this."""
     is_kept: bool | None = None
     """Whether it does; None while that is unknown."""
     revision: int = 0

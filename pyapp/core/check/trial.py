@@ -1,17 +1,17 @@
-"""One URL by itself: does it answer, and does its relay carry anything? Pure.
+"""One URL on its own: does it answer, and does its relay carry anything? Pure.
 
     gathering   --a candidate of a STUN server-->              done
     gathering   --the first relay candidate-->                 connecting: a second connection over the same relay
     connecting  --the channel opens-->                         measuring: pings
-    measuring   --enough pings were answered, or sent-->       measured: it waits for its turn to be filled
-    measured    --fill()-->                                    filling: how much gets through
+    measuring   --enough pings were answered, or sent-->       measured: waiting for its turn to measure throughput
+    measured    --fill()-->                                    filling: measuring the throughput
     filling     --enough bytes, or seconds-->                  measured
     measured    --restart()-->                                 restarting: a real ICE restart
     restarting  --the new generation carries a ping-->         measured
     any         --it fails, takes too long, or is closed-->    done
 
-Both ends are `RTCPeerConnection`s of this page, for relays alone. So a ping goes to the relay and back, and its echo
-does the same: half of its time is the RTT to the relay.
+Both ends are `RTCPeerConnection`s of this page that use relays only. A ping travels to the relay and back, and so does
+its echo: half of the time is the RTT to the relay.
 """
 
 from dataclasses import dataclass, field, replace
@@ -29,14 +29,14 @@ from pyapp.protocol.peer import Candidate
 CHANNELS = (Channel("check", 0), Channel("check-bulk", 1, ordered=True, max_retransmits=None))
 
 GATHER_FOR = 4.5
-"""Seconds for the first candidate. Chromium itself goes on for 9.5 s; an allocation over TLS takes five round trips,
-and seven if its first packets are lost."""
+"""Seconds for the first candidate. Chromium itself keeps trying for 9.5 s; an allocation over TLS takes five round
+trips, or seven if its first packets are lost."""
 
 CONNECT_FOR = 3.0
 """Seconds from the first relay candidate to the open channel."""
 
 OTHER_FAMILY_FOR = 0.5
-"""Seconds after the first answer of a STUN server in which the one over the other address family may come."""
+"""Seconds to wait, after a STUN server's first answer, for the one over the other address family."""
 
 PINGS = 12
 """How many are sent, one at each tick."""
@@ -48,7 +48,7 @@ PIECE = "x" * 16384
 """A message of the measurement: more than the browser buffers before it says that it is full (`ChannelFilled`)."""
 
 FILL_BYTES, FILL_FOR = 1_000_000, 0.8
-"""Where the measurement of the throughput ends: the relay's traffic costs somebody money."""
+"""Limits of the throughput measurement: relay traffic costs somebody money."""
 
 RESTART_FOR = 2.5
 
@@ -135,7 +135,7 @@ class Trial:
         return []
 
     def fill(self, now: float) -> list[Command]:
-        """Begin to measure the throughput."""
+        """Start measuring the throughput."""
         self._is_now("filling", now)
         self._first_byte_at = now
         return self._send_more()
