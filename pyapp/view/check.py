@@ -94,7 +94,7 @@ def present(check: Check) -> CheckPanel:
         facts=_facts(found) if found.refusal is None else (),
         rows=rows,
         report=_report(check, verdict),
-        identifier=check.identifier,
+        identifier=check.identifier or "",
         note=_note(check),
     )
 
@@ -272,9 +272,9 @@ def _facts(found: Findings) -> tuple[tuple[str, str], ...]:
 
 
 def _note(check: Check) -> str:
-    if check.is_kept is None:
+    if check.identifier is None:
         return "Sending the report…"
-    if not check.is_kept:
+    if not check.identifier:
         return "The server does not have this report: copy it, and send it to whoever runs this console."
     return "Whoever runs this console finds the report under this number."
 

@@ -62,10 +62,8 @@ class Check:
     found: Findings = field(init=False)
     verdict: Verdict | None = None
     """At the end, unless it was stopped."""
-    identifier: str = ""
-    """The server keeps the report under this."""
-    is_kept: bool | None = None
-    """Whether it does; None while that is unknown."""
+    identifier: str | None = None
+    """The server keeps the report under this; empty if it keeps none, None while that is unknown."""
     revision: int = 0
     """Changes with everything that can be shown."""
     trials: list[Trial] = field(init=False, default_factory=list)
@@ -102,7 +100,7 @@ class Check:
                 self.found.websocket = opened
                 self.revision += 1
             case events.CheckReportKept(number, identifier) if number == self.number:
-                self.identifier, self.is_kept = identifier, bool(identifier)
+                self.identifier = identifier
                 self.revision += 1
             case events.OfPeer():
                 return self._of_peer(event, now)
@@ -213,7 +211,7 @@ class Check:
             found.websocket = False  # it did not open in time
         self.verdict = judge(found)
         if found.refusal is not None:
-            self.is_kept = False  # whoever refuses the servers, or is not there, keeps nothing
+            self.identifier = ""  # whoever refuses the servers, or is not there, keeps nothing
             return result
         return [*result, commands.KeepCheckReport(self.number, self.session, self.place, report(found, self.verdict))]
 
