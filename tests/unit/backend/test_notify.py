@@ -45,7 +45,7 @@ async def test_it_hears_each_step_and_that_the_loop_turns(heard: socket.socket) 
     loop = asyncio.get_running_loop()
 
     async def said() -> str:
-        return (await asyncio.wait_for(loop.sock_recv(heard, 1000), 10)).decode()
+        return (await asyncio.wait_for(loop.sock_recv(heard, 1000), 30)).decode()
 
     manager = Manager(heard.getsockname(), 0.01)
     manager.ready()

@@ -142,7 +142,7 @@ async def relay(turn: CoturnConfiguration, *arguments: str, secret: str = "") ->
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110  # it is about another process, which sets no event here
             await asyncio.sleep(0.01)
 
@@ -183,7 +183,7 @@ async def test_tls_is_served_with_the_certificate_of_the_server(tmp_path: Path) 
     async with Coturn(turn).running():
         reader, writer = await asyncio.open_connection("127.0.0.1", turn.tls_port, ssl=context)
         writer.write(b"\x00\x01\x00\x00\x21\x12\xa4\x42" + b"transaction!")
-        answer = await asyncio.wait_for(reader.readexactly(20), 5)
+        answer = await asyncio.wait_for(reader.readexactly(20), 30)
         writer.close()
         with contextlib.suppress(ConnectionError, ssl.SSLError):  # coturn ends TLS without a goodbye
             await writer.wait_closed()
@@ -266,7 +266,7 @@ async def test_it_dies_with_a_server_that_is_killed(script: Path) -> None:
         sys.executable, str(script), stdout=asyncio.subprocess.PIPE, env=os.environ | {"PYTHONPATH": ROOT}
     )
     assert server.stdout
-    pid = int(await asyncio.wait_for(server.stdout.readline(), 10))
+    pid = int(await asyncio.wait_for(server.stdout.readline(), 30))
     assert is_alive(pid)
     server.kill()
     await server.communicate()

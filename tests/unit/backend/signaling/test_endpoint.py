@@ -50,7 +50,7 @@ class Client:
 
     async def receive(self) -> ServerMessage:
         """Return the next message; of a welcome, without what this run of the server says of itself."""
-        message = decode_server(await self.socket.receive_str(timeout=5))
+        message = decode_server(await self.socket.receive_str(timeout=30))
         return replace(message, server="", hold=30.0) if isinstance(message, Welcome) else message
 
     async def expect(self, *messages: ServerMessage) -> None:
@@ -62,7 +62,7 @@ class Client:
         return message
 
     async def closed(self) -> int | None:
-        message = await self.socket.receive(timeout=5)
+        message = await self.socket.receive(timeout=30)
         assert message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.CLOSING)
         # What the server said; `close_code` is 1006 if it was gone before our answer.
         return message.data if message.type is aiohttp.WSMsgType.CLOSE else self.socket.close_code
@@ -188,7 +188,7 @@ async def test_how_long_a_place_is_held_is_configured_and_said(start: Start, con
     file = tmp_path / "ice.toml"
     file.write_text("hold = 45\n", encoding="utf-8")
     client = await connect(await start(config=file), A)
-    welcome = decode_server(await client.socket.receive_str(timeout=5))
+    welcome = decode_server(await client.socket.receive_str(timeout=30))
     assert isinstance(welcome, Welcome)
     assert welcome.hold == 45
 
@@ -390,7 +390,7 @@ async def test_what_the_server_does_not_read_is_passed_on_unchanged(start: Start
     first, second = await pair(await start(), connect)
     frame = {"kind": "relay", "to": "", "number": 3, "ack": 2, "body": {"kind": "later", "x": [1, "\u20ac"]}}
     await first.socket.send_str(json.dumps(frame | {"epoch": 2, "peerEpoch": 1, "more": [{"kind": "else"}]}))
-    heard = json.loads(await second.socket.receive_str(timeout=5))
+    heard = json.loads(await second.socket.receive_str(timeout=30))
     del frame["to"]
     assert heard == frame | {"kind": "relayed", "sender": A, "epoch": 2, "peerEpoch": 1, "more": [{"kind": "else"}]}
 

@@ -60,16 +60,16 @@ class Raw:
         self._writer.transport.abort()
 
     async def head(self) -> str:
-        return (await asyncio.wait_for(self._reader.readuntil(b"\r\n\r\n"), 5)).decode()
+        return (await asyncio.wait_for(self._reader.readuntil(b"\r\n\r\n"), 30)).decode()
 
     async def frame(self) -> tuple[int, bytes]:
-        first, size = await asyncio.wait_for(self._reader.readexactly(2), 5)
+        first, size = await asyncio.wait_for(self._reader.readexactly(2), 30)
         if size == 126:
             size = int.from_bytes(await self._reader.readexactly(2))
         return first, await self._reader.readexactly(size)
 
     async def rest(self) -> bytes:
-        return await asyncio.wait_for(self._reader.read(), 5)
+        return await asyncio.wait_for(self._reader.read(), 30)
 
 
 Dial = Callable[..., Awaitable[Raw]]
@@ -257,7 +257,7 @@ async def test_who_says_goodbye_and_reads_nothing_is_cut_off(monkeypatch: pytest
     transport = Stuck()
     socket = module.Socket(transport, module.Outbox(), longest=1000, most_waiting=2000)
     socket.data_received(frame(0x88, b""))
-    await asyncio.wait_for(transport.aborted.wait(), 5)
+    await asyncio.wait_for(transport.aborted.wait(), 30)
 
 
 class Written(Stuck):
@@ -293,4 +293,4 @@ async def test_who_comes_while_the_server_closes_does_not_hold_it_up(start: Star
     await upgraded(server, b"")
     closing = asyncio.create_task(server.app[SIGNALING].close())
     await upgraded(server, b"")
-    await asyncio.wait_for(closing, 10)
+    await asyncio.wait_for(closing, 30)

@@ -47,7 +47,7 @@ def carried(number: int, count: int) -> str:
 
 
 async def receive(socket: aiohttp.ClientWebSocketResponse) -> ServerMessage:
-    return decode_server(await socket.receive_str(timeout=5))
+    return decode_server(await socket.receive_str(timeout=30))
 
 
 async def costs(socket: aiohttp.ClientWebSocketResponse, *counts: int) -> list[Cost]:

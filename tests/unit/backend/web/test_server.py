@@ -206,7 +206,7 @@ async def test_ice_for_who_holds_a_place_whatever_became_of_the_invitation(
     invitation = issue_invitation("demo", key=key, ttl=60, now=time.time())
     socket = await http.ws_connect(server.address + "ws", headers=ELSEWHERE)
     await socket.send_str(encode(Join("demo", "a" * 32, "b" * 32, invitation)))
-    await socket.receive_str(timeout=5)
+    await socket.receive_str(timeout=30)
     held = {PLACE_HEADER: HeldPlace("demo", "a" * 32, "b" * 32).to_header()}
     assert await ice(http, server, query="?session=demo", **held) == (200, "")
     old = issue_invitation("demo", key=key, ttl=60, now=time.time() - 120)
@@ -217,7 +217,7 @@ async def test_ice_for_who_holds_a_place_whatever_became_of_the_invitation(
         assert await ice(http, server, **claim) == (401, "invitation-required")
     assert await ice(http, server, **{PLACE_HEADER: "demo"}) == (400, "malformed")
     await socket.send_str(encode(Leave()))
-    await socket.receive(timeout=5)
+    await socket.receive(timeout=30)
     assert await ice(http, server, query="?session=demo", **held) == (401, "invitation-required")
 
 
@@ -226,8 +226,8 @@ async def test_a_page_whose_socket_may_be_dead_leaves_over_http(start: Start, ht
     sockets = [await http.ws_connect(server.address + "ws", headers=ELSEWHERE) for _ in range(2)]
     for socket, who in zip(sockets, "ab", strict=True):
         await socket.send_str(encode(Join("demo", who * 32, who * 32)))
-        await socket.receive_str(timeout=5)
-    await sockets[0].receive_str(timeout=5)  # the other one has come
+        await socket.receive_str(timeout=30)
+    await sockets[0].receive_str(timeout=30)  # the other one has come
 
     async def leave(text: str) -> int:
         async with http.delete(server.address + "place", headers={PLACE_HEADER: text}) as response:
@@ -236,8 +236,8 @@ async def test_a_page_whose_socket_may_be_dead_leaves_over_http(start: Start, ht
     assert await leave("demo") == 400
     assert await leave(HeldPlace("demo", "b" * 32, "a" * 32).to_header()) == 204
     assert await leave(HeldPlace("demo", "b" * 32, "b" * 32).to_header()) == 204
-    assert decode_server(await sockets[0].receive_str(timeout=5)) == PeerLeft("b" * 32)
-    assert (await sockets[1].receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE
+    assert decode_server(await sockets[0].receive_str(timeout=30)) == PeerLeft("b" * 32)
+    assert (await sockets[1].receive(timeout=30)).type is aiohttp.WSMsgType.CLOSE
     assert await leave(HeldPlace("demo", "b" * 32, "b" * 32).to_header()) == 204
 
 
@@ -297,11 +297,11 @@ async def test_signaling_asks_a_guest_for_an_invitation(start: Start, session: s
     invitation = issue_invitation(session, key=KEY, ttl=100, now=time.time() - 100 + ttl) if session else ""
     async with aiohttp.ClientSession() as http, http.ws_connect(server.address + "ws", headers=ELSEWHERE) as socket:
         await socket.send_str(encode(Join("demo", "a" * 32, "b" * 32, invitation)))
-        answer = decode_server(await socket.receive_str(timeout=5))
+        answer = decode_server(await socket.receive_str(timeout=30))
         if code:
             assert isinstance(answer, Error)
             assert answer.code == code
-            assert (await socket.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE
+            assert (await socket.receive(timeout=30)).type is aiohttp.WSMsgType.CLOSE
             assert socket.close_code == 1008
         else:
             assert isinstance(answer, Welcome)
@@ -318,9 +318,9 @@ async def test_no_invitation_is_in_a_log(
     await ice(http, server, token=token, query="?session=demo&x=" + token)
     socket = await http.ws_connect(server.address + "ws", headers=ELSEWHERE)
     await socket.send_str(encode(Join("demo", "a" * 32, "b" * 32, token)))
-    await socket.receive_str(timeout=5)
+    await socket.receive_str(timeout=30)
     await socket.send_str(json.dumps({"kind": token}))
-    await socket.receive_str(timeout=5)
+    await socket.receive_str(timeout=30)
     await socket.close()
     assert "GET /ice" in caplog.text
     assert token not in caplog.text
