@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 # Of <linux/rtnetlink.h>: links, and the addresses and routes of both families.
 _GROUPS = 0x1 | 0x10 | 0x40 | 0x100 | 0x400
@@ -15,22 +15,32 @@ _ASKED_EVERY = 5.0
 """Seconds between two polls where rtnetlink is missing."""
 
 
-async def address_changes() -> AsyncIterator[None]:
-    """Yield each time that addresses or routes may have changed, once the change is complete."""
+@contextlib.contextmanager
+def address_changes() -> Iterator[AsyncIterator[None]]:
+    """Give what yields each time that addresses or routes may have changed since, once the change is complete."""
     try:
         link = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, socket.NETLINK_ROUTE)
         link.bind((0, _GROUPS))
     except OSError:  # a sandbox without rtnetlink
-        while True:
-            await asyncio.sleep(_ASKED_EVERY)
-            yield
+        yield _polls()
+        return
     with link:
-        while True:
-            await _changed(link)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_PATIENCE):
-                    await _quiet(link)
-            yield
+        yield _reports(link)
+
+
+async def _polls() -> AsyncIterator[None]:
+    while True:
+        await asyncio.sleep(_ASKED_EVERY)
+        yield
+
+
+async def _reports(link: socket.socket) -> AsyncIterator[None]:
+    while True:
+        await _changed(link)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PATIENCE):
+                await _quiet(link)
+        yield
 
 
 async def _changed(link: socket.socket) -> None:

@@ -49,16 +49,18 @@ class LocalTurn:
     async def running(self, *, is_wanted: bool) -> AsyncIterator["LocalTurn"]:
         """Run it while it `is_wanted`, and follow this machine's addresses. Raises `StartError`."""
         self._is_wanted = is_wanted
-        try:
-            await self._adapt()
-            following = asyncio.create_task(self._follow())
+        # Before the addresses are read for the first time: the network may be coming up just now.
+        with address_changes() as changes:
             try:
-                yield self
+                await self._adapt()
+                following = asyncio.create_task(self._follow(changes))
+                try:
+                    yield self
+                finally:
+                    following.cancel()
+                    await asyncio.wait([following])
             finally:
-                following.cancel()
-                await asyncio.wait([following])
-        finally:
-            await self._stack.aclose()
+                await self._stack.aclose()
 
     async def want(self, *, is_wanted: bool) -> None:
         """Start or stop it as needed."""
@@ -70,8 +72,8 @@ class LocalTurn:
         if self.coturn:
             self.coturn.renew_certificate()
 
-    async def _follow(self) -> None:
-        async for _ in address_changes():
+    async def _follow(self, changes: AsyncIterator[None]) -> None:
+        async for _ in changes:
             try:
                 await self._adapt()
             except (OSError, StartError, subprocess.SubprocessError) as error:

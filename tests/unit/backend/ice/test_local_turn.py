@@ -6,8 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
-from ipaddress import ip_interface
+from collections.abc import AsyncIterator, Callable, Iterator
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface
 from pathlib import Path
 
 import pytest
@@ -20,27 +20,44 @@ ROOT = Path(__file__).parents[4]
 
 
 class Machine:
-    """Its addresses, which change."""
+    """Its addresses, which change. Who does not listen is not told."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.addresses: list[str] = []
-        self._changes: asyncio.Queue[None] = asyncio.Queue()
-        monkeypatch.setattr(local_turn, "own_addresses", lambda: [ip_interface(text) for text in self.addresses])
+        self.when_asked: Callable[[], None] | None = None
+        """Happens once, just after the addresses were read."""
+        self._changes: asyncio.Queue[None] | None = None
+        self._loop = asyncio.get_running_loop()
+        monkeypatch.setattr(local_turn, "own_addresses", self._own_addresses)
         monkeypatch.setattr(local_turn, "primary_addresses", list)
-        monkeypatch.setattr(local_turn, "address_changes", self._said)
+        monkeypatch.setattr(local_turn, "address_changes", self._told)
 
     def has(self, *addresses: str) -> None:
         self.addresses = list(addresses)
-        self._changes.put_nowait(None)
+        if self._changes is not None:
+            self._loop.call_soon_threadsafe(self._changes.put_nowait, None)
 
-    async def _said(self) -> AsyncIterator[None]:
+    def _own_addresses(self) -> list[IPv4Interface | IPv6Interface]:
+        found = [ip_interface(text) for text in self.addresses]
+        happens, self.when_asked = self.when_asked, None
+        if happens:
+            happens()
+        return found
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[AsyncIterator[None]]:
+        self._changes = asyncio.Queue()
+        yield self._said(self._changes)
+
+    @staticmethod
+    async def _said(changes: asyncio.Queue[None]) -> AsyncIterator[None]:
         while True:
-            await self._changes.get()
+            await changes.get()
             yield
 
 
 @pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
+async def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     return Machine(monkeypatch)
 
 
@@ -52,6 +69,12 @@ async def until(condition: Callable[[], bool]) -> None:
 
 def listening(turn: LocalTurn) -> tuple[str, ...]:
     return turn.coturn.configuration.network.listening if turn.coturn and turn.coturn.ready.is_set() else ()
+
+
+async def test_started_while_the_network_comes_up_it_works(machine: Machine) -> None:
+    machine.when_asked = lambda: machine.has("127.0.0.1/8")
+    async with LocalTurn(["0.0.0.0"], name="", tls=None).running(is_wanted=True) as turn:
+        await until(lambda: listening(turn) == ("127.0.0.1",))
 
 
 async def test_started_before_the_network_it_works_once_there_is_one(machine: Machine) -> None:
