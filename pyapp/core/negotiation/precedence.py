@@ -18,7 +18,8 @@ The priorities are also the order of the first checks, one every 48 ms: each can
 relays before the next. A symmetric NAT (RFC 4787, section 4.1) has several reflexive candidates, none of which can be
 reached: what comes directly from there is peer-reflexive. So the relays of such a side are checked before the first of
 these, and the other reflexive candidates not at all: a check that is lost, because the relay has no permission yet, is
-retransmitted only after all others have had their turn.
+retransmitted only after all others have had their turn. While a TURN server is down a single port may be seen: so what
+the generation before has shown of an address counts, too.
 """
 
 import re
@@ -65,8 +66,12 @@ class Precedence:
     """The priority of the lowest candidate of their generation."""
     _ports: dict[tuple[str, str, str, str], str] = field(init=False, default_factory=dict)
     """The first mapped port of each of their sockets in this generation, by address, base and network."""
+    _symmetric: set[str] = field(init=False, default_factory=set)
+    """Their public addresses at which a socket was mapped to another port since."""
+    _was_symmetric: frozenset[str] = field(init=False, default=frozenset())
+    """The same of their generation before. No longer: they may be in another network behind the same address."""
     _is_symmetric: bool = field(init=False, default=False)
-    """Whether a socket was mapped to another port since."""
+    """Whether one of their addresses is of a symmetric NAT."""
 
     def begin(self, *, below_peer_reflexive: bool) -> None:
         """Begin their next generation.
@@ -80,6 +85,8 @@ class Precedence:
             band = LOW - RANKS if below_peer_reflexive else max(band, ABOVE_PEER_REFLEXIVE)
         self._band = min(band, HIGHEST - RANKS)
         self._ports.clear()
+        self._was_symmetric = frozenset(self._symmetric)
+        self._symmetric.clear()
         self._is_symmetric = False
 
     def is_pointless(self, text: str) -> bool:
@@ -92,8 +99,9 @@ class Precedence:
         for match in _COST.finditer(text):
             self.network_cost = int(match[1])
         for match in _REFLEXIVE.finditer(text):
-            if len(self._ports) < MOST_REMEMBERED:
-                self._is_symmetric |= self._ports.setdefault(_socket(match), match[2]) != match[2]
+            if len(self._ports) < MOST_REMEMBERED and self._ports.setdefault(_socket(match), match[2]) != match[2]:
+                self._symmetric.add(match[1])
+            self._is_symmetric |= match[1] in self._symmetric | self._was_symmetric
         return _PRIORITY.sub(lambda match: f"{match[1]} {self._band + self._rank(match)} ", text)
 
     def _rank(self, candidate: re.Match[str]) -> int:

@@ -136,11 +136,20 @@ class TestASymmetricNetwork:
         (host,) = self.worth(Precedence(), candidate(priority(126, 30)))
         assert host > direct
 
-    def test_may_be_another_one_in_the_next_generation(self) -> None:
+    def test_is_remembered_in_the_next_generation_which_may_show_one_port_of_it(self) -> None:
         precedence = Precedence()
         self.worth(precedence, self.reflexive(7), self.reflexive(8))
         precedence.begin(below_peer_reflexive=False)
         reflexive, relay = self.worth(precedence, self.reflexive(7), self.RELAY)
+        assert relay > reflexive
+
+    @pytest.mark.parametrize(("generations", "address"), [(1, "203.0.113.2"), (2, "203.0.113.1")])
+    def test_is_not_remembered_at_another_address_or_for_longer(self, generations: int, address: str) -> None:
+        precedence = Precedence()
+        self.worth(precedence, self.reflexive(7), self.reflexive(8))
+        for _ in range(generations):
+            precedence.begin(below_peer_reflexive=False)
+        reflexive, relay = self.worth(precedence, self.reflexive(7).replace("203.0.113.1", address), self.RELAY)
         assert relay < reflexive
 
     def test_is_remembered_by_so_many_sockets(self) -> None:
