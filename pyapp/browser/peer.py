@@ -32,6 +32,7 @@ from pyapp.core.events import (
     StateName,
     StatsSampled,
 )
+from pyapp.protocol.ice import IceConfiguration
 from pyapp.protocol.peer import Candidate
 
 BUFFERED_MOST, BUFFERED_LEAST = 1 << 12, 1 << 10
@@ -76,6 +77,7 @@ class Peer:
         self._channels: dict[ChannelLabel, Any] = {}
         self._full: set[ChannelLabel] = set()
         self._transceivers = Transceivers(pc, media, self._when_settled, self._failed)
+        self._configuration: IceConfiguration | None = None  # the last that was set since it was made
         self._watched_transport = False
         self._unchecked = 0
         self._is_closed = False
@@ -110,7 +112,7 @@ class Peer:
             case commands.ClosePeer():
                 self._close()
             case commands.SetConfiguration(configuration):
-                self._pc.setConfiguration(jsobj(configuration.to_rtc_configuration()))
+                self._set_configuration(configuration)
             case commands.SetLocalDescription(attempt):
                 done = promise_of(self._pc, "setLocalDescription")
                 self._call(command, done, lambda: self._local_description_set(attempt))
@@ -133,6 +135,12 @@ class Peer:
                 self._transceivers.send_key_frame()
             case commands.AddMediaSections():
                 self._transceivers.add()
+
+    def _set_configuration(self, configuration: IceConfiguration) -> None:
+        # In an outage the same comes several times, and each time the page waits for the browser's network thread.
+        if configuration != self._configuration:
+            self._pc.setConfiguration(jsobj(configuration.to_rtc_configuration()))
+            self._configuration = configuration
 
     def _watch_state(self, name: StateName, attribute: str) -> None:
         def changed(_: Any) -> None:

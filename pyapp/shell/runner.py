@@ -16,15 +16,15 @@ from pyapp.core.events import Event, Fault, Slept, TimerFired
 from pyapp.core.session import Session
 from pyapp.core.timers import Timer
 from pyapp.view.console import Presenter, View
-from pyapp.view.status import page_state
+from pyapp.view.status import may_be_late, page_state
 
 REHEARSED_AFTER = 0.3
 """Seconds after the start before the rehearsal: the browser paints the first screen, and the person may press
 Connect."""
 
 DRAWN_AFTER = 0.1
-"""Seconds by which a view may be late while connecting. Laying the page out takes longer than making an answer, and
-would come before it; a person takes up to 0.1 s for at once."""
+"""Seconds by which a view may be late while connecting, and while nothing arrives in an outage. Laying the page out
+takes longer than making an answer, and would come before it; a person takes up to 0.1 s for at once."""
 
 SLEPT = 2.0
 """Seconds that the wall clock must gain on the runner's between two events for the machine to have slept: NTP slews by
@@ -206,8 +206,8 @@ class Runner:
             self._busy = False
 
     def _show(self) -> None:
-        """Draw what has changed, while connecting a little later."""
-        if page_state(self._session) != "connecting":
+        """Draw what has changed, a little later if that may be."""
+        if not may_be_late(self._session):
             self._draw()
         elif self._drawing is None:
             self._drawing = asyncio.get_running_loop().call_later(DRAWN_AFTER, self._work, self._draw)

@@ -81,6 +81,12 @@ def page_state(session: Session) -> PageState:
     return "waiting" if place is not None and place.state == "present" and not place.peer else "connecting"
 
 
+def may_be_late(session: Session) -> bool:
+    """Return whether the view may wait for a moment: a path is being looked for, and that comes first."""
+    connection = session.connection
+    return page_state(session) == "connecting" or (connection is not None and connection.recovery.is_silent)
+
+
 def _words(session: Session, state: PageState, report: PathReport | None) -> tuple[Level, str, str, str]:
     place, connection = session.place, session.connection
     obstacle = place.link.obstacle if place else None

@@ -78,6 +78,11 @@ class Recovery:
         return isinstance(self.state, Suspect)
 
     @property
+    def is_silent(self) -> bool:
+        """Whether nothing has arrived since the path became suspect."""
+        return isinstance(self.state, Suspect) and not self.state.is_resumed
+
+    @property
     def is_doubtful(self) -> bool:
         """Whether a beat is late, but not late enough to act on."""
         return isinstance(self.state, Healthy) and self.state.listening.is_doubtful
