@@ -18,10 +18,6 @@ from pyapp.core.path.replacement import Replacement
 from pyapp.core.timers import ConnectionTimer
 from pyapp.protocol.peer import Candidate, Description
 
-ANSWER_AFTER = 0.15
-"""Seconds of silence after which an ICE restart of the peer's is a reason to open a new socket: the old one may still
-receive, but no longer send."""
-
 NegotiationEvent: TypeAlias = (
     events.NegotiationNeeded
     | events.LocalDescriptionSet
@@ -73,7 +69,7 @@ class Descriptions:
         had_relays = agreed.gathers_relays
         kind, exchange = message.type, message.exchange
         result: list[PartOutput] = [note("<", "description", type=kind, exchange=exchange, own=False)]
-        if message.type == "offer" and self._is_quiet(now):
+        if message.type == "offer" and self.health.has_fallen_silent(now):
             # The old socket may still receive, but no longer send; and we gather for this outage now.
             result += [SocketDoubted(), *self.relaying.blame()]
         negotiated = agreed.remote_description(message)
@@ -87,11 +83,6 @@ class Descriptions:
         if agreed.state == "applying-answer":
             result += self.health.progressed(now)
         return [*result, *negotiated]
-
-    def _is_quiet(self, now: float) -> bool:
-        """Return whether the peer has been silent for a moment, so that its restart is justified."""
-        patience = max(ANSWER_AFTER, self.health.pulse.patience() / 2)
-        return self.health.is_healthy and self.health.pulse.silence(now) >= patience
 
     def remote_candidate(self, candidate: Candidate, now: float) -> list[PartOutput]:
         """Handle a candidate of the peer's."""

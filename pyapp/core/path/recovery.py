@@ -34,6 +34,10 @@ SETTLE_AFTER = 0.015
 """Seconds to wait for the network to settle: the browser's change events come in pairs, a few milliseconds apart."""
 
 
+JUSTIFIED_AFTER = 0.15
+"""Seconds of silence, or half the patience, after which we take it that a restart of the peer's is for an outage."""
+
+
 @dataclass(frozen=True, slots=True)
 class Idle:
     """The state before the heartbeat channel has opened."""
@@ -86,6 +90,10 @@ class Recovery:
     def is_doubtful(self) -> bool:
         """Whether a beat is late, but not late enough to act on."""
         return isinstance(self.state, Healthy) and self.state.listening.is_doubtful
+
+    def has_fallen_silent(self, now: float) -> bool:
+        """Return whether we suspect nothing yet, but would soon: a restart of the peer's is justified."""
+        return self.is_healthy and self.pulse.silence(now) >= max(JUSTIFIED_AFTER, self.pulse.patience() / 2)
 
     @property
     def is_lost(self) -> bool:

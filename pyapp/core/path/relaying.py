@@ -133,7 +133,8 @@ class Relaying:
 
         Either that one is being answered, and the peer gathers for the answer; or the message is late, and what was
         wrong is mended. Where a relay is in use we gather ours for the offer: the peer's would come with the answer, a
-        round trip later.
+        round trip later. If that relay may be to blame, it is set aside first, as in an attempt of our own: while a
+        new one has a lower priority than the one in use, Chromium prunes its pairs.
         """
         if self.agreed.latest_generation > generation:
             return [note("=", "ignored", what="request for a restart", why="newer-offered")]
@@ -141,9 +142,10 @@ class Relaying:
         if self.agreed.is_between_browsers:
             return [*self._with_relays(), *self.want_restart(why, now)]
         report = self.observation.report
+        blamed = self.blame() if self.health.has_fallen_silent(now) else []
         is_relayed = report is not None and report.path == "relay"
         gathered = self.set_configuration() if is_relayed else self.with_few()
-        return [*gathered, *self.restarts.begin(why, now, replace_offer=True)]
+        return [*blamed, *gathered, *self.restarts.begin(why, now, replace_offer=True)]
 
     def _with_relays(self) -> list[Output]:
         """Gather relays again, if they were given up."""

@@ -280,6 +280,14 @@ class TestConnected:
         core.do(events.StatsSampled(entries))
         assert core.peer_says(RestartWanted(0)) == RESTART
 
+    @pytest.mark.parametrize("silence", [0.0, 0.3])
+    def test_sets_its_relay_in_use_aside_for_the_other_side_if_it_hears_nothing_either(self, silence: float) -> None:
+        core = connected()
+        core.do(events.StatsSampled(stats_of(("l1", "r1"), candidateType="relay", relayProtocol="udp", url=TURN)))
+        core.do(events.ChannelReceived("heartbeat", Beat(1, 0, 0, 100, 0).encode()))
+        core.now += silence
+        assert (RelaySuspected(TURN) in sent(core.peer_says(RestartWanted(0)))) is bool(silence)
+
     def test_is_asked_in_vain_while_an_offer_of_ours_is_under_way(self) -> None:
         core = connected()
         core.do(events.RestartRequested())

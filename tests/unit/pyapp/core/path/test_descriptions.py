@@ -4,9 +4,10 @@ from pyapp.core import events
 from pyapp.core.commands import CancelTimer, SetConfiguration, SetRemoteDescription
 from pyapp.core.diagnostics.journal import Note
 from pyapp.core.path.connection import FIRST_OFFER
-from pyapp.core.path.descriptions import ANSWER_AFTER, Descriptions
+from pyapp.core.path.descriptions import Descriptions
 from pyapp.core.path.facts import Failed, SocketDoubted
 from pyapp.core.path.observation import STATS_SETTLED
+from pyapp.core.path.recovery import JUSTIFIED_AFTER
 from pyapp.core.path.replacement import Replacement
 from pyapp.protocol.peer import Candidate, Description
 from tests.unit.pyapp.fakes import sdp
@@ -32,7 +33,7 @@ def test_an_offer_that_is_applied_ends_the_wait_for_it() -> None:
 
 def test_a_restart_of_theirs_in_a_silence_puts_our_socket_in_doubt() -> None:
     parts = Parts()
-    late = max(ANSWER_AFTER, parts.health.pulse.patience())
+    late = max(JUSTIFIED_AFTER, parts.health.pulse.patience())
     assert SocketDoubted() in descriptions(parts).remote_description(RESTART, late)
     assert SocketDoubted() not in descriptions(Parts()).remote_description(RESTART, 0.0)
 
