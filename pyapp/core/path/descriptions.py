@@ -87,7 +87,8 @@ class Descriptions:
     def remote_candidate(self, candidate: Candidate, now: float) -> list[PartOutput]:
         """Handle a candidate of the peer's."""
         result: list[PartOutput] = [*self.candidates.heard(candidate)]
-        if any(isinstance(output, commands.AddIceCandidate) for output in result):
+        # Their end comes late where a server does not answer, and brings nothing to check.
+        if candidate.candidate and any(isinstance(output, commands.AddIceCandidate) for output in result):
             result += self.health.progressed(now)
         if self.observation.report is not None:
             # The type of the candidate in use may become known without an event.

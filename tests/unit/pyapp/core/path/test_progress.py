@@ -91,10 +91,14 @@ class TestAnAgreedRestart:
             core.do(step)
         assert core.timers[ATTEMPT] >= FIRST_DEADLINE
 
-    def test_has_no_more_for_what_is_of_an_older_one(self) -> None:
+    @pytest.mark.parametrize(
+        "candidate", [Candidate(CANDIDATE, "0", 0, "r1"), Candidate("", None, 0, "r2")], ids=["an older one", "the end"]
+    )
+    def test_has_no_more_for_what_brings_nothing_to_check(self, candidate: Candidate) -> None:
         core = offering()
         applied = answered(core)
         core.do(events.RemoteDescriptionSet(applied.attempt, applied.description))
+        wait(core, 0.3)
         core.timers[ATTEMPT] = 0.1
-        core.peer_says(Candidate(CANDIDATE, "0", 0, "r1"))
+        core.peer_says(candidate)
         assert core.timers[ATTEMPT] == 0.1
