@@ -130,13 +130,11 @@ def read(text: str) -> Received:
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
         message = decode_client(text)
         return carried(message) if isinstance(message, Relay) else message
-    if isinstance(frame, JoinFrame):
-        return Join(*msgspec.structs.astuple(frame))
-    if isinstance(frame, LeaveFrame):
-        return Leave()
-    if (bytes(frame.body) == b"null") != (frame.number == 0) or (frame.more and not frame.number):
-        decode_client(text)  # says what is wrong
-    return frame
+    if isinstance(frame, RelayFrame):  # most are
+        if (bytes(frame.body) == b"null") != (frame.number == 0) or (frame.more and not frame.number):
+            decode_client(text)  # says what is wrong
+        return frame
+    return Leave() if isinstance(frame, LeaveFrame) else Join(*msgspec.structs.astuple(frame))
 
 
 def together(frames: Iterable[RelayedFrame]) -> list[RelayedFrame]:

@@ -212,7 +212,10 @@ class Socket(asyncio.Protocol):
     def came(self, message: WSMessage, size: int) -> None:
         """Handle a message of `size` bytes."""
         kind = message.type
-        if kind is WSMsgType.CLOSE:
+        if kind is WSMsgType.TEXT:  # most are
+            if self._on_frame and self.is_open:
+                self._on_frame(message, size)
+        elif kind is WSMsgType.CLOSE:
             # RFC 6455, section 5.5.1: the answer repeats the code.
             self._write(b"\x88\x02" + message.data.to_bytes(2) if message.data else b"\x88\x00")
             self.flush()
