@@ -6,9 +6,10 @@ The servers share a core, and the clients have another; they are asked in turns,
   on their way however many sessions there are: the same load, on more of them;
 - `floor`: the same through a relay that knows frames alone (`bare.py`): what the event loop, the kernel and a cold
   cache take. What a message costs above it, in microseconds, is ours, and is not to grow with the sessions;
-- `set-ups`: whole sessions for each second of its CPU, from the upgrade of both WebSockets to the last candidate and
-  the goodbye, each in its own protocol: ours acknowledges, keeps what was said to nobody yet, and sends what comes
-  together together; peerjs-server passes each message on alone;
+- `set-ups`: for each second of its CPU, from the upgrade of both WebSockets to the last candidate and what is written
+  of it, each in its own protocol: ours acknowledges, keeps what was said to nobody yet, and sends what comes together
+  together; peerjs-server passes each message on alone;
+- `sessions`: the same with the goodbye of both and the end of their sockets;
 - `memory`: what a socket adds to its resident memory, in kB, idle and joined;
 - `p99`: how long a message takes, ms, at 1,000 messages a second over all sessions.
 
@@ -78,7 +79,8 @@ class Trial:
     async def fill(self, sessions: int) -> float:
         """Begin so many sessions, and return what a socket takes of memory."""
         if not isinstance(self.subject, Bare):
-            await self._set_up(self.subject, WARM_UP)
+            _leave(self.subject, await self._set_up(self.subject, WARM_UP))
+            await asyncio.sleep(SETTLED)
         before = self.server.memory()
         self.pairs = [await self.subject.pair(self.server) for _ in range(sessions)]
         await asyncio.sleep(0.5)
@@ -94,14 +96,19 @@ class Trial:
         figures["messages"] = MESSAGES / (self.server.cpu() - cpu)
         if not isinstance(self.subject, Bare):
             cpu = self.server.cpu()
-            await self._set_up(self.subject, SET_UPS)
+            pairs = await self._set_up(self.subject, SET_UPS)
             await asyncio.sleep(SETTLED)  # what is written afterwards counts as well
             figures["set-ups"] = SET_UPS / (self.server.cpu() - cpu)
+            _leave(self.subject, pairs)
+            await asyncio.sleep(SETTLED)
+            figures["sessions"] = SET_UPS / (self.server.cpu() - cpu)
         return figures
 
-    async def _set_up(self, subject: Console | PeerJs, count: int) -> None:
+    async def _set_up(self, subject: Console | PeerJs, count: int) -> Pairs:
+        pairs: Pairs = []
         for _ in range(count // 10):
-            await asyncio.gather(*(subject.set_up(self.server) for _ in range(10)))
+            pairs += await asyncio.gather(*(subject.set_up(self.server) for _ in range(10)))
+        return pairs
 
     def end(self) -> None:
         """Close the sessions."""
@@ -126,6 +133,11 @@ async def measure(sessions: int, core: int) -> list[Figures]:
             found.append(figures | {"memory": memory[place], "p99": await latency(trial.subject, trial.pairs)})
             trial.end()
     return found
+
+
+def _leave(subject: Console | PeerJs, pairs: Pairs) -> None:
+    for client in (client for pair in pairs for client in pair):
+        subject.leave(client)
 
 
 async def _exchange(subject: Subject, pairs: Pairs, count: int) -> None:
@@ -177,12 +189,13 @@ async def latency(subject: Subject, pairs: Sequence[tuple[Client, Client]]) -> f
 
 async def compare(sizes: Sequence[int], core: int) -> bool:
     """Print the table; return whether every target is met."""
-    print(f"{'':>24}" + "".join(f"{name:>26}" for name in ("messages/CPU s", "set-ups/CPU s", "kB a socket", "p99 ms")))
+    names = ("messages/CPU s", "set-ups/CPU s", "sessions/CPU s", "kB a socket", "p99 ms")
+    print(f"{'':>24}" + "".join(f"{name:>26}" for name in names))
     met = True
     for sessions in sizes:
         ours, theirs, floor = await measure(sessions, core)
         cells = []
-        for name in ("messages", "set-ups", "memory", "p99"):
+        for name in ("messages", "set-ups", "sessions", "memory", "p99"):
             one, other = ours[name], theirs[name]
             ratio = one / other
             cells.append(f"{one:>9,.1f} /{other:>9,.1f} ={ratio:>4.2f}")

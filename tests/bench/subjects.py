@@ -74,7 +74,7 @@ class Console:
     def message(self, _: Client) -> bytes:
         return frame(encode(Relay("", 2, 1, CANDIDATE, 1, 1)))
 
-    async def set_up(self, server: Server) -> None:
+    async def set_up(self, server: Server) -> tuple[Client, Client]:
         session = secrets.token_hex(8)
         first = await server.connect("/ws")
         first.send(self._join(session))
@@ -87,9 +87,11 @@ class Console:
         await first.heard(3 + MOMENTS)
         first.send(frame(encode(Relay("", 0, 1 + CANDIDATES, None, 1, 1))))
         await second.heard(3)
-        for client in (first, second):
-            client.send(frame(encode(Leave())))
-            client.close()
+        return first, second
+
+    def leave(self, client: Client) -> None:
+        client.send(frame(encode(Leave())))
+        client.close()
 
     @staticmethod
     def _join(session: str) -> bytes:
@@ -127,7 +129,7 @@ class PeerJs:
     def message(self, client: Client) -> bytes:
         return self._candidate(self._ids[client][1])
 
-    async def set_up(self, server: Server) -> None:
+    async def set_up(self, server: Server) -> tuple[Client, Client]:
         first, second = await self.pair(server)
         for client, kind, other in ((first, "OFFER", second), (second, "ANSWER", first)):
             _, target = self._ids[client]
@@ -135,10 +137,12 @@ class PeerJs:
             message = frame(json.dumps({"type": kind, "dst": target, "payload": payload}, separators=(",", ":")))
             client.send(message, *[self._candidate(target)] * CANDIDATES)
             await other.heard(2 + CANDIDATES)
-        for client in (first, second):
-            client.send(frame('{"type":"LEAVE"}'))
-            client.close()
-            del self._ids[client]
+        return first, second
+
+    def leave(self, client: Client) -> None:
+        client.send(frame('{"type":"LEAVE"}'))
+        client.close()
+        del self._ids[client]
 
     @staticmethod
     def _path(one: str) -> str:
