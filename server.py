@@ -13,7 +13,7 @@ import signal
 import sqlite3
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -283,8 +283,9 @@ async def _check(config: Path | None) -> int:
     for one in configured.left_out:
         print(f"! no page gets {one.url}: {one.why}", file=sys.stderr)
     rows = await checkup(configured)
-    for row in rows:
-        print(row.text(), flush=True)
+    with _printing():
+        for row in rows:
+            print(row.text(), flush=True)
     return 1 if any(row.problem for row in rows) else 0
 
 
@@ -297,14 +298,15 @@ def _invite(options: argparse.Namespace) -> None:
     with Store(options.journal) as store:
         store.add(invitation)
     _note(options.journal, "invited", id=invitation.id, session=session, role=invitation.role, name=invitation.name)
-    print(token, flush=True)
+    with _printing():
+        print(token, flush=True)
     with contextlib.suppress(BrokenPipeError):
         query = f"?session={encoded(invitation.session)}" if session else ""
         print(f"Put it behind the page's address: {query}#invite=INVITATION", file=sys.stderr)
 
 
 def _list(journal: Path) -> None:
-    with Store(journal) as store:
+    with Store(journal) as store, _printing():
         for one in store.all():
             if one.expires > time.time():
                 until = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.expires))
@@ -334,10 +336,21 @@ def _export(name: str, form: Format, journal: Path) -> None:
         lines = iter([json.dumps(check.to_json(), indent=2, ensure_ascii=False) + "\n"])
     else:
         raise StartError(f"export: no session and no check {name!r} is recorded in {path}")
-    with contextlib.suppress(BrokenPipeError):
+    with _printing():
         for line in lines:
             sys.stdout.write(line)
         sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _printing() -> Iterator[None]:
+    """End the block where nobody reads on. Raises `StartError` where the output cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # or what is left would be tried once more at the exit, and fail
+        if not isinstance(error, BrokenPipeError):
+            raise StartError(f"the output cannot be written: {error.strerror}") from None
 
 
 def _note(journal: Path, event: str, **data: str) -> None:

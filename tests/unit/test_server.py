@@ -6,6 +6,7 @@ import os
 import pty
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
@@ -404,6 +405,32 @@ def test_what_cannot_be_done_is_one_line_and_exit_code_2(run: Run, arguments: li
     assert errors.startswith("server.py: ")
     assert rule in errors
     assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "output"),
+    [(["invite", "demo"], "full"), (["check", "--config", "ice.toml"], "full"), (["invitations"], "unread")],
+)
+def test_an_output_that_cannot_be_written_is_one_line_and_one_that_nobody_reads_none(
+    run: Run, environ: dict[str, str], tmp_path: Path, command: list[str], output: str
+) -> None:
+    write(tmp_path / "rtc.json", "[]")
+    write(tmp_path / "ice.toml", '[[provider]]\nkind = "file"\npath = "rtc.json"\n')
+    assert run("invite", "demo")[0] == 0  # so that there is something to list
+    reader, writer = (
+        os.pipe() if output == "unread" else (os.open(os.devnull, os.O_RDONLY), os.open("/dev/full", os.O_WRONLY))
+    )
+    os.close(reader)
+    with os.fdopen(writer, "w") as stdout:
+        program = [sys.executable, str(ROOT / "server.py"), *command]
+        done = subprocess.run(
+            program, cwd=tmp_path, env=environ, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False
+        )
+    told = "server.py: the output cannot be written: No space left on device\n" if output == "full" else ""
+    assert done.stderr.endswith(told)
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    assert done.returncode == (2 if told else 0)
 
 
 async def test_all_mistakes_of_all_files_are_told_at_once(environ: dict[str, str], tmp_path: Path) -> None:
