@@ -21,7 +21,7 @@ from tests.lab.coturn import further_coturn
 from tests.lab.sites import NAMES, PUBLIC_ADDRESSES, STUN, TURN1, TURN2, Site
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from playwright.sync_api import Playwright
@@ -43,6 +43,18 @@ def served(lab: Lab, config: Path) -> Iterator[Served]:
 
 def _begin(end: End) -> None:
     end.page.locator("#check").click()
+
+
+def _begin_again(end: End) -> None:
+    end.page.locator("#check-again").click()
+    expect(end.page.locator("#check-panel")).to_have_attribute("data-check", "running")
+
+
+def _lacking(expected: Sequence[str], advice: Sequence[str]) -> list[str]:
+    """Return what the operator was not told."""
+    return [
+        words for words in expected if not any(one.startswith(f"Whoever runs this console {words}") for one in advice)
+    ]
 
 
 def _outcome(end: End) -> tuple[str, list[str]]:
@@ -141,8 +153,6 @@ def test_each_fault_of_a_server_is_named_and_whoever_must_act(lab: Lab, playwrig
         fleet = stack.enter_context(Fleet(playwright.chromium, lab, flags=_trusting(lab.certificates.certificate)))
         end = fleet.end(place.hosts[0], served)
         _begin(end)
-        sentence, advice = _outcome(end)
-        assert sentence == "It will work from here, but not every server does.", advice
         expected = (
             "The STUN server 192.0.2.21 does not answer.",
             f"Browsers accept no TLS of {turn1} (TCP 8443 to {turn1}).",
@@ -152,15 +162,20 @@ def test_each_fault_of_a_server_is_named_and_whoever_must_act(lab: Lab, playwrig
             f"{turn1} has no ports left for relays (508).",
             "Nobody knows the name nowhere.lab.",
         )
-        for words in expected:
-            assert any(one.startswith(f"Whoever runs this console {words}") for one in advice), (words, advice)
+        sentence, advice = _outcome(end)
+        for _ in range(2):  # on a busy machine a server's time may run out before the browser has said why it failed
+            if not _lacking(expected, advice):
+                break
+            _begin_again(end)
+            sentence, advice = _outcome(end)
+        assert sentence == "It will work from here, but not every server does.", advice
+        assert _lacking(expected, advice) == [], advice
         assert len(advice) == len(expected), advice
 
         lab.turn1.kill()  # the others on that host keep running
         stack.callback(lab.turn1.wait)
         stack.callback(lab.turn1.start)
-        end.page.locator("#check-again").click()
-        expect(end.page.locator("#check-panel")).to_have_attribute("data-check", "running")
+        _begin_again(end)
         sentence, advice = _outcome(end)
         killed = f"Whoever runs this console {turn1} answers, but not on UDP 3478 to {turn1}."
         assert any(one.startswith(killed) for one in advice), advice
