@@ -23,6 +23,8 @@ CHECK_EVERY, CHECK_AGAIN_AFTER = 30.0, 5.0
 """Seconds between two checks, and before a second one if the first has news of a server."""
 
 _AT_ONCE, _MOST_URLS = 4, 64
+_LONGEST_ANSWER = 60_000
+"""Milliseconds that a page's check may have waited for an answer: more is no time."""
 _GOOD_FOR = 300
 """Lifetime of a check's credentials in seconds, with allowance for the servers' clocks."""
 
@@ -75,8 +77,8 @@ class Watch:
         asked = report.get("urls")
         for found in asked if isinstance(asked, list) else ():
             answered = found.get("answered") if isinstance(found, dict) else None
-            if not isinstance(answered, (int, float)):
-                continue  # it is not certain that this is the server's fault
+            if not isinstance(answered, (int, float)) or not 0 <= answered < _LONGEST_ANSWER:
+                continue  # that there was none is not certainly the server's fault
             self._said(address, network, found.get("url"), answered=True)
             with contextlib.suppress(IceError):
                 parsed = parse_ice_url(str(found.get("url")))

@@ -117,7 +117,16 @@ async def test_a_host_beside_the_page_is_measured() -> None:
 
 
 @pytest.mark.parametrize(
-    "urls", [None, "what", [None], [{}], [{"url": 5, "answered": 7}], [{"url": "x", "answered": "7"}]]
+    "urls",
+    [
+        None,
+        "what",
+        [None],
+        [{}],
+        [{"url": 5, "answered": 7}],
+        [{"url": "x", "answered": "7"}],
+        [{"url": ONE.urls[0], "answered": 10**400}],
+    ],
 )
 async def test_a_check_of_a_page_measures_as_well(urls: object) -> None:
     watch = Watch()
