@@ -22,6 +22,10 @@ REHEARSED_AFTER = 0.3
 """Seconds after the start before the rehearsal: the browser paints the first screen, and the person may press
 Connect."""
 
+ASIDE_AFTER = 0.3
+"""Seconds by which a pressed Connect puts off what the page does once it is ready: a path on a LAN is open before
+that."""
+
 DRAWN_AFTER = 0.1
 """Seconds by which a view may be late while connecting, and while nothing arrives in an outage. Laying the page out
 takes longer than making an answer, and would come before it; a person takes up to 0.1 s for at once."""
@@ -110,6 +114,10 @@ class Runner:
         """
         asyncio.get_running_loop().call_later(REHEARSED_AFTER, self._rehearse, steps)
 
+    def aside(self, work: Callable[[], None]) -> None:
+        """Do `work` in the next turn of the event loop, or after `ASIDE_AFTER` if Connect has been pressed by then."""
+        asyncio.get_running_loop().call_soon(self._aside, work)
+
     def fault(self, where: str, error: BaseException) -> None:
         """Report and journal an unhandled exception."""
         self.emit(self._fault(where, error))
@@ -120,6 +128,12 @@ class Runner:
             self.rehearse(steps)
         elif state in ("ready", "waiting") and next(steps, None) is not None:
             asyncio.get_running_loop().call_soon(self._rehearse, steps)
+
+    def _aside(self, work: Callable[[], None]) -> None:
+        if page_state(self._session) == "connecting":
+            asyncio.get_running_loop().call_later(ASIDE_AFTER, work)
+        else:
+            work()
 
     def _consume(self, event: Event) -> None:
         before, self._ahead = self._ahead, self._wall() - self._clock()

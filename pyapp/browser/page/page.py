@@ -25,6 +25,9 @@ from pyapp.view.words import diagnostics_title
 if TYPE_CHECKING:
     from pyapp.browser.page.others import Others
 
+WITHOUT_THE_OTHERS = ("loading", "ready", "connecting")
+"""States in which the first screen may be all that is shown. What the page says of a path is complete."""
+
 FOCUS_AFTER = 0.1
 """Seconds after a change in which the browser lays the page out by itself: to ask sooner where a control went takes
 tens of milliseconds, in the middle of connecting."""
@@ -71,13 +74,18 @@ class Page:
         self._lobby.take_clicks(at_once=clicked or read_address().autoconnect, back_in=session_to_come_back_to())
         if read_address().check:
             self._others().check.open()
-        asyncio.get_running_loop().call_soon(self._others)
+
+    def complete(self) -> None:
+        """Attach the panels beyond the first screen."""
+        self._others()
 
     def render(self, view: View) -> None:
         """Put `view` on the screen."""
         before, self._view = self._view, view
         focused = document.activeElement if before and _buttons(before) != _buttons(view) else None
         self._draw(view)
+        if view.status.state not in WITHOUT_THE_OTHERS:
+            self._others()
         if focused and focused.id:
             self._dom.run("the focus", self._keep_focus(focused))
 

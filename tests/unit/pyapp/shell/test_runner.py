@@ -380,6 +380,28 @@ class TestTheRehearsal:
         assert next(steps) == 1
 
 
+class TestWhatThePageDoesOnceItIsReady:
+    async def test_is_done_in_the_next_turn(self, build: Build) -> None:
+        done: list[str] = []
+        build({}).runner.aside(lambda: done.append("panels"))
+        assert not done
+        await asyncio.sleep(0)
+        assert done == ["panels"]
+
+    async def test_waits_for_a_moment_if_connect_was_pressed_first(
+        self, build: Build, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("pyapp.shell.runner.ASIDE_AFTER", 0.01)
+        bench = build({})
+        done = asyncio.Event()
+        bench.runner.aside(done.set)
+        bench.session.phase = "active"
+        bench.runner.emit(RestartRequested())
+        await asyncio.sleep(0)
+        assert not done.is_set()
+        await asyncio.wait_for(done.wait(), 10)
+
+
 class TestTwoClocks:
     """What one gains on the other between two events is told before the second event."""
 
