@@ -6,36 +6,23 @@ whatever that is at the moment. Chromium asks the frame whose constructor was ca
 frame is the page's to choose (W3C Permissions Policy, section 5). Tracks of the page are sent over it all the same.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
-from js import RTCPeerConnection, document, navigator
+from js import navigator, window
 
 from pyapp.browser.ffi import jsobj
 from pyapp.protocol.ice import IceConfiguration
-from pyapp.view.words import FRAME
 
 
 class Constructor:
-    """Makes `RTCPeerConnection`s. The frame stays for as long as the page: what it made would die with it."""
+    """Makes `RTCPeerConnection`s; runtime/page/boot.mjs has made the frame, and the first connection."""
 
     def __init__(self) -> None:
-        self._frame: Any = None
-        self._spare: Any = None
-        self._is_first = True
-
-    def prepare(self) -> Iterator[str]:
-        """Make the first one in advance, in steps: without a description it opens no socket, and asks no server."""
-        if is_chromium():
-            self._framed()
-        yield "the frame"
-        if self._is_first:
-            self._spare = self.new(IceConfiguration())
-        yield "the connection"
+        self._owner: Any = window.webrtc.owner
+        self._spare: Any = getattr(window.webrtc, "first", None)
 
     def new(self, configuration: IceConfiguration, *, every_interface: bool = False) -> Any:
         """Return one that gathers on the default route, or on `every_interface` if the page may know them."""
-        self._is_first = False
         if self._spare is not None and not every_interface:
             made, self._spare = self._spare, None
             made.setConfiguration(jsobj(configuration.to_rtc_configuration()))
@@ -44,17 +31,8 @@ class Constructor:
 
     def construct(self, configuration: IceConfiguration, *, every_interface: bool = False) -> Any:
         """Return another one than that which was made in advance."""
-        owned = RTCPeerConnection if every_interface or not is_chromium() else self._framed()
-        return owned.new(jsobj(configuration.to_rtc_configuration()))
-
-    def _framed(self) -> Any:
-        if self._frame is None:
-            frame = self._frame = document.createElement("iframe")
-            frame.allow = "camera 'none'; microphone 'none'"
-            frame.hidden = True
-            frame.title = FRAME
-            document.body.append(frame)
-        return self._frame.contentWindow.RTCPeerConnection
+        owner = window if every_interface else self._owner
+        return owner.RTCPeerConnection.new(jsobj(configuration.to_rtc_configuration()))
 
 
 def is_firefox() -> bool:

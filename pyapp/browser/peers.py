@@ -29,7 +29,6 @@ class PeerConnections:
 
     def prepare(self) -> Iterator[str]:
         """Make ready for the first one, in steps."""
-        yield from self._constructor.prepare()
         if is_chromium():
             PeerRehearsal(self._constructor.construct, self._on_error, self._media).begin()
         yield "the rehearsal"

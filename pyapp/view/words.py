@@ -13,7 +13,3 @@ MARKS = {">": "sent", "<": "received", "=": "state", "!": "trouble"}
 def diagnostics_title(session: str, at: str) -> str:
     """Return the first line of the copied diagnostics; `at` is the time."""
     return f"ICE Console, session {session or '(none)'}, {at}"
-
-
-FRAME = "Network"
-"""The name of the frame without content that the page connects from."""

@@ -2,7 +2,8 @@
 //
 // 1. Says in words how far loading is, and, if it cannot go on, why and what to do.
 // 2. Keeps a click on Connect that comes too early, as `data-pending-connect` on <html>; pyapp/browser/page/ reads it.
-// 3. Asks the server for what Python will ask for first; pyapp/browser/signaling.py takes it over.
+// 3. Asks the server for what Python will ask for first, and makes the connection that it will need first;
+//    pyapp/browser/signaling.py and pyapp/browser/constructor.py take them over.
 //
 // Loading is over when Python sets the performance mark `console-ready`. From then on this script shows only a crash of
 // the Python program itself, because nothing else is left to show it.
@@ -286,6 +287,27 @@ function askEarly() {
   };
 }
 
+/**
+ * Make the first `RTCPeerConnection` while Python loads: the browser's first takes as long as all that Python does
+ * between a click and the answer. Without a description it opens no socket, and asks no server. In Chromium it belongs
+ * to a frame; pyapp/browser/constructor.py says why. The frame stays: what it made would die with it.
+ */
+function prepareConnection() {
+  let owner = globalThis;
+  if (navigator.userAgent.includes("Chrome/")) {
+    const frame = document.createElement("iframe");
+    body.append(Object.assign(frame, { allow: "camera 'none'; microphone 'none'", hidden: true, title: "Network" }));
+    owner = frame.contentWindow;
+  }
+  globalThis.webrtc = { owner };
+  try {
+    // As in pyapp/protocol/ice.py: all else can be set later.
+    webrtc.first = new owner.RTCPeerConnection({ bundlePolicy: "max-bundle" });
+  } catch {
+    // Python tries again with Connect, and says what is wrong.
+  }
+}
+
 async function load() {
   // The page is visible before anything large is requested.
   await (hasStartedBefore() ? firstFrame() : firstPaint());
@@ -295,7 +317,9 @@ async function load() {
   for (const [group, file] of runtime.preload) {
     document.head.append(Object.assign(document.createElement("link"), { rel: "modulepreload", href: asset(group, file).href }));
   }
-  const [{ hooks }] = await Promise.all([import(asset("pyscript", "core.js")), import(new URL(interpreter, location.href))]);
+  const parts = Promise.all([import(asset("pyscript", "core.js")), import(new URL(interpreter, location.href))]);
+  prepareConnection();
+  const [{ hooks }] = await parts;
   // Its default hook for workers is made with Function(), which the page's Content-Security-Policy refuses.
   hooks.worker.onBeforeRunAsync.clear();
   // PyScript only prints what stopped the Python program, or kept it from starting.
