@@ -21,7 +21,7 @@ class Stats:
     ) -> None:
         from console_runtime import StatsReader  # only there in the page
 
-        self._entries: dict[str, Mapping[str, Any]] = {}
+        self._entries: dict[str, dict[str, Any]] = {}
         self._sampled = sampled
         changed = listeners.callback("getStats", self._changed)
         self._reader = StatsReader.new(pc, changed, listeners.callback("getStats", failed))
@@ -35,8 +35,11 @@ class Stats:
         self._reader.close()
 
     def _changed(self, changes: str) -> None:
-        changed, gone = json.loads(changes)
-        self._entries = self._entries | changed
+        whole, changed, gone = json.loads(changes)
+        entries = self._entries | whole
+        for key, values in changed.items():
+            entries[key] = entries[key] | values
         for key in gone:
-            del self._entries[key]
-        self._sampled(self._entries)
+            del entries[key]
+        self._entries = entries
+        self._sampled(entries)

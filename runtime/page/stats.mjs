@@ -30,8 +30,8 @@ const FIELDS = {
 /**
  * Asks one connection for its statistics, and calls back with what is new in them.
  *
- * Candidates and most pairs stay the same from one answer to the next: for Python to read them again each time took as
- * long as all that it makes of them.
+ * Candidates and most values of pairs stay the same from one answer to the next: for Python to read them again each
+ * time took as long as all that it makes of them.
  */
 export class StatsReader {
   #known = new Map(); // what was read, by id
@@ -59,24 +59,36 @@ export class StatsReader {
     this.#isClosed = true;
   }
 
-  /** Returns the entries that are new or have changed, by id, and the ids of those that are gone. */
+  /** Returns the new entries by id, the changed values of others, and the ids of those that are gone. */
   #changes(report) {
     const known = new Map();
+    const whole = {};
     const changed = {};
     for (const entry of report.values()) {
       const { id, type } = entry;
       const names = FIELDS[type];
       if (!names) continue;
-      let read = this.#known.get(id);
+      const read = this.#known.get(id);
       this.#known.delete(id);
-      if (!read || names.some((name) => entry[name] !== read[name])) {
-        changed[id] = read = { type };
-        for (const name of names) read[name] = entry[name]; // JSON leaves out what is undefined
+      known.set(id, read ?? (whole[id] = pick(entry, names)));
+      if (!read) continue;
+      for (const name of names) {
+        const value = entry[name];
+        if (value === read[name]) continue;
+        read[name] = value;
+        // JSON leaves out what is undefined: an entry that loses a value is told as a new one.
+        if (value === undefined) whole[id] = read;
+        else (changed[id] ??= {})[name] = value;
       }
-      known.set(id, read);
     }
     const gone = [...this.#known.keys()];
     this.#known = known;
-    return JSON.stringify([changed, gone]);
+    return JSON.stringify([whole, changed, gone]);
   }
+}
+
+function pick(entry, names) {
+  const read = { type: entry.type };
+  for (const name of names) read[name] = entry[name];
+  return read;
 }
