@@ -48,9 +48,9 @@ def identity(request: web.Request) -> str:
     return request[CALLER].identity if CALLER in request else ""
 
 
-def check_origin(request: web.Request) -> None:
-    """Answer 403 to a page of another origin."""
-    origin = request.headers.get(hdrs.ORIGIN)
+def check_origin(request: web.Request, named: str | None = None) -> None:
+    """Answer 403 to a page of another origin: the request's `Origin`, or what the page has `named` without one."""
+    origin = request.headers.get(hdrs.ORIGIN, named)
     if is_allowed(origin, request.host, request.app[CURRENT].configured.access):
         return
     rule = (

@@ -3,12 +3,15 @@
 from aiohttp import web
 
 from backend.metrics.gauges import Now
+from backend.web.admission import check_origin
 from backend.web.keys import ACCOUNTS, CHAIN, CURRENT, JOURNAL, METERS, SIGNALING
 from backend.web.metrics import HOW_TO_ALLOW, exposition, may_ask
+from pyapp.protocol.access import ORIGIN_HEADER
 
 
-async def health(_request: web.Request) -> web.Response:
-    """Say that the server is alive."""
+async def health(request: web.Request) -> web.Response:
+    """Say that the server is alive; and to a page whose WebSockets do not open, if that is because of its origin."""
+    check_origin(request, request.headers.get(ORIGIN_HEADER))
     return web.json_response({"status": "ok"}, headers={"Cache-Control": "no-store"})
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from js import URL, AbortSignal, WebSocket, encodeURIComponent, location, navigator, window
 
 from pyapp.browser.ffi import Listeners, OnError, jsobj, promise_of, when_settled
+from pyapp.browser.health import ask_health
 from pyapp.core import commands
 from pyapp.core.check.findings import OFFLINE
 from pyapp.core.commands import CheckCommand
@@ -107,13 +108,17 @@ class CheckServer:
             listeners.close()
             socket.close()
 
-        def tried(*, opened: bool) -> None:
+        def opened(_: Any) -> None:
             close()
-            self._emit(WebSocketTried(number, opened))
+            self._emit(WebSocketTried(number))
+
+        def closed(_: Any) -> None:
+            close()
+            ask_health(lambda why: self._emit(WebSocketTried(number, why.kind, why.cause)), self._on_error)
 
         self._close_websocket = close
-        listeners.add(socket, "open", lambda _: tried(opened=True))
-        listeners.add(socket, "close", lambda _: tried(opened=False))
+        listeners.add(socket, "open", opened)
+        listeners.add(socket, "close", closed)
 
 
 def _json(text: str) -> Any:

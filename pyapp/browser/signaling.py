@@ -4,9 +4,10 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from js import URL, AbortSignal, WebSocket, encodeURIComponent, location, navigator, window
+from js import URL, AbortSignal, WebSocket, encodeURIComponent, location, window
 
 from pyapp.browser.ffi import Listeners, OnError, jsobj, plain, promise_of, when_settled
+from pyapp.browser.health import ask_health
 from pyapp.browser.inviting import Invitations
 from pyapp.core import commands
 from pyapp.core.commands import CheckCommand, ServerCommand
@@ -16,13 +17,12 @@ from pyapp.core.events import (
     IceConfigurationFailed,
     IceConfigurationReceived,
     InvitationGiven,
-    ObstacleKind,
     SignalingClosed,
     SignalingGarbled,
     SignalingOpened,
     SignalingReceived,
 )
-from pyapp.core.failures import obstacle_of
+from pyapp.core.failures import Obstacle
 from pyapp.protocol.access import INVITATION_HEADER, is_invitation
 from pyapp.protocol.ice import IceError, ice_configuration_from_json
 from pyapp.protocol.signaling import PLACE_HEADER, HeldPlace, decode_server
@@ -33,9 +33,6 @@ if TYPE_CHECKING:
 
 DEADLINE = 12_000
 """Milliseconds for the answer to `GET /ice`: it is asked again after that."""
-
-HEALTH_DEADLINE = 4_000
-"""The same for `GET /healthz`."""
 
 
 class Server:
@@ -145,28 +142,16 @@ class Server:
         self._emit(IceConfigurationReceived(number, configuration))
 
     def _ask_health(self) -> None:
-        """Find out over HTTP why no WebSocket opens. A redirection is not followed: its target is no part of us."""
+        """Find out over HTTP why no WebSocket opens."""
         if self._is_asking_health:
             return
         self._is_asking_health = True
-        options = jsobj({"cache": "no-store", "redirect": "manual"})
-        options.signal = AbortSignal.timeout(HEALTH_DEADLINE)
 
-        def told(obstacle: ObstacleKind, cause: str) -> None:
+        def told(obstacle: Obstacle) -> None:
             self._is_asking_health = False
-            self._emit(HealthTold(obstacle, f"GET /healthz: {cause}"))
+            self._emit(HealthTold(obstacle.kind, obstacle.cause))
 
-        def answered(response: Any) -> None:
-            status, kind = int(response.status), str(plain(response.headers.get("content-type")) or "no type")
-            if response.type == "opaqueredirect":
-                told("log-in", "a redirection")
-            else:
-                told(obstacle_of(status, kind), f"HTTP status {status}, {kind}")
-
-        def failed(error: Any) -> None:
-            told("down" if navigator.onLine else "offline", str(error))
-
-        when_settled(promise_of(window, "fetch", "healthz", options), answered, failed, self._on_error)
+        ask_health(told, self._on_error)
 
     def _give_up(self, place: HeldPlace) -> None:
         """Say goodbye over HTTP, even while the page is closed. Without a network the server finds out by itself."""

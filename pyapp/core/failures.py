@@ -1,5 +1,6 @@
 """What cannot be done, as facts; `pyapp/view/verdicts.py` has the words."""
 
+import json
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -59,25 +60,43 @@ def no_path(gathering: Gathering, *, relay_only: bool) -> NoPath:
 class Obstacle:
     """What `GET /healthz` says of why no WebSocket opens.
 
-    `log-in`: something on the way wants one; `blocked`: the server answers, so that only WebSockets do not get through;
-    `down`: the server, or the proxy before it, does not work; `offline`: the browser has no network. `cause` is the
-    technical one.
+    `log-in`: something on the way wants one; `foreign-origin`: the server does not know the page's address as its own;
+    `blocked`: the server answers, so that only WebSockets do not get through; `down`: the server, or the proxy before
+    it, does not work; `offline`: the browser has no network. `cause` is the technical one.
     """
 
     kind: ObstacleKind
     cause: str
 
 
-LOG_IN = (401, 403, 407, 511)
+MOST_RULE = 1024
+"""Characters of a rule of the server's."""
+
+FORBIDDEN = 403
+
+LOG_IN = (401, FORBIDDEN, 407, 511)
 """Statuses of whoever wants a log-in: RFC 9110, sections 15.5.2, 15.5.4 and 15.5.8; RFC 6585, section 6."""
 
 
-def obstacle_of(status: int, content_type: str) -> ObstacleKind:
+def obstacle_of(status: int, content_type: str, body: str = "") -> Obstacle:
     """Return what an answer to `GET /healthz`, whose own one is JSON, says of why no WebSocket opens."""
+    cause = f"GET /healthz: HTTP status {status}, {content_type or 'no type'}"
+    if status == FORBIDDEN and (rule := _foreign_origin(body)):
+        return Obstacle("foreign-origin", rule)
     is_ok = 200 <= status < 300
     if status in LOG_IN or (is_ok and "json" not in content_type):
-        return "log-in"
-    return "blocked" if is_ok else "down"
+        return Obstacle("log-in", cause)
+    return Obstacle("blocked" if is_ok else "down", cause)
+
+
+def _foreign_origin(body: str) -> str:
+    """Return the rule by which the server refuses the page's origin, empty if it is no such `Error`."""
+    try:
+        error = json.loads(body)
+    except ValueError:
+        return ""
+    is_one = isinstance(error, dict) and error.get("code") == "foreign-origin"
+    return str(error.get("message"))[:MOST_RULE] if is_one else ""
 
 
 @dataclass(frozen=True, slots=True)

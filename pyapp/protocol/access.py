@@ -11,6 +11,10 @@ from pyapp.protocol.wire import MessageError
 INVITATION_HEADER = "X-Invitation"
 """The request header of an invitation. `Authorization` is left to a proxy in front of the server."""
 
+ORIGIN_HEADER = "X-Page-Origin"
+"""The request header of the page's own origin, where it asks why no WebSocket opens: with a same-origin GET browsers
+send no `Origin` (Fetch Standard, "append a request `Origin` header")."""
+
 MOST_INVITATION = 4096
 """Longest invitation, in characters."""
 

@@ -27,6 +27,7 @@ _SENTENCES: dict[VerdictRule, str] = {
     "server-silent": "The server of this console does not answer, so nothing could be checked.",
     "no-signaling": "It will not work from here: your network lets no WebSocket through, and without one the two sides"
     " cannot find each other.",
+    "not-its-address": "It will not work from here: this console does not know the address of this page as its own.",
     "works": "Everything works from here: direct connections wherever the other network allows them, and relays for"
     " the rest.",
     "works-mostly": "It will work from here, but not every server does.",
@@ -126,6 +127,8 @@ def advice(problem: Problem) -> str:
             return "Look at this console's server and the proxy in front of it."
         case "websocket-blocked":
             return "Let WebSockets through to the address of this page: a proxy or a firewall ends them."
+        case "foreign-origin":
+            return problem.detail
         case "udp-blocked":
             return f"Open {ports}."
         case "nothing-answers" if problem.who == "network":

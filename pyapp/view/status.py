@@ -122,7 +122,7 @@ def _words(session: Session, state: PageState, report: PathReport | None) -> tup
             detail = "The connection was interrupted."
             if away:
                 detail += " The server does not answer either; trying to reach it."
-                if obstacle and obstacle.kind in ("log-in", "blocked"):
+                if obstacle and obstacle.kind in ("log-in", "foreign-origin", "blocked"):
                     detail = f"The connection was interrupted. {OBSTACLES[obstacle.kind]}"
             elif connection is not None:
                 detail += _attempt_words(connection)
@@ -159,6 +159,8 @@ def _stage(session: Session, headline: str) -> tuple[str, str]:
 
 OBSTACLES: dict[ObstacleKind, str] = {
     "log-in": "The server, or the network that you are in, wants a log-in. Reload the page to log in again.",
+    "foreign-origin": "The server does not know the address of this page as its own, and refuses it. Whoever runs this"
+    " console must name the proxy in front of it; the cause below says how. Trying again.",
     "blocked": "The server answers, but WebSockets do not get through. This network, or a proxy before the server,"
     " blocks them. Try another network; if it is the same there, tell whoever runs this console. Trying again.",
     "down": "The server is down, or out of reach. Trying again.",

@@ -120,3 +120,28 @@ def test_a_password_in_front_leaves_invitations_alone(
         stranger.close()
     finally:
         one.stop()
+
+
+def test_of_a_proxy_that_is_not_named_the_page_says_what_to_do(
+    start_console: StartConsole, certificate: Certificate, open_page: OpenPage, tmp_path: Path
+) -> None:
+    console = start_console(access="")
+    backend = console.address.removeprefix("http://").rstrip("/")
+    one = proxy("apache", backend=backend, certificate=certificate, folder=tmp_path)
+    site = tmp_path / "apache.conf"  # by default Apache asks by the name of the server behind it
+    site.write_text(site.read_text().replace("ProxyPreserveHost On", "ProxyPreserveHost Off"))
+    one.start()
+    try:
+        origin = f"https://127.0.0.1:{one.port}"
+        person = open_page(f"{origin}/?session=front{console.operator_fragment}")
+        person.excuse("WebSocket|403")
+        person.connect()
+        rule = f"The page is of {origin}, and this server was asked as {backend}."
+        expect(person.page.locator("#cause")).to_contain_text(rule)
+        expect(person.page.locator("#cause")).to_contain_text("[access] proxies")
+        person.page.locator("#check").click()
+        expect(person.page.locator("#check-advice")).to_contain_text(rule)
+        expect(person.page.locator("#check-sentence")).to_contain_text("does not know the address of this page")
+        assert rule in console.log
+    finally:
+        one.stop()

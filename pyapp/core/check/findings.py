@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from pyapp.core.failures import Refusal
+from pyapp.core.failures import Obstacle, Refusal
 from pyapp.protocol.ice import IceUrl
 
 Cause: TypeAlias = Literal[
@@ -133,6 +133,8 @@ class Findings:
     server: float | None = None
     """Time to that list."""
     websocket: bool | None = None
+    obstacle: Obstacle | None = None
+    """Why no WebSocket opens, if the server was asked."""
     urls: list[UrlFinding] = field(default_factory=list)
     seen: Mapping[str, str] = field(default_factory=dict)
     """What the console's server itself found at each URL: a problem, or an empty text."""

@@ -18,6 +18,7 @@ def report(found: Findings, verdict: Verdict) -> dict[str, Any]:
         ],
         "took": round(found.took * 1000),
         "websocket": found.websocket,
+        "obstacle": None if found.obstacle is None else found.obstacle.kind,
         "udp": found.udp,
         "mapping": found.mapping,
         "families": sorted(found.families),

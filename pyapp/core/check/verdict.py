@@ -19,6 +19,7 @@ ProblemRule: TypeAlias = Literal[
     "refused",
     "server-silent",
     "websocket-blocked",
+    "foreign-origin",
     "udp-blocked",
     "nothing-answers",
     "host-blocked",
@@ -47,6 +48,7 @@ VerdictRule: TypeAlias = Literal[
     "refused",
     "server-silent",
     "no-signaling",
+    "not-its-address",
     "works",
     "works-mostly",
     "relay-mostly",
@@ -134,7 +136,7 @@ def _outcome(found: Findings, problems: tuple[Problem, ...]) -> tuple[VerdictRul
     if found.refusal is not None:
         return ("refused", "bad") if found.refusal.code else ("server-silent", "bad")
     if found.websocket is False:
-        return "no-signaling", "bad"
+        return ("not-its-address" if _is_foreign(found) else "no-signaling"), "bad"
     over = {one.url.transport for one in found.relays}
     if not found.udp:  # or no server to ask over UDP
         if over:
@@ -152,6 +154,11 @@ def _outcome(found: Findings, problems: tuple[Problem, ...]) -> tuple[VerdictRul
     return ("works-mostly", "fair") if others else ("works", "good")
 
 
+def _is_foreign(found: Findings) -> bool:
+    """Return whether the server refuses the page because of its address."""
+    return found.obstacle is not None and found.obstacle.kind == "foreign-origin"
+
+
 def _problems(found: Findings) -> Iterator[Problem]:
     if found.refusal is not None:
         code = found.refusal.code
@@ -161,7 +168,9 @@ def _problems(found: Findings) -> Iterator[Problem]:
         rule: ProblemRule = "refused" if code else "server-silent"
         yield Problem(rule, "you" if code.startswith("invitation") else "operator", detail=code or found.refusal.reason)
         return
-    if found.websocket is False:
+    if found.obstacle is not None and _is_foreign(found):
+        yield Problem("foreign-origin", "operator", detail=found.obstacle.cause)
+    elif found.websocket is False:
         yield Problem("websocket-blocked", "network")
     if not any(one.url.is_turn for one in found.urls):
         yield Problem("no-relay-configured", "operator")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from pyapp.core.events.server import ObstacleKind
 from pyapp.protocol.ice import IceConfiguration
 
 
@@ -39,10 +40,11 @@ class CheckServersFailed:
 
 @dataclass(frozen=True, slots=True)
 class WebSocketTried:
-    """A WebSocket to the server was `opened`, and closed again; or it did not open."""
+    """A WebSocket to the server was opened, and closed again; or it was not, because of the `obstacle`."""
 
     number: int
-    opened: bool
+    obstacle: ObstacleKind | None = None
+    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)

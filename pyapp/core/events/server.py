@@ -59,7 +59,7 @@ class SignalingGarbled:
     reason: str
 
 
-ObstacleKind: TypeAlias = Literal["log-in", "blocked", "down", "offline"]
+ObstacleKind: TypeAlias = Literal["log-in", "foreign-origin", "blocked", "down", "offline"]
 
 
 @dataclass(frozen=True, slots=True)

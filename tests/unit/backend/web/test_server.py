@@ -18,7 +18,7 @@ from backend.ice.credentials import turn_credentials
 from backend.settings import Settings, StartError, TlsFiles
 from backend.web.files import SECURITY_HEADERS
 from backend.web.server import Serving, create_app, serving
-from pyapp.protocol.access import INVITATION_HEADER
+from pyapp.protocol.access import INVITATION_HEADER, ORIGIN_HEADER
 from pyapp.protocol.signaling import PLACE_HEADER, Error, HeldPlace, Join, Leave, PeerLeft, Welcome, decode_server
 from pyapp.protocol.wire import encode
 from tests.unit.backend.conftest import GROUPS
@@ -271,6 +271,18 @@ async def test_a_foreign_page_is_refused(start: Start, http: aiohttp.ClientSessi
         assert "Access-Control-Allow-Origin" not in response.headers
     with pytest.raises(aiohttp.WSServerHandshakeError):
         await http.ws_connect(server.address + "ws", origin=origin)
+
+
+async def test_a_page_asks_why_no_websocket_opens(start: Start, http: aiohttp.ClientSession) -> None:
+    server = await start()
+    own = server.address.rstrip("/")
+    async with http.get(server.address + "healthz", headers={ORIGIN_HEADER: own}) as response:
+        assert response.status == 200
+    async with http.get(server.address + "healthz", headers={ORIGIN_HEADER: "https://a.example"}) as response:
+        refused = await response.json()
+    assert (response.status, refused["code"]) == (403, "foreign-origin")
+    for part in ("https://a.example", own.removeprefix("http://"), "[access] proxies", "[access] origins"):
+        assert part in refused["message"]
 
 
 async def test_our_own_page_is_served(start: Start, http: aiohttp.ClientSession) -> None:

@@ -244,7 +244,7 @@ class TestTheWords:
         assert view.status.detail == "The server does not answer. Trying again."
         assert view.status.cause == "WebSocket closed with 1006"
 
-    @pytest.mark.parametrize("obstacle", ["log-in", "blocked", "down", "offline"])
+    @pytest.mark.parametrize("obstacle", ["log-in", "foreign-origin", "blocked", "down", "offline"])
     def test_say_what_keeps_us_from_the_server_until_it_is_there(self, obstacle: ObstacleKind) -> None:
         core = away()
         core.do(events.HealthTold(obstacle, "GET /healthz: HTTP status 403"))

@@ -53,7 +53,7 @@ class Browser:
                 case commands.TryWebSocket(number):
                     self.is_trying = self.websocket is None
                     if self.websocket is not None:
-                        self.tell(events.WebSocketTried(number, self.websocket))
+                        self.tell(events.WebSocketTried(number, None if self.websocket else "blocked"))
                 case commands.GiveUpWebSocket():
                     self.is_trying = False
                 case commands.KeepCheckReport(number):

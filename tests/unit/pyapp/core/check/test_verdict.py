@@ -7,7 +7,7 @@ import pytest
 from pyapp.core.check.findings import Cause, Findings, GatheringError, TheirFacts, UrlFinding
 from pyapp.core.check.report import report
 from pyapp.core.check.verdict import judge
-from pyapp.core.failures import Refusal
+from pyapp.core.failures import Obstacle, Refusal
 from pyapp.protocol.ice import parse_ice_url
 from pyapp.view.check import advice, sentence_of
 
@@ -215,6 +215,14 @@ CASES = [
         [well(UDP)],
         *("no-signaling", "bad", [("websocket-blocked", "network")]),
         found={"websocket": False},
+    ),
+    Case(
+        "the server does not know the page's address",
+        [well(UDP)],
+        *("not-its-address", "bad", [("foreign-origin", "operator")]),
+        "It will not work from here: this console does not know the address of this page as its own.",
+        "Name the proxy in [access] proxies.",
+        {"websocket": False, "obstacle": Obstacle("foreign-origin", "Name the proxy in [access] proxies.")},
     ),
     Case("relays over TLS alone", [well(TLS)], "works", "good", []),
     Case(
