@@ -61,7 +61,7 @@ def main() -> None:
     tabs.listen()
     Network(runner.emit, runner.fault)
     page.mark_ready()
-    runner.aside(page.complete)
+    runner.defer(page.complete)
     runner.rehearse(chain(peers.prepare(), rehearse()))
     # The runtime switched the collector off for the start. What is there by now stays: never look through it again.
     gc.freeze()

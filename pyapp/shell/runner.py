@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar, assert_never
 
 from pyapp.core import commands, events
 from pyapp.core.commands import Command, MediaCommand, OfPeer, ServerCommand, TabCommand
-from pyapp.core.events import Event, Fault, Slept, TimerFired
+from pyapp.core.events import Event, Fault, LinkWanted, MessageSubmitted, Slept, TimerFired
 from pyapp.core.session import Session
 from pyapp.core.timers import Timer
 from pyapp.view.console import Presenter, View
@@ -22,7 +22,7 @@ REHEARSED_AFTER = 0.3
 """Seconds after the start before the rehearsal: the browser paints the first screen, and the person may press
 Connect."""
 
-ASIDE_AFTER = 0.3
+DEFERRED_FOR = 0.3
 """Seconds by which a pressed Connect puts off what the page does once it is ready: a path on a LAN is open before
 that."""
 
@@ -105,7 +105,9 @@ class Runner:
         """Put an event into the inbox; shells may call it from any callback."""
         self._inbox.append(event)
         if not self._busy:
-            self._work(self._show)
+            # The panel reads the answer back when this returns: whether the text was refused, or what the link is.
+            is_read_back = isinstance(event, MessageSubmitted | LinkWanted)
+            self._work(self._draw if is_read_back else self._show)
 
     def rehearse(self, steps: Iterator[object]) -> None:
         """Soon, run one of `steps` per turn of the event loop, between events, until a peer arrives.
@@ -114,9 +116,9 @@ class Runner:
         """
         asyncio.get_running_loop().call_later(REHEARSED_AFTER, self._rehearse, steps)
 
-    def aside(self, work: Callable[[], None]) -> None:
-        """Do `work` in the next turn of the event loop, or after `ASIDE_AFTER` if Connect has been pressed by then."""
-        asyncio.get_running_loop().call_soon(self._aside, work)
+    def defer(self, work: Callable[[], None]) -> None:
+        """Do `work` in the next turn of the event loop, or after `DEFERRED_FOR` if Connect has been pressed by then."""
+        asyncio.get_running_loop().call_soon(self._deferred, work)
 
     def fault(self, where: str, error: BaseException) -> None:
         """Report and journal an unhandled exception."""
@@ -129,9 +131,9 @@ class Runner:
         elif state in ("ready", "waiting") and next(steps, None) is not None:
             asyncio.get_running_loop().call_soon(self._rehearse, steps)
 
-    def _aside(self, work: Callable[[], None]) -> None:
+    def _deferred(self, work: Callable[[], None]) -> None:
         if page_state(self._session) == "connecting":
-            asyncio.get_running_loop().call_later(ASIDE_AFTER, work)
+            asyncio.get_running_loop().call_later(DEFERRED_FOR, work)
         else:
             work()
 

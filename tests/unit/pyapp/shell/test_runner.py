@@ -13,6 +13,8 @@ from pyapp.core.events import (
     Event,
     Fault,
     HangUpRequested,
+    LinkWanted,
+    MessageSubmitted,
     PageClosing,
     RestartRequested,
     Slept,
@@ -22,10 +24,12 @@ from pyapp.core.peers import PeerId
 from pyapp.core.session import Session
 from pyapp.core.signaling.rendezvous import Rendezvous
 from pyapp.core.timers import RecoveryTimer, Timer
+from pyapp.protocol.channel import MAX_TEXT_BYTES
 from pyapp.protocol.ice import IceConfiguration
 from pyapp.shell import runner
 from pyapp.shell.runner import Runner
 from pyapp.view.console import View
+from tests.unit.pyapp.sessions import lost
 
 FETCH = commands.FetchIceConfiguration(1, "demo")
 PEER = PeerId(1)
@@ -383,7 +387,7 @@ class TestTheRehearsal:
 class TestWhatThePageDoesOnceItIsReady:
     async def test_is_done_in_the_next_turn(self, build: Build) -> None:
         done: list[str] = []
-        build({}).runner.aside(lambda: done.append("panels"))
+        build({}).runner.defer(lambda: done.append("panels"))
         assert not done
         await asyncio.sleep(0)
         assert done == ["panels"]
@@ -391,10 +395,10 @@ class TestWhatThePageDoesOnceItIsReady:
     async def test_waits_for_a_moment_if_connect_was_pressed_first(
         self, build: Build, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("pyapp.shell.runner.ASIDE_AFTER", 0.01)
+        monkeypatch.setattr("pyapp.shell.runner.DEFERRED_FOR", 0.01)
         bench = build({})
         done = asyncio.Event()
-        bench.runner.aside(done.set)
+        bench.runner.defer(done.set)
         bench.session.phase = "active"
         bench.runner.emit(RestartRequested())
         await asyncio.sleep(0)
@@ -479,6 +483,30 @@ class TestViews:
         bench.shell.on_render = emit_once
         await turns()
         assert bench.session.order == [RestartRequested(), HangUpRequested()]
+
+    @pytest.mark.parametrize("event", [MessageSubmitted("Hello"), LinkWanted()])
+    async def test_of_what_the_panel_reads_back_are_drawn_at_once(self, build: Build, event: Event) -> None:
+        bench = build({})
+        bench.session.phase = "active"
+        bench.runner.emit(event)
+        assert [view.status.state for view in bench.shell.views] == ["ready", "connecting"]
+
+
+@pytest.mark.parametrize("text", ["Hello", "x" * (MAX_TEXT_BYTES + 1)])
+async def test_a_message_in_an_outage_is_shown_as_refused_or_not_before_its_field_is_cleared(text: str) -> None:
+    core, shell = lost(), Shell()
+    runner = Runner(
+        core.session,
+        clock=lambda: core.now,
+        wall=lambda: 1_700_000_000.0,
+        random=lambda: 0.0,
+        report=lambda error: pytest.fail(str(error)),
+    )
+    runner.attach(server=shell, peers=shell, media=shell, tabs=shell, screen=shell)
+    assert not shell.views[-1].thread.problem
+    runner.emit(MessageSubmitted(text))
+    assert bool(shell.views[-1].thread.problem) is (text != "Hello")
+    assert len(shell.views) == 2
 
 
 async def test_a_real_session_is_shown_from_the_first_view_on() -> None:
