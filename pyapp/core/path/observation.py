@@ -170,7 +170,10 @@ class Observation:
         state = self.health.state
         until = state.silent_since if isinstance(state, Suspect) else now
         seconds = min(max(until - self._counted.at, 0.0), STATS_QUIET_EVERY)
-        return self.rest(unseen=round(self._relay_rate * seconds))
+        unseen = round(self._relay_rate * seconds)
+        if unseen:  # otherwise the last sample is not told again if the journal has it
+            self._counted = replace(self._counted, at=self._counted.at + seconds)
+        return self.rest(unseen=unseen)
 
     @property
     def is_of_latest(self) -> bool:

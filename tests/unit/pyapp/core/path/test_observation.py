@@ -238,6 +238,19 @@ class TestTheMeasuring:
         assert isinstance(rest, Note)
         assert rest.data["relayed"] == ALLOCATION + told
 
+    def test_of_what_a_relay_carries_until_it_is_closed_is_told_also_if_the_journal_has_the_last(self) -> None:
+        relayed = replace(report(), local=CandidateFacts("relay", "udp"))
+        parts = Parts(relayed)
+        parts.observation.unsteady(0.0)
+        for at, carried in ((0.0, 1000), (2.0, 3000)):
+            parts.observation.take(replace(relayed, pair_sent=carried), at)
+            outputs = parts.observation.measure(self.stats(), at)
+        assert isinstance(outputs[-1], Note)
+        (rest,) = parts.observation.closed(4.0)
+        assert isinstance(rest, Note)
+        assert (rest.data["relayed"], rest.data["seconds"]) == (ALLOCATION + 5000, 2.0)
+        assert parts.observation.rest() == []
+
     def test_tells_the_last_of_a_pair_that_is_left_and_of_a_connection_that_ends(self) -> None:
         parts = Parts(report())
         parts.observation.measure(self.stats(sent=100), 0.0)
