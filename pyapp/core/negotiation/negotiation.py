@@ -129,6 +129,11 @@ class Negotiation:
         return not self._has_answered_first if self.is_between_browsers else not self.polite
 
     @property
+    def restarts_may_collide(self) -> bool:
+        """Whether both sides offer restarts, so that two offers may cross."""
+        return not self.is_between_browsers and not self.leaves_restarts
+
+    @property
     def is_between_browsers(self) -> bool:
         """Whether the peer's browser is of another kind than ours."""
         return bool(self._remote_origin) and self._origin != self._remote_origin

@@ -109,7 +109,7 @@ class Connection:
         )
         candidates = self.candidates = Candidates(agreed)
         health = self.recovery = Recovery(
-            polite=polite, is_hidden=is_hidden, leaves_restarts=lambda: agreed.leaves_restarts
+            polite=polite, is_hidden=is_hidden, may_collide=lambda: agreed.restarts_may_collide
         )
         self.restarts = Restarts(agreed, health)
         observation = self.observation = Observation(agreed, health, self.restarts)

@@ -33,9 +33,9 @@ TIMERS = tuple(RecoveryTimer)
 SETTLE_AFTER = 0.015
 """Seconds to wait for the network to settle: the browser's change events come in pairs, a few milliseconds apart."""
 
-
 JUSTIFIED_AFTER = 0.15
-"""Seconds of silence, or half the patience, after which we take it that a restart of the peer's is for an outage."""
+"""Seconds of silence: after the longer of this and half the patience, a restart of the peer's is taken to be for an
+outage."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +50,21 @@ State: TypeAlias = Idle | Healthy | Suspect
 class Recovery:
     """The health of one connection. Times are seconds on the runner's clock.
 
-    `polite` and `leaves_restarts` are as in the negotiation.
+    `polite` is as in the negotiation; `may_collide` is its `restarts_may_collide`.
     `state` holds what ends with the state; `vitals` what outlives it.
     """
 
     polite: InitVar[bool] = True
     is_hidden: InitVar[bool] = False
-    leaves_restarts: InitVar[Callable[[], bool]] = lambda: False
+    may_collide: InitVar[Callable[[], bool]] = lambda: True
     vitals: Vitals = field(init=False)
     state: State = field(init=False, default_factory=Idle)
     last_outage: float | None = field(init=False, default=None)
     """Duration of the last outage, in seconds."""
 
-    def __post_init__(self, polite: bool, is_hidden: bool, leaves_restarts: Callable[[], bool]) -> None:
+    def __post_init__(self, polite: bool, is_hidden: bool, may_collide: Callable[[], bool]) -> None:
         """Start with nothing known."""
-        self.vitals = Vitals(polite, is_hidden, leaves_restarts)
+        self.vitals = Vitals(polite, is_hidden, may_collide)
 
     @property
     def pulse(self) -> Pulse:
@@ -92,7 +92,7 @@ class Recovery:
         return isinstance(self.state, Healthy) and self.state.listening.is_doubtful
 
     def has_fallen_silent(self, now: float) -> bool:
-        """Return whether we suspect nothing yet, but would soon: a restart of the peer's is justified."""
+        """Return whether a silence has begun that is too short to act on but makes a restart of the peer's credible."""
         return self.is_healthy and self.pulse.silence(now) >= max(JUSTIFIED_AFTER, self.pulse.patience() / 2)
 
     @property

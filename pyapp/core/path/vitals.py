@@ -24,8 +24,8 @@ class Vitals:
 
     polite: bool
     is_hidden: bool
-    leaves_restarts: Callable[[], bool] = lambda: False
-    """Tells whether the peer makes the offers of our restarts."""
+    may_collide: Callable[[], bool]
+    """`restarts_may_collide` of the negotiation."""
     pulse: Pulse = field(init=False, default_factory=Pulse)
     generation: int = field(init=False, default=0)
     """The ICE generation of the selected pair here."""
@@ -47,7 +47,7 @@ class Vitals:
     @property
     def concedes(self) -> bool:
         """Whether we wait for the peer's offer before we make one that may collide with it. A request does not."""
-        return self.polite and not self.leaves_restarts()
+        return self.polite and self.may_collide()
 
     @property
     def trip(self) -> float:

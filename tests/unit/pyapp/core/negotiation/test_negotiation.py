@@ -315,6 +315,11 @@ class TestTheIceRole:
     def test_of_two_of_a_kind_is_either_sides(self, origin: str) -> None:
         assert not self.exchanged(origin, origin, answers=True).leaves_restarts
 
+    @pytest.mark.parametrize(("remote", "may"), [(CHROMIUM, True), (FIREFOX, False)])
+    @pytest.mark.parametrize("answers", [False, True])
+    def test_of_two_a_kind_lets_restarts_collide(self, remote: str, *, may: bool, answers: bool) -> None:
+        assert self.exchanged(self.CHROMIUM, remote, answers=answers).restarts_may_collide is may
+
 
 class TestWhatTheirCandidatesAreWorth:
     """In the browser that is not Firefox, which takes them for what they are."""

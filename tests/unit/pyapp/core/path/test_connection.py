@@ -72,6 +72,15 @@ class TestTheirCandidatesAfterARestart:
         assert self.worth(1, is_firefox=True) == parse_candidate(self.HOST).priority
 
 
+@pytest.mark.parametrize(("remote", "waits"), [("-", True), ("mozilla", False)])
+def test_a_polite_side_waits_only_for_an_offer_that_may_come(remote: str, *, waits: bool) -> None:
+    connection = connected().session.connection
+    assert connection is not None
+    connection.recovery.vitals.polite = True
+    connection.negotiation._origin, connection.negotiation._remote_origin = "-", remote
+    assert connection.recovery.vitals.concedes is waits
+
+
 def relayed(*, setting: bool = True, polite: bool = False, remote: str = "host", **local: str) -> Core:
     """Return one that is connected over our relay, with the setting for a standby."""
     core = connected()

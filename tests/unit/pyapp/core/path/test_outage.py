@@ -217,7 +217,7 @@ class TestThePerson:
 class TestANewPairThatFallsSilent:
     def silent_again(self, *, polite: bool, asks: bool) -> tuple[Recovery, list[Output], float]:
         """Return what a third attempt does about a silence, after a beat had come over its pair; and when that is."""
-        health = Recovery(polite=polite, leaves_restarts=lambda: asks)
+        health = Recovery(polite=polite, may_collide=lambda: not asks)
         health.channel_opened(0.0)
         health.heard(Beat(1, 1, 0, 100, 0).encode(), 0.1)
         health.suspect("silence", 1.0)
@@ -264,7 +264,7 @@ def suspect(
     offered_at: float | None = None,
 ) -> Suspect:
     """Return the state of a side that heard a beat at 0.5 s, and suspects the path at 1.0 s."""
-    vitals = Vitals(polite=polite, is_hidden=False)
+    vitals = Vitals(polite=polite, is_hidden=False, may_collide=lambda: True)
     vitals.is_open = True
     vitals.pulse.listen(0.0)
     vitals.heard(Beat(1, 0, 0, 100, 0), 0.5, is_telling=True)
@@ -304,7 +304,7 @@ class TestTheFirstAttempt:
     @pytest.mark.parametrize("evidence", ["silence", "not-heard"])
     def test_is_not_waited_for_by_a_side_that_only_asks_for_it(self, evidence: Evidence) -> None:
         state = suspect(evidence, polite=True)
-        state.vitals.leaves_restarts = lambda: True
+        state.vitals.may_collide = lambda: False
         assert attempts(state.begin(1.0)) == [Attempt("restart", 1)]
 
     def test_is_made_at_once_with_its_deadline(self) -> None:
@@ -580,7 +580,7 @@ def test_beats_are_slower_once_an_outage_has_lasted_a_second() -> None:
 
 
 def test_an_outage_of_a_channel_on_which_nothing_was_heard_began_with_the_suspicion() -> None:
-    assert Suspect(Vitals(polite=True, is_hidden=False), "failed", 7.0).silent_since == 7.0
+    assert Suspect(Vitals(polite=True, is_hidden=False, may_collide=lambda: True), "failed", 7.0).silent_since == 7.0
 
 
 def test_what_is_noted_of_its_end_has_the_time_and_the_attempts() -> None:

@@ -73,7 +73,7 @@ class TestTheEvidence:
 
 def healthy() -> Healthy:
     """Return the state of one side that heard a beat at 0.0 s, and sent one."""
-    vitals = Vitals(polite=False, is_hidden=False)
+    vitals = Vitals(polite=False, is_hidden=False, may_collide=lambda: True)
     vitals.is_open = True
     vitals.pulse.listen(0.0)
     vitals.heard(Beat(1, 0, 0, 100, 0), 0.0, is_telling=True)

@@ -11,7 +11,7 @@ from pyapp.protocol.channel import Beat, decode_beat
 
 def vitals(*, is_hidden: bool = False) -> Vitals:
     """Return those of an open channel over which one beat came, at 0.0 s."""
-    result = Vitals(polite=False, is_hidden=is_hidden)
+    result = Vitals(polite=False, is_hidden=is_hidden, may_collide=lambda: True)
     result.is_open = True
     result.pulse.listen(0.0)
     result.heard(Beat(1, 0, 0, 100, 0), 0.0, is_telling=True)
@@ -25,7 +25,7 @@ def sent(outputs: list[PartCommand]) -> Beat:
 
 class TestABeat:
     def test_is_not_sent_before_the_channel_is_open_or_after_it_closed(self) -> None:
-        ours = Vitals(polite=False, is_hidden=False)
+        ours = Vitals(polite=False, is_hidden=False, may_collide=lambda: True)
         assert ours.beat(1.0) == []
         assert ours.pulse.number == 0, "none is counted that was not sent"
 
