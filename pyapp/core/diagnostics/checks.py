@@ -36,7 +36,7 @@ _ORDER: tuple[Outcome, ...] = ("in-use", "works", "checking", "waiting", "no-ans
 
 @dataclass(slots=True)
 class Checks:
-    """Makes pairs of entries, again only of those that are other objects than before: most stay the same."""
+    """Builds `CheckedPair`s, and keeps those whose entries are the same objects as last time."""
 
     _made: dict[str, tuple[Mapping[str, Any], Mapping[str, Any], Mapping[str, Any], bool, CheckedPair]] = field(
         init=False, default_factory=dict

@@ -24,9 +24,9 @@ CHECK = 164
 """Bytes of a check and its answer (RFC 8445, section 7), as Chromium 156 sends them."""
 
 ALLOCATION = 2000
-"""Bytes of the requests by which a relay is had for a pair, and of their answers (RFC 8656, sections 7 to 12): two
-Allocate, a CreatePermission, a ChannelBind, a Refresh, and what is sent in indications until the channel is bound;
-Chromium 156 with coturn, over UDP and TCP alike."""
+"""Bytes of the requests that allocate a relay and bind a pair's channel, and of their answers (RFC 8656, sections 7 to
+12): two Allocate, a CreatePermission, a ChannelBind, a Refresh, and what is sent in indications until the channel is
+bound; Chromium 156 with coturn, over UDP and TCP alike."""
 
 
 @dataclass(frozen=True, slots=True)

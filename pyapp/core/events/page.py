@@ -69,6 +69,13 @@ class Fault:
     data: Mapping[str, Scalar] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class InvitationGiven:
+    """A link with an invitation was opened in this tab while the page was open."""
+
+    invitation: str = field(repr=False)
+
+
 # The other tabs of this browser.
 
 
@@ -99,13 +106,6 @@ class PlaceGiven:
 
     session: str
     key: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class InvitationGiven:
-    """A link with an invitation was opened in this tab while the page was open."""
-
-    invitation: str = field(repr=False)
 
 
 TabEvent: TypeAlias = TabEntered | TabLeft | PlaceWanted | PlaceGiven

@@ -1,4 +1,4 @@
-"""What the person does at the page: Connect, messages, and all that goes on from there."""
+"""What the person does at the page, apart from media, invitations and checks."""
 
 from dataclasses import dataclass
 
