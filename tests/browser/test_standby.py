@@ -30,4 +30,4 @@ def test_is_ready_at_both_ends_and_ends_with_the_session(
     wait_until(have_one, "both ends have a standby, at one host")
     first.page.locator("#hangup").click()
     second.expect_state("waiting")
-    wait_until(lambda: not all(is_open for is_open, _ in standbys().values()), "the other end has closed its own")
+    wait_until(lambda: not any(is_open for is_open, _ in standbys().values()), "both ends have closed their own")
