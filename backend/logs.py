@@ -75,7 +75,10 @@ class Lines(logging.Formatter):
 
 
 class Together(logging.StreamHandler[TextIO]):
-    """Writes what is logged in one turn of the event loop in one go; elsewhere, and in other threads, at once."""
+    """Writes what is logged in one turn of the event loop in one go; elsewhere, and in other threads, at once.
+
+    A warning or worse does not wait: it may be what explains why the turn never ends.
+    """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         super().__init__(stream)
@@ -86,7 +89,10 @@ class Together(logging.StreamHandler[TextIO]):
         """Have the record's line written."""
         try:
             self._lines.append(self.format(record) + self.terminator)
-            self._end.ask()
+            if record.levelno >= logging.WARNING:
+                self.flush()
+            else:
+                self._end.ask()
         except Exception:  # noqa: BLE001 - as in the library: nothing may fail because of its log
             self.handleError(record)
 

@@ -32,6 +32,8 @@ class Audit:
         self._file: io.FileIO | None = None
         self._size = 0
         self._told = Seldom()
+        self._lost = 0
+        """Lines, since that was last told."""
         self._lines: list[bytes] = []
         self._end = EndOfTurn(self._write)
 
@@ -55,12 +57,14 @@ class Audit:
         lines, self._lines = self._lines, []
         if not lines:
             return
+        self._lost += len(lines)
         try:
             self._append(b"".join(lines))
         except OSError:
             self._close_file()  # it may be another disk, or another folder, by the next line
             if self._told.is_due(time.monotonic()):
-                _log.error("! %s cannot be written: %s", self._path, sys.exception())
+                _log.error("! %s cannot be written, lines lost: %d; %s", self._path, self._lost, sys.exception())
+                self._lost = 0
 
     def _append(self, lines: bytes) -> None:
         file = self._file or self._open()
@@ -69,8 +73,11 @@ class Audit:
             file = self._open()
         written = file.write(lines) or 0
         self._size += written
+        whole = lines.rfind(b"\n", 0, written) + 1
+        self._lost -= lines.count(b"\n", 0, whole)
         if written < len(lines):  # the disk is full: half a line would spoil the next one
-            file.truncate(file.tell() - written)
+            if whole < written:
+                file.truncate(file.tell() - written + whole)
             raise OSError("the disk is full")
 
     def _open(self) -> io.FileIO:

@@ -4,7 +4,8 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from urllib.parse import urlsplit
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS = {"http": 80, "https": 443}
+"""By scheme: the port of an address that names none."""
 
 
 def is_loopback(host: str) -> bool:
@@ -41,9 +42,9 @@ def is_own_origin(origin: str | None, *, host: str) -> bool:
         port = parts.port
     except ValueError:
         return False
-    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
+    if parts.scheme not in DEFAULT_PORTS or not parts.hostname:
         return False
-    default = _DEFAULT_PORTS[parts.scheme]
+    default = DEFAULT_PORTS[parts.scheme]
     return (parts.hostname, port or default) == (host_name(host).lower(), host_port(host) or default)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
 from typing import Any, NoReturn
 
+from backend.access.callers import DEFAULT_PORTS
 from backend.access.limits import Limits
 from backend.settings import Mistakes
 
@@ -77,7 +78,7 @@ def _origin(text: str) -> str | None:
     with contextlib.suppress(ValueError):
         if ":" in host:
             host = f"[{IPv6Address(host[1:-1])}]"
-        is_default = port is None or int(port) == {"http": 80, "https": 443}[scheme]
+        is_default = port is None or int(port) == DEFAULT_PORTS[scheme]
         return f"{scheme}://{host}" if is_default else f"{scheme}://{host}:{int(port)}"
     return None
 

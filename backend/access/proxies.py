@@ -37,9 +37,9 @@ def caller(
         return Caller(peer, host)
     identity = _text(_last(headers, identity_header.lower())) if identity_header else ""
     elements = [_parameters(element) for element in _list(headers, "forwarded")]
-    elements = elements[-_written([element.get("for", "") for element in elements], proxies) :]
+    elements = elements[-_hops([element.get("for", "") for element in elements], proxies) :]
     legacy = _list(headers, "x-forwarded-for")
-    hops = _written(legacy, proxies)
+    hops = _hops(legacy, proxies)
     written = [element.get("for", "") for element in elements], legacy[-hops:]
     said = {_client(addresses, peer) for addresses in written if addresses}
     address = said.pop() if len(said) == 1 else peer
@@ -56,7 +56,7 @@ def caller(
     return Caller(address, outside, identity, scheme)
 
 
-def _written(addresses: Sequence[str], proxies: Networks) -> int:
+def _hops(addresses: Sequence[str], proxies: Networks) -> int:
     """Return how many of the last `addresses` proxies of ours wrote, each that of its own peer: at least one."""
     count = 1
     while count < len(addresses) and _is_one_of(_without_port(addresses[-count]), proxies):
@@ -91,7 +91,10 @@ def _last(headers: Mapping[str, Sequence[str]], name: str) -> str:
 
 
 def _outermost(headers: Mapping[str, Sequence[str]], name: str, hops: int) -> str:
-    """Return what the outermost of `hops` proxies wrote; not all of them write it."""
+    """Return what the outermost of `hops` proxies wrote.
+
+    It must overwrite what its client sent: if one behind it writes nothing, the client's value stands in its place.
+    """
     return next(iter(_list(headers, name)[-hops:]), "")
 
 

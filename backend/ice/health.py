@@ -75,6 +75,10 @@ class Health:
         parsed = {parse_ice_url(url): url for url in urls}
         self._urls = {key: self._urls.get(key) or _Url(text) for key, text in parsed.items()}
 
+    def knows(self, host: str) -> bool:
+        """Return whether `host` is that of a configured URL."""
+        return any(key.host == host for key in self._urls)
+
     def checked(self, url: str, check: Check, now: float) -> None:
         """Record the server's own check of `url`."""
         known = self._urls.setdefault(parse_ice_url(url), _Url(url))

@@ -11,8 +11,8 @@ HYSTERESIS = 0.010
 FEWEST, MOST = 3, 8
 """Measurements of a host that are needed, and kept: the lowest counts, since disturbances only raise it."""
 
-MOST_NETWORKS, MOST_HOSTS, MOST_GATHERINGS = 4096, 64, 1024
-"""Networks, hosts of each, and candidate gatherings under way, that are remembered."""
+MOST_NETWORKS, MOST_GATHERINGS = 4096, 1024
+"""Networks, and candidate gatherings under way, that are remembered."""
 
 _LONGEST = 10.0
 """Seconds that a measurement takes at most."""
@@ -44,7 +44,7 @@ class _Network:
 
 @dataclass(slots=True)
 class Nearest:
-    """What the pages of each network have measured.
+    """What the pages of each network have measured. All hosts named to it are remembered: name configured ones only.
 
     The measure is the time from the beginning of a gathering to the relay over UDP: two round trips, and what the
     browser needs for itself, which is the same for all hosts. It comes from pages that wait for somebody, and from
@@ -91,8 +91,7 @@ class Nearest:
             return
         known = self._networks.pop(network, None) or _Network()
         self._networks[network] = known
-        if host in known.seconds or len(known.seconds) < MOST_HOSTS:
-            known.seconds[host].append(seconds)
+        known.seconds[host].append(seconds)
         while len(self._networks) > MOST_NETWORKS:
             self._networks.popitem(last=False)
 

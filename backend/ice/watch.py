@@ -53,7 +53,7 @@ class Watch:
                 return await check(url, username, credential, tls=self._tls)
 
         checks = await asyncio.gather(*(ask(url, server) for url, server in asked))
-        self.health.keep([url for url, _ in asked])
+        self.health.keep([url for server in servers for url in server.urls])
         for (url, _), found in zip(asked, checks, strict=True):
             self.health.checked(url, found, self._clock())
         self._review()
@@ -82,7 +82,7 @@ class Watch:
             self._said(address, network, found.get("url"), answered=True)
             with contextlib.suppress(IceError):
                 parsed = parse_ice_url(str(found.get("url")))
-                if parsed.is_turn and parsed.transport == "udp":
+                if parsed.is_turn and parsed.transport == "udp" and self.health.knows(parsed.host):
                     self.nearest.measured(network, parsed.host, answered / 1000)
 
     @property
@@ -120,7 +120,7 @@ class Watch:
         elif isinstance(url, str):
             with contextlib.suppress(IceError):
                 parsed = parse_reported_url(url)
-                if parsed.transport == "udp":
+                if parsed.transport == "udp" and self.health.knows(parsed.host):
                     self.nearest.relay(participant, network, gathering, at, parsed.host)
 
     def _said(self, participant: str, network: str, url: object, *, answered: bool) -> None:

@@ -1,7 +1,4 @@
-"""What the lab's network is made of: namespaces, programs inside them, and the text that `ip` is fed.
-
-With `hosts.py`, `building.py` and `topology.py` all that changes anything by `ip`, `nft`, `conntrack` and `sysctl`.
-"""
+"""What the lab's network is made of: namespaces, programs inside them, and the text that `ip` is fed."""
 
 from __future__ import annotations
 

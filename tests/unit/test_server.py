@@ -30,6 +30,8 @@ from pyapp.protocol.wire import encode
 from server import main
 
 ROOT = Path(__file__).resolve().parents[2]
+STARTED_WITHIN = 20.0
+"""Seconds that a busy machine may need to start Python and to import the server."""
 
 
 @pytest.fixture
@@ -51,7 +53,7 @@ async def start(environ: dict[str, str], *arguments: str, folder: Path) -> async
 
 
 async def finished(process: asyncio.subprocess.Process) -> tuple[int | None, str, str]:
-    output, errors = await asyncio.wait_for(process.communicate(), 20)
+    output, errors = await asyncio.wait_for(process.communicate(), server_py._STOP_WITHIN + STARTED_WITHIN)
     return process.returncode, output.decode(), errors.decode()
 
 
@@ -86,7 +88,7 @@ async def server(environ: dict[str, str], tmp_path: Path) -> AsyncIterator[async
 
 async def address_of(process: asyncio.subprocess.Process) -> str:
     assert process.stdout
-    line = (await asyncio.wait_for(process.stdout.readline(), 20)).decode()
+    line = (await asyncio.wait_for(process.stdout.readline(), STARTED_WITHIN)).decode()
     assert line.startswith("ICE Console: http://127.0.0.1:")
     return line.removeprefix("ICE Console: ").strip()
 
@@ -119,8 +121,7 @@ async def test_it_serves_with_a_coturn_and_stops_at_once(
         server.send_signal(number)
         message = await socket.receive(timeout=30)
         assert (message.type, message.data) == (aiohttp.WSMsgType.CLOSE, 1012)
-    async with asyncio.timeout(30):
-        code, output, errors = await finished(server)
+    code, output, errors = await finished(server)
     assert (code, output) == (0, "")
     assert "Traceback" not in errors
     assert (tmp_path / "state/ice-console/journal").is_dir()
@@ -155,8 +156,7 @@ async def test_it_drains(environ: dict[str, str], tmp_path: Path, ending: str) -
                 await socket.send_str(encode(Leave()))
         elif ending == "signal":
             process.terminate()
-        async with asyncio.timeout(30):
-            code, _, errors = await finished(process)
+        code, _, errors = await finished(process)
     assert code == 0
     assert "Traceback" not in errors
 
@@ -291,7 +291,7 @@ async def test_a_key_that_the_service_cannot_use_is_one_line_at_the_start_and_at
     process = await started()
     assert process.stdout
     assert process.stderr
-    assert b"https://127.0.0.1:" in await asyncio.wait_for(process.stdout.readline(), 20)
+    assert b"https://127.0.0.1:" in await asyncio.wait_for(process.stdout.readline(), STARTED_WITHIN)
     if fault == "unreadable":
         key.chmod(0)
         rule = f"{key}: cannot be read: Permission denied"
@@ -427,7 +427,7 @@ def test_an_output_that_cannot_be_written_is_one_line_and_one_that_nobody_reads_
             program, cwd=tmp_path, env=environ, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False
         )
     told = "server.py: the output cannot be written: No space left on device\n" if output == "full" else ""
-    assert done.stderr.endswith(told)
+    assert done.stderr.endswith(told) if told else done.stderr == ""
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
     assert done.returncode == (2 if told else 0)

@@ -13,8 +13,8 @@ import pytest
 from backend.logs import Lines, Record, Together
 
 
-def record(message: str, *args: Any, exc_info: Any = None) -> logging.LogRecord:
-    return Record("ice_console.http", logging.INFO, "", 0, message, args, exc_info)
+def record(message: str, *args: Any, exc_info: Any = None, level: int = logging.INFO) -> logging.LogRecord:
+    return Record("ice_console.http", level, "", 0, message, args, exc_info)
 
 
 class Disk(io.StringIO):
@@ -96,17 +96,42 @@ def test_what_waits_when_the_program_ends_is_written() -> None:
 
     async def turn() -> None:
         handler.handle(record("the last"))
+        assert disk.written == []
         handler.flush()  # as logging.shutdown() does
+        assert disk.written == ["the last\n"]
 
     asyncio.run(turn())
     assert disk.written == ["the last\n"]
 
 
-def test_a_log_that_nobody_reads_stops_nothing() -> None:
+@pytest.mark.parametrize("level", [logging.WARNING, logging.ERROR, logging.CRITICAL])
+def test_a_warning_is_written_before_its_turn_ends_after_the_lines_before_it(level: int) -> None:
+    disk = Disk()
+    handler = log_to(disk)
+
+    async def turn() -> None:
+        handler.handle(record("one"))
+        handler.handle(record("two", level=level))
+        assert disk.written == ["one\ntwo\n"]
+
+    asyncio.run(turn())
+    assert disk.written == ["one\ntwo\n"]
+
+
+def test_a_log_that_nobody_reads_stops_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     class Closed(io.StringIO):
         def write(self, _: str) -> int:
             raise BrokenPipeError
 
     handler = log_to(Closed())
     handler.handle(record("one"))
-    handler.handle(record("two"))
+    assert capsys.readouterr().err == ""
+    faults: list[dict[str, Any]] = []
+
+    async def turns() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
+        handler.handle(record("two"))
+        await asyncio.sleep(0)
+
+    asyncio.run(turns())
+    assert faults == []

@@ -1,6 +1,7 @@
 """The audit log: what stands in it, and what becomes of it on a bad disk."""
 
 import asyncio
+import io
 import json
 import logging
 from collections.abc import Iterator
@@ -80,11 +81,38 @@ def test_a_disk_that_takes_nothing_stops_nobody_and_is_told_once(
     (record,) = caplog.records
     assert str(folder / "audit.log") in record.getMessage()
     assert "No such file" in record.getMessage()
+    assert "lines lost: 1;" in record.getMessage()
     assert "Anna" not in record.getMessage()
     folder.mkdir()
     audit.note("left")
     audit.close()
     assert [line["event"] for line in lines(folder)] == ["left"], "and it goes on once there is one"
+
+
+@pytest.mark.parametrize(("more", "kept"), [(0, 1), (7, 1), (-1, 0)])
+def test_on_a_full_disk_the_whole_lines_stay_and_the_half_one_goes(
+    audit: Audit, tmp_path: Path, caplog: pytest.LogCaptureFixture, more: int, kept: int
+) -> None:
+    class Full(io.FileIO):
+        """Has room for the first line of a text, and for `more` bytes."""
+
+        def write(self, text: Any) -> int:
+            return super().write(text[: text.index(b"\n") + 1 + more])
+
+    audit.note("before")
+    audit.close()
+    audit._file = Full(tmp_path / "audit.log", "ab")
+
+    async def turn() -> None:
+        for event in ("first", "second", "third"):
+            audit.note(event)
+        audit.close()
+
+    asyncio.run(turn())
+    assert [line["event"] for line in lines(tmp_path)] == ["before", "first"][: 1 + kept]
+    assert f"lines lost: {3 - kept}; the disk is full" in caplog.text
+    audit.note("after")
+    assert [line["event"] for line in lines(tmp_path)][-1] == "after", "on a line of its own"
 
 
 def test_the_lines_of_one_turn_of_the_loop_are_written_together(

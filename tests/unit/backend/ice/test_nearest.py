@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backend.ice.nearest import FEWEST, MOST_GATHERINGS, MOST_HOSTS, MOST_NETWORKS, Nearest, network_of
+from backend.ice.nearest import FEWEST, MOST_GATHERINGS, MOST_NETWORKS, Nearest, network_of
 
 HOSTS = ["a.example", "b.example", "c.example"]
 
@@ -122,9 +122,6 @@ def test_what_the_browser_said_counts_for_one_gathering() -> None:
 
 def test_what_is_remembered_is_bounded() -> None:
     nearest = Nearest()
-    for number in range(MOST_HOSTS + 10):
-        measure(nearest, "net", f"{number}.example", 0.1, times=1)
-    assert len(nearest._networks["net"].seconds) == MOST_HOSTS
     for number in range(MOST_NETWORKS + 10):
         measure(nearest, f"net{number}", "a.example", 0.1, times=1)
         nearest.gathering(f"page{number}", 100.0)

@@ -82,6 +82,7 @@ async def test_if_all_fail_all_are_given(dead: set[str]) -> None:
 
 async def test_the_nearest_hosts_are_first_for_the_network_that_found_so() -> None:
     watch = Watch()
+    watch.health.keep([*ONE.urls, *TWO.urls])
     for number in range(3):
         told = [
             entry("candidate-local", 10.0, type="host", server="", ufrag=f"u{number}"),
@@ -102,6 +103,7 @@ async def test_the_nearest_hosts_are_first_for_the_network_that_found_so() -> No
 async def test_a_host_beside_the_page_is_measured() -> None:
     """As a page without permission to use a camera told it in the lab."""
     watch = Watch()
+    watch.health.keep([*ONE.urls, *TWO.urls])
     for number in range(3):
         ufrag = f"u{number}"
         told = [
@@ -142,6 +144,28 @@ async def test_a_check_of_a_page_measures_as_well(urls: object) -> None:
         watch.tested("192.0.2.7", {"urls": found})
     assert watch.nearest_first(SERVERS, "192.0.2.200") == [TWO, STUN, ONE]
     assert watch.nearest_first(SERVERS, "198.51.100.1") == SERVERS
+
+
+async def test_a_host_that_a_page_has_invented_is_not_kept() -> None:
+    watch = Watch()
+    watch.health.keep([*ONE.urls, *TWO.urls])
+    invented = [f"turn:{number}.example:3478?transport=udp" for number in range(100)]
+    watch.tested("192.0.2.7", {"urls": [{"url": url, "answered": 5} for url in invented]})
+    told = [entry("candidate-local", 10.1, type="relay", server=url, ufrag="u") for url in (*invented, ONE.urls[0])]
+    watch.heard("page", "192.0.2.7", [entry("candidate-local", 10.0, type="host", server="", ufrag="u"), *told])
+    watch.tested("192.0.2.7", {"urls": [{"url": TWO.urls[0], "answered": 40}]})
+    assert set(watch.nearest._networks["192.0.2.0/24"].seconds) == {"one.example", "two.example"}
+
+
+async def test_a_host_is_known_whose_urls_are_too_many_to_be_checked(
+    dead: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_MOST_URLS", 1)
+    watch = Watch()
+    assert list(await watch.round(SERVERS)) == [ONE.urls[0]]
+    assert watch.health.knows("two.example")
+    assert not watch.health.knows("three.example")
+    assert not dead
 
 
 async def test_pages_say_that_a_server_is_there(dead: set[str]) -> None:

@@ -66,6 +66,7 @@ async def test_a_check_gets_every_url_and_what_the_server_saw_there(
 
 async def test_its_times_say_which_server_is_near(start: Start, http: aiohttp.ClientSession) -> None:
     server = await start()
+    server.app[CHAIN].watch.health.keep(["turn:near.example"])
     for _ in range(FEWEST):
         report = REPORT | {"urls": [{"url": "turn:near.example:3478?transport=udp", "answered": 31.5}]}
         async with http.post(server.address + "checks?session=demo", json=report) as response:
