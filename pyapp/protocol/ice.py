@@ -261,6 +261,11 @@ class IceConfiguration:
         }
 
 
+def _texts(hint: Any) -> tuple[str, ...]:
+    """Return a list of strings, or () for anything else: a hint is not worth a connection."""
+    return tuple(hint) if isinstance(hint, list) and all(isinstance(text, str) for text in hint) else ()
+
+
 def ice_configuration_from_json(value: Any) -> IceConfiguration:
     """Return the configuration in the body of `GET /ice`, or raise `IceError`."""
     try:
@@ -270,7 +275,7 @@ def ice_configuration_from_json(value: Any) -> IceConfiguration:
                 username=str(entry.get("username", "")),
                 credential=str(entry.get("credential", "")),
                 name=str(entry.get("name", "")),
-                relayed=tuple(str(address) for address in entry.get("relayed", ())),
+                relayed=_texts(entry.get("relayed")),
             )
             for entry in value["iceServers"]
         )

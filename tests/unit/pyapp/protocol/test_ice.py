@@ -243,6 +243,11 @@ class TestConfiguration:
         assert "relayed" not in IceServer((ONE_UDP,)).to_json()
         assert "relayed" not in IceConfiguration((server,)).to_rtc_configuration()["iceServers"][0]
 
+    @pytest.mark.parametrize("relayed", [None, "192.0.2.1", 7, {}, [None], ["192.0.2.1", 7]])
+    def test_passes_over_a_hint_that_is_none(self, relayed: Any) -> None:
+        value = {"iceServers": [{"urls": ONE_UDP, "relayed": relayed}]}
+        assert ice_configuration_from_json(value).servers == (IceServer((ONE_UDP,)),)
+
     def test_names_each_host_of_a_relay_once_in_the_order_of_preference(self) -> None:
         configuration = configured(STUN, ONE_UDP, ONE_TLS, TWO_UDP)
         assert configuration.relay_hosts == ("one.example", "two.example")
