@@ -285,7 +285,7 @@ class Connection:
             case _ if isinstance(event, ChannelEvent):  # first: most events are of channels
                 return self._acted(self.transport.channel(event, self.peer, self._now))
             case _ if isinstance(event, NegotiationEvent):
-                return self._acted(self.descriptions.receive(event))
+                return self._acted(self.descriptions.receive(event, self._now))
             case events.StateChanged(name, value):
                 return self._acted(self.transport.state_changed(name, value, self._now))
             case events.PairChanged():

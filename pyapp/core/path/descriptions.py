@@ -40,7 +40,7 @@ class Descriptions:
     relaying: Relaying
     replacement: Replacement
 
-    def receive(self, event: NegotiationEvent) -> list[PartOutput]:
+    def receive(self, event: NegotiationEvent, now: float) -> list[PartOutput]:
         """Handle an event of the `RTCPeerConnection` in use."""
         match event:
             case events.NegotiationNeeded():
@@ -52,6 +52,8 @@ class Descriptions:
                 return [*cancel, *self.agreed.remote_description_set(attempt, description)]
             case events.PeerOperationFailed(operation, error, attempt):
                 failed = note("!", "operation-failed", operation=operation, error=error)
+                if operation == "getStats":  # otherwise each answer asks for the next sample
+                    return [failed, self.observation.look_on(now)]
                 return [failed, *self.agreed.operation_failed(operation, attempt)]
             case events.LocalCandidate(candidate, url):
                 return self._local_candidate(candidate, url)

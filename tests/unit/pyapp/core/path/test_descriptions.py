@@ -1,12 +1,12 @@
 """The descriptions and candidates of both sides, and what of them becomes of relays and restarts."""
 
 from pyapp.core import events
-from pyapp.core.commands import CancelTimer, SetConfiguration, SetRemoteDescription
+from pyapp.core.commands import CancelTimer, SetConfiguration, SetRemoteDescription, StartTimer
 from pyapp.core.diagnostics.journal import Note
 from pyapp.core.path.connection import FIRST_OFFER
 from pyapp.core.path.descriptions import Descriptions
 from pyapp.core.path.facts import Failed, SocketDoubted
-from pyapp.core.path.observation import STATS_SETTLED
+from pyapp.core.path.observation import STATS, STATS_EVERY, STATS_SETTLED
 from pyapp.core.path.recovery import JUSTIFIED_AFTER
 from pyapp.core.path.replacement import Replacement
 from pyapp.protocol.peer import Candidate, Description
@@ -26,9 +26,9 @@ def descriptions(parts: Parts, *, established: bool = True) -> Descriptions:
 
 def test_an_offer_that_is_applied_ends_the_wait_for_it() -> None:
     offer = events.SessionDescription("offer", sdp("r1"))
-    assert CancelTimer(FIRST_OFFER) in descriptions(Parts()).receive(events.RemoteDescriptionSet(1, offer))
+    assert CancelTimer(FIRST_OFFER) in descriptions(Parts()).receive(events.RemoteDescriptionSet(1, offer), 0.0)
     answer = events.SessionDescription("answer", sdp("r1"))
-    assert CancelTimer(FIRST_OFFER) not in descriptions(Parts()).receive(events.RemoteDescriptionSet(1, answer))
+    assert CancelTimer(FIRST_OFFER) not in descriptions(Parts()).receive(events.RemoteDescriptionSet(1, answer), 0.0)
 
 
 def test_a_restart_of_theirs_in_a_silence_puts_our_socket_in_doubt() -> None:
@@ -49,9 +49,14 @@ def test_a_description_and_a_failure_are_noted() -> None:
     said = one.remote_description(RESTART, 0.0)[0]
     assert isinstance(said, Note)
     assert said.event == "description"
-    failed = one.receive(events.PeerOperationFailed("setLocalDescription", "why", 9))[0]
+    failed = one.receive(events.PeerOperationFailed("setLocalDescription", "why", 9), 0.0)[0]
     assert isinstance(failed, Note)
     assert failed.event == "operation-failed"
+
+
+def test_a_sample_that_failed_is_not_the_last() -> None:
+    failed = events.PeerOperationFailed("getStats", "InvalidStateError: not now")
+    assert StartTimer(STATS, STATS_EVERY) in descriptions(Parts(report())).receive(failed, 9.0)
 
 
 def test_a_candidate_of_theirs_may_be_that_of_the_path_in_use() -> None:
@@ -62,11 +67,11 @@ def test_a_candidate_of_theirs_may_be_that_of_the_path_in_use() -> None:
 def test_nothing_gathered_is_the_end_of_a_first_connection_alone() -> None:
     ended = events.LocalCandidatesEnded(None)  # without a single candidate before
     first = descriptions(Parts(), established=False)
-    first.receive(events.CandidateError(ONE, 701, "no answer", ""))
-    assert isinstance(first.receive(ended)[-1], Failed)
+    first.receive(events.CandidateError(ONE, 701, "no answer", ""), 0.0)
+    assert isinstance(first.receive(ended, 0.0)[-1], Failed)
     later = descriptions(Parts())
     replacing = descriptions(Parts(), established=False)
     replacing.replacement.begin(1)
     for one in (later, replacing):
-        one.receive(events.CandidateError(ONE, 701, "no answer", ""))
-        assert not any(isinstance(output, Failed) for output in one.receive(ended))
+        one.receive(events.CandidateError(ONE, 701, "no answer", ""), 0.0)
+        assert not any(isinstance(output, Failed) for output in one.receive(ended, 0.0))
