@@ -54,7 +54,7 @@ def main() -> None:
     _report_what_nobody_handled(runner)
     page = Page(runner.emit, runner.fault)
     tabs = Tabs(runner.emit, runner.fault)
-    server = Server(runner.emit, runner.fault, invitation=session.invitation, lent=tabs.lent)
+    server = Server(runner.emit, runner.fault, invitation=session.invitation, borrow=tabs.borrow)
     media = LocalMedia(runner.emit, runner.fault, show_local=page.show_local, show_remote=page.show_remote)
     peers = PeerConnections(runner.emit, runner.fault, media)
     runner.attach(server=server, peers=peers, media=media, tabs=tabs, screen=page)

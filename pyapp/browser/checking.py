@@ -8,6 +8,7 @@ from js import URL, AbortSignal, WebSocket, encodeURIComponent, location, naviga
 
 from pyapp.browser.ffi import Listeners, OnError, jsobj, promise_of, when_settled
 from pyapp.browser.health import ask_health
+from pyapp.browser.tabs import Borrow
 from pyapp.core import commands
 from pyapp.core.check.findings import OFFLINE
 from pyapp.core.commands import CheckCommand
@@ -22,20 +23,27 @@ DEADLINE = 6000
 
 
 class CheckServer:
-    """Performs `CheckCommand`s. `invitation` returns the one for a session, which goes into a header."""
+    """Performs `CheckCommand`s. `invitation` returns this tab's, for a header; `borrow` asks another tab."""
 
-    def __init__(self, emit: Callable[[Event], None], on_error: OnError, *, invitation: Callable[[str], str]) -> None:
+    def __init__(
+        self, emit: Callable[[Event], None], on_error: OnError, *, invitation: Callable[[], str], borrow: Borrow
+    ) -> None:
         self._emit = emit
         self._on_error = on_error
         self._invitation = invitation
+        self._borrow = borrow
+        self._borrowed = ""
+        """The invitation of another tab that the last check began with."""
         self._close_websocket: Callable[[], None] = lambda: None
         """Closes the one that is being tried."""
 
     def perform(self, command: CheckCommand) -> None:
         """Begin what `command` says."""
         match command:
-            case commands.AskCheckServers():
-                self._ask(command)
+            case commands.AskCheckServers() if self._invitation():
+                self._ask(command, "")
+            case commands.AskCheckServers(session=session):
+                self._borrow(session, lambda borrowed: self._ask(command, borrowed))
             case commands.TryWebSocket(number):
                 self._try_websocket(number)
             case commands.GiveUpWebSocket():
@@ -43,8 +51,9 @@ class CheckServer:
             case commands.KeepCheckReport():
                 self._keep(command)
 
-    def _ask(self, command: commands.AskCheckServers) -> None:
+    def _ask(self, command: commands.AskCheckServers, borrowed: str) -> None:
         number = command.number
+        self._borrowed = borrowed
 
         def failed(code: str, reason: str) -> None:
             self._emit(CheckServersFailed(number, code, reason))
@@ -84,7 +93,7 @@ class CheckServer:
         self._fetch(f"checks?session={encodeURIComponent(command.session)}", options, read, lambda _: kept(""))
 
     def _options(self, method: str, command: commands.AskCheckServers | commands.KeepCheckReport) -> Any:
-        invitation = self._invitation(command.session)
+        invitation = self._invitation() or self._borrowed
         headers = {INVITATION_HEADER: invitation} if invitation else {}
         if command.place is not None:
             headers[PLACE_HEADER] = command.place.to_header()

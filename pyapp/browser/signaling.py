@@ -9,6 +9,7 @@ from js import URL, AbortSignal, WebSocket, encodeURIComponent, location, window
 from pyapp.browser.ffi import Listeners, OnError, jsobj, plain, promise_of, when_settled
 from pyapp.browser.health import ask_health
 from pyapp.browser.inviting import Invitations
+from pyapp.browser.tabs import Borrow
 from pyapp.core import commands
 from pyapp.core.commands import CheckCommand, ServerCommand
 from pyapp.core.events import (
@@ -38,16 +39,14 @@ DEADLINE = 12_000
 class Server:
     """Performs `ServerCommand`s. `invitation` goes where no log looks: a header, and the first frame.
 
-    `lent` returns the one by which another tab is in a session, for a check in a tab that has none.
+    `borrow` calls back with the one by which another tab is in a session, for a check in a tab that has none.
     """
 
-    def __init__(
-        self, emit: Callable[[Event], None], on_error: OnError, *, invitation: str, lent: Callable[[str], str]
-    ) -> None:
+    def __init__(self, emit: Callable[[Event], None], on_error: OnError, *, invitation: str, borrow: Borrow) -> None:
         self._emit = emit
         self._on_error = on_error
         self._invitation = invitation
-        self._lent = lent
+        self._borrow = borrow
         self._inviting = Invitations(emit, on_error, invitation=invitation)
         # Another link was opened in this tab: runtime/page/boot.mjs takes it out of the address at any time.
         Listeners(on_error).add(window, "invitation", lambda _: self._invited(str(plain(window.invitation))))
@@ -93,7 +92,7 @@ class Server:
             from pyapp.browser.checking import CheckServer  # with the first check, not with the page
 
             self._checking = CheckServer(
-                self._emit, self._on_error, invitation=lambda session: self._invitation or self._lent(session)
+                self._emit, self._on_error, invitation=lambda: self._invitation, borrow=self._borrow
             )
         self._checking.perform(command)
 

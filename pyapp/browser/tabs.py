@@ -1,16 +1,17 @@
 """The other tabs of this browser, over a `BroadcastChannel`, and the session that a reload of this one comes back to.
 
-What the tabs say to each other: `who` is in a session?; this one is `in` it, since when, and by which invitation; it is
-`out`; it `wants` the place in one; it `gives` it, with the key, and the invitation that it came in by.
-runtime/page/boot.mjs opens the channel and asks first, so that the answer is there before anything can connect by
-itself.
+What the tabs say to each other: `who` is in a session?; this one is `in` it, and since when; it is `out`; it `wants`
+the place in one; it `gives` it, with the key, and the invitation that it came in by; it `borrows` the invitation alone,
+for a check; it `lends` it. runtime/page/boot.mjs opens the channel and asks first, so that the answer is there before
+anything can connect by itself.
 """
 
+import asyncio
 import contextlib
 import os
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from js import Date, document, performance, window
 from pyodide.ffi import JsException
@@ -21,6 +22,12 @@ from pyapp.core import commands
 from pyapp.core.commands import TabCommand
 from pyapp.core.events import Event, PlaceGiven, PlaceWanted, TabEntered, TabLeft
 from pyapp.protocol.access import is_invitation
+
+Borrow: TypeAlias = Callable[[str, Callable[[str], None]], None]
+"""The type of `Tabs.borrow`."""
+
+LENT_WITHIN = 0.5
+"""Seconds in which a tab that lives lends its invitation."""
 
 _ACTIVE = "ice-console-active"
 
@@ -36,8 +43,10 @@ class Tabs:
         self._since: tuple[float, str] = (0.0, "")
         """When this tab entered it (Unix time, ms); the random digits decide between two that did so together."""
         self._wanted = ""
-        self._lent: dict[str, str] = {}
-        """By session that another tab is in: that tab's invitation."""
+        self._elsewhere: set[str] = set()
+        """The sessions that other tabs are in."""
+        self._borrowers: dict[str, list[Callable[[str], None]]] = {}
+        """By session: who waits for the invitation of the tab that is in it."""
         self._channel: Any = getattr(window, "tabs", None)
         """None in a browser from before 2022: the server's answer has to do there."""
 
@@ -56,7 +65,7 @@ class Tabs:
                 self._session, self._since = session, (float(Date.now()), os.urandom(8).hex())
                 self._wanted = ""  # a place that a frozen tab gives later is worth nothing: this one has its own
                 _remember(session)
-                self._tell_in()
+                self._tell("in", session)
             case commands.TabIsOut(comes_back):
                 left, self._session = self._session, ""
                 if not comes_back:
@@ -68,12 +77,18 @@ class Tabs:
             case commands.GivePlace(session, key):
                 self._tell("gives", session, key=key, invitation=invitation())
 
-    def lent(self, session: str) -> str:
-        """Return the invitation by which another tab is in `session`, or an empty text: a check may use it."""
-        return self._lent.get(session, "")
+    def borrow(self, session: str, then: Callable[[str], None]) -> None:
+        """Call `then` with the invitation by which another tab is in `session`, or with an empty text."""
+        if session not in self._elsewhere:
+            then("")
+            return
+        self._borrowers.setdefault(session, []).append(then)
+        self._tell("borrows", session)
+        asyncio.get_running_loop().call_later(LENT_WITHIN, self._lent, session, "")
 
-    def _tell_in(self) -> None:
-        self._tell("in", self._session, invitation=invitation())
+    def _lent(self, session: str, given: str) -> None:
+        for then in self._borrowers.pop(session, ()):
+            then(given)
 
     def _tell(self, kind: str, session: str, **given: str) -> None:
         if self._channel is not None:
@@ -86,17 +101,21 @@ class Tabs:
         session = str(said.get("session", ""))
         match said.get("kind"):
             case "who" if self._session:
-                self._tell_in()
+                self._tell("in", self._session)
             case "in" if session == self._session and self._since < _since(said):
-                self._tell_in()  # that tab leaves it to this one
+                self._tell("in", session)  # that tab leaves it to this one
             case "in":
-                self._lent[session] = given if is_invitation(given := str(said.get("invitation") or "")) else ""
+                self._elsewhere.add(session)
                 self._emit(TabEntered(session))
             case "out":
-                self._lent.pop(session, None)
+                self._elsewhere.discard(session)
                 self._emit(TabLeft(session))
             case "wants":
                 self._emit(PlaceWanted(session))
+            case "borrows" if session and session == self._session and invitation():
+                self._tell("lends", session, invitation=invitation())
+            case "lends" if is_invitation(given := str(said.get("invitation") or "")):
+                self._lent(session, given)
             case "gives" if session and session == self._wanted and re.fullmatch("[0-9a-f]{32}", str(said.get("key"))):
                 self._wanted = ""
                 if (given := str(said.get("invitation") or "")) and not invitation():
