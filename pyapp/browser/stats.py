@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pyapp.browser.ffi import Listeners
+if TYPE_CHECKING:
+    from pyapp.browser.ffi import Listeners
 
 Entries: TypeAlias = Mapping[str, Mapping[str, Any]]
 
@@ -17,11 +18,11 @@ class Stats:
     """
 
     def __init__(
-        self, pc: Any, sampled: Callable[[Entries], None], failed: Callable[[Any], None], listeners: Listeners
+        self, pc: Any, sampled: Callable[[Entries], None], failed: Callable[[Any], None], listeners: "Listeners"
     ) -> None:
         from console_runtime import StatsReader  # only there in the page
 
-        self._entries: dict[str, dict[str, Any]] = {}
+        self._entries: Entries = {}
         self._sampled = sampled
         changed = listeners.callback("getStats", self._changed)
         self._reader = StatsReader.new(pc, changed, listeners.callback("getStats", failed))
@@ -31,15 +32,20 @@ class Stats:
         self._reader.ask()
 
     def close(self) -> None:
-        """Hear of no answer any more."""
+        """Ignore answers from now on."""
         self._reader.close()
 
     def _changed(self, changes: str) -> None:
-        whole, changed, gone = json.loads(changes)
-        entries = self._entries | whole
-        for key, values in changed.items():
-            entries[key] = entries[key] | values
-        for key in gone:
-            del entries[key]
-        self._entries = entries
-        self._sampled(entries)
+        self._entries = merged(self._entries, changes)
+        self._sampled(self._entries)
+
+
+def merged(entries: Entries, changes: str) -> Entries:
+    """Return `entries` with `changes`, the JSON of `runtime/page/stats.mjs`: entries, values of others, ids gone."""
+    whole, changed, gone = json.loads(changes)
+    result = {**entries, **whole}
+    for key, values in changed.items():
+        result[key] = {**result[key], **values}
+    for key in gone:
+        del result[key]
+    return result

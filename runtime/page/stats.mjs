@@ -40,7 +40,7 @@ export class StatsReader {
   #changed;
   #failed;
 
-  /** `changed` is given the changes as JSON, as `#changes` says; `failed` what `getStats()` was rejected with. */
+  /** `changed` is given the changes as JSON, as `#changes` says; `failed` the error if there are none. */
   constructor(pc, changed, failed) {
     this.#pc = pc;
     this.#changed = changed;
@@ -48,10 +48,10 @@ export class StatsReader {
   }
 
   ask() {
-    this.#pc.getStats().then(
-      (report) => this.#isClosed || this.#changed(this.#changes(report)),
-      (error) => this.#isClosed || this.#failed(error),
-    );
+    this.#pc
+      .getStats()
+      .then((report) => this.#isClosed || this.#changed(this.#changes(report)))
+      .catch((error) => this.#isClosed || this.#failed(error));
   }
 
   /** From now on nothing is called back. */
@@ -68,22 +68,25 @@ export class StatsReader {
       const { id, type } = entry;
       const names = FIELDS[type];
       if (!names) continue;
-      const read = this.#known.get(id);
-      this.#known.delete(id);
-      known.set(id, read ?? (whole[id] = pick(entry, names)));
-      if (!read) continue;
+      const before = this.#known.get(id);
+      const read = pick(entry, names);
+      known.set(id, read);
+      if (!before) {
+        whole[id] = read;
+        continue;
+      }
       for (const name of names) {
-        const value = entry[name];
-        if (value === read[name]) continue;
-        read[name] = value;
+        const value = read[name];
+        if (value === before[name]) continue;
         // JSON leaves out what is undefined: an entry that loses a value is told as a new one.
         if (value === undefined) whole[id] = read;
         else (changed[id] ??= {})[name] = value;
       }
     }
-    const gone = [...this.#known.keys()];
-    this.#known = known;
-    return JSON.stringify([whole, changed, gone]);
+    const gone = [...this.#known.keys()].filter((id) => !known.has(id));
+    const changes = JSON.stringify([whole, changed, gone]);
+    this.#known = known; // only now: what could not be told is not known
+    return changes;
   }
 }
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 STATS = Path(__file__).parents[3] / "runtime/page/stats.mjs"
 SCRIPT = """
 const { StatsReader } = await import(process.argv[1]);
@@ -15,14 +17,14 @@ const pc = {
   async getStats() {
     const answer = answers.shift();
     if (typeof answer === "string") throw new Error(answer);
-    return new Map(answer.map((entry) => [entry.id, entry]));
+    return new Map(answer.map((entry) => [entry?.id, entry]));
   },
 };
 const reader = new StatsReader(pc, (changes) => told.push(JSON.parse(changes)), ({ message }) => told.push(message));
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 while (answers.length) {
-  const isLast = answers[0] === "closed";
-  if (isLast) answers[0] = [];
+  const isLast = ["closed", "closed, refused"].includes(answers[0]);
+  if (answers[0] === "closed") answers[0] = [];
   reader.ask();
   if (isLast) reader.close();
   await turn();
@@ -33,8 +35,11 @@ HOST = {"id": "L", "type": "local-candidate", "candidateType": "host", "port": 1
 PAIR = {"id": "P", "type": "candidate-pair", "state": "succeeded", "bytesSent": 1}
 
 
-def told(*answers: Sequence[Mapping[str, Any]] | str) -> list[Any]:
-    """Return what is called back when `getStats()` gives these answers: a text is an error, or that it was closed."""
+def told(*answers: Sequence[Mapping[str, Any] | None] | str) -> list[Any]:
+    """Return what is called back when `getStats()` gives these answers.
+
+    A text is an error, or that it was closed before it answered or refused. None is an entry that cannot be read.
+    """
     command = ["node", "--input-type=module", "--eval", SCRIPT, STATS.as_uri(), json.dumps(answers)]
     said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     result: list[Any] = json.loads(said.stdout)
@@ -75,5 +80,12 @@ def test_an_error_is_told_and_the_next_answer_is_read() -> None:
     assert told([HOST], "no", [HOST])[1:] == ["no", [{}, {}, []]]
 
 
-def test_nothing_is_told_once_it_is_closed() -> None:
-    assert len(told([HOST], "closed")) == 1
+def test_an_answer_that_cannot_be_read_is_an_error_and_changes_nothing() -> None:
+    _, error, after = told([HOST, PAIR], [PAIR | {"bytesSent": 2}, None], [HOST, PAIR])
+    assert isinstance(error, str)
+    assert after == [{}, {}, []]
+
+
+@pytest.mark.parametrize("answer", ["closed", "closed, refused"])
+def test_nothing_is_told_once_it_is_closed(answer: str) -> None:
+    assert len(told([HOST], answer)) == 1
