@@ -62,7 +62,7 @@ def main() -> None:
     Network(runner.emit, runner.fault)
     page.mark_ready()
     runner.defer(page.complete)
-    runner.rehearse(chain(peers.prepare(), rehearse()))
+    runner.rehearse(chain(peers.rehearse(), rehearse()))
     # The runtime switched the collector off for the start. What is there by now stays: never look through it again.
     gc.freeze()
     gc.enable()

@@ -19,18 +19,18 @@ class Constructor:
 
     def __init__(self) -> None:
         self._owner: Any = window.webrtc.owner
-        self._spare: Any = getattr(window.webrtc, "first", None)
 
     def new(self, configuration: IceConfiguration, *, every_interface: bool = False) -> Any:
         """Return one that gathers on the default route, or on `every_interface` if the page may know them."""
-        if self._spare is not None and not every_interface:
-            made, self._spare = self._spare, None
-            made.setConfiguration(jsobj(configuration.to_rtc_configuration()))
-            return made
+        spare = getattr(window.webrtc, "first", None)
+        if spare is not None and not every_interface:
+            del window.webrtc.first  # or it would be kept alive after it was closed
+            spare.setConfiguration(jsobj(configuration.to_rtc_configuration()))
+            return spare
         return self.construct(configuration, every_interface=every_interface)
 
     def construct(self, configuration: IceConfiguration, *, every_interface: bool = False) -> Any:
-        """Return another one than that which was made in advance."""
+        """Return a new one, never the spare."""
         owner = window if every_interface else self._owner
         return owner.RTCPeerConnection.new(jsobj(configuration.to_rtc_configuration()))
 
@@ -41,5 +41,5 @@ def is_firefox() -> bool:
 
 
 def is_chromium() -> bool:
-    """Return whether the browser is Chromium, or one that is made of it."""
-    return "Chrome/" in str(navigator.userAgent)
+    """Return whether the browser is Chromium, or one that is made of it: runtime/page/boot.mjs decides."""
+    return bool(window.webrtc.isChromium)

@@ -10,7 +10,7 @@ from pyapp.browser.media import LocalMedia
 from pyapp.browser.stats import Stats
 from pyapp.browser.transceivers import Transceivers
 from pyapp.core import commands
-from pyapp.core.commands import UNCHECKED, Channel, PeerCommand
+from pyapp.core.commands import UNCHECKED, Channel, CreatePeer, PeerCommand
 from pyapp.core.events import (
     CandidateError,
     ChannelClosed,
@@ -61,12 +61,12 @@ STATES: dict[StateName, str] = {
 
 
 class Peer:
-    """Performs the commands to one `RTCPeerConnection`, until it is closed."""
+    """Performs the commands to one `RTCPeerConnection`, which was just `made`, until it is closed."""
 
     def __init__(
         self,
         pc: Any,
-        channels: tuple[Channel, ...],
+        made: CreatePeer,
         emit: Callable[[PeerEvent], None],
         on_error: OnError,
         media: LocalMedia,
@@ -77,7 +77,7 @@ class Peer:
         self._channels: dict[ChannelLabel, Any] = {}
         self._full: set[ChannelLabel] = set()
         self._transceivers = Transceivers(pc, media, self._when_settled, self._failed)
-        self._configuration: IceConfiguration | None = None  # the last that was set since it was made
+        self._configuration = made.configuration
         self._watched_transport = False
         self._unchecked = 0
         self._is_closed = False
@@ -93,7 +93,7 @@ class Peer:
         listeners.add(pc, "icecandidateerror", self._candidate_error)
         for name, attribute in STATES.items():
             self._watch_state(name, attribute)
-        for channel in channels:
+        for channel in made.channels:
             self._add_channel(channel)
 
     def perform(self, command: PeerCommand) -> None:

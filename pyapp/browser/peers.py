@@ -27,11 +27,11 @@ class PeerConnections:
         """Without those that the browser refused to make."""
         media.on_change(self._send_media)
 
-    def prepare(self) -> Iterator[str]:
-        """Make ready for the first one, in steps."""
+    def rehearse(self) -> Iterator[str]:
+        """Have the browser rehearse an answer (`rehearsal.py`)."""
         if is_chromium():
             PeerRehearsal(self._constructor.construct, self._on_error, self._media).begin()
-        yield "the rehearsal"
+            yield "the browser"
 
     def perform(self, of_peer: OfPeer) -> None:
         """Begin what the command says."""
@@ -49,7 +49,7 @@ class PeerConnections:
 
         try:
             pc = self._constructor.new(command.configuration, every_interface=command.every_interface)
-            self._peers[peer] = Peer(pc, command.channels, emit, self._on_error, self._media)
+            self._peers[peer] = Peer(pc, command, emit, self._on_error, self._media)
         except JsException as error:
             emit(PeerOperationFailed("createPeer", f"{error.name}: {error.message}"))
 

@@ -49,7 +49,8 @@ class PeerRehearsal:
             return
         self._left -= 1
         self._pc = self._construct(CONFIGURATION)
-        self._peer = Peer(self._pc, CHANNELS, self._on_event, self._on_error, self._media)
+        made = commands.CreatePeer(CONFIGURATION, CHANNELS)
+        self._peer = Peer(self._pc, made, self._on_event, self._on_error, self._media)
         self._peer.perform(commands.SetRemoteDescription(1, SessionDescription("offer", sdp("there", "actpass"))))
 
     def _on_event(self, event: PeerEvent) -> None:

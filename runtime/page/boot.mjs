@@ -294,12 +294,14 @@ function askEarly() {
  */
 function prepareConnection() {
   let owner = globalThis;
-  if (navigator.userAgent.includes("Chrome/")) {
+  const isChromium = navigator.userAgent.includes("Chrome/");
+  if (isChromium) {
     const frame = document.createElement("iframe");
     body.append(Object.assign(frame, { allow: "camera 'none'; microphone 'none'", hidden: true, title: "Network" }));
-    owner = frame.contentWindow;
+    // Extensions against leaks of addresses remove WebRTC from frames, some only there.
+    if (typeof frame.contentWindow?.RTCPeerConnection === "function") owner = frame.contentWindow;
   }
-  globalThis.webrtc = { owner };
+  globalThis.webrtc = { owner, isChromium };
   try {
     // As in pyapp/protocol/ice.py: all else can be set later.
     webrtc.first = new owner.RTCPeerConnection({ bundlePolicy: "max-bundle" });

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from pyapp.browser.page.others import Others
 
 WITHOUT_THE_OTHERS = ("loading", "ready", "connecting")
-"""States in which the first screen may be all that is shown. What the page says of a path is complete."""
+"""States in which the first screen may be all that is shown. In all others `data-path` and its kin must be set together
+with `data-state`, so their panels are attached first."""
 
 FOCUS_AFTER = 0.1
 """Seconds after a change in which the browser lays the page out by itself: to ask sooner where a control went takes
