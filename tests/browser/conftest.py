@@ -266,6 +266,14 @@ class Operator:
         """Wait for ICE generation `least`; a busy machine may make the pages suspicious, and restart once more."""
         self.expect_attribute("data-ice-generation", re.compile(rf"^([{least}-9]|\d\d)$"))
 
+    def expect_first_connection(self) -> None:
+        """Expect that the page still uses the first connection that it made.
+
+        Where a busy machine made it doubt the path, it may have begun another one beside it, and given that up.
+        """
+        states = self.page.evaluate("peerConnections.map((one) => one.connectionState)")
+        assert states[0] == "connected", f"{states}\n{self.page.locator('#log').inner_text()}"
+
     def connect(self) -> None:
         self.page.locator("#connect").click()
 

@@ -49,7 +49,7 @@ def test_both_restart_ice_whoever_made_the_first_offer(
     first.expect_received(["generation 2", "generation 4", "both at once"])
     second.expect_received(["generation 1", "generation 3", "both at once"])
     for operator in (first, second):
-        assert operator.page.evaluate("peerConnections.length") == 1
+        operator.expect_first_connection()
     first.page.locator("#camera").click()
     expect(second.page.locator("#remote-video")).to_be_visible()
 
