@@ -123,7 +123,7 @@ class CheckServer:
 
         def closed(_: Any) -> None:
             close()
-            ask_health(lambda why: self._emit(WebSocketTried(number, why.kind, why.cause)), self._on_error)
+            ask_health(lambda why: self._emit(WebSocketTried(number, why)), self._on_error)
 
         self._close_websocket = close
         listeners.add(socket, "open", opened)

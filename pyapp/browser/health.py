@@ -6,7 +6,8 @@ from typing import Any
 from js import AbortSignal, location, navigator, window
 
 from pyapp.browser.ffi import OnError, jsobj, plain, promise_of, when_settled
-from pyapp.core.failures import Obstacle, obstacle_of
+from pyapp.core.events import Obstacle
+from pyapp.core.failures import obstacle_of
 from pyapp.protocol.access import ORIGIN_HEADER
 
 DEADLINE = 4_000

@@ -18,12 +18,12 @@ from pyapp.core.events import (
     IceConfigurationFailed,
     IceConfigurationReceived,
     InvitationGiven,
+    Obstacle,
     SignalingClosed,
     SignalingGarbled,
     SignalingOpened,
     SignalingReceived,
 )
-from pyapp.core.failures import Obstacle
 from pyapp.protocol.access import INVITATION_HEADER, is_invitation
 from pyapp.protocol.ice import IceError, ice_configuration_from_json
 from pyapp.protocol.signaling import PLACE_HEADER, HeldPlace, decode_server
@@ -148,7 +148,7 @@ class Server:
 
         def told(obstacle: Obstacle) -> None:
             self._is_asking_health = False
-            self._emit(HealthTold(obstacle.kind, obstacle.cause))
+            self._emit(HealthTold(obstacle))
 
         ask_health(told, self._on_error)
 

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from pyapp.core.devices import Device, DeviceKind
 from pyapp.core.diagnostics.gathering import Gathering, ServerProblem
-from pyapp.core.events import MediaKind, ObstacleKind
+from pyapp.core.events import MediaKind, Obstacle
 from pyapp.protocol.wire import Scalar
 
 
@@ -54,19 +54,6 @@ Failure: TypeAlias = Refusal | NoPath
 def no_path(gathering: Gathering, *, relay_only: bool) -> NoPath:
     """Return the failure to find a path, with what gathering found."""
     return NoPath(tuple(gathering.problems()), tuple(gathering.causes()), relay_only)
-
-
-@dataclass(frozen=True, slots=True)
-class Obstacle:
-    """What `GET /healthz` says of why no WebSocket opens.
-
-    `log-in`: something on the way wants one; `foreign-origin`: the server does not know the page's address as its own;
-    `blocked`: the server answers, so that only WebSockets do not get through; `down`: the server, or the proxy before
-    it, does not work; `offline`: the browser has no network. `cause` is the technical one.
-    """
-
-    kind: ObstacleKind
-    cause: str
 
 
 MOST_RULE = 1024

@@ -19,7 +19,7 @@ from pyapp.core.check.report import report
 from pyapp.core.check.trial import Trial
 from pyapp.core.check.verdict import Verdict, judge
 from pyapp.core.commands import Command
-from pyapp.core.failures import Obstacle, Refusal
+from pyapp.core.failures import Refusal
 from pyapp.core.peers import PeerIds
 from pyapp.core.timers import CheckTimer
 from pyapp.protocol.ice import IceConfiguration
@@ -96,9 +96,8 @@ class Check:
                 if self.state == "asking":
                     self.found.refusal = Refusal(code, reason)
                     return self._finish(now)
-            case events.WebSocketTried(number, obstacle, cause) if number == self.number and self.state != "done":
-                self.found.websocket = obstacle is None
-                self.found.obstacle = None if obstacle is None else Obstacle(obstacle, cause)
+            case events.WebSocketTried(number, obstacle) if number == self.number and self.state != "done":
+                self.found.websocket, self.found.obstacle = obstacle is None, obstacle
                 self.revision += 1
             case events.CheckReportKept(number, identifier) if number == self.number:
                 self.identifier = identifier

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from pyapp.core.failures import Obstacle, Refusal
+from pyapp.core.events import Obstacle
+from pyapp.core.failures import Refusal
 from pyapp.protocol.ice import IceUrl
 
 Cause: TypeAlias = Literal[

@@ -136,7 +136,7 @@ def _outcome(found: Findings, problems: tuple[Problem, ...]) -> tuple[VerdictRul
     if found.refusal is not None:
         return ("refused", "bad") if found.refusal.code else ("server-silent", "bad")
     if found.websocket is False:
-        return ("not-its-address" if _is_foreign(found) else "no-signaling"), "bad"
+        return ("not-its-address" if _foreign_rule(found) else "no-signaling"), "bad"
     over = {one.url.transport for one in found.relays}
     if not found.udp:  # or no server to ask over UDP
         if over:
@@ -154,9 +154,10 @@ def _outcome(found: Findings, problems: tuple[Problem, ...]) -> tuple[VerdictRul
     return ("works-mostly", "fair") if others else ("works", "good")
 
 
-def _is_foreign(found: Findings) -> bool:
-    """Return whether the server refuses the page because of its address."""
-    return found.obstacle is not None and found.obstacle.kind == "foreign-origin"
+def _foreign_rule(found: Findings) -> str:
+    """Return the rule by which the server refuses the page because of its address, empty if it does not."""
+    why = found.obstacle
+    return why.cause if why is not None and why.kind == "foreign-origin" else ""
 
 
 def _problems(found: Findings) -> Iterator[Problem]:
@@ -168,8 +169,8 @@ def _problems(found: Findings) -> Iterator[Problem]:
         rule: ProblemRule = "refused" if code else "server-silent"
         yield Problem(rule, "you" if code.startswith("invitation") else "operator", detail=code or found.refusal.reason)
         return
-    if found.obstacle is not None and _is_foreign(found):
-        yield Problem("foreign-origin", "operator", detail=found.obstacle.cause)
+    if rule_broken := _foreign_rule(found):
+        yield Problem("foreign-origin", "operator", detail=rule_broken)
     elif found.websocket is False:
         yield Problem("websocket-blocked", "network")
     if not any(one.url.is_turn for one in found.urls):

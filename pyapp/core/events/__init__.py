@@ -97,6 +97,7 @@ from pyapp.core.events.server import (
     HealthTold,
     IceConfigurationFailed,
     IceConfigurationReceived,
+    Obstacle,
     ObstacleKind,
     SignalingClosed,
     SignalingEvent,

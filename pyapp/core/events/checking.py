@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pyapp.core.events.server import ObstacleKind
+from pyapp.core.events.server import Obstacle
 from pyapp.protocol.ice import IceConfiguration
 
 
@@ -43,8 +43,7 @@ class WebSocketTried:
     """A WebSocket to the server was opened, and closed again; or it was not, because of the `obstacle`."""
 
     number: int
-    obstacle: ObstacleKind | None = None
-    cause: str = ""
+    obstacle: Obstacle | None = None
 
 
 @dataclass(frozen=True, slots=True)

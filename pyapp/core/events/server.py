@@ -63,11 +63,23 @@ ObstacleKind: TypeAlias = Literal["log-in", "foreign-origin", "blocked", "down",
 
 
 @dataclass(frozen=True, slots=True)
-class HealthTold:
-    """What `GET /healthz` says of why no WebSocket opens: see `failures.Obstacle`."""
+class Obstacle:
+    """What `GET /healthz` says of why no WebSocket opens.
 
-    obstacle: ObstacleKind
+    `log-in`: something on the way wants one; `foreign-origin`: the server does not know the page's address as its own;
+    `blocked`: the server answers, so that only WebSockets do not get through; `down`: the server, or the proxy before
+    it, does not work; `offline`: the browser has no network. `cause` is the technical one.
+    """
+
+    kind: ObstacleKind
     cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class HealthTold:
+    """`GET /healthz` was answered, or not."""
+
+    obstacle: Obstacle
 
 
 SignalingEvent: TypeAlias = SignalingOpened | SignalingClosed | SignalingReceived | SignalingGarbled | HealthTold

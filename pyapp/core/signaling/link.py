@@ -16,7 +16,7 @@ from typing import Literal, TypeAlias, assert_never
 
 from pyapp.core import commands
 from pyapp.core.commands import Command
-from pyapp.core.failures import Obstacle
+from pyapp.core.events import Obstacle
 from pyapp.core.timers import LinkTimer
 from pyapp.protocol.signaling import Ping
 

@@ -14,7 +14,7 @@ from pyapp.core import events
 from pyapp.core.delivery import DeliveryFullError
 from pyapp.core.diagnostics.journal import Note, note
 from pyapp.core.events import SignalingEvent
-from pyapp.core.failures import Obstacle, Refusal
+from pyapp.core.failures import Refusal
 from pyapp.core.preparation import Preparation
 from pyapp.core.signaling import rendezvous
 from pyapp.core.signaling.rendezvous import Joined, PeerArrived, PeerAway, PeerGone, Refused, Rendezvous
@@ -130,10 +130,10 @@ class Presence:
             case events.SignalingGarbled(socket, reason):
                 if self.place is not None and socket == self.place.link.socket:
                     return [note("!", "signaling", problem=reason)]
-            case events.HealthTold(obstacle, cause):
+            case events.HealthTold(obstacle):
                 if self.place is not None and not self.is_there:
-                    self.place.link.obstacle = Obstacle(obstacle, cause)
-                    return [note("!", "signaling", obstacle=obstacle, cause=cause)]
+                    self.place.link.obstacle = obstacle
+                    return [note("!", "signaling", obstacle=obstacle.kind, cause=obstacle.cause)]
             case _:
                 assert_never(event)
         return []

@@ -2,7 +2,8 @@
 
 import pytest
 
-from pyapp.core.failures import Obstacle, obstacle_of
+from pyapp.core.events import Obstacle
+from pyapp.core.failures import obstacle_of
 from pyapp.protocol.signaling import Error
 from pyapp.protocol.wire import encode
 

@@ -8,7 +8,7 @@ import pytest
 
 from pyapp.core import events
 from pyapp.core.conversation import Message
-from pyapp.core.events import ObstacleKind
+from pyapp.core.events import Obstacle, ObstacleKind
 from pyapp.core.path.heartbeat import Pulse
 from pyapp.core.path.ladder import Rung
 from pyapp.core.path.outage import Suspect
@@ -247,7 +247,7 @@ class TestTheWords:
     @pytest.mark.parametrize("obstacle", ["log-in", "foreign-origin", "blocked", "down", "offline"])
     def test_say_what_keeps_us_from_the_server_until_it_is_there(self, obstacle: ObstacleKind) -> None:
         core = away()
-        core.do(events.HealthTold(obstacle, "GET /healthz: HTTP status 403"))
+        core.do(events.HealthTold(Obstacle(obstacle, "GET /healthz: HTTP status 403")))
         status = present(core.session).status
         assert (status.headline, status.detail) == ("Reaching the server", OBSTACLES[obstacle])
         assert status.cause == "WebSocket closed with 1006\nGET /healthz: HTTP status 403"
@@ -255,7 +255,7 @@ class TestTheWords:
         assert present(core.session).status.detail == OBSTACLES[obstacle], "it does not flicker while it is tried again"
         core.do(Opened(), Welcome(polite=False, peer=""))
         assert present(core.session).status.state == "waiting"
-        core.do(events.HealthTold(obstacle, "late"))
+        core.do(events.HealthTold(Obstacle(obstacle, "late")))
         assert core.session.place is not None
         assert core.session.place.link.obstacle is None
 

@@ -53,7 +53,9 @@ class Browser:
                 case commands.TryWebSocket(number):
                     self.is_trying = self.websocket is None
                     if self.websocket is not None:
-                        self.tell(events.WebSocketTried(number, None if self.websocket else "blocked"))
+                        self.tell(
+                            events.WebSocketTried(number, None if self.websocket else events.Obstacle("blocked", ""))
+                        )
                 case commands.GiveUpWebSocket():
                     self.is_trying = False
                 case commands.KeepCheckReport(number):

@@ -7,7 +7,8 @@ import pytest
 from pyapp.core.check.findings import Cause, Findings, GatheringError, TheirFacts, UrlFinding
 from pyapp.core.check.report import report
 from pyapp.core.check.verdict import judge
-from pyapp.core.failures import Obstacle, Refusal
+from pyapp.core.events import Obstacle
+from pyapp.core.failures import Refusal
 from pyapp.protocol.ice import parse_ice_url
 from pyapp.view.check import advice, sentence_of
 

@@ -6,7 +6,7 @@ import pytest
 
 from pyapp.core import commands
 from pyapp.core.commands import Command
-from pyapp.core.failures import Obstacle
+from pyapp.core.events import Obstacle
 from pyapp.core.signaling.link import (
     AT_ONCE,
     DISPELLED_FOR,
