@@ -20,7 +20,9 @@ const STALLED_AFTER = 20_000; // ms
 const DEADLINE = 12_000; // ms, as in pyapp/browser/signaling.py
 const isReady = () => performance.getEntriesByName("console-ready").length > 0;
 
-let settled = false; // ready, or failed for good
+let hasFailed = false;
+/** Loading is over. The mark itself is asked: on a busy machine its observer is called long after it was set. */
+const isSettled = () => hasFailed || isReady();
 body.dataset.boot = "loading"; // without it, the style sheet says after a while that this script has not arrived
 
 function showProgress(part, text) {
@@ -41,7 +43,7 @@ function showDownload(bytes) {
 
 function fail(headline, detail, cause) {
   if (body.dataset.boot === "failed") return; // only the first cause is shown
-  settled = true;
+  hasFailed = true;
   body.dataset.boot = "failed";
   body.dataset.state = "failed";
   delete root.dataset.pendingConnect;
@@ -91,7 +93,7 @@ function refusal() {
 // A form must never navigate away, neither before Python runs nor afterwards.
 addEventListener("submit", (event) => {
   event.preventDefault();
-  if (settled || isReady() || event.target.id !== "join") return;
+  if (isSettled() || event.target.id !== "join") return;
   root.dataset.pendingConnect = "";
   byId("connect-label").textContent = "Connecting once ready…";
 });
@@ -102,16 +104,15 @@ new PerformanceObserver((_, observer) => {
   if (!isReady()) return;
   observer.disconnect();
   rememberStart();
-  settled = true;
   body.dataset.boot = "ready";
 }).observe({ type: "mark", buffered: true });
 
 addEventListener("py:progress", ({ detail }) => {
-  if (!settled && detail === "Loaded Pyodide") showProgress(0.9, "Starting the console…");
+  if (!isSettled() && detail === "Loaded Pyodide") showProgress(0.9, "Starting the console…");
 });
 
 const whileLoading = (handler) => (event) => {
-  if (!settled) handler(event);
+  if (!isSettled()) handler(event);
 };
 
 // Errors of extensions, and of scripts that a network inserts, appear in the same window. Only our own files count.
@@ -144,7 +145,7 @@ const awaited = new Set([...runtime.preload, ...LARGE].map(([group, file]) => as
 /** Name what is still missing. The progress of a single file is unknown, so it may only be slow: loading goes on. */
 function nameTheMissing() {
   const names = [...awaited].map((path) => path.split("/").at(-1));
-  if (!settled && names.length) byId("detail").textContent = `Still waiting for ${names.join(", ")}`;
+  if (!isSettled() && names.length) byId("detail").textContent = `Still waiting for ${names.join(", ")}`;
 }
 
 let patience = setTimeout(nameTheMissing, STALLED_AFTER);
@@ -158,10 +159,10 @@ function hasArrived(path) {
 // Files that arrive move the bar. Pyodide would wait forever for one that failed, never came, or was replaced by the
 // log-in page of a hotel's network.
 new PerformanceObserver((list, observer) => {
-  if (settled) observer.disconnect();
+  if (isSettled()) observer.disconnect();
   for (const { name, responseStatus, contentType, encodedBodySize } of list.getEntries()) {
     const path = new URL(name).pathname;
-    if (settled || !path.startsWith(ASSETS)) continue;
+    if (isSettled() || !path.startsWith(ASSETS)) continue;
     hasArrived(path);
     const missing = responseStatus >= 400 || (responseStatus === 0 && encodedBodySize === 0);
     if (!missing && contentType !== "text/html") showDownload(encodedBodySize);
@@ -171,7 +172,7 @@ new PerformanceObserver((list, observer) => {
 
 // PyScript reports an invalid configuration in its own box at the end of <body>. The message belongs in the status.
 new MutationObserver((records, observer) => {
-  if (settled) observer.disconnect();
+  if (isSettled()) observer.disconnect();
   for (const box of records.flatMap(({ addedNodes }) => [...addedNodes])) {
     if (!box.classList?.contains("py-error")) continue;
     box.remove();
@@ -248,7 +249,7 @@ addEventListener("hashchange", () => {
 function askTabs() {
   const channel = new BroadcastChannel(`ice-console ${location.pathname}`);
   channel.heard = [];
-  channel.addEventListener("message", ({ data }) => settled || channel.heard.push(data));
+  channel.addEventListener("message", ({ data }) => isSettled() || channel.heard.push(data));
   channel.postMessage({ kind: "who" });
   return channel;
 }

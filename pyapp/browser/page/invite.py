@@ -98,6 +98,8 @@ class InvitePanel:
     def _open(self) -> None:
         self._dialog.showModal()
         self._emit(InviteOpened())
+        if self._dom.element("invite-qr").hidden:
+            self._pictured = ""  # it did not come the last time
         self._picture()
 
     def _clicked(self, event: Any) -> None:
@@ -138,7 +140,6 @@ class InvitePanel:
         try:
             module = await import_module("qr", "qrcode.mjs")
         except JsException:
-            self._pictured = ""  # it is tried again when the panel is opened again
             self._dom.write_problem("invite-qr-none", NO_CODE)
             raise
         if link != self._pictured:
