@@ -16,6 +16,7 @@ _NOTICED = 2.0
 
 CAUSES = {
     "network-changed": "the network of {who} changed",
+    "dtls-failed": "the encryption (DTLS) failed at the side of {who}",
     "channel-closed": "the connection was closed at the side of {who}",
     "failed": "the path failed at the side of {who}",
     "disconnected": "the path broke at the side of {who}",

@@ -20,7 +20,16 @@ _OUTAGE = (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 30, 60, 300)
 
 _PATHS = ("direct", "relay")
 _RELAY_PROTOCOLS = ("", "udp", "tcp", "tls")
-_EVIDENCE = ("silence", "not-heard", "no-echo", "network-changed", "disconnected", "failed", "channel-closed")
+_EVIDENCE = (
+    "silence",
+    "not-heard",
+    "no-echo",
+    "network-changed",
+    "disconnected",
+    "failed",
+    "channel-closed",
+    "dtls-failed",
+)
 _RUNGS = ("restart", "relay-only", "tcp-only", "new-connection")
 _STUN_CODES = (300, 400, 401, 403, 420, 437, 438, 440, 441, 442, 443, 446, 447, 486, 500, 508, 600, 701)
 

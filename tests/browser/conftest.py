@@ -266,13 +266,14 @@ class Operator:
         """Wait for ICE generation `least`; a busy machine may make the pages suspicious, and restart once more."""
         self.expect_attribute("data-ice-generation", re.compile(rf"^([{least}-9]|\d\d)$"))
 
-    def expect_first_connection(self) -> None:
-        """Expect that the page still uses the first connection that it made.
+    def expect_first_connection(self, recorded: list[dict[str, Any]]) -> None:
+        """Expect that the page still uses the first connection that it made; `recorded` says otherwise why it does not.
 
         Where a busy machine made it doubt the path, it may have begun another one beside it, and given that up.
         """
         states = self.page.evaluate("peerConnections.map((one) => one.connectionState)")
-        assert states[0] == "connected", f"{states}\n{self.page.locator('#log').inner_text()}"
+        why = [f"{one['at']:.0f} {one['participant'][:4]} {one['event']} {one['data']}" for one in recorded]
+        assert states[0] == "connected", "\n".join([str(states), *why])
 
     def connect(self) -> None:
         self.page.locator("#connect").click()
@@ -461,7 +462,7 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
 
         def on_console(message: ConsoleMessage) -> None:
             if message.type in ("error", "warning"):
-                problems.append(f"console {message.type}: {message.text}")
+                problems.append(f"console {message.type}: {message.text} ({message.location['url']})")
 
         page.on("console", on_console)
         page.on("pageerror", lambda error: problems.append(f"page error: {error}"))

@@ -46,7 +46,7 @@ def test_restart_loses_nothing_and_keeps_the_connection(console: Console, open_p
     for name, operator in operators.items():
         operator.expect_received(texts)
         operator.expect_state("connected")
-        operator.expect_first_connection()
+        operator.expect_first_connection(console.entries("restart"))
         assert fingerprints(operator) == before[name]
         dtls = operator.page.locator("#log").get_by_text("dtls connected")
         expect(dtls).to_have_count(1)

@@ -17,6 +17,9 @@ LADDER: tuple[Rung, ...] = ("restart", "restart", "restart", "relay-only", "tcp-
 CLOSED_LADDER: tuple[Rung, ...] = ("restart", "new-connection")
 """The same when the channel itself is closed: the first attempt only gives a goodbye the time to arrive."""
 
+DEAD_LADDER: tuple[Rung, ...] = ("new-connection",)
+"""The same when DTLS has failed, which no ICE restart mends (RFC 8842, section 4)."""
+
 
 @dataclass(slots=True)
 class Ladder:
@@ -37,12 +40,13 @@ class Ladder:
         """Count a restart to `generation`, negotiated at `at`, as the first attempt."""
         self.attempts, self.begun_at, self.restarted_from = 1, at, generation - 1
 
-    def climb(self, generation: int, now: float, *, is_closed: bool, polite: bool, peer_is_there: bool) -> Rung:
-        """Begin the next attempt, on a path of `generation`; `is_closed` if the channel itself is closed."""
-        rungs = CLOSED_LADDER if is_closed else LADDER
+    def climb(self, generation: int, now: float, *, rungs: tuple[Rung, ...], polite: bool, peer_is_there: bool) -> Rung:
+        """Begin the next attempt of `rungs`, on a path of `generation`."""
         rung = rungs[self.attempts % len(rungs)]
-        # A new connection needs the peer, and only one of the two begins it.
-        if rung == "new-connection" and (not peer_is_there or (polite and self.attempts < len(LADDER))):
+        # A new connection needs the peer, and only one of the two begins it: the polite side lets a turn pass. Of
+        # a closed channel often only one of them knows; there the polite side's longer deadline is enough.
+        is_others_turn = polite and rungs is LADDER and self.attempts < len(LADDER)
+        if rung == "new-connection" and (not peer_is_there or is_others_turn):
             rung = "restart"
         self.attempts += 1
         self.rung, self.begun_at, self.restarted_from = rung, now, generation

@@ -18,7 +18,7 @@ from pyapp.core.commands import PartCommand
 from pyapp.core.diagnostics.journal import Note, note
 from pyapp.core.path import outcomes
 from pyapp.core.path.heartbeat import INTERVAL
-from pyapp.core.path.ladder import Ladder
+from pyapp.core.path.ladder import CLOSED_LADDER, DEAD_LADDER, LADDER, Ladder, Rung
 from pyapp.core.path.outcomes import Attempt, Doubted, Evidence, Resumed, Suspected
 from pyapp.core.path.silence import SILENCE, Listening, grace
 from pyapp.core.path.vitals import STALL, Vitals
@@ -48,7 +48,10 @@ SUSPECT_INTERVAL = 0.25
 """Seconds between beats once an outage has lasted a second: beats, too, must fit into a window of one packet."""
 
 
-_OTHERWISE: frozenset[Evidence] = frozenset({"network-changed", "channel-closed"})
+_LADDERS: dict[Evidence, tuple[Rung, ...]] = {"channel-closed": CLOSED_LADDER, "dtls-failed": DEAD_LADDER}
+"""What is tried, by the evidence that a restart does not mend it."""
+
+_OTHERWISE: frozenset[Evidence] = frozenset({"network-changed", *_LADDERS})
 """Evidence of what a restart that is under way does not mend."""
 
 
@@ -119,13 +122,15 @@ class Suspect:
         last beat, for which candidates were gathered when the path had failed: its answer would count for nothing.
         """
         told = [commands.StartTimer(LOST, LOST_AFTER), *self._suspected(now), *self.beat(now)]
+        if self.evidence == "dtls-failed":
+            return [*told, self._replace_in(now)]
         offered_at = self.vitals.offered_at
         if offered_at is not None and offered_at >= self.silent_since and self.evidence not in _OTHERWISE:
             self.ladder.joined(self.vitals.generation + 1, offered_at)
             self._progressed_at = offered_at
             return [*told, self._end_in(max(offered_at + self._deadline - now, 0.0), now)]
         answered_at, patience = self.vitals.negotiated_at, 2 * self._deadline
-        if answered_at is None or self.evidence == "network-changed" or now - answered_at > patience:
+        if answered_at is None or self.evidence in _OTHERWISE or now - answered_at > patience:
             if self.vitals.concedes and self.evidence in ("silence", "not-heard"):
                 return [*told, self._end_in(self._concession, now)]
             return [*told, *self._attempt(now)]
@@ -134,10 +139,21 @@ class Suspect:
 
     def begin_anew(self, now: float) -> list[Output]:
         """Start over: our network has changed, and earlier candidates are useless."""
-        self.evidence = "network-changed"
+        if self.evidence not in _LADDERS:
+            self.evidence = "network-changed"
         self.ladder.from_the_first_rung()
         self._signs = Signs(self.vitals.pulse.number)
         return [commands.StartTimer(LOST, LOST_AFTER), *self._suspected(now), *self._attempt(now)]
+
+    def broke(self, evidence: Evidence, now: float) -> list[Output]:
+        """Take another ladder from now on: the channel has closed."""
+        self.evidence = evidence
+        return [*self._suspected(now), self._replace_in(now)] if evidence == "dtls-failed" else []
+
+    def _replace_in(self, now: float) -> PartCommand:
+        """Have the connection replaced: by the polite side if the other does not, which may know it as well."""
+        self.ladder.from_the_first_rung()
+        return self._end_in(self._concession if self.vitals.polite else 0.0, now)
 
     def beat(self, now: float, *, wants_echo: bool = False) -> list[PartCommand]:
         """Send a beat: more slowly once the outage has lasted a while."""
@@ -147,6 +163,8 @@ class Suspect:
 
     def negotiated(self, now: float) -> list[Output]:
         """Give an agreed restart its full time from now on, whichever side asked for it."""
+        if self.evidence == "dtls-failed":
+            return []
         self.ladder.begun_at = self._progressed_at = now
         return [self._end_in(self._deadline, now)]
 
@@ -172,7 +190,7 @@ class Suspect:
             pulse.paused(signs.heard_at - self.silent_since)
             return [Proven()]
         # A new connection takes nothing from the exchange.
-        is_under_way = is_exchanging and self.evidence != "channel-closed"
+        is_under_way = is_exchanging and self.evidence not in _LADDERS
         waits_for = self._progressed_at + EXCHANGE_WITHIN - now if is_under_way else 0.0
         if self.ladder.attempts == 0 and self.ladder.begun_at is None and waits_for <= 0:
             return self._attempt(now)  # the peer has made no offer
@@ -202,7 +220,7 @@ class Suspect:
         """Return whether the attempt has worked, and only the peer's page says nothing of it yet."""
         pulse = self.vitals.pulse
         is_alive = self._is_over_new_pair and now - self._alive_at <= pulse.patience()
-        has_time = now - self._progressed_at < STANDS_STILL_FOR and self.evidence != "channel-closed"
+        has_time = now - self._progressed_at < STANDS_STILL_FOR and self.evidence not in _LADDERS
         return is_alive and has_time and self._alive_at > (pulse.heard_at or 0.0) + INTERVAL
 
     def heard(self, now: float) -> list[Output]:
@@ -278,9 +296,10 @@ class Suspect:
         rung = self.ladder.climb(
             self.vitals.generation,
             now,
-            is_closed=self.evidence == "channel-closed",
+            rungs=_LADDERS.get(self.evidence, LADDER),
             polite=self.vitals.polite,
-            peer_is_there=peer_is_there,
+            peer_is_there=peer_is_there
+            or self.evidence == "dtls-failed",  # nothing but a new connection is left to try
         )
         self._signs.came_up = False
         self._progressed_at = now

@@ -16,6 +16,7 @@ Evidence: TypeAlias = Literal[
     "disconnected",
     "failed",
     "channel-closed",
+    "dtls-failed",
 ]
 
 

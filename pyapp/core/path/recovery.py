@@ -140,12 +140,13 @@ class Recovery:
             self.state = Healthy(self.vitals, now, Listening(now))
         return [*self._beat(now), self._listen(now)]
 
-    def channel_closed(self, now: float) -> list[Output]:
+    def channel_closed(self, now: float, *, dtls_failed: bool = False) -> list[Output]:
         """Suspect the whole connection: a closed channel does not open again."""
         self.vitals.is_open = False
+        evidence: Evidence = "dtls-failed" if dtls_failed else "channel-closed"
         if isinstance(self.state, Suspect):
-            self.state.evidence = "channel-closed"  # from now on it has another ladder
-        return self.suspect("channel-closed", now)
+            return self._outage_did(self.state.broke(evidence, now), now)
+        return self.suspect(evidence, now)
 
     def muted(self) -> list[Output]:
         """Stop sending beats: the heartbeat channel is closed, and that of the messages is about to close."""

@@ -40,6 +40,8 @@ class Transport:
     """Its `connectionState`."""
     channel_open: bool = field(init=False, default=False)
     """Whether the channel `messages` is open."""
+    _dtls_failed: bool = field(init=False, default=False)
+    """Whether its `RTCDtlsTransport` has: in Firefox some two of a hundred ICE restarts end so."""
 
     def state_changed(self, name: events.StateName, value: str, now: float) -> list[PartOutput]:
         """Handle that the state `name` is now `value`."""
@@ -49,6 +51,10 @@ class Transport:
         if name == "ice-connection" and value == "disconnected" and self.observation.established:
             # `iceConnectionState` says so a moment before `connectionState`, which also includes DTLS.
             return [changed, *self.health.bad_news("disconnected", now)]
+        if name == "dtls":
+            self._dtls_failed = value == "failed"
+            if self._dtls_failed and not self.channel_open and self.observation.established:
+                return [changed, *self.health.channel_closed(now, dtls_failed=True)]
         return [changed]
 
     def _is_now(self, state: str, now: float) -> list[PartOutput]:
@@ -90,7 +96,7 @@ class Transport:
                 closed = note("=", "channel", label=label, open=False)
                 if self.outside.refusal is not None:  # a new channel needs a new connection, and the server
                     return [ChannelIs(NO_PEER), closed, Failed(self.outside.refusal)]
-                return [ChannelIs(NO_PEER), closed, *self.health.channel_closed(now)]
+                return [ChannelIs(NO_PEER), closed, *self.health.channel_closed(now, dtls_failed=self._dtls_failed)]
             case events.ChannelReceived(label, text):
                 self.relaying.talked_at = now
                 return [FrameReceived(text, label)]

@@ -106,7 +106,7 @@ class TestANewConnection:
         core.do(offer_set("l5"), CONNECTED, events.ChannelOpened("messages"))
         core.do(events.StatsSampled(stats_of(("l5", "r5"))))
         assert core.state == "connected"
-        assert {fact.id: fact.value for fact in present(core.session).path.facts}["interruption"] == "1.2 s"
+        assert {fact.id: fact.value for fact in present(core.session).path.facts}["interruption"] == "0.6 s"
 
     def test_has_growing_time_before_the_next(self) -> None:
         core = self.replaced()

@@ -66,14 +66,14 @@ def longest_gap(page: Page) -> float:
     return max(after - before for before, after in itertools.pairwise(page.heard_at))
 
 
-def outage(current: World, happens: Callable[[World], None], *, lasts: float = 6.0) -> float:
+def outage(current: World, happens: Callable[[World], None], *, lasts: float = 6.0, connections: int = 1) -> float:
     """Let something happen while both talk; return the longest silence at either end, once all is well."""
     talk(current, lasts + 1.5)
     current.run(1.0 + 0.1 * current.choose.random())
     happens(current)
     current.run(lasts + 1.5)
     current.rest()
-    current.check()
+    current.check(connections=connections)
     return max(longest_gap(page) for page in current.pages.values())
 
 
@@ -191,6 +191,29 @@ class TestEveryRow:
         current.run(8.0)
         current.rest()
         assert [side.gathers_relays for side in agreed] == [True] * 2
+
+
+class TestDtlsThatFails:
+    """Firefox loses it in some ICE restarts. No restart mends it, and often the other side is not told."""
+
+    @pytest.mark.parametrize("seed", seeds(3))
+    @pytest.mark.parametrize(("delay", "most"), [(LAN, 0.6), (WAN, 1.1)])
+    @pytest.mark.parametrize("names", ["a", "b", "ab"])
+    def test_is_replaced_at_once_by_whoever_knows(self, seed: int, delay: float, most: float, names: str) -> None:
+        def fails(current: World) -> None:
+            for name in names:
+                current.paths.lose_dtls(current.pages[name])
+
+        current = world(seed, delay)
+        assert outage(current, fails, connections=3) < most
+
+    def test_in_an_outage_is_replaced_too(self) -> None:
+        current = world().connected()
+        current.move("b")
+        current.run(0.7)
+        current.paths.lose_dtls(current.pages["b"])
+        current.rest()
+        current.check(connections=3)
 
 
 class TestTheStandby:

@@ -34,6 +34,8 @@ class TimedPeerConnection(ConnectedPeerConnection):
     is_busy: bool = False
     open: set[ChannelLabel] = field(default_factory=set)
     """Channels that can be sent on: each closes with its own event."""
+    has_dtls: bool = True
+    """Whether its `RTCDtlsTransport` has not failed: without it nothing that comes can be read."""
 
     def perform(self, command: PeerCommand) -> None:
         if isinstance(command, commands.SetConfiguration):

@@ -5,7 +5,7 @@ from functools import partial
 
 from pyapp.core import commands, events
 from pyapp.core.commands import PeerCommand
-from pyapp.core.events import ChannelLabel, OfPeer
+from pyapp.core.events import ChannelLabel, OfPeer, PeerEvent
 from pyapp.core.peers import PeerId
 from tests.unit.pyapp.world.ground import Ground
 from tests.unit.pyapp.world.page import Page, Path, TimedPeerConnection
@@ -90,7 +90,13 @@ class Paths:
         assert pc is not None
         peer, path = pc.channel, pc.path
         assert label in pc.open, f"InvalidStateError: {label} is not open"
-        if peer is None or path is None or self.world.is_lost() or not self._is_alive(page, pc, path):
+        if (
+            not isinstance(peer, TimedPeerConnection)
+            or not peer.has_dtls
+            or path is None
+            or self.world.is_lost()
+            or not self._is_alive(page, pc, path)
+        ):
             return
 
         def arrive() -> None:
@@ -186,10 +192,26 @@ class Paths:
         pc, peer = page.pc, self.world.other(page).pc
         if pc is None or peer is None or pc.channel is not None or pc.path is None or peer.path != pc.path[::-1]:
             return
+        if not pc.has_dtls:
+            return
         pc.channel = peer
         labels: list[ChannelLabel] = ["messages", "heartbeat"]
         self.world.choose.shuffle(labels)
         pc.emitted += [events.ChannelOpened(label) for label in labels]
+        self.drive(page)
+
+    def lose_dtls(self, page: Page) -> None:
+        """Let DTLS fail at this end, while ICE goes on: its channels close, and the other end is not told."""
+        pc = page.pc
+        assert pc is not None
+        pc.has_dtls, pc.channel = False, None
+        labels: list[ChannelLabel] = ["messages", "heartbeat"]
+        failed: list[PeerEvent] = [
+            events.StateChanged("dtls", "failed"),
+            *(events.ChannelClosed(label) for label in labels),
+        ]
+        self.world.choose.shuffle(failed)
+        pc.emitted += failed
         self.drive(page)
 
     def watch(self, page: Page) -> None:

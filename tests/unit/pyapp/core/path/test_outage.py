@@ -480,6 +480,12 @@ class TestAPeerThatStandsStill:
         state.evidence = "channel-closed"
         assert attempts(over(state, 1.6, is_exchanging=True))
 
+    def test_is_waited_for_no_longer_once_dtls_has_failed_whatever_the_network_does(self) -> None:
+        state = suspect()
+        state.begin(1.0)
+        state.broke("dtls-failed", 1.1)
+        assert attempts(state.begin_anew(1.2)) == [Attempt("new-connection", 1)]
+
     def test_is_none_whose_beats_come_and_say_that_it_does_not_hear_us(self) -> None:
         state = self.over_a_new_pair()
         hear(state, 1.5, echo=0)

@@ -75,6 +75,22 @@ def test_the_channel_of_the_messages_is_that_of_the_peer() -> None:
     assert facts(closed) == [Suspected("channel-closed")]
 
 
+def test_dtls_that_failed_and_a_closed_channel_are_one_loss_in_either_order() -> None:
+    first, second, closed = transport(Parts()), transport(Parts()), events.ChannelClosed("messages")
+    first.channel(events.ChannelOpened("messages"), PEER, 1.0)
+    said = [*first.state_changed("dtls", "failed", 2.0), *first.channel(closed, PEER, 2.0)]
+    assert facts(said) == [Suspected("dtls-failed")]
+    said = [*second.channel(closed, PEER, 2.0), *second.state_changed("dtls", "failed", 2.0)]
+    assert facts(said) == [Suspected("channel-closed"), Suspected("dtls-failed")]
+
+
+def test_dtls_that_failed_is_none_while_the_channel_is_open_or_before_there_was_one() -> None:
+    one = transport(Parts())
+    one.channel(events.ChannelOpened("messages"), PEER, 1.0)
+    assert facts(one.state_changed("dtls", "failed", 2.0)) == []
+    assert facts(transport(Parts(), established=False).state_changed("dtls", "failed", 2.0)) == []
+
+
 def test_what_the_channels_carry_goes_its_way() -> None:
     one = transport(Parts())
     assert one.channel(events.ChannelReceived("messages", "x"), PEER, 1.0) == [FrameReceived("x", "messages")]
