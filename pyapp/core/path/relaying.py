@@ -219,9 +219,9 @@ class Relaying:
     def blame(self) -> list[Output]:
         """Set our relay in use aside at both ends: it may be the cause of the silence."""
         report = self.observation.report
-        if report is None or report.local.type != "relay" or not report.local.url:
+        if report is None or report.local.type != "relay" or not report.server:
             return []
-        return [*self.suspect(report.local.url), ToPeer(RelaySuspected(report.local.url))]
+        return [*self.suspect(report.server), ToPeer(RelaySuspected(report.server))]
 
     def suspect(self, url: str) -> list[Output]:
         """Set the relay at `url` aside."""
@@ -229,10 +229,12 @@ class Relaying:
 
     def gathered(self, candidate: Candidate, url: str) -> list[Output]:
         """Record a candidate from the server at `url`: a relay that was set aside may work again."""
-        is_relay = candidate_data(candidate).get("type") == "relay" and bool(url)
-        if is_relay and self.health.is_healthy and (host := self.relays.answered(url)):
-            return [note("=", "relay-well", host=host)]
-        return []
+        data = candidate_data(candidate)
+        if data.get("type") != "relay" or not self.health.is_healthy:
+            return []
+        known = url or self.relays.relayed_from(str(data["address"]))  # Firefox does not say which it is
+        host = self.relays.answered(known) if known else ""
+        return [note("=", "relay-well", host=host)] if host else []
 
     def configured(self, now: float, *, is_renewal: bool) -> list[Output]:
         """Take a new configuration; in an outage, start over with it if the attempt had only expired credentials."""

@@ -10,13 +10,13 @@ It lives as long as the page: what was learned of a relay holds for the next con
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pyapp.core import commands
 from pyapp.core.commands import Command
 from pyapp.core.diagnostics.path_report import PathReport
 from pyapp.core.timers import RelaysTimer
-from pyapp.protocol.ice import IceConfiguration, IceError, parse_ice_url, parse_reported_url
+from pyapp.protocol.ice import IceConfiguration, IceError, IceServer, IceUrl, parse_ice_url, parse_reported_url
 
 DIRECT, RELEASE = RelaysTimer.DIRECT, RelaysTimer.RELEASE
 TIMERS = tuple(RelaysTimer)
@@ -27,6 +27,9 @@ FIRST_DIRECT_AFTER, LAST_DIRECT_AFTER = 60.0, 1800.0
 RELEASE_AFTER = 25.0
 """Seconds on a direct path after which the relays that were gathered beside it are given up by an ICE restart without
 them: nothing else makes a browser release the allocations. Chromium keeps them for another half a minute."""
+
+_Relay: TypeAlias = tuple[IceServer, str, IceUrl]
+"""A server of the configuration, and one of its URLs, as it is written and as it is read."""
 
 MOST_SUSPECTED = 8
 """Hosts that can be set aside beside our own: the peer can name any number."""
@@ -102,14 +105,18 @@ class Relays:
         local = report.local
         if local.type != "relay" or local.url:
             return report
+        fitting = [one for one in self._relays() if one[2].transport == local.relay_protocol]
+        url = _of_one_host([one for one in fitting if _relays_from(local.address, *one)]) or _of_one_host(fitting)
+        return replace(report, likely_relay=url)
+
+    def relayed_from(self, address: str) -> str:
+        """Return a URL of the relay whose relayed address that is, or nothing if it is not known, or of several."""
+        return _of_one_host([one for one in self._relays() if _relays_from(address, *one)])
+
+    def _relays(self) -> list[_Relay]:
         servers = self.configuration.servers
         urls = [(server, text, parse_ice_url(text)) for server in servers for text in server.urls]
-        fitting = [one for one in urls if one[2].is_turn and one[2].transport == local.relay_protocol]
-        there = [one for one in fitting if local.address in (one[2].host.strip("[]"), *one[0].relayed)]
-        fitting = there or fitting
-        if len({url.host for _, _, url in fitting}) != 1:
-            return report
-        return replace(report, likely_relay=fitting[0][1])
+        return [one for one in urls if one[2].is_turn]
 
     def review(self, report: PathReport, *, gathered: bool) -> list[Command]:
         """Start the timers for the path in `report` that reduce the use of relays."""
@@ -127,3 +134,11 @@ class Relays:
         """Look for a direct path again soon: our network, or the peer, has changed."""
         self._direct_after = FIRST_DIRECT_AFTER
         return [commands.CancelTimer(DIRECT)]  # the next report of the path starts it again
+
+
+def _relays_from(address: str, server: IceServer, _: str, url: IceUrl) -> bool:
+    return address in (url.host.strip("[]"), *server.relayed)
+
+
+def _of_one_host(relays: list[_Relay]) -> str:
+    return relays[0][1] if len({url.host for _, _, url in relays}) == 1 else ""

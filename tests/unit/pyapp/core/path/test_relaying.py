@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -22,7 +23,7 @@ from pyapp.protocol.ice import IceConfiguration
 from pyapp.protocol.peer import Candidate, Description, RelaySuspected
 from tests.unit.pyapp.core.path.test_recovery import CERTAIN, STUN, TURN_ONE, TURN_TWO, TWO_RELAYS, relayed, suspicious
 from tests.unit.pyapp.fakes import sdp, stats_of
-from tests.unit.pyapp.parts import ONE, Around, Parts, report
+from tests.unit.pyapp.parts import CONFIGURATION, ONE, Around, Parts, report
 from tests.unit.pyapp.sessions import FETCH, IceConfigured, connected, sent
 
 
@@ -229,6 +230,10 @@ class TestBlame:
         for innocent in (None, report(), report("host", "relay"), report("relay", url="")):
             assert Parts(innocent).relaying.blame() == []
 
+    def test_is_also_for_one_that_the_browser_does_not_name_but_only_one_can_be(self) -> None:
+        unnamed = replace(report("relay", url=""), likely_relay=ONE)
+        assert Parts(unnamed).relaying.blame()[-1] == ToPeer(RelaySuspected(ONE))
+
     def test_is_told_also_of_one_that_is_set_aside_already(self) -> None:
         """What we said of it before may be lost."""
         parts = Parts(report("relay"))
@@ -265,6 +270,16 @@ class TestARelayThatAnswersAgain:
         assert parts.relaying.gathered(self.REFLEXIVE, ONE) == []
         assert parts.relaying.gathered(self.RELAY, "") == []
         assert parts.relays.suspected
+
+    def test_is_known_for_well_without_its_url_by_the_address_from_which_it_relays(self) -> None:
+        parts = self.suspected()
+        stun, one, two = CONFIGURATION.servers
+        parts.relays.configured(
+            replace(CONFIGURATION, servers=(stun, replace(one, relayed=("203.0.113.9",)), two)), 0.0
+        )
+        (noted,) = parts.relaying.gathered(self.RELAY, "")
+        assert isinstance(noted, Note)
+        assert noted.event == "relay-well"
 
     def test_is_not_known_for_well_in_the_outage_in_which_it_went_silent(self) -> None:
         parts = self.suspected()
