@@ -1,10 +1,10 @@
 """What is handed to the record."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from pyapp.protocol.entries import Entry
 from pyapp.protocol.journal import JournalEntry
-from pyapp.protocol.wire import Scalar
 
 _LATEST = 253402300799.0
 """The last second that is a date, Unix time."""
@@ -30,9 +30,9 @@ class Record:
         return 512 + sum(256 + 128 * len(entry.data) for entry in self.entries)
 
 
-def server_entry(event: str, data: Mapping[str, Scalar], *, at: float) -> JournalEntry:
+def server_entry(entry: Entry, *, at: float) -> JournalEntry:
     """Return an entry that the server itself writes, at `at` (Unix time, seconds)."""
-    return JournalEntry(0, at * 1000, event, data)
+    return JournalEntry(0, at * 1000, entry.event, entry.data())
 
 
 def dated(at: float) -> float:

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from backend.journal.entry import dated
 from backend.journal.reading import Recorded, Told
 from pyapp.protocol.entries import SAMPLES
-from pyapp.protocol.sentences import sentence
+from pyapp.protocol.entries.reading import entry_of
 from pyapp.protocol.wire import Scalar
 
 Format: TypeAlias = Literal["jsonl", "rtcstats", "webrtc-internals"]
@@ -50,7 +50,7 @@ def exported(session: Recorded, form: Format) -> Iterator[str]:
 def _line(entry: dict[str, Any]) -> str:
     """Return an entry with its sentence. A sample is figures alone."""
     event = entry["event"]
-    return _to_json(entry if event in SAMPLES else entry | {"text": sentence(event, entry["data"])})
+    return _to_json(entry if event in SAMPLES else entry | {"text": entry_of(event, entry["data"]).text()})
 
 
 def _to_json(value: object) -> str:

@@ -4,13 +4,15 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from backend.journal.clocks import offsets
 from backend.journal.schema import FILE, containing, open_to_read
 from backend.journal.store import joined
-from pyapp.protocol.sentences import sentence
+from pyapp.protocol.entries import Entry
+from pyapp.protocol.entries.reading import entry_of
 from pyapp.protocol.wire import Scalar
 
 _ENTRIES = """
@@ -51,7 +53,7 @@ class Participant:
     came: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, so that it can keep its `entry`
 class Told:
     """An entry at `at`, Unix time in seconds by the server's clock. `is_ours`: the server itself wrote it."""
 
@@ -59,12 +61,18 @@ class Told:
     participant: str
     event: str
     data: dict[str, Scalar]
+    """As it was told."""
     is_ours: bool
+
+    @cached_property
+    def entry(self) -> Entry:
+        """What is told, as far as this version knows it."""
+        return entry_of(self.event, self.data)
 
     @property
     def text(self) -> str:
         """What it says, in one sentence."""
-        return sentence(self.event, self.data)
+        return self.entry.text()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

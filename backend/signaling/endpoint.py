@@ -30,10 +30,11 @@ from backend.signaling.rooms import Close, Departed, Output, Rooms
 from backend.signaling.socket import CLOSING_TIMEOUT, TICKS, Outbox, Socket
 from backend.signaling.stays import Stays
 from backend.timeouts import Timeouts
+from pyapp.protocol import entries
+from pyapp.protocol.entries import Entry
 from pyapp.protocol.journal import Journal as JournalMessage
 from pyapp.protocol.journal import Journaled, JournalEntry
 from pyapp.protocol.signaling import FATAL_CODES, Cost, Error, HeldPlace, Join, Leave, Ping, Pong
-from pyapp.protocol.wire import Scalar
 
 _log = logging.getLogger("ice_console.signaling")
 
@@ -121,7 +122,7 @@ class Signaling:
     def give_up(self, claim: HeldPlace) -> None:
         """Free the place of a page that leaves, and whose socket may be dead; nothing if it holds none."""
         if self._rooms.holds(claim):
-            entry = server_entry("server-left", {}, at=time.time())
+            entry = server_entry(entries.ServerLeft(), at=time.time())
             self._journal.append(Record(claim.session, claim.participant, time.time(), (entry,), _confirmed))
             _log.info("= %s: %s left", claim.session, claim.participant[:8])
             self._perform(self._rooms.give_up(claim))
@@ -189,11 +190,11 @@ class Signaling:
         if not self._rooms.is_joined(connection.number):
             return  # refused, superseded, or left already
         if code in _CLEAN:
-            self._note(connection, "left", {"code": code})
+            self._note(connection, entries.ServerLeft(code))
             _log.info("= %s left (close code %s)", connection, code)
             self._perform(self._rooms.leave(connection.number))
         else:
-            self._note(connection, "lost", {"code": code})
+            self._note(connection, entries.ServerLost(code))
             _log.info("! %s lost (close code %s)", connection, code)
             self._perform(self._rooms.lose(connection.number, now=self._now()))
 
@@ -249,7 +250,7 @@ class Signaling:
             self._connections.has_joined(connection)
             self._joining.cancel(connection)
             _log.info("= %s joined", connection)
-            self._note(connection, "joined", {"address": connection.address, "name": join.name})
+            self._note(connection, entries.ServerJoined(connection.address, join.name))
             if grant:
                 self.listener.joined()
                 self._stays.has_come(join, grant, address=connection.address, now=self._now())
@@ -287,7 +288,7 @@ class Signaling:
             self._complain(connection, Error("limit", "The journal is busy; send it again.", "journal-queue"))
 
     def _leave(self, connection: Connection) -> None:
-        self._note(connection, "left", {})
+        self._note(connection, entries.ServerLeft())
         _log.info("= %s left", connection)
         self._perform(self._rooms.leave(connection.number))
         self._finish(connection, WSCloseCode.OK)
@@ -321,7 +322,7 @@ class Signaling:
     def _complain(self, connection: Connection, error: Error) -> None:
         self.listener.refused(error.code, is_join=not connection.is_joined)
         _log.info("! %s: %s %s", connection, error.code, error.limit or error.message)
-        self._note(connection, "error", {"code": error.code, "message": error.message, "limit": error.limit})
+        self._note(connection, entries.ServerError(error.code, error.message, error.limit))
         self._put(connection, error)
 
     def _refuse(self, connection: Connection, error: Error) -> None:
@@ -353,9 +354,9 @@ class Signaling:
 
     # The journal.
 
-    def _note(self, connection: Connection, event: str, data: dict[str, Scalar]) -> None:
+    def _note(self, connection: Connection, entry: Entry) -> None:
         if connection.is_joined:
-            self._append(connection, (server_entry(f"server-{event}", data, at=time.time()),), _confirmed)
+            self._append(connection, (server_entry(entry, at=time.time()),), _confirmed)
 
     def _append(self, connection: Connection, entries: tuple[JournalEntry, ...], done: Callable[[int], None]) -> bool:
         join = connection.join

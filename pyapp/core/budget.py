@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from pyapp.core.diagnostics.journal import Note, note
+from pyapp.protocol import entries
+from pyapp.protocol.entries import Entry
 from pyapp.protocol.signaling import Cost
 
 
@@ -22,7 +23,7 @@ class RelaysAllowed:
     """There may be relays again: ask for them."""
 
 
-Output: TypeAlias = Note | DirectPathWanted | RelaysWithheld | RelaysAllowed
+Output: TypeAlias = Entry | DirectPathWanted | RelaysWithheld | RelaysAllowed
 
 
 @dataclass(slots=True)
@@ -47,7 +48,7 @@ class Budget:
         before, self.cost = self.cost, cost
         if cost.step == before.step:
             return []
-        told = note("<", "budget", step=cost.step, scope=cost.scope, share=cost.share, video=cost.video)
+        told = entries.Budget(cost.step, cost.scope, cost.share, cost.video)
         if self.is_used_up:
             return [told, RelaysWithheld()]
         self._looks_later = before.step == "stop" and cost.step == "direct"

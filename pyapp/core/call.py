@@ -16,7 +16,7 @@ from pyapp.core.budget import Output as BudgetOutput
 from pyapp.core.commands import Command
 from pyapp.core.communication import Communication
 from pyapp.core.diagnostics import journal
-from pyapp.core.diagnostics.journal import Journal, Mark, Note
+from pyapp.core.diagnostics.journal import Journal
 from pyapp.core.events import Event, SignalingEvent
 from pyapp.core.failures import Failure, NoPath, Refusal
 from pyapp.core.negotiation.negotiation import ToPeer
@@ -42,6 +42,8 @@ from pyapp.core.signaling.presence import Presence
 from pyapp.core.signaling.rendezvous import Joined, PeerArrived, PeerAway, PeerGone, PeerSaid, Refused
 from pyapp.core.succession import Succession
 from pyapp.core.timers import LinkTimer, OfTheConnection, OfThePlace, PlaceTimer, ProvisioningTimer
+from pyapp.protocol import entries
+from pyapp.protocol.entries import Entry
 from pyapp.protocol.journal import Journaled
 from pyapp.protocol.peer import PeerMessage, RelaysUnknown
 from pyapp.protocol.signaling import Cost
@@ -96,7 +98,7 @@ class Call:
         self._now = now
         self.peer_lacks_relays, self.budget = False, Budget()
         self.succession.begin_session()
-        self._note("=", "session", session=session, policy=self.relays.policy)
+        self._note(entries.Entered(session, self.relays.policy))
         # Signaling first: the server's answer takes a round trip, which leaves time for the rest.
         joined = self._presence_did(self.presence.begin(session, name, now))
         return joined + self._provisioning_did(self.provisioning.begin(session, now))
@@ -114,7 +116,7 @@ class Call:
         return result + self.journal.take(stopped, now)
 
     def _fail(self, failure: Failure) -> list[Output]:
-        self._note("!", "failed", **failure.data())
+        self._note(failure.entry())
         return [*self.end(self._now), Ended(failure)]
 
     # What happens.
@@ -178,8 +180,8 @@ class Call:
         result: list[Output] = []
         for output in outputs:
             match output:
-                case Note(mark, event, data):
-                    self._note(mark, event, **data)
+                case Entry():
+                    self._note(output)
                 case Provided(is_renewal, is_late):
                     result += self._provided(is_renewal=is_renewal, is_late=is_late)
                 case NotProvided(code, reason):
@@ -202,8 +204,8 @@ class Call:
         result: list[Output] = []
         for output in outputs:
             match output:
-                case Note(mark, event, data):
-                    self._note(mark, event, **data)
+                case Entry():
+                    self._note(output)
                 case DirectPathWanted() if self.connection is not None:
                     result += self._connection_did(self.connection.look_for_direct_path_soon())
                 case RelaysWithheld():
@@ -220,8 +222,8 @@ class Call:
         result: list[Output] = []
         for output in outputs:
             match output:
-                case Note(mark, event, data):
-                    self._note(mark, event, **data)
+                case Entry():
+                    self._note(output)
                 case Joined(polite, alone):
                     self.provisioning.place = self.presence.held
                     self.journal.stream_again()
@@ -281,7 +283,7 @@ class Call:
     def _peer_said(self, message: PeerMessage) -> list[Output]:
         if isinstance(message, RelaysUnknown):
             self.peer_lacks_relays = True
-            self._note("<", "relays-unknown")
+            self._note(entries.RelaysUnknown())
             return []
         if self.connection is None:
             self.succession.keep(message)
@@ -305,7 +307,7 @@ class Call:
     # The network of this machine.
 
     def _network_changed(self, event: events.NetworkChanged) -> list[Output]:
-        self._note("=", "network", kind=event.kind, certain=event.certain)
+        self._note(entries.Network(event.kind, certain=event.certain))
         if event.kind == "offline":
             # Nothing can be tried yet, and silence will soon show whether it is true.
             return []
@@ -316,7 +318,7 @@ class Call:
     def _slept(self, seconds: float) -> list[Output]:
         """Treat it as a certain change of the network, and account for the time that our clock has not counted."""
         self.journal.slept(seconds)
-        self._note("=", "slept", seconds=round(seconds, 1))
+        self._note(entries.Slept(round(seconds, 1)))
         fresh = self._provisioning_did(self.provisioning.slept(seconds))
         return [*fresh, *self._network_changed(events.NetworkChanged("change", certain=True))]
 
@@ -368,8 +370,8 @@ class Call:
         result: list[Output] = []
         for output in outputs:
             match output:
-                case Note(mark, event, data):
-                    self._note(mark, event, **data)
+                case Entry():
+                    self._note(output)
                 case ToPeer(message):
                     result += self._presence_did(self.presence.send(message, self._now))
                 case Doubted():
@@ -407,5 +409,5 @@ class Call:
         is_lacking = self.provisioning.is_without or self.peer_lacks_relays
         return replace(failure, without_relays=is_lacking, budget_used_up=self.budget.is_used_up)
 
-    def _note(self, mark: Mark, event: str, **data: str | float | bool | None) -> None:
-        self.journal.note(self._now, mark, event, **data)
+    def _note(self, entry: Entry) -> None:
+        self.journal.note(self._now, entry)

@@ -5,15 +5,16 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pyapp.core import events
 from pyapp.core.commands import Command
-from pyapp.core.diagnostics.journal import Note, note
 from pyapp.core.path.reach import Address, is_symmetric
 from pyapp.core.peers import PeerIds
+from pyapp.protocol import entries
+from pyapp.protocol.entries import Entry
 from pyapp.protocol.signaling import HeldPlace
 
 if TYPE_CHECKING:
     from pyapp.core.check.check import Check
 
-Output: TypeAlias = Command | Note
+Output: TypeAlias = Command | Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Checking:
         theirs = occasion.theirs
         them = None if theirs is None else TheirFacts(bool(theirs), is_symmetric(theirs), occasion.path)
         self.check = Check(self._number, self.names, occasion.session, occasion.place, occasion.unix, them)
-        return [note("=", "check", state="begun"), *self.check.begin(now)]
+        return [entries.Check("begun"), *self.check.begin(now)]
 
     def receive(self, event: events.CheckEvent | events.OfPeer, now: float) -> list[Output]:
         """Handle an answer, an event of one of its connections, or a request to stop."""
@@ -74,8 +75,8 @@ class Checking:
         if check.state != "done" or not done:
             return [*done]
         if check.verdict is None:
-            return [*done, note("=", "check", state="stopped")]
+            return [*done, entries.Check("stopped")]
         problems = " ".join(f"{problem.rule}@{problem.host}" for problem in check.verdict.problems)
         took = round(check.found.took * 1000)
-        over = note("=", "check", verdict=check.verdict.rule, problems=problems, took_ms=took)
+        over = entries.Checked(check.verdict.rule, problems, took)
         return [*done, over]

@@ -6,7 +6,6 @@ from typing import TypeAlias, assert_never
 from pyapp.core.commands import Command
 from pyapp.core.company import Company
 from pyapp.core.conversation import Conversation, MessageRefusedError
-from pyapp.core.diagnostics.journal import Note, note
 from pyapp.core.events import ChannelLabel, MediaEvent
 from pyapp.core.failures import MessageRefusal
 from pyapp.core.media import Media
@@ -21,10 +20,12 @@ from pyapp.core.path.facts import (
 )
 from pyapp.core.peers import NO_PEER
 from pyapp.core.signaling.rendezvous import Rendezvous
+from pyapp.protocol import entries
 from pyapp.protocol.channel import NOTHING_SHARED
+from pyapp.protocol.entries import Entry
 from pyapp.protocol.wire import MessageError
 
-Output: TypeAlias = Command | Note
+Output: TypeAlias = Command | Entry
 
 
 @dataclass(slots=True)
@@ -66,7 +67,7 @@ class Communication:
             return [*self.conversation.submit(text, now)]
         except MessageRefusedError as error:
             self.problem = error.why
-            return [note("!", "message", own=True, problem=str(error))]
+            return [entries.MessageProblem(own=True, problem=str(error))]
 
     def send_again(self, place: int, now: float) -> list[Output]:
         """Send the present peer the message at `place`, which was for somebody who left."""
@@ -146,4 +147,4 @@ class Communication:
         try:
             return [*self.conversation.received(text, now, label)]
         except MessageError as error:
-            return [note("!", "message", problem=str(error))]
+            return [entries.MessageProblem(problem=str(error))]

@@ -7,7 +7,7 @@ from typing import TypeAlias
 from pyapp.core.devices import Device, DeviceKind
 from pyapp.core.diagnostics.gathering import Gathering, ServerProblem
 from pyapp.core.events import MediaKind, Obstacle
-from pyapp.protocol.wire import Scalar
+from pyapp.protocol import entries
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +22,9 @@ class Refusal:
         """Whether another invitation may help."""
         return self.code.startswith("invitation-")
 
-    def data(self) -> dict[str, Scalar]:
-        """Return the fields of a journal entry."""
-        return {"code": self.code, "cause": self.reason}
+    def entry(self) -> entries.Failed:
+        """Return it as an entry of the journal."""
+        return entries.Failed(code=self.code, cause=self.reason)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +41,11 @@ class NoPath:
     budget_used_up: bool = False
     """Whether the server gives no relays, because their budget is used up."""
 
-    def data(self) -> dict[str, Scalar]:
-        """Return the fields of a journal entry."""
+    def entry(self) -> entries.Failed:
+        """Return it as an entry of the journal."""
         problems = ", ".join(f"{problem.url} {problem.kind}" for problem in self.problems)
-        return {"code": "no-path", "relay_only": self.relay_only, "problems": problems, "cause": "\n".join(self.errors)}
+        cause = "\n".join(self.errors)
+        return entries.Failed(code="no-path", relay_only=self.relay_only, problems=problems, cause=cause)
 
 
 Failure: TypeAlias = Refusal | NoPath

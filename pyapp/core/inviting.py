@@ -9,12 +9,13 @@ from typing import TypeAlias
 
 from pyapp.core import commands, events
 from pyapp.core.commands import Command
-from pyapp.core.diagnostics.journal import Note, note
+from pyapp.protocol import entries
 from pyapp.protocol.access import Access, Invitation, expiry_of, invited_session
+from pyapp.protocol.entries import Entry
 from pyapp.protocol.names import check_session_name
 from pyapp.protocol.wire import MessageError
 
-Output: TypeAlias = Command | Note
+Output: TypeAlias = Command | Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +124,13 @@ class Inviting:
                 self.failure = None
                 self.issuing.discard(session)
                 self.issued[session] = invitation
-                return [note("=", "invited", session=session, id=invitation.id), *self._list()]
+                return [entries.Invited(session, invitation.id), *self._list()]
             case events.InvitationsListed(invitations):
                 self.listed = invitations
                 return self._forget_revoked()
             case events.InvitationRevoked(identifier):
                 self.failure = None
-                return [note("=", "revoked", id=identifier), *self._list()]
+                return [entries.Revoked(identifier), *self._list()]
             case events.InvitingFailed():
                 return self._failed(event)
 
@@ -181,7 +182,7 @@ class Inviting:
         self.issuing.clear()
         if event.request == "issue" and event.code == "operators-only":
             self.access = Access(role="guest")
-        return [note("!", "inviting", request=event.request, reason=event.reason, code=event.code)]
+        return [entries.InvitingFailed(event.request, event.reason, event.code)]
 
 
 def _can_name(session: str) -> bool:

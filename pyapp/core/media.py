@@ -16,13 +16,14 @@ from typing import Literal, TypeAlias
 from pyapp.core import commands, events
 from pyapp.core.commands import Command
 from pyapp.core.devices import Choices, Device, DeviceKind, Devices
-from pyapp.core.diagnostics.journal import Note, note
 from pyapp.core.events import MediaEvent, MediaKind, TrackKind
 from pyapp.core.failures import DeviceGone, DeviceStopped, MediaProblem, MediaRefusal
+from pyapp.protocol import entries
 from pyapp.protocol.channel import MediaShared
+from pyapp.protocol.entries import Entry
 
 MediaState: TypeAlias = Literal["off", "starting", "on"]
-Output: TypeAlias = Command | Note
+Output: TypeAlias = Command | Entry
 
 RELAY_FRAMES = 20
 """Frames per second over a relay with a rate limit: fewer, but sharper."""
@@ -179,7 +180,7 @@ class Media:
         if kind == "camera":
             self.faces_away = event.faces_away
         self._changing.discard(kind)
-        outputs: list[Output] = [note("=", "media", kind=kind, on=True)]
+        outputs: list[Output] = [entries.Media(kind, on=True)]
         # Both use the one video section: one replaces the other.
         if kind == "screen" and "camera" in self._requests:
             self._camera_waits = self.states["camera"] == "on"
@@ -191,7 +192,7 @@ class Media:
     def _stopped(self, number: int, kind: MediaKind) -> list[Output]:
         if not self._is_over(number, kind):
             return []
-        outputs: list[Output] = [note("=", "media", kind=kind, on=False)]
+        outputs: list[Output] = [entries.Media(kind, on=False)]
         return outputs + self._camera_again() if kind == "screen" else outputs
 
     def _ended_by_itself(self, number: int, kind: MediaKind) -> list[Output]:
@@ -208,13 +209,13 @@ class Media:
         refusal = MediaRefusal(kind, error, message)
         if not refusal.is_cancelled:
             self.problem = refusal
-        return [note("!", "media", kind=kind, error=error, reason=message)]
+        return [entries.MediaFailed(kind, error, message)]
 
     def _muted(self, number: int, kind: MediaKind, *, muted: bool) -> list[Output]:
         if number != self._requests.get(kind):
             return []
         (self.muted.add if muted else self.muted.discard)(kind)
-        return [note("=", "media", kind=kind, muted=muted)]
+        return [entries.MediaMuted(kind, muted=muted)]
 
     def _look_for_ended(self, *, is_listed_anew: bool) -> None:
         """Say what became of the device that ended."""

@@ -13,9 +13,10 @@ from typing import Literal, TypeAlias, assert_never
 
 from pyapp.core import commands
 from pyapp.core.commands import Command
-from pyapp.core.diagnostics.journal import Note, note
 from pyapp.core.path.relays import Relays
 from pyapp.core.timers import ProvisioningTimer
+from pyapp.protocol import entries
+from pyapp.protocol.entries import Entry
 from pyapp.protocol.ice import IceConfiguration
 from pyapp.protocol.signaling import FATAL_CODES, HeldPlace
 
@@ -57,7 +58,7 @@ class NotProvided:
     reason: str
 
 
-Output: TypeAlias = Command | Note | Provided | NotProvided
+Output: TypeAlias = Command | Entry | Provided | NotProvided
 
 
 @dataclass(slots=True)
@@ -158,7 +159,7 @@ class Provisioning:
             return []  # without relays there can be no path
         self.is_configured = self.is_without = True
         return [
-            note("!", "ice-configuration", without=True),
+            entries.WithoutRelays(without=True),
             Provided(is_renewal=False),
         ]
 
@@ -204,7 +205,7 @@ class Provisioning:
             return []
         purpose = self._asked.pop(number)
         self.problem = reason
-        noted = note("!", "ice-configuration", reason=reason, code=code, purpose=purpose)
+        noted = entries.NoIceConfiguration(reason, code, purpose)
         is_refused = code in FATAL_CODES
         if is_refused and purpose == "first":
             return [noted, NotProvided(code, reason)]
@@ -227,7 +228,7 @@ class Provisioning:
         self.relays.configured(configuration, now - age)
         urls = [url for server in configuration.servers for url in server.urls]
         policy = self.relays.policy
-        result: list[Output] = [note("<", "ice-configuration", urls=" ".join(urls), policy=policy)]
+        result: list[Output] = [entries.IceConfiguration(" ".join(urls), policy)]
         if not self._failed:
             result.append(commands.CancelTimer(RETRY))
         if is_first:

@@ -16,7 +16,7 @@ from pyapp.core.commands import Command
 from pyapp.core.communication import Communication
 from pyapp.core.company import Company
 from pyapp.core.conversation import Conversation
-from pyapp.core.diagnostics.journal import Journal, Note
+from pyapp.core.diagnostics.journal import Journal
 from pyapp.core.diagnostics.quality import Quality
 from pyapp.core.events import CheckEvent, Event, InvitingEvent, MediaEvent, TabEvent
 from pyapp.core.failures import Failure, MessageRefusal, Refusal
@@ -31,7 +31,9 @@ from pyapp.core.signaling.rendezvous import Rendezvous
 from pyapp.core.succession import Succession
 from pyapp.core.tabs import TAKE_OVER, Tabs
 from pyapp.core.timers import CheckTimer, ConversationTimer, SessionTimer, Timer
+from pyapp.protocol import entries
 from pyapp.protocol.access import invited_session, is_invitation
+from pyapp.protocol.entries import Entry
 from pyapp.protocol.names import check_session_name, session_name
 from pyapp.protocol.wire import MessageError
 
@@ -191,7 +193,7 @@ class Session:
                 return self._noted(self.checking.receive(event, self._now))
             case events.Fault(where, error):
                 self.faults += 1
-                self.journal.note(self._now, "!", "fault", where=where, error=error)
+                self.journal.note(self._now, entries.Fault(where, error))
                 return []
         return self._to_call(event)
 
@@ -243,7 +245,7 @@ class Session:
     def _hang_up(self) -> list[Command]:
         if self.phase != "active":
             return []
-        self.journal.note(self._now, "=", "session")
+        self.journal.note(self._now, entries.HungUp())
         return self._close("hung-up")
 
     def _leave(self) -> list[Command]:
@@ -331,6 +333,6 @@ class Session:
                     result.append(output)
         return result
 
-    def _noted(self, outputs: Iterable[Command | Note]) -> list[Command]:
-        """Put the notes into the journal, and return the commands."""
+    def _noted(self, outputs: Iterable[Command | Entry]) -> list[Command]:
+        """Put the entries into the journal, and return the commands."""
         return self.journal.take(outputs, self._now)

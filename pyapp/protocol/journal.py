@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from pyapp.protocol.sentences import sentence
 from pyapp.protocol.wire import MessageError, Scalar, check_finite, check_length, check_not_negative
 
 MAX_JOURNAL_ENTRIES = 100
@@ -16,18 +15,13 @@ _EVENT = re.compile(r"[a-z][a-z0-9-]{0,63}")
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One line of diagnostics. `number` counts from 1 in a page load; `at` is Unix time in milliseconds."""
+    """An `Entry` on its way to the record. `number` counts from 1 in a page load; `at` is Unix time in milliseconds."""
 
     kind: ClassVar[str] = "entry"
     number: int
     at: float
     event: str
     data: Mapping[str, Scalar]
-
-    @property
-    def text(self) -> str:
-        """What it says, in one sentence."""
-        return sentence(self.event, self.data)
 
     def __post_init__(self) -> None:
         """Keep an entry one short flat line."""

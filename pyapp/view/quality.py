@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pyapp.core.diagnostics.path_report import PathReport
 from pyapp.core.diagnostics.quality import Finding, Level, RuleId
 from pyapp.core.session import Session
-from pyapp.protocol.sample import Sample
+from pyapp.protocol.entries.sample import Sample
 from pyapp.view.status import is_near
 
 LEVELS: dict[Level, str] = {"good": "Good", "fair": "Fair", "unstable": "Unstable", "lost": "Lost"}

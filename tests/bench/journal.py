@@ -31,8 +31,9 @@ from backend.journal.entry import Record, server_entry
 from backend.journal.retention import thin_the_full
 from backend.journal.schema import FILE
 from backend.journal.store import Store
+from pyapp.protocol import entries
+from pyapp.protocol.entries.sample import Sample
 from pyapp.protocol.journal import Journal, JournalEntry
-from pyapp.protocol.sample import Sample
 from pyapp.protocol.signaling import Join
 from pyapp.protocol.wire import Scalar, encode
 from tests.bench.client import Client, frame
@@ -182,7 +183,7 @@ def day(every: float) -> float:
 def _hours(every: float) -> Iterator[list[Record]]:
     pages = secrets.token_hex(16), secrets.token_hex(16)
     start = time.time() - DAY
-    yield [_record(page, start, server_entry("server-joined", {"name": "Ada"}, at=start)) for page in pages]
+    yield [_record(page, start, server_entry(entries.ServerJoined("", "Ada"), at=start)) for page in pages]
     numbers = dict.fromkeys(pages, 0)
     for hour in range(24):
         begun = start + hour * 3600

@@ -2,32 +2,43 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
+from pyapp.protocol.entries import LocalCandidate, RemoteCandidate
 from pyapp.protocol.ice import IceError, parse_candidate, parse_reported_url
 from pyapp.protocol.peer import Candidate
-from pyapp.protocol.wire import Scalar
+
+_Side = TypeVar("_Side", LocalCandidate, RemoteCandidate)
 
 
-def candidate_data(candidate: Candidate, url: str = "") -> dict[str, Scalar]:
-    """Return the journal's fields of a candidate: everything except its credentials."""
+def local_candidate(candidate: Candidate, url: str = "") -> LocalCandidate:
+    """Return the entry of a candidate of ours from the server at `url`: everything except its credentials."""
+    return _entry(LocalCandidate, candidate, url)
+
+
+def remote_candidate(candidate: Candidate) -> RemoteCandidate:
+    """Return the entry of a candidate of the peer's: everything except its credentials."""
+    return _entry(RemoteCandidate, candidate, "")
+
+
+def _entry(cls: type[_Side], candidate: Candidate, url: str) -> _Side:
     if not candidate.candidate:
-        return {"end": True, "ufrag": candidate.username_fragment}
+        return cls(end=True, ufrag=candidate.username_fragment)
     try:
         line = parse_candidate(candidate.candidate)
     except IceError as error:
-        return {"problem": str(error)}
-    return {
-        "type": line.type,
-        "protocol": line.protocol,
-        "tcp_type": line.tcp_type,
-        "address": line.address,
-        "port": line.port,
-        "priority": line.priority,
-        "server": url,
-        "mid": candidate.sdp_mid,
-        "ufrag": candidate.username_fragment or line.username_fragment,
-    }
+        return cls(problem=str(error))
+    return cls(
+        type=line.type,
+        protocol=line.protocol,
+        tcp_type=line.tcp_type,
+        address=line.address,
+        port=line.port,
+        priority=line.priority,
+        server=url,
+        mid=candidate.sdp_mid,
+        ufrag=candidate.username_fragment or line.username_fragment,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +62,13 @@ class Gathering:
     has_nameless_relay: bool = False
     """Whether there is a relay of which the browser does not say by which server it is, as Firefox never does."""
 
-    def candidate(self, data: Mapping[str, Scalar]) -> None:
+    def candidate(self, one: LocalCandidate) -> None:
         """Count a local candidate."""
-        if data.get("type"):
+        if one.type:
             self.candidates += 1
-            self.types.add(str(data["type"]))
-            self.urls.add(str(data.get("server") or ""))
-            self.has_nameless_relay |= data["type"] == "relay" and not data.get("server")
+            self.types.add(one.type)
+            self.urls.add(one.server)
+            self.has_nameless_relay |= one.type == "relay" and not one.server
 
     def error(self, url: str, code: int, text: str) -> None:
         """Count an `icecandidateerror`."""

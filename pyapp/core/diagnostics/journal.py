@@ -1,19 +1,19 @@
 """The journal of a page load: what happened, for the person and for later analysis."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, TypeVar
+from typing import TypeVar
 
 from pyapp.core import commands
 from pyapp.core.commands import Command
 from pyapp.core.diagnostics.live import Live
 from pyapp.core.timers import SessionTimer
+from pyapp.protocol.entries import Entry, Mark
 from pyapp.protocol.journal import MAX_JOURNAL_ENTRIES, JournalEntry
 from pyapp.protocol.journal import Journal as JournalMessage
-from pyapp.protocol.wire import Scalar, encode
+from pyapp.protocol.wire import encode
 
-Mark: TypeAlias = Literal[">", "<", "=", "!"]
 T = TypeVar("T")
 
 TIMER = SessionTimer.JOURNAL
@@ -36,27 +36,13 @@ KEPT = 2000
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A line for the page. `mark` is `>` sent, `<` received, `=` state, `!` trouble; `at` is Unix time in ms."""
+    """A line for the page. `at` is Unix time in ms."""
 
     number: int
     at: float
     mark: Mark
     text: str
     detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """An output of a part of the core beside its commands: an entry for the journal, as in `Journal.note`."""
-
-    mark: Mark
-    event: str
-    data: Mapping[str, Scalar]
-
-
-def note(mark: Mark, event: str, **data: Scalar) -> Note:
-    """Return a note."""
-    return Note(mark, event, data)
 
 
 @dataclass(slots=True)
@@ -75,28 +61,28 @@ class Journal:
     live: Live = field(init=False, default_factory=Live)
     _streamed: int = field(init=False, default=0)
 
-    def note(self, now: float, mark: Mark, event: str, **data: Scalar) -> None:
-        """Add an entry; `now` is seconds on the runner's clock. What it says to a person follows from its data."""
+    def note(self, now: float, entry: Entry) -> None:
+        """Add an entry; `now` is seconds on the runner's clock."""
         self.number += 1
         at = round(self.time_origin + now * 1000, 1)
+        data = entry.data()
         shortened = {name: value[:1024] if isinstance(value, str) else value for name, value in data.items()}
         detail = " ".join(
             f"{name.replace('_', '-')}={value}" for name, value in data.items() if value not in (None, "")
         )
-        entry = JournalEntry(self.number, at, event, shortened)
-        text = entry.text
-        self.lines = (LogLine(self.number, at, mark, text, detail), *self.lines[: SHOWN - 1])
-        self._unconfirmed.append(entry)
-        self.live.noted(event, text, now, self.unix(now))
+        text = entry.text()
+        self.lines = (LogLine(self.number, at, entry.mark, text, detail), *self.lines[: SHOWN - 1])
+        self._unconfirmed.append(JournalEntry(self.number, at, entry.event, shortened))
+        self.live.noted(entry.event, text, now, self.unix(now))
         if len(self._unconfirmed) > KEPT:
             self._unconfirmed.popleft()
 
-    def take(self, outputs: Iterable[T | Note], now: float) -> list[T]:
-        """Add the notes among `outputs`; return the others."""
+    def take(self, outputs: Iterable[T | Entry], now: float) -> list[T]:
+        """Add the entries among `outputs`; return the others."""
         others: list[T] = []
         for output in outputs:
-            if isinstance(output, Note):
-                self.note(now, output.mark, output.event, **output.data)
+            if isinstance(output, Entry):
+                self.note(now, output)
             else:
                 others.append(output)
         return others

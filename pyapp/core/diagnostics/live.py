@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 
 from pyapp.protocol.entries import MARKED, MarkKind
-from pyapp.protocol.sample import Sample
+from pyapp.protocol.entries.sample import Sample
 
 KEPT = 600.0
 """Seconds of samples and marks that are kept."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
+from pyapp.protocol.entries import Pair
 from pyapp.protocol.ice import PathKind
-from pyapp.protocol.wire import Scalar
 
 CHANNEL_DATA = 4
 """Bytes of the header of ChannelData (RFC 8656, section 12.4), in which browsers send and receive over a relay."""
@@ -131,32 +131,32 @@ class PathReport:
                 return "IPv4"
         return ""
 
-    def data(self) -> dict[str, Scalar]:
-        """Return the report as the fields of a journal entry."""
-        return {
-            "path": self.path,
-            "pair": self.pair,
-            "local_type": self.local.type,
-            "local_protocol": self.local.protocol,
-            "local_address": self.local.address,
-            "local_port": self.local.port,
-            "relay_protocol": self.local.relay_protocol,
-            "server": self.server,
-            "remote_type": self.remote.type,
-            "remote_protocol": self.remote.protocol,
-            "remote_address": self.remote.address,
-            "remote_port": self.remote.port,
-            "round_trip_ms": None if self.round_trip is None else round(self.round_trip * 1000, 1),
-            "bytes_sent": self.bytes_sent,
-            "bytes_received": self.bytes_received,
-            "pair_sent": self.pair_sent,
-            "pair_received": self.pair_received,
-            "relayed": self.relayed,
-            "dtls_state": self.dtls_state,
-            "tls_version": self.tls_version,
-            "pair_changes": self.pair_changes,
-            "ufrag": self.local.username_fragment,
-        }
+    def entry(self) -> Pair:
+        """Return the report as an entry of the journal."""
+        return Pair(
+            path=self.path,
+            pair=self.pair,
+            local_type=self.local.type,
+            local_protocol=self.local.protocol,
+            local_address=self.local.address,
+            local_port=self.local.port,
+            relay_protocol=self.local.relay_protocol,
+            server=self.server,
+            remote_type=self.remote.type,
+            remote_protocol=self.remote.protocol,
+            remote_address=self.remote.address,
+            remote_port=self.remote.port,
+            round_trip_ms=None if self.round_trip is None else round(self.round_trip * 1000, 1),
+            bytes_sent=self.bytes_sent,
+            bytes_received=self.bytes_received,
+            pair_sent=self.pair_sent,
+            pair_received=self.pair_received,
+            relayed=self.relayed,
+            dtls_state=self.dtls_state,
+            tls_version=self.tls_version,
+            pair_changes=self.pair_changes,
+            ufrag=self.local.username_fragment,
+        )
 
 
 def site_of(address: str) -> str:

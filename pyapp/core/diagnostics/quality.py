@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias, get_args
 
 from pyapp.core.diagnostics.live import Live
-from pyapp.protocol.sample import Sample
+from pyapp.protocol.entries.sample import Sample
 
 Level: TypeAlias = Literal["", "good", "fair", "unstable", "lost"]
 Grade: TypeAlias = Literal["fair", "unstable"]

@@ -10,7 +10,7 @@ from typing import Any
 
 from pyapp.core.diagnostics.path_report import PathReport
 from pyapp.core.path.heartbeat import Pulse
-from pyapp.protocol.sample import Sample
+from pyapp.protocol.entries.sample import Sample
 
 LEAST_SECONDS = 0.9
 """Seconds between two answers below which rates would be noise: in a doubt, the browser is asked every 60 ms."""

@@ -10,13 +10,13 @@ from typing import TypeAlias
 
 from pyapp.core import commands
 from pyapp.core.commands import PartCommand
-from pyapp.core.diagnostics.gathering import Gathering, candidate_data
-from pyapp.core.diagnostics.journal import note
+from pyapp.core.diagnostics.gathering import Gathering, local_candidate, remote_candidate
 from pyapp.core.diagnostics.path_report import PathReport
 from pyapp.core.negotiation import head_start, negotiation
 from pyapp.core.negotiation.head_start import HeadStart
 from pyapp.core.negotiation.negotiation import Negotiation
 from pyapp.core.path.reach import Address, Reach
+from pyapp.protocol import entries
 from pyapp.protocol.peer import Candidate
 
 Output: TypeAlias = negotiation.Output | PartCommand
@@ -33,11 +33,11 @@ class Candidates:
 
     def gathered(self, candidate: Candidate, url: str, report: PathReport | None, trip: float) -> list[Output]:
         """Handle a candidate of ours from the server at `url`; `report` is of the path in use."""
-        data = candidate_data(candidate, url)
-        self.gathering.candidate(data)
+        entry = local_candidate(candidate, url)
+        self.gathering.candidate(entry)
         self._reach.told(candidate)
-        result: list[Output] = [note(">", "candidate-local", **data)]
-        if self._head_start.holds(candidate, data, report):
+        result: list[Output] = [entry]
+        if self._head_start.holds(candidate, entry, report):
             after = head_start.HEAD_START + trip
             return [*result, commands.StartTimer(head_start.TIMER, after, only_if_idle=True)]
         told = [*result, *self.agreed.local_candidate(candidate)]
@@ -46,11 +46,11 @@ class Candidates:
     def gathering_failed(self, url: str, code: int, text: str, address: str) -> list[Output]:
         """Handle an `icecandidateerror` of the server at `url`."""
         self.gathering.error(url, code, text)
-        return [note("!", "candidate-error", url=url, code=code, address=address, reason=text)]
+        return [entries.CandidateError(url, code, address, text)]
 
     def gathering_ended(self) -> list[Output]:
         """Handle the end of our candidates."""
-        ended = note(">", "candidate-local", end=True)
+        ended = entries.LocalCandidate(end=True)
         return [ended] if self._head_start.holds_end() else [ended, *self.agreed.local_candidates_ended()]
 
     def head_start_over(self) -> list[Output]:
@@ -64,10 +64,8 @@ class Candidates:
 
     def heard(self, candidate: Candidate) -> list[Output]:
         """Handle a candidate of the peer's."""
-        data = candidate_data(candidate)
         self._reach.heard(candidate)
-        heard = note("<", "candidate-remote", **data)
-        return [heard, *self.agreed.remote_candidate(candidate)]
+        return [remote_candidate(candidate), *self.agreed.remote_candidate(candidate)]
 
     def heard_in(self, sdp: str) -> None:
         """Handle the candidates in the peer's description."""

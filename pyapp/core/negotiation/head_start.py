@@ -8,15 +8,14 @@ which we can be reached over UDP, or when two servers saw two ports of one socke
 4787, section 4.1).
 """
 
-from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from pyapp.core.diagnostics.path_report import PathReport
 from pyapp.core.timers import ConnectionTimer
+from pyapp.protocol.entries import LocalCandidate
 from pyapp.protocol.ice import PATH_KINDS
 from pyapp.protocol.peer import Candidate
-from pyapp.protocol.wire import Scalar
 
 TIMER = ConnectionTimer.HEAD_START
 
@@ -35,14 +34,14 @@ class HeadStart:
     _reached: dict[str, set[int]] = field(init=False, default_factory=dict)
     """Where we can be reached over UDP, in this generation: ports by address."""
 
-    def holds(self, candidate: Candidate, data: Mapping[str, Scalar], report: PathReport | None) -> bool:
-        """Delay `candidate`, described by `data`, if its kind of path is more expensive than that in `report`.
+    def holds(self, candidate: Candidate, entry: LocalCandidate, report: PathReport | None) -> bool:
+        """Delay `candidate`, described by `entry`, if its kind of path is more expensive than that in `report`.
 
         Cheaper ones are never delayed: relays need the peer's reflexive addresses for their permissions (RFC 8656,
         section 9).
         """
-        self._learn(candidate, data)
-        rank = _rank(str(data.get("type")), str(data.get("server")))
+        self._learn(candidate, entry)
+        rank = _rank(entry.type, entry.server)
         is_held = report is not None and rank > PATH_KINDS.index(report.kind) and not self.is_pointless
         if is_held:
             self.waiting.append(candidate)
@@ -69,15 +68,12 @@ class HeadStart:
         waiting, self.waiting = self.waiting, []
         return waiting
 
-    def _learn(self, candidate: Candidate, data: Mapping[str, Scalar]) -> None:
+    def _learn(self, candidate: Candidate, entry: LocalCandidate) -> None:
         if candidate.username_fragment != self._fragment:
             self._fragment = candidate.username_fragment or ""
             self._reached.clear()
-        address, port = str(data.get("address", "")), data.get("port")
-        if data.get("type") == "relay" or data.get("protocol") != "udp" or address.endswith(".local"):
-            return
-        if isinstance(port, int):
-            self._reached.setdefault(address, set()).add(port)
+        if entry.type != "relay" and entry.protocol == "udp" and not entry.address.endswith(".local"):
+            self._reached.setdefault(entry.address, set()).add(entry.port)
 
 
 def _rank(type_: str, server: str) -> int:

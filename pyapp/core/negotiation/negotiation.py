@@ -21,11 +21,12 @@ from typing import Literal, TypeAlias
 
 from pyapp.core import commands, events
 from pyapp.core.commands import PeerCommand
-from pyapp.core.diagnostics.journal import Note, note
 from pyapp.core.negotiation.precedence import Precedence
+from pyapp.protocol import entries
+from pyapp.protocol.entries import Entry
 from pyapp.protocol.ice import media_sections, username_fragments, with_candidates, without_stale_candidates
 from pyapp.protocol.peer import Candidate, Description, PeerMessage
-from pyapp.protocol.wire import MAX_COUNT, Scalar
+from pyapp.protocol.wire import MAX_COUNT
 
 NegotiationState: TypeAlias = Literal["stable", "making-offer", "have-local-offer", "applying-answer", "answering"]
 
@@ -53,7 +54,7 @@ class BegunAnew:
     """
 
 
-Output: TypeAlias = PeerCommand | Note | ToPeer | BegunAnew
+Output: TypeAlias = PeerCommand | Entry | ToPeer | BegunAnew
 
 
 @dataclass(slots=True)
@@ -172,7 +173,7 @@ class Negotiation:
     def local_description_set(self, attempt: int, description: events.SessionDescription) -> list[Output]:
         """`setLocalDescription()` was fulfilled: send the description, if it still holds."""
         if attempt != self._attempt:
-            return [_ignored("local description", "replaced")]
+            return [entries.Ignored("local description", "replaced")]
         match self.state, description.type:
             case "making-offer", "offer":
                 self.state = "have-local-offer"
@@ -183,20 +184,20 @@ class Negotiation:
                 self.initiator = True
                 outputs = self._send(description, self._remote_exchange)
                 return outputs + self._stable()
-        return [_ignored(f"local {description.type}", "not-awaited", state=self.state)]
+        return [entries.Ignored(f"local {description.type}", "not-awaited", state=self.state)]
 
     def remote_description(self, message: Description) -> list[Output]:
         """Handle an offer or an answer of the peer's."""
         if message.type == "answer":
             if self.state != "have-local-offer" or message.exchange != self._exchange:
-                return [_ignored("remote answer", "offer-gone", exchange=message.exchange)]
+                return [entries.Ignored("remote answer", "offer-gone", exchange=message.exchange)]
             description, left = self._handed(message)
             self.state = "applying-answer"
             self._dtls_role = {"active": "passive", "passive": "active"}.get(_setup(message.sdp), "")
             return [*left, self._set_remote_description(description), *self._remote_generation(description)]
         has_crossed = self.state in ("making-offer", "have-local-offer")
         if has_crossed and not self.polite:
-            return [_ignored("remote offer", "crossed")]
+            return [entries.Ignored("remote offer", "crossed")]
         is_first = not self._remote_fragments
         self._has_answered_first |= is_first
         begun_anew = self._begin_anew() if has_crossed and is_first else []
@@ -240,11 +241,11 @@ class Negotiation:
         if fragment in self._remote_fragments or (fragment is None and self._remote_fragments):
             return self._add(candidate)
         if fragment in self._retired_fragments:
-            return [_ignored("remote candidate", "old-generation", ufrag=fragment)]
+            return [entries.Ignored("remote candidate", "old-generation", ufrag=fragment)]
         self._unapplied.append(candidate)
         if len(self._unapplied) > MAX_HELD_CANDIDATES:
             dropped = self._unapplied.pop(0)
-            return [_ignored("remote candidate", "no-description", ufrag=dropped.username_fragment)]
+            return [entries.Ignored("remote candidate", "no-description", ufrag=dropped.username_fragment)]
         return []
 
     def operation_failed(self, operation: str, attempt: int) -> list[Output]:
@@ -286,7 +287,7 @@ class Negotiation:
         self._unsent.clear()
         sdp = without_stale_candidates(self._with_settled_role(description))
         message = Description(description.type, sdp, exchange, self._generation, self.gathers_relays)
-        sent = note(">", "description", type=message.type, exchange=exchange, own=True)
+        sent = entries.Description(message.type, exchange, own=True)
         return [sent, ToPeer(message), *(ToPeer(candidate) for candidate in ready)]
 
     def _with_settled_role(self, description: events.SessionDescription) -> str:
@@ -379,10 +380,5 @@ def _setup(sdp: str) -> str:
     return match[1] if match else ""
 
 
-def _ignored(what: str, why: str, **data: Scalar) -> Note:
-    """Return the journal entry for something that was ignored."""
-    return note("=", "ignored", what=what, why=why, **data)
-
-
-def _pointless() -> Note:
-    return _ignored("remote candidate", "symmetric")
+def _pointless() -> Entry:
+    return entries.Ignored("remote candidate", "symmetric")

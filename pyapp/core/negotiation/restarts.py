@@ -11,10 +11,11 @@ from typing import TypeAlias
 
 from pyapp.core import commands
 from pyapp.core.commands import PartCommand, PeerCommand
-from pyapp.core.diagnostics.journal import Note, note
 from pyapp.core.negotiation.negotiation import Negotiation, ToPeer
 from pyapp.core.path.recovery import Recovery
 from pyapp.core.timers import RelayingTimer
+from pyapp.protocol import entries
+from pyapp.protocol.entries import Entry
 from pyapp.protocol.peer import RestartWanted
 
 TIMER = RelayingTimer.RESTART
@@ -26,7 +27,7 @@ Firefox sends on the generation before: if that one has no pair, its DTLS fails,
 AGAIN_AFTER = 0.2
 """Seconds before checking again whether it has settled."""
 
-Output: TypeAlias = PeerCommand | PartCommand | Note | ToPeer
+Output: TypeAlias = PeerCommand | PartCommand | Entry | ToPeer
 
 
 @dataclass(slots=True)
@@ -72,7 +73,7 @@ class Restarts:
 
     def begin(self, why: str, now: float, *, replace_offer: bool = False) -> list[Output]:
         """Restart ICE, or ask the peer to if its browser must make the offer; `replace_offer` as in the negotiation."""
-        begun = note("=", "restart", reason=why)
+        begun = entries.Restart(why)
         if self.agreed.leaves_restarts:
             self.asked_peer = True
             return [begun, ToPeer(RestartWanted(self.agreed.latest_generation))]

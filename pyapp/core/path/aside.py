@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from pyapp.core import commands
-from pyapp.core.diagnostics.journal import note
 from pyapp.core.diagnostics.path_report import PathReport
 from pyapp.core.events import PeerEvent
 from pyapp.core.negotiation.candidates import Candidates
@@ -16,6 +15,7 @@ from pyapp.core.path.relaying import Relaying
 from pyapp.core.path.standby import Standby
 from pyapp.core.peers import PeerId
 from pyapp.core.timers import AsideTimer
+from pyapp.protocol import entries
 from pyapp.protocol.peer import StandbyDescription
 
 
@@ -78,7 +78,7 @@ class Aside:
         if self.standby.state != "open":
             return []
         host = self.standby.host
-        return [note("=", "standby-used", host=host)]
+        return [entries.StandbyUsed(host)]
 
     def recovered(self, seconds: float, now: float) -> list[Output]:
         """Replace a standby that was silent in an outage of `seconds` too: whatever broke one path broke both."""
@@ -106,5 +106,5 @@ class Aside:
         if not self.probe.is_news(address, self.candidates.reached, now):
             # UDP gets out, but was of no use. Each answer costs a connection, of which a page may create 500.
             return [*over, commands.StartTimer(probe.TIMER, probe.QUIET_EVERY)] if address else [*over]
-        found = note("=", "probe", address=address)
+        found = entries.Probe(address)
         return [*over, found, *self.relaying.want_restart("udp-again", now)]

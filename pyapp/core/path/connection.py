@@ -12,7 +12,6 @@ from typing import assert_never
 
 from pyapp.core import commands, events
 from pyapp.core.commands import Channel, PeerCommand
-from pyapp.core.diagnostics.journal import note
 from pyapp.core.diagnostics.path_report import PathReport, path_report
 from pyapp.core.events import Event, PeerEvent
 from pyapp.core.negotiation.candidates import Candidates
@@ -43,6 +42,7 @@ from pyapp.core.timers import (
     RelayingTimer,
     RelaysTimer,
 )
+from pyapp.protocol import entries
 from pyapp.protocol.peer import (
     Candidate,
     Description,
@@ -239,7 +239,7 @@ class Connection:
             case Candidate():
                 return self.descriptions.remote_candidate(message, self._now)
             case RelaySuspected(url):
-                suspected = note("<", "relay-suspected", url=url)
+                suspected = entries.RelaySuspected(url)
                 return [suspected, *self.relaying.suspect(url)]
             case RestartWanted(generation):
                 return self.relaying.restart_for_peer(generation, self._now)
@@ -248,7 +248,7 @@ class Connection:
             case RelaysUnknown():
                 return []  # the session has it
             case Unreadable(why):
-                return [note("!", "message", problem=why)]
+                return [entries.MessageProblem(problem=why)]
             case _:
                 assert_never(message)
 
@@ -365,7 +365,7 @@ class Connection:
         for output in outputs:
             match output:
                 case BegunAnew():
-                    result += [note("=", "crossed"), commands.ClosePeer(), self._create()]
+                    result += [entries.Crossed(), commands.ClosePeer(), self._create()]
                 case Suspected(evidence):
                     result += self._suspect(evidence)
                 case Attempt(rung, number):

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
 from pyapp.core import commands, events
-from pyapp.core.diagnostics.journal import note
 from pyapp.core.negotiation.candidates import Candidates
 from pyapp.core.negotiation.negotiation import Negotiation
 from pyapp.core.path.facts import PartOutput, SocketDoubted
@@ -16,6 +15,7 @@ from pyapp.core.path.recovery import Recovery
 from pyapp.core.path.relaying import Relaying
 from pyapp.core.path.replacement import Replacement
 from pyapp.core.timers import ConnectionTimer
+from pyapp.protocol import entries
 from pyapp.protocol.peer import Candidate, Description
 
 NegotiationEvent: TypeAlias = (
@@ -51,7 +51,7 @@ class Descriptions:
                 cancel = [commands.CancelTimer(ConnectionTimer.FIRST_OFFER)] if description.type == "offer" else []
                 return [*cancel, *self.agreed.remote_description_set(attempt, description)]
             case events.PeerOperationFailed(operation, error, attempt):
-                failed = note("!", "operation-failed", operation=operation, error=error)
+                failed = entries.OperationFailed(operation, error)
                 if operation == "getStats":  # otherwise each answer asks for the next sample
                     return [failed, self.observation.look_on(now)]
                 return [failed, *self.agreed.operation_failed(operation, attempt)]
@@ -69,8 +69,7 @@ class Descriptions:
         self.candidates.heard_in(message.sdp)
         agreed = self.agreed
         had_relays = agreed.gathers_relays
-        kind, exchange = message.type, message.exchange
-        result: list[PartOutput] = [note("<", "description", type=kind, exchange=exchange, own=False)]
+        result: list[PartOutput] = [entries.Description(message.type, message.exchange, own=False)]
         if message.type == "offer" and self.health.has_fallen_silent(now):
             # The old socket may still receive, but no longer send; and we gather for this outage now.
             result += [SocketDoubted(), *self.relaying.blame()]

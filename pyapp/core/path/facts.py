@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from pyapp.core.commands import Command, PeerCommand
-from pyapp.core.diagnostics.journal import Note
 from pyapp.core.events import ChannelLabel
 from pyapp.core.failures import Failure
 from pyapp.core.negotiation.negotiation import BegunAnew, ToPeer
 from pyapp.core.path.outcomes import Attempt, Doubted, Reassured, Recovered, Resumed, Suspected
 from pyapp.core.peers import PeerId
-from pyapp.protocol.sample import Sample
+from pyapp.protocol.entries import Entry
+from pyapp.protocol.entries.sample import Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,7 @@ ChannelFact: TypeAlias = ChannelIs | StandbyIs | ChannelIsFull | FrameReceived |
 """What the conversation alone acts on."""
 
 Occurrence: TypeAlias = (
-    Note
+    Entry
     | ToPeer
     | Doubted
     | Reassured

@@ -11,7 +11,6 @@ from typing import Any, assert_never
 
 from pyapp.core import commands
 from pyapp.core.commands import Command
-from pyapp.core.diagnostics.journal import note
 from pyapp.core.diagnostics.pace import Pace
 from pyapp.core.diagnostics.path_report import PathReport, path_report
 from pyapp.core.diagnostics.sampling import LEAST_SECONDS, Counters, counters, sample
@@ -116,7 +115,7 @@ class Observation:
         result = self._keep_checking_above(self.agreed.precedence.selected)
         if previous is None or _pair(previous) != _pair(report):
             self._pace.changed(now)
-            result.append(note("=", "pair", **report.data()))
+            result.append(report.entry())
             if not self.health.is_suspect:
                 result.append(PathChanged())
         return result
@@ -157,7 +156,7 @@ class Observation:
         if since is None or self._counted is None or since is self._counted:
             return []
         one = sample(since, self._counted)
-        return [note("=", one.event, **replace(one, relayed=one.relayed + unseen).data())]
+        return [replace(one, relayed=one.relayed + unseen)]
 
     def closed(self, now: float) -> list[Output]:
         """Journal the rest before the connection is closed.

@@ -15,7 +15,6 @@ from typing import TypeAlias
 
 from pyapp.core import commands
 from pyapp.core.commands import PartCommand
-from pyapp.core.diagnostics.journal import Note, note
 from pyapp.core.path import outcomes
 from pyapp.core.path.heartbeat import INTERVAL
 from pyapp.core.path.ladder import CLOSED_LADDER, DEAD_LADDER, LADDER, Ladder, Rung
@@ -23,6 +22,8 @@ from pyapp.core.path.outcomes import Attempt, Doubted, Evidence, Resumed, Suspec
 from pyapp.core.path.silence import SILENCE, Listening, grace
 from pyapp.core.path.vitals import STALL, Vitals
 from pyapp.core.timers import RecoveryTimer
+from pyapp.protocol import entries
+from pyapp.protocol.entries import Entry
 
 ATTEMPT, LOST = RecoveryTimer.ATTEMPT, RecoveryTimer.LOST
 
@@ -264,15 +265,13 @@ class Suspect:
         concession = self._concession if self.vitals.concedes else 0.0
         return [*self._interrupted(now), self._end_in(concession, now)]
 
-    def recovered(self, seconds: float) -> Note:
+    def recovered(self, seconds: float) -> Entry:
         """Return the journal entry for an outage that is over."""
-        return note("=", "recovered", seconds=round(seconds, 3), attempts=self.ladder.attempts)
+        return entries.Recovered(seconds=round(seconds, 3), attempts=self.ladder.attempts)
 
     def _suspected(self, now: float) -> list[Output]:
         pulse = self.vitals.pulse
-        suspected = note(
-            "!",
-            "suspect",
+        suspected = entries.Suspect(
             evidence=self.evidence,
             silence_ms=round(pulse.silence(now) * 1000),
             patience_ms=round(pulse.patience() * 1000),

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from pyapp.core.commands import PartCommand
-from pyapp.core.diagnostics.journal import Note, note
 from pyapp.core.path.ladder import Rung
-from pyapp.protocol.wire import Scalar
+from pyapp.protocol import entries
+from pyapp.protocol.entries import Entry
 
 Evidence: TypeAlias = Literal[
     "silence",
@@ -57,7 +57,7 @@ class Recovered:
     seconds: float
 
 
-Outcome: TypeAlias = Note | Doubted | Reassured | Suspected | Attempt | Resumed | Recovered
+Outcome: TypeAlias = Entry | Doubted | Reassured | Suspected | Attempt | Resumed | Recovered
 Output: TypeAlias = PartCommand | Outcome
 
 
@@ -67,6 +67,6 @@ browser answers; the other side answered after what may have been a change of th
 browser says."""
 
 
-def no_alarm(cause: NoAlarm, seconds: float, **data: Scalar) -> Note:
+def no_alarm(cause: NoAlarm, seconds: float, evidence: str = "") -> Entry:
     """Return the journal entry for a decision not to raise an alarm."""
-    return note("=", "no-alarm", cause=cause, seconds=round(seconds, 3), **data)
+    return entries.NoAlarm(cause, round(seconds, 3), evidence)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from pyapp.core import commands, events
 from pyapp.core.commands import Channel, Command
-from pyapp.core.diagnostics.gathering import candidate_data
+from pyapp.core.diagnostics.gathering import local_candidate
 from pyapp.core.diagnostics.path_report import PathReport
 from pyapp.core.events import PeerEvent
 from pyapp.core.peers import NO_PEER, PeerId, PeerIds
@@ -102,9 +102,8 @@ class Probe:
         """Return our reflexive address by the open query, empty if UDP gets no answer; None if it is still open."""
         match event:
             case events.LocalCandidate(candidate):
-                data = candidate_data(candidate)
-                is_answer = (data.get("type"), data.get("protocol")) == ("srflx", "udp")
-                return str(data["address"]) if is_answer else None
+                found = local_candidate(candidate)
+                return found.address if (found.type, found.protocol) == ("srflx", "udp") else None
             case events.LocalCandidatesEnded() | events.PeerOperationFailed():
                 return ""
         return None

@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 from typing import assert_never
 
 from pyapp.core import commands
-from pyapp.core.diagnostics.gathering import candidate_data
-from pyapp.core.diagnostics.journal import note
+from pyapp.core.diagnostics.gathering import local_candidate
 from pyapp.core.diagnostics.path_report import PathReport
 from pyapp.core.failures import no_path
 from pyapp.core.negotiation.candidates import Candidates
@@ -30,6 +29,7 @@ from pyapp.core.path.outside import Outside
 from pyapp.core.path.recovery import Recovery
 from pyapp.core.path.relays import Relays
 from pyapp.core.timers import OfTheRelays, RelayingTimer, RelaysTimer
+from pyapp.protocol import entries
 from pyapp.protocol.peer import Candidate, RelaySuspected
 
 NEEDLESS_RELAY, ONE_NETWORK = RelayingTimer.NEEDLESS_RELAY, RelayingTimer.ONE_NETWORK
@@ -125,7 +125,7 @@ class Relaying:
     def restart_for_person(self, now: float) -> list[Output]:
         """Restart because the person asked for it."""
         if self._is_relayed and not self.relays.are_there:
-            return [note("!", "restart", refused=True)]
+            return [entries.RestartRefused(refused=True)]
         return [*self._with_relays(), *self.want_restart("person", now)]
 
     def restart_for_peer(self, generation: int, now: float) -> list[Output]:
@@ -138,7 +138,7 @@ class Relaying:
         a relay in use, and so none is set aside there.
         """
         if self.agreed.latest_generation > generation:
-            return [note("=", "ignored", what="request for a restart", why="newer-offered")]
+            return [entries.Ignored("request for a restart", "newer-offered")]
         why = "peer"
         if self.agreed.is_between_browsers:
             return [*self._with_relays(), *self.want_restart(why, now)]
@@ -175,7 +175,7 @@ class Relaying:
         """Try `rung`, the `number`-th attempt of an outage."""
         if self.outside.peer_is_away and number > ATTEMPTS_WITHOUT_PEER:
             return [PeerLost()]
-        tried = note("=", "attempt", rung=rung, number=number)
+        tried = entries.Attempt(rung, number)
         self.agreed.gathers_relays = True
         self._credentials_wait = False
         self._tried_with_expired = self.relays.have_expired(now)
@@ -229,12 +229,12 @@ class Relaying:
 
     def gathered(self, candidate: Candidate, url: str) -> list[Output]:
         """Record a candidate from the server at `url`: a relay that was set aside may work again."""
-        data = candidate_data(candidate)
-        if data.get("type") != "relay" or not self.health.is_healthy:
+        gathered = local_candidate(candidate)
+        if gathered.type != "relay" or not self.health.is_healthy:
             return []
-        known = url or self.relays.relayed_from(str(data["address"]))  # Firefox does not say which it is
+        known = url or self.relays.relayed_from(gathered.address)  # Firefox does not say which it is
         host = self.relays.answered(known) if known else ""
-        return [note("=", "relay-well", host=host)] if host else []
+        return [entries.RelayWell(host)] if host else []
 
     def configured(self, now: float, *, is_renewal: bool) -> list[Output]:
         """Take a new configuration; in an outage, start over with it if the attempt had only expired credentials."""
@@ -306,7 +306,7 @@ class Relaying:
             return []
         if not self.capture_permitted or not self.outside.signaling_is_there:
             return []
-        near = note("=", "one-network")
+        near = entries.OneNetwork()
         return [near, ReplacementWanted(every_interface=True)]
 
     def release(self, now: float) -> list[Output]:

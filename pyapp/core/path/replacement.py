@@ -8,12 +8,12 @@ waiting   --we have joined again---->  the next one, soon: without the server no
 from dataclasses import dataclass, field
 
 from pyapp.core import commands
-from pyapp.core.diagnostics.journal import note
 from pyapp.core.path.facts import Output, ReplacementWanted
 from pyapp.core.path.observation import Observation
 from pyapp.core.path.outside import Outside
 from pyapp.core.path.recovery import Recovery
 from pyapp.core.timers import ConnectionTimer
+from pyapp.protocol import entries
 
 RENEW = ConnectionTimer.RENEW
 
@@ -70,4 +70,4 @@ class Replacement:
         if not self.is_one:
             return []
         self.health.last_outage = seconds
-        return [note("=", "recovered", anew=True, seconds=round(seconds, 3), attempts=0)]
+        return [entries.Recovered(anew=True, seconds=round(seconds, 3), attempts=0)]

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from pyapp.core.diagnostics.journal import note
 from pyapp.core.events import TrackKind
 from pyapp.core.path.facts import Output
 from pyapp.core.path.outside import Outside
+from pyapp.protocol import entries
 
 STILL_FOR = 3.0
 """Seconds without a frame (video) or a packet (sound)."""
@@ -68,7 +68,7 @@ class Sending:
                 one.since = now
             elif not one.is_still and now - one.since >= STILL_FOR:
                 one.is_still = True
-                result.append(note("!", "not-sent", kind=kind, seconds=round(now - one.since, 1)))
+                result.append(entries.NotSent(kind, round(now - one.since, 1)))
         return result
 
 

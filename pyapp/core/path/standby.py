@@ -19,12 +19,12 @@ from typing import Literal, Protocol
 
 from pyapp.core import commands, events
 from pyapp.core.commands import Channel, Command, PeerCommand
-from pyapp.core.diagnostics.journal import note
 from pyapp.core.events import PeerEvent, SessionDescription
 from pyapp.core.negotiation.negotiation import ToPeer
 from pyapp.core.path.facts import Addressed, FrameReceived, StandbyIs
 from pyapp.core.peers import NO_PEER, PeerId, PeerIds
 from pyapp.core.timers import AsideTimer
+from pyapp.protocol import entries
 from pyapp.protocol.ice import IceConfiguration, IceError, parse_reported_url
 from pyapp.protocol.peer import StandbyDescription
 
@@ -191,7 +191,7 @@ class Standby:
             return []
         self.state = "open"
         self._opened_at = now
-        ready = note("=", "standby", open=True, host=self.host)
+        ready = entries.Standby(open=True, host=self.host)
         return [commands.CancelTimer(TIMER), ready, StandbyIs(self.peer)]
 
     def _create(self, around: Surroundings, host: str) -> Command:
@@ -201,7 +201,7 @@ class Standby:
         return self._do(commands.CreatePeer(around.configuration.relay_at(host, over_tcp=around.over_tcp), CHANNELS))
 
     def _close(self, why: str) -> list[Addressed]:
-        over = note("=", "standby", open=False, host=self.host, reason=why)
+        over = entries.Standby(open=False, host=self.host, reason=why)
         close = self._do(commands.ClosePeer())
         self.state = "closed"
         self.peer = NO_PEER

@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from typing import TypeAlias, assert_never
 
 from pyapp.core import commands, events
-from pyapp.core.diagnostics.journal import note
 from pyapp.core.path.facts import (
     ChannelIs,
     ChannelIsFull,
@@ -20,6 +19,7 @@ from pyapp.core.path.recovery import Recovery
 from pyapp.core.path.relaying import Relaying
 from pyapp.core.path.replacement import Replacement
 from pyapp.core.peers import NO_PEER, PeerId
+from pyapp.protocol import entries
 from pyapp.protocol.wire import MessageError
 
 ChannelEvent: TypeAlias = (
@@ -45,7 +45,7 @@ class Transport:
 
     def state_changed(self, name: events.StateName, value: str, now: float) -> list[PartOutput]:
         """Handle that the state `name` is now `value`."""
-        changed = note("=", "state", state=name, value=value)
+        changed = entries.State(name, value)
         if name == "connection":
             return [changed, *self._is_now(value, now)]
         if name == "ice-connection" and value == "disconnected" and self.observation.established:
@@ -89,11 +89,11 @@ class Transport:
                 return self._heard(text, now)
             case events.ChannelOpened(label):
                 self.channel_open = True
-                opened = note("=", "channel", label=label, open=True)
+                opened = entries.Channel(label, open=True)
                 return [opened, commands.SampleStats(), ChannelIs(peer)]
             case events.ChannelClosed(label):
                 self.channel_open = False
-                closed = note("=", "channel", label=label, open=False)
+                closed = entries.Channel(label, open=False)
                 if self.outside.refusal is not None:  # a new channel needs a new connection, and the server
                     return [ChannelIs(NO_PEER), closed, Failed(self.outside.refusal)]
                 return [ChannelIs(NO_PEER), closed, *self.health.channel_closed(now, dtls_failed=self._dtls_failed)]
@@ -111,4 +111,4 @@ class Transport:
         try:
             return [*self.health.heard(text, now)]
         except MessageError as error:
-            return [note("!", "message", what="heartbeat", problem=str(error))]
+            return [entries.MessageProblem(what="heartbeat", problem=str(error))]

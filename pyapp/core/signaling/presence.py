@@ -12,18 +12,19 @@ from typing import TypeAlias, assert_never
 
 from pyapp.core import events
 from pyapp.core.delivery import DeliveryFullError
-from pyapp.core.diagnostics.journal import Note, note
 from pyapp.core.events import SignalingEvent
 from pyapp.core.failures import Refusal
 from pyapp.core.preparation import Preparation
 from pyapp.core.signaling import rendezvous
 from pyapp.core.signaling.rendezvous import Joined, PeerArrived, PeerAway, PeerGone, Refused, Rendezvous
 from pyapp.core.timers import OfThePlace
+from pyapp.protocol import entries
+from pyapp.protocol.entries import Entry
 from pyapp.protocol.journal import Journaled
 from pyapp.protocol.peer import PeerMessage
 from pyapp.protocol.signaling import Cost, HeldPlace, ServerMessage, Welcome
 
-Output: TypeAlias = rendezvous.Output | Note | Journaled | Cost
+Output: TypeAlias = rendezvous.Output | Entry | Journaled | Cost
 """`Journaled` and `Cost` are the server's: about entries of the journal, and about relays."""
 
 
@@ -121,7 +122,7 @@ class Presence:
                 self.preparation.opened(socket)
             case events.SignalingClosed(socket, code, reason):
                 if self.place is not None:
-                    closed = note("!", "signaling", code=code, reason=reason)
+                    closed = entries.SignalingClosed(code, reason)
                     return [closed, *self.place.link.closed(socket, code, reason)]
                 self.preparation.closed(socket)
             case events.SignalingReceived(socket, message):
@@ -129,11 +130,11 @@ class Presence:
                     return self._received(self.place, message, now)
             case events.SignalingGarbled(socket, reason):
                 if self.place is not None and socket == self.place.link.socket:
-                    return [note("!", "signaling", problem=reason)]
+                    return [entries.SignalingProblem(problem=reason)]
             case events.HealthTold(obstacle):
                 if self.place is not None and not self.is_there:
                     self.place.link.obstacle = obstacle
-                    return [note("!", "signaling", obstacle=obstacle.kind, cause=obstacle.cause)]
+                    return [entries.NoWebSocket(obstacle.kind, obstacle.cause)]
             case _:
                 assert_never(event)
         return []
@@ -145,7 +146,7 @@ class Presence:
         if isinstance(message, Welcome) and message.build and self.build:
             was_outdated, self.is_outdated = self.is_outdated, message.build != self.build
             if self.is_outdated and not was_outdated:
-                result.append(note("=", "outdated", build=message.build))
+                result.append(entries.Outdated(message.build))
         return result
 
     def due(self, timer: OfThePlace, now: float) -> list[Output]:
@@ -159,7 +160,7 @@ class Presence:
         try:
             return _noted(self.place.send(message, now))
         except DeliveryFullError as error:
-            return [note("!", "signaling", own=True, problem=str(error))]
+            return [entries.SignalingProblem(own=True, problem=str(error))]
 
     def reach(self, now: float, *, is_certain: bool) -> list[Output]:
         """Open a new socket before anything is sent to the server: the old one may have died silently with the network.
@@ -188,19 +189,19 @@ class Presence:
 
 
 def _noted(outputs: Sequence[rendezvous.Output]) -> list[Output]:
-    """Put a note for the journal before each occurrence that the person may want to know of."""
+    """Put an entry for the journal before each occurrence that the person may want to know of."""
     result: list[Output] = []
     for output in outputs:
         match output:
             case Joined(polite, alone):
-                result.append(note("=", "signaling", polite=polite, alone=alone))
+                result.append(entries.Joined(polite, alone))
             case PeerArrived():
-                result.append(note("<", "peer", state="here"))
+                result.append(entries.Peer("here"))
             case PeerGone():
-                result.append(note("<", "peer", state="left"))
+                result.append(entries.Peer("left"))
             case PeerAway():
-                result.append(note("<", "peer", state="away"))
+                result.append(entries.Peer("away"))
             case Refused(code, text):
-                result.append(note("!", "refused", code=code, reason=text))
+                result.append(entries.Refused(code, text))
         result.append(output)
     return result

@@ -11,7 +11,6 @@ from typing import Any
 
 from pyapp.core import commands
 from pyapp.core.commands import PartCommand
-from pyapp.core.diagnostics.journal import Note
 from pyapp.core.path import recovery
 from pyapp.core.path.outcomes import (
     Attempt,
@@ -25,6 +24,7 @@ from pyapp.core.path.outcomes import (
 )
 from pyapp.core.path.recovery import Recovery
 from pyapp.protocol.channel import Beat
+from pyapp.protocol.entries import Entry
 from pyapp.protocol.wire import Scalar
 
 Timing = Callable[[float], float]
@@ -66,8 +66,8 @@ class End:
         return [outcome for _, outcome in self.said if isinstance(outcome, kinds)]
 
     def alarms_not_given(self) -> list[Scalar]:
-        notes = (outcome for _, outcome in self.said if isinstance(outcome, Note))
-        return [note.data["cause"] for note in notes if note.event == "no-alarm"]
+        notes = (outcome for _, outcome in self.said if isinstance(outcome, Entry))
+        return [note.data()["cause"] for note in notes if note.event == "no-alarm"]
 
     def suspicions(self) -> list[tuple[float, str]]:
         return [(at, outcome.evidence) for at, outcome in self.said if isinstance(outcome, Suspected)]
@@ -152,7 +152,7 @@ class Duo:
                         self._say_aside(end, answers=1)
                 case Reassured():
                     self.reassured += 1
-                case Suspected() | Attempt() | Resumed() | Recovered() | Note():
+                case Suspected() | Attempt() | Resumed() | Recovered() | Entry():
                     end.said.append((self.now, output))
                     if isinstance(output, Attempt) and self.mends_after is not None:
                         self.after(self.mends_after, partial(self.mend, max(self.a.works, self.b.works) + 1))
@@ -271,4 +271,4 @@ def suspecting() -> Recovery:
 
 def kinds(outputs: Sequence[object]) -> list[str]:
     """Return what is said beside commands and notes."""
-    return [type(output).__name__ for output in outputs if not isinstance(output, PartCommand | Note)]
+    return [type(output).__name__ for output in outputs if not isinstance(output, PartCommand | Entry)]

@@ -14,6 +14,7 @@ from backend.journal.export import FORMATS, exported
 from backend.journal.reading import Recorded, latest_of, recorded
 from backend.journal.schema import FILE, open_to_read
 from backend.journal.store import Store
+from pyapp.protocol.entries import ServerJoined
 from pyapp.protocol.journal import JournalEntry
 from tests.unit.backend.journal.formats import read_rtcstats
 
@@ -49,7 +50,7 @@ TOLD: list[tuple[float, str, dict[str, Any]]] = [
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     with Store(tmp_path / FILE) as store:
-        joined = server_entry("server-joined", {"address": "192.0.2.77", "name": "Ada"}, at=BEGUN + 0.1)
+        joined = server_entry(ServerJoined("192.0.2.77", "Ada"), at=BEGUN + 0.1)
         store.write([Record("demo", A, BEGUN + 0.1, (joined,), print)])
         entries = [
             JournalEntry(number, (BEGUN + AHEAD + at) * 1000, event, data)

@@ -12,6 +12,7 @@ from backend.journal.reading import Recorded, recorded
 from backend.journal.schema import FILE, open_to_read
 from backend.journal.store import Store
 from pyapp.core.diagnostics.journal import Journal
+from pyapp.protocol import entries
 
 PAGE = "a" * 32
 BEGUN = 1_700_000_000.0
@@ -20,19 +21,19 @@ BEGUN = 1_700_000_000.0
 def page() -> Journal:
     """Return the journal of a page that saw trouble."""
     journal = Journal(BEGUN * 1000)
-    journal.note(1.0, "=", "session", session="demo", policy="all")
-    journal.note(1.1, ">", "candidate-local", type="host", protocol="udp", address="198.51.100.77", port=9)
-    journal.note(2.0, "=", "slept", seconds=61.5)
-    journal.note(3.0, "<", "relay-suspected", url="turn:turn1.example.org:3478?transport=udp")
-    journal.note(4.0, "=", "standby-used", host="turn2.example.org")
-    journal.note(5.0, "=", "sample", seconds=2.0, path="direct", bits_in=1000)
-    journal.note(6.0, "!", "failed", code="no-path", cause="a\nb")
+    journal.note(1.0, entries.Entered("demo", "all"))
+    journal.note(1.1, entries.LocalCandidate(type="host", protocol="udp", address="198.51.100.77", port=9))
+    journal.note(2.0, entries.Slept(61.5))
+    journal.note(3.0, entries.RelaySuspected("turn:turn1.example.org:3478?transport=udp"))
+    journal.note(4.0, entries.StandbyUsed("turn2.example.org"))
+    journal.note(5.0, entries.Sample(2.0, bits_in=1000))
+    journal.note(6.0, entries.Failed(code="no-path", cause="a\nb"))
     return journal
 
 
 def stored(journal: Journal, folder: Path, *, keep_addresses: bool) -> Recorded:
     with Store(folder / FILE, keep_addresses=keep_addresses) as store:
-        joined = server_entry("server-joined", {"name": "Ada"}, at=BEGUN)
+        joined = server_entry(entries.ServerJoined("", "Ada"), at=BEGUN)
         store.write([Record("demo", PAGE, BEGUN, (joined, *journal.next_batch()), print)])
     with open_to_read(folder / FILE) as connection:
         found = recorded(connection, 1)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from backend.access.limits import Limits
-from backend.journal.entry import Record, server_entry
+from backend.journal.entry import Record
 from backend.journal.export import FORMATS, Format, exported
 from backend.journal.importing import import_files
 from backend.journal.reading import entries_of, recorded
@@ -26,7 +26,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def said(store: Store, participant: str, at: float, event: str, *, session: str = "demo", number: int = 0) -> None:
-    entry = JournalEntry(number, at * 1000, event, {}) if number else server_entry(event, {}, at=at)
+    entry = JournalEntry(number, at * 1000, event, {})
     store.write([Record(session, participant, at, (entry,), lambda _number: None)])
 
 

@@ -15,6 +15,7 @@ from backend.journal.schema import FILE
 from backend.journal.store import Store
 from backend.web.server import Serving
 from backend.web.sessions import MOST_POINTS, Sessions
+from pyapp.protocol import entries
 from pyapp.protocol.access import INVITATION_HEADER
 from pyapp.protocol.journal import JournalEntry
 from tests.unit.backend.conftest import operator
@@ -33,7 +34,7 @@ def record(store: Store, session: str, participant: str, *entries: JournalEntry,
 
 
 def came(name: str, at: float = BEGUN) -> JournalEntry:
-    return server_entry("server-joined", {"name": name}, at=at)
+    return server_entry(entries.ServerJoined("", name), at=at)
 
 
 @pytest.fixture

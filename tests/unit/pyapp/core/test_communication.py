@@ -6,14 +6,13 @@ from pyapp.core import commands, events
 from pyapp.core.communication import Communication, Output
 from pyapp.core.company import Company
 from pyapp.core.conversation import Conversation
-from pyapp.core.diagnostics.journal import Note
 from pyapp.core.failures import TooLong
 from pyapp.core.media import Media
 from pyapp.core.path.facts import ChannelFact, ChannelIs, ChannelIsFull, FrameReceived, PathChanged, PathUntried
 from pyapp.core.peers import NO_PEER, PeerIds
 from pyapp.core.signaling.rendezvous import Rendezvous
 from pyapp.protocol.channel import MAX_TEXT_BYTES, Frame, MediaShared, Piece, encode_frame
-from pyapp.protocol.sentences import sentence
+from pyapp.protocol.entries import Entry
 from pyapp.protocol.signaling import Welcome
 from pyapp.view.console import present
 from tests.unit.pyapp.sessions import (
@@ -47,7 +46,7 @@ def frame(number: int, text: str) -> FrameReceived:
 
 
 def words(outputs: list[Output]) -> list[str]:
-    return [sentence(output.event, output.data) for output in outputs if isinstance(output, Note)]
+    return [output.text() for output in outputs if isinstance(output, Entry)]
 
 
 def test_a_blank_message_is_none() -> None:

@@ -6,7 +6,6 @@ import pytest
 
 from pyapp.core import commands
 from pyapp.core.devices import DEFAULT, Device
-from pyapp.core.diagnostics.journal import Note
 from pyapp.core.events import (
     DeviceChosen,
     DevicesListed,
@@ -23,6 +22,7 @@ from pyapp.core.events import (
 from pyapp.core.failures import DeviceGone, DeviceStopped, MediaRefusal
 from pyapp.core.media import Media, Output
 from pyapp.protocol.channel import MediaShared
+from pyapp.protocol.entries import Entry
 
 WIDE, NEAR = Device("camera", "wide", "Wide"), Device("camera", "near", "Near")
 HEADSET, SPEAKER = Device("microphone", "headset", "Headset"), Device("speaker", "speaker", "Speaker")
@@ -34,7 +34,7 @@ def did(media: Media, *events: MediaEvent) -> list[Output]:
     outputs: list[Output] = []
     for event in events:
         outputs = media.receive(event)
-    return [output for output in outputs if not isinstance(output, Note)]
+    return [output for output in outputs if not isinstance(output, Entry)]
 
 
 def on(kind: MediaKind = "camera", device: str = "wide") -> Media:

@@ -2,11 +2,11 @@
 
 import pytest
 
-from pyapp.core.diagnostics.gathering import Gathering, ServerProblem, candidate_data
+from pyapp.core.diagnostics.gathering import Gathering, ServerProblem, local_candidate, remote_candidate
 from pyapp.core.diagnostics.journal import Journal
+from pyapp.protocol.entries import LocalCandidate
 from pyapp.protocol.journal import JournalEntry
 from pyapp.protocol.peer import Candidate
-from pyapp.protocol.sentences import sentence
 
 URL = "turn:turn.example.org:3478?transport=tcp"
 
@@ -14,8 +14,8 @@ URL = "turn:turn.example.org:3478?transport=tcp"
 class TestCandidates:
     def test_are_told_with_everything_but_credentials(self) -> None:
         text = "candidate:1 1 udp 9 203.0.113.9 49152 typ relay raddr 198.51.100.7 rport 4 ufrag abcd pwd secret"
-        data = candidate_data(Candidate(text, "0", 0, None), URL)
-        assert data == {
+        entry = local_candidate(Candidate(text, "0", 0, None), URL)
+        assert entry.data() == {
             "type": "relay",
             "protocol": "udp",
             "tcp_type": "",
@@ -26,23 +26,22 @@ class TestCandidates:
             "mid": "0",
             "ufrag": "abcd",
         }
-        assert sentence("candidate-local", data) == "candidate relay udp 203.0.113.9:49152"
+        assert entry.text() == "candidate relay udp 203.0.113.9:49152"
 
     def test_have_an_end(self) -> None:
-        data = candidate_data(Candidate("", "0", 0, "abcd"))
-        assert data == {"end": True, "ufrag": "abcd"}
-        assert sentence("candidate-remote", data) == "end of candidates"
+        entry = remote_candidate(Candidate("", "0", 0, "abcd"))
+        assert entry.data() == {"end": True, "ufrag": "abcd"}
+        assert entry.text() == "end of candidates"
 
     def test_that_are_none_are_told_as_such(self) -> None:
-        data = candidate_data(Candidate("candidate:nonsense", "0", 0, "abcd"))
-        assert "not a candidate" in sentence("candidate-remote", data)
-        assert JournalEntry(1, 0.0, "candidate-remote", data)
+        entry = remote_candidate(Candidate("candidate:nonsense", "0", 0, "abcd"))
+        assert "not a candidate" in entry.text()
+        assert JournalEntry(1, 0.0, entry.event, entry.data())
 
     def test_with_the_longest_line_fit_into_a_journal_entry(self) -> None:
         text = f"candidate:1 1 {'u' * 1990} {2**32 - 1} a 9 typ host"
         journal = Journal(0.0)
-        data = candidate_data(Candidate(text, "0", 0, "abcd"))
-        journal.note(0.0, "<", "candidate-remote", **data)
+        journal.note(0.0, remote_candidate(Candidate(text, "0", 0, "abcd")))
         assert len(str(journal.next_batch()[0].data["protocol"])) == 1024
 
 
@@ -77,7 +76,7 @@ class TestGathering:
     def test_says_nothing_of_a_server_that_gave_candidates(self, code: int) -> None:
         gathering = Gathering()
         gathering.error(URL, code, "reason")
-        gathering.candidate({"type": "relay", "server": URL})
+        gathering.candidate(LocalCandidate(type="relay", server=URL))
         assert gathering.problems() == []
         assert len(gathering.causes()) == 1
 
@@ -85,9 +84,9 @@ class TestGathering:
         gathering = Gathering()
         gathering.error(URL, 701, "")
         gathering.error("turn:full.example.org", 486, "")
-        gathering.candidate({"type": "host", "server": ""})
+        gathering.candidate(LocalCandidate(type="host"))
         assert [problem.kind for problem in gathering.problems()] == ["no-answer", "quota-reached"]
-        gathering.candidate({"type": "relay", "server": ""})
+        gathering.candidate(LocalCandidate(type="relay"))
         assert gathering.problems() == [ServerProblem("turn:full.example.org", "quota-reached")]
 
     @pytest.mark.parametrize(
@@ -121,7 +120,7 @@ class TestGathering:
     def test_counts_candidates_by_type(self) -> None:
         gathering = Gathering()
         for kind in ("host", "host", "relay"):
-            gathering.candidate({"type": kind, "server": ""})
-        gathering.candidate({"end": True})
-        gathering.candidate({"problem": "not a candidate"})
+            gathering.candidate(LocalCandidate(type=kind))
+        gathering.candidate(LocalCandidate(end=True))
+        gathering.candidate(LocalCandidate(problem="not a candidate"))
         assert (gathering.candidates, gathering.types) == (3, {"host", "relay"})

@@ -3,17 +3,18 @@
 from pyapp.core import commands
 from pyapp.core.diagnostics.journal import KEPT, SHOWN, Journal
 from pyapp.core.diagnostics.path_report import path_report
+from pyapp.protocol import entries
 from pyapp.protocol.journal import MAX_JOURNAL_ENTRIES, JournalEntry
 from pyapp.protocol.journal import Journal as JournalMessage
 from pyapp.protocol.signaling import MAX_FRAME_BYTES
-from pyapp.protocol.wire import encode
+from pyapp.protocol.wire import Scalar, encode
 from tests.unit.pyapp.core.diagnostics.test_path_report import chromium
 
 
 def journal(count: int) -> Journal:
     result = Journal(1_000_000.0)
     for number in range(count):
-        result.note(number, "=", "state", state="entry", value=number)
+        result.note(number, entries.State("entry", str(number)))
     return result
 
 
@@ -24,18 +25,13 @@ def numbers(batch: tuple[JournalEntry, ...]) -> list[int]:
 class TestJournal:
     def test_counts_and_dates_its_entries(self) -> None:
         one = Journal(1_000_000.0)
-        one.note(1.5, ">", "candidate-local", type="host", mid="0", ufrag="abcd", relay_protocol="", none=None)
-        assert one.next_batch() == (
-            JournalEntry(
-                1,
-                1_001_500.0,
-                "candidate-local",
-                {"type": "host", "mid": "0", "ufrag": "abcd", "relay_protocol": "", "none": None},
-            ),
-        )
+        one.note(1.5, entries.LocalCandidate(type="host", port=9, mid="0"))
+        texts = {"type": "host", "protocol": "", "tcp_type": "", "address": ""}
+        data: dict[str, Scalar] = {**texts, "port": 9, "priority": 0, "server": "", "mid": "0", "ufrag": None}
+        assert one.next_batch() == (JournalEntry(1, 1_001_500.0, "candidate-local", data),)
         (line,) = one.lines
         assert (line.number, line.at, line.mark, line.text) == (1, 1_001_500.0, ">", "candidate host")
-        assert line.detail == "type=host mid=0 ufrag=abcd"
+        assert line.detail == "type=host port=9 priority=0 mid=0"
 
     def test_shows_the_newest_first_and_not_all(self) -> None:
         one = journal(SHOWN + 10)
@@ -48,7 +44,7 @@ class TestJournal:
         assert numbers(one.next_batch()) == list(range(1, 101))
         assert numbers(one.next_batch()) == list(range(101, 121))
         assert one.next_batch() == ()
-        one.note(0.0, "=", "state")
+        one.note(0.0, entries.HungUp())
         assert numbers(one.next_batch()) == [121]
 
     def test_streams_again_what_was_not_confirmed(self) -> None:
@@ -73,7 +69,7 @@ class TestJournal:
         one.stream_again()
         assert one.next_batch() == ()
         one.confirmed(10_000)
-        one.note(0.0, "=", "state")
+        one.note(0.0, entries.HungUp())
         assert numbers(one.next_batch()) == [11]
 
     def test_keeps_a_bounded_number_and_their_loss_can_be_counted(self) -> None:
@@ -82,17 +78,17 @@ class TestJournal:
 
     def test_shortens_what_is_too_long_for_an_entry(self) -> None:
         one = Journal(0.0)
-        one.note(0.0, "!", "fault", error="e" * 5000)
+        one.note(0.0, entries.Fault("render", "e" * 5000))
         assert one.next_batch()[0].data["error"] == "e" * 1024
 
     def test_batches_fit_into_a_frame(self) -> None:
         one = Journal(0.0)
         for number in range(MAX_JOURNAL_ENTRIES):
-            one.note(number, "!", "fault", where="render", error="JsException: " + "x" * 700)
+            one.note(number, entries.Fault("render", "JsException: " + "x" * 700))
         assert len(encode(JournalMessage(one.next_batch())).encode()) <= MAX_FRAME_BYTES
 
-    def test_batches_of_samples_fit_into_a_frame(self) -> None:
-        """After some minutes without signaling: samples of a relay between hosts with long addresses."""
+    def test_batches_of_pairs_fit_into_a_frame(self) -> None:
+        """After some time without signaling: pairs of relays between hosts with long addresses."""
         stats = chromium()
         address = "2001:db8:85a3:1234:5678:8a2e:370:7334"
         stats["Iaaaa"] |= {"candidateType": "relay", "relayProtocol": "tls", "address": address}
@@ -102,5 +98,5 @@ class TestJournal:
         assert report is not None
         one = Journal(1_700_000_000_000.0)
         for number in range(MAX_JOURNAL_ENTRIES):
-            one.note(number, "=", "stats", **report.data())
+            one.note(number, report.entry())
         assert len(encode(JournalMessage(one.next_batch())).encode()) <= MAX_FRAME_BYTES

@@ -1,7 +1,7 @@
 """The last ten minutes."""
 
 from pyapp.core.diagnostics.live import KEPT, Live
-from pyapp.protocol.sample import Sample
+from pyapp.protocol.entries.sample import Sample
 
 
 def test_what_is_older_than_ten_minutes_is_forgotten() -> None:

@@ -6,7 +6,6 @@ import pytest
 
 from pyapp.core.diagnostics.path_report import ALLOCATION, CHECK, CandidateFacts, PathReport, path_report
 from pyapp.protocol.journal import JournalEntry
-from pyapp.protocol.sentences import sentence
 
 URL = "turn:turn.example.org:3478?transport=tcp"
 
@@ -122,7 +121,7 @@ class TestPathReport:
         assert report is not None
         assert (report.pair, report.path, report.round_trip) == ("{2}", "relay", None)
         assert (report.bytes_sent, report.bytes_received) == (10, 20)
-        assert sentence("pair", report.data()) == "relay path, from relay udp 203.0.113.9:49152 over tls to prflx udp"
+        assert report.entry().text() == "relay path, from relay udp 203.0.113.9:49152 over tls to prflx udp"
 
     @pytest.mark.parametrize("relay_protocol", ["udp", "tcp", "tls"])
     def test_knows_how_the_relay_is_reached(self, relay_protocol: str) -> None:
@@ -131,8 +130,8 @@ class TestPathReport:
         report = path_report(stats)
         assert report is not None
         assert (report.path, report.local.relay_protocol, report.local.url) == ("relay", relay_protocol, URL)
-        assert report.data()["relay_protocol"] == relay_protocol
-        assert report.data()["server"] == URL
+        assert report.entry().data()["relay_protocol"] == relay_protocol
+        assert report.entry().data()["server"] == URL
 
     def test_is_a_relay_at_either_end(self) -> None:
         stats = chromium()
@@ -169,19 +168,19 @@ class TestPathReport:
         assert report is not None
         assert (report.bytes_sent, report.tls_version, report.pair_changes) == (1000, "", 0)
         assert report.round_trip is None
-        assert " from host udp to " in sentence("pair", report.data())
+        assert " from host udp to " in report.entry().text()
 
     def test_is_one_sentence(self) -> None:
         report = path_report(chromium())
         assert report is not None
-        assert sentence("pair", report.data()) == (
+        assert report.entry().text() == (
             "direct path, from host udp 192.0.2.1:50000 to srflx udp 198.51.100.2:40000, 24 ms"
         )
 
     def test_fits_into_a_journal_entry(self) -> None:
         report = path_report(chromium())
         assert report is not None
-        entry = JournalEntry(1, 0.0, "pair", report.data())
+        entry = JournalEntry(1, 0.0, "pair", report.entry().data())
         assert entry.data["round_trip_ms"] == 24.0
         assert entry.data["ufrag"] == "abcd"
 

@@ -7,7 +7,7 @@ import pytest
 
 from pyapp.core.diagnostics.live import Live
 from pyapp.core.diagnostics.quality import CALM, RULES, Quality
-from pyapp.protocol.sample import Sample
+from pyapp.protocol.entries.sample import Sample
 
 FINE = Sample(2.0, round_trip_ms=12.0, jitter_ms=2.0, loss_in=0.0, loss_out=0.0)
 SHOWN = replace(FINE, frames_in=30.0, height_in=720)

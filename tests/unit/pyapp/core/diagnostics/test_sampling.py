@@ -8,7 +8,6 @@ from pyapp.core.diagnostics.path_report import path_report
 from pyapp.core.diagnostics.sampling import Counters, counters, sample
 from pyapp.core.path.heartbeat import Pulse
 from pyapp.protocol.channel import Beat
-from pyapp.protocol.sentences import sentence
 from tests.unit.pyapp.core.diagnostics.test_path_report import chromium
 
 Stats = dict[str, dict[str, Any]]
@@ -52,7 +51,7 @@ class TestASample:
         assert (one.frames_in, one.width_in, one.height_in) == (30.0, 1280, 720)
         assert (one.freezes, one.frozen_ms) == (2, 750)
         said = "direct, 24 ms, 0.0% lost, 0 kbit/s in, 0 kbit/s out, video 1280x720 at 30 fps"
-        assert sentence(one.event, one.data()) == said
+        assert one.text() == said
 
     def test_knows_no_picture_that_has_ended(self) -> None:
         still = video(frameWidth=1280, frameHeight=720, jitter=0.5)

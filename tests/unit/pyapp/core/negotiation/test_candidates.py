@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from pyapp.core import commands, events
-from pyapp.core.diagnostics.journal import Note
 from pyapp.core.negotiation import head_start
 from pyapp.core.negotiation.candidates import Candidates
 from pyapp.core.negotiation.negotiation import Negotiation, ToPeer
+from pyapp.protocol.entries import Entry
 from pyapp.protocol.peer import Candidate, Description
 from tests.unit.pyapp.core.negotiation.test_head_start import STUN, TLS, UDP, candidate, report
 from tests.unit.pyapp.fakes import sdp
@@ -69,15 +69,15 @@ def gathered(candidates: Candidates, told: Candidate, server: str) -> list[objec
     return list(candidates.gathered(told, server, report("host"), 0.1))
 
 
-def noted(outputs: Sequence[object]) -> list[Note]:
-    return [output for output in outputs if isinstance(output, Note)]
+def noted(outputs: Sequence[object]) -> list[Entry]:
+    return [output for output in outputs if isinstance(output, Entry)]
 
 
 class TestOneOfOurs:
     def test_that_failed_is_noted_with_its_server_and_counted(self) -> None:
         candidates = Candidates(offered())
         (failed,) = noted(candidates.gathering_failed(UDP, 401, "Unauthorized", "192.0.2.1:5000"))
-        assert (failed.event, failed.data["url"], failed.data["code"]) == ("candidate-error", UDP, 401)
+        assert (failed.event, failed.data()["url"], failed.data()["code"]) == ("candidate-error", UDP, 401)
         assert candidates.gathering.found_nothing
         assert [problem.kind for problem in candidates.gathering.problems()] == ["credentials-refused"]
 
@@ -91,7 +91,7 @@ class TestOneOfOurs:
     def test_that_is_the_last_is_followed_by_the_end_at_once(self) -> None:
         outputs = Candidates(offered()).gathering_ended()
         assert outputs[-1] == ToPeer(Candidate("", None, 0, "u"))
-        assert noted(outputs)[0].data["end"] is True
+        assert noted(outputs)[0].data()["end"] is True
 
     def test_by_which_others_can_reach_us_is_of_the_last_generation(self) -> None:
         candidates = Candidates(offered())
@@ -107,7 +107,7 @@ class TestOneOfTheirs:
     def test_that_is_garbled_is_noted_and_takes_nothing_with_it(self, text: str) -> None:
         candidates = Candidates(offered())
         outputs = candidates.heard(Candidate(text, "0", 0, "r"))
-        assert "problem" in noted(outputs)[0].data
+        assert "problem" in noted(outputs)[0].data()
         assert not candidates.share_address
 
     def test_is_kept_until_its_description_is_there(self) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pyapp.core.diagnostics.gathering import candidate_data
+from pyapp.core.diagnostics.gathering import local_candidate
 from pyapp.core.diagnostics.path_report import CandidateFacts, PathReport
 from pyapp.core.negotiation.head_start import HeadStart
 from pyapp.protocol.peer import Candidate
@@ -43,7 +43,7 @@ def where_others_reach_us() -> HeadStart:
 
 
 def holds(start: HeadStart, told: Candidate, server: str = "", in_use: PathReport | None = None) -> bool:
-    return start.holds(told, candidate_data(told, server), in_use or report("host"))
+    return start.holds(told, local_candidate(told, server), in_use or report("host"))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_what_leads_to_a_dearer_kind_of_path_waits(
     in_use: PathReport | None, kind: str, server: str, *, held: bool
 ) -> None:
     start = where_others_reach_us()
-    assert start.holds(candidate(kind), candidate_data(candidate(kind), server), in_use) is held
+    assert start.holds(candidate(kind), local_candidate(candidate(kind), server), in_use) is held
     assert start.over() == ([candidate(kind)] if held else [])
     assert start.over() == []
 

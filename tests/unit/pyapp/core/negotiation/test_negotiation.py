@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from pyapp.core import commands, events
-from pyapp.core.diagnostics.journal import Note, note
 from pyapp.core.negotiation.negotiation import MAX_HELD_CANDIDATES, MAX_RETIRED, BegunAnew, Negotiation, Output, ToPeer
 from pyapp.core.negotiation.precedence import ABOVE_PEER_REFLEXIVE, Precedence
+from pyapp.protocol import entries
+from pyapp.protocol.entries import Entry
 from pyapp.protocol.peer import Candidate, Description
 from pyapp.protocol.wire import MAX_COUNT
 from tests.unit.pyapp.core.negotiation.test_two_sides import connected, run
@@ -16,7 +17,7 @@ from tests.unit.pyapp.fakes import sdp
 
 
 def is_ignored(output: Output) -> bool:
-    return isinstance(output, Note) and output.event == "ignored"
+    return isinstance(output, Entry) and output.event == "ignored"
 
 
 class TestGlare:
@@ -173,7 +174,7 @@ class TestCandidatesOfThisSide:
         agreed.needed()
         assert agreed.local_candidate(candidate("l1")) == []
         outputs = agreed.local_description_set(1, events.SessionDescription("offer", sdp("l1")))
-        sent = note(">", "description", type="offer", exchange=1, own=True)
+        sent = entries.Description("offer", 1, own=True)
         assert outputs == [sent, ToPeer(Description("offer", sdp("l1"), 1)), ToPeer(candidate("l1"))]
         assert agreed.local_candidate(candidate("l1", 2)) == [ToPeer(candidate("l1", 2))]
 
@@ -434,7 +435,7 @@ class TestWhatTheirCandidatesAreWorth:
         lines = [f"candidate:2 1 udp 1677729535 203.0.113.1 {port} typ srflx raddr 0.0.0.0 rport 0" for port in (7, 8)]
         first, second = (agreed.remote_candidate(Candidate(line, "0", 0, "r1")) for line in lines)
         assert [type(output) for output in first] == [commands.AddIceCandidate]
-        assert [type(output) for output in second] == [commands.AddIceCandidate if is_firefox else Note]
+        assert [type(output) for output in second] == [commands.AddIceCandidate if is_firefox else entries.Ignored]
 
 
 class TestTheDtlsRole:

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import pytest
 
 from pyapp.core import commands, events
-from pyapp.core.diagnostics.journal import Note
 from pyapp.core.negotiation import restarts
 from pyapp.core.negotiation.negotiation import ToPeer
 from pyapp.core.negotiation.restarts import SETTLES_WITHIN
 from pyapp.core.path.silence import Healthy
+from pyapp.protocol import entries
 from pyapp.protocol.peer import Description, RestartWanted
 from tests.unit.pyapp.fakes import sdp
 from tests.unit.pyapp.parts import Parts
@@ -59,7 +59,7 @@ class TestASessionThatIsAskedForARestart:
 
 
 def begun(outputs: Sequence[object]) -> list[str]:
-    return [str(output.data["reason"]) for output in outputs if isinstance(output, Note) and output.event == "restart"]
+    return [output.reason for output in outputs if isinstance(output, entries.Restart)]
 
 
 class TestARestart:
@@ -109,7 +109,11 @@ class TestARestart:
         parts = Parts()
         parts.offer(2)
         outputs = parts.restarts.begin("attempt 1", 1.0, replace_offer=True)
-        assert [type(output) for output in outputs] == [Note, commands.RestartIce, commands.SetLocalDescription]
+        assert [type(output) for output in outputs] == [
+            entries.Restart,
+            commands.RestartIce,
+            commands.SetLocalDescription,
+        ]
 
     @pytest.mark.parametrize(("relays", "offered_at"), [(True, 1.0), (False, None)])
     def test_may_be_the_first_attempt_of_an_outage_if_it_gathers_what_that_would(

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pyapp.core import commands, events
-from pyapp.core.diagnostics.journal import Note
 from pyapp.core.negotiation.negotiation import BegunAnew, Negotiation, Output, ToPeer
+from pyapp.protocol.entries import Entry
 from pyapp.protocol.ice import parse_candidate, username_fragments
 from pyapp.protocol.peer import Candidate, Description, PeerMessage
 from tests.unit.examples import examples
@@ -33,7 +33,7 @@ class Side:
                 case ToPeer(message):
                     self.sent.append(message)
                     other.inbound.append(message)
-                case Note():
+                case Entry():
                     pass
                 case BegunAnew():
                     self.browser = type(self.browser)(f"{self.browser.name}x")

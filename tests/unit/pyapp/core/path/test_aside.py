@@ -2,7 +2,6 @@
 
 from pyapp.core import events
 from pyapp.core.commands import ClosePeer, CreatePeer, OfPeer, RestartIce, StartTimer
-from pyapp.core.diagnostics.journal import Note
 from pyapp.core.path import probe, standby
 from pyapp.core.path.aside import Aside
 from pyapp.core.path.facts import Output
@@ -11,8 +10,8 @@ from pyapp.core.path.silence import Healthy
 from pyapp.core.path.standby import Standby
 from pyapp.core.peers import PeerIds
 from pyapp.protocol.channel import Beat
+from pyapp.protocol.entries import Entry
 from pyapp.protocol.peer import Candidate
-from pyapp.protocol.sentences import sentence
 from tests.unit.pyapp.parts import TLS, Parts, report
 
 OVER_TCP = report("relay", url=TLS, over="tls")
@@ -31,7 +30,7 @@ def of_peer(outputs: list[Output]) -> list[object]:
 
 
 def words(outputs: list[Output]) -> list[str]:
-    return [sentence(output.event, output.data) for output in outputs if isinstance(output, Note)]
+    return [output.text() for output in outputs if isinstance(output, Entry)]
 
 
 def probing(parts: Parts) -> Aside:

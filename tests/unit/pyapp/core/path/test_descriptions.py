@@ -2,13 +2,13 @@
 
 from pyapp.core import events
 from pyapp.core.commands import CancelTimer, SetConfiguration, SetRemoteDescription, StartTimer
-from pyapp.core.diagnostics.journal import Note
 from pyapp.core.path.connection import FIRST_OFFER
 from pyapp.core.path.descriptions import Descriptions
 from pyapp.core.path.facts import Failed, SocketDoubted
 from pyapp.core.path.observation import STATS, STATS_EVERY, STATS_SETTLED
 from pyapp.core.path.recovery import JUSTIFIED_AFTER
 from pyapp.core.path.replacement import Replacement
+from pyapp.protocol.entries import Entry
 from pyapp.protocol.peer import Candidate, Description
 from tests.unit.pyapp.fakes import sdp
 from tests.unit.pyapp.parts import ONE, Parts, report
@@ -47,10 +47,10 @@ def test_a_restart_of_theirs_gathers_before_it_is_applied() -> None:
 def test_a_description_and_a_failure_are_noted() -> None:
     one = descriptions(Parts())
     said = one.remote_description(RESTART, 0.0)[0]
-    assert isinstance(said, Note)
+    assert isinstance(said, Entry)
     assert said.event == "description"
     failed = one.receive(events.PeerOperationFailed("setLocalDescription", "why", 9), 0.0)[0]
-    assert isinstance(failed, Note)
+    assert isinstance(failed, Entry)
     assert failed.event == "operation-failed"
 
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 import pytest
 
 from pyapp.core import commands, events
-from pyapp.core.diagnostics.journal import Note
 from pyapp.core.diagnostics.path_report import ALLOCATION, CandidateFacts, PathReport
 from pyapp.core.negotiation.restarts import SETTLES_WITHIN
 from pyapp.core.path.facts import PathChanged
@@ -20,6 +19,7 @@ from pyapp.core.path.observation import (
     STATS_SETTLED,
 )
 from pyapp.core.timers import Timer
+from pyapp.protocol.entries import Entry
 from pyapp.view.console import present
 from tests.unit.pyapp.fakes import stats_of
 from tests.unit.pyapp.parts import Parts, report
@@ -113,7 +113,7 @@ def pauses(outputs: Sequence[object]) -> dict[Timer, float]:
 
 
 def noted(outputs: Sequence[object]) -> list[str]:
-    return [output.event for output in outputs if isinstance(output, Note)]
+    return [output.event for output in outputs if isinstance(output, Entry)]
 
 
 class TestAReport:
@@ -210,9 +210,9 @@ class TestTheMeasuring:
             output
             for number in range(20)
             for output in parts.observation.measure(self.stats(), number * 2.0)
-            if isinstance(output, Note)
+            if isinstance(output, Entry)
         ]
-        assert [note.data["seconds"] for note in notes] == [2.0, 2.0, 4.0, 8.0, 16.0]
+        assert [note.data()["seconds"] for note in notes] == [2.0, 2.0, 4.0, 8.0, 16.0]
 
     def test_of_much_that_was_relayed_does_not_wait(self) -> None:
         relayed = replace(report(), local=CandidateFacts("relay", "udp"))
@@ -222,7 +222,7 @@ class TestTheMeasuring:
         for number, carried in enumerate((MOST_UNTOLD - 1, MOST_UNTOLD, MOST_UNTOLD + 1, 2 * MOST_UNTOLD), 1):
             parts.observation.take(replace(relayed, pair_sent=carried), 2.0 * number)
             outputs = parts.observation.measure(self.stats(), 2.0 * number)
-            noted += [output.data["pair_sent"] for output in outputs if isinstance(output, Note)]
+            noted += [output.data()["pair_sent"] for output in outputs if isinstance(output, Entry)]
         assert noted == [MOST_UNTOLD, 2 * MOST_UNTOLD]
 
     @pytest.mark.parametrize(("is_healthy", "told"), [(True, 5000), (False, 3000)])
@@ -235,8 +235,8 @@ class TestTheMeasuring:
         if not is_healthy:
             parts.health.channel_closed(3.0)
         (rest,) = parts.observation.closed(4.0)
-        assert isinstance(rest, Note)
-        assert rest.data["relayed"] == ALLOCATION + told
+        assert isinstance(rest, Entry)
+        assert rest.data()["relayed"] == ALLOCATION + told
 
     def test_of_what_a_relay_carries_until_it_is_closed_is_told_also_if_the_journal_has_the_last(self) -> None:
         relayed = replace(report(), local=CandidateFacts("relay", "udp"))
@@ -245,10 +245,10 @@ class TestTheMeasuring:
         for at, carried in ((0.0, 1000), (2.0, 3000)):
             parts.observation.take(replace(relayed, pair_sent=carried), at)
             outputs = parts.observation.measure(self.stats(), at)
-        assert isinstance(outputs[-1], Note)
+        assert isinstance(outputs[-1], Entry)
         (rest,) = parts.observation.closed(4.0)
-        assert isinstance(rest, Note)
-        assert (rest.data["relayed"], rest.data["seconds"]) == (ALLOCATION + 5000, 2.0)
+        assert isinstance(rest, Entry)
+        assert (rest.data()["relayed"], rest.data()["seconds"]) == (ALLOCATION + 5000, 2.0)
         assert parts.observation.rest() == []
 
     def test_tells_the_last_of_a_pair_that_is_left_and_of_a_connection_that_ends(self) -> None:
@@ -256,10 +256,10 @@ class TestTheMeasuring:
         parts.observation.measure(self.stats(sent=100), 0.0)
         parts.observation.take(report(pair="Q"), 1.0)
         (last,) = parts.observation.measure(self.stats(sent=500), 1.0)
-        assert isinstance(last, Note)
-        assert (last.data["pair"], last.data["pair_sent"]) == ("P", 500)
+        assert isinstance(last, Entry)
+        assert (last.data()["pair"], last.data()["pair_sent"]) == ("P", 500)
         assert parts.observation.rest() == []
         parts.observation.measure(self.stats(), 2.0)
         (rest,) = parts.observation.rest()
-        assert isinstance(rest, Note)
-        assert rest.data["pair"] == "Q"
+        assert isinstance(rest, Entry)
+        assert rest.data()["pair"] == "Q"

@@ -21,6 +21,7 @@ from pyapp.core.path.outcomes import Attempt, Evidence, Output, Recovered, Resum
 from pyapp.core.path.recovery import ATTEMPT, LOST, SETTLE_AFTER, SILENCE, Recovery
 from pyapp.core.path.silence import DOUBT_AFTER, Listening, grace
 from pyapp.core.path.vitals import BEAT, Vitals
+from pyapp.protocol import entries
 from pyapp.protocol.channel import Beat
 from tests.unit.pyapp.beating import duo, kinds, suspecting
 
@@ -593,4 +594,4 @@ def test_what_is_noted_of_its_end_has_the_time_and_the_attempts() -> None:
     state = suspect()
     state.begin(1.0)
     entry = state.recovered(1.23456)
-    assert (entry.event, dict(entry.data)) == ("recovered", {"seconds": 1.235, "attempts": 1})
+    assert entry == entries.Recovered(seconds=1.235, attempts=1)

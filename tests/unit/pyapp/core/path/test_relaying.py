@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 
 from pyapp.core import commands, events, provisioning
-from pyapp.core.diagnostics.journal import Note
 from pyapp.core.diagnostics.path_report import PathReport
 from pyapp.core.negotiation import restarts
 from pyapp.core.negotiation.negotiation import ToPeer
@@ -19,6 +18,7 @@ from pyapp.core.path.relaying import ATTEMPTS_WITHOUT_PEER, NEEDLESS_RELAY
 from pyapp.core.path.relays import DIRECT, RELEASE, Relays
 from pyapp.core.timers import Timer
 from pyapp.protocol.channel import Beat
+from pyapp.protocol.entries import Entry
 from pyapp.protocol.ice import IceConfiguration
 from pyapp.protocol.peer import Candidate, Description, RelaySuspected
 from tests.unit.pyapp.core.path.test_recovery import CERTAIN, STUN, TURN_ONE, TURN_TWO, TWO_RELAYS, relayed, suspicious
@@ -186,7 +186,7 @@ class TestAnAttempt:
         parts = attempted()
         for number, rung in enumerate(LADDER[1:5], 2):
             (tried,) = parts.relaying.attempt(rung, number, 1.0 + number)
-            assert isinstance(tried, Note)
+            assert isinstance(tried, Entry)
 
     def test_makes_another_one_if_the_peer_was_heard_and_did_not_answer(self) -> None:
         parts = attempted()
@@ -259,7 +259,7 @@ class TestARelayThatAnswersAgain:
     def test_is_well_and_that_is_noted_once(self) -> None:
         parts = self.suspected()
         (noted,) = parts.relaying.gathered(self.RELAY, ONE)
-        assert isinstance(noted, Note)
+        assert isinstance(noted, Entry)
         assert noted.event == "relay-well"
         assert parts.relaying.gathered(self.RELAY, ONE) == []
         assert not parts.relays.suspected
@@ -278,7 +278,7 @@ class TestARelayThatAnswersAgain:
             replace(CONFIGURATION, servers=(stun, replace(one, relayed=("203.0.113.9",)), two)), 0.0
         )
         (noted,) = parts.relaying.gathered(self.RELAY, "")
-        assert isinstance(noted, Note)
+        assert isinstance(noted, Entry)
         assert noted.event == "relay-well"
 
     def test_is_not_known_for_well_in_the_outage_in_which_it_went_silent(self) -> None:

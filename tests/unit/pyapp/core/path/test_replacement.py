@@ -1,9 +1,9 @@
 """A connection that replaces a lost one, and the next one in its place."""
 
 from pyapp.core.commands import StartTimer
-from pyapp.core.diagnostics.journal import Note
 from pyapp.core.path.facts import Output, ReplacementWanted
 from pyapp.core.path.replacement import LAST_RENEW_AFTER, RENEW, RENEW_AFTER, RENEW_SOON, Replacement
+from pyapp.protocol.entries import Entry
 from tests.unit.pyapp.parts import Parts
 
 
@@ -55,5 +55,5 @@ def test_says_how_long_it_took() -> None:
     assert parts.health.last_outage is None
     one.begin(1)
     (said,) = one.works(2.5)
-    assert isinstance(said, Note)
-    assert said.data["seconds"] == parts.health.last_outage == 2.5
+    assert isinstance(said, Entry)
+    assert said.data()["seconds"] == parts.health.last_outage == 2.5

@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pyapp.core import events
-from pyapp.core.diagnostics.journal import Note
 from pyapp.core.path.facts import Output
 from pyapp.core.path.observation import STATS_EVERY
 from pyapp.core.path.sending import STILL_FOR, Sending
+from pyapp.protocol import entries
+from pyapp.protocol.entries import Entry
 from pyapp.view.console import present
 from tests.unit.pyapp.fakes import stats_of
 from tests.unit.pyapp.parts import Around
@@ -64,8 +65,8 @@ def test_a_camera_of_which_nothing_is_sent_is_told_once_until_it_is() -> None:
     browser.outside.sent = {"video": 2}  # another camera, of which nothing is encoded
     assert browser.passes(STILL_FOR, frames=4) == []
     (note,) = browser.passes(20.0, frames=4)
-    assert isinstance(note, Note)
-    assert (note.event, note.data) == ("not-sent", {"kind": "video", "seconds": 3.0})
+    assert isinstance(note, Entry)
+    assert note == entries.NotSent("video", 3.0)
     assert browser.sending.unsent == {"video"}
     browser.passes(1.0, frames=5)
     assert not browser.sending.unsent

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import pytest
 
 from pyapp.core import commands
-from pyapp.core.diagnostics.journal import Note
 from pyapp.core.path.heartbeat import LEAST_PATIENCE
 from pyapp.core.path.outcomes import Doubted
 from pyapp.core.path.silence import (
@@ -22,6 +21,7 @@ from pyapp.core.path.silence import (
 )
 from pyapp.core.path.vitals import CATCH_UP, STALL, Vitals
 from pyapp.protocol.channel import Beat
+from pyapp.protocol.entries import Entry
 from tests.unit.pyapp.beating import duo, kinds
 
 
@@ -46,7 +46,7 @@ class TestTheEvidence:
         health = both.a.health
         both.now += 1.0  # a second in which this page did nothing; what came is still in its inbox
         outputs = health.silent(both.now)
-        assert [output.data["cause"] for output in outputs if isinstance(output, Note)] == ["stalled"]
+        assert [output.data()["cause"] for output in outputs if isinstance(output, Entry)] == ["stalled"]
         assert kinds(outputs) == []
         assert commands.StartTimer(SILENCE, STALL) in outputs
         health.heard(Beat(60, 50, 0, 100, 0).encode(), both.now + 0.001)
@@ -121,7 +121,7 @@ class TestASilence:
             state.sampled(packets, now)
             said += judged(state, now)
         assert alarms(said) == []
-        assert [output.event for output in said if isinstance(output, Note)] == ["no-alarm"], "it is noted once"
+        assert [output.event for output in said if isinstance(output, Entry)] == ["no-alarm"], "it is noted once"
         assert state.listening.peer_is_busy
         assert state.peer_stood_still
 
@@ -186,7 +186,7 @@ class TestAQuestion:
             state.sampled(packets, now)
         outputs = judged(state, 0.3)
         assert alarms(outputs) == []
-        assert [output.data["cause"] for output in outputs if isinstance(output, Note)] == ["answered"]
+        assert [output.data()["cause"] for output in outputs if isinstance(output, Entry)] == ["answered"]
 
     def test_is_not_answered_by_what_was_received_before_it(self) -> None:
         state = healthy()

@@ -6,13 +6,13 @@ import pytest
 
 from pyapp.core import commands, events
 from pyapp.core.commands import PeerCommand
-from pyapp.core.diagnostics.journal import note
 from pyapp.core.events import SessionDescription
 from pyapp.core.negotiation.negotiation import ToPeer
 from pyapp.core.path import standby
 from pyapp.core.path.facts import Addressed, StandbyIs
 from pyapp.core.path.standby import Standby
 from pyapp.core.peers import NO_PEER, PeerId, PeerIds
+from pyapp.protocol import entries
 from pyapp.protocol.ice import IceConfiguration, IceServer
 from pyapp.protocol.peer import StandbyDescription
 
@@ -35,12 +35,12 @@ class Around:
 
 
 def ready(host: str = "two.example") -> list[Addressed]:
-    told = note("=", "standby", open=True, host=host)
+    told = entries.Standby(open=True, host=host)
     return [told, StandbyIs(PeerId(1))]
 
 
 def over(host: str, why: str) -> list[Addressed]:
-    return [note("=", "standby", open=False, host=host, reason=why), StandbyIs(NO_PEER)]
+    return [entries.Standby(open=False, host=host, reason=why), StandbyIs(NO_PEER)]
 
 
 def relayed(relay: str = ONE, *urls: str, offers: bool = True, over_tcp: bool = False) -> Around:

@@ -4,13 +4,13 @@ import pytest
 
 from pyapp.core import events
 from pyapp.core.commands import SampleStats
-from pyapp.core.diagnostics.journal import Note
 from pyapp.core.failures import Refusal
 from pyapp.core.path.facts import ChannelIs, ChannelIsFull, Failed, FrameReceived, PartOutput, PathChanged, PeerLost
 from pyapp.core.path.outcomes import Suspected
 from pyapp.core.path.replacement import Replacement
 from pyapp.core.path.transport import Transport
 from pyapp.core.peers import NO_PEER, PeerIds
+from pyapp.protocol.entries import Entry
 from tests.unit.pyapp.parts import Parts
 
 PEER = PeerIds().next()
@@ -98,4 +98,4 @@ def test_what_the_channels_carry_goes_its_way() -> None:
     assert one.channel(events.ChannelDrained("messages"), PEER, 1.0) == [ChannelIsFull(False)]
     assert one.channel(events.ChannelFilled("heartbeat"), PEER, 1.0) == []
     (garbled,) = one.channel(events.ChannelReceived("heartbeat", "x"), PEER, 1.0)
-    assert isinstance(garbled, Note)
+    assert isinstance(garbled, Entry)

@@ -1,15 +1,15 @@
 """Our presence at the server: one place after the other, and what is known of the peer there."""
 
 from pyapp.core import commands, events
-from pyapp.core.diagnostics.journal import Note
 from pyapp.core.path.relays import Relays
 from pyapp.core.preparation import Preparation
 from pyapp.core.provisioning import Provisioning
 from pyapp.core.signaling.presence import Output, Presence
 from pyapp.core.signaling.rendezvous import Joined, PeerArrived
+from pyapp.protocol import entries
+from pyapp.protocol.entries import Entry
 from pyapp.protocol.journal import Journaled
 from pyapp.protocol.peer import RestartWanted
-from pyapp.protocol.sentences import sentence
 from pyapp.protocol.signaling import HeldPlace, Welcome
 
 A, B = "a" * 32, "b" * 32
@@ -32,7 +32,7 @@ def opened(outputs: list[Output]) -> list[int]:
 
 
 def words(outputs: list[Output]) -> list[str]:
-    return [sentence(output.event, output.data) for output in outputs if isinstance(output, Note)]
+    return [output.text() for output in outputs if isinstance(output, Entry)]
 
 
 def test_nobody_is_there_before_the_beginning() -> None:
@@ -63,8 +63,8 @@ def test_a_fact_follows_its_note() -> None:
     there.begin("demo", "", 0.0)
     there.receive(events.SignalingOpened(1), 1.0)
     outputs = there.receive(events.SignalingReceived(1, Welcome(polite=True, peer=B)), 2.0)
-    facts = [output for output in outputs if isinstance(output, Note | Joined | PeerArrived)]
-    assert [type(fact) for fact in facts] == [Note, Joined, Note, PeerArrived]
+    facts = [output for output in outputs if isinstance(output, Entry | Joined | PeerArrived)]
+    assert [type(fact) for fact in facts] == [entries.Joined, Joined, entries.Peer, PeerArrived]
     assert words(outputs) == ["joined the session", "the other side is here"]
     assert there.peer_is_there
     assert there.held == HeldPlace("demo", A, A)

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import cache
 from typing import Any, ClassVar, Literal
 
+from pyapp.protocol.entries.entry import Entry
 from pyapp.protocol.wire import MessageError, Scalar
 
 _LONGEST = 128
@@ -12,7 +12,7 @@ _LONGEST = 128
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class Sample(Entry):
     """What was measured of the path in use over `seconds`. "In" is what this page received. None: not measured.
 
     Its fields are those of the journal entry, where those with their default are left out: an entry is about 250 bytes.
@@ -69,15 +69,19 @@ class Sample:
     bytes_received: int = 0
 
     def data(self) -> dict[str, Scalar]:
-        """Return it as the data of a journal entry."""
-        values = ((name, getattr(self, name), default) for name, default in _defaults())
-        return {name: value for name, value, default in values if value != default or name == "path"}
+        """Return it as the data of the record. The path is always told."""
+        return {"seconds": self.seconds, "path": self.path, **Entry.data(self)}
 
-
-@cache
-def _defaults() -> tuple[tuple[str, Any], ...]:
-    """Return the fields with their defaults; not before they are needed, since it delays the start of the page."""
-    return tuple((item.name, item.default) for item in fields(Sample))
+    def _says(self) -> str:
+        parts = (
+            self.path,
+            "" if self.round_trip_ms is None else f"{self.round_trip_ms:.0f} ms",
+            "" if self.loss_in is None else f"{self.loss_in:.1%} lost",
+            f"{self.bits_in / 1000:.0f} kbit/s in",
+            f"{self.bits_out / 1000:.0f} kbit/s out",
+            "" if self.frames_in is None else f"video {self.width_in}x{self.height_in} at {self.frames_in:.0f} fps",
+        )
+        return ", ".join(filter(None, parts))
 
 
 def read_sample(data: Mapping[str, Scalar]) -> Sample:

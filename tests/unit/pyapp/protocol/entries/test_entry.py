@@ -1,20 +1,25 @@
-"""The sentence of an entry: what it says, and that there is one whatever a page made up."""
+"""Every entry: what it says, what of it is told, and what a record gives back of it, whatever a page made up."""
 
-import ast
+import json
 import re
 import unicodedata
-from collections.abc import Iterator
+from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args, get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pyapp.protocol import sentences
-from pyapp.protocol.sentences import FORMS, LONGEST, sentence
+from pyapp.protocol import entries
+from pyapp.protocol.entries import Entry, Mark, Unknown, negotiation, relays
+from pyapp.protocol.entries.entry import LONGEST
+from pyapp.protocol.entries.reading import classes, entry_of
+from pyapp.protocol.journal import JournalEntry
+from pyapp.protocol.wire import Scalar
 
-CORE = Path(__file__).parents[4] / "pyapp/core"
+PYAPP = Path(__file__).parents[5] / "pyapp"
+CORE = PYAPP / "core"
 PAIR = {
     "path": "relay",
     "local_type": "relay",
@@ -100,28 +105,13 @@ PAIR = {
     ],
 )
 def test_says_what_happened(event: str, data: dict[str, Any], said: str) -> None:
-    assert sentence(event, data) == said
+    assert entry_of(event, data).text() == said
 
 
 @pytest.mark.parametrize("event", ["peer", "channel", "check", "message", "signaling", "no-alarm", "stats", "state"])
 def test_of_an_entry_that_does_not_say_enough_is_its_name(event: str) -> None:
     """As of earlier versions, which told the page in words what they did not tell the record."""
-    assert sentence(event, {}) == event.replace("-", " ")
-
-
-def noted() -> Iterator[str]:
-    """Return the event of each entry that the core makes."""
-    for path in CORE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and re.search(r"\bnote$|_note$", ast.unparse(node.func)):
-                words = [one.value for one in node.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
-                yield from words[1:2]
-
-
-def test_every_entry_of_the_core_has_a_form() -> None:
-    found = set(noted())
-    assert "suspect" in found
-    assert found <= set(FORMS)
+    assert entry_of(event, {}).text() == event.replace("-", " ")
 
 
 def test_every_reason_of_the_core_has_its_words_and_none_is_left_over() -> None:
@@ -131,31 +121,120 @@ def test_every_reason_of_the_core_has_its_words_and_none_is_left_over() -> None:
     restarts = re.findall(rf"(?:want_restart|restarts\.begin)\({code}", text) + re.findall(rf"\bwhy = {code}", text)
     of_standby = "".join((CORE / "path" / name).read_text() for name in ("standby.py", "aside.py"))
     ended = re.findall(rf"\.(?:failed|_?close)\({code}", of_standby)
-    aside = re.findall(rf"_ignored\([^,()]*(?:\{{[^}}]*\}}[^,()]*)?, {code}", text) + re.findall(rf"\bwhy={code}", text)
+    aside = re.findall(rf"entries\.Ignored\([^,()]*(?:\{{[^}}]*\}}[^,()]*)?, {code}", text)
     assert (set(restarts), set(ended), set(aside)) == (
-        set(sentences._RESTARTS),
-        set(sentences._STANDBY_OVER),
-        set(sentences._LEFT_ASIDE),
+        set(negotiation._RESTARTS),
+        set(relays._STANDBY_OVER),
+        set(negotiation._LEFT_ASIDE),
     )
 
 
-scalars = st.text(max_size=1024) | st.integers(-(2**53), 2**53) | st.floats() | st.booleans() | st.none()
-FIELDS = sorted(set(re.findall(r"""[\["'({](\w+)[\]"')}]""", Path(sentences.__file__).read_text())))
-"""What may be a field's name: whatever is quoted, or in braces."""
-
-
+ALL = [cls for each in classes().values() for cls in each]
+SERVERS = [entries.ServerError, entries.ServerJoined, entries.ServerLeft, entries.ServerLost]
+"""Those that the server makes."""
+OF_TYPE: dict[Any, Scalar] = {str: "x", int: 3, float: 0.5, bool: True}
+"""A value of each type that is no field's default."""
 TURNING = {"LRO", "RLO", "LRE", "RLE", "PDF", "LRI", "RLI", "FSI", "PDI"}
 """Bidirectional classes of characters that turn what stands around them."""
 
 
-@given(st.sampled_from([*sorted(FORMS), "another"]), st.dictionaries(st.sampled_from(FIELDS), scalars))
+def is_plain(said: str) -> bool:
+    """Return whether there is a text, short, without control characters, and without those that turn it."""
+    hidden = [one for one in said if unicodedata.category(one) in ("Cc", "Zl", "Zp")]
+    return 0 < len(said) <= LONGEST and not hidden and not {unicodedata.bidirectional(one) for one in said} & TURNING
+
+
+def examples(cls: Any) -> list[Entry]:
+    """Return an entry with nothing but what is always told, and for each other field one that has it as well."""
+    hints = get_type_hints(cls)
+    first = {item.name: (get_args(hints[item.name]) or (hints[item.name],))[0] for item in fields(cls)}
+    values = {name: OF_TYPE.get(kind, kind) for name, kind in first.items()}  # of a `Literal`, its first value
+    always = {item.name: values[item.name] for item in fields(cls) if item.default is MISSING}
+    return [cls(**always), *(cls(**always, **{name: values[name]}) for name in values.keys() - always.keys())]
+
+
+def test_each_class_is_one_of_the_package_and_is_read_from_a_record() -> None:
+    texts = [path.read_text() for path in (PYAPP / "protocol/entries").glob("*.py")]
+    assert len(ALL) == sum(text.count("    event: ClassVar[str] = ") for text in texts)
+    assert {cls.__name__ for cls in ALL} < set(entries.__all__)
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_what_is_told_of_each_is_read_back(cls: type[Entry]) -> None:
+    for one in examples(cls):
+        told = JournalEntry(1, 0.0, one.event, one.data())
+        assert entry_of(told.event, json.loads(json.dumps(dict(told.data)))) == one
+        assert is_plain(one.text())
+        assert one.mark in get_args(Mark)
+
+
+@pytest.mark.parametrize("cls", ALL)
+def test_each_is_told_by_somebody(cls: type[Entry]) -> None:
+    """What only earlier versions told needs no class: it is read as an unknown one."""
+    text = "\n".join(path.read_text() for path in CORE.rglob("*.py"))
+    name = cls.__name__
+    used = re.search(rf"\bentries\.{name}\b|^from pyapp\.protocol\.entries\b.*\b{name}\b", text, re.MULTILINE)
+    assert bool(used) != (cls in SERVERS)
+
+
+def test_what_is_not_known_is_kept_as_it_is() -> None:
+    data = {"kind": "x", "seconds": None}
+    one = entry_of("of-the-future", data)
+    assert (one.event, one.data(), one.text()) == ("of-the-future", data, "of the future")
+
+
+@pytest.mark.parametrize(
+    ("event", "data", "read"),
+    [
+        ("suspect", {"evidence": "silence"}, entries.Suspect("silence", 0, 0, 0.0)),
+        ("network", {"kind": "change", "certain": True, "more": [1]}, entries.Network("change", certain=True)),
+        ("slept", {"seconds": 61}, entries.Slept(61)),
+        (
+            "candidate-error",
+            {"url": "stun:a", "code": 701, "address": None},
+            entries.CandidateError("stun:a", 701, "", ""),
+        ),
+        ("session", {}, entries.HungUp()),
+        ("ice-configuration", {"without": True}, entries.WithoutRelays(without=True)),
+    ],
+)
+def test_of_another_version_is_read_what_is_there(event: str, data: dict[str, Any], read: Entry) -> None:
+    assert entry_of(event, data) == read
+
+
+@pytest.mark.parametrize(
+    ("event", "data"),
+    [
+        ("suspect", {"evidence": 5}),
+        ("suspect", {"evidence": "silence", "silence_ms": True}),
+        ("suspect", {"evidence": "silence", "loss": float("nan")}),
+        ("slept", {"seconds": 10**400}),
+        ("slept", {"seconds": "61"}),
+        ("session", {"session": ["demo"]}),
+        ("sample", {"seconds": 1.0, "loss_in": 2}),
+        ("media", {"kind": "camera"}),
+    ],
+)
+def test_what_no_version_tells_is_unknown_and_says_no_more_than_its_name(event: str, data: dict[str, Any]) -> None:
+    assert entry_of(event, data) == Unknown(event, data)
+    assert entry_of(event, data).text() == event
+
+
+scalars = st.text(max_size=1024) | st.integers(-(2**53), 2**53) | st.floats() | st.booleans() | st.none()
+FIELDS = sorted({item.name for cls in ALL for item in fields(cast("Any", cls))})
+
+
+@given(st.sampled_from([*sorted(classes()), "another"]), st.dictionaries(st.sampled_from(FIELDS), scalars))
 def test_is_short_and_plain_whatever_a_page_made_up(event: str, data: dict[str, Any]) -> None:
-    said = sentence(event, data)
-    assert said
-    assert len(said) <= LONGEST
-    assert not [one for one in said if unicodedata.category(one) in ("Cc", "Zl", "Zp")]
-    assert not {unicodedata.bidirectional(one) for one in said} & TURNING
+    assert is_plain(entry_of(event, data).text())
+
+
+@given(st.sampled_from(ALL), st.data())
+def test_is_short_and_plain_whatever_its_texts_are(cls: Any, data: st.DataObject) -> None:
+    one = examples(cls)[0]
+    texts = {name: data.draw(st.text(max_size=1024)) for name, value in one.data().items() if isinstance(value, str)}
+    assert is_plain(entry_of(one.event, {**one.data(), **texts}).text())
 
 
 def test_braces_in_the_data_are_no_form() -> None:
-    assert sentence("fault", {"where": "{error.__class__}", "error": "x"}) == "{error.__class__}: x"
+    assert entries.Fault("{error.__class__}", "x").text() == "{error.__class__}: x"

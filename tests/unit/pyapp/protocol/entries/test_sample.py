@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyapp.protocol.entries.sample import Sample, read_sample
 from pyapp.protocol.journal import JournalEntry
-from pyapp.protocol.sample import Sample, read_sample
 from pyapp.protocol.wire import MessageError, Scalar, encode
 
 USUAL = Sample(
