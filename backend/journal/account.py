@@ -12,6 +12,8 @@ from math import inf
 from backend.journal.outages import CAUSES, TOGETHER, Outage, find_outages
 from backend.journal.reading import Recorded, Told
 from backend.journal.ways import Change, Path, Relays, Ways, is_ipv6, rank_of, site_of
+from pyapp.protocol import entries
+from pyapp.protocol.entries import SAMPLES, Entered, Entry, Joined, LocalCandidate, Pair, ServerJoined
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,10 @@ class _Page:
     asked: float | None = None
     was_second: bool = False
     took: float | None = None
-    first: Told | None = None
+    connected: float | None = None
+    """When it first had a path, Unix time, seconds."""
+    first: Pair | None = None
+    """That path."""
     path: Path = ""
     has_come: bool = False
     lost: Told | None = None
@@ -62,7 +67,7 @@ class Account:
 
 def account(session: Recorded) -> Account:
     """Return the account of a recorded session."""
-    told = session.told()
+    told = [one for one in session.told() if one.event not in SAMPLES]
     pages = {one.id: _Page(_name(one.name, number)) for number, one in enumerate(session.participants, start=1)}
     names = {identifier: page.name for identifier, page in pages.items()}
     sentences: list[Sentence] = []
@@ -73,11 +78,10 @@ def account(session: Recorded) -> Account:
     for one in told:
         page = pages[one.participant]
         _learn(page, one, undisturbed)
-        if one.event == "pair":
-            path = relays.path(one)
+        if isinstance(one.entry, Pair):
+            path = relays.path(one, one.entry)
             paths[path] = None
-            if page.first is one:
-                page.path = path
+            page.path = page.path or path
             outage = next((each for each in outages if each.holds(one.at)), None)
             if outage:
                 outage.path = path
@@ -115,26 +119,25 @@ def _name(name: str, number: int) -> str:
 
 def _learn(page: _Page, one: Told, undisturbed: float) -> None:
     """Learn from an entry; how well it connected is a question of the time until the first outage."""
-    data = one.data
-    match one.event:
-        case "session" if "session" in data:
-            page.asked, page.policy = one.at, str(data.get("policy") or "all")
-        case "signaling" if "alone" in data and page.first is None:
-            page.was_second = data["alone"] is False
-        case "candidate-local" if data.get("type"):
-            page.types.add((str(data["type"]), str(data.get("ufrag"))))
-        case "server-joined" if one.is_ours:
-            page.site = page.site or site_of(str(data.get("address")))
-        case "pair":
-            rank = rank_of(data)
+    match one.entry:
+        case Entered(policy=policy):
+            page.asked, page.policy = one.at, policy or "all"
+        case Joined(alone=alone) if page.first is None:
+            page.was_second = not alone
+        case LocalCandidate(type=kind, ufrag=ufrag) if kind:
+            page.types.add((kind, ufrag or ""))
+        case ServerJoined(address=address) if one.is_ours:
+            page.site = page.site or site_of(address)
+        case Pair() as pair:
+            rank = rank_of(pair)
             seconds = one.at - page.asked if page.asked is not None else 0.0
             if page.first is None:
-                page.first = one
+                page.first, page.connected = pair, one.at
                 page.took = seconds if page.asked is not None else None
             if page.best is None or (rank < page.best[0] and one.at < undisturbed):
                 page.best = (rank, seconds)
             if one.at < undisturbed:
-                page.is_host = page.is_host or data.get("local_type") == "host"
+                page.is_host = page.is_host or pair.local_type == "host"
         case _:
             pass
 
@@ -142,19 +145,19 @@ def _learn(page: _Page, one: Told, undisturbed: float) -> None:
 def _connected(pages: Sequence[_Page]) -> Iterator[Sentence]:
     """Say how long it took, of whoever came second: the other one has waited."""
     for page in sorted(pages, key=lambda one: not one.was_second)[:1]:
-        if page.first is None:
+        if page.first is None or page.connected is None:
             continue
         after = f"Connected after {page.took:.1f} s" if page.was_second and page.took is not None else "Connected"
         path = page.path
         if path == "direct" and _are_near(pages):
-            yield Sentence("connected-lan", page.first.at, f"{after}, directly, within one network.")
+            yield Sentence("connected-lan", page.connected, f"{after}, directly, within one network.")
         elif path == "direct":
-            over = " over IPv6" if is_ipv6(page.first.data) else ""
-            yield Sentence("connected-direct", page.first.at, f"{after}, directly{over}.")
+            over = " over IPv6" if is_ipv6(page.first) else ""
+            yield Sentence("connected-direct", page.connected, f"{after}, directly{over}.")
         else:
             why = _why_relay(pages)
             yield Sentence(
-                "connected-relay", page.first.at, f"{after} through {path}{f', because {why}' if why else ''}."
+                "connected-relay", page.connected, f"{after} through {path}{f', because {why}' if why else ''}."
             )
 
 
@@ -173,8 +176,8 @@ def _why_relay(pages: Sequence[_Page]) -> str:
         page.name
         for page in pages
         if page.first is not None
-        and page.first.data.get("relay_protocol") in ("tcp", "tls")
-        and ("srflx", str(page.first.data.get("ufrag"))) not in page.types
+        and page.first.relay_protocol in ("tcp", "tls")
+        and ("srflx", page.first.ufrag) not in page.types
     ]
     if len(blocked) > 1:
         return f"the networks of {' and '.join(blocked)} block UDP"
@@ -187,17 +190,17 @@ def _why_not(pages: dict[str, _Page]) -> str:
     return "Nobody else came." if len(pages) < 2 else "The two were not connected."
 
 
-_QUOTED = {
-    "server-joined": "came",
-    "server-left": "left",
-    "server-lost": "server-lost",
-    "slept": "slept",
-    "failed": "failed",
-    "relay-suspected": "relay-died",
-    "relay-well": "relay-back",
-    "standby-used": "standby",
+_QUOTED: dict[type[Entry], str] = {
+    entries.ServerJoined: "came",
+    entries.ServerLeft: "left",
+    entries.ServerLost: "server-lost",
+    entries.Slept: "slept",
+    entries.Failed: "failed",
+    entries.RelaySuspected: "relay-died",
+    entries.RelayWell: "relay-back",
+    entries.StandbyUsed: "standby",
 }
-"""The rules by which an entry is told, by event."""
+"""The rules by which an entry is told."""
 _MOMENT = 1.0
 """Seconds without the server that nobody noticed: a page in doubt opens another socket, and drops the one before."""
 _OF_BOTH = frozenset({"relay-died", "relay-back", "standby"})
@@ -205,7 +208,7 @@ _OF_BOTH = frozenset({"relay-died", "relay-back", "standby"})
 
 
 def _sentence(one: Told, page: _Page) -> Iterator[Sentence]:
-    rule = _QUOTED.get(one.event, "")
+    rule = _QUOTED.get(type(one.entry), "")
     if not rule or (one.event.startswith("server-") and not one.is_ours):  # what the server saw, a page does not tell
         return
     if rule == "server-lost":

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from backend.journal.reading import Told
-from pyapp.protocol.wire import Scalar
+from pyapp.protocol import entries
 
 TOGETHER = 5.0
 """Seconds within which what both ends tell is about the same."""
@@ -63,9 +63,10 @@ def find_outages(told: Sequence[Told], names: Mapping[str, str]) -> list[Outage]
     changed: dict[str, float] = {}
     """By participant: when its network changed last."""
     for one in told:
-        if one.event == "suspect":
-            evidence, who = str(one.data.get("evidence")), names[one.participant]
-            began = one.at - number_of(one.data.get("silence_ms")) / 1000
+        entry = one.entry
+        if isinstance(entry, entries.Suspect):
+            evidence, who = entry.evidence, names[one.participant]
+            began = one.at - entry.silence_ms / 1000
             last = found[-1] if found else None
             if last is None or (last.ended is not None and began > last.ended) or began > last.began + _LONGEST_OPEN:
                 last = Outage(began, evidence, [who])
@@ -77,14 +78,14 @@ def find_outages(told: Sequence[Told], names: Mapping[str, str]) -> list[Outage]
                 _explain(last, evidence, who)
             last.began = min(last.began, began)
             open_ones.setdefault(one.participant, last)
-        elif one.event == "network" and one.data.get("certain") is True:
+        elif isinstance(entry, entries.Network) and entry.certain:
             changed[one.participant] = one.at
             if found and one.at <= (found[-1].ended or found[-1].began + TOGETHER):
                 _explain(found[-1], "network-changed", names[one.participant])
-        elif one.event == "recovered":
+        elif isinstance(entry, entries.Recovered):
             over = open_ones.pop(one.participant, None)
             if over is not None:
-                over.seconds = max(over.seconds or 0.0, number_of(one.data.get("seconds")))
+                over.seconds = max(over.seconds or 0.0, entry.seconds)
                 over.ended = max(over.ended or 0.0, one.at)
     return [one for one in found if one.seconds is not None or not _is_end(one, told, names)]
 
@@ -100,7 +101,7 @@ def _explain(outage: Outage, evidence: str, who: str) -> None:
 def _is_end(outage: Outage, told: Sequence[Told], names: Mapping[str, str]) -> bool:
     """Return whether an open outage is only how one end saw that the other one left; else note who left in it."""
     for one in told:
-        has_left = (one.event == "server-left" and one.is_ours) or (one.event == "session" and not one.data)
+        has_left = (isinstance(one.entry, entries.ServerLeft) and one.is_ours) or isinstance(one.entry, entries.HungUp)
         if not has_left or one.at < outage.began - TOGETHER:
             continue
         if outage.evidence == "channel-closed" and one.at <= outage.began + TOGETHER:
@@ -114,8 +115,3 @@ def _is_end(outage: Outage, told: Sequence[Told], names: Mapping[str, str]) -> b
 
 def _weight(evidence: str) -> int:
     return list(CAUSES).index(evidence) if evidence in CAUSES else len(CAUSES)
-
-
-def number_of(value: Scalar) -> float:
-    """Return a figure that a page told, 0 if it is none."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else 0.0

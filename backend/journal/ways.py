@@ -1,15 +1,16 @@
 """The ways that a recorded session took: through which relays, in words. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address, ip_network
+from math import inf
 from typing import NamedTuple, TypeAlias
 
 from backend.journal.outages import TOGETHER
 from backend.journal.reading import Told
 from backend.journal.relayed import relay_host
+from pyapp.protocol.entries import LocalCandidate, Pair
 from pyapp.protocol.ice import IceError, parse_reported_url
-from pyapp.protocol.wire import Scalar
 
 Path: TypeAlias = str
 """In words: `direct`, `turn1.example.org over TLS`."""
@@ -61,28 +62,30 @@ class Relays:
     """Which relays a path goes through. Of the other side's, a pair has the address alone."""
 
     def __init__(self, told: Sequence[Told]) -> None:
-        self._pairs = [one for one in told if one.event == "pair" and one.data.get("local_type") == "relay"]
-        self._gathered: dict[tuple[str, Scalar], set[str]] = {}
+        self._pairs: list[tuple[Told, Pair]] = []
+        """Of a page with a relay of its own."""
+        self._gathered: dict[tuple[str, str], set[str]] = {}
         """The relays by which somebody may have got a relayed address."""
         for one in told:
-            if one.event == "candidate-local" and one.data.get("type") == "relay":
-                self._gathered.setdefault((one.participant, one.data.get("address")), set()).add(_gathered(one.data))
+            match one.entry:
+                case Pair(local_type="relay") as pair:
+                    self._pairs.append((one, pair))
+                case LocalCandidate(type="relay", address=address) as candidate:
+                    self._gathered.setdefault((one.participant, address), set()).add(_gathered(candidate))
 
-    def path(self, one: Told) -> Path:
-        """Return the path of a pair in words: `direct`, `turn1.example.org over TLS`."""
-        data = one.data
-        if data.get("path") != "relay":
+    def path(self, one: Told, pair: Pair) -> Path:
+        """Return the path that a `pair` is, which was told so, in words: `direct`, `turn1.example.org over TLS`."""
+        if pair.path != "relay":
             return "direct"
-        found = [_relay(data)] if data.get("local_type") == "relay" else []
-        if data.get("remote_type") == "relay" or not found:
-            found.append(self._other(one))
+        found = [_relay(pair.server, pair.relay_protocol)] if pair.local_type == "relay" else []
+        if pair.remote_type == "relay" or not found:
+            found.append(self._other(one, pair.remote_address))
         if len(found) == 1:
             return found[0]
         return f"{found[0]} at both ends" if found[0] == found[1] else " and ".join(sorted(found))
 
-    def _other(self, one: Told) -> str:
-        """Return the other side's relay: that side gathered its address, and said soon which one it is."""
-        address = one.data.get("remote_address")
+    def _other(self, one: Told, address: str) -> str:
+        """Return the other side's relay: that side gathered its `address`, and said soon which one it is."""
         choices = set[str]().union(
             *(
                 relays
@@ -92,33 +95,37 @@ class Relays:
         )
         if len(choices) == 1:
             return choices.pop()
-        others = [each for each in self._pairs if each.participant != one.participant]
+        others = [
+            (abs(each.at - one.at), _relay(pair.server, pair.relay_protocol))
+            for each, pair in self._pairs
+            if each.participant != one.participant
+        ]
         if choices:
-            others = [each for each in others if _relay(each.data) in choices]
-        nearest = min(others, key=lambda each: abs(each.at - one.at), default=None)
-        if nearest is not None and (choices or abs(nearest.at - one.at) <= TOGETHER):
-            return _relay(nearest.data)
+            others = [(apart, relay) for apart, relay in others if relay in choices]
+        apart, relay = min(others, key=lambda each: each[0], default=(inf, ""))
+        if relay and (choices or apart <= TOGETHER):
+            return relay
         # One relayed address may be had over UDP and over TLS: then the host is known, and no more.
         return min(choices, default="the relay of the other side").partition(" over ")[0]
 
 
-def _gathered(data: Mapping[str, Scalar]) -> str:
+def _gathered(candidate: LocalCandidate) -> str:
     try:
-        transport = parse_reported_url(str(data.get("server"))).transport
+        transport = parse_reported_url(candidate.server).transport
     except IceError:
         transport = "udp"
-    return _relay({"server": data.get("server"), "relay_protocol": transport})
+    return _relay(candidate.server, transport)
 
 
-def _relay(data: Mapping[str, Scalar]) -> str:
-    return f"{relay_host(data.get('server'))} over {str(data.get('relay_protocol') or 'udp').upper()}"
+def _relay(server: str, protocol: str) -> str:
+    return f"{relay_host(server)} over {(protocol or 'udp').upper()}"
 
 
-def rank_of(data: Mapping[str, Scalar]) -> int:
+def rank_of(pair: Pair) -> int:
     """Return how costly a path is: 0 if it is direct, 1 over a relay by UDP, 2 by TCP."""
-    if data.get("path") != "relay":
+    if pair.path != "relay":
         return 0
-    is_udp = data.get("local_type") != "relay" or data.get("relay_protocol") in ("", "udp", None)
+    is_udp = pair.local_type != "relay" or pair.relay_protocol in ("", "udp")
     return 1 if is_udp else 2
 
 
@@ -147,6 +154,6 @@ def site_of(address: str) -> str:
     return str(ip_network((parsed, 64), strict=False)) if isinstance(parsed, IPv6Address) else str(parsed)
 
 
-def is_ipv6(data: Mapping[str, Scalar]) -> bool:
+def is_ipv6(pair: Pair) -> bool:
     """Return whether a pair is one of IPv6; False if the browser hides the addresses."""
-    return any(":" in str(data.get(name)) for name in ("local_address", "remote_address"))
+    return ":" in pair.local_address or ":" in pair.remote_address
