@@ -4,8 +4,9 @@ import asyncio
 import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -27,12 +28,18 @@ class ProviderError(Exception):
         self.wish = wish
 
 
-async def issue(http: aiohttp.ClientSession, provider: ConfiguredProvider, user: str) -> Named:
+Deadline: TypeAlias = Callable[[float], asyncio.Timeout]
+"""Limits what it encloses to some seconds."""
+
+
+async def issue(
+    http: aiohttp.ClientSession, provider: ConfiguredProvider, user: str, *, deadline: Deadline = asyncio.timeout
+) -> Named:
     """Return what the provider issues for `user`. Raises `ProviderError`."""
     if provider.kind == "file":
         return await asyncio.to_thread(_read_file, provider)
     try:
-        async with asyncio.timeout(provider.timeout):
+        async with deadline(provider.timeout):
             return await _converse(http, provider, user)
     except TimeoutError:
         raise ProviderError(f"no answer within {provider.timeout} s") from None

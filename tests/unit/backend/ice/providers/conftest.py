@@ -32,7 +32,9 @@ class Fake:
     answers: dict[str, Any] = field(default_factory=dict)
     reply: Callable[[Asked], web.StreamResponse] | None = None
     held: asyncio.Event | None = None
-    """Answers wait for it."""
+    """Answers wait for it: from the request of this number on."""
+    held_from: int = 0
+    reached_held: asyncio.Event = field(default_factory=asyncio.Event)
     asked: list[Asked] = field(default_factory=list)
     url: str = ""
 
@@ -40,7 +42,8 @@ class Fake:
         body = await request.text()
         asked = Asked(request.method, request.path, dict(request.query), dict(request.headers), body)
         self.asked.append(asked)
-        if self.held:
+        if self.held and len(self.asked) > self.held_from:
+            self.reached_held.set()
             await self.held.wait()
         if self.reply:
             return self.reply(asked)

@@ -182,24 +182,9 @@ async def test_when_to_come_back_is_heard(start_fake: StartFake, http: aiohttp.C
     assert raised.value.wish == 120.0
 
 
-async def test_a_provider_that_is_down(http: aiohttp.ClientSession, unused_tcp_port: int) -> None:
-    with pytest.raises(ProviderError, match="it cannot be reached") as raised:
-        await issue(http, configured("metered", f"http://127.0.0.1:{unused_tcp_port}"), "me")
-    assert SECRET not in str(raised.value)
-
-
 async def test_a_provider_without_a_name(http: aiohttp.ClientSession) -> None:
     with pytest.raises(ProviderError, match=r"DNS|cannot be reached"):
         await issue(http, configured("metered", "http://no-such-host.invalid"), "me")
-
-
-async def test_a_provider_that_is_slow(start_fake: StartFake, http: aiohttp.ClientSession) -> None:
-    held = asyncio.Event()
-    fake = await start_fake(Fake(held=held))
-    provider = ConfiguredProvider(kind="http", name="slow", ttl=600, timeout=0, url=fake.url)
-    with pytest.raises(ProviderError, match="no answer within 0 s"):
-        await issue(http, provider, "me")
-    held.set()
 
 
 async def test_a_connection_that_breaks(http: aiohttp.ClientSession) -> None:
