@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address, ip_network
-from math import inf
 from typing import NamedTuple, TypeAlias
 
 from backend.journal.outages import TOGETHER
@@ -62,14 +61,14 @@ class Relays:
     """Which relays a path goes through. Of the other side's, a pair has the address alone."""
 
     def __init__(self, told: Sequence[Told]) -> None:
-        self._pairs: list[tuple[Told, Pair]] = []
-        """Of a page with a relay of its own."""
+        self._pairs: list[tuple[Told, Path]] = []
+        """Of pages with a relay of their own, with that relay."""
         self._gathered: dict[tuple[str, str], set[str]] = {}
         """The relays by which somebody may have got a relayed address."""
         for one in told:
             match one.entry:
-                case Pair(local_type="relay") as pair:
-                    self._pairs.append((one, pair))
+                case Pair(local_type="relay", server=server, relay_protocol=protocol):
+                    self._pairs.append((one, _relay(server, protocol)))
                 case LocalCandidate(type="relay", address=address) as candidate:
                     self._gathered.setdefault((one.participant, address), set()).add(_gathered(candidate))
 
@@ -95,16 +94,12 @@ class Relays:
         )
         if len(choices) == 1:
             return choices.pop()
-        others = [
-            (abs(each.at - one.at), _relay(pair.server, pair.relay_protocol))
-            for each, pair in self._pairs
-            if each.participant != one.participant
-        ]
+        others = [(each, relay) for each, relay in self._pairs if each.participant != one.participant]
         if choices:
-            others = [(apart, relay) for apart, relay in others if relay in choices]
-        apart, relay = min(others, key=lambda each: each[0], default=(inf, ""))
-        if relay and (choices or apart <= TOGETHER):
-            return relay
+            others = [(each, relay) for each, relay in others if relay in choices]
+        nearest = min(others, key=lambda each: abs(each[0].at - one.at), default=None)
+        if nearest is not None and (choices or abs(nearest[0].at - one.at) <= TOGETHER):
+            return nearest[1]
         # One relayed address may be had over UDP and over TLS: then the host is known, and no more.
         return min(choices, default="the relay of the other side").partition(" over ")[0]
 

@@ -32,7 +32,7 @@ class Entry:
     __slots__ = ()
 
     event: ClassVar[str]
-    """Its name in the record. Several classes may share one: then each has a `key`."""
+    """Its name in the record. Several classes may share one: then each but one has a `key`."""
     key: ClassVar[str] = ""
     """The field by which the entries of this class are told from the others of the same event."""
     _mark: ClassVar[Mark] = "="

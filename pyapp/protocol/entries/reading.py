@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 from pyapp.protocol.entries import negotiation, page, path, relays, sample, signaling
 from pyapp.protocol.entries.entry import Entry, Unknown
 from pyapp.protocol.entries.sample import Sample, read_sample
-from pyapp.protocol.wire import MessageError, Scalar, check_finite
+from pyapp.protocol.wire import MAX_COUNT, MessageError, Scalar
 
 MODULES = (signaling, negotiation, path, relays, page, sample)
 
@@ -54,8 +54,8 @@ def _read(cls: type[Entry], data: Mapping[str, Scalar]) -> Entry:
             value = unset
         elif type(value) not in types:
             raise MessageError(name, "of another type")
-        elif isinstance(value, int | float):
-            check_finite(name, value)
+        elif not isinstance(value, str) and not -MAX_COUNT <= value <= MAX_COUNT:
+            raise MessageError(name, "between -2^53 and 2^53")
         arguments[name] = value
     return cls(**arguments)
 

@@ -209,6 +209,7 @@ def test_of_another_version_is_read_what_is_there(event: str, data: dict[str, An
         ("suspect", {"evidence": "silence", "silence_ms": True}),
         ("suspect", {"evidence": "silence", "loss": float("nan")}),
         ("slept", {"seconds": 10**400}),
+        ("slept", {"seconds": 1e300}),
         ("slept", {"seconds": "61"}),
         ("session", {"session": ["demo"]}),
         ("sample", {"seconds": 1.0, "loss_in": 2}),
