@@ -316,9 +316,8 @@ def _list(journal: Path) -> None:
 
 def _revoke(identifier: str, journal: Path) -> None:
     with Store(journal) as store:
-        if not store.revoke(identifier, now=time.time()):
+        if not store.revoke(identifier, now=time.time(), note=lambda: _note(journal, "revoked", id=identifier)):
             raise StartError(f"revoke: no invitation {identifier!r} that is not revoked yet; 'invitations' lists them")
-    _note(journal, "revoked", id=identifier)
 
 
 def _export(name: str, form: Format, journal: Path) -> None:

@@ -6,7 +6,7 @@ The command line writes it while the server runs. An invitation is valid by its 
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
@@ -65,12 +65,18 @@ class Store:
             rows = self._connection.execute(f"select {_COLUMNS} from invitations order by issued, id").fetchall()  # noqa: S608 - constants
         return [Invitation(**dict(zip(_COLUMNS.split(", "), row, strict=True))) for row in rows]
 
-    def revoke(self, identifier: str, *, now: float) -> bool:
-        """Revoke an invitation at `now` (Unix time, seconds); False if it is unknown, or was revoked before."""
-        with self._named():
+    def revoke(self, identifier: str, *, now: float, note: Callable[[], object] = lambda: None) -> bool:
+        """Revoke an invitation at `now` (Unix time, seconds); False if it is unknown, or was revoked before.
+
+        `note` is called before anybody else can see it: the audit log has the revocation before what follows from it.
+        """
+        with self._named(), self._connection:
+            self._connection.execute("begin immediate")
             done = self._connection.execute(
                 "update invitations set revoked = ? where id = ? and revoked is null", (int(now), identifier)
             )
+            if done.rowcount == 1:
+                note()
         return done.rowcount == 1
 
     def is_revoked(self, identifier: str) -> bool:

@@ -8,14 +8,14 @@ knows which URLs answer, and which host is nearest to a page.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 
 import aiohttp
 
 from backend.ice.choosing import left_out
 from backend.ice.health import Check
 from backend.ice.ice_servers import ConfiguredIce, ConfiguredServer
-from backend.ice.providers.provider import Provider
+from backend.ice.providers.provider import Holder, Provider
 from backend.ice.watch import Watch
 from pyapp.protocol.ice import parse_ice_url
 
@@ -32,8 +32,8 @@ under which it was requested, and a provider may name others each time."""
 class Chain:
     """The links. Use as `async with chain.running()`."""
 
-    def __init__(self, configured: ConfiguredIce, *, is_live: Callable[[str], bool], checks: bool = True) -> None:
-        """`is_live` says whether somebody is in a session; `checks` whether the servers' health is checked."""
+    def __init__(self, configured: ConfiguredIce, *, is_live: Callable[[Holder], bool], checks: bool = True) -> None:
+        """`is_live` says whether a holder has a place; `checks` whether the servers' health is checked."""
         self.configured = configured
         self.watch = Watch()
         self._checks = checks
@@ -82,13 +82,18 @@ class Chain:
         self._tell(configured.servers)
 
     async def servers(
-        self, session: str, *, address: str = "", local: tuple[ConfiguredServer, ...] = ()
+        self,
+        session: str,
+        *,
+        invitation: str = "",
+        address: str = "",
+        local: tuple[ConfiguredServer, ...] = (),
     ) -> tuple[ConfiguredServer, ...]:
         """Return the servers for a page of `session` that calls from `address`, the preferred ones first.
 
-        `local` are those of our coturn.
+        `invitation` is the id of the one with which it came; `local` are the servers of our coturn.
         """
-        links = await self._links(session)
+        links = await self._links(Holder(session, invitation))
         servers = tuple(server for link in links for server in link)
         self._tell(servers)
         if self.configured.checks:
@@ -99,16 +104,14 @@ class Chain:
         return servers
 
     async def every_server(
-        self, session: str, *, local: tuple[ConfiguredServer, ...] = ()
+        self, session: str, *, invitation: str = "", local: tuple[ConfiguredServer, ...] = ()
     ) -> tuple[ConfiguredServer, ...]:
         """Return all of them, well or not, for a page that checks its network."""
-        servers = tuple(server for link in await self._links(session) for server in link)
+        servers = tuple(server for link in await self._links(Holder(session, invitation)) for server in link)
         return servers if any(server.is_turn for server in servers) else servers + local
 
-    async def _links(self, session: str) -> list[tuple[ConfiguredServer, ...]]:
-        asked = await asyncio.gather(
-            *(provider.servers(session) for provider in self.providers), return_exceptions=True
-        )
+    async def _links(self, holder: Holder) -> list[tuple[ConfiguredServer, ...]]:
+        asked = await asyncio.gather(*(provider.servers(holder) for provider in self.providers), return_exceptions=True)
         answers: list[tuple[ConfiguredServer, ...]] = []
         for answer in asked:  # a failed provider must not affect the others
             if isinstance(answer, BaseException):
@@ -126,6 +129,11 @@ class Chain:
         """Record that everybody has left `session`."""
         for provider in self.providers:
             provider.ended(session)
+
+    def revoked(self, invitations: Collection[str]) -> None:
+        """Have revoked, where a provider can, what was issued for whoever came with one of these invitations."""
+        for provider in self.providers:
+            provider.revoked(invitations)
 
     def hosts(self) -> frozenset[str]:
         """Return the hosts of all URLs that pages may have been given."""

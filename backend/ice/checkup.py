@@ -22,7 +22,7 @@ class Row:
 
 async def checkup(configured: ConfiguredIce) -> list[Row]:
     """Return a row for each provider and each URL. What providers issue for this is revoked, where they can."""
-    chain = Chain(configured, is_live=lambda _session: False, checks=False)
+    chain = Chain(configured, is_live=lambda _holder: False, checks=False)
     async with chain.running():
         await chain.tend()
         rows = [Row(f"provider {one.configured.name}", one.problem) for one in chain.providers]

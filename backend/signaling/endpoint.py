@@ -119,6 +119,14 @@ class Signaling:
         """Whether a page has the place in a session that it claims, with a socket or without."""
         return self._rooms.holds(claim)
 
+    def has(self, session: str, invitation: str) -> bool:
+        """Whether somebody has a place in `session` who came in with this invitation (its id)."""
+        return self._rooms.has(session, invitation)
+
+    def invitation_of(self, claim: HeldPlace) -> str:
+        """Return the id of the invitation with which the page came in that has this place; empty if there was none."""
+        return self._rooms.invitation_of(claim)
+
     def give_up(self, claim: HeldPlace) -> None:
         """Free the place of a page that leaves, and whose socket may be dead; nothing if it holds none."""
         if self._rooms.holds(claim):

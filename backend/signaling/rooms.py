@@ -186,10 +186,17 @@ class Rooms:
 
     def holds(self, claim: HeldPlace | Join) -> bool:
         """Whether the participant has the place that it claims. Keys are compared in constant time."""
-        room = self._rooms.get(claim.session)
-        return room is not None and any(
-            place.participant == claim.participant and compare_digest(place.key, claim.key) for place in room.places
-        )
+        return self._place(claim) is not None
+
+    def has(self, session: str, invitation: str) -> bool:
+        """Whether somebody has a place in `session` who came in with this invitation (its id)."""
+        room = self._rooms.get(session)
+        return room is not None and any(not each.is_free and each.invitation == invitation for each in room.places)
+
+    def invitation_of(self, claim: HeldPlace) -> str:
+        """Return the id of the invitation with which the participant came in; empty if there was none."""
+        place = self._place(claim)
+        return place.invitation if place else ""
 
     def join(self, socket: Socket, join: Join, *, address: str, invitation: str = "", now: float = 0.0) -> list[Output]:
         """Give `socket`, which comes from `address`, the place that `join` asks for, or an `Error`.
@@ -289,6 +296,12 @@ class Rooms:
                     outputs += _refuse(place.socket, "invitation-revoked", "This invitation was taken back.")
                 outputs += self._free(room, place, how="revoked")
         return outputs
+
+    def _place(self, claim: HeldPlace | Join) -> Place | None:
+        room = self._rooms.get(claim.session)
+        places = room.places if room else ()
+        found = (one for one in places if one.participant == claim.participant and compare_digest(one.key, claim.key))
+        return next(found, None)
 
     def _resume(self, socket: Socket, room: Room, place: Place, join: Join) -> list[Output]:
         outputs: list[Output] = []

@@ -12,9 +12,10 @@ from aiohttp import web
 from backend.access.invitations import InvitationError
 from backend.web import checks, invitations, sessions
 from backend.web.admission import check_origin, identity, operator_of, problem
-from backend.web.connecting import asking_session
-from backend.web.keys import ACCESS, ACCOUNTS, ASSETS, CHAIN, CHECKING, JOURNAL, SESSIONS, SETTINGS, SIGNALING
+from backend.web.connecting import asker
+from backend.web.keys import ACCESS, ACCOUNTS, ASSETS, CHAIN, CHECKING, JOURNAL, SESSIONS, SETTINGS
 from backend.web.reaching import other_addresses
+from backend.web.revoking import put_in_force_revocations
 from pyapp.protocol.access import INVITATION_HEADER
 from pyapp.protocol.access import Access as AccessTold
 from pyapp.protocol.signaling import Error
@@ -28,7 +29,7 @@ async def keep_check(request: web.Request) -> web.Response:
     """Keep a page's report on its network."""
     check_origin(request)
     try:
-        session = await asking_session(request)
+        session = (await asker(request)).session
         app = request.app
         return await checks.keep(request, app[JOURNAL], app[CHAIN].watch, session, app[CHECKING])
     except MessageError as error:
@@ -81,7 +82,9 @@ async def tell_access(request: web.Request) -> web.Response:
 async def revoke(request: web.Request) -> web.Response:
     """Take an invitation back."""
     operator = await operator_of(request)
-    return invitations.revoke(request.match_info["id"], request.app[ACCESS], request.app[SIGNALING], operator)
+    answer = invitations.revoke(request.match_info["id"], request.app[ACCESS], operator)
+    put_in_force_revocations(request.app)
+    return answer
 
 
 async def list_sessions(request: web.Request) -> web.Response:

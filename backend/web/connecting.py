@@ -27,19 +27,22 @@ async def ice(request: web.Request) -> web.Response:
     """Return the caller's `RTCConfiguration`, or with `?check` every URL and what the server found at each."""
     check_origin(request)
     try:
-        session = await asking_session(request)
+        grant = await asker(request)
     except MessageError as error:
         raise problem(web.HTTPBadRequest, Error("malformed", str(error))) from None
+    session, invitation = grant.session, grant.id
     configured = request.app[CURRENT].configured
     local = request.app[LOCAL_TURN].servers(request.host)
     if "check" in request.query:
-        every = await request.app[CHAIN].every_server(session, local=local)
+        every = await request.app[CHAIN].every_server(session, invitation=invitation, local=local)
         asked = CheckServers(
             check_configuration(every, name=session or "console", now=time.time()),
             request.app[CHAIN].watch.health.seen() if configured.checks else {},
         )
         return web.json_response(asked.to_json(), headers={"Cache-Control": "no-store"})
-    servers = await request.app[CHAIN].servers(session, address=request.remote or "", local=local)
+    servers = await request.app[CHAIN].servers(
+        session, invitation=invitation, address=request.remote or "", local=local
+    )
     configuration = ice_configuration(
         servers,
         name=session or "console",
@@ -55,15 +58,18 @@ async def ice(request: web.Request) -> web.Response:
     return web.json_response(configuration.to_json(), headers={"Cache-Control": "no-store"})
 
 
-async def asking_session(request: web.Request) -> str:
-    """Return the session that the caller asks for, if it may; empty if an operator names none. Raises `MessageError`.
+async def asker(request: web.Request) -> Grant:
+    """Return what lets the caller ask for the session that it names, which is empty if an operator names none.
 
-    Answers 401 to whoever may not.
+    Raises `MessageError`. Answers 401 to whoever may not.
     """
     given = request.query.get("session", "")
     session = check_session_name(session_name(given)) if given else ""
     place = held_place(request, session)
-    return place.session if place else (await grant_of(request, session)).session or session
+    if place:
+        return Grant(role="guest", session=place.session, id=request.app[SIGNALING].invitation_of(place))
+    grant = await grant_of(request, session)
+    return replace(grant, session=grant.session or session)
 
 
 async def signaling(request: web.Request) -> web.StreamResponse:

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -9,7 +10,6 @@ from aiohttp import web
 from backend.access.control import Access
 from backend.access.invitations import DEFAULT_TTL, Grant, Invitation
 from backend.settings import StartError
-from backend.signaling.endpoint import Signaling
 from pyapp.protocol.access import Access as AccessTold
 from pyapp.protocol.wire import MessageError, parse
 
@@ -48,12 +48,11 @@ def listed(access: Access) -> web.Response:
     return web.json_response({"invitations": current}, headers=_NO_STORE)
 
 
-def revoke(identifier: str, access: Access, signaling: Signaling, by: Grant) -> web.Response:
-    """Revoke an invitation at once."""
-    if not access.store.revoke(identifier, now=time.time()):
+def revoke(identifier: str, access: Access, by: Grant) -> web.Response:
+    """Have an invitation revoked; `revoking` puts that into force."""
+    note = partial(access.audit.note, "revoked", id=identifier, by=by.name or by.id)
+    if not access.store.revoke(identifier, now=time.time(), note=note):
         return web.json_response({"code": "unknown", "message": "No such invitation."}, status=404, headers=_NO_STORE)
-    access.audit.note("revoked", id=identifier, by=by.name or by.id)
-    signaling.revoke(access.store.newly_revoked())
     return web.Response(status=204, headers=_NO_STORE)
 
 

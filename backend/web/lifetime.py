@@ -2,19 +2,17 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator
+from functools import partial
 
 from aiohttp import web
 
 from backend.ice.ice_servers import ConfiguredIce
-from backend.seldom import Seldom
-from backend.settings import Settings, StartError
+from backend.settings import Settings
 from backend.web.keys import ACCESS, CHAIN, CURRENT, JOURNAL, LOCAL_TURN, RELOADER, SETTINGS, SIGNALING, TELLING
+from backend.web.revoking import put_in_force_revocations, watch_revocations
 
 _log = logging.getLogger("ice_console.http")
-_REVOKED_WITHIN = 0.5
-"""Seconds."""
 
 
 async def close_signaling(app: web.Application) -> None:
@@ -36,18 +34,7 @@ async def run_telling(app: web.Application) -> AsyncIterator[None]:
 
 async def run_access(app: web.Application) -> AsyncIterator[None]:
     """Put revocations on the command line into force."""
-    told = Seldom()
-
-    async def watch() -> None:
-        while True:  # a revocation on the command line takes effect within a second
-            await asyncio.sleep(_REVOKED_WITHIN)
-            try:
-                app[SIGNALING].revoke(app[ACCESS].store.newly_revoked())
-            except StartError as error:
-                if told.is_due(time.monotonic()):
-                    _log.error("! %s", error)
-
-    watching = asyncio.create_task(watch())
+    watching = asyncio.create_task(watch_revocations(partial(put_in_force_revocations, app)))
     yield
     watching.cancel()
     await asyncio.wait([watching])

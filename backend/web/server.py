@@ -101,7 +101,7 @@ def create_app(settings: Settings, certificates: Certificates | None = None) -> 
     app[SIGNALING] = Signaling(
         hold=hold, limits=limits, journal=app[JOURNAL], audit=app[ACCESS].audit, build=lambda: assets.build
     )
-    app[CHAIN] = Chain(configured, is_live=app[SIGNALING].is_live, checks=settings.checks)
+    app[CHAIN] = Chain(configured, is_live=lambda holder: app[SIGNALING].has(*holder), checks=settings.checks)
     app[ACCOUNTS] = Accounts(
         configured.prices,
         configured.budget,

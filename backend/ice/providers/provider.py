@@ -1,6 +1,6 @@
 """A provider and its credentials: kept for half their lifetime, renewed in the background, revoked at the end.
 
-If each session gets its own credentials, one set is always in stock, so that a page need not wait for the provider, and
+If each holder gets its own credentials, one set is always in stock, so that a page need not wait for the provider, and
 a configuration mistake shows at the start. A page gets what is available; it waits only if there is nothing, and never
 while the provider is known to be down.
 """
@@ -10,9 +10,9 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import aiohttp
 
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("ice_console.providers")
 
-MOST_SESSIONS = 1024
-"""Sessions with their own credentials; further ones share a set."""
+MOST_HOLDERS = 1024
+"""Holders with their own credentials; further ones share a set."""
 
 SHORTEST_LIFE = 5.0
 """Shortest lifetime in seconds. Less is not believed: pages would do nothing but renew."""
@@ -40,14 +40,24 @@ _UNTIL = re.compile(r"(\d{10})(?::.*)?")
 """A user name that says when it expires (draft-uberti-behave-turn-rest-00, section 2.2)."""
 
 
+class Holder(NamedTuple):
+    """Whose credentials they are: of the pages that came into `session` with `invitation`.
+
+    That is its id, or empty if none was needed. Who is revoked must not take the credentials of the others along.
+    """
+
+    session: str
+    invitation: str = ""
+
+
 @dataclass(slots=True, eq=False)
 class Issued:
-    """One answer. `at` is of the provider's clock, `life` in seconds; None is for ever. `sessions` are on it."""
+    """One answer. `at` is of the provider's clock, `life` in seconds; None is for ever. `holders` have it."""
 
     named: Named
     at: float
     life: float | None
-    sessions: set[str] = field(default_factory=set)
+    holders: set[Holder] = field(default_factory=set)
 
     def is_good(self, now: float) -> bool:
         """Return whether it has not expired."""
@@ -66,10 +76,10 @@ class Provider:
         configured: ConfiguredProvider,
         http: aiohttp.ClientSession,
         *,
-        is_live: Callable[[str], bool],
+        is_live: Callable[[Holder], bool],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Have credentials issued by `configured`; `is_live` says whether somebody is in a session."""
+        """Have credentials issued by `configured`; `is_live` says whether a holder has a place in its session."""
         self.configured = configured
         self.breaker = Breaker()
         self.problem = ""
@@ -78,12 +88,14 @@ class Provider:
         self._is_live = is_live
         self._clock = clock
         self._stock: Issued | None = None
-        """The credentials for the next session; for all sessions, if the provider does not distinguish them."""
-        self._held: dict[str, list[Issued]] = {}
-        """By session: the credentials that its pages may still use, newest last."""
+        """The credentials for the next holder; for all, if the provider does not distinguish them."""
+        self._held: dict[Holder, list[Issued]] = {}
+        """The credentials that its pages may still use, newest last."""
         self._asking: asyncio.Task[None] | None = None
-        self._leaving: dict[str, tuple[float, list[Issued]]] = {}
-        """By ended session: when it ended, and its credentials."""
+        self._leaving: dict[Holder, tuple[float, list[Issued]]] = {}
+        """When all had left, and their credentials."""
+        self._revoked: set[str] = set()
+        """The invitations that were revoked in this run: a page that has one may have asked just before."""
         self._read: tuple[int, int] = (0, 0)
         """Of the file, when it was read last: its time and number."""
         self._told: tuple[LeftOut, ...] = ()
@@ -94,14 +106,16 @@ class Provider:
         """Whether the last request was answered."""
         return not self.problem
 
-    async def servers(self, session: str) -> tuple[ConfiguredServer, ...]:
-        """Return what `session` gets, or nothing. Waits only while there is nothing, and the provider may be well."""
-        issued = self._current(session)
+    async def servers(self, holder: Holder) -> tuple[ConfiguredServer, ...]:
+        """Return what `holder` gets, or nothing. Waits only while there is nothing, and the provider may be well."""
+        issued = self._current(holder)
         if issued is None and not self.breaker.is_open(self._clock()):
             await asyncio.shield(self._ask())
-            issued = self._current(session)
+            if holder.invitation in self._revoked:
+                return ()
+            issued = self._current(holder)
         if issued is None:
-            issued = self._any(session)
+            issued = self._any(holder)
         return self._servers(issued) if issued else ()
 
     async def tend(self) -> None:
@@ -110,16 +124,16 @@ class Provider:
         if self.configured.kind == "file" and await asyncio.to_thread(self._file) != self._read:
             self.breaker.succeeded()  # its mistakes may be fixed
             await self._ask_unless_down()
-        for session in list(self._held):
-            self._tend_session(session, now)
-        for session, (at, _) in list(self._leaving.items()):
+        for holder in list(self._held):
+            self._tend_holder(holder, now)
+        for holder, (at, _) in list(self._leaving.items()):
             if now >= at + REVOKED_AFTER:
-                self._has_left(session)
+                self._has_left(holder)
         if self._stock is None or self._stock.is_due(now):
             await self._ask_unless_down()
-        for session, held in list(self._held.items()):
-            if held[-1].is_due(now) and self._is_live(session):
-                await self._ask_unless_down(session)
+        for holder, held in list(self._held.items()):
+            if held[-1].is_due(now) and self._is_live(holder):
+                await self._ask_unless_down(holder)
 
     def sample(self) -> tuple[ConfiguredServer, ...]:
         """Return what was issued last, for a look at the servers; it is taken from nobody."""
@@ -136,17 +150,24 @@ class Provider:
 
     def ended(self, session: str) -> None:
         """Record that everybody has left `session`; its own credentials are revoked unless somebody is soon back."""
-        if held := self._held.pop(session, None):
-            _, before = self._leaving.get(session, (0.0, []))
-            self._leaving[session] = (self._clock(), before + held)
+        for holder in [one for one in self._held if one.session == session]:
+            self._leave(holder)
+
+    def revoked(self, invitations: Collection[str]) -> None:
+        """Have revoked at once what was issued for these invitations, whoever else is in the session."""
+        self._revoked |= set(invitations)
+        for holder in [one for one in {**self._held, **self._leaving} if one.invitation in invitations]:
+            _, left = self._leaving.pop(holder, (0.0, []))
+            for issued in left + self._held.pop(holder, []):
+                self._release(issued, holder)
 
     async def close(self) -> None:
         """Revoke unused credentials and those of ended sessions. Pages keep theirs: they come back to the next run."""
         stock, self._stock = self._stock, None
         if stock and self.configured.is_by_session:
-            self._release(stock, "")
-        for session in list(self._leaving):
-            self._has_left(session)
+            self._release(stock)
+        for holder in list(self._leaving):
+            self._has_left(holder)
         if self._asking:
             self._asking.cancel()
         if tasks := [task for task in (*self._ending, self._asking) if task]:
@@ -154,34 +175,34 @@ class Provider:
 
     # What there is.
 
-    def _current(self, session: str) -> Issued | None:
-        """Return what `session` is to be given, if it is there."""
+    def _current(self, holder: Holder) -> Issued | None:
+        """Return what `holder` is to be given, if it is there."""
         now = self._clock()
-        held = self._held.get(session)
+        held = self._held.get(holder)
         if held and held[-1].is_good(now):
             return held[-1]
         if self._stock is None or not self._stock.is_good(now):
             return None
         stock = self._stock
-        if self.configured.is_by_session and session:
-            self._hold(session, stock)
-            if len(self._held) <= MOST_SESSIONS:
+        if self.configured.is_by_session and holder.session:
+            self._hold(holder, stock)
+            if len(self._held) <= MOST_HOLDERS:
                 self._stock = None  # refilled by a separate task: nobody waits for it
                 self._ask_soon()
         return stock
 
-    def _any(self, session: str) -> Issued | None:
-        """Return the newest that any session has, rather than nothing."""
+    def _any(self, holder: Holder) -> Issued | None:
+        """Return the newest that anybody has, rather than nothing."""
         now = self._clock()
         good = [issued for held in self._held.values() for issued in held if issued.is_good(now)]
         newest = max(good, key=lambda issued: issued.at, default=None)
-        if newest and session:
-            self._hold(session, newest)
+        if newest and holder.session:
+            self._hold(holder, newest)
         return newest
 
-    def _hold(self, session: str, issued: Issued) -> None:
-        issued.sessions.add(session)
-        self._held.setdefault(session, []).append(issued)
+    def _hold(self, holder: Holder, issued: Issued) -> None:
+        issued.holders.add(holder)
+        self._held.setdefault(holder, []).append(issued)
 
     def _servers(self, issued: Issued) -> tuple[ConfiguredServer, ...]:
         left = None if issued.life is None else issued.at + issued.life - self._clock()
@@ -196,28 +217,33 @@ class Provider:
             for server in issued.named.servers
         )
 
-    def _tend_session(self, session: str, now: float) -> None:
-        held = self._held[session]
+    def _tend_holder(self, holder: Holder, now: float) -> None:
+        held = self._held[holder]
         gone = [issued for issued in held if not issued.is_good(now)]
         for issued in gone:
             held.remove(issued)
-            issued.sessions.discard(session)
+            issued.holders.discard(holder)
         if not held:
-            del self._held[session]
-        elif held[-1].is_due(now) and not self._is_live(session):
-            self.ended(session)  # a page that asked, but never joined
+            del self._held[holder]
+        elif held[-1].is_due(now) and not self._is_live(holder):
+            self._leave(holder)  # a page that asked, but never joined, or that has left others there
 
-    def _has_left(self, session: str) -> None:
-        _, given = self._leaving.pop(session)
-        if self._is_live(session):  # a page may have asked in advance, just before it left
-            self._held[session] = given + self._held.get(session, [])
+    def _leave(self, holder: Holder) -> None:
+        _, before = self._leaving.get(holder, (0.0, []))
+        self._leaving[holder] = (self._clock(), before + self._held.pop(holder))
+
+    def _has_left(self, holder: Holder) -> None:
+        _, given = self._leaving.pop(holder)
+        if self._is_live(holder):  # a page may have asked in advance, just before it left
+            self._held[holder] = given + self._held.get(holder, [])
             return
         for issued in given:
-            self._release(issued, session)
+            self._release(issued, holder)
 
-    def _release(self, issued: Issued, session: str) -> None:
-        issued.sessions.discard(session)
-        if not issued.sessions and issued is not self._stock and issued.is_good(self._clock()):
+    def _release(self, issued: Issued, holder: Holder | None = None) -> None:
+        if holder:
+            issued.holders.discard(holder)
+        if not issued.holders and issued is not self._stock and issued.is_good(self._clock()):
             task = asyncio.create_task(self._end(issued.named))
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
@@ -230,23 +256,23 @@ class Provider:
 
     # Asking.
 
-    def _ask(self, session: str = "") -> asyncio.Task[None]:
-        """Return the request that is under way, or begin one: for the stock, or for `session`, which has some."""
+    def _ask(self, holder: Holder | None = None) -> asyncio.Task[None]:
+        """Return the request that is under way, or begin one: for the stock, or for `holder`, which has some."""
         if self._asking is None or self._asking.done():
-            self._asking = asyncio.create_task(self._issue(session))
+            self._asking = asyncio.create_task(self._issue(holder))
         return self._asking
 
     def _ask_soon(self) -> None:
         if not self.breaker.is_open(self._clock()):
             self._ask()
 
-    async def _ask_unless_down(self, session: str = "") -> None:
+    async def _ask_unless_down(self, holder: Holder | None = None) -> None:
         if self._asking and not self._asking.done():
             await asyncio.wait([self._asking])
         if not self.breaker.is_open(self._clock()):
-            await self._ask(session)
+            await self._ask(holder)
 
-    async def _issue(self, session: str) -> None:
+    async def _issue(self, holder: Holder | None) -> None:
         if self.configured.kind == "file":
             self._read = await asyncio.to_thread(self._file)
         try:
@@ -266,8 +292,8 @@ class Provider:
             for one in named.left_out:
                 _log.warning("! provider %s: no page gets %s: %s", self.configured.name, one.url, one.why)
         issued = Issued(named, self._clock(), self._life(named))
-        if session in self._held:
-            self._hold(session, issued)
+        if holder in self._held:
+            self._hold(holder, issued)
         else:
             self._stock = issued
 

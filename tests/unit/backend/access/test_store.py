@@ -50,6 +50,18 @@ def test_what_expired_long_ago_is_forgotten_and_what_expired_lately_is_not(store
 
 
 class TestRevoking:
+    def test_is_noted_before_anybody_sees_it(self, store: Store, tmp_path: Path) -> None:
+        """The audit log has it before the server says who left for it, however busy the machine is."""
+        store.add(invitation("a"))
+        seen: list[bool] = []
+        with Store(tmp_path) as running:
+            assert store.revoke("a", now=NOW, note=lambda: seen.append(running.is_revoked("a")))
+            assert seen == [False]
+            assert running.newly_revoked() == {"a"}
+        store.revoke("a", now=NOW, note=lambda: seen.append(True))
+        store.revoke("unknown", now=NOW, note=lambda: seen.append(True))
+        assert seen == [False]
+
     def test_is_done_once_and_says_when(self, store: Store) -> None:
         store.add(invitation("a"))
         store.add(invitation("b"))

@@ -453,6 +453,9 @@ def test_whoever_came_in_with_a_revoked_invitation_is_shown_the_door() -> None:
     world.rooms.join(2, join_as(B), address="x", invitation="i1")
     world.rooms.join(3, join_as(C, session="other"), address="x", invitation="i1")
     world.rooms.lose(3, now=0.0)
+    assert world.rooms.has("demo", "i1")
+    assert world.rooms.invitation_of(HeldPlace("demo", B, B)) == "i1"
+    assert world.rooms.invitation_of(HeldPlace("demo", B, A)) == ""
     outputs = world.rooms.revoke({"i1", "i2"})
     assert (error_code(outputs, 2), Close(2) in outputs) == ("invitation-revoked", True)
     assert sent(outputs, 1) == [PeerLeft(B)]
@@ -461,6 +464,9 @@ def test_whoever_came_in_with_a_revoked_invitation_is_shown_the_door() -> None:
         Departed("other", C, "revoked"),
     ]
     assert "other" not in world.rooms
+    assert not world.rooms.has("demo", "i1")
+    assert not world.rooms.has("other", "i1")
+    assert world.rooms.has("demo", "")
     assert not world.rooms.knows(join_as(B))
     assert world.rooms.next_expiry() is None
     assert world.rooms.revoke({"i1"}) == []

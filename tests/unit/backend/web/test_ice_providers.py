@@ -12,11 +12,14 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from backend.web.keys import CHAIN
+from backend.access.invitations import KEY_VARIABLE
+from backend.web.keys import CHAIN, SIGNALING
 from backend.web.server import Serving
+from pyapp.protocol.access import INVITATION_HEADER
 from pyapp.protocol.journal import Journal, JournalEntry
-from pyapp.protocol.signaling import Join, Leave, Welcome, decode_server
+from pyapp.protocol.signaling import PLACE_HEADER, HeldPlace, Join, Leave, Welcome, decode_server
 from pyapp.protocol.wire import encode
+from tests.unit.backend.conftest import operator
 
 Start = Callable[..., Awaitable[Serving]]
 TOKEN = "a-token-that-must-not-show"
@@ -157,3 +160,38 @@ async def test_what_a_session_was_given_is_revoked_when_it_has_ended(
         await socket.send_str(encode(Leave()))
         async with asyncio.timeout(60):
             assert await cloudflare.revoked.get() == turn["username"]
+
+
+async def test_a_revoked_guests_credentials_are_revoked_at_once_and_the_operators_are_not(
+    start: Start, http: aiohttp.ClientSession, config: Path, cloudflare: Cloudflare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(KEY_VARIABLE, "k" * 40)
+    server = await start(config=config, open_to_all=False)
+    host = operator(server)
+    async with http.post(f"{server.address}invitations", headers=host, json={"session": "one"}) as response:
+        issued = await response.json()
+    guest, url = {INVITATION_HEADER: issued["invitation"]}, f"{server.address}ice?session=one"
+    place = HeldPlace("one", "a" * 32, "b" * 32)
+
+    async def user(headers: dict[str, str]) -> tuple[int, Any]:
+        async with http.get(url, headers=headers) as response:
+            body = await response.json()
+            return response.status, body["iceServers"][1]["username"] if response.status == 200 else body["code"]
+
+    mine, theirs = await user(host), await user(guest)
+    assert mine != theirs
+    async with http.ws_connect(f"{server.address}ws") as first, http.ws_connect(f"{server.address}ws") as socket:
+        await first.send_str(encode(Join("one", "c" * 32, "d" * 32, host[INVITATION_HEADER])))
+        assert isinstance(decode_server(await first.receive_str()), Welcome)
+        await socket.send_str(encode(Join("one", place.participant, place.key, issued["invitation"])))
+        assert isinstance(decode_server(await socket.receive_str()), Welcome)
+        by_place = {PLACE_HEADER: place.to_header()}
+        assert await user(by_place) == theirs
+        async with http.delete(f"{server.address}invitations/{issued['id']}", headers=host) as response:
+            assert response.status == 204
+        assert not server.app[SIGNALING].holds(place)  # before the operator has the answer
+        async with asyncio.timeout(60):
+            assert await cloudflare.revoked.get() == theirs[1]
+        assert (await user(guest))[0] == (await user(by_place))[0] == 401
+        assert await user(host) == mine
+    assert cloudflare.revoked.empty()

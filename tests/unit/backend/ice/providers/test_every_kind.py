@@ -16,7 +16,7 @@ from aiohttp import web
 from backend.ice.providers import wire
 from backend.ice.providers.client import ProviderError, issue
 from backend.ice.providers.configured import KINDS, ConfiguredProvider
-from backend.ice.providers.provider import SHORTEST_LIFE, Provider
+from backend.ice.providers.provider import SHORTEST_LIFE, Holder, Provider
 from tests.unit.backend.ice.providers.conftest import SECRET, Asked, Fake
 
 StartFake = Callable[[Fake], Awaitable[Fake]]
@@ -171,7 +171,7 @@ async def test_lying_about_its_ttl(start_fake: StartFake, http: aiohttp.ClientSe
     """It is renewed neither all the time nor later than half of what was asked for."""
     fake, now = await start_fake(speaking(kind, said)), [5000.0]
     provider = provider_of(configured(kind, fake), http, now)
-    [*_, server] = await provider.servers("a")
+    [*_, server] = await provider.servers(Holder("a"))
     assert server.expires is not None
     assert SHORTEST_LIFE - 1 <= server.expires - time.time() <= TTL + 1
     await settled(provider)
@@ -189,7 +189,7 @@ async def test_less_than_was_asked_for_is_believed_where_the_answer_says_so(
     start_fake: StartFake, http: aiohttp.ClientSession, kind: str
 ) -> None:
     provider = provider_of(configured(kind, await start_fake(speaking(kind, "300"))), http, [5000.0])
-    [*_, server] = await provider.servers("a")
+    [*_, server] = await provider.servers(Holder("a"))
     assert server.expires is not None
     assert 298 < server.expires - time.time() <= 301
     await settled(provider)
@@ -201,7 +201,7 @@ async def test_a_file_lying_about_its_ttl(tmp_path: Path, http: aiohttp.ClientSe
     path = tmp_path / "rtc.json"
     path.write_text(json.dumps(_http(said)[0]))
     provider = provider_of(configured("file", Fake(), path=path), http, [5000.0])
-    urls = {url for server in await provider.servers("a") for url in server.urls}
+    urls = {url for server in await provider.servers(Holder("a")) for url in server.urls}
     assert urls == {STUN, UDP, TLS}
     await provider.close()
 
@@ -212,14 +212,14 @@ async def test_whatever_fails_later_pages_keep_what_is_good_and_nobody_waits(
 ) -> None:
     fake, now = await start_fake(speaking(kind)), [5000.0]
     provider = provider_of(configured(kind, fake), http, now)
-    before = await provider.servers("a")
+    before = await provider.servers(Holder("a"))
     await settled(provider)
     fake.reply = speaking(kind, but=(step, lambda: web.Response(status=502, text=PAGE))).reply
     now[0] += TTL / 2
     await provider.tend()
     assert "HTTP 502" in provider.problem
     fake.held = asyncio.Event()  # who asked now would wait
-    after = await provider.servers("a")
+    after = await provider.servers(Holder("a"))
     assert [server.urls for server in after] == [server.urls for server in before]
     fake.held.set()
     await provider.close()

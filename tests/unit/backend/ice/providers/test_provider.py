@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from backend.ice.providers import provider as module
 from backend.ice.providers.configured import ConfiguredProvider
-from backend.ice.providers.provider import REVOKED_AFTER, SHORTEST_LIFE, Provider
+from backend.ice.providers.provider import REVOKED_AFTER, SHORTEST_LIFE, Holder, Provider
 from backend.ice.shapes import Named, NamedServer
 from tests.unit.backend.ice.providers.conftest import SECRET, Asked, Fake
 
@@ -50,8 +50,8 @@ class Rig:
         answer = {"iceServers": [entry]} | ({} if self.ttl is None else {"ttl": self.ttl})
         return web.Response(status=201, text=json.dumps(answer))
 
-    async def users(self, session: str) -> list[str]:
-        return [server.username for server in await self.provider.servers(session)]
+    async def users(self, session: str, invitation: str = "") -> list[str]:
+        return [server.username for server in await self.provider.servers(Holder(session, invitation))]
 
     async def later(self, seconds: float) -> None:
         self.now[0] += seconds
@@ -73,7 +73,7 @@ async def rig(start_fake: StartFake, http: aiohttp.ClientSession) -> AsyncIterat
         given: dict[str, Any] = {"kind": kind, "name": "one", "ttl": ttl, "url": fake.url, "secret": SECRET} | changes
         configured = ConfiguredProvider(values=values, timeout=60, **given)
         now, live = [5000.0], set[str]()
-        provider = Provider(configured, http, is_live=live.__contains__, clock=lambda: now[0])
+        provider = Provider(configured, http, is_live=lambda holder: holder.session in live, clock=lambda: now[0])
         rigs.append(Rig(fake, provider, now, live))
         fake.reply = rigs[-1].reply
         return rigs[-1]
@@ -120,12 +120,12 @@ async def test_many_who_ask_at_once_cause_one_request(rig: Made) -> None:
 async def test_expiry_is_told_from_what_was_asked_for(rig: Made) -> None:
     one = await rig()
     before = time.time()
-    [server] = await one.provider.servers("a")
+    [server] = await one.provider.servers(Holder("a"))
     assert server.name == "one"
     assert server.expires is not None
     assert before + 999 < server.expires < time.time() + 1001
     one.now[0] += 400
-    [server] = await one.provider.servers("a")
+    [server] = await one.provider.servers(Holder("a"))
     assert server.expires is not None
     assert server.expires < time.time() + 601
 
@@ -184,6 +184,52 @@ async def test_nothing_is_revoked_if_somebody_is_back(rig: Made) -> None:
     await one.later(REVOKED_AFTER + 1)
     await one.settled()
     assert one.revoked == ["user1"]
+
+
+async def test_whoever_is_revoked_loses_theirs_at_once_and_nobody_else_does(rig: Made) -> None:
+    one = await rig()
+    one.live |= {"a", "b"}
+    host, guest, other = await one.users("a"), await one.users("a", "i1"), await one.users("b", "i2")
+    await one.later(501)
+    renewed = await one.users("a", "i1")
+    one.provider.revoked({"i1"})
+    await one.settled()
+    assert sorted(one.revoked) == sorted(guest + renewed)
+    assert await one.users("b", "i2") != other  # renewed, not revoked
+    assert not {*host, *other} & set(one.revoked)
+
+
+async def test_whoever_has_just_left_is_revoked_without_a_pause(rig: Made) -> None:
+    one = await rig()
+    guest = await one.users("a", "i1")
+    one.provider.ended("a")
+    one.provider.revoked({"i1"})
+    await one.settled()
+    assert one.revoked == guest
+
+
+async def test_who_is_revoked_while_the_provider_is_asked_gets_nothing(rig: Made) -> None:
+    one = await rig()
+    one.fake.held = asyncio.Event()
+    asking = asyncio.create_task(one.users("a", "i1"))
+    await one.fake.reached_held.wait()
+    one.provider.revoked({"i1"})
+    one.fake.held.set()
+    assert await asking == []
+    assert await one.users("a", "i2") == ["user1"]
+
+
+async def test_who_left_others_in_the_session_is_not_renewed_but_revoked(rig: Made) -> None:
+    one = await rig()
+    here = {Holder("a")}
+    one.provider._is_live = here.__contains__
+    host, guest = await one.users("a"), await one.users("a", "i1")
+    await one.settled()
+    await one.later(501)
+    await one.later(REVOKED_AFTER)
+    await one.settled()
+    assert one.revoked == guest
+    assert await one.users("a") != host
 
 
 async def test_what_ended_just_before_the_server_stops_is_revoked(rig: Made) -> None:
@@ -271,7 +317,7 @@ async def test_what_expired_is_not_given_out(rig: Made) -> None:
 
 
 async def test_more_sessions_than_are_counted_share_one(rig: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_SESSIONS", 2)
+    monkeypatch.setattr(module, "MOST_HOLDERS", 2)
     one = await rig()
     given: list[str] = []
     for session in ("a", "b", "c", "d", "e"):
@@ -352,7 +398,7 @@ async def test_a_file_is_watched_and_a_bad_one_changes_nothing(
     write(json.dumps([{"urls": UDP, "username": "first", "credential": "c"}]), 1)
     await one.later(1)
     assert await one.users("a") == ["first"]
-    [server] = await one.provider.servers("a")
+    [server] = await one.provider.servers(Holder("a"))
     assert server.expires is None
     write("{", 2)
     await one.later(1)
