@@ -22,8 +22,9 @@ import uvloop
 from backend.access.audit import Audit
 from backend.access.invitations import DEFAULT_TTL, key_made_if_missing, new_invitation, sign
 from backend.access.store import Store
-from backend.ice.checkup import checkup
-from backend.ice.ice_servers import read_ice_servers
+from backend.ice.checkup import checkup, table
+from backend.ice.ice_servers import ConfiguredIce, read_ice_servers
+from backend.ice.local_turn import LocalTurn, wants_local_turn
 from backend.journal.checks import find_check
 from backend.journal.export import FORMATS, Format, exported
 from backend.journal.reading import latest_of, numbered, recorded
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif options.command == "export":
             _export(options.session, options.format, options.journal)
         elif options.command == "check":
-            return uvloop.run(_check(options.config))
+            return uvloop.run(_check(options))
         else:
             write_log()
             uvloop.run(_serve(_settings(options)))
@@ -150,7 +151,13 @@ def _parser() -> argparse.ArgumentParser:
         "session", metavar="SESSION", help="its name, which means the latest one, or its number; or the id of a check"
     )
     export.add_argument("--format", choices=FORMATS, default="jsonl", help="(default: %(default)s)")
-    check = commands.add_parser("check", help="ask every server and provider of the configuration how it is")
+    check = commands.add_parser(
+        "check",
+        help="ask every server and provider how it is, and say who must act",
+        description="Ask each provider, and each STUN and TURN URL that a server with the options before 'check' would "
+        "give to pages, once, from here. Without a TURN server in --config that is a local coturn, started for this.",
+        epilog="Exit code: 0 if all are well, 1 if one is not, 2 if nothing could be asked.",
+    )
     check.add_argument("--config", type=Path, default=argparse.SUPPRESS, metavar="FILE", help="that of the server")
     return parser
 
@@ -210,14 +217,22 @@ def _origin_trial(token: str) -> str:
     return token
 
 
-def _settings(options: argparse.Namespace) -> Settings:
+def _hosts(options: argparse.Namespace) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(options.host)) or ("127.0.0.1",)
+
+
+def _tls(options: argparse.Namespace) -> TlsFiles | None:
     if bool(options.tls_cert) != bool(options.tls_key):
         raise StartError("--tls-cert and --tls-key: give both or none")
+    return TlsFiles(certificate=options.tls_cert, key=options.tls_key) if options.tls_cert else None
+
+
+def _settings(options: argparse.Namespace) -> Settings:
     return Settings(
-        hosts=tuple(dict.fromkeys(options.host)) or ("127.0.0.1",),
+        hosts=_hosts(options),
         port=options.port,
         config=options.config,
-        tls=TlsFiles(certificate=options.tls_cert, key=options.tls_key) if options.tls_cert else None,
+        tls=_tls(options),
         turn=options.turn == "auto",
         turn_host=options.turn_host or "",
         open_to_all=options.open,
@@ -275,17 +290,22 @@ async def _reload(reloader: Reloader, wanted: asyncio.Queue[None], manager: Mana
         manager.ready()
 
 
-async def _check(config: Path | None) -> int:
-    if config is None:
-        raise StartError("check: give --config FILE")
-    configured = read_ice_servers(config)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")  # which URLs no page gets, and why
+async def _check(options: argparse.Namespace) -> int:
+    configured = read_ice_servers(options.config) if options.config else ConfiguredIce()
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")  # which URLs no page gets, why coturn ends, …
     for one in configured.left_out:
         print(f"! no page gets {one.url}: {one.why}", file=sys.stderr)
-    rows = await checkup(configured)
+    local, tls = None, _tls(options)
+    if wants_local_turn(configured, is_allowed=options.turn == "auto"):
+        if tls and not options.turn_host:
+            print("! TLS of the local coturn is not asked: give --turn-host NAME, which pages know", file=sys.stderr)
+            tls = None
+        local = LocalTurn(_hosts(options), name=options.turn_host or "", tls=tls)
+    rows = await checkup(configured, local)
+    if not rows:
+        raise StartError("check: there is nothing to ask; name servers in --config FILE, or do without --turn off")
     with _printing():
-        for row in rows:
-            print(row.text(), flush=True)
+        print("\n".join(table(rows)), flush=True)
     return 1 if any(row.problem for row in rows) else 0
 
 

@@ -31,12 +31,14 @@ _MOST_RELAYED = 4
 class Check:
     """The outcome of one check of a URL: `problem` says why it cannot be used, or is empty; `seconds` is the RTT.
 
-    `relayed` is the address at which a relay of it is reached, without a port.
+    `relayed` is the address at which a relay of it is reached, without a port. `refusal` says why a server that is well
+    gave no relay this time.
     """
 
     problem: str = ""
     seconds: float | None = None
     relayed: str = ""
+    refusal: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,16 @@ from dataclasses import replace
 from backend.access.callers import is_loopback
 from backend.ice.address_changes import address_changes
 from backend.ice.coturn import HOW_TO_INSTALL, Coturn, coturn_configuration, find_coturn
-from backend.ice.ice_servers import ConfiguredServer
+from backend.ice.ice_servers import ConfiguredIce, ConfiguredServer
 from backend.ice.interfaces import RelayNetwork, own_addresses, primary_addresses, relay_network, resolve_all
 from backend.settings import StartError, TlsFiles
 
 _log = logging.getLogger("ice_console.coturn")
+
+
+def wants_local_turn(configured: ConfiguredIce, *, is_allowed: bool) -> bool:
+    """Return whether it is to run beside `configured`, if it `is_allowed` (`--turn`)."""
+    return is_allowed and not any(server.is_turn for server in configured.servers)
 
 
 class LocalTurn:

@@ -8,7 +8,7 @@ from functools import partial
 from aiohttp import web
 
 from backend.ice.ice_servers import ConfiguredIce
-from backend.settings import Settings
+from backend.ice.local_turn import wants_local_turn
 from backend.web.keys import ACCESS, CHAIN, CURRENT, JOURNAL, LOCAL_TURN, RELOADER, SETTINGS, SIGNALING, TELLING
 from backend.web.revoking import put_in_force_revocations, watch_revocations
 
@@ -43,7 +43,8 @@ async def run_access(app: web.Application) -> AsyncIterator[None]:
 
 async def run_local_turn(app: web.Application) -> AsyncIterator[None]:
     """Run the local coturn, if there is to be one."""
-    async with app[LOCAL_TURN].running(is_wanted=_wants_local_turn(app[SETTINGS], app[CURRENT].configured)):
+    is_wanted = wants_local_turn(app[CURRENT].configured, is_allowed=app[SETTINGS].turn)
+    async with app[LOCAL_TURN].running(is_wanted=is_wanted):
         yield
 
 
@@ -59,17 +60,13 @@ async def run_reloader(app: web.Application) -> AsyncIterator[None]:
         yield
 
 
-def _wants_local_turn(settings: Settings, configured: ConfiguredIce) -> bool:
-    return settings.turn and not any(server.is_turn for server in configured.servers)
-
-
 async def put_in_force(app: web.Application, configured: ConfiguredIce) -> None:
     """Put a new configuration into force."""
     settings = app[SETTINGS]
     limits = configured.limits or settings.limits
     app[JOURNAL].limits = limits
     app[SIGNALING].change(hold=configured.hold or settings.hold, limits=limits)
-    await app[LOCAL_TURN].want(is_wanted=_wants_local_turn(settings, configured))
+    await app[LOCAL_TURN].want(is_wanted=wants_local_turn(configured, is_allowed=settings.turn))
     await app[CHAIN].replace(configured)
     await app[TELLING].configure(configured.prices, configured.budget)
     tell_left_out(configured)

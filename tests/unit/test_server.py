@@ -409,7 +409,11 @@ def test_what_cannot_be_done_is_one_line_and_exit_code_2(run: Run, arguments: li
 
 @pytest.mark.parametrize(
     ("command", "output"),
-    [(["invite", "demo"], "full"), (["check", "--config", "ice.toml"], "full"), (["invitations"], "unread")],
+    [
+        (["invite", "demo"], "full"),
+        (["--turn", "off", "check", "--config", "ice.toml"], "full"),
+        (["invitations"], "unread"),
+    ],
 )
 def test_an_output_that_cannot_be_written_is_one_line_and_one_that_nobody_reads_none(
     run: Run, environ: dict[str, str], tmp_path: Path, command: list[str], output: str

@@ -5,6 +5,7 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -74,7 +75,20 @@ async def test_credentials_that_are_refused(turn: CoturnConfiguration, tls: ssl.
 
 async def test_a_certificate_that_nobody_believes(turn: CoturnConfiguration) -> None:
     found = await check(urls(turn)[2], "u", "c", tls=ssl.create_default_context())
-    assert found.problem.startswith("its certificate is not valid")
+    assert found.problem.startswith("its certificate is not trusted here: ")
+
+
+@pytest.mark.parametrize(
+    ("name", "days", "problem"),
+    [("127.0.0.1", -1, "its certificate has expired"), ("127.0.0.2", 1, "its certificate is not valid for its name")],
+)
+async def test_a_certificate_that_is_not_good(name: str, days: int, problem: str, tls: ssl.SSLContext) -> None:
+    issued = AUTHORITY.issue_cert(name, not_after=datetime.now(UTC) + timedelta(days=days))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    issued.configure_cert(context)
+    async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0, ssl=context) as server:
+        port = server.sockets[0].getsockname()[1]
+        assert (await check(f"turns:127.0.0.1:{port}", "u", "c", tls=tls)).problem == problem
 
 
 async def test_no_tls_where_there_should_be(turn: CoturnConfiguration, tls: ssl.SSLContext) -> None:
