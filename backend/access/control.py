@@ -18,7 +18,7 @@ from backend.access.invitations import (
     sign,
 )
 from backend.access.store import Store
-from backend.access.throttle import Throttle
+from backend.access.throttle import NO_PAUSE, Throttle
 from backend.settings import Settings, StartError
 
 _log = logging.getLogger("ice_console.access")
@@ -62,11 +62,11 @@ class Access:
             grant = self._check(token, session)
         except InvitationError as error:
             now = time.monotonic()
-            delay = self._throttle.wrong(caller, now=now) if error.code == "invitation-invalid" else 0.0
+            pause = self._throttle.wrong(caller, now=now) if error.code == "invitation-invalid" else NO_PAUSE
             self.audit.note("refused", code=error.code, session=session, address=address)
             if error.code == "invitation-invalid" and self._throttle.has_tried_enough(caller, now=now):
-                raise InvitationError("invitation-invalid", "Too many wrong invitations.", delay) from None
-            raise InvitationError(error.code, error.message, delay) from None
+                raise InvitationError("invitation-invalid", "Too many wrong invitations.", pause) from None
+            raise InvitationError(error.code, error.message, pause) from None
         return grant
 
     def invite(self, session: str, *, name: str, ttl: float, by: str) -> tuple[Invitation, str]:

@@ -15,6 +15,7 @@ from typing import Literal, TypeAlias
 
 import jwt
 
+from backend.access.throttle import NO_PAUSE, Pause
 from backend.settings import StartError
 from backend.state import state_folder
 from pyapp.protocol.names import check_session_name, session_name
@@ -61,12 +62,12 @@ class Invitation:
 class InvitationError(Exception):
     """An invitation does not let its bearer in. `code` is one of `signaling.FATAL_CODES`."""
 
-    def __init__(self, code: str, message: str, delay: float = 0.0) -> None:
-        """`delay` is how many seconds the answer should wait."""
+    def __init__(self, code: str, message: str, pause: Pause = NO_PAUSE) -> None:
+        """`pause` is what it costs to have tried."""
         super().__init__(message)
         self.code = code
         self.message = message
-        self.delay = delay
+        self.pause = pause
 
 
 def existing_key(environ: Mapping[str, str] = os.environ) -> str | None:

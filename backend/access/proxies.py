@@ -14,13 +14,15 @@ Networks: TypeAlias = Sequence[IPv4Network | IPv6Network]
 class Caller:
     """`address` is the client's, `host` what it asked for (a `Host` header), `identity` who it is by single sign-on.
 
-    `scheme` is `http` or `https`, by which it asked; empty if no proxy of ours says so.
+    `scheme` is `http` or `https`, by which it asked; empty if no proxy of ours says so. `has_identities` if it comes
+    with several identities, so that none is believed.
     """
 
     address: str
     host: str
     identity: str = ""
     scheme: str = ""
+    has_identities: bool = False
 
 
 def caller(
@@ -35,7 +37,8 @@ def caller(
     """
     if not _is_one_of(peer, proxies):
         return Caller(peer, host)
-    identity = _text(_last(headers, identity_header.lower())) if identity_header else ""
+    names = _identities(headers.get(identity_header.lower(), ())) if identity_header else []
+    identity, has_identities = names[0] if len(names) == 1 else "", len(names) > 1
     elements = [_parameters(element) for element in _list(headers, "forwarded")]
     elements = elements[-_hops([element.get("for", "") for element in elements], proxies) :]
     legacy = _list(headers, "x-forwarded-for")
@@ -48,12 +51,12 @@ def caller(
     scheme = (scheme or _outermost(headers, "x-forwarded-proto", hops)).lower()
     legacy_host, port = (_outermost(headers, f"x-forwarded-{name}", hops) for name in ("host", "port"))
     if forwarded_host and legacy_host and forwarded_host != legacy_host:
-        return Caller(address, host, identity, scheme)
+        return Caller(address, host, identity, scheme, has_identities)
     outside = forwarded_host or legacy_host or host
     if port.isascii() and port.isdigit() and host_port(outside) is None:
         name = host_name(outside)
         outside = f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
-    return Caller(address, outside, identity, scheme)
+    return Caller(address, outside, identity, scheme, has_identities)
 
 
 def _hops(addresses: Sequence[str], proxies: Networks) -> int:
@@ -85,9 +88,13 @@ def _list(headers: Mapping[str, Sequence[str]], name: str) -> list[str]:
     return [part.strip() for value in headers.get(name, ()) for part in value.split(",") if part.strip()]
 
 
-def _last(headers: Mapping[str, Sequence[str]], name: str) -> str:
-    values = _list(headers, name)
-    return values[-1] if values else ""
+def _identities(values: Sequence[str]) -> list[str]:
+    """Return the different identities in these header lines.
+
+    The header is no list (RFC 9110, section 5.3): a comma belongs to the name, as in "Doe, Jane". Whoever sends two
+    lines passes on what somebody else wrote, perhaps the client.
+    """
+    return list(dict.fromkeys(name for value in values if (name := _text(value).strip())))
 
 
 def _outermost(headers: Mapping[str, Sequence[str]], name: str, hops: int) -> str:

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import itertools
 import logging
+import math
 import secrets
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -41,9 +42,6 @@ _log = logging.getLogger("ice_console.signaling")
 HARD_FRAME_BYTES = 1024 * 1024
 """A frame longer than `MAX_FRAME_BYTES` is read, to be answered with an error that names the limit; one longer than
 this is not: the socket is closed with 1009 (RFC 6455, section 7.4.1). Times `Limits.sockets`, it bounds the memory."""
-
-LONGEST_DELAY = 0.8
-"""Seconds that the answer to a wrong invitation waits at most: after one second a page would try another socket."""
 
 _CLEAN = (WSCloseCode.OK, WSCloseCode.GOING_AWAY)
 
@@ -180,8 +178,8 @@ class Signaling:
             self._ticking.set(self._now() + self.limits.heartbeat / TICKS)
 
     def _miss_deadline(self, connection: Connection) -> None:
-        if connection.is_closing:
-            return  # it was refused, and knows why
+        if connection.is_closing or connection.refusal:
+            return  # it was refused, and knows why, or soon will
         rule = f"The first frame, 'join', must come within {self.limits.join_deadline:g} seconds."
         self._refuse(connection, Error("not-joined", rule, "join-deadline"))
 
@@ -271,11 +269,10 @@ class Signaling:
         try:
             grant = connection.check_join(join)
         except InvitationError as error:
-            refusal = Error(error.code, error.message)
-            if error.delay:
-                connection.refusal = self._outbox.loop.call_later(
-                    min(error.delay, LONGEST_DELAY), self._refuse, connection, refusal
-                )
+            pause = error.pause
+            refusal = Error(error.code, error.message, retry_after=math.ceil(10 * pause.retry_after) / 10)
+            if pause.delay:  # a page that tries another socket meanwhile is refused there at once
+                connection.refusal = self._outbox.loop.call_later(pause.delay, self._refuse, connection, refusal)
             else:
                 self._refuse(connection, refusal)
             return None

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import hdrs, web
@@ -34,13 +35,21 @@ async def know_caller(
 
 def caller_of(access: ConfiguredAccess, request: web.Request | RawRequestMessage, peer: str, host: str) -> Caller:
     """Return who asks `request`, which came from `peer` for `host`, as a trusted proxy reports it."""
-    return caller(
+    who = caller(
         peer,
         host=host,
         headers={name.lower(): request.headers.getall(name) for name in request.headers},
         proxies=access.proxies,
         identity_header=access.identity_header,
     )
+    if who.has_identities:
+        _log.warning(
+            "! %s came from the proxy %s more than once, with different values: none is believed. Have the proxy"
+            " overwrite what clients send ([access] identity_header)",
+            access.identity_header,
+            peer,
+        )
+    return who
 
 
 def identity(request: web.Request) -> str:
@@ -72,9 +81,11 @@ async def grant_of(request: web.Request, session: str = "") -> Grant:
         token = request.headers.get(INVITATION_HEADER, "").strip()
         return request.app[ACCESS].check(token, session, address=request.remote or "", identity=identity(request))
     except InvitationError as error:
-        await asyncio.sleep(error.delay)
-        challenge = {"WWW-Authenticate": "Invitation"}  # a 401 has one (RFC 9110, section 15.5.2)
-        raise problem(web.HTTPUnauthorized, Error(error.code, error.message), challenge) from None
+        await asyncio.sleep(error.pause.delay)
+        headers = {"WWW-Authenticate": "Invitation"}  # a 401 has one (RFC 9110, section 15.5.2)
+        if error.pause.retry_after:
+            headers["Retry-After"] = str(math.ceil(error.pause.retry_after))  # section 10.2.3: whole seconds
+        raise problem(web.HTTPUnauthorized, Error(error.code, error.message), headers) from None
 
 
 async def operator_of(request: web.Request) -> Grant:

@@ -69,7 +69,7 @@ async def tell_access(request: web.Request) -> web.Response:
             identity=identity(request),
         )
     except InvitationError as error:
-        await asyncio.sleep(error.delay)
+        await asyncio.sleep(error.pause.delay)
         return invitations.told(AccessTold())
     addresses: tuple[str, ...] = ()
     if access.is_open or grant.role == "operator":  # a guest need not know this machine's networks

@@ -75,9 +75,29 @@ def test_the_scheme_is_what_the_client_asked_by() -> None:
     )
 
 
-def test_a_single_sign_on_names_the_operator() -> None:
-    assert asked(x_forwarded_email="ada@example.org").identity == "ada@example.org"
-    assert asked().identity == ""
+@pytest.mark.parametrize(
+    ("sent", "identity"),
+    [
+        ("ada@example.org", "ada@example.org"),  # oauth2-proxy's X-Forwarded-Email, Authelia's Remote-Email
+        (" ada@example.org\t", "ada@example.org"),
+        ("Doe, Jane", "Doe, Jane"),  # Authelia's Remote-Name
+        ('"Doe, Jane" <jane@example.org>', '"Doe, Jane" <jane@example.org>'),
+        (["ada@example.org", "ada@example.org"], "ada@example.org"),  # two proxies that say the same
+        (["", "ada@example.org"], "ada@example.org"),
+        ("", ""),
+        ([], ""),
+    ],
+)
+def test_a_single_sign_on_names_the_operator(sent: str | list[str], identity: str) -> None:
+    who = asked(x_forwarded_email=sent)
+    assert (who.identity, who.has_identities) == (identity, False)
+
+
+def test_of_several_identities_none_is_believed() -> None:
+    """One of them may be the client's, and which is not known."""
+    for values in (["eve@example.org", "ada@example.org"], ["ada@example.org", "eve@example.org, ada@example.org"]):
+        who = asked(x_forwarded_email=values)
+        assert (who.identity, who.has_identities) == ("", True)
 
 
 @given(st.text(), st.text(), st.text(), st.text())

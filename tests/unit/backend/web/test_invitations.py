@@ -14,10 +14,10 @@ import aiohttp
 import pytest
 
 from backend.access.invitations import KEY_VARIABLE, new_invitation, sign
-from backend.signaling.endpoint import LONGEST_DELAY
+from backend.web.keys import SIGNALING
 from backend.web.server import Serving
 from pyapp.protocol.access import INVITATION_HEADER, invited_session
-from pyapp.protocol.signaling import Error, Join, PeerLeft, ServerMessage, Welcome, decode_server
+from pyapp.protocol.signaling import Error, Join, PeerLeft, Ping, ServerMessage, Welcome, decode_server
 from pyapp.protocol.wire import encode
 from tests.unit.backend.conftest import operator
 
@@ -162,15 +162,39 @@ async def test_revoked_means_out_of_a_running_session_too(
     assert events[4]["how"] == "revoked"
 
 
-async def test_wrong_invitations_are_answered_later_and_later_and_good_ones_at_once(
+async def test_after_ten_wrong_invitations_it_is_said_and_good_ones_still_enter(
     server: Serving, http: aiohttp.ClientSession
 ) -> None:
     forged = sign(new_invitation("demo", now=time.time()), key="z" * 40)
-    began = asyncio.get_running_loop().time()
     answers = await asyncio.gather(*(joined(http, server, A, forged) for _ in range(12)))
     assert {answer.code for _, answer in answers} == {"invitation-invalid"}
-    assert asyncio.get_running_loop().time() - began >= LONGEST_DELAY
     assert answers[-1][1].message == "Too many wrong invitations."
+    good = sign(new_invitation("demo", now=time.time()), key=KEY)
+    assert isinstance((await joined(http, server, A, good))[1], Welcome)
+
+
+async def test_one_answer_waits_for_all_its_pause_and_others_are_refused_at_once(
+    server: Serving, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("backend.access.throttle._FIRST_DELAY", 1000.0)
+    monkeypatch.setattr("backend.access.throttle._LAST_DELAY", 1000.0)
+    forged = sign(new_invitation("demo", now=time.time()), key="z" * 40)
+    first = await http.ws_connect(server.address + "ws")
+    await first.send_str(encode(Join("demo", A, A, forged)))
+    await first.send_str(encode(Ping(1)))  # which nobody reads any more
+    connections = server.app[SIGNALING]._connections
+    for _ in range(20):  # more than one address may have that have not joined
+        socket, answer = await joined(http, server, A, forged)
+        assert isinstance(answer, Error)
+        assert answer.code == "invitation-invalid"
+        assert 900 < answer.retry_after <= 1000
+        assert (await socket.receive(timeout=30)).data == aiohttp.WSCloseCode.POLICY_VIOLATION
+    [held] = [one for one in connections if one.refusal]
+    assert held.refusal
+    assert held.refusal.when() - asyncio.get_running_loop().time() > 900
+    async with http.get(server.address + "ice?session=demo", headers={INVITATION_HEADER: forged}) as response:
+        assert response.status == 401
+        assert 900 < int(response.headers["Retry-After"]) <= 1000
     good = sign(new_invitation("demo", now=time.time()), key=KEY)
     assert isinstance((await joined(http, server, A, good))[1], Welcome)
 

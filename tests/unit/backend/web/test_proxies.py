@@ -78,7 +78,11 @@ async def test_the_client_and_not_the_proxy_is_counted_and_logged(
 
 
 async def test_whoever_comes_by_single_sign_on_is_an_operator(
-    start: Start, http: aiohttp.ClientSession, configured: Callable[[str], Path], tmp_path: Path
+    start: Start,
+    http: aiohttp.ClientSession,
+    configured: Callable[[str], Path],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     text = PROXIED + 'identity_header = "X-Forwarded-Email"\n'
     server = await start(open_to_all=False, config=configured(text))
@@ -89,6 +93,11 @@ async def test_whoever_comes_by_single_sign_on_is_an_operator(
         assert response.status == 401
     invited = json.loads((tmp_path / "journal" / "audit.log").read_text().splitlines()[0])
     assert (invited["event"], invited["by"]) == ("invited", "ada@example.org")
+    twice = [("X-Forwarded-Email", name) for name in ("eve@example.org", "ada@example.org")]
+    async with http.post(server.address + "invitations", headers=twice, json={"session": "demo"}) as response:
+        assert response.status == 401
+    assert "X-Forwarded-Email came from the proxy 127.0.0.1 more than once" in caplog.text
+    assert "eve@example.org" not in caplog.text
     text = text.replace("127.0.0.1", "10.0.0.1")
     other = await start(open_to_all=False, config=configured(text), journal=tmp_path / "other")
     async with http.get(other.address + "ice", headers=who) as response:
