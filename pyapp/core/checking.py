@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pyapp.core import events
 from pyapp.core.commands import Command
+from pyapp.core.diagnostics.path_report import is_private
 from pyapp.core.path.reach import Address, is_symmetric
 from pyapp.core.peers import PeerIds
 from pyapp.protocol import entries
@@ -22,7 +23,7 @@ class Occasion:
     """What the session knows when a check begins.
 
     `theirs` is where the other side can be reached without a relay, None with nobody there; `path` is the one in use.
-    `unix` is Unix time, seconds.
+    `is_relay_only` is this page's policy. `unix` is Unix time, seconds.
     """
 
     session: str
@@ -30,6 +31,7 @@ class Occasion:
     place: HeldPlace | None = None
     theirs: frozenset[Address] | None = None
     path: Literal["direct", "relay", ""] = ""
+    is_relay_only: bool = False
 
 
 @dataclass(slots=True)
@@ -50,7 +52,10 @@ class Checking:
             return []
         self._number += 1
         theirs = occasion.theirs
-        them = None if theirs is None else TheirFacts(bool(theirs), is_symmetric(theirs), occasion.path)
+        them = None
+        if theirs is not None:
+            has_udp = any(not is_private(address) for address, _ in theirs)
+            them = TheirFacts(has_udp, is_symmetric(theirs), occasion.path, occasion.is_relay_only)
         self.check = Check(self._number, self.names, occasion.session, occasion.place, occasion.unix, them)
         return [entries.Check("begun"), *self.check.begin(now)]
 

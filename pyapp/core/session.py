@@ -314,7 +314,7 @@ class Session:
         if connection is None or not self.place.peer:
             return Occasion(self.name, unix, place)
         path = connection.report.path if connection.established and connection.report else ""
-        return Occasion(self.name, unix, place, connection.candidates.theirs, path)
+        return Occasion(self.name, unix, place, connection.candidates.theirs, path, self.policy == "relay")
 
     def _to_call(self, event: Event) -> list[Command]:
         return self._call_did(self.call.receive(event, self._now))

@@ -44,10 +44,10 @@ _OVER = {"over-tls": "TLS", "over-tcp": "TCP"}
 
 _FORECASTS: dict[Forecast, str] = {
     "is-direct": "You are connected directly at the moment.",
-    "is-relayed": "You are connected through a relay at the moment.",
+    "relay-only": "You will need a relay, because this page was told to use relays only.",
     "direct": "A direct connection to the other side will be possible, because UDP gets through to both of you.",
     "relay-udp-here": "You will need a relay, because your network blocks UDP.",
-    "relay-udp-there": "You will need a relay, because UDP does not get through to the other side.",
+    "relay-udp-there": "You will need a relay, because the other side has named no address that UDP could reach.",
     "relay-both-symmetric": "You will need a relay, because both networks give each destination another port.",
     "perhaps-symmetric-here": "You may need a relay, because your network gives each destination another port.",
     "perhaps-symmetric-there": "You may need a relay, because the other network gives each destination another port.",
@@ -87,7 +87,7 @@ def present(check: Check) -> CheckPanel:
         state="done",
         level=verdict.level,
         sentence=sentence_of(found, verdict),
-        forecast=_FORECASTS[verdict.forecast] if verdict.forecast else "",
+        forecast=_forecast(found, verdict),
         progress=1.0,
         steps=steps,
         # Two URLs of one server have one cause, as a rule.
@@ -112,6 +112,15 @@ def sentence_of(found: Findings, verdict: Verdict) -> str:
         why = "Your network blocks UDP." if "udp-blocked" in rules else "No server answers over UDP."
         return f"{why} It will work, over {over}, with more delay."
     return _SENTENCES[verdict.rule]
+
+
+def _forecast(found: Findings, verdict: Verdict) -> str:
+    """Return which path will be possible, and why; empty with nobody in the session."""
+    if verdict.forecast is None:
+        return ""
+    is_relayed = found.them is not None and found.them.path == "relay"
+    now = "You are connected through a relay at the moment. " if is_relayed else ""
+    return now + _FORECASTS[verdict.forecast]
 
 
 def advice(problem: Problem) -> str:
@@ -286,7 +295,7 @@ def _report(check: Check, verdict: Verdict) -> str:
     """Return the report as text, to be passed on."""
     found = check.found
     lines = [f"Network check{f' {check.identifier}' if check.identifier else ''}", "", sentence_of(found, verdict)]
-    lines += [_FORECASTS[verdict.forecast]] if verdict.forecast else []
+    lines += [forecast] if (forecast := _forecast(found, verdict)) else []
     told = dict.fromkeys(f"- {WHO[one.who]}: {advice(one)}" for one in verdict.problems)
     lines += ["", *told] if told else []
     if found.refusal is not None:

@@ -39,6 +39,10 @@ def expect_refusal(operator: Operator, words: str, statuses: str) -> None:
 def test_without_an_invitation_the_page_says_so(lan_console: Console, open_page: OpenPage) -> None:
     operator = open_page(f"{lan_console.address}?session=private")
     expect_refusal(operator, "An invitation is needed", "401")
+    operator.page.locator("#check").click()
+    expect(operator.page.locator("#check-sentence")).to_have_text(
+        "An invitation is needed, so nothing could be checked."
+    )
 
 
 def test_two_with_an_invitation_connect_and_no_log_has_it(lan_console: Console, open_page: OpenPage) -> None:

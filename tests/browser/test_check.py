@@ -7,7 +7,9 @@ from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import (
     Certificate,
+    Console,
     OpenPage,
+    Operator,
     StartConsole,
     TurnServer,
     running_turn_server,
@@ -36,7 +38,7 @@ def test_a_check_is_begun_stopped_read_and_copied(
     first, second = ([turn_server.url(way, host) for way in ("udp", "tls")] for host in ("127.0.0.1", "127.0.0.2"))
     dead = "turn:127.0.0.3:3479?transport=tcp"
     servers = ((first, turn_server.secret), (second, "wrong"), ([dead], turn_server.secret))
-    console = start_console("--config", str(_configuration(tmp_path, servers)))
+    console = start_console("--turn", "off", "--config", str(_configuration(tmp_path, servers)))
     person = open_page(f"{console.address}?check", permissions=["clipboard-read", "clipboard-write"])
     page = person.page
     panel, sentence = page.locator("#check-panel"), page.locator("#check-sentence")
@@ -61,6 +63,7 @@ def test_a_check_is_begun_stopped_read_and_copied(
     expect(identifier).not_to_be_empty()
     kept = page.request.get(f"{console.address}checks/{identifier.inner_text()}").json()
     assert kept["report"]["verdict"] == "works-mostly"
+    assert kept["report"]["took"] > 0
     page.locator("#check-copy").press("Enter")
     expect(page.locator("#check-copy-label")).to_have_text("Copied")
     copied = page.evaluate("navigator.clipboard.readText()")
@@ -72,6 +75,26 @@ def test_a_check_is_begun_stopped_read_and_copied(
     page.keyboard.press("Escape")
     expect(panel).to_be_hidden()
     wait_until(lambda: turn_server.allocations().held == 0, "no relay is left")
+
+    _check_what_has_gone(person, console, turn_server, tmp_path)
+
+
+def _check_what_has_gone(person: Operator, console: Console, turn_server: TurnServer, folder: Path) -> None:
+    """Check without the console's server, without a network, and with a console that has no relay any more."""
+    page, sentence = person.page, person.page.locator("#check-sentence")
+    person.excuse("ERR_CONNECTION_REFUSED|ERR_INTERNET_DISCONNECTED")
+    console.stop()
+    page.locator("#check").click()
+    expect(sentence).to_have_text("The server of this console does not answer, so nothing could be checked.")
+    person.context.set_offline(True)
+    page.locator("#check-again").click()
+    expect(sentence).to_have_text("This device is offline, so nothing could be checked.")
+    person.context.set_offline(False)
+    (folder / "ice.toml").write_text(f'[[server]]\nurls = ["stun:127.0.0.1:{turn_server.port}"]\n')
+    console.start()
+    page.locator("#check-again").click()
+    expect(sentence).to_contain_text("there is no relay for networks that do not allow them")
+    expect(page.locator("#check-advice > li")).to_contain_text(["Add a TURN server to the configuration"])
 
 
 def test_firefox_claims_no_more_than_it_can_tell(

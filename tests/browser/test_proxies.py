@@ -143,5 +143,16 @@ def test_of_a_proxy_that_is_not_named_the_page_says_what_to_do(
         expect(person.page.locator("#check-advice")).to_contain_text(rule)
         expect(person.page.locator("#check-sentence")).to_contain_text("does not know the address of this page")
         assert rule in console.log
+
+        one.stop()
+        site.write_text(
+            site.read_text()
+            .replace("ProxyPreserveHost Off", "ProxyPreserveHost On")
+            .replace(" upgrade=websocket", " upgrade=none")
+        )
+        one.start()
+        person.page.locator("#check-again").click()
+        expect(person.page.locator("#check-sentence")).to_contain_text("your network lets no WebSocket through")
+        expect(person.page.locator("#check-advice")).to_contain_text("Let WebSockets through")
     finally:
         one.stop()

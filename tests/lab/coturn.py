@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import trustme
 
-from tests.lab.sites import PUBLIC_ADDRESSES, STUN, LabError
+from tests.lab.sites import NAMES, PUBLIC_ADDRESSES, STUN, LabError
 
 if TYPE_CHECKING:
     import subprocess
@@ -112,11 +112,11 @@ def further_coturn(
 
 
 class Certificates:
-    """Throw-away certificates for the servers' addresses."""
+    """Throw-away certificates for the servers' addresses and names."""
 
     def __init__(self, folder: Path) -> None:
         authority = trustme.CA(key_type=trustme.KeyType.ECDSA)
-        names = [address for addresses in PUBLIC_ADDRESSES.values() for address in addresses.all]
+        names = [address for addresses in PUBLIC_ADDRESSES.values() for address in addresses.all] + list(NAMES.values())
         leaf = authority.issue_cert(*names, key_type=trustme.KeyType.ECDSA)
         self.authority = folder / "authority.pem"
         self.certificate = folder / "certificate.pem"

@@ -146,6 +146,9 @@
     opened: (patience) => until(() =>
       Boolean(current()?.opened) || document.body.dataset.state === "failed", patience),
 
+    // Of every connection that is there since the last beginning: the first is the session's.
+    states: () => connections.map(({ pc }) => pc.connectionState),
+
     // Standbys that could carry something now.
     standbys: () => connections.filter(({ aside, opened, pc }) => aside === "standby" && opened && pc.connectionState === "connected").length,
 

@@ -75,10 +75,14 @@ def configuration(
 
 @contextlib.contextmanager
 def console(lab: Lab, config: Path, *, port: int = 443) -> Iterator[Served]:
-    """Run the real `server.py`. On another port than 443 it is out of reach for the strictest kinds."""
+    """Run the real `server.py`, which trusts the lab's certificates.
+
+    On another port than 443 it is out of reach for the strictest kinds.
+    """
     journal = lab.network.directory / "journal"
     arguments = ["--open", "--keep-addresses", "--turn", "off", "--config", str(config), "--journal", str(journal)]
-    with _running(lab, SERVER, [sys.executable, str(ROOT / "server.py"), *arguments, *_tls(lab, SERVER, port)]):
+    program = ["env", f"SSL_CERT_FILE={lab.certificates.authority}", sys.executable, str(ROOT / "server.py")]
+    with _running(lab, SERVER, [*program, *arguments, *_tls(lab, SERVER, port)]):
         address = f"https://{NAMES[SERVER]}:{port}/"
         yield Served(subject="console", address=address, offered=_offered(config), journal=journal)
 

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from playwright.sync_api import expect
 
 from tests.lab import kinds, servers
-from tests.lab.browser import FLAGS, Fleet
+from tests.lab.browser import FLAGS, Fleet, hang_up
 from tests.lab.coturn import further_coturn
-from tests.lab.sites import NAMES, PUBLIC_ADDRESSES, STUN, TURN1, TURN2, Site
+from tests.lab.sites import NAMES, PUBLIC_ADDRESSES, SERVER, STUN, TURN1, TURN2, Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tests.lab.coturn import Coturn
     from tests.lab.lab import Lab
     from tests.lab.servers import Served
+    from tests.lab.sites import Place
 
 _PATIENCE = 60_000
 """Milliseconds for a check, which ends by itself after 12 s of a page's time."""
@@ -133,6 +134,7 @@ def test_each_fault_of_a_server_is_named_and_whoever_must_act(lab: Lab, playwrig
         {"urls": [f"turn:{turn2}:3478?transport=tcp"], "username": name, "credential": password},
         {"urls": [f"turn:{turn1}:8501?transport=udp"], "secret": secret},
         {"urls": [f"turn:{turn1}:8502?transport=udp"], "secret": secret},
+        {"urls": [f"turn:{turn1}:8503?transport=udp"], "secret": secret},
         {"urls": ["turn:nowhere.lab:3478?transport=udp"], "secret": secret},
     ]
     path = folder / "ice-faults.toml"
@@ -145,6 +147,7 @@ def test_each_fault_of_a_server_is_named_and_whoever_must_act(lab: Lab, playwrig
             ["--listening-port=8500", "--tls-listening-port=8443", f"--cert={foreign[0]}", f"--pkey={foreign[1]}"],
             ["--listening-port=8501", "--no-tls", "--user-quota=1"],
             ["--listening-port=8502", "--no-tls", "--min-port=50000", "--max-port=50000"],
+            ["--listening-port=8503", "--no-tls", f"--denied-peer-ip={address}"],
         ):
             stack.enter_context(further_coturn(lab.network, TURN1, address, secret=secret, options=options))
         place = lab.attach(Site(name="check-faults", kind=kinds.PORT_RESTRICTED))
@@ -160,6 +163,7 @@ def test_each_fault_of_a_server_is_named_and_whoever_must_act(lab: Lab, playwrig
             f"The credentials for {turn2} have expired (401).",
             f"{turn1} has reached its limit of connections (486).",
             f"{turn1} has no ports left for relays (508).",
+            f"Two connections of this page did not meet through {turn1} (UDP 8503 to {turn1}).",
             "Nobody knows the name nowhere.lab.",
         )
         sentence, advice = _outcome(end)
@@ -180,6 +184,188 @@ def test_each_fault_of_a_server_is_named_and_whoever_must_act(lab: Lab, playwrig
         killed = f"Whoever runs this console {turn1} answers, but not on UDP 3478 to {turn1}."
         assert any(one.startswith(killed) for one in advice), advice
         assert end.take_problems() == []
+
+
+_HIDDEN = "hidden.lab"
+"""A name that the console's own server can resolve, and no browser of the lab."""
+
+_RELAYED = "You are connected through a relay at the moment."
+
+
+def test_a_session_s_path_is_foretold_and_a_network_is_known_by_all_that_it_may_block(
+    lab: Lab, playwright: Playwright
+) -> None:
+    """One page checks in a session and after it, while its network changes."""
+    with contextlib.ExitStack() as stack:
+        path = _configured_for_changes(lab, stack)
+        here = lab.attach(Site(name="check-here", kind=kinds.DUAL_STACK))
+        stack.callback(lab.detach, here)
+        there = lab.attach(Site(name="check-there", kind=kinds.PORT_RESTRICTED))
+        stack.callback(lab.detach, there)
+        served = stack.enter_context(servers.console(lab, path, port=8445))
+        fleet = stack.enter_context(Fleet(playwright.chromium, lab, flags=_trusting(lab.certificates.certificate)))
+        _block(lab, here, "meta l4proto udp drop")
+        end, other = (fleet.end(place.hosts[0], served) for place in (here, there))
+        for one in (end, other):
+            one.begin("checked")
+            one.connect()
+        for one in (end, other):
+            one.expect_state("connected")
+
+        _check_relayed(end, other)
+        _block(lab, here)
+        _check_opened(end, other)
+        hang_up([end, other])
+        for server in (lab.turn1, lab.turn2):
+            _expect_none_held(server)
+        assert end.take_problems() == other.take_problems() == []
+        fleet.close(there.hosts[0].node)
+        _expect_all_seen(end)
+
+        _check_inspected(lab, here, end)
+        _check_cut(lab, here, end)
+        for server in (lab.turn1, lab.turn2):
+            _expect_none_held(server)
+        assert end.take_problems() == []
+
+
+def _check_relayed(end: End, other: End) -> None:
+    """Check where UDP is dropped: stopped in its middle, and begun again at once. Meanwhile the session goes on."""
+    _begin(end)
+    expect(end.page.locator("#check-servers > li[data-state='good']").first).to_be_visible(timeout=_PATIENCE)
+    end.page.locator("#check-stop").click()
+    expect(end.page.locator("#check-panel")).to_have_attribute("data-check", "stopped")
+    _begin_again(end)
+    other.say("meanwhile")
+    end.expect_message("meanwhile")
+    _begin(other)
+    sentence, _ = _outcome(end)
+    assert sentence == "Your network blocks UDP. It will work, over TLS, with more delay."
+    assert _forecast(end) == f"{_RELAYED} You will need a relay, because your network blocks UDP."
+    _outcome(other)
+    no_address = "because the other side has named no address that UDP could reach."
+    assert _forecast(other) == f"{_RELAYED} You will need a relay, {no_address}"
+
+
+def _check_opened(end: End, other: End) -> None:
+    """Check once UDP gets out: a restart makes true what is foretold."""
+    _begin_again(end)
+    _outcome(end)
+    possible = "A direct connection to the other side will be possible, because UDP gets through to both of you."
+    assert _forecast(end) == f"{_RELAYED} {possible}"
+    for one in (end, other):
+        one.page.keyboard.press("Escape")
+        assert one.ask("states")[0] == "connected", "the session's first connection is still in use"
+    end.say("all the time")
+    other.expect_message("all the time")
+    end.page.locator("#restart-ice").click()
+    expect(end.page.locator("body")).to_have_attribute("data-path", "direct", timeout=_PATIENCE)
+
+
+def _check_inspected(lab: Lab, place: Place, end: End) -> None:
+    """Check where UDP is dropped, and something else than the TURN server answers for it over TLS."""
+    turn = PUBLIC_ADDRESSES[TURN1]
+    refused = f"ip6 daddr {turn.ipv6[0]} tcp dport 443 reject with tcp reset"
+    turned = f"ip daddr {turn.ipv4[0]} tcp dport 443 dnat ip to {turn.ipv4[0]}:8506"
+    _block(lab, place, "meta l4proto udp drop", refused, turned=turned)
+    _begin(end)
+    sentence, advice = _outcome(end)
+    assert sentence == "Your network blocks UDP. It will work, over TCP, with more delay.", advice
+    inspected = f"TLS to {NAMES[TURN1]} is fine elsewhere, but not here. Exempt TCP 443 to {NAMES[TURN1]} from"
+    assert any(inspected in one for one in advice), advice
+    unknown = f"Your network's administrator The DNS of your network does not know {_HIDDEN}, though others do."
+    assert any(one.startswith(unknown) for one in advice), advice
+
+
+def _check_cut(lab: Lab, place: Place, end: End) -> None:
+    """Check without IPv4, then without all that relays, then without anything but the console."""
+    literal, console = PUBLIC_ADDRESSES[TURN2].ipv4[0], PUBLIC_ADDRESSES[SERVER].ipv4[0]
+    _block(lab, place, f"ip saddr != {console} ip daddr != {console} drop")
+    _begin_again(end)
+    sentence, advice = _outcome(end)
+    assert sentence == "It will work from here, but not every server does.", advice
+    needs = f"{literal} is configured by an IPv4 address, and this network has IPv6 alone. Give it an IPv6 one."
+    assert f"Whoever runs this console {needs}" in advice
+
+    _block(lab, place, *_dropping(TURN1, TURN2))
+    _begin_again(end)
+    sentence, advice = _outcome(end)
+    assert sentence.startswith("No relay can be used from here"), advice
+    for name in (NAMES[TURN1], NAMES[TURN2], literal):
+        assert any(f"{name} works, but cannot be reached from here. Open " in one for one in advice), advice
+
+    _block(lab, place, *_dropping(STUN, TURN1, TURN2))
+    _begin_again(end)
+    sentence, advice = _outcome(end)
+    assert sentence == "It will not work from here: no server can be reached.", advice
+    blocked = "Your network's administrator The servers work, but nothing reaches them from here. Open "
+    assert any(one.startswith(blocked) for one in advice), advice
+
+
+def _configured_for_changes(lab: Lab, stack: contextlib.ExitStack) -> Path:
+    """Write a configuration whose servers all work, for whoever is let through to them; start what inspects TLS."""
+    folder, secret = lab.network.directory, lab.turn1.secret
+    name1, name2, address = NAMES[TURN1], NAMES[TURN2], PUBLIC_ADDRESSES[TURN2].ipv4[0]
+    names = folder / "servers.hosts"
+    before = names.read_text()
+    stack.callback(names.write_text, before)
+    names.write_text(f"{before}{address} {_HIDDEN}\n")
+    listed: list[dict[str, object]] = [
+        {"urls": [f"stun:{NAMES[STUN]}:3478"]},
+        {"urls": [f"turn:{name1}:3478?transport=udp", f"turn:{name1}:3478?transport=tcp"], "secret": secret},
+        {"urls": [f"turns:{name1}:443?transport=tcp"], "secret": secret},
+        {"urls": [f"turn:{name2}:3478?transport=udp"], "secret": secret},
+        {"urls": [f"turn:{address}:3478?transport=udp", f"turn:{_HIDDEN}:3478?transport=udp"], "secret": secret},
+    ]
+    path = folder / "ice-changes.toml"
+    path.touch(0o600)
+    path.write_text("".join(map(_table, listed)))
+    certificate, key = _foreign_certificate(folder)
+    options = ["--listening-port=8505", "--tls-listening-port=8506", f"--cert={certificate}", f"--pkey={key}"]
+    stack.enter_context(
+        further_coturn(lab.network, TURN1, PUBLIC_ADDRESSES[TURN1].ipv4[0], secret=secret, options=options)
+    )
+    return path
+
+
+def _block(lab: Lab, place: Place, *rules: str, turned: str = "") -> None:
+    """Let a site's router drop what these rules of nftables say, beside what it does; `turned` leads elsewhere."""
+    lines = "\n".join(rules)
+    file = lab.network.directory / "block.nft"
+    file.write_text(f"""
+        table inet block {{}}
+        delete table inet block
+        table inet block {{
+            chain forward {{ type filter hook forward priority filter - 10; policy accept; {lines}
+            }}
+            chain turned {{ type nat hook prerouting priority dstnat; policy accept; {turned}
+            }}
+        }}
+    """)
+    lab.network.run(place.router, ["nft", "-f", file])
+
+
+def _dropping(*nodes: str) -> Iterator[str]:
+    for node in nodes:
+        addresses = PUBLIC_ADDRESSES[node]
+        yield f"ip daddr {{ {', '.join(addresses.ipv4)} }} drop"
+        yield f"ip6 daddr {{ {', '.join(addresses.ipv6)} }} drop"
+
+
+def _expect_all_seen(end: End) -> None:
+    """Wait until the console's own server has asked every URL, and found all of them well."""
+    deadline = time.monotonic() + 30
+    while True:
+        asked = end.page.evaluate("fetch('ice?check').then((response) => response.json())")
+        urls = [url for server in asked["iceServers"] for url in server["urls"]]
+        if [asked["seen"].get(url) for url in urls] == [""] * len(urls):
+            return
+        assert time.monotonic() < deadline, asked["seen"]
+        time.sleep(0.05)
+
+
+def _forecast(end: End) -> str:
+    return end.page.locator("#check-forecast").inner_text()
 
 
 def _table(server: dict[str, object]) -> str:

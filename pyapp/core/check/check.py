@@ -194,6 +194,8 @@ class Check:
     def _finish(self, now: float) -> list[Command]:
         """Close everything, judge, and tell the server."""
         found = self.found
+        if self.state == "asking" and found.refusal is None and not found.was_stopped:
+            found.refusal = Refusal("", f"GET /ice?check: no answer within {ALL_FOR} s")
         self.state = "done"
         self.revision += 1
         result: list[Command] = [commands.CancelTimer(TIMER)]

@@ -116,13 +116,15 @@ def cause_of(finding: UrlFinding, *, is_over: bool) -> Cause:
 
 @dataclass(frozen=True, slots=True)
 class TheirFacts:
-    """What the candidates of the person at the other end say of their network."""
+    """What the candidates of the person at the other end say of their network, and the way to them."""
 
     has_udp: bool
-    """Whether they know an address at which UDP may reach them."""
+    """Whether they named an address at which UDP may reach them from outside their network."""
     is_symmetric: bool
     path: Literal["direct", "relay", ""]
     """The path in use now."""
+    is_relay_only: bool = False
+    """Whether this page was told to use relays only."""
 
 
 @dataclass(slots=True)

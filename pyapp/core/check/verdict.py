@@ -76,8 +76,8 @@ class Problem:
 
 Forecast: TypeAlias = Literal[
     "is-direct",
-    "is-relayed",
     "direct",
+    "relay-only",
     "relay-udp-here",
     "relay-udp-there",
     "relay-both-symmetric",
@@ -114,8 +114,10 @@ def forecast(found: Findings) -> Forecast | None:
     """
     if (them := found.them) is None:
         return None
-    if them.path:
-        return "is-direct" if them.path == "direct" else "is-relayed"
+    if them.path == "direct":
+        return "is-direct"
+    if them.is_relay_only:
+        return "relay-only"
     if found.udp is None:
         return "unknown"
     if not found.udp:

@@ -4,6 +4,7 @@ import pytest
 
 from pyapp.core import commands, events
 from pyapp.core.check.check import ALL_FOR, TICK_EVERY, TIMER, Check
+from pyapp.core.check.findings import TheirFacts
 from pyapp.core.checking import Checking, Occasion
 from pyapp.core.commands import Command
 from pyapp.core.peers import PeerId, PeerIds
@@ -20,8 +21,12 @@ SERVERS = IceConfiguration((IceServer((STUN,)), IceServer((UDP, TLS), "u", "secr
 class Browser:
     """Answers the commands of a check: `silent` are URLs that never do. Time passes with each tick."""
 
-    def __init__(self, check: Check, *, silent: tuple[str, ...] = (), websocket: bool | None = True) -> None:
+    def __init__(
+        self, check: Check, *, silent: tuple[str, ...] = (), websocket: bool | None = True, lists: bool = True
+    ) -> None:
         self.check = check
+        self.lists = lists
+        """Whether the server answers with its list."""
         self.silent = silent
         self.websocket = websocket
         self.now = 10.0
@@ -48,7 +53,7 @@ class Browser:
                     self.ticks = True
                 case commands.CancelTimer():
                     self.ticks = False
-                case commands.AskCheckServers(number):
+                case commands.AskCheckServers(number) if self.lists:
                     self.tell(events.CheckServersReceived(number, SERVERS, {}))
                 case commands.TryWebSocket(number):
                     self.is_trying = self.websocket is None
@@ -147,6 +152,17 @@ def test_all_of_it_ends_in_time_whatever_is_silent() -> None:
     assert browser.check.verdict is not None
     assert browser.check.verdict.rule == "no-signaling"
     assert browser.check.found.took == pytest.approx(ALL_FOR, abs=0.1)
+    assert browser.check.found.took < 12
+    assert browser.reports[0].report["took"] == round(browser.check.found.took * 1000)
+    assert browser.peers == {}
+
+
+def test_it_ends_in_time_without_a_word_of_the_server() -> None:
+    browser = checked(lists=False, websocket=None)
+    assert browser.check.verdict is not None
+    assert browser.check.verdict.rule == "server-silent"
+    assert browser.check.found.took == pytest.approx(ALL_FOR, abs=0.1)
+    assert not browser.ticks
 
 
 def test_it_can_be_stopped_at_any_moment() -> None:
@@ -194,6 +210,32 @@ class TestTheSession:
         assert checking.begin(Occasion("demo", 0.0), 2.0) == []
         checking.receive(events.CheckStopRequested(), 3.0)
         assert checking.begin(Occasion("demo", 0.0), 4.0)
+
+    @pytest.mark.parametrize(
+        ("theirs", "has_udp"),
+        [
+            ({("203.0.113.9", 5000)}, True),
+            ({("192.168.1.7", 5000)}, False),  # shown to whoever shares a camera, and no way into that network
+            (set(), False),
+        ],
+    )
+    def test_knows_by_their_addresses_whether_udp_reaches_them(
+        self, theirs: set[tuple[str, int]], *, has_udp: bool
+    ) -> None:
+        checking = Checking(PeerIds())
+        checking.begin(Occasion("demo", 0.0, theirs=frozenset(theirs), path="relay"), 1.0)
+        assert checking.check is not None
+        assert checking.check.them is not None
+        assert checking.check.them.has_udp == has_udp
+
+    def test_is_told_what_stays_relayed_and_why(self) -> None:
+        browser = Browser(Check(1, PeerIds(), them=TheirFacts(True, False, "relay")), silent=(STUN, UDP))
+        browser.do(browser.check.begin(browser.now))
+        browser.run()
+        shown = present(browser.check)
+        relayed = "You are connected through a relay at the moment."
+        assert shown.forecast == f"{relayed} You will need a relay, because your network blocks UDP."
+        assert shown.forecast in shown.report
 
     def test_takes_no_answer_to_an_earlier_check(self) -> None:
         checking = Checking(PeerIds())

@@ -300,7 +300,10 @@ def test_the_verdict(case: Case) -> None:
         ([well(UDP)], "independent", TheirFacts(False, False, ""), "relay-udp-there"),
         ([well(TLS)], None, TheirFacts(True, False, ""), "unknown"),
         ([well(UDP)], "independent", TheirFacts(True, False, "direct"), "is-direct"),
-        ([well(UDP)], "dependent", TheirFacts(True, False, "relay"), "is-relayed"),
+        ([well(UDP)], "dependent", TheirFacts(True, False, "relay"), "perhaps-symmetric-here"),
+        ([bad(UDP), well(TLS)], None, TheirFacts(True, False, "relay"), "relay-udp-here"),
+        ([well(UDP)], "independent", TheirFacts(True, False, "relay"), "direct"),
+        ([well(UDP)], "independent", TheirFacts(True, False, "relay", is_relay_only=True), "relay-only"),
     ],
 )
 def test_the_forecast(urls: list[UrlFinding], mapping: object, them: TheirFacts | None, forecast: str | None) -> None:
