@@ -199,7 +199,6 @@ def _expect_metered(console: Console, first: Operator, second: Operator, server:
 
 
 @pytest.mark.patient
-@pytest.mark.timeout(300)  # one flow, whose parts wait for each other
 def test_relays_are_metered_as_coturn_counts_and_cost_no_more_than_the_budget(
     start_console: StartConsole, open_page: OpenPage, three_relays: TurnServer, tmp_path: Path
 ) -> None:

@@ -323,7 +323,6 @@ def _look_back(host: Operator, console: Console) -> None:
     host.expect_that("saved.length == 1 && saved[0].endsWith('.txt')")
 
 
-@pytest.mark.timeout(300)  # two browsers start for it alone, and axe-core looks at both
 def test_two_of_them_from_invitation_to_record(
     start_console: StartConsole, open_page: OpenPage, firefoxes: tuple[Browser, Browser]
 ) -> None:

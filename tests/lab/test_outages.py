@@ -1,7 +1,7 @@
-"""Rows of the recovery table once each: nothing is lost, and no timeout of the browser is waited for.
+"""Rows of the recovery table once each: nothing is lost, and all comes back to where it should.
 
-How fast it is, is for the bench; so are the rows that differ from another one in a direction only. Each is played
-without permission or with cameras, a few of them both ways.
+How fast it is, is for the bench, on a machine that does nothing else; so are the rows that differ from another one in a
+direction only. Each is played without permission or with cameras, a few of them both ways.
 """
 
 from __future__ import annotations
@@ -39,8 +39,13 @@ STALLS = (0.7, 2.5)
 """Seconds for which a page stands still: shorter and longer than it takes to tell the person."""
 
 
-HOMECOMING = 20.0
-"""Seconds within which whoever is back is on a direct path. The bench wants 5; who misses it looks again after 60."""
+BOUND = 45.0
+"""Seconds of silence, or without picture or sound: as long as a run waits. A busy machine has taken more than 5."""
+
+
+HOMECOMING = 80.0
+"""Seconds for whoever is back to be on a direct path. The bench wants 5; on a busy machine the first look may come to
+nothing, and the next one is 60 s later."""
 
 
 AWAY = 8.0
@@ -68,9 +73,11 @@ def stage(lab: Lab, server: ConsoleServer, playwright: Playwright) -> Iterator[R
 def _rows(names: Sequence[str]) -> list[Row]:
     calm = recovery_healthy.false_alarms(HEALTHY, stalls=STALLS)
     rows = {row.name: row for row in (*recovery_events.events(away=AWAY), *calm)}
-    return [rows[name] if rows[name].within is None else replace(rows[name], within=HOMECOMING) for name in names]
+    patient = [replace(rows[name], bound=BOUND) for name in names]
+    return [row if row.within is None else replace(row, within=HOMECOMING) for row in patient]
 
 
+@pytest.mark.patient
 @pytest.mark.parametrize(
     "row",
     _rows(
@@ -151,12 +158,13 @@ def _worsen_until_it_is_lost(scene: Scene) -> float:
     return mended
 
 
+@pytest.mark.patient
 def test_the_quality_is_unstable_before_it_is_lost_and_good_again(stage: RecoveryStage, server: ConsoleServer) -> None:
     worse = Row(
         name="worse",
         title="packets are lost, then all of them",
         act=_worsen_until_it_is_lost,
-        bound=15.0,
+        bound=BOUND,
         restarts=None,
         problems=(*NOT_REACHED, *GIVEN_UP),
         cause=".*",
@@ -165,6 +173,7 @@ def test_the_quality_is_unstable_before_it_is_lost_and_good_again(stage: Recover
     assert complaints(worse, run) == [], line(run)
 
 
+@pytest.mark.patient
 def test_the_yardstick_is_measured_in_the_same_way(lab: Lab, config: Path, stage: RecoveryStage) -> None:
     row = next(row for row in recovery_events.events() if row.name == "forget")
     with servers.yardstick(lab, config) as served:

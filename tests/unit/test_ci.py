@@ -12,7 +12,7 @@ ALLOWED = """while [ "$1" != -- ]; do shift; done; shift; exec "$@" """
 REFUSED = "echo 'unshare failed: Operation not permitted' >&2; exit 1"
 UNIT = "-m pytest --numprocesses auto --hypothesis-profile thorough tests/unit\n"
 REST = "-m pytest -m not patient tests/browser tests/lab\n"
-PATIENT = "-m pytest -m patient tests/browser\n"
+PATIENT = "-m pytest -m patient tests/browser tests/lab\n"
 NO_INTERFACE = "echo 'RTNETLINK answers: Operation not supported' >&2; exit 2"
 
 
