@@ -10,6 +10,7 @@ from backend.journal.reading import Told
 from backend.journal.relayed import relay_host
 from pyapp.protocol.entries import LocalCandidate, Pair
 from pyapp.protocol.ice import IceError, parse_reported_url
+from pyapp.protocol.wire import Scalar
 
 Path: TypeAlias = str
 """In words: `direct`, `turn1.example.org over TLS`."""
@@ -118,10 +119,14 @@ def _relay(server: str, protocol: str) -> str:
 
 def rank_of(pair: Pair) -> int:
     """Return how costly a path is: 0 if it is direct, 1 over a relay by UDP, 2 by TCP."""
-    if pair.path != "relay":
+    return rank(pair.path, pair.local_type, pair.relay_protocol)
+
+
+def rank(path: Scalar, local_type: Scalar, relay_protocol: Scalar) -> int:
+    """Return the rank of a path of which only this was read."""
+    if path != "relay":
         return 0
-    is_udp = pair.local_type != "relay" or pair.relay_protocol in ("", "udp")
-    return 1 if is_udp else 2
+    return 1 if local_type != "relay" or relay_protocol in (None, "", "udp") else 2
 
 
 _PRIVATE = tuple(

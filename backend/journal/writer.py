@@ -72,7 +72,7 @@ class Journal:
         self._clock = clock
         self._keep_addresses = keep_addresses
         self._store: Store | None = None
-        self._queue: deque[Record] = deque()
+        self._queue: deque[tuple[Record, float]] = deque()
         self._queued = 0
         self._wake = asyncio.Event()
         self._ended = False
@@ -92,6 +92,11 @@ class Journal:
         """How many batches are waiting to be written."""
         return len(self._queue)
 
+    @property
+    def lag(self) -> float:
+        """For how many seconds the oldest of them has been waiting; 0 if there is none."""
+        return self._clock() - self._queue[0][1] if self._queue else 0.0
+
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Journal"]:
         """Write in the background; on the way out, write what is still queued."""
@@ -110,7 +115,7 @@ class Journal:
         size = record.size
         if len(self._queue) >= self.limits.journal_queue or self._queued + size > self.limits.journal_queue_bytes:
             return False
-        self._queue.append(record)
+        self._queue.append((record, self._clock()))
         self._queued += size
         self._wake.set()
         return True
@@ -141,7 +146,7 @@ class Journal:
             self._wake.clear()
             if not self._ended:
                 await asyncio.sleep(GATHERING)
-            records = [self._queue[number] for number in range(min(len(self._queue), _AT_ONCE))]
+            records = [self._queue[number][0] for number in range(min(len(self._queue), _AT_ONCE))]
             try:
                 written = await self._in_thread(lambda records=records: self._write(records))  # type: ignore[misc]
             except (sqlite3.Error, OSError) as error:

@@ -21,6 +21,7 @@ class Now:
     participants: int
     sockets: int
     journal_waiting: int
+    journal_lag: float
     draining: bool
     urls: dict[str, bool] = field(default_factory=dict)
     trips: dict[str, float] = field(default_factory=dict)
@@ -44,6 +45,7 @@ class Gauges(Collector):
             ("participants", "Places that are held.", now.participants),
             ("sockets", "WebSockets that are open.", now.sockets),
             ("journal_waiting", "Batches of diagnostics that are not written yet.", now.journal_waiting),
+            ("journal_lag_seconds", "How long the oldest of them has been waiting.", now.journal_lag),
             ("draining", "Whether no new sessions are taken.", now.draining),
         ):
             yield GaugeMetricFamily(f"ice_console_{name}", text, value=float(value))

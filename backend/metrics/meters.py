@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from backend.journal.relayed import carried_by
+from backend.journal.ways import rank
+from pyapp.protocol.entries.negotiation import RESTARTS
 from pyapp.protocol.ice import IceError, parse_reported_url
 from pyapp.protocol.journal import JournalEntry
 from pyapp.protocol.wire import Scalar
@@ -20,7 +22,7 @@ _OUTAGE = (0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 30, 60, 300)
 
 _PATHS = ("direct", "relay")
 _RELAY_PROTOCOLS = ("", "udp", "tcp", "tls")
-_EVIDENCE = (
+EVIDENCE = (
     "silence",
     "not-heard",
     "no-echo",
@@ -32,6 +34,9 @@ _EVIDENCE = (
 )
 _RUNGS = ("restart", "relay-only", "tcp-only", "new-connection")
 _STUN_CODES = (300, 400, 401, 403, 420, 437, 438, 440, 441, 442, 443, 446, 447, 486, 500, 508, 600, 701)
+
+_SETTLED = 30.0
+"""Seconds after Connect within which the best path is looked for, if nothing disturbs that."""
 
 _MOST_PAGES, _MOST_PAIRS = 4096, 16
 _LONGEST = 3600.0
@@ -53,8 +58,12 @@ class _Page:
     """Whether the peer was there when it joined, so that its time to connect includes no waiting."""
     is_connected: bool = False
     is_direct: bool = False
+    best: tuple[int, str, float] | None = None
+    """Of the best path so far, until it is counted: its rank, what it is, and the seconds it took."""
     suspected: float = -math.inf
     """When the path was last in doubt."""
+    evidence: str = "other"
+    """Why it was."""
     relayed: OrderedDict[str, int] = field(default_factory=OrderedDict)
     """Bytes by candidate pair."""
 
@@ -82,6 +91,13 @@ class Meters:
             buckets=_CONNECT,
             registry=registry,
         )
+        self._best = Histogram(
+            "ice_console_best_path_seconds",
+            "From Connect, with the other side there, to the best path of the first half minute.",
+            ["path"],
+            buckets=_CONNECT,
+            registry=registry,
+        )
         self._outage = Histogram(
             "ice_console_outage_seconds",
             "Interruptions, from the last sign of life to the next.",
@@ -99,6 +115,9 @@ class Meters:
         )
         self._suspicions = Counter("ice_console_suspicions", "Doubts about a path.", ["evidence"], registry=registry)
         self._attempts = Counter("ice_console_recovery_attempts", "What was tried.", ["rung"], registry=registry)
+        self._restarts = Counter(
+            "ice_console_restarts", "ICE restarts, by evidence or another reason.", ["reason"], registry=registry
+        )
         self._failures = Counter("ice_console_failures", "Sessions that could not go on.", registry=registry)
         self._ice_errors = Counter(
             "ice_console_ice_errors",
@@ -115,6 +134,7 @@ class Meters:
         self._joined, _ = (self._joins.labels(outcome) for outcome in ("joined", "refused"))
         for path in _PATHS:
             self._connect.labels(path)
+            self._best.labels(path)
 
     def joined(self) -> None:
         """Count a page that has joined."""
@@ -139,8 +159,11 @@ class Meters:
 
     def _count(self, page: _Page, entry: JournalEntry) -> None:
         data, at = entry.data, entry.at / 1000
+        if page.best and page.connecting is not None and at > page.connecting + _SETTLED:
+            self._settle(page)
         match entry.event:
             case "session" if "policy" in data:
+                self._settle(page)
                 page.connecting, page.is_second, page.is_connected, page.is_direct = at, False, False, False
             case "signaling" if "alone" in data:
                 page.is_second = data["alone"] is False
@@ -154,10 +177,13 @@ class Meters:
                 if (seconds := _seconds(data.get("seconds"))) is not None:
                     self._outage.observe(seconds)
             case "suspect":
-                page.suspected = at
-                self._suspicions.labels(_known(data.get("evidence"), _EVIDENCE)).inc()
+                self._settle(page)
+                page.suspected, page.evidence = at, _known(data.get("evidence"), EVIDENCE)
+                self._suspicions.labels(page.evidence).inc()
             case "attempt":
                 self._attempts.labels(_known(data.get("rung"), _RUNGS)).inc()
+            case "restart" if "reason" in data:
+                self._restarts.labels(_reason(data["reason"], page.evidence)).inc()
             case "failed":
                 self._failures.inc()
             case "candidate-error":
@@ -173,12 +199,25 @@ class Meters:
         took = _seconds(at - page.connecting) if page.connecting is not None and page.is_second else None
         if took is None or path not in _PATHS:
             return
+        at_rank = rank(path, data.get("local_type"), data.get("relay_protocol"))
         if not page.is_connected:
             page.is_connected = True
             self._connect.labels(path).observe(took)
+            page.best = (at_rank, path, took)
+        elif page.best and at_rank < page.best[0]:
+            page.best = (at_rank, path, took)
+        if at_rank == 0:
+            self._settle(page)
         if path == "direct" and not page.is_direct:
             page.is_direct = True
             self._direct.observe(took)
+
+    def _settle(self, page: _Page) -> None:
+        """Count the best path, once: a better one will not come, or would not be due to the first connection."""
+        if page.best:
+            _, path, took = page.best
+            self._best.labels(path).observe(took)
+            page.best = None
 
     def _frozen(self, page: _Page, data: Mapping[str, Scalar], at: float) -> None:
         """Count the freezes since the last sample; several of them with their mean."""
@@ -220,6 +259,11 @@ class Meters:
 
 def _known(word: Scalar, words: Collection[str]) -> str:
     return word if isinstance(word, str) and word in words else "other"
+
+
+def _reason(reason: Scalar, evidence: str) -> str:
+    """Return why ICE was restarted: an attempt (`attempt 2`) is due to what put the path in doubt."""
+    return evidence if isinstance(reason, str) and reason.startswith("attempt ") else _known(reason, RESTARTS)
 
 
 def _seconds(value: Scalar) -> float | None:

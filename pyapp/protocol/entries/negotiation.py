@@ -141,7 +141,7 @@ class Ignored(Entry):
         return f"{self.what} left aside: {form.format_map(told)}"
 
 
-_RESTARTS = {
+RESTARTS = {
     "person": "asked for by the person",
     "peer": "asked for by the other side",
     "credentials-expired": "the relays' credentials had expired",
@@ -150,6 +150,7 @@ _RESTARTS = {
     "relays-needless": "the relays are not needed",
     "udp-again": "UDP gets out again",
 }
+"""Why ICE is restarted, where that is no attempt to mend the path: words by code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,7 @@ class Restart(Entry):
     reason: str
 
     def _says(self) -> str:
-        return f"ICE restart, {_RESTARTS.get(self.reason, self.reason)}"
+        return f"ICE restart, {RESTARTS.get(self.reason, self.reason)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,8 +155,10 @@ async def test_once_there_is_room_nothing_is_missing(
             assert journal.append(Record("demo", A, NOW, (entry(number),), answers.append))
         await until(lambda: len(told(caplog, "disk is full")) >= 2)
         assert not answers, "what is not stored is not confirmed"
+        assert journal.lag > 1
         disk.is_full = False
         assert await Writer(journal).append(entry(3)) == 3
+        assert journal.lag == 0
         assert answers == [1, 1, 2]
     first, second, *_ = told(caplog, "disk is full")
     assert first == "! the journal cannot be written: database or disk is full; trying again in 1 s"

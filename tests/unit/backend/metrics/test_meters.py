@@ -1,14 +1,15 @@
 """What pages tell becomes figures, once, and whatever they tell no label is theirs to choose."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.metrics.gauges import Gauges, Now
-from backend.metrics.meters import Meters
+from backend.metrics.meters import EVIDENCE, Meters
+from pyapp.core.path.outcomes import Evidence
 from pyapp.protocol.journal import JournalEntry
 from pyapp.protocol.wire import Scalar
 
@@ -65,6 +66,36 @@ def test_the_time_to_connect_is_that_of_who_found_somebody() -> None:
     assert value(known, "direct_path_seconds_sum") == pytest.approx(1.9)
     assert value(known, "paths_total", path="direct", relay_protocol="") == 2
     assert value(known, "paths_total", path="relay", relay_protocol="udp") == 1
+
+
+def test_the_time_to_the_best_path() -> None:
+    known = meters()
+    joined: dict[str, Scalar] = {"alone": False}
+    relays = [(10.4, "pair", pair("relay", relay_protocol="tls")), (11.0, "pair", pair("relay", relay_protocol="udp"))]
+    begun = [CONNECT, (10.1, "signaling", joined), *relays]
+    told(known, *begun, (12.0, "pair", pair("direct")), (13.0, "pair", pair("relay")), page="direct")
+    assert value(known, "best_path_seconds_sum", path="direct") == pytest.approx(2.0)
+    told(known, *begun, (39.9, "sample", pair("relay")), page="relayed")
+    assert value(known, "best_path_seconds_count", path="relay") == 0
+    told(known, (40.1, "sample", pair("relay")), (50.0, "pair", pair("direct")), page="relayed", first=6)
+    assert value(known, "best_path_seconds_sum", path="relay") == pytest.approx(1.0)
+    told(known, *begun, (12.0, "suspect", {"evidence": "silence"}), (13.0, "pair", pair("direct")), page="disturbed")
+    assert value(known, "best_path_seconds_count", path="relay") == 2
+    told(known, *begun, (20.0, "session", {"session": "two", "policy": "all"}), page="again")
+    assert value(known, "best_path_seconds_count", path="relay") == 3
+    assert value(known, "best_path_seconds_count", path="direct") == 1
+
+
+def test_restarts_by_what_they_are_due_to() -> None:
+    known = meters()
+    reasons: list[Scalar] = ["person", "attempt 1", "made up", 7]
+    told(known, (1.0, "suspect", {"evidence": "no-echo"}), *((2.0, "restart", {"reason": one}) for one in reasons))
+    told(known, (3.0, "restart", {"refused": True}), (3.0, "restart", {"reason": "attempt 1"}), page="another")
+    assert [value(known, "restarts_total", reason=one) for one in ("person", "no-echo", "other")] == [1, 1, 3]
+
+
+def test_every_evidence_of_a_page_is_known() -> None:
+    assert set(EVIDENCE) == set(get_args(Evidence))
 
 
 def test_outages_doubts_and_attempts() -> None:
@@ -151,13 +182,12 @@ def test_joins_and_refusals() -> None:
 
 def test_gauges_are_read_when_they_are_asked_for() -> None:
     known = meters()
-    quiet = Now(sessions=1, participants=2, sockets=3, journal_waiting=4, draining=True)
+    quiet = Now(sessions=1, participants=2, sockets=3, journal_waiting=4, journal_lag=0.5, draining=True)
     servers: dict[str, Any] = {"urls": {URL: False}, "trips": {URL: 0.02}, "providers": {"cloudflare": True}}
     now = [quiet]
     known.registry.register(Gauges(lambda: now[0]))
-    assert [value(known, name) for name in ("sessions", "participants", "sockets", "journal_waiting", "draining")] == [
-        *(1, 2, 3, 4, 1)
-    ]
+    names = ("sessions", "participants", "sockets", "journal_waiting", "journal_lag_seconds", "draining")
+    assert [value(known, name) for name in names] == [1, 2, 3, 4, 0.5, 1]
     now[0] = replace(quiet, sessions=5, **servers)
     assert value(known, "sessions") == 5
     assert value(known, "ice_url_seconds", url=URL) == 0.02
@@ -165,12 +195,14 @@ def test_gauges_are_read_when_they_are_asked_for() -> None:
     assert known.registry.get_sample_value("ice_console_ice_url_up", {"url": URL}) == 0.0
 
 
-WORDS = st.sampled_from(["path", "relay_protocol", "local_type", "server", "pair", "evidence", "rung", "code", "url"])
+WORDS = st.sampled_from(
+    ["path", "relay_protocol", "local_type", "server", "pair", "evidence", "rung", "code", "url", "reason"]
+)
 VALUES = st.one_of(
     st.none(), st.booleans(), st.integers(-(2**53) + 1, 2**53 - 1), st.text(max_size=12), st.just("relay")
 )
 EVENTS = st.sampled_from(
-    ["session", "signaling", "pair", "sample", "recovered", "suspect", "attempt", "candidate-error"]
+    ["session", "signaling", "pair", "sample", "recovered", "suspect", "attempt", "restart", "candidate-error"]
 )
 
 

@@ -2,12 +2,14 @@
 
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from ipaddress import ip_network
 from pathlib import Path
 
 import aiohttp
+import promql_parser
 import pytest
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from backend.web.keys import CHAIN
@@ -101,6 +103,34 @@ async def test_what_happens_is_counted(start: Start, http: aiohttp.ClientSession
     assert not any("one" in name.replace("console", "") for name in there)
 
 
+def queries(file: str) -> list[str]:
+    """Return the PromQL in a file of `deploy/`."""
+    text = (DEPLOY / file).read_text(encoding="utf-8")
+    if file.endswith(".json"):
+        return [target["expr"] for panel in json.loads(text)["panels"] for target in panel["targets"]]
+    return [rule["expr"] for group in yaml.safe_load(text)["groups"] for rule in group["rules"]]
+
+
+def selected(expression: promql_parser.Expr) -> Iterator[str]:
+    """Return the names of the metrics that an expression asks for."""
+    match expression:
+        case promql_parser.VectorSelector(name=str(name)):
+            yield name
+        case promql_parser.MatrixSelector(vector_selector=selector):
+            yield from selected(selector)
+        case promql_parser.BinaryExpr(lhs=left, rhs=right):
+            yield from (*selected(left), *selected(right))
+        case promql_parser.Call(args=arguments):
+            for argument in arguments:
+                yield from selected(argument)
+        case promql_parser.AggregateExpr(expr=inner) | promql_parser.ParenExpr(expr=inner):
+            yield from selected(inner)
+        case promql_parser.NumberLiteral():
+            pass
+        case _:
+            raise AssertionError(f"{type(expression).__name__} is not looked into")
+
+
 @pytest.mark.parametrize("file", ["grafana.json", "alerts.yml"])
 async def test_dashboards_and_alerts_ask_for_what_there_is(
     file: str, start: Start, http: aiohttp.ClientSession, tmp_path: Path
@@ -111,9 +141,27 @@ async def test_dashboards_and_alerts_ask_for_what_there_is(
     families = {family.name: family.type for family in text_string_to_metric_families(text)}
     suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
     there = {name + suffix for name, kind in families.items() for suffix in suffixes.get(kind, ())}
-    asked = set(re.findall(r"ice_console_\w+", (DEPLOY / file).read_text(encoding="utf-8")))
+    asked = {name for query in queries(file) for name in selected(promql_parser.parse(query))}
     assert asked
-    assert asked <= there
+    assert asked <= there | {"up"}  # Prometheus' own: whether it got an answer
+
+
+def test_alert_rules_are_what_prometheus_reads() -> None:
+    document = yaml.safe_load((DEPLOY / "alerts.yml").read_text(encoding="utf-8"))
+    assert list(document) == ["groups"]
+    rules = [rule for group in document["groups"] for rule in group["rules"]]
+    assert len({rule["alert"] for rule in rules}) == len(rules)
+    for rule in rules:
+        assert rule.keys() - {"for"} == {"alert", "expr", "labels", "annotations"}
+        assert re.fullmatch(r"\d+[smhd]", rule.get("for", "1m"))
+        assert rule["labels"].keys() == {"severity"}
+        assert rule["labels"]["severity"] in ("warning", "critical")
+        summary = rule["annotations"]["summary"]
+        told = set(re.findall(r"\$labels\.(\w+)", summary))
+        by = set(re.findall(r"\w+", " ".join(re.findall(r"by \(([^)]*)\)", rule["expr"]))))
+        plain = {"ice_console_ice_url_up == 0": {"url"}, "ice_console_provider_up == 0": {"provider"}}
+        assert told <= by | plain.get(rule["expr"], set()), "the alert has the labels that it names"
+        assert summary.count("{{") == summary.count("}}")
 
 
 def test_the_dashboard_is_one_that_grafana_imports() -> None:
@@ -121,3 +169,6 @@ def test_the_dashboard_is_one_that_grafana_imports() -> None:
     assert dashboard["title"] == "ICE Console"
     assert all(panel["targets"] and panel["description"] for panel in dashboard["panels"])
     assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+    assert len({(panel["gridPos"]["x"], panel["gridPos"]["y"]) for panel in dashboard["panels"]}) == len(
+        dashboard["panels"]
+    )

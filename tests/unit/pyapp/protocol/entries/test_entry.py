@@ -123,7 +123,7 @@ def test_every_reason_of_the_core_has_its_words_and_none_is_left_over() -> None:
     ended = re.findall(rf"\.(?:failed|_?close)\({code}", of_standby)
     aside = re.findall(rf"entries\.Ignored\([^,()]*(?:\{{[^}}]*\}}[^,()]*)?, {code}", text)
     assert (set(restarts), set(ended), set(aside)) == (
-        set(negotiation._RESTARTS),
+        set(negotiation.RESTARTS),
         set(relays._STANDBY_OVER),
         set(negotiation._LEFT_ASIDE),
     )
