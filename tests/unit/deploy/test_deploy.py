@@ -61,7 +61,7 @@ def test_the_image_is_made_of_files_that_there_are() -> None:
     lines = re.findall(r"(?m)^COPY (?!--from)(.*) \S+$", (DEPLOY / "Containerfile").read_text())
     names = [name for line in lines for name in line.split()]
     assert {"server.py", "backend", "pyapp", "runtime", "static", "index.html"} <= set(names)
-    sent = (ROOT / ".containerignore").read_text().splitlines()
+    sent = (ROOT / ".dockerignore").read_text().splitlines()
     for name in names:
         assert (ROOT / name).exists(), name
         assert f"!{name}" in sent, name
