@@ -14,14 +14,15 @@ Networks: TypeAlias = Sequence[IPv4Network | IPv6Network]
 class Caller:
     """`address` is the client's, `host` what it asked for (a `Host` header), `identity` who it is by single sign-on.
 
-    `scheme` is `http` or `https`, by which it asked; empty if no proxy of ours says so. `has_identities` if it comes
-    with several identities, so that none is believed.
+    `scheme` is `http` or `https`, by which it asked; empty if no proxy of ours says so. `proxy` is the address of the
+    one that said all this, or empty. `has_identities` if it names several, so that none is believed.
     """
 
     address: str
     host: str
     identity: str = ""
     scheme: str = ""
+    proxy: str = ""
     has_identities: bool = False
 
 
@@ -51,12 +52,12 @@ def caller(
     scheme = (scheme or _outermost(headers, "x-forwarded-proto", hops)).lower()
     legacy_host, port = (_outermost(headers, f"x-forwarded-{name}", hops) for name in ("host", "port"))
     if forwarded_host and legacy_host and forwarded_host != legacy_host:
-        return Caller(address, host, identity, scheme, has_identities)
+        return Caller(address, host, identity, scheme, peer, has_identities)
     outside = forwarded_host or legacy_host or host
     if port.isascii() and port.isdigit() and host_port(outside) is None:
         name = host_name(outside)
         outside = f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
-    return Caller(address, outside, identity, scheme, has_identities)
+    return Caller(address, outside, identity, scheme, peer, has_identities)
 
 
 def _hops(addresses: Sequence[str], proxies: Networks) -> int:

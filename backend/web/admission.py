@@ -19,6 +19,11 @@ from pyapp.protocol.wire import encode
 
 _log = logging.getLogger("ice_console.http")
 
+_NOTHING = """404: ICE Console has nothing here.
+A proxy that serves it under a path must take that path off. In nginx, both addresses end with a slash:
+location /console/ { proxy_pass http://127.0.0.1:8080/; }
+"""
+
 
 @web.middleware
 async def know_caller(
@@ -30,6 +35,16 @@ async def know_caller(
         who = caller_of(access, request, request.remote or "", request.host)
         request[CALLER] = who
         request = request.clone(remote=who.address, host=who.host)
+    return await handler(request)
+
+
+@web.middleware
+async def explain_missing(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Say what is wrong, most of the time, where there is nothing."""
+    if isinstance(request.match_info.http_exception, web.HTTPNotFound):
+        raise web.HTTPNotFound(text=_NOTHING)
     return await handler(request)
 
 
@@ -47,7 +62,7 @@ def caller_of(access: ConfiguredAccess, request: web.Request | RawRequestMessage
             "! %s came from the proxy %s more than once, with different values: none is believed. Have the proxy"
             " overwrite what clients send ([access] identity_header)",
             access.identity_header,
-            peer,
+            who.proxy,
         )
     return who
 
@@ -62,9 +77,16 @@ def check_origin(request: web.Request, named: str | None = None) -> None:
     origin = request.headers.get(hdrs.ORIGIN, named)
     if is_allowed(origin, request.host, request.app[CURRENT].configured.access):
         return
+    proxy = request[CALLER].proxy if CALLER in request else ""
+    advice = (
+        f"Have the proxy {proxy} send the host and port that the browser asked for as X-Forwarded-Host (nginx:"
+        " $http_host), or name"
+        if proxy
+        else "Behind a proxy, name it in [access] proxies, so that its X-Forwarded-Host is believed, or"
+    )
     rule = (
-        f"The page is of {origin:.200}, and this server was asked as {request.host:.200}. Behind a proxy, name it"
-        " in [access] proxies, so that its X-Forwarded-Host is believed, or the page's origin in [access] origins."
+        f"The page is of {origin:.200}, and this server was asked as {request.host:.200}."
+        f" {advice} the page's origin in [access] origins."
     )
     _log.warning("! %s", rule)
     raise problem(web.HTTPForbidden, Error("foreign-origin", rule))

@@ -22,6 +22,11 @@ from pyapp.protocol.wire import MessageError, encode
 
 _log = logging.getLogger("ice_console.http")
 
+_NO_UPGRADE = (
+    "A WebSocket was asked for without 'Upgrade: websocket': a proxy in between has not passed it on. nginx needs"
+    " proxy_http_version 1.1, proxy_set_header Upgrade $http_upgrade and proxy_set_header Connection upgrade."
+)
+
 
 async def ice(request: web.Request) -> web.Response:
     """Return the caller's `RTCConfiguration`, or with `?check` every URL and what the server found at each."""
@@ -80,6 +85,8 @@ async def signaling(request: web.Request) -> web.StreamResponse:
         return web.Response(
             status=503, headers={"Retry-After": "5"}, text=encode(refusal), content_type="application/json"
         )
+    if hdrs.UPGRADE not in request.headers:
+        _log.warning("! %s", _NO_UPGRADE)
     answer = handshake_answer(request.headers)
     transport = request.transport
     if transport is None or transport.is_closing():  # the page left before it was answered

@@ -26,7 +26,7 @@ from backend.metrics.meters import Meters
 from backend.settings import Settings, StartError
 from backend.signaling.endpoint import Signaling
 from backend.web import sessions
-from backend.web.admission import know_caller
+from backend.web.admission import explain_missing, know_caller
 from backend.web.asking import (
     find_check,
     invite,
@@ -90,7 +90,7 @@ def create_app(settings: Settings, certificates: Certificates | None = None) -> 
     configured = read_ice_servers(settings.config) if settings.config else ConfiguredIce()
     tell_left_out(configured)
     limits = configured.limits or settings.limits
-    app = web.Application(middlewares=[know_caller])
+    app = web.Application(middlewares=[know_caller, explain_missing])
     app[SETTINGS] = settings
     app[ASSETS] = assets
     app[CURRENT] = Current(configured)

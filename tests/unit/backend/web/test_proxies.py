@@ -45,6 +45,39 @@ async def test_the_page_of_another_host_is_served_if_our_proxy_says_so(
     await socket.close()
 
 
+async def test_a_proxy_that_is_named_but_leaves_the_port_out_is_told_what_to_send(
+    start: Start, http: aiohttp.ClientSession, configured: Callable[[str], Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    server = await start(config=configured(PROXIED))
+    headers = {"Origin": "https://a.example:8443", "Host": "a.example"}  # nginx's $host
+    async with http.get(server.address + "ice", headers=headers) as response:
+        assert response.status == 403
+        said = (await response.json())["message"]
+    assert "https://a.example:8443, and this server was asked as a.example. Have the proxy 127.0.0.1 send" in said
+    assert "[access] origins" in said
+    assert "[access] proxies" not in said  # it is there
+    assert said in caplog.text
+
+
+async def test_a_path_that_the_proxy_has_not_taken_off_is_explained(start: Start, http: aiohttp.ClientSession) -> None:
+    server = await start()
+    for path in ("console/", "console/ice", "/healthz"):
+        async with http.get(server.address + path) as response:
+            assert response.status == 404
+            assert "must take that path off" in await response.text()
+    async with http.get(server.address + "place") as response:
+        assert response.status == 405
+
+
+async def test_a_proxy_that_drops_the_upgrade_is_in_the_log(
+    start: Start, http: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = await start()
+    async with http.get(server.address + "ws") as response:
+        assert (response.status, response.headers["Upgrade"]) == (426, "websocket")
+    assert "proxy_set_header Upgrade $http_upgrade" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("written", "sent"),
     [
