@@ -37,7 +37,7 @@ class ConfiguredProvider:
 
     @property
     def is_by_session(self) -> bool:
-        """Whether each session gets its own credentials: they can be revoked, or carry its name."""
+        """Whether each invitation to a session gets its own credentials: they can be revoked, or carry a name."""
         return self.kind in ("cloudflare", "turn-rest")
 
 
