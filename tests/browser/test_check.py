@@ -44,6 +44,7 @@ def test_a_check_is_begun_stopped_read_and_copied(
     panel, sentence = page.locator("#check-panel"), page.locator("#check-sentence")
     expect(panel).to_be_visible()
     expect(page.locator("#check-servers > li")).to_have_count(5)
+    wait_until(lambda: turn_server.allocations().made > 0, "the check has relays")
     page.locator("#check-stop").press("Enter")
     expect(panel).to_have_attribute("data-check", "stopped")
     expect(sentence).to_have_text("The check was stopped.")

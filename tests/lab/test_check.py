@@ -18,6 +18,7 @@ from playwright.sync_api import expect
 from tests.lab import kinds, servers
 from tests.lab.browser import FLAGS, Fleet, hang_up
 from tests.lab.coturn import further_coturn
+from tests.lab.delay import Delay
 from tests.lab.sites import NAMES, PUBLIC_ADDRESSES, SERVER, STUN, TURN1, TURN2, Site
 
 if TYPE_CHECKING:
@@ -198,7 +199,7 @@ def test_a_session_s_path_is_foretold_and_a_network_is_known_by_all_that_it_may_
     """One page checks in a session and after it, while its network changes."""
     with contextlib.ExitStack() as stack:
         path = _configured_for_changes(lab, stack)
-        here = lab.attach(Site(name="check-here", kind=kinds.DUAL_STACK))
+        here = lab.attach(Site(name="check-here", kind=kinds.DUAL_STACK, delay=Delay()))
         stack.callback(lab.detach, here)
         there = lab.attach(Site(name="check-there", kind=kinds.PORT_RESTRICTED))
         stack.callback(lab.detach, there)
@@ -222,6 +223,7 @@ def test_a_session_s_path_is_foretold_and_a_network_is_known_by_all_that_it_may_
         fleet.close(there.hosts[0].node)
         _expect_all_seen(end)
 
+        _stop_far_away(lab, here, end)
         _check_inspected(lab, here, end)
         _check_cut(lab, here, end)
         for server in (lab.turn1, lab.turn2):
@@ -260,6 +262,23 @@ def _check_opened(end: End, other: End) -> None:
     other.expect_message("all the time")
     end.page.locator("#restart-ice").click()
     expect(end.page.locator("body")).to_have_attribute("data-path", "direct", timeout=_PATIENCE)
+
+
+def _stop_far_away(lab: Lab, place: Place, end: End) -> None:
+    """Stop a check while relays are on their way to it: over this line an answer takes longer than the click."""
+    lab.network.shape(place, Delay(ms=400))
+    before = lab.turn1.allocations().made
+    _begin(end)
+    deadline = time.monotonic() + 30
+    while lab.turn1.allocations().made == before:
+        assert time.monotonic() < deadline, "the check has asked for no relay"
+        time.sleep(0.01)
+    end.page.locator("#check-stop").click()
+    expect(end.page.locator("#check-panel")).to_have_attribute("data-check", "stopped")
+    for server in (lab.turn1, lab.turn2):
+        _expect_none_held(server)
+    lab.network.shape(place, Delay())
+    end.page.keyboard.press("Escape")
 
 
 def _check_inspected(lab: Lab, place: Place, end: End) -> None:

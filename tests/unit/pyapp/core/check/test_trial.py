@@ -170,12 +170,15 @@ class TestARelay:
     def test_that_passes_nothing_on_is_told_from_one_that_does_not_answer(self) -> None:
         trial = began()
         said(trial, events.LocalDescriptionSet(1, OFFER), candidate("relay"), now=0.1)
-        said(trial, error(486, "Allocation Quota Reached"), now=0.2, peer=FAR)
+        said(trial, events.LocalCandidatesEnded(None), now=0.2)
+        said(trial, error(486, "Allocation Quota Reached"), events.LocalCandidatesEnded(None), now=0.2, peer=FAR)
         assert len(trial.tick(0.1 + trials.CONNECT_FOR)) == 2
         assert (trial.found.is_loop_open, trial.found.cause, trial.found.codes) == (False, None, frozenset({486}))
 
     def test_ends_both_connections(self) -> None:
         trial = connected()
+        for peer in (NEAR, FAR):
+            said(trial, events.LocalCandidatesEnded(None), now=0.4, peer=peer)
         assert trial.close() == [commands.OfPeer(peer, commands.ClosePeer()) for peer in (NEAR, FAR)]
         assert not trial.owns(NEAR)
         assert trial.close() == []
