@@ -32,6 +32,8 @@ MOST_VIDEO = """() => {
   const sender = peerConnections.at(-1).getSenders().find(({ track }) => track?.kind === "video");
   return sender?.getParameters().encodings[0]?.maxBitrate;
 }"""
+PRICE = 50
+"""Of a GB, in USD."""
 STEPS = {"warn": 0.2, "lower": 0.4, "direct": 0.6, "stop": 0.8}
 FIRST_HOST, SECOND_HOST, THIRD_HOST = "127.0.0.1", "127.0.0.2", "127.0.0.3"
 """Of the relays over UDP, TLS and TCP."""
@@ -114,10 +116,10 @@ def _relays(console: Console, operator: Operator, session: str) -> list[str]:
     return [url for server in answer["iceServers"] for url in server["urls"] if url.startswith("turn")]
 
 
-def _audited(console: Console) -> list[str]:
-    """Return the steps in the audit log, in order."""
+def _audited(console: Console) -> list[tuple[str, str]]:
+    """Return the steps in the audit log, in order, each with its scope."""
     audited = [json.loads(line) for line in (console.journal / "audit.log").read_text().splitlines()]
-    return [one["step"] for one in audited if one["event"] == "budget" and one["scope"] == "day"]
+    return [(one["scope"], one["step"]) for one in audited if one["event"] == "budget"]
 
 
 def _toggle_cameras(*operators: Operator) -> None:
@@ -203,7 +205,7 @@ def test_relays_are_metered_as_coturn_counts_and_cost_no_more_than_the_budget(
     start_console: StartConsole, open_page: OpenPage, three_relays: TurnServer, tmp_path: Path
 ) -> None:
     config, tls, tcp = (three_relays.configuration(tmp_path, protocol=protocol) for protocol in ("udp", "tls", "tcp"))
-    price = "price_per_gb = 50\n"
+    price = f"price_per_gb = {PRICE}\n"
     config.write_text(config.read_text() + price)
     over_tls = tls.read_text().replace(FIRST_HOST, SECOND_HOST) + price
     console, first, second = _pair_with_relays(config, over_tls, start_console, open_page)
@@ -216,32 +218,34 @@ def test_relays_are_metered_as_coturn_counts_and_cost_no_more_than_the_budget(
     _send_video(console, first, second, over={THIRD_HOST})
     expect(first.page.locator("#cost")).to_contain_text("USD")
 
-    def reach(step: str, said: str) -> None:
+    def reach(step: str, allowance: str, used: str, said: str) -> None:
         # What is used hardly grows now; so each step is reached by a budget that is as much larger.
-        used = sum(_metered(console, first).values()) / 1e9
+        metered = _metered(console, first)
+        # Only this host has a price in the present configuration.
+        so_far = metered[THIRD_HOST] / 1e9 * PRICE if allowance == "month_cost" else sum(metered.values()) / 1e9
         config.write_text(
-            f'{without_budget}[budget]\nday_gb = {used / (STEPS[step] + 0.05)}\nvideo = 200\nsessions = ["named"]\n'
-            + "".join(f"{name} = {at}\n" for name, at in STEPS.items())
+            f"{without_budget}[budget]\n{allowance} = {so_far / (STEPS[step] + 0.05)}\n"
+            'video = 200\nsessions = ["named"]\n' + "".join(f"{name} = {at}\n" for name, at in STEPS.items())
         )
         for operator in (first, second):
             expect(operator.page.locator("#budget")).to_have_attribute("data-step", step)
-        expect(first.page.locator("#budget")).to_have_text(
-            re.compile(f"^[2-9]0.% of today's budget for relays is used\\.{said}")
-        )
+        expect(first.page.locator("#budget")).to_have_text(re.compile(f"^{used.format('[2-9]0.%')}\\.{said}"))
 
-    reach("warn", "$")
+    reach("warn", "month_cost", "{} of this month's budget for relays is used", "$")
     assert _relays(console, first, "other")
-    reach("lower", " To save some of it, the picture is sent with at most 200 kbit/s")
+    to_save = " To save some of it, the picture is sent with at most 200 kbit/s"
+    reach("lower", "session_gb", "This session has used {} of its budget for relays", to_save)
     _toggle_cameras(first)
     first.expect_that(f"({MOST_VIDEO})() === 200_000")
     _toggle_cameras(first)
     expect(second.page.locator("#quality")).not_to_contain_text("fps")
-    reach("direct", " To save some of it")  # only relays are allowed: no direct path is looked for
-    reach("stop", " No new relay is given")
+    # Only relays are allowed: no direct path is looked for.
+    reach("direct", "month_gb", "{} of this month's budget for relays is used", " To save some of it")
+    reach("stop", "day_gb", "{} of today's budget for relays is used", " No new relay is given")
     first.send("what is connected goes on")
     second.expect_received(["what is connected goes on"])
     assert (bool(_relays(console, first, "named")), _relays(console, first, "other")) == (True, [])
-    assert _audited(console) == list(STEPS)
+    assert _audited(console) == list(zip(("month", "session", "month", "day"), STEPS, strict=True))
     _expect_metered(console, first, second, three_relays)
 
 
@@ -281,4 +285,4 @@ def test_a_direct_path_is_looked_for_when_relays_have_cost_much(
     for operator in (first, second):
         operator.expect_attribute("data-path", "direct")
         expect(operator.page.locator("#budget")).to_contain_text("The path of this session is direct")
-    assert _audited(console) == ["direct", "stop", "direct"]
+    assert _audited(console) == [("day", step) for step in ("direct", "stop", "direct")]
