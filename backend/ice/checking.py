@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import re
 import secrets
 import socket
 import ssl
@@ -12,6 +11,7 @@ import time
 from aioice import stun
 from aioice.turn import TurnClientTcpProtocol, TurnClientUdpProtocol
 
+from backend.ice.credentials import expiry
 from backend.ice.health import Check
 from pyapp.protocol.ice import IceUrl, parse_ice_url
 
@@ -48,9 +48,6 @@ _CERTIFICATE = {
 }
 """By OpenSSL's code (openssl-verification-options(1))."""
 
-_UNTIL = re.compile(r"(\d{10})(?::.*)?", re.DOTALL)
-"""A user name that says when it expires (draft-uberti-behave-turn-rest-00, section 2.2)."""
-
 
 async def check(url: str, username: str = "", credential: str = "", *, tls: ssl.SSLContext | None = None) -> Check:
     """Return the result of a check of `url`; `tls` says which certificates are trusted. Never raises."""
@@ -79,8 +76,7 @@ async def check(url: str, username: str = "", credential: str = "", *, tls: ssl.
 
 def _failed(code: int, username: str) -> Check:
     """Return the result where the server has answered with an error."""
-    until = _UNTIL.fullmatch(username)
-    if code == 401 and until and int(until[1]) < time.time():
+    if code == 401 and (until := expiry(username)) and until < time.time():
         return Check("401: the credentials have expired")
     if code in _REASONS:
         return Check(_REASONS[code])

@@ -1,7 +1,8 @@
 """`server.py check`: one check of every provider and every URL that pages would get, and who must act on a failure."""
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from backend.ice.chain import Chain
@@ -78,10 +79,19 @@ async def checkup(configured: ConfiguredIce, local: LocalTurn | None = None) -> 
             Row(f"provider {one.configured.name}", one.problem, advice=_of_provider(one.problem, one.configured.name))
             for one in chain.providers
         ]
-        issued = {url: one.configured.name for one in chain.providers for server in one.sample() for url in server.urls}
-        rows += [_row(url, found, issued) for url, found in (await chain.check()).items()]
-        ours = await chain.watch.round(servers)
-        return [*rows, *unwell, *(_row(url, found, issued) for url, found in ours.items())]
+        sources = [
+            *(("", server) for server in configured.servers),
+            *((one.configured.name, server) for one in chain.providers for server in one.sample()),
+            *(("", server) for server in servers),
+        ]
+        # Each by itself: two providers may name the same URL, with credentials of their own.
+        found = await asyncio.gather(*(chain.watch.round([server]) for _, server in sources))
+        asked = (
+            _row(url, check, provider)
+            for (provider, _), checks in zip(sources, found, strict=True)
+            for url, check in checks.items()
+        )
+        return [*rows, *unwell, *asked]
 
 
 @contextlib.asynccontextmanager
@@ -102,9 +112,9 @@ async def _running(local: LocalTurn | None) -> AsyncIterator[tuple[Sequence[Conf
             yield (), (Row(LOCAL, "it does not start", advice="you: start the server, whose log says why"),)
 
 
-def _row(url: str, found: Check, issued: Mapping[str, str]) -> Row:
+def _row(url: str, found: Check, provider: str) -> Row:
     problem = found.problem or found.refusal
-    return Row(url, problem, found.seconds, _of_url(problem, url, issued.get(url, "")) if problem else "")
+    return Row(url, problem, found.seconds, _of_url(problem, url, provider) if problem else "")
 
 
 def _of_url(problem: str, url: str, provider: str) -> str:

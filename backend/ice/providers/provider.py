@@ -7,7 +7,6 @@ while the provider is known to be down.
 
 import asyncio
 import logging
-import re
 import secrets
 import time
 from collections.abc import Callable, Collection
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import aiohttp
 
+from backend.ice.credentials import expiry
 from backend.ice.ice_servers import ConfiguredServer
 from backend.ice.providers.breaker import Breaker
 from backend.ice.providers.client import ProviderError, end, issue
@@ -35,9 +35,6 @@ SHORTEST_LIFE = 5.0
 
 REVOKED_AFTER = 30.0
 """Seconds that a session may be empty before its credentials are revoked."""
-
-_UNTIL = re.compile(r"(\d{10})(?::.*)?")
-"""A user name that says when it expires (draft-uberti-behave-turn-rest-00, section 2.2)."""
 
 
 class Holder(NamedTuple):
@@ -303,7 +300,7 @@ class Provider:
             return named.lifetime
         life = min(named.lifetime or self.configured.ttl, self.configured.ttl)
         for server in named.servers:
-            if (match := _UNTIL.fullmatch(server.username)) and (left := int(match[1]) - time.time()) > 0:
+            if (until := expiry(server.username)) and (left := until - time.time()) > 0:
                 life = min(life, left)
         return max(life, SHORTEST_LIFE)
 

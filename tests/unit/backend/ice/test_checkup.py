@@ -57,6 +57,24 @@ async def test_a_row_for_each(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_servers")
+async def test_a_url_that_stands_there_twice_is_asked_with_the_credentials_of_each(tmp_path: Path) -> None:
+    rows = await checkup(read_ice_servers(write(tmp_path, "provided")))
+    assert [row.what for row in rows] == ["provider file", "turn:provided.example", "turn:provided.example"]
+
+
+async def test_refused_credentials_are_the_affair_of_who_issued_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def check(*_: object, **__: object) -> Check:
+        return Check("401: the credentials are refused")
+
+    monkeypatch.setattr("backend.ice.watch.check", check)
+    _, ours, theirs = await checkup(read_ice_servers(write(tmp_path, "one")))
+    assert ours.advice.startswith("you: compare the secret")
+    assert theirs.advice == "you: compare the keys of provider file with those in your account there; or ask them"
+
+
+@pytest.mark.usefixtures("_servers")
 async def test_a_provider_that_does_not_answer(tmp_path: Path) -> None:
     path = write(tmp_path, "one", file=False)
     rows = await checkup(read_ice_servers(path))
