@@ -145,17 +145,25 @@ def test_the_diagnostics_show_and_keep_every_step_and_no_credential(
     said = {"connecting to session diagnostics", "joined the session", "connection connected", "channel messages open"}
     texts = first.page.locator("#log .log-text")
     wait_until(lambda: said <= set(texts.all_text_contents()), "the log says it")
-    exported = [json.loads(line) for line in console.run("export", "diagnostics", "--format", "jsonl").splitlines()]
-    assert said <= {entry.get("text") for entry in exported}, "the record says it in the same words"
+
+    def exported() -> set[str]:
+        lines = console.run("export", "diagnostics", "--format", "jsonl").splitlines()
+        return {json.loads(line).get("text") for line in lines}
+
+    # What the page shows it tells the server a moment later.
+    wait_until(lambda: said <= exported(), "the record says it in the same words")
     recorded = first.page.request.get(f"{console.address}sessions/1", headers={"Accept": "application/json"}).json()
     assert said <= {text for *_, text in recorded["log"]}
     assert {"Guest 1 joined the session.", "Guest 2 joined the session."} <= {
         sentence["text"] for sentence in recorded["account"]
     }
     first.page.locator("#log-filter").fill("candidate relay")
-    shown = first.page.locator("#log > :visible").all_text_contents()
-    assert shown
-    assert all("candidate" in line and "relay" in line for line in shown)
+
+    def are_filtered() -> bool:
+        shown = first.page.locator("#log > :visible").all_text_contents()
+        return bool(shown) and all("candidate" in line and "relay" in line for line in shown)
+
+    wait_until(are_filtered, "only candidates of relays are shown")
     times = first.page.locator("#log time").all_text_contents()
     assert len(times) > 20
     assert times == sorted(times, reverse=True), "newest first"

@@ -80,7 +80,7 @@ def test_a_relayed_session_lives_on_from_one_of_a_providers_credentials_to_the_n
         for operator in (first, second):
             operator.expect_generation(generation + 1)
         wait_until(lambda: expiries(turn_server)[-1] > before, "coturn gave a relay for credentials that expire later")
-        expect_second_credentials(first, second, before)
+        expect_second_credentials(console, "provided", (first, second), before)
     assert TOKEN not in console.log
 
 

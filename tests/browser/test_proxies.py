@@ -142,7 +142,7 @@ def test_of_a_proxy_that_is_not_named_the_page_says_what_to_do(
         person.page.locator("#check").click()
         expect(person.page.locator("#check-advice")).to_contain_text(rule)
         expect(person.page.locator("#check-sentence")).to_contain_text("does not know the address of this page")
-        assert rule in console.log
+        wait_until(lambda: rule in console.log, "the server says so, too")
 
         one.stop()
         site.write_text(

@@ -63,7 +63,7 @@ def test_a_relayed_session_moves_to_new_credentials_before_the_old_ones_expire(
     earlier = count_allocations(_before_credentials_later_than(before, turn_server), f"{before}:")
     assert earlier.held > 0, "the first relay of later credentials was made while those of the first were held"
     # Beyond the life of the first: what the session is on now are relays of later credentials.
-    expect_second_credentials(first, second, before)
+    expect_second_credentials(console, "credentials", (first, second), before)
 
 
 SLEEP = """(seconds) => {

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.lab.topology import Network
 
 READY = "SQLite DB connection success"  # the last thing it says: listeners and threads are up
-_PATIENCE = 30.0  # seconds
+_PATIENCE = 60.0  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -179,7 +179,8 @@
         clicked,
         state: document.body.dataset.state,
         said: one?.said ?? { ...document.body.dataset },
-        connections: primaries().length,
+        // Not those that were begun in a doubt, and given up.
+        connections: primaries().filter(({ pc }) => pc.connectionState !== "closed").length,
         opened: Boolean(one?.opened),
         events: primaries().flatMap(({ events }) => events).sort((a, b) => a.at - b.at),
         candidates: one?.candidates ?? [],

@@ -63,7 +63,7 @@ class Boxes:
         self._processes.append(process)
         return process
 
-    def run(self, node: str, argv: Sequence[str | Path], *, timeout: float = 30) -> str:
+    def run(self, node: str, argv: Sequence[str | Path], *, timeout: float = 120) -> str:
         """Run a program in a node's namespace to its end; return what it printed. A failure is an error."""
         return run(self.command(node, argv), timeout=timeout)
 
@@ -173,7 +173,7 @@ def ip(namespace: str | None, lines: Sequence[str]) -> None:
     run(["ip", *(["-n", namespace] if namespace else []), "-batch", "-"], stdin="\n".join(lines) + "\n")
 
 
-def run(argv: Sequence[str], *, stdin: str = "", timeout: float = 30) -> str:
+def run(argv: Sequence[str], *, stdin: str = "", timeout: float = 120) -> str:
     done = subprocess.run(argv, input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
     if done.returncode != 0:
         raise LabError(f"{shlex.join(argv)}: {done.stderr.strip() or done.stdout.strip()}\n{stdin}")

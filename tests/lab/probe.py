@@ -33,9 +33,9 @@ _OTHER_ADDRESS = 0x802C
 _CHANGE_IP, _CHANGE_PORT = 0x4, 0x2
 
 _RETRANSMIT = 0.15  # seconds; the lab's longest round trip is shorter
-_PATIENCE = 1.0  # seconds until silence is an answer: a busy machine takes some of it
-_PUNCHING, _PACING = 1.2, 0.05  # seconds
-_CONNECT = 1.0  # seconds for a TCP connection
+_PATIENCE = 1.5  # seconds until silence is an answer: a busy machine takes some of it
+_PUNCHING, _PACING = 3.0, 0.05  # seconds; on a busy machine one end begins late
+_CONNECT = 2.0  # seconds for a TCP connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,7 +54,7 @@ class Seen:
     sound: float | None = None  # seconds for which there was none at most, if there was one
     frame_rate: float = 0.0  # of the picture before the event, a second
     stall: float  # by which its timers were late at most: the machine is to blame for it
-    connections: int  # of RTCPeerConnection, in this session, but for standbys
+    connections: int  # of RTCPeerConnection that are not closed at the end, but for standbys
     handshakes: int  # of DTLS, of those
     standbys: int = 0  # that were ready to take over when the event began
     generation: int  # how often ICE was restarted since the event, by data-ice-generation

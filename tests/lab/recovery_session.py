@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.lab.recovery_scene import Scene
     from tests.lab.servers import Served
 
-MEETING = 30_000
+MEETING = 60_000
 """Milliseconds for two pages to meet."""
 
 _PATIENCE = 45.0  # seconds for messages to come again: Chromium gives a path up after some 15

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tests.lab.lab import Lab
 
 ROOT = Path(__file__).parents[2]
-_PATIENCE = 30.0  # seconds until a server has said that it is ready
+_PATIENCE = 60.0  # seconds until a server has said that it is ready
 
 TRANSPORTS = (
     "turn:{}:3478?transport=udp",

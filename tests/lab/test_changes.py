@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tests.lab.kinds import Kind
     from tests.lab.lab import Lab
 
+pytestmark = pytest.mark.patient
+
 
 def test_a_host_gets_another_address_on_its_lan(lab: Lab, attach: Attach) -> None:
     (host,) = attach(Site(name="home", kind=kinds.DUAL_STACK)).hosts

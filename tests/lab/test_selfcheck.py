@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from tests.lab.conftest import Attach
     from tests.lab.lab import Lab
 
+pytestmark = pytest.mark.patient  # for silence, above all
+
 _AT_ONCE = 8  # probes: they mostly wait
 
 _TCP = {
@@ -175,7 +177,7 @@ def test_the_short_lifetime_is_the_one_that_the_translator_was_given(lab: Lab, a
     entries = lab.network.run(place.router, ["conntrack", "-L", "-p", "udp"]).splitlines()
     lifetimes = [int(entry.split()[2]) for entry in entries]
     assert lifetimes
-    assert all(20 < lifetime <= 30 for lifetime in lifetimes)
+    assert max(lifetimes) <= 30  # the kernel has 120 for a mapping in use; the machine decides how old each is
 
 
 @pytest.mark.parametrize("ms", [0, 25])
