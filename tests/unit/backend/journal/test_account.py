@@ -223,6 +223,11 @@ def test_a_socket_that_follows_another_is_no_loss_of_the_server(back: float, tol
     assert [one.text for one in found.sentences if one.rule in ("server-lost", "server-back")] == told
 
 
+def test_without_a_connection_there_is_no_best_path() -> None:
+    found = of((0.0, A, "session", {"session": "demo", "policy": "all"}), (0.1, A, "signaling", {"alone": True}))
+    assert (found.connect_seconds, found.best_seconds) == (None, None)
+
+
 def test_nobody_else_came() -> None:
     found = of((0.0, A, "server-joined", {}), (0.0, A, "session", {"session": "demo"}))
     assert texts(found)["not-connected"] == "Nobody else came."

@@ -171,6 +171,25 @@ def test_cells_of_the_grid_get_the_right_account(cell: str, rule: str, how: str,
     assert found.outages == []
 
 
+@pytest.mark.parametrize(
+    ("row", "connected", "best"),
+    [("back-from-udp-blocked", 0.10, 4.38), ("back-from-tls-only", 0.28, 4.52), ("address", 0.40, 0.46)],
+)
+def test_the_best_path_is_the_direct_one_that_came_after_the_relay(
+    row: str, connected: float, best: float, tmp_path: Path
+) -> None:
+    found = of_lab(tmp_path, row)
+    assert found.connect_seconds == pytest.approx(connected, abs=0.005)
+    assert found.best_seconds == pytest.approx(best, abs=0.005)
+
+
+@pytest.mark.parametrize("row", ["to-udp-blocked", "relay-tls", "direct-again", "turn-killed", "same-lan"])
+def test_without_a_better_path_before_the_first_outage_the_first_one_is_the_best(row: str, tmp_path: Path) -> None:
+    found = of_lab(tmp_path, row)
+    assert found.best_seconds is not None
+    assert found.best_seconds == found.connect_seconds
+
+
 def test_both_relays_of_an_outage_are_told(tmp_path: Path) -> None:
     found = of_lab(tmp_path, "turn-killed")
     assert "turn1.lab over UDP" in found.paths

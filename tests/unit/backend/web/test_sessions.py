@@ -1,5 +1,6 @@
 """`GET /sessions`: the page for anybody, what was recorded for operators."""
 
+import json
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -11,6 +12,7 @@ import pytest
 
 from backend.access.invitations import KEY_VARIABLE, new_invitation, sign
 from backend.journal.entry import Record, server_entry
+from backend.journal.export import FORMATS
 from backend.journal.schema import FILE
 from backend.journal.store import Store
 from backend.web.server import Serving
@@ -19,6 +21,7 @@ from pyapp.protocol import entries
 from pyapp.protocol.access import INVITATION_HEADER
 from pyapp.protocol.journal import JournalEntry
 from tests.unit.backend.conftest import operator
+from tests.unit.backend.journal.formats import read_rtcstats
 
 KEY = "k" * 40
 A, B = "a" * 32, "b" * 32
@@ -125,16 +128,35 @@ def test_the_bytes_over_relays_are_those_of_the_meter(folder: Path) -> None:
     assert one["relayBytes"] == listed[0]["relayBytes"]
 
 
-async def test_a_session_can_be_saved_in_other_formats(server: Serving, http: aiohttp.ClientSession) -> None:
-    status, text = await ask(http, server, "sessions/1?format=rtcstats")
-    assert status == 200
-    assert text.startswith("RTCStatsDump\n")
+async def test_a_session_can_be_saved_in_each_format(server: Serving, http: aiohttp.ClientSession) -> None:
+    texts = {}
+    for form in FORMATS:
+        async with http.get(f"{server.address}sessions/1?format={form}", headers=operator(server)) as response:
+            assert response.status == 200
+            texts[form] = await response.text()
+    lines = [json.loads(line) for line in texts.pop("jsonl").splitlines()]
+    assert [line["event"] for line in lines] == ["server-joined", "state"]
+    dump = read_rtcstats(texts.pop("rtcstats"))
+    assert {connection for _, connection, _, _ in dump.calls} - {None}, "a page load is a connection"
+    internals = json.loads(texts.pop("webrtc-internals"))
+    assert len(internals["PeerConnections"]) == 1
+    assert not texts
+
+
+@pytest.mark.parametrize("form", FORMATS)
+async def test_a_guest_may_save_none(server: Serving, http: aiohttp.ClientSession, form: str) -> None:
+    guest = sign(new_invitation("calm-otter", name="", ttl=600, now=time.time()), key=KEY)
+    status, answer = await ask(http, server, f"sessions/1?format={form}", {INVITATION_HEADER: guest})
+    assert status == 403
+    assert "otter" not in str(answer)
+    assert "\n" not in answer["message"]
 
 
 @pytest.mark.parametrize(
     ("path", "status", "message"),
     [
         ("sessions/99", 404, "No such session is recorded."),
+        ("sessions/99?format=rtcstats", 404, "No such session is recorded."),
         ("sessions/1?format=pdf", 400, "format: one of jsonl, rtcstats, webrtc-internals"),
         ("sessions?offset=-1", 400, "offset: a whole number from 0"),
         (f"sessions?q={'x' * 101}", 400, "q: at most 100 characters"),
