@@ -5,7 +5,7 @@
 // 3. Asks the server for what Python will ask for first, and makes the connection that it will need first;
 //    pyapp/browser/signaling.py and pyapp/browser/constructor.py take them over.
 //
-// Loading is over when Python sets the performance mark `console-ready`. From then on this script shows only a crash of
+// Loading is over when Python dispatches `console-ready`, with its performance mark. From then on this script shows only a crash of
 // the Python program itself, because nothing else is left to show it.
 
 const { body, documentElement: root } = document;
@@ -18,11 +18,8 @@ const PAINTED_BY = 1000; // ms
 const FRESH_FOR = 10_000; // ms
 const STALLED_AFTER = 20_000; // ms
 const DEADLINE = 12_000; // ms, as in pyapp/browser/signaling.py
-const isReady = () => performance.getEntriesByName("console-ready").length > 0;
 
-let hasFailed = false;
-/** Loading is over. The mark itself is asked: on a busy machine its observer is called long after it was set. */
-const isSettled = () => hasFailed || isReady();
+let settled = false; // ready, or failed for good
 body.dataset.boot = "loading"; // without it, the style sheet says after a while that this script has not arrived
 
 function showProgress(part, text) {
@@ -43,7 +40,7 @@ function showDownload(bytes) {
 
 function fail(headline, detail, cause) {
   if (body.dataset.boot === "failed") return; // only the first cause is shown
-  hasFailed = true;
+  settled = true;
   body.dataset.boot = "failed";
   body.dataset.state = "failed";
   delete root.dataset.pendingConnect;
@@ -93,26 +90,26 @@ function refusal() {
 // A form must never navigate away, neither before Python runs nor afterwards.
 addEventListener("submit", (event) => {
   event.preventDefault();
-  if (isSettled() || event.target.id !== "join") return;
+  if (settled || event.target.id !== "join") return;
   root.dataset.pendingConnect = "";
   byId("connect-label").textContent = "Connecting once ready…";
 });
 
 byId("reload").addEventListener("click", () => location.reload());
 
-new PerformanceObserver((_, observer) => {
-  if (!isReady()) return;
-  observer.disconnect();
+// Not the mark of the same name: a busy browser tells of marks late, and Playwright's clock, once installed, of none.
+addEventListener("console-ready", () => {
+  settled = true;
   rememberStart();
   body.dataset.boot = "ready";
-}).observe({ type: "mark", buffered: true });
+}, { once: true });
 
 addEventListener("py:progress", ({ detail }) => {
-  if (!isSettled() && detail === "Loaded Pyodide") showProgress(0.9, "Starting the console…");
+  if (!settled && detail === "Loaded Pyodide") showProgress(0.9, "Starting the console…");
 });
 
 const whileLoading = (handler) => (event) => {
-  if (!isSettled()) handler(event);
+  if (!settled) handler(event);
 };
 
 // Errors of extensions, and of scripts that a network inserts, appear in the same window. Only our own files count.
@@ -145,7 +142,7 @@ const awaited = new Set([...runtime.preload, ...LARGE].map(([group, file]) => as
 /** Name what is still missing. The progress of a single file is unknown, so it may only be slow: loading goes on. */
 function nameTheMissing() {
   const names = [...awaited].map((path) => path.split("/").at(-1));
-  if (!isSettled() && names.length) byId("detail").textContent = `Still waiting for ${names.join(", ")}`;
+  if (!settled && names.length) byId("detail").textContent = `Still waiting for ${names.join(", ")}`;
 }
 
 let patience = setTimeout(nameTheMissing, STALLED_AFTER);
@@ -159,10 +156,10 @@ function hasArrived(path) {
 // Files that arrive move the bar. Pyodide would wait forever for one that failed, never came, or was replaced by the
 // log-in page of a hotel's network.
 new PerformanceObserver((list, observer) => {
-  if (isSettled()) observer.disconnect();
+  if (settled) observer.disconnect();
   for (const { name, responseStatus, contentType, encodedBodySize } of list.getEntries()) {
     const path = new URL(name).pathname;
-    if (isSettled() || !path.startsWith(ASSETS)) continue;
+    if (settled || !path.startsWith(ASSETS)) continue;
     hasArrived(path);
     const missing = responseStatus >= 400 || (responseStatus === 0 && encodedBodySize === 0);
     if (!missing && contentType !== "text/html") showDownload(encodedBodySize);
@@ -172,7 +169,7 @@ new PerformanceObserver((list, observer) => {
 
 // PyScript reports an invalid configuration in its own box at the end of <body>. The message belongs in the status.
 new MutationObserver((records, observer) => {
-  if (isSettled()) observer.disconnect();
+  if (settled) observer.disconnect();
   for (const box of records.flatMap(({ addedNodes }) => [...addedNodes])) {
     if (!box.classList?.contains("py-error")) continue;
     box.remove();
@@ -249,7 +246,7 @@ addEventListener("hashchange", () => {
 function askTabs() {
   const channel = new BroadcastChannel(`ice-console ${location.pathname}`);
   channel.heard = [];
-  channel.addEventListener("message", ({ data }) => isSettled() || channel.heard.push(data));
+  channel.addEventListener("message", ({ data }) => settled || channel.heard.push(data));
   channel.postMessage({ kind: "who" });
   return channel;
 }

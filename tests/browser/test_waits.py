@@ -65,19 +65,11 @@ window.fetch = ((original) => (url, options = {}) => {
 """
 """Requests that could take for ever. What the page is made of has its progress shown."""
 
-TOO_BUSY_FOR_MARKS = """
-window.PerformanceObserver = class extends PerformanceObserver {
-  observe(options) { if (options.type !== "mark") super.observe(options); }
-};
-"""
-"""The browser tells of a performance mark when it has time, which here it never has."""
-
 
 def test_every_request_has_an_end_and_what_does_not_come_a_sentence(console: Console, open_page: OpenPage) -> None:
     page = open_page("about:blank", wait_for=None)
     page.page.clock.install()
     page.page.add_init_script(FETCHED)
-    page.page.add_init_script(TOO_BUSY_FOR_MARKS)
     page.page.route("**/qrcode.mjs", lambda route: route.abort())
     page.page.route("**/uplot.mjs", never_answered)
     page.page.goto(f"{console.address}?session=ends&autoconnect")

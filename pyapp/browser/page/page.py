@@ -68,7 +68,8 @@ class Page:
 
     def mark_ready(self) -> None:
         """Say that the page takes clicks, and hand on the request that came first: a kept click, or `autoconnect`."""
-        performance.mark("console-ready")  # until here runtime/page/boot.mjs keeps the click
+        performance.mark("console-ready")
+        window.dispatchEvent(window.Event.new("console-ready"))  # until here runtime/page/boot.mjs keeps the click
         root = document.documentElement
         clicked = root.hasAttribute("data-pending-connect")
         root.removeAttribute("data-pending-connect")
