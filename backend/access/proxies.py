@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
+from itertools import dropwhile
+from operator import not_
 from typing import TypeAlias
 
 from backend.access.callers import host_name, host_port, parse_address
@@ -93,9 +95,10 @@ def _identities(values: Sequence[str]) -> list[str]:
     """Return the different identities in these header lines.
 
     The header is no list (RFC 9110, section 5.3): a comma belongs to the name, as in "Doe, Jane". Whoever sends two
-    lines passes on what somebody else wrote, perhaps the client.
+    lines passes on what somebody else wrote, perhaps the client. An empty line after a name differs from it as well: it
+    is a proxy's that knows of nobody.
     """
-    return list(dict.fromkeys(name for value in values if (name := _text(value).strip())))
+    return list(dict.fromkeys(dropwhile(not_, (_text(value).strip() for value in values))))
 
 
 def _outermost(headers: Mapping[str, Sequence[str]], name: str, hops: int) -> str:

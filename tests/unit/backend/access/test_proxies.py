@@ -100,6 +100,14 @@ def test_of_several_identities_none_is_believed() -> None:
         assert (who.identity, who.has_identities) == ("", True)
 
 
+def test_a_proxy_that_adds_an_empty_identity_says_that_nobody_signed_in() -> None:
+    """HAProxy's `add-header` does so: the line before is the client's."""
+    for values in (["eve@example.org", ""], ["eve@example.org", " "], ["", "eve@example.org", ""]):
+        who = asked(x_forwarded_email=values)
+        assert (who.identity, who.has_identities) == ("", True)
+    assert asked(x_forwarded_email=["", ""]).has_identities is False
+
+
 @given(st.text(), st.text(), st.text(), st.text())
 def test_nobody_else_is_believed(addresses: str, forwarded: str, host: str, email: str) -> None:
     for peer in (CLIENT, ""):
