@@ -165,6 +165,8 @@ class Meters:
             case "session" if "policy" in data:
                 self._settle(page)
                 page.connecting, page.is_second, page.is_connected, page.is_direct = at, False, False, False
+            case "session":  # it hung up
+                self._settle(page)
             case "signaling" if "alone" in data:
                 page.is_second = data["alone"] is False
             case "pair" | "sample":

@@ -83,6 +83,8 @@ def test_the_time_to_the_best_path() -> None:
     assert value(known, "best_path_seconds_count", path="relay") == 2
     told(known, *begun, (20.0, "session", {"session": "two", "policy": "all"}), page="again")
     assert value(known, "best_path_seconds_count", path="relay") == 3
+    told(known, *begun, (20.0, "session", {}), page="hung up")
+    assert value(known, "best_path_seconds_count", path="relay") == 4
     assert value(known, "best_path_seconds_count", path="direct") == 1
 
 
