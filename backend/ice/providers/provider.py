@@ -105,6 +105,8 @@ class Provider:
 
     async def servers(self, holder: Holder) -> tuple[ConfiguredServer, ...]:
         """Return what `holder` gets, or nothing. Waits only while there is nothing, and the provider may be well."""
+        if holder.invitation in self._revoked:
+            return ()
         issued = self._current(holder)
         if issued is None and not self.breaker.is_open(self._clock()):
             await asyncio.shield(self._ask())

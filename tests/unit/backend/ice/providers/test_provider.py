@@ -219,6 +219,14 @@ async def test_who_is_revoked_while_the_provider_is_asked_gets_nothing(rig: Made
     assert await one.users("a", "i2") == ["user1"]
 
 
+async def test_who_is_revoked_just_before_the_stock_is_looked_at_gets_nothing(rig: Made) -> None:
+    one = await rig()
+    await one.later(0)
+    one.provider.revoked({"i1"})
+    assert await one.users("a", "i1") == []
+    assert await one.users("a", "i2") == ["user1"]
+
+
 async def test_who_left_others_in_the_session_is_not_renewed_but_revoked(rig: Made) -> None:
     one = await rig()
     here = {Holder("a")}
