@@ -33,15 +33,26 @@ select p.participant, received, number, at, event, data, null from participants 
 """Without what the account does not need."""
 
 _SPARSE = """
+with chosen as (
+select s.participant, min(number) as number from participants p join samples s on s.participant = p.id
+  where session = :session group by s.participant, cast(s.at / :apart as integer)
+)
 select * from (
 select p.participant, received, number, at, event, data, null from participants p
   join entries e on e.participant = p.id where session = :session union all
-select p.participant, received, number, at, event, f.frame, figures from participants p
-  join samples s on s.participant = p.id join frames f on f.id = s.frame
-  where session = :session and s.number % :step = 0
+select p.participant, received, s.number, at, event, f.frame, figures from participants p
+  join chosen c on c.participant = p.id
+  join samples s on s.participant = c.participant and s.number = c.number join frames f on f.id = s.frame
 ) order by received, abs(number)
 """
-"""All entries, but of samples one in so many."""
+"""All entries, but of each page load's samples one in so many seconds.
+
+They are chosen by the page's clock, not by their numbers: once they were thinned, there may be odd numbers alone, and
+many in one hour and few in another.
+"""
+
+_FILLED = 0.95
+"""Of the samples that there is room for: a page's clock may run faster than ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +145,16 @@ def recorded(
 ) -> Recorded | None:
     """Return the session with that id, or None. Raises `sqlite3.Error`.
 
-    `in_short`: only what the account needs; `most_samples`: evenly chosen, so many of each page load, about; 0: all.
+    `in_short`: only what the account needs; `most_samples`: of each page load so many, evenly in time, about; 0: all.
     """
     found = connection.execute(
         "select id, name, began, heard, left_out from sessions where id = ?", (session,)
     ).fetchone()
     if found is None:
         return None
-    step = _step(connection, session, most_samples) if most_samples else 1
+    apart = 0.0
+    if most_samples and _most_samples(connection, session) > most_samples:
+        apart = max((found[3] - found[2]) / (most_samples * _FILLED), 1.0)
     participants = connection.execute(
         "select participant, name, came from participants where session = ? order by id", (session,)
     )
@@ -152,16 +165,17 @@ def recorded(
         heard=found[3],
         left_out=found[4],
         participants=[Participant(*row) for row in participants],
-        entries=list(entries(connection, session, _IN_SHORT if in_short else _SPARSE if step > 1 else _ENTRIES, step)),
+        entries=list(entries(connection, session, _IN_SHORT if in_short else _SPARSE if apart else _ENTRIES, apart)),
     )
 
 
-def _step(connection: sqlite3.Connection, session: int, most: int) -> int:
+def _most_samples(connection: sqlite3.Connection, session: int) -> int:
+    """Return how many samples the page load has that has most."""
     counts = connection.execute(
         "select count(*) from participants p join samples s on s.participant = p.id where session = ? group by p.id",
         (session,),
     )
-    return -(-max((count for (count,) in counts), default=1) // most)
+    return max((count for (count,) in counts), default=0)
 
 
 def latest_of(connection: sqlite3.Connection, name: str) -> int | None:
@@ -176,11 +190,11 @@ def numbered(text: str) -> int | None:
 
 
 def entries(
-    connection: sqlite3.Connection, session: int, query: str = _ENTRIES, step: int = 1
+    connection: sqlite3.Connection, session: int, query: str = _ENTRIES, apart: float = 0.0
 ) -> Iterator[dict[str, Any]]:
     """Yield the entries of a session (by its id) as JSON objects, in the order in which they came."""
     for participant, received, number, at, event, data, figures in connection.execute(
-        query, {"session": session, "step": step}
+        query, {"session": session, "apart": apart}
     ):
         yield {
             "time": round(received, 3),

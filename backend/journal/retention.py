@@ -90,18 +90,18 @@ def _thin(store: Store, session: int, limit: int, *, mark: int) -> None:
 
 def _rows(store: Store, session: int) -> Iterable[Row]:
     found = store.connection.execute(
-        "select p.id, number, received, event, length(data), null, 0 from participants p"
+        "select p.id, number, received, at, event, length(data), null, 0 from participants p"
         " join entries e on e.participant = p.id where session = :session union all"
-        " select p.id, number, received, event, length(figures), f.id, length(f.frame) from participants p"
+        " select p.id, number, received, at, event, length(figures), f.id, length(f.frame) from participants p"
         " join samples s on s.participant = p.id join frames f on f.id = s.frame where session = :session"
         " order by 3, 2",
         {"session": session},
     )
     met: set[int | None] = {None}
-    for participant, number, received, event, length, frame, its_length in found:
+    for participant, number, received, at, event, length, frame, its_length in found:
         size = length + ROW + (0 if frame in met else its_length + ROW)  # a frame goes with the sample that brought it
         met.add(frame)
-        yield Row((participant, number), received, event, size, is_sample=frame is not None)
+        yield Row((participant, number), received, at, event, size, is_sample=frame is not None)
 
 
 def _forget(store: Store, session: int) -> None:

@@ -3,9 +3,9 @@
 A session that runs for days mostly says that nothing happened. How it began, its outages, how it ended: that is what
 somebody wants to know afterwards. So the order is:
 
-0. samples of quiet times in the middle, every second one, again and again;
+0. samples of quiet times in the middle, first those where they are densest;
 1. other entries of quiet times in the middle, the oldest first;
-2. samples of the last times, every second one, again and again;
+2. samples of the last times, first those where they are densest;
 3. samples beside an outage, likewise;
 4. the entries of outages, and those of the last times, the oldest first.
 
@@ -15,6 +15,8 @@ The beginning, which is at most a quarter, stays for as long as the session is k
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from heapq import heapify, heappop, heapreplace
+from math import inf
 
 from pyapp.protocol.entries import TROUBLE, WELL
 
@@ -24,10 +26,14 @@ AROUND = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An entry: `at` is in seconds of our clock, `size` in bytes; `key` identifies it."""
+    """An entry: `at` is in seconds of our clock, `told` of its page's, `size` in bytes.
+
+    `key` identifies it: by a participant, and a number that is that participant's.
+    """
 
     key: tuple[int, int]
     at: float
+    told: float
     event: str
     size: int
     is_sample: bool = False
@@ -56,10 +62,10 @@ def _in_order(rows: Sequence[Row], limit: int) -> Iterable[Row]:
     quiet = [row for row in middle if not troubled.holds(row.at)]
     beside = [row for row in rest if troubled.holds(row.at)]
     lately = [row for row in last if not troubled.holds(row.at)]
-    yield from _every_second(row for row in quiet if row.is_sample)
+    yield from _densest_first(row for row in quiet if row.is_sample)
     yield from (row for row in quiet if not row.is_sample)
-    yield from _every_second(row for row in lately if row.is_sample)
-    yield from _every_second(row for row in beside if row.is_sample)
+    yield from _densest_first(row for row in lately if row.is_sample)
+    yield from _densest_first(row for row in beside if row.is_sample)
     yield from sorted((row for row in (*beside, *lately) if not row.is_sample), key=lambda row: row.at)
 
 
@@ -103,10 +109,37 @@ def _outages(rows: Iterable[Row]) -> _Outages:
     return found
 
 
-def _every_second(rows: Iterable[Row]) -> Iterable[Row]:
-    """Return all of `rows`, first every second one, then every second one of what is left, and so on."""
+def _densest_first(rows: Iterable[Row]) -> Iterable[Row]:
+    """Return all of `rows`, always that one next without which the gap in what its page told is the shortest.
+
+    A session is thinned again and again. Each time, this goes on where there is most, in every page alike. The clock is
+    the page's, because what an outage kept back arrives in one moment. It may be set back: that is a gap as well.
+    """
     left = list(rows)
-    while len(left) > 1:
-        yield from left[1::2]
-        left = left[::2]
-    yield from left
+    before: list[int | None] = []
+    after: list[int | None] = [None] * len(left)
+    latest: dict[int, int] = {}
+    for place, row in enumerate(left):
+        before.append(last := latest.get(row.key[0]))
+        latest[row.key[0]] = place
+        if last is not None:
+            after[last] = place
+
+    def gap(place: int) -> float:
+        one, other = before[place], after[place]
+        return inf if one is None or other is None else abs(left[other].told - left[one].told)
+
+    waiting = [(gap(place), place) for place in range(len(left))]
+    heapify(waiting)
+    while waiting:
+        known, place = waiting[0]
+        if known < (now := gap(place)):  # its neighbour has gone
+            heapreplace(waiting, (now, place))
+            continue
+        heappop(waiting)
+        one, other = before[place], after[place]
+        if one is not None:
+            after[one] = other
+        if other is not None:
+            before[other] = one
+        yield left[place]

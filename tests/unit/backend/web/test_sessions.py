@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -196,6 +197,37 @@ def test_before_there_is_a_record_there_is_no_session(tmp_path: Path) -> None:
     sessions = Sessions(tmp_path / FILE)
     assert sessions.list(search="", offset=0) == {"sessions": [], "more": False, "relayed": None, "checks": []}
     assert sessions.one(1) is None
+
+
+def test_the_charts_have_samples_of_every_hour_that_had_some(tmp_path: Path) -> None:
+    """However they are numbered, how ever dense they are, and when ever they arrived."""
+    day = 86_400
+    with Store(tmp_path / FILE) as store:
+        for participant in (A, B):
+            record(store, "a-day", participant, came("Ada"))
+            # What was thinned has odd numbers; the first hour is dense; an outage kept the last hour back.
+            seconds = [*range(3600), *range(3600, day, 10)]
+            told = [
+                (
+                    JournalEntry(2 * number + 1, (BEGUN + at) * 1000, "sample", {"seconds": 1.0, "round_trip_ms": 1.0}),
+                    at,
+                )
+                for number, at in enumerate(seconds)
+            ]
+            store.write(
+                [
+                    Record("a-day", participant, BEGUN + (day if at > 23 * 3600 else at), (one,), lambda _number: None)
+                    for one, at in told
+                ]
+            )
+    found = Sessions(tmp_path / FILE).one(1)
+    assert found is not None
+    for page in found["pages"]:
+        times = page["samples"]["at"]
+        hours = Counter(int(at - times[0]) // 3600 for at in times)
+        assert sorted(hours) == list(range(24))
+        assert min(hours.values()) > 50
+        assert len(times) <= MOST_POINTS
 
 
 def test_a_session_of_a_day_opens_in_less_than_a_second(tmp_path: Path) -> None:
