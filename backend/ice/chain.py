@@ -127,13 +127,15 @@ class Chain:
 
     def ended(self, session: str) -> None:
         """Record that everybody has left `session`."""
-        for provider in self.providers:
-            provider.ended(session)
+        with contextlib.ExitStack() as each:  # one that fails must not affect the others
+            for provider in self.providers:
+                each.callback(provider.ended, session)
 
     def revoked(self, invitations: Collection[str]) -> None:
         """Have revoked, where a provider can, what was issued for whoever came with one of these invitations."""
-        for provider in self.providers:
-            provider.revoked(invitations)
+        with contextlib.ExitStack() as each:  # as above
+            for provider in self.providers:
+                each.callback(provider.revoked, invitations)
 
     def hosts(self) -> frozenset[str]:
         """Return the hosts of all URLs that pages may have been given."""

@@ -33,5 +33,7 @@ class Hearing(Listener):
 
     def ended(self, session: str) -> None:
         """Have the session's credentials revoked, and its account closed."""
-        self.chain.ended(session)
-        self.accounts.ended(session)
+        try:
+            self.chain.ended(session)
+        finally:
+            self.accounts.ended(session)

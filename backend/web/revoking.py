@@ -18,10 +18,12 @@ LOOK_EVERY = 0.5
 
 
 def put_in_force_revocations(app: web.Application) -> None:
-    """Act on what anybody has revoked since the last call. Raises `StartError`."""
+    """Act on what anybody has revoked since the last call. Raises `StartError`, and what fails, after all was done."""
     if revoked := app[ACCESS].store.newly_revoked():
-        app[SIGNALING].revoke(revoked)
-        app[CHAIN].revoked(revoked)
+        try:
+            app[SIGNALING].revoke(revoked)
+        finally:  # it is news once: what is not done now is never done
+            app[CHAIN].revoked(revoked)
 
 
 async def watch_revocations(

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from backend.ice.choosing import variety_first
 from backend.ice.health import Check
 from backend.ice.ice_servers import ConfiguredIce, ConfiguredServer
 from backend.ice.providers.configured import ConfiguredProvider
+from backend.ice.providers.provider import Provider
 
 STATIC = ConfiguredServer(urls=("turn:static.example",), username="u", credential="c")
 STUN = ConfiguredServer(urls=("stun:stun.example",))
@@ -179,3 +181,22 @@ async def test_a_page_gets_the_two_nearest_hosts_that_are_well() -> None:
         assert await given("192.0.2.9") == ["turn:two.example", "turn:one.example"]
         await chain.replace(ConfiguredIce(servers=servers, checks=False))
         assert await given("192.0.2.9") == ["turn:one.example", "turn:two.example"]
+
+
+@pytest.mark.parametrize("end", [partial(Chain.ended, session="a"), partial(Chain.revoked, invitations={"a"})])
+async def test_a_provider_that_fails_at_the_end_keeps_the_others_from_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: Callable[[Chain], None]
+) -> None:
+    told: list[str] = []
+
+    def fails(provider: Provider, _: object) -> None:
+        told.append(provider.configured.name)
+        raise KeyError("a fault")
+
+    monkeypatch.setattr(Provider, "ended", fails)
+    monkeypatch.setattr(Provider, "revoked", fails)
+    ice = ConfiguredIce(providers=(provider(tmp_path, "one"), provider(tmp_path, "two")))
+    async with Chain(ice, is_live=bool, checks=False).running() as chain:
+        with pytest.raises(KeyError, match="a fault"):
+            end(chain)
+    assert sorted(told) == ["one", "two"]

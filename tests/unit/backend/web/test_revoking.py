@@ -1,12 +1,17 @@
 """Revocations on the command line are in force within a second, whatever became of those before."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
+from functools import partial
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from backend.settings import StartError
-from backend.web.revoking import watch_revocations
+from backend.web.keys import ACCESS, CHAIN, SIGNALING
+from backend.web.revoking import put_in_force_revocations, watch_revocations
 
 BOUND = 1.0
 """Seconds."""
@@ -59,3 +64,22 @@ async def test_a_file_that_cannot_be_read_is_not_told_each_time(caplog: pytest.L
     at = await looks(put_in_force)
     assert [record.getMessage() for record in caplog.records] == ["! access.sqlite: disk I/O error"]
     assert len(at) > 1
+
+
+@pytest.mark.parametrize("fault", ["signaling", "chain", ""])
+def test_places_and_credentials_go_whatever_becomes_of_the_other(fault: str) -> None:
+    done: list[str] = []
+
+    def act(name: str, invitations: set[str]) -> None:
+        done.append(f"{name} {invitations}")
+        if name == fault:
+            raise KeyError(name)
+
+    app: Any = {
+        ACCESS: SimpleNamespace(store=SimpleNamespace(newly_revoked=lambda: {"a"})),
+        SIGNALING: SimpleNamespace(revoke=partial(act, "signaling")),
+        CHAIN: SimpleNamespace(revoked=partial(act, "chain")),
+    }
+    with pytest.raises(KeyError, match=fault) if fault else contextlib.nullcontext():  # which the watch logs
+        put_in_force_revocations(app)
+    assert done == ["signaling {'a'}", "chain {'a'}"]
