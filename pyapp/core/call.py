@@ -98,6 +98,7 @@ class Call:
         self._now = now
         self.peer_lacks_relays, self.budget = False, Budget()
         self.succession.begin_session()
+        self.journal.begin(session, now)
         self._note(entries.Entered(session, self.relays.policy))
         # Signaling first: the server's answer takes a round trip, which leaves time for the rest.
         joined = self._presence_did(self.presence.begin(session, name, now))
@@ -111,9 +112,10 @@ class Call:
         result += self._close_connection()  # it has something for the journal
         result += self.journal.flush() if self.presence.is_heard else []
         result += self._presence_did(self.presence.end())
-        stopped = self.communication.end()
+        result += self.journal.take(self.communication.end(), now)
         self.succession.take_early()
-        return result + self.journal.take(stopped, now)
+        self.journal.end(now)
+        return result
 
     def _fail(self, failure: Failure) -> list[Output]:
         self._note(failure.entry())

@@ -246,8 +246,7 @@ def _journals(served: Served, session: str) -> list[list[dict[str, Any]]]:
     entries = served.entries(session)
     begun = {e["participant"]: e["at"] for e in reversed(entries) if e["data"].get("session") == session}
     order = sorted(begun, key=begun.__getitem__)[:2]
-    # A page tells last what it had not told yet of the session before.
-    journals = [[e for e in entries if e["participant"] == who and e["at"] >= begun[who]] for who in order]
+    journals = [[e for e in entries if e["participant"] == who] for who in order]
     return [*journals, [], []][:2]
 
 

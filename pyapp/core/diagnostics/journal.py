@@ -30,6 +30,9 @@ SHOWN = 500
 BATCH_BYTES = 48 * 1024
 """Well under `MAX_FRAME_BYTES`, which the server enforces on the whole frame."""
 
+SAME_OCCASION = 60.0
+"""Seconds within which the server takes a session of the same name for the one before (`AGAIN` in its store)."""
+
 KEPT = 2000
 """Entries kept for the server while signaling is away; the oldest are dropped first, and counted."""
 
@@ -60,6 +63,24 @@ class Journal:
     """Of the latest entry."""
     live: Live = field(init=False, default_factory=Live)
     _streamed: int = field(init=False, default=0)
+    _session: str = field(init=False, default="")
+    """The latest one, by name."""
+    _ended: tuple[int, float] = field(init=False, default=(0, 0.0))
+    """The last entry of that session, and when it was over."""
+
+    def begin(self, session: str, now: float) -> None:
+        """Forget what another session has left unconfirmed: the server would take it for a part of this one.
+
+        What came between the two is for whoever comes next.
+        """
+        number, at = self._ended
+        if session != self._session or now > at + SAME_OCCASION:
+            self.confirmed(number)
+        self._session = session
+
+    def end(self, now: float) -> None:
+        """Record that the session is over."""
+        self._ended = self.number, now
 
     def note(self, now: float, entry: Entry) -> None:
         """Add an entry; `now` is seconds on the runner's clock."""

@@ -623,6 +623,13 @@ class TestHangingUp:
         assert commands.SendSignaling(Join("demo", A, A, socket=2)) in core.do(Opened())
         assert core.state == "connecting"
 
+    def test_leaves_nothing_to_be_told_in_another_session(self) -> None:
+        core = connected()
+        (told,) = journals(core.do(events.HangUpRequested()))
+        core.do(events.ConnectRequested("another"), Opened(), Welcome(polite=False, peer=""))
+        (other,) = journals(core.do(events.TimerFired(JOURNAL)))
+        assert min(entry.number for entry in other.entries) > max(entry.number for entry in told.entries)
+
     def test_by_closing_the_page_says_goodbye_with_the_journal(self) -> None:
         core = connected()
         outputs = core.do(events.PageClosing())

@@ -1,7 +1,9 @@
 """The journal of a page load: shown, and streamed to the server."""
 
+import pytest
+
 from pyapp.core import commands
-from pyapp.core.diagnostics.journal import KEPT, SHOWN, Journal
+from pyapp.core.diagnostics.journal import KEPT, SAME_OCCASION, SHOWN, Journal
 from pyapp.core.diagnostics.path_report import path_report
 from pyapp.protocol import entries
 from pyapp.protocol.journal import MAX_JOURNAL_ENTRIES, JournalEntry
@@ -61,6 +63,29 @@ class TestJournal:
         sent = [command.message for command in current.flush() if isinstance(command, commands.SendSignaling)]
         batches = [message.entries for message in sent if isinstance(message, JournalMessage)]
         assert [number for batch in batches for number in numbers(batch)] == [*range(first[-1].number, 251)]
+
+    def test_sends_nothing_of_one_session_into_another(self) -> None:
+        one = journal(0)
+        one.begin("first", 0.0)
+        one.note(1.0, entries.HungUp())
+        one.next_batch()
+        one.end(1.0)
+        one.note(2.0, entries.Fault("render", "between them"))
+        one.begin("second", 3.0)
+        one.stream_again()
+        assert numbers(one.next_batch()) == [2]
+
+    @pytest.mark.parametrize(("pause", "sent"), [(SAME_OCCASION, [1, 2]), (SAME_OCCASION + 1, [2])])
+    def test_sends_the_rest_if_the_session_goes_on_soon(self, pause: float, sent: list[int]) -> None:
+        one = journal(0)
+        one.begin("demo", 0.0)
+        one.note(1.0, entries.HungUp())
+        one.next_batch()
+        one.end(1.0)
+        one.begin("demo", 1.0 + pause)
+        one.note(1.0 + pause, entries.Entered("demo", "all"))
+        one.stream_again()
+        assert numbers(one.next_batch()) == sent
 
     def test_streams_nothing_that_was_confirmed(self) -> None:
         one = journal(10)
