@@ -95,8 +95,11 @@ class Connections:
         self._unjoined_per_site[connection.site] += 1
         if len(self._unjoined) <= self.limits.unjoined_sockets:
             return None
-        [(crowded, _)] = self._unjoined_per_site.most_common(1)
-        return next(other for other in self._unjoined if other.site == crowded)
+        staying = [other for other in self._unjoined if not other.is_closing]  # the others make room already
+        if len(staying) <= self.limits.unjoined_sockets:
+            return None
+        [(crowded, _)] = Counter(other.site for other in staying).most_common(1)
+        return next(other for other in staying if other.site == crowded)
 
     def has_joined(self, connection: Connection) -> None:
         """Count it among those that have joined from now on."""

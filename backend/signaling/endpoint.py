@@ -337,6 +337,8 @@ class Signaling:
 
     def _finish(self, connection: Connection, code: int = WSCloseCode.POLICY_VIOLATION) -> None:
         """Close the socket after everything that was written on it."""
+        if connection.refusal:
+            connection.refusal.cancel()  # it has been told why it goes
         if not connection.is_closing:
             connection.is_closing = True
             connection.socket.close(code)

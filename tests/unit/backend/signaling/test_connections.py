@@ -59,6 +59,19 @@ def test_the_oldest_of_whoever_has_most_makes_room(make: Make) -> None:
     assert connections.add(make("d")) is crowd[0]
 
 
+def test_who_is_told_to_go_already_is_not_told_again(make: Make) -> None:
+    connections = Connections(LIMITS)
+    first, *crowd = make("a"), make("b"), make("b"), make("c")
+    added(connections, first, *crowd)
+    assert connections.add(make("d")) is crowd[0]
+    crowd[0].is_closing = True  # its closing handshake may last a second
+    assert connections.add(make("e")) is first
+    first.is_closing = True
+    connections.remove(crowd[1])
+    connections.remove(crowd[2])
+    assert connections.add(make("f")) is None
+
+
 def test_only_those_that_have_joined_fill_it(make: Make) -> None:
     connections = Connections(LIMITS)
     several = [make(site) for site in "abc"]

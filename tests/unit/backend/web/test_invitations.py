@@ -14,6 +14,8 @@ import aiohttp
 import pytest
 
 from backend.access.invitations import KEY_VARIABLE, new_invitation, sign
+from backend.access.limits import Limits
+from backend.access.throttle import Pause, Throttle
 from backend.web.keys import SIGNALING
 from backend.web.server import Serving
 from pyapp.protocol.access import INVITATION_HEADER, invited_session
@@ -212,6 +214,30 @@ async def test_while_an_invitation_is_refused_no_other_is_tried_on_the_socket(
     assert refused.code == "invitation-invalid"
     assert (await socket.receive(timeout=20)).type is aiohttp.WSMsgType.CLOSE
     assert [one["event"] for one in audit(tmp_path)] == ["refused"]
+
+
+async def test_who_makes_room_before_it_is_refused_is_told_once(
+    start: Start, http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_wrong = asyncio.Event()
+
+    def wrong(*_: object, **__: object) -> Pause:
+        is_wrong.set()
+        return Pause(delay=1000.0)
+
+    monkeypatch.setattr(Throttle, "wrong", wrong)
+    server = await start(open_to_all=False, limits=Limits(unjoined_sockets=1))
+    forged = sign(new_invitation("demo", now=time.time()), key="z" * 40)
+    first = await http.ws_connect(server.address + "ws")
+    [connection] = server.app[SIGNALING]._connections
+    await first.send_str(encode(Join("demo", A, A, forged)))
+    await is_wrong.wait()
+    await http.ws_connect(server.address + "ws")
+    refused = decode_server(await first.receive_str(timeout=30))
+    assert isinstance(refused, Error)
+    assert refused.limit == "unjoined-sockets"
+    assert connection.refusal
+    assert connection.refusal.cancelled()
 
 
 async def test_who_leaves_before_it_is_refused_is_forgotten(server: Serving, http: aiohttp.ClientSession) -> None:
