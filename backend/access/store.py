@@ -68,15 +68,23 @@ class Store:
     def revoke(self, identifier: str, *, now: float, note: Callable[[], object] = lambda: None) -> bool:
         """Revoke an invitation at `now` (Unix time, seconds); False if it is unknown, or was revoked before.
 
-        `note` is called before anybody else can see it: the audit log has the revocation before what follows from it.
+        `note` is called once that is committed, and before anybody else can see it: the audit log has the revocation
+        before what follows from it, and none that came to nothing.
         """
-        with self._named(), self._connection:
-            self._connection.execute("begin immediate")
-            done = self._connection.execute(
-                "update invitations set revoked = ? where id = ? and revoked is null", (int(now), identifier)
-            )
-            if done.rowcount == 1:
-                note()
+        with self._named():
+            try:
+                with self._connection:
+                    self._connection.execute("begin immediate")
+                    # The commit keeps the lock in this mode (https://sqlite.org/pragma.html#pragma_locking_mode).
+                    self._connection.execute("pragma locking_mode = exclusive")
+                    done = self._connection.execute(
+                        "update invitations set revoked = ? where id = ? and revoked is null", (int(now), identifier)
+                    )
+                if done.rowcount == 1:
+                    note()
+            finally:
+                self._connection.execute("pragma locking_mode = normal")
+                self._connection.execute("select 1 from invitations").fetchone()  # the next access lets it go
         return done.rowcount == 1
 
     def is_revoked(self, identifier: str) -> bool:

@@ -1,5 +1,7 @@
 """Which invitations were issued and revoked, in a file that two processes share."""
 
+import contextlib
+import sqlite3
 import stat
 from collections.abc import Iterator
 from dataclasses import replace
@@ -53,14 +55,49 @@ class TestRevoking:
     def test_is_noted_before_anybody_sees_it(self, store: Store, tmp_path: Path) -> None:
         """The audit log has it before the server says who left for it, however busy the machine is."""
         store.add(invitation("a"))
-        seen: list[bool] = []
+        noted: list[bool] = []
+
+        def note() -> None:
+            other = sqlite3.connect(tmp_path / "access.sqlite", timeout=0.0)
+            with contextlib.closing(other), pytest.raises(sqlite3.OperationalError, match="locked"):
+                other.execute("select revoked from invitations").fetchall()
+            noted.append(not store._connection.in_transaction)
+
         with Store(tmp_path) as running:
-            assert store.revoke("a", now=NOW, note=lambda: seen.append(running.is_revoked("a")))
-            assert seen == [False]
+            assert store.revoke("a", now=NOW, note=note)
+            assert noted == [True]
             assert running.newly_revoked() == {"a"}
-        store.revoke("a", now=NOW, note=lambda: seen.append(True))
-        store.revoke("unknown", now=NOW, note=lambda: seen.append(True))
-        assert seen == [False]
+            running.add(invitation("b"))
+        store.revoke("a", now=NOW, note=note)
+        store.revoke("unknown", now=NOW, note=note)
+        assert noted == [True]
+
+    def test_is_not_noted_if_it_comes_to_nothing(self, store: Store, tmp_path: Path) -> None:
+        store.add(invitation("a"))
+        noted: list[str] = []
+        store._connection.execute("pragma busy_timeout = 0")
+        with contextlib.closing(sqlite3.connect(tmp_path / "access.sqlite", isolation_level=None)) as reader:
+            reader.execute("begin")
+            reader.execute("select * from invitations").fetchall()  # whoever reads lets nobody commit
+            with pytest.raises(StartError, match=r"access\.sqlite: database is locked"):
+                store.revoke("a", now=NOW, note=lambda: noted.append("a"))
+            assert noted == []
+            reader.execute("rollback")
+        assert not store.is_revoked("a")
+        assert store.revoke("a", now=NOW, note=lambda: noted.append("a"))
+        assert noted == ["a"]
+
+    def test_lets_others_go_on_after_a_note_that_fails(self, store: Store, tmp_path: Path) -> None:
+        store.add(invitation("a"))
+
+        def note() -> None:
+            raise KeyError("a fault")
+
+        with Store(tmp_path) as running:
+            with pytest.raises(KeyError):
+                store.revoke("a", now=NOW, note=note)
+            running._connection.execute("pragma busy_timeout = 0")
+            assert running.newly_revoked() == {"a"}
 
     def test_is_done_once_and_says_when(self, store: Store) -> None:
         store.add(invitation("a"))
