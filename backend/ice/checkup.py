@@ -85,7 +85,7 @@ async def checkup(configured: ConfiguredIce, local: LocalTurn | None = None) -> 
             *(("", server) for server in servers),
         ]
         # Each by itself: two providers may name the same URL, with credentials of their own.
-        found = await asyncio.gather(*(chain.watch.round([server]) for _, server in sources))
+        found = await asyncio.gather(*(chain.watch.round([one], most=len(one.urls)) for _, one in sources))
         asked = (
             _row(url, check, provider)
             for (provider, _), checks in zip(sources, found, strict=True)

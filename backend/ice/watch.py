@@ -22,7 +22,9 @@ _log = logging.getLogger("ice_console.ice")
 CHECK_EVERY, CHECK_AGAIN_AFTER = 30.0, 5.0
 """Seconds between two checks, and before a second one if the first has news of a server."""
 
-_AT_ONCE, _MOST_URLS = 4, 64
+MOST_URLS = 64
+"""URLs that are checked in a round."""
+_AT_ONCE = 4
 _LONGEST_ANSWER = 60_000
 """Milliseconds that a page's check may have waited for an answer: more is no time."""
 _GOOD_FOR = 300
@@ -38,10 +40,16 @@ class Watch:
         self.nearest = Nearest()
         self._clock = clock
         self._tls = tls
+        self._unchecked = 0
+        """URLs beyond those that are checked, as the log was told."""
 
-    async def round(self, servers: Sequence[ConfiguredServer]) -> dict[str, Check]:
-        """Check each URL of `servers` once, log what has changed, and return the results."""
-        asked = [(url, server) for server in servers for url in server.urls][:_MOST_URLS]
+    async def round(self, servers: Sequence[ConfiguredServer], *, most: int = MOST_URLS) -> dict[str, Check]:
+        """Check the first `most` URLs of `servers` once, log what has changed, and return the results."""
+        named = [(url, server) for server in servers for url in server.urls]
+        asked = named[:most]
+        if (unchecked := len(named) - len(asked)) > self._unchecked:
+            _log.warning("! %d URLs are never checked, from %s on: at most %d are", unchecked, named[most][0], most)
+            self._unchecked = unchecked
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def ask(url: str, server: ConfiguredServer) -> Check:

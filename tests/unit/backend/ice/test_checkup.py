@@ -17,6 +17,7 @@ from backend.ice.credentials import TurnCredentials, turn_credentials
 from backend.ice.health import Check
 from backend.ice.ice_servers import read_ice_servers
 from backend.ice.interfaces import RelayNetwork
+from backend.ice.watch import MOST_URLS
 from backend.settings import TlsFiles
 from server import main
 
@@ -60,6 +61,17 @@ async def test_a_row_for_each(tmp_path: Path) -> None:
 async def test_a_url_that_stands_there_twice_is_asked_with_the_credentials_of_each(tmp_path: Path) -> None:
     rows = await checkup(read_ice_servers(write(tmp_path, "provided")))
     assert [row.what for row in rows] == ["provider file", "turn:provided.example", "turn:provided.example"]
+
+
+@pytest.mark.usefixtures("_servers")
+async def test_all_urls_of_an_entry_are_asked(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    urls = [f"turn:{number}.example" for number in range(MOST_URLS)]
+    path = tmp_path / "ice.toml"
+    path.write_text(f'[[server]]\nurls = {json.dumps([*urls, "turn:dead.example"])}\nsecret = "s"\n')
+    rows = await checkup(read_ice_servers(path))
+    assert [row.what for row in rows] == [*urls, "turn:dead.example"]
+    assert rows[-1].problem == "no answer"
+    assert "never checked" not in caplog.text
 
 
 async def test_refused_credentials_are_the_affair_of_who_issued_them(

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -157,15 +158,23 @@ async def test_a_host_that_a_page_has_invented_is_not_kept() -> None:
     assert set(watch.nearest._networks["192.0.2.0/24"].seconds) == {"one.example", "two.example"}
 
 
-async def test_a_host_is_known_whose_urls_are_too_many_to_be_checked(
-    dead: set[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_MOST_URLS", 1)
+async def test_a_host_is_known_whose_urls_are_too_many_to_be_checked(dead: set[str]) -> None:
     watch = Watch()
-    assert list(await watch.round(SERVERS)) == [ONE.urls[0]]
+    assert list(await watch.round(SERVERS, most=1)) == [ONE.urls[0]]
     assert watch.health.knows("two.example")
     assert not watch.health.knows("three.example")
     assert not dead
+
+
+async def test_what_is_too_much_to_be_checked_is_said_once(dead: set[str], caplog: pytest.LogCaptureFixture) -> None:
+    assert not dead
+    watch = Watch()
+    servers = [STUN, replace(ONE, urls=tuple(f"turn:{number}.example" for number in range(module.MOST_URLS + 1)))]
+    for _ in range(2):
+        await watch.round(servers)
+    assert [record.getMessage() for record in caplog.records] == [
+        "! 2 URLs are never checked, from turn:63.example on: at most 64 are"
+    ]
 
 
 async def test_pages_say_that_a_server_is_there(dead: set[str]) -> None:
