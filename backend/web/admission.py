@@ -1,7 +1,6 @@
 """Who asks, and what they may ask: the caller, its origin, its invitation, its place."""
 
 import asyncio
-import logging
 import math
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -12,12 +11,10 @@ from backend.access.callers import is_own_origin
 from backend.access.configured import ConfiguredAccess
 from backend.access.invitations import Grant, InvitationError
 from backend.access.proxies import Caller, caller
-from backend.web.keys import ACCESS, CALLER, CURRENT, SIGNALING
+from backend.web.keys import ACCESS, CALLER, COMPLAINTS, CURRENT, SIGNALING
 from pyapp.protocol.access import INVITATION_HEADER
 from pyapp.protocol.signaling import PLACE_HEADER, Error, HeldPlace
 from pyapp.protocol.wire import encode
-
-_log = logging.getLogger("ice_console.http")
 
 _NOTHING = """404: ICE Console has nothing here.
 A proxy that serves it under a path must take that path off. In nginx, both addresses end with a slash:
@@ -32,7 +29,7 @@ async def know_caller(
     """Attach the client's address and host, as a trusted proxy reports them, to the request."""
     access = request.app[CURRENT].configured.access
     if access.proxies:
-        who = caller_of(access, request, request.remote or "", request.host)
+        who = caller_of(request.app, request, request.remote or "", request.host)
         request[CALLER] = who
         request = request.clone(remote=who.address, host=who.host)
     return await handler(request)
@@ -48,8 +45,9 @@ async def explain_missing(
     return await handler(request)
 
 
-def caller_of(access: ConfiguredAccess, request: web.Request | RawRequestMessage, peer: str, host: str) -> Caller:
+def caller_of(app: web.Application, request: web.Request | RawRequestMessage, peer: str, host: str) -> Caller:
     """Return who asks `request`, which came from `peer` for `host`, as a trusted proxy reports it."""
+    access = app[CURRENT].configured.access
     who = caller(
         peer,
         host=host,
@@ -58,11 +56,10 @@ def caller_of(access: ConfiguredAccess, request: web.Request | RawRequestMessage
         identity_header=access.identity_header,
     )
     if who.has_identities:
-        _log.warning(
-            "! %s came from the proxy %s more than once, with different values: none is believed. Have the proxy"
-            " overwrite what clients send ([access] identity_header)",
-            access.identity_header,
-            who.proxy,
+        app[COMPLAINTS].warn(
+            "identities",
+            f"{access.identity_header} came from the proxy {who.proxy} more than once, with different values: none is"
+            " believed. Have the proxy overwrite what clients send ([access] identity_header)",
         )
     return who
 
@@ -88,7 +85,7 @@ def check_origin(request: web.Request, named: str | None = None) -> None:
         f"The page is of {origin:.200}, and this server was asked as {request.host:.200}."
         f" {advice} the page's origin in [access] origins."
     )
-    _log.warning("! %s", rule)
+    request.app[COMPLAINTS].warn("foreign-origin", rule)
     raise problem(web.HTTPForbidden, Error("foreign-origin", rule))
 
 

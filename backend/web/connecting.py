@@ -14,7 +14,7 @@ from backend.ice.choosing import check_configuration, ice_configuration
 from backend.signaling.connections import CheckJoin
 from backend.signaling.socket import Upgraded, handshake_answer
 from backend.web.admission import caller_of, check_origin, grant_of, held_place, identity, is_allowed, problem
-from backend.web.keys import ACCESS, ACCOUNTS, CHAIN, CURRENT, LOCAL_TURN, SIGNALING
+from backend.web.keys import ACCESS, ACCOUNTS, CHAIN, COMPLAINTS, CURRENT, LOCAL_TURN, SIGNALING
 from pyapp.protocol.check import CheckServers
 from pyapp.protocol.names import check_session_name, session_name
 from pyapp.protocol.signaling import PLACE_HEADER, Error, HeldPlace, Join
@@ -86,7 +86,7 @@ async def signaling(request: web.Request) -> web.StreamResponse:
             status=503, headers={"Retry-After": "5"}, text=encode(refusal), content_type="application/json"
         )
     if hdrs.UPGRADE not in request.headers:
-        _log.warning("! %s", _NO_UPGRADE)
+        request.app[COMPLAINTS].warn("no-upgrade", _NO_UPGRADE)
     answer = handshake_answer(request.headers)
     transport = request.transport
     if transport is None or transport.is_closing():  # the page left before it was answered
@@ -98,13 +98,13 @@ async def signaling(request: web.Request) -> web.StreamResponse:
 
 def upgrade(app: web.Application, request: RawRequestMessage, transport: asyncio.Transport, rest: bytes) -> bool:
     """Serve a WebSocket whose handshake is its connection's first request; False if `signaling` would refuse it."""
-    access = app[CURRENT].configured.access
     host = request.headers.get(hdrs.HOST)
     if not host:
         return False
     who = Caller(_peer(transport), host)
+    access = app[CURRENT].configured.access
     if access.proxies:
-        who = caller_of(access, request, who.address, host)
+        who = caller_of(app, request, who.address, host)
     if not is_allowed(request.headers.get(hdrs.ORIGIN), who.host, access):
         return False
     try:

@@ -15,6 +15,7 @@ from backend.settings import Settings
 from backend.signaling.endpoint import Signaling
 from backend.web import sessions
 from backend.web.assets import Assets
+from backend.web.complaints import Complaints
 from backend.web.reloading import Current, Reloader
 
 SETTINGS = web.AppKey("SETTINGS", Settings)
@@ -27,6 +28,7 @@ CHAIN = web.AppKey("CHAIN", Chain)
 ACCOUNTS = web.AppKey("ACCOUNTS", Accounts)
 TELLING = web.AppKey("TELLING", Telling)
 SESSIONS = web.AppKey("SESSIONS", sessions.Sessions)
+COMPLAINTS = web.AppKey("COMPLAINTS", Complaints)
 CHECKING = web.AppKey("CHECKING", Buckets)
 METERS = web.AppKey("METERS", Meters)
 CALLER = web.RequestKey("CALLER", Caller)

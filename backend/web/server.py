@@ -40,6 +40,7 @@ from backend.web.asking import (
 )
 from backend.web.assets import Assets
 from backend.web.certificates import Certificates
+from backend.web.complaints import Complaints
 from backend.web.connecting import give_up_place, ice, signaling, upgrade
 from backend.web.files import SECURITY_HEADERS, asset, page
 from backend.web.front import Door
@@ -51,6 +52,7 @@ from backend.web.keys import (
     CALLER,
     CHAIN,
     CHECKING,
+    COMPLAINTS,
     CURRENT,
     JOURNAL,
     LOCAL_TURN,
@@ -97,6 +99,7 @@ def create_app(settings: Settings, certificates: Certificates | None = None) -> 
     app[JOURNAL] = Journal(settings.journal, limits=limits, keep_addresses=settings.keep_addresses)
     app[ACCESS] = Access(settings)
     app[CHECKING] = Buckets()
+    app[COMPLAINTS] = Complaints()
     hold = configured.hold or settings.hold
     app[SIGNALING] = Signaling(
         hold=hold, limits=limits, journal=app[JOURNAL], audit=app[ACCESS].audit, build=lambda: assets.build
