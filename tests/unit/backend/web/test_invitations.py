@@ -189,14 +189,14 @@ async def test_one_answer_waits_for_all_its_pause_and_others_are_refused_at_once
         socket, answer = await joined(http, server, A, forged)
         assert isinstance(answer, Error)
         assert answer.code == "invitation-invalid"
-        assert 900 < answer.retry_after <= 1000
+        assert 900 < answer.retry_after <= 1000.1  # it is rounded up, and (now + 1000) - now may be a little more
         assert (await socket.receive(timeout=30)).data == aiohttp.WSCloseCode.POLICY_VIOLATION
     [held] = [one for one in connections if one.refusal]
     assert held.refusal
     assert held.refusal.when() - asyncio.get_running_loop().time() > 900
     async with http.get(server.address + "ice?session=demo", headers={INVITATION_HEADER: forged}) as response:
         assert response.status == 401
-        assert 900 < int(response.headers["Retry-After"]) <= 1000
+        assert 900 < int(response.headers["Retry-After"]) <= 1001
     good = sign(new_invitation("demo", now=time.time()), key=KEY)
     assert isinstance((await joined(http, server, A, good))[1], Welcome)
 
