@@ -81,10 +81,10 @@ def open_to_write(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=5.0, isolation_level=None, check_same_thread=False)
     try:
         for pragma in (
+            "auto_vacuum = incremental",  # first: it counts only while the file is empty, and the next one writes to it
             "journal_mode = wal",
             "synchronous = normal",  # a power cut may cost the last moment, but never the file
             "foreign_keys = on",
-            "auto_vacuum = incremental",
             "journal_size_limit = 16777216",
         ):
             connection.execute(f"pragma {pragma}")

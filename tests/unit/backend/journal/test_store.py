@@ -247,3 +247,12 @@ def test_a_page_may_have_any_clock(store: Store, form: Format, at: float) -> Non
     found = recorded(store.connection, 1)
     assert found
     assert len("".join(exported(found, form))) > 100
+
+
+def test_the_file_gets_smaller_when_sessions_go(store: Store, tmp_path: Path) -> None:
+    fill(store, session="old", at=1000.0, count=6000)
+    fill(store, session="new", at=9000.0, count=1)
+    [before] = store.connection.execute("pragma page_count").fetchone()
+    keep_within(store, Limits(journal_days=0.01), now=9000.0)
+    [after] = store.connection.execute("pragma page_count").fetchone()
+    assert after < before / 2
