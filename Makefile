@@ -86,6 +86,7 @@ bench-signaling: setup-test build  ## what carrying signaling costs the server, 
 
 bench-journal: setup-test build  ## what keeping the record costs the server; fails if it is too much
 	$(PY) -m tests.bench.journal $(ARGS)
+	.ci/isolated $(PY) -m tests.bench.opening
 
 bench-recovery: setup-test build  ## how long a session is silent when its network changes, against a plain page
 	$(PY) -m tests.lab.recovery $(ARGS)

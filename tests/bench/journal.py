@@ -21,22 +21,17 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import uvloop
 
-from backend.access.limits import Limits
-from backend.journal.entry import Record, server_entry
-from backend.journal.retention import thin_the_full
-from backend.journal.schema import FILE
-from backend.journal.store import Store
-from pyapp.protocol import entries
 from pyapp.protocol.entries.sample import Sample
 from pyapp.protocol.journal import Journal, JournalEntry
 from pyapp.protocol.signaling import Join
-from pyapp.protocol.wire import Scalar, encode
+from pyapp.protocol.wire import encode
 from tests.bench.client import Client, frame
+from tests.bench.day import record_day, sample
 from tests.bench.signaling import latency
 from tests.bench.subjects import ROOT, Console, Server, running
 
@@ -47,37 +42,6 @@ MOST_MB = 10.0
 PAGES = 100
 SESSIONS = 50
 ROUNDS = 5
-DAY = 86400
-OUTAGE = ("suspect", "signaling", "restart", "description", *["candidate-local"] * 8, *["candidate-remote"] * 8)
-
-
-def sample(number: int) -> Sample:
-    """Return a sample as of a page in a video call over a relay."""
-    return Sample(
-        seconds=2.0,
-        path="relay",
-        round_trip_ms=40 + number % 17 / 10,
-        jitter_ms=3 + number % 7 / 10,
-        loss_in=number % 5 / 1000,
-        bits_in=1_200_000 + number % 1000,
-        bits_out=1_100_000 + number % 997,
-        frames_in=29.9,
-        frames_out=30.0,
-        width_in=1280,
-        height_in=720,
-        width_out=1280,
-        height_out=720,
-        available=2_500_000,
-        local_type="relay",
-        relay_protocol="udp",
-        server="turn:turn1.example.org:3478?transport=udp",
-        pair="CPq7cXb2Hh_4mZ1sVnK",
-        ufrag="EEtu",
-        pair_sent=number * 137_500,
-        pair_received=number * 150_000,
-        bytes_sent=number * 137_500,
-        bytes_received=number * 150_000,
-    )
 
 
 class Page:
@@ -171,42 +135,7 @@ async def measure(core: int) -> bool:
 def day(every: float) -> float:
     """Return the size in MB of the record of a day, with samples so many seconds apart."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / FILE
-        with Store(path) as store:
-            for batch in _hours(every):
-                store.write(batch)
-                thin_the_full(store, Limits())
-            store.connection.execute("pragma wal_checkpoint(truncate)")
-        return path.stat().st_size / 1e6
-
-
-def _hours(every: float) -> Iterator[list[Record]]:
-    pages = secrets.token_hex(16), secrets.token_hex(16)
-    start = time.time() - DAY
-    yield [_record(page, start, server_entry(entries.ServerJoined("", "Ada"), at=start)) for page in pages]
-    numbers = dict.fromkeys(pages, 0)
-    for hour in range(24):
-        begun = start + hour * 3600
-        batch = []
-        for page in pages:
-            for second in range(0, 3600, int(every)):
-                numbers[page] += 1
-                at = begun + second
-                entry = JournalEntry(numbers[page], at * 1000, Sample.event, sample(numbers[page]).data())
-                batch.append(_record(page, at, entry))
-            for event in (*OUTAGE, "pair", "recovered"):
-                numbers[page] += 1
-                data: dict[str, Scalar] = {"text": "x" * 120, "n": numbers[page]}
-                batch.append(_record(page, begun + 1800, JournalEntry(numbers[page], begun * 1000, event, data)))
-        yield sorted(batch, key=lambda record: record.at)
-
-
-def _record(page: str, at: float, entry: JournalEntry) -> Record:
-    return Record("a-day", page, at, (entry,), _ignore)
-
-
-def _ignore(_number: int) -> None:
-    pass
+        return record_day(Path(folder), every).stat().st_size / 1e6
 
 
 def main() -> int:
