@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 from math import inf
 
 from backend.journal.outages import CAUSES, TOGETHER, Outage, find_outages
-from backend.journal.reading import Recorded, Told
+from backend.journal.reading import BESIDE, Recorded, Told
 from backend.journal.ways import Change, Path, Relays, Ways, is_ipv6, rank_of, site_of
 from pyapp.protocol import entries
 from pyapp.protocol.entries import SAMPLES, Entered, Entry, Joined, LocalCandidate, Pair, ServerJoined
+
+_UNTOLD = SAMPLES | BESIDE
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,7 @@ class Account:
 
 def account(session: Recorded) -> Account:
     """Return the account of a recorded session."""
-    told = [one for one in session.told() if one.event not in SAMPLES]
+    told = [one for one in session.told if one.event not in _UNTOLD]
     pages = {one.id: _Page(_name(one.name, number)) for number, one in enumerate(session.participants, start=1)}
     names = {identifier: page.name for identifier, page in pages.items()}
     sentences: list[Sentence] = []

@@ -81,7 +81,7 @@ def _rtcstats(session: Recorded) -> Iterator[str]:
 
 def _calls(session: Recorded) -> Iterator[tuple[float, str, str, list[Any]]]:
     """Yield what happened, as calls and events of `RTCPeerConnection`: when, on which one, the name, the values."""
-    told = session.told()
+    told = session.told
     configurations = _configurations(told)
     created: set[str] = set()
     for one in told:

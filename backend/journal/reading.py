@@ -24,13 +24,16 @@ select p.participant, received, number, at, event, f.frame, figures from partici
 ) order by received, abs(number)
 """
 
-_IN_SHORT = """
+BESIDE = frozenset({"candidate-remote", "candidate-error", "state", "description", "channel"})
+"""Entries, next to samples, that the account does not need."""
+
+_IN_SHORT = f"""
 select p.participant, received, number, at, event, data, null from participants p
   join entries e on e.participant = p.id
-  where session = :session and event not in ('candidate-remote', 'state', 'description', 'channel')
+  where session = :session and event not in ({", ".join(map(repr, sorted(BESIDE)))})
   order by received, abs(number)
-"""
-"""Without what the account does not need."""
+"""  # noqa: S608 - constants
+"""What the account needs."""
 
 _SPARSE = """
 with chosen as (
@@ -86,7 +89,7 @@ class Told:
         return self.entry.text()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots, so that it can keep what is `told`
 class Recorded:
     """A session as it was recorded. Times are Unix seconds; `left_out` is the number of entries that were thinned."""
 
@@ -99,8 +102,9 @@ class Recorded:
     entries: list[dict[str, Any]] = field(repr=False)
     """As JSON objects, in the order in which they came."""
 
+    @cached_property
     def told(self) -> list[Told]:
-        """Return the entries by the server's clock, in the order in which they happened."""
+        """The entries by the server's clock, in the order in which they happened."""
         ahead = offsets(self.entries)
         result = [
             Told(

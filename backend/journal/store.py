@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Self
 
@@ -262,7 +263,13 @@ def _split(data: Mapping[str, Scalar]) -> tuple[str, list[float | None]]:
 
 def joined(frame: str, figures: str) -> dict[str, Scalar]:
     """Return the data of a sample from its `frame` and its `figures`."""
-    names, rest = msgspec.json.decode(frame)
+    names, rest = _frame(frame)
     data: dict[str, Scalar] = dict(zip(names, msgspec.json.decode(figures), strict=True))
     data.update(rest)
     return data
+
+
+@lru_cache(_KNOWN)  # it seldom changes from one sample to the next
+def _frame(frame: str) -> tuple[tuple[str, ...], dict[str, Scalar]]:
+    names, rest = msgspec.json.decode(frame)
+    return tuple(names), rest

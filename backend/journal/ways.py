@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import NamedTuple, TypeAlias
 
@@ -70,8 +71,8 @@ class Relays:
             match one.entry:
                 case Pair(local_type="relay", server=server, relay_protocol=protocol):
                     self._pairs.append((one, _relay(server, protocol)))
-                case LocalCandidate(type="relay", address=address) as candidate:
-                    self._gathered.setdefault((one.participant, address), set()).add(_gathered(candidate))
+                case LocalCandidate(type="relay", address=address, server=server):
+                    self._gathered.setdefault((one.participant, address), set()).add(_gathered(server))
 
     def path(self, one: Told, pair: Pair) -> Path:
         """Return the path that a `pair` is, which was told so, in words: `direct`, `turn1.example.org over TLS`."""
@@ -105,12 +106,13 @@ class Relays:
         return min(choices, default="the relay of the other side").partition(" over ")[0]
 
 
-def _gathered(candidate: LocalCandidate) -> str:
+@lru_cache(256)  # each restart gathers from the same servers
+def _gathered(server: str) -> str:
     try:
-        transport = parse_reported_url(candidate.server).transport
+        transport = parse_reported_url(server).transport
     except IceError:
         transport = "udp"
-    return _relay(candidate.server, transport)
+    return _relay(server, transport)
 
 
 def _relay(server: str, protocol: str) -> str:

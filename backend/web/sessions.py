@@ -81,7 +81,7 @@ class Sessions:
             whole = account(session)
             summary = _summary(session, whole, over_relays(connection, identifier))
             summary |= _cost(connection, summary, prices) | {"currency": prices.currency}
-        entries = session.told()
+        entries = session.told
         names = {one.id: one.name or f"Guest {number}" for number, one in enumerate(session.participants, start=1)}
         log = [one for one in entries if one.event not in SAMPLES]
         if len(log) > MOST_ENTRIES:

@@ -227,14 +227,21 @@ function samples({ samples: columns }) {
   });
 }
 
+/** The modules that draw the charts. They are asked for together with the session, and not after it. */
+function drawers() {
+  const files = [main.dataset.charts, main.dataset.uplot];
+  const arriving = Promise.all(files.map((file) => import(new URL(file, location.href))));
+  arriving.catch(() => {}); // said where they are used
+  return arriving;
+}
+
 /** The charts of the console, of each page load that measured something, on one time axis. */
-async function charts(session) {
+async function charts(session, arriving) {
   const measured = session.pages.filter((page) => page.samples.at.length);
   if (!measured.length) return;
   const section = element("section", { id: "charts" }, element("h2", {}, "Charts"));
   main.querySelector("#log").before(section);
-  const files = [main.dataset.charts, main.dataset.uplot];
-  const [drawing, plotting] = await inTime(Promise.all(files.map((file) => import(new URL(file, location.href)))));
+  const [drawing, plotting] = await inTime(arriving);
   const between = [session.began, Math.max(session.ended, session.began + 1)];
   for (const page of measured) {
     const place = element("div");
@@ -266,6 +273,7 @@ async function save(format) {
 
 async function one() {
   await showing(async () => {
+    const arriving = drawers();
     const session = await askForJson("");
     document.title = `${session.name} · ICE Console`;
     document.getElementById("title").textContent = session.name;
@@ -292,7 +300,7 @@ async function one() {
       element("section", {}, element("h2", {}, "Save"), ...saves),
     );
     say("");
-    await charts(session).catch(() => {
+    await charts(session, arriving).catch(() => {
       throw new Error("The charts did not load. Reload the page to try again.");
     });
   });

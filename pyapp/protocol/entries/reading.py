@@ -13,11 +13,11 @@ from pyapp.protocol.wire import MAX_COUNT, MessageError, Scalar
 MODULES = (signaling, negotiation, path, relays, page, sample)
 
 
-class _Field(NamedTuple):
-    name: str
-    types: frozenset[type]
-    unset: Scalar
-    """What it is in an entry that does not tell it."""
+class _Fields(NamedTuple):
+    """The fields of a class: the types of each, and what those without a default are in an entry that does not tell."""
+
+    types: Mapping[str, frozenset[type]]
+    unset: Mapping[str, Scalar]
 
 
 def entry_of(event: str, data: Mapping[str, Scalar]) -> Entry:
@@ -47,27 +47,32 @@ def classes() -> Mapping[str, tuple[type[Entry], ...]]:
 
 def _read(cls: type[Entry], data: Mapping[str, Scalar]) -> Entry:
     made: Any = cls
-    arguments: dict[str, Any] = {}
-    for name, types, unset in _fields(made):
-        value = data.get(name)
-        if value is None:
-            value = unset
-        elif type(value) not in types:
+    types, unset = _fields(made)
+    arguments: dict[str, Any] = {**unset}
+    for name, value in data.items():  # fewer than there are fields: those with their default are left out
+        if value is None or name not in types:
+            continue
+        if (given := type(value)) not in types[name]:
             raise MessageError(name, "of another type")
-        elif not isinstance(value, str) and not -MAX_COUNT <= value <= MAX_COUNT:
+        if given is not str and not -MAX_COUNT <= value <= MAX_COUNT:  # type: ignore[operator]  # a number, or a truth
             raise MessageError(name, "between -2^53 and 2^53")
         arguments[name] = value
-    return cls(**arguments)
+    return made(**arguments)  # type: ignore[no-any-return]
 
 
 @cache
-def _fields(cls: Any) -> tuple[_Field, ...]:
+def _fields(cls: Any) -> _Fields:
     hints = get_type_hints(cls)
-    return tuple(_field(item, get_args(hints[item.name]) or (hints[item.name],)) for item in fields(cls))
+    types = {item.name: _types(hints[item.name]) for item in fields(cls)}
+    return _Fields(types, {item.name: _unset(types[item.name]) for item in fields(cls) if item.default is MISSING})
 
 
-def _field(item: Any, types: tuple[type, ...]) -> _Field:
-    unset = item.default
-    if unset is MISSING:
-        unset = None if type(None) in types else types[0]()
-    return _Field(item.name, frozenset((*types, int) if float in types else types), unset)
+def _types(hint: Any) -> frozenset[type]:
+    types = get_args(hint) or (hint,)
+    return frozenset((*types, int) if float in types else types)
+
+
+def _unset(types: frozenset[type]) -> Scalar:
+    if type(None) in types:
+        return None
+    return next(kind() for kind in (str, float, int, bool) if kind in types)

@@ -72,7 +72,7 @@ def session(folder: Path) -> Recorded:
 
 def test_the_clock_of_a_page_is_put_right_by_its_join(session: Recorded) -> None:
     assert offsets(session.entries)[A] == pytest.approx(-AHEAD, abs=0.01)
-    told = session.told()
+    told = session.told
     assert [one.event for one in told][:3] == ["session", "server-joined", "signaling"]
     assert told[0].at == pytest.approx(BEGUN, abs=0.01)
 

@@ -45,7 +45,7 @@ def test_log_record_export_and_account_quote_the_same_sentence(tmp_path: Path) -
     journal = page()
     session = stored(journal, tmp_path, keep_addresses=True)
     log = [line.text for line in reversed(journal.lines)]
-    assert [one.text for one in session.told() if not one.is_ours] == log
+    assert [one.text for one in session.told if not one.is_ours] == log
     lines = [json.loads(line) for line in exported(session, "jsonl")]
     assert [line["text"] for line in lines if line["number"] and line["event"] != "sample"] == [
         text for text in log if not text.startswith("direct")
@@ -70,5 +70,5 @@ def test_a_sample_is_figures_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("kept", "address"), [(True, "198.51.100.77"), (False, "198.51.100.0")])
 def test_the_sentence_has_the_address_as_the_record_has_it(tmp_path: Path, kept: bool, address: str) -> None:
-    told = stored(page(), tmp_path, keep_addresses=kept).told()
+    told = stored(page(), tmp_path, keep_addresses=kept).told
     assert f"candidate host udp {address}:9" in [one.text for one in told]
