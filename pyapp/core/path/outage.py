@@ -149,6 +149,7 @@ class Suspect:
     def broke(self, evidence: Evidence, now: float) -> list[Output]:
         """Take another ladder from now on: the channel has closed."""
         self.evidence = evidence
+        self._signs = Signs(self.vitals.pulse.number)  # what was heard proves nothing any more: that channel is gone
         return [*self._suspected(now), self._replace_in(now)] if evidence == "dtls-failed" else []
 
     def _replace_in(self, now: float) -> PartCommand:

@@ -509,6 +509,18 @@ class TestAPeerThatStandsStill:
         assert deadlines(state.silent(3.6)) == [0.0]
 
 
+@pytest.mark.parametrize("evidence", ["channel-closed", "dtls-failed"])
+class TestAChannelThatClosesInAnOutage:
+    """Messages had gone on over the old path: nothing of that counts any more."""
+
+    def test_is_replaced_though_beats_had_come_and_gone(self, evidence: Evidence) -> None:
+        state = suspect()
+        state.begin(1.0)
+        hear(state, 1.1, echo=state.vitals.pulse.number)
+        state.broke(evidence, 1.15)
+        assert kinds(over(state, 1.2)) == ["Attempt"]
+
+
 class TestAPageThatStandsStill:
     """No event for some seconds, then all at once, and in any order."""
 
