@@ -385,7 +385,8 @@ class Connection:
     def _suspect(self, evidence: Evidence) -> list[Output]:
         self.observation.unsteady(self._now)
         result = [Suspected(evidence), *self.aside.suspected()]
-        return result if evidence == "network-changed" else [*result, *self.relaying.blame()]
+        is_of_the_relay = evidence not in ("network-changed", "dtls-failed")
+        return [*result, *self.relaying.blame()] if is_of_the_relay else result
 
     def _addressed(self, outputs: Sequence[Output]) -> list[Addressed]:
         """Address each command to our `RTCPeerConnection`; `CreatePeer` begins a new one."""

@@ -134,8 +134,7 @@ class Relaying:
         Either that one is being answered, and the peer gathers for the answer; or the message is late, and what was
         wrong is mended. Where a relay is in use we gather ours for the offer: the peer's would come with the answer, a
         round trip later. If that relay may be to blame, it is set aside first, as in an attempt of our own: while a
-        new one has a lower priority than the one in use, Chromium prunes its pairs. Firefox does not name the server of
-        a relay in use, and so none is set aside there.
+        new one has a lower priority than the one in use, Chromium prunes its pairs.
         """
         if self.agreed.latest_generation > generation:
             return [entries.Ignored("request for a restart", "newer-offered")]

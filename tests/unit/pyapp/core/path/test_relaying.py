@@ -80,6 +80,13 @@ class TestASessionWhoseRelayDied:
         assert not any(isinstance(output, commands.FetchIceConfiguration) for output in outputs)
         assert sent(outputs) == []
 
+    def test_does_not_blame_it_for_dtls_that_failed_at_one_end(self) -> None:
+        core = relayed()
+        core.do(events.StateChanged("dtls", "failed"))
+        outputs = core.do(events.ChannelClosed("messages"))
+        assert not any(isinstance(output, commands.FetchIceConfiguration) for output in outputs)
+        assert sent(outputs) == []
+
     def test_of_which_the_browser_does_not_say_the_url_restarts_all_the_same(self) -> None:
         core = relayed()
         core.do(events.StatsSampled(stats_of(("l1", "r1"), candidateType="relay", relayProtocol="udp")))
