@@ -133,6 +133,8 @@ class Journal:
     def slept(self, seconds: float) -> None:
         """Account for `seconds` that `now` does not count."""
         self.time_origin += seconds * 1000
+        number, at = self._ended
+        self._ended = number, at - seconds
 
     def next_batch(self) -> tuple[JournalEntry, ...]:
         """Return the entries to stream next, as many as fit into a frame, and count them as streamed."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal
 
 from pyapp.protocol.entries.entry import Entry
-from pyapp.protocol.wire import MessageError, Scalar
+from pyapp.protocol.wire import MAX_COUNT, MessageError, Scalar
 
 _LONGEST = 128
 """Characters of a text in a sample."""
@@ -112,7 +112,9 @@ def _check(name: str, value: Scalar) -> None:
     elif name in _TEXTS:
         if not isinstance(value, str) or len(value) > _LONGEST:
             raise MessageError(name, f"text of at most {_LONGEST} characters")
-    elif isinstance(value, bool) or not isinstance(value, int if name in _WHOLE else int | float) or value < 0:
-        raise MessageError(name, "a whole number from 0" if name in _WHOLE else "a number from 0")
+    elif isinstance(value, bool) or not isinstance(value, int if name in _WHOLE else int | float):
+        raise MessageError(name, "a whole number" if name in _WHOLE else "a number")
+    elif not 0 <= value <= MAX_COUNT:
+        raise MessageError(name, "from 0, below 2^53")
     elif name.startswith("loss") and value > 1:
         raise MessageError(name, "a fraction, from 0 to 1")

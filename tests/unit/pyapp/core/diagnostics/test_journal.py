@@ -87,6 +87,15 @@ class TestJournal:
         one.stream_again()
         assert numbers(one.next_batch()) == sent
 
+    def test_sends_nothing_of_a_session_that_the_machine_slept_after(self) -> None:
+        one = journal(0)
+        one.begin("demo", 0.0)
+        one.note(1.0, entries.HungUp())
+        one.end(1.0)
+        one.slept(SAME_OCCASION)
+        one.begin("demo", 2.0)
+        assert one.next_batch() == ()
+
     def test_streams_nothing_that_was_confirmed(self) -> None:
         one = journal(10)
         one.next_batch()

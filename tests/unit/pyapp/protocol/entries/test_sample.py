@@ -1,6 +1,7 @@
 """A sample as an entry of the journal: short, and read back as it was."""
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -57,6 +58,8 @@ def test_it_is_an_entry_and_a_day_of_them_is_small() -> None:
         ("loss_in", 1.5),
         ("loss_out", "much"),
         ("bits_in", -1),
+        ("bits_in", 10**400),
+        ("round_trip_ms", math.nan),
         ("bits_out", 0.5),
         ("freezes", True),
         ("server", "x" * 200),
