@@ -143,7 +143,7 @@ def advice(problem: Problem) -> str:
         case "nothing-answers" if problem.who == "network":
             return f"The servers work, but nothing reaches them from here. Open {ports}."
         case "nothing-answers" if problem.who == "operator":
-            return f"Nothing answers there, not even this console: {ports}. Start it, or correct the address."
+            return f"Nothing answers there, not even to this console: {ports}. Start it, or correct the address."
         case "nothing-answers":
             return (
                 "Try another network, such as a phone's. If no server answers there either, tell whoever runs this"

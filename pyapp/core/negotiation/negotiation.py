@@ -318,7 +318,7 @@ class Negotiation:
         return [command for candidate in ready for command in self._add(candidate)]
 
     def _handed(self, message: Description) -> tuple[events.SessionDescription, list[Output]]:
-        """Return a description as it is given to the browser, and notes of what is left aside.
+        """Return a description as it is given to the browser, and entries about what is left aside.
 
         It may be the first of a new generation. The candidates that came before it are put into it: to hand each to the
         browser would take longer than everything else that makes an answer.

@@ -34,7 +34,7 @@ class Ladder:
 
     def from_the_first_rung(self) -> None:
         """Start over: the attempts so far were made on another network."""
-        self.attempts, self.begun_at = 0, None
+        self.attempts, self.begun_at, self.rung = 0, None, None
 
     def joined(self, generation: int, at: float) -> None:
         """Count a restart to `generation`, negotiated at `at`, as the first attempt."""

@@ -521,6 +521,13 @@ class TestAChannelThatClosesInAnOutage:
         assert kinds(over(state, 1.2)) == ["Attempt"]
 
 
+def test_no_attempt_is_under_way_before_the_first_one_over_another_connection() -> None:
+    state = suspect(polite=True)
+    assert attempts(state.begin(1.0)) == [Attempt("restart", 1)]
+    state.broke("dtls-failed", 1.1)
+    assert (state.ladder.rung, state.ladder.attempts) == (None, 0)
+
+
 class TestAPageThatStandsStill:
     """No event for some seconds, then all at once, and in any order."""
 
