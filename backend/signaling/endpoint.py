@@ -125,11 +125,16 @@ class Signaling:
         """Return the id of the invitation with which the page came in that has this place; empty if there was none."""
         return self._rooms.invitation_of(claim)
 
-    def give_up(self, claim: HeldPlace) -> None:
-        """Free the place of a page that leaves, and whose socket may be dead; nothing if it holds none."""
+    def give_up(self, claim: HeldPlace, rest: tuple[JournalEntry, ...] = (), *, address: str = "") -> None:
+        """Free the place of a page at `address` that leaves, and whose socket may be dead; nothing if it holds none.
+
+        `rest` is what it could not say on that socket.
+        """
         if self._rooms.holds(claim):
+            self.listener.heard(claim.participant, address, rest)
+            self._stays.heard(claim, rest)
             entry = server_entry(entries.ServerLeft(), at=time.time())
-            self._journal.append(Record(claim.session, claim.participant, time.time(), (entry,), _confirmed))
+            self._journal.append(Record(claim.session, claim.participant, time.time(), (*rest, entry), _confirmed))
             _log.info("= %s: %s left", claim.session, claim.participant[:8])
             self._perform(self._rooms.give_up(claim))
 

@@ -7,7 +7,7 @@ from backend.access.audit import Audit
 from backend.access.invitations import Grant
 from backend.signaling.rooms import Departed
 from pyapp.protocol.journal import JournalEntry
-from pyapp.protocol.signaling import Join
+from pyapp.protocol.signaling import HeldPlace, Join
 
 _LONGEST_PATH = 64
 
@@ -48,7 +48,7 @@ class Stays:
             name=grant.name,
         )
 
-    def heard(self, join: Join, entries: Iterable[JournalEntry]) -> None:
+    def heard(self, join: Join | HeldPlace, entries: Iterable[JournalEntry]) -> None:
         """Learn the path of a participant, and its bytes, from what its page reports."""
         if (stay := self._stays.get((join.session, join.participant))) is None:
             return

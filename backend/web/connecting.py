@@ -16,8 +16,9 @@ from backend.signaling.socket import Upgraded, handshake_answer
 from backend.web.admission import caller_of, check_origin, grant_of, held_place, identity, is_allowed, problem
 from backend.web.keys import ACCESS, ACCOUNTS, CHAIN, COMPLAINTS, CURRENT, LOCAL_TURN, SIGNALING
 from pyapp.protocol.check import CheckServers
+from pyapp.protocol.journal import Journal, JournalEntry
 from pyapp.protocol.names import check_session_name, session_name
-from pyapp.protocol.signaling import PLACE_HEADER, Error, HeldPlace, Join
+from pyapp.protocol.signaling import MAX_FRAME_BYTES, PLACE_HEADER, Error, HeldPlace, Join, decode_client
 from pyapp.protocol.wire import MessageError, encode
 
 _log = logging.getLogger("ice_console.http")
@@ -133,11 +134,27 @@ def _check_join(app: web.Application, address: str, identity: str) -> CheckJoin:
     return check
 
 
+async def _rest(request: web.Request) -> tuple[JournalEntry, ...]:
+    body = await request.read()
+    if not body:
+        return ()
+    if len(body) > MAX_FRAME_BYTES:
+        raise MessageError("body", f"at most {MAX_FRAME_BYTES} bytes")
+    message = decode_client(body.decode("utf-8", "replace"))
+    if not isinstance(message, Journal):
+        raise MessageError("kind", "must be 'journal'")
+    return message.entries
+
+
 async def give_up_place(request: web.Request) -> web.Response:
-    """Let a page leave whose WebSocket may be dead. The answer does not tell whether there was such a place."""
+    """Let a page leave whose WebSocket may be dead. The answer does not tell whether there was such a place.
+
+    The body, if there is one, is a `Journal` frame: what could not be said on that socket.
+    """
     check_origin(request)
     try:
-        request.app[SIGNALING].give_up(HeldPlace.from_header(request.headers.get(PLACE_HEADER, "")))
+        place = HeldPlace.from_header(request.headers.get(PLACE_HEADER, ""))
+        request.app[SIGNALING].give_up(place, await _rest(request), address=request.remote or "")
     except MessageError as error:
         raise problem(web.HTTPBadRequest, Error("malformed", str(error))) from None
     return web.Response(status=204)

@@ -26,6 +26,7 @@ from pyapp.core.events import (
 )
 from pyapp.protocol.access import INVITATION_HEADER, is_invitation
 from pyapp.protocol.ice import IceError, ice_configuration_from_json
+from pyapp.protocol.journal import Journal
 from pyapp.protocol.signaling import PLACE_HEADER, HeldPlace, decode_server
 from pyapp.protocol.wire import MessageError, encode
 
@@ -71,8 +72,8 @@ class Server:
                     self._socket.send(encode(message))
             case commands.AskHealth():
                 self._ask_health()
-            case commands.GiveUpPlace(place):
-                self._give_up(place)
+            case commands.GiveUpPlace(place, journal):
+                self._give_up(place, journal)
             case (
                 commands.AskCheckServers()
                 | commands.TryWebSocket()
@@ -152,9 +153,11 @@ class Server:
 
         ask_health(told, self._on_error)
 
-    def _give_up(self, place: HeldPlace) -> None:
+    def _give_up(self, place: HeldPlace, journal: Journal | None) -> None:
         """Say goodbye over HTTP, even while the page is closed. Without a network the server finds out by itself."""
         options = jsobj({"method": "DELETE", "keepalive": True, "headers": {PLACE_HEADER: place.to_header()}})
+        if journal is not None:
+            options.body = encode(journal)
         options.signal = AbortSignal.timeout(DEADLINE)
         when_settled(promise_of(window, "fetch", "place", options), lambda _: None, lambda _: None, self._on_error)
 

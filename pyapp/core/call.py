@@ -111,7 +111,7 @@ class Call:
         result += self._provisioning_did(self.provisioning.end())
         result += self._close_connection()  # it has something for the journal
         result += self.journal.flush() if self.presence.is_heard else []
-        result += self._presence_did(self.presence.end())
+        result += self._presence_did(self.presence.end(self.journal.rest()))
         result += self.journal.take(self.communication.end(), now)
         self.succession.take_early()
         self.journal.end(now)

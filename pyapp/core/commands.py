@@ -9,6 +9,7 @@ from pyapp.core.events import ChannelLabel, MediaKind, SessionDescription
 from pyapp.core.peers import PeerId
 from pyapp.core.timers import Timer
 from pyapp.protocol.ice import IceConfiguration
+from pyapp.protocol.journal import Journal
 from pyapp.protocol.peer import Candidate
 from pyapp.protocol.signaling import ClientMessage, HeldPlace
 
@@ -92,9 +93,13 @@ class RevokeInvitation:
 
 @dataclass(frozen=True, slots=True)
 class GiveUpPlace:
-    """Ask `DELETE /place`: the goodbye of a page whose socket may be dead. There is no answer."""
+    """Ask `DELETE /place`: the goodbye of a page whose socket may be dead. There is no answer.
+
+    `journal` is what the server has not confirmed of it.
+    """
 
     place: HeldPlace
+    journal: Journal | None = None
 
 
 # To the server, about a check of the network. The answers carry `number`.

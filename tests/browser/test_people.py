@@ -2,14 +2,19 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Console, OpenPage, Operator, StartConsole, wait_until
 
-HANG_UP_IN_DOUBT = "dispatchEvent(new Event('online')); document.querySelector('#hangup').click()"
-"""Just as another socket is opened: the old one may be dead."""
+HANG_UP_IN_DOUBT = """
+WebSocket.prototype.send = () => {};
+dispatchEvent(new Event("online"));
+document.querySelector("#hangup").click();
+"""
+"""Just as another socket is opened: the old one is dead, and nobody knows."""
 
 MUTE = """
 const send = RTCDataChannel.prototype.send;
@@ -92,6 +97,11 @@ def test_a_name_is_shown_at_the_other_side_and_remembered(console: Console, open
     assert "Anna Bell left at" in line(first, "left")
     first.page.evaluate(HANG_UP_IN_DOUBT)
     wait_until(lambda: "< 204 DELETE /place" in console.log, "it said goodbye over HTTP as well")
+    gone: tuple[str, dict[str, Any]] = ("session", {})
+    wait_until(
+        lambda: [(one["event"], one["data"]) for one in console.entries("names")].count(gone) == 2,
+        "it told there what it could not tell on the socket",
+    )
     expect(first.page.locator("#peer-name")).to_be_hidden()
     second.page.reload()
     second.expect_state("ready")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from dataclasses import asdict, dataclass, field
@@ -169,6 +168,8 @@ def measure(
             have_left = sum(rule == "left" for rule, _ in cell.account) == len(ends)
             return have_left and not misjudged(cell.account, paths)
 
+        if (ended := _told_ends(served, session)) < len(ends):
+            cell.problems.append(f"the record has the end of {ended} pages, not of {len(ends)}")
         wait_until(is_told, _RELEASING)
         cell.problems += misjudged(cell.account, paths)
     wait_until(lambda: _held(lab, session) == 0, _RELEASING)
@@ -234,20 +235,20 @@ def _journals(served: Served, session: str) -> list[list[dict[str, Any]]]:
     if not served.journal:
         return [[], []]
 
-    def told() -> bool:
-        # The last that a page says of a session is that it hung up, or that it failed.
-        ends = [
-            e for e in served.entries(session) if e["event"] == "failed" or (e["event"], e["data"]) == ("session", {})
-        ]
-        return len(ends) >= 2
-
-    with contextlib.suppress(ValueError):  # a line that is being written
-        wait_until(told, _RELEASING)
+    wait_until(lambda: _told_ends(served, session) >= 2, _RELEASING)
     entries = served.entries(session)
     begun = {e["participant"]: e["at"] for e in reversed(entries) if e["data"].get("session") == session}
     order = sorted(begun, key=begun.__getitem__)[:2]
     journals = [[e for e in entries if e["participant"] == who] for who in order]
     return [*journals, [], []][:2]
+
+
+def _told_ends(served: Served, session: str) -> int:
+    """Return how many pages have told the end: the last that a page says is that it hung up, or that it failed."""
+    return sum(
+        entry["event"] == "failed" or (entry["event"], entry["data"]) == ("session", {})
+        for entry in served.entries(session)
+    )
 
 
 def _near(end: End, other: End) -> list[str]:

@@ -126,6 +126,12 @@ class Journal:
         batches = [batch for _ in range(LAST_BATCHES) if (batch := self.next_batch())]
         return [commands.SendSignaling(JournalMessage(batch)) for batch in batches]
 
+    def rest(self) -> JournalMessage | None:
+        """Return what the server has not confirmed, as much as fits into a frame, or None."""
+        self.stream_again()
+        batch = self.next_batch()
+        return JournalMessage(batch) if batch else None
+
     def unix(self, now: float) -> float:
         """Return the Unix time, in seconds, that is `now`."""
         return self.time_origin / 1000 + now

@@ -20,7 +20,7 @@ from pyapp.core.signaling.rendezvous import Joined, PeerArrived, PeerAway, PeerG
 from pyapp.core.timers import OfThePlace
 from pyapp.protocol import entries
 from pyapp.protocol.entries import Entry
-from pyapp.protocol.journal import Journaled
+from pyapp.protocol.journal import Journal, Journaled
 from pyapp.protocol.peer import PeerMessage
 from pyapp.protocol.signaling import Cost, HeldPlace, ServerMessage, Welcome
 
@@ -104,11 +104,11 @@ class Presence:
         if self.place is not None:
             self.place.invitation = invitation
 
-    def end(self) -> list[Output]:
-        """Give the place up."""
+    def end(self, rest: Journal | None = None) -> list[Output]:
+        """Give the place up. `rest` is what the server has not confirmed of the journal."""
         if self.place is None:
             return []
-        left = self.place.leave()
+        left = self.place.leave(rest)
         self._epoch, self.preparation.sockets = self.place.exchange.epoch + 1, self.place.link.sockets
         self.place = None
         return _noted(left)

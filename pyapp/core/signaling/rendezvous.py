@@ -12,6 +12,7 @@ from pyapp.core.signaling import link
 from pyapp.core.signaling.exchange import Exchange
 from pyapp.core.signaling.link import FIRST_PATIENCE, Link
 from pyapp.core.timers import LinkTimer, PlaceTimer
+from pyapp.protocol.journal import Journal
 from pyapp.protocol.peer import Candidate, PeerMessage
 from pyapp.protocol.signaling import (
     FATAL_CODES,
@@ -231,13 +232,16 @@ class Rendezvous:
         self.exchange.begin_anew()
         return self._begun_anew()
 
-    def leave(self) -> list[Output]:
-        """Give up the place; over HTTP as well if the socket may be dead, or the server would hold it for nobody."""
+    def leave(self, rest: Journal | None = None) -> list[Output]:
+        """Give up the place; over HTTP as well if the socket may be dead, or the server would hold it for nobody.
+
+        `rest` is what the server has not confirmed of the journal: it is lost with such a socket.
+        """
         goodbye: list[Output] = []
         if self.link.is_heard:
             goodbye.append(commands.SendSignaling(Leave()))
         if self.link.was_welcome and self.link.is_doubtful:
-            goodbye.append(commands.GiveUpPlace(self.held))
+            goodbye.append(commands.GiveUpPlace(self.held, rest))
         return [*goodbye, *self._end(refused=False)]
 
     def _begun_anew(self) -> list[Output]:

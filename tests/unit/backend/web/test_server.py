@@ -15,11 +15,23 @@ import yarl
 
 from backend.access.invitations import KEY_VARIABLE, key_made_if_missing, new_invitation, sign
 from backend.ice.credentials import turn_credentials
+from backend.journal.reading import entries_of
 from backend.settings import Settings, StartError, TlsFiles
 from backend.web.files import SECURITY_HEADERS
 from backend.web.server import Serving, create_app, serving
 from pyapp.protocol.access import INVITATION_HEADER, ORIGIN_HEADER
-from pyapp.protocol.signaling import PLACE_HEADER, Error, HeldPlace, Join, Leave, PeerLeft, Welcome, decode_server
+from pyapp.protocol.journal import Journal, Journaled, JournalEntry
+from pyapp.protocol.signaling import (
+    MAX_FRAME_BYTES,
+    PLACE_HEADER,
+    Error,
+    HeldPlace,
+    Join,
+    Leave,
+    PeerLeft,
+    Welcome,
+    decode_server,
+)
 from pyapp.protocol.wire import encode
 from tests.unit.backend.conftest import GROUPS
 
@@ -221,7 +233,9 @@ async def test_ice_for_who_holds_a_place_whatever_became_of_the_invitation(
     assert await ice(http, server, query="?session=demo", **held) == (401, "invitation-required")
 
 
-async def test_a_page_whose_socket_may_be_dead_leaves_over_http(start: Start, http: aiohttp.ClientSession) -> None:
+async def test_a_page_whose_socket_may_be_dead_leaves_over_http(
+    start: Start, http: aiohttp.ClientSession, tmp_path: Path
+) -> None:
     server = await start(open_to_all=True)
     sockets = [await http.ws_connect(server.address + "ws", headers=ELSEWHERE) for _ in range(2)]
     for socket, who in zip(sockets, "ab", strict=True):
@@ -229,16 +243,25 @@ async def test_a_page_whose_socket_may_be_dead_leaves_over_http(start: Start, ht
         await socket.receive_str(timeout=30)
     await sockets[0].receive_str(timeout=30)  # the other one has come
 
-    async def leave(text: str) -> int:
-        async with http.delete(server.address + "place", headers={PLACE_HEADER: text}) as response:
+    async def leave(text: str, body: str = "") -> int:
+        async with http.delete(server.address + "place", headers={PLACE_HEADER: text}, data=body) as response:
             return response.status
 
+    claim = HeldPlace("demo", "b" * 32, "b" * 32).to_header()
+    rest = encode(Journal((JournalEntry(7, 5.0, "session", {"link": "#invite=eyJh.eyJi.c"}),)))
     assert await leave("demo") == 400
-    assert await leave(HeldPlace("demo", "b" * 32, "a" * 32).to_header()) == 204
-    assert await leave(HeldPlace("demo", "b" * 32, "b" * 32).to_header()) == 204
+    for wrong in ("nonsense", encode(Leave()), '{"kind":"journal","entries":[]}', rest + " " * MAX_FRAME_BYTES):
+        assert await leave(claim, wrong) == 400
+    assert await leave(HeldPlace("demo", "b" * 32, "a" * 32).to_header(), rest) == 204
+    assert await leave(claim, rest) == 204
     assert decode_server(await sockets[0].receive_str(timeout=30)) == PeerLeft("b" * 32)
     assert (await sockets[1].receive(timeout=30)).type is aiohttp.WSMsgType.CLOSE
-    assert await leave(HeldPlace("demo", "b" * 32, "b" * 32).to_header()) == 204
+    assert await leave(claim, rest) == 204
+    await sockets[0].send_str(encode(Journal((JournalEntry(1, 6.0, "mark", {}),))))
+    assert decode_server(await sockets[0].receive_str(timeout=30)) == Journaled(1)  # and so is what came before
+    entries = entries_of(tmp_path / "journal", "demo")
+    told = [(one["event"], one["data"]) for one in entries if one["number"] and one["participant"] == "b" * 32]
+    assert told == [("session", {"link": "#invite=[redacted]"})]
 
 
 async def test_an_open_server_asks_for_no_invitation(start: Start, http: aiohttp.ClientSession) -> None:

@@ -630,6 +630,16 @@ class TestHangingUp:
         (other,) = journals(core.do(events.TimerFired(JOURNAL)))
         assert min(entry.number for entry in other.entries) > max(entry.number for entry in told.entries)
 
+    def test_tells_the_rest_of_its_journal_over_http_where_the_socket_may_be_dead(self) -> None:
+        core = connected()
+        core.do(Closed(1006, ""))
+        core.do(events.ChannelClosed("messages"))
+        (gone,) = [one for one in core.do(events.HangUpRequested()) if isinstance(one, commands.GiveUpPlace)]
+        assert gone.journal is not None
+        told = [entry.event for entry in gone.journal.entries]
+        assert told[0] == "session"
+        assert told[-1] == "session"
+
     def test_by_closing_the_page_says_goodbye_with_the_journal(self) -> None:
         core = connected()
         outputs = core.do(events.PageClosing())
