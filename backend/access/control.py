@@ -1,6 +1,7 @@
 """Admission: the one place that evaluates invitations, `--open` and a trusted proxy's identity header."""
 
 import logging
+import math
 import secrets
 import time
 
@@ -17,8 +18,10 @@ from backend.access.invitations import (
     new_invitation,
     sign,
 )
+from backend.access.refusals import Refusals
 from backend.access.store import Store
 from backend.access.throttle import NO_PAUSE, Throttle
+from backend.seldom import Seldom
 from backend.settings import Settings, StartError
 
 _log = logging.getLogger("ice_console.access")
@@ -37,6 +40,8 @@ class Access:
         self.store = Store(settings.journal)
         self.audit = Audit(settings.journal)
         self._throttle = Throttle()
+        self._refusals = Refusals()
+        self._told = Seldom()
         if self.is_open and not self._is_loopback:
             _log.warning("! --open: whoever reaches this server may use its sessions, and its TURN servers")
 
@@ -63,7 +68,8 @@ class Access:
         except InvitationError as error:
             now = time.monotonic()
             pause = self._throttle.wrong(caller, now=now) if error.code == "invitation-invalid" else NO_PAUSE
-            self.audit.note("refused", code=error.code, session=session, address=address)
+            if self._refusals.has_line(caller, now=now):
+                self.audit.note("refused", code=error.code, session=session, address=address)
             if error.code == "invitation-invalid" and self._throttle.has_tried_enough(caller, now=now):
                 raise InvitationError("invitation-invalid", "Too many wrong invitations.", pause) from None
             raise InvitationError(error.code, error.message, pause) from None
@@ -77,8 +83,14 @@ class Access:
         self.audit.note("invited", id=invitation.id, session=session, role=invitation.role, name=name, by=by)
         return invitation, token
 
+    def sum_up_refusals(self, *, now: float) -> None:
+        """Note how many refusals had no line of their own, of callers whose time is over at `now` (monotonic)."""
+        for caller, more in self._refusals.rest(now=now):
+            self.audit.note("refused", address=caller, more=more)
+
     def close(self) -> None:
         """Close the files."""
+        self.sum_up_refusals(now=math.inf)
         self.store.close()
         self.audit.close()
 
@@ -86,14 +98,18 @@ class Access:
         try:
             key = existing_key()
         except StartError as error:
-            _log.error("! %s", error)
+            self._tell(error)
             key = None
         grant = check_invitation(token, session=session, key=key, now=time.time(), run=self._run)
         try:
             is_revoked = self.store.is_revoked(grant.id)
         except StartError as error:
-            _log.error("! %s", error)
+            self._tell(error)
             raise InvitationError("unavailable", "Invitations cannot be checked now. Try again.") from None
         if is_revoked:
             raise InvitationError("invitation-revoked", "This invitation was taken back.")
         return grant
+
+    def _tell(self, error: StartError) -> None:
+        if self._told.is_due(time.monotonic()):  # whoever asks is in its way
+            _log.error("! %s", error)

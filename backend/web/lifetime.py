@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
-from functools import partial
 
 from aiohttp import web
 
@@ -33,8 +33,13 @@ async def run_telling(app: web.Application) -> AsyncIterator[None]:
 
 
 async def run_access(app: web.Application) -> AsyncIterator[None]:
-    """Put revocations on the command line into force."""
-    watching = asyncio.create_task(watch_revocations(partial(put_in_force_revocations, app)))
+    """Put revocations on the command line into force, and sum refusals up."""
+
+    def look() -> None:
+        app[ACCESS].sum_up_refusals(now=time.monotonic())
+        put_in_force_revocations(app)
+
+    watching = asyncio.create_task(watch_revocations(look))
     yield
     watching.cancel()
     await asyncio.wait([watching])

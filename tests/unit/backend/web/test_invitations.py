@@ -9,14 +9,15 @@ from collections.abc import Awaitable, Callable
 from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any
+from unittest.mock import ANY
 
 import aiohttp
 import pytest
 
-from backend.access.invitations import KEY_VARIABLE, new_invitation, sign
+from backend.access.invitations import KEY_VARIABLE, InvitationError, new_invitation, sign
 from backend.access.limits import Limits
 from backend.access.throttle import Pause, Throttle
-from backend.web.keys import SIGNALING
+from backend.web.keys import ACCESS, SIGNALING
 from backend.web.server import Serving
 from pyapp.protocol.access import INVITATION_HEADER, invited_session
 from pyapp.protocol.signaling import Error, Join, PeerLeft, Ping, ServerMessage, Welcome, decode_server
@@ -214,6 +215,29 @@ async def test_while_an_invitation_is_refused_no_other_is_tried_on_the_socket(
     assert refused.code == "invitation-invalid"
     assert (await socket.receive(timeout=20)).type is aiohttp.WSMsgType.CLOSE
     assert [one["event"] for one in audit(tmp_path)] == ["refused"]
+
+
+async def test_wrong_tries_do_not_fill_the_audit_log_and_all_are_counted(server: Serving, tmp_path: Path) -> None:
+    access = server.app[ACCESS]
+    for address in [*(f"2001:db8::{number:x}" for number in range(50)), "192.0.2.1"]:
+        with pytest.raises(InvitationError):
+            access.check("wrong", "demo", address=address)
+    access.sum_up_refusals(now=time.monotonic())
+    access.audit.close()
+    assert [one["address"] for one in audit(tmp_path)] == [*(f"2001:db8::{n:x}" for n in range(10)), "192.0.2.1"]
+    access.close()
+    assert audit(tmp_path)[11:] == [{"time": ANY, "event": "refused", "address": "2001:db8::/64", "more": 40}]
+
+
+async def test_a_key_that_cannot_be_read_is_not_told_to_each_stranger(
+    server: Serving, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(KEY_VARIABLE, "short")
+    monkeypatch.setattr("backend.seldom.SHORTEST", 1000.0)
+    for _ in range(5):
+        with pytest.raises(InvitationError):
+            server.app[ACCESS].check("wrong", "demo", address="192.0.2.1")
+    assert len([one for one in caplog.records if one.name == "ice_console.access"]) == 1
 
 
 async def test_who_makes_room_before_it_is_refused_is_told_once(
