@@ -131,6 +131,12 @@ class Chain:
             for provider in self.providers:
                 each.callback(provider.ended, session)
 
+    def lost(self, session: str, invitation: str) -> None:
+        """Record that a page that came into `session` with `invitation` lost the server, and perhaps nobody else."""
+        with contextlib.ExitStack() as each:  # as above
+            for provider in self.providers:
+                each.callback(provider.lost, Holder(session, invitation))
+
     def revoked(self, invitations: Collection[str]) -> None:
         """Have revoked, where a provider can, what was issued for whoever came with one of these invitations."""
         with contextlib.ExitStack() as each:  # as above

@@ -325,7 +325,9 @@ class Signaling:
             self._put(connection, output.message)
 
     def _has_departed(self, departed: Departed) -> None:
-        if departed.how != "lost" and departed.session not in self._rooms:
+        if departed.how == "lost":
+            self.listener.lost(departed.session, departed.invitation)
+        elif departed.session not in self._rooms:
             self.listener.ended(departed.session)
         self._stays.has_departed(departed, now=self._now())
 

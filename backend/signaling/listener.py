@@ -17,5 +17,8 @@ class Listener:
     def heard(self, participant: str, address: str, entries: Sequence[JournalEntry]) -> None:
         """Handle journal entries of `participant`, whose page is at `address`."""
 
+    def lost(self, session: str, invitation: str) -> None:
+        """Handle that a page, which came into `session` with `invitation` (its id), has not come back to the server."""
+
     def ended(self, session: str) -> None:
         """Handle that everybody has left `session`. Lost participants may still be connected to each other."""

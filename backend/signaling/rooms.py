@@ -43,11 +43,15 @@ class Close(msgspec.Struct, frozen=True):
 
 
 class Departed(msgspec.Struct, frozen=True):
-    """`participant` has no place in `session` any more; `how` is `left`, `lost`, `replaced` or `revoked`."""
+    """`participant` has no place in `session` any more; `how` is `left`, `lost`, `replaced` or `revoked`.
+
+    `invitation` is the id of the one with which it came in, or empty.
+    """
 
     session: str
     participant: str
     how: str
+    invitation: str = ""
 
 
 Output: TypeAlias = Send | Close | Departed
@@ -339,7 +343,7 @@ class Rooms:
         return outputs + self._free(room, place, how="replaced")
 
     def _free(self, room: Room, place: Place, *, how: str = "left") -> list[Output]:
-        participant, other = place.participant, room.other(place)
+        participant, invitation, other = place.participant, place.invitation, room.other(place)
         self._held.pop(place, None)
         sessions = self._places_at[place.address]
         sessions[room.name] -= 1
@@ -353,7 +357,7 @@ class Rooms:
             other.left = participant
         if other.is_free:
             del self._rooms[room.name]
-        outputs: list[Output] = [Departed(room.name, participant, how)]
+        outputs: list[Output] = [Departed(room.name, participant, how, invitation)]
         if other.socket is not None:
             outputs.append(Send(other.socket, PeerLeft(participant, how == "lost")))
         return outputs

@@ -31,6 +31,10 @@ class Hearing(Listener):
         self.chain.watch.heard(participant, address, entries)
         self.meters.heard(participant, entries)
 
+    def lost(self, session: str, invitation: str) -> None:
+        """Leave it what it was issued: it may still be connected to the other one."""
+        self.chain.lost(session, invitation)
+
     def ended(self, session: str) -> None:
         """Have the session's credentials revoked, and its account closed."""
         try:

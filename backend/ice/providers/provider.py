@@ -89,6 +89,8 @@ class Provider:
         self._held: dict[Holder, list[Issued]] = {}
         """The credentials that its pages may still use, newest last."""
         self._asking: asyncio.Task[None] | None = None
+        self._lost: set[Holder] = set()
+        """Those who lost the server without a goodbye: their pages may still talk to each other, over a relay."""
         self._leaving: dict[Holder, tuple[float, list[Issued]]] = {}
         """When all had left, and their credentials."""
         self._revoked: set[str] = set()
@@ -123,6 +125,7 @@ class Provider:
         if self.configured.kind == "file" and await asyncio.to_thread(self._file) != self._read:
             self.breaker.succeeded()  # its mistakes may be fixed
             await self._ask_unless_down()
+        self._lost = {holder for holder in self._lost if holder in self._held and not self._is_live(holder)}
         for holder in list(self._held):
             self._tend_holder(holder, now)
         for holder, (at, _) in list(self._leaving.items()):
@@ -151,6 +154,11 @@ class Provider:
         """Record that everybody has left `session`; its own credentials are revoked unless somebody is soon back."""
         for holder in [one for one in self._held if one.session == session]:
             self._leave(holder)
+
+    def lost(self, holder: Holder) -> None:
+        """Record that a page of `holder` has not come back to the server. What it has is left until it expires."""
+        if holder in self._held:
+            self._lost.add(holder)
 
     def revoked(self, invitations: Collection[str]) -> None:
         """Have revoked at once what was issued for these invitations, whoever else is in the session."""
@@ -224,7 +232,7 @@ class Provider:
             issued.holders.discard(holder)
         if not held:
             del self._held[holder]
-        elif held[-1].is_due(now) and not self._is_live(holder):
+        elif held[-1].is_due(now) and holder not in self._lost and not self._is_live(holder):
             self._leave(holder)  # a page that asked, but never joined, or that has left others there
 
     def _leave(self, holder: Holder) -> None:

@@ -12,6 +12,7 @@ import aiohttp.web
 import pytest
 
 from backend.access.limits import Limits
+from backend.ice.chain import Chain
 from backend.journal.reading import entries_of
 from backend.web.keys import SIGNALING
 from backend.web.server import Serving
@@ -182,6 +183,21 @@ async def test_a_place_is_held_only_so_long(start: Start, connect: Connect) -> N
     first, second = await pair(await start(hold=0.05), connect)
     await second.drop()
     await first.expect(PeerLeft(B, lost=True))
+
+
+async def test_whose_place_was_lost_is_told_apart_from_the_end(
+    start: Start, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, heard = await start(hold=0.05), list[tuple[str, ...]]()
+    monkeypatch.setattr(Chain, "lost", lambda _, *told: heard.append(("lost", *told)))
+    monkeypatch.setattr(Chain, "ended", lambda _, *told: heard.append(("ended", *told)))
+    first, second = await pair(server, connect)
+    await second.drop()
+    await first.expect(PeerLeft(B, lost=True))
+    assert heard == [("lost", "demo", "")]
+    await first.send(Leave())
+    assert await first.closed() == 1000
+    assert heard == [("lost", "demo", ""), ("ended", "demo")]
 
 
 async def test_how_long_a_place_is_held_is_configured_and_said(start: Start, connect: Connect, tmp_path: Path) -> None:

@@ -460,8 +460,8 @@ def test_whoever_came_in_with_a_revoked_invitation_is_shown_the_door() -> None:
     assert (error_code(outputs, 2), Close(2) in outputs) == ("invitation-revoked", True)
     assert sent(outputs, 1) == [PeerLeft(B)]
     assert [output for output in outputs if isinstance(output, Departed)] == [
-        Departed("demo", B, "revoked"),
-        Departed("other", C, "revoked"),
+        Departed("demo", B, "revoked", "i1"),
+        Departed("other", C, "revoked", "i1"),
     ]
     assert "other" not in world.rooms
     assert not world.rooms.has("demo", "i1")

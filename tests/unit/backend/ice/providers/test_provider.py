@@ -240,6 +240,42 @@ async def test_who_left_others_in_the_session_is_not_renewed_but_revoked(rig: Ma
     assert await one.users("a") != host
 
 
+async def test_who_lost_the_server_keeps_a_relay_until_it_expires(rig: Made) -> None:
+    """Its page may still talk to the other one: it is not renewed, since it asks for nothing, and not revoked."""
+    one = await rig()
+    here = {Holder("a"), Holder("a", "i1")}
+    one.provider._is_live = here.__contains__
+    guest = await one.users("a", "i1")
+    await one.settled()
+    here.remove(Holder("a", "i1"))
+    one.provider.lost(Holder("a", "i1"))
+    await one.later(501)
+    await one.later(REVOKED_AFTER + 1)
+    await one.settled()
+    assert await one.users("a", "i1") == guest
+    assert not one.revoked
+    one.provider.ended("a")  # the other one said goodbye
+    here.clear()
+    await one.later(REVOKED_AFTER + 1)
+    await one.settled()
+    assert one.revoked == guest
+
+
+async def test_who_is_back_after_a_loss_and_leaves_is_revoked(rig: Made) -> None:
+    one = await rig()
+    here = set[Holder]()
+    one.provider._is_live = here.__contains__
+    guest = await one.users("a", "i1")
+    one.provider.lost(Holder("a", "i1"))
+    here.add(Holder("a", "i1"))
+    await one.later(1)
+    here.clear()
+    await one.later(500)
+    await one.later(REVOKED_AFTER + 1)
+    await one.settled()
+    assert one.revoked == guest
+
+
 async def test_what_ended_just_before_the_server_stops_is_revoked(rig: Made) -> None:
     one = await rig()
     one.live |= {"b"}
