@@ -1,13 +1,10 @@
 """An `RTCPeerConnection` of the browser and its channels, behind events and commands."""
 
-import math
 from collections.abc import Callable
-from time import monotonic
 from typing import Any
 
 from pyodide.ffi import JsException, jsnull
 
-from pyapp.browser.closing import LEAVE_FOR, Closing, has_gathered_all
 from pyapp.browser.ffi import Listeners, OnError, jsobj, promise_of, when_settled
 from pyapp.browser.media import LocalMedia
 from pyapp.browser.stats import Stats
@@ -35,7 +32,7 @@ from pyapp.core.events import (
     StateName,
     StatsSampled,
 )
-from pyapp.protocol.ice import IceConfiguration, username_fragments
+from pyapp.protocol.ice import IceConfiguration
 from pyapp.protocol.peer import Candidate
 
 BUFFERED_MOST, BUFFERED_LEAST = 1 << 12, 1 << 10
@@ -84,10 +81,6 @@ class Peer:
         self._watched_transport = False
         self._unchecked = 0
         self._is_closed = False
-        self._fragments: frozenset[str] = frozenset()
-        """The `ice-ufrag`s of the last local description: with others the browser gathers anew."""
-        self._gathers_until = 0.0
-        """Until when relays may be on their way, on the clock `monotonic`."""
         listeners = self._listeners = Listeners(on_error)
         self._stats = Stats(
             pc,
@@ -116,10 +109,11 @@ class Peer:
 
     def _perform(self, command: PeerCommand) -> None:
         match command:
+            case commands.ClosePeer():
+                self._close()
             case commands.SetConfiguration(configuration):
                 self._set_configuration(configuration)
             case commands.SetLocalDescription(attempt):
-                self._gathers_until = math.inf  # `iceGatheringState` says so only once the page has time for its event
                 done = promise_of(self._pc, "setLocalDescription")
                 self._call(command, done, lambda: self._local_description_set(attempt))
             case commands.SetRemoteDescription(attempt, description):
@@ -150,10 +144,7 @@ class Peer:
 
     def _watch_state(self, name: StateName, attribute: str) -> None:
         def changed(_: Any) -> None:
-            value = str(getattr(self._pc, attribute))
-            if name == "ice-gathering":
-                self._gathers_until = math.inf if value == "gathering" else self._gathered_until()
-            self._emit(StateChanged(name, value))
+            self._emit(StateChanged(name, str(getattr(self._pc, attribute))))
 
         self._listeners.add(self._pc, f"{attribute.lower()}change", changed)
 
@@ -191,19 +182,11 @@ class Peer:
             added = promise_of(self._pc, "addIceCandidate", candidate)
             when_settled(added, lambda _: None, lambda _: None, self._on_error)
 
-    def _gathered_until(self) -> float:
-        """Return `_gathers_until` now that the browser says that it has gathered all."""
-        return 0.0 if has_gathered_all(self._pc) else monotonic() + LEAVE_FOR
-
-    def close(self, closing: Closing) -> None:
-        """Close it: `ClosePeer`."""
+    def _close(self) -> None:
         self._is_closed = True
         self._stats.close()
         self._listeners.close()
-        if monotonic() < self._gathers_until and self._configuration.has_udp_relays:
-            closing.close_later(self._pc, self._channels.values())
-        else:
-            self._pc.close()
+        self._pc.close()
         self._transceivers.close()
 
     def _when_settled(self, promise: Any, fulfilled: Callable[[Any], None], rejected: Callable[[Any], None]) -> None:
@@ -230,9 +213,6 @@ class Peer:
         description = self._local_description()
         if description is None:
             return  # the first offer of all, rolled back already: nobody waits for it
-        if (fragments := username_fragments(description.sdp)) == self._fragments:
-            self._gathers_until = math.inf if self._pc.iceGatheringState == "gathering" else 0.0
-        self._fragments = fragments
         self._emit(LocalDescriptionSet(attempt, description))
         self._watch_transport()
 

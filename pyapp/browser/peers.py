@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 
 from pyodide.ffi import JsException
 
-from pyapp.browser.closing import Closing
 from pyapp.browser.constructor import Constructor, is_chromium
 from pyapp.browser.ffi import OnError
 from pyapp.browser.media import LocalMedia
@@ -24,7 +23,6 @@ class PeerConnections:
         self._on_error = on_error
         self._media = media
         self._constructor = Constructor()
-        self._closing = Closing(on_error)
         self._peers: dict[PeerId, Peer] = {}
         """Without those that the browser refused to make."""
         media.on_change(self._send_media)
@@ -32,7 +30,7 @@ class PeerConnections:
     def rehearse(self) -> Iterator[str]:
         """Have the browser rehearse an answer (`rehearsal.py`)."""
         if is_chromium():
-            PeerRehearsal(self._constructor.construct, self._on_error, self._media, self._closing).begin()
+            PeerRehearsal(self._constructor.construct, self._on_error, self._media).begin()
             yield "the browser"
 
     def perform(self, of_peer: OfPeer) -> None:
@@ -40,10 +38,10 @@ class PeerConnections:
         match of_peer:
             case OfPeer(peer, CreatePeer() as command):
                 self._create(peer, command)
-            case OfPeer(peer, ClosePeer()) if peer in self._peers:
-                self._peers.pop(peer).close(self._closing)
             case OfPeer(peer, command) if peer in self._peers:
                 self._peers[peer].perform(command)
+                if isinstance(command, ClosePeer):
+                    del self._peers[peer]
 
     def _create(self, peer: PeerId, command: CreatePeer) -> None:
         def emit(event: PeerEvent) -> None:

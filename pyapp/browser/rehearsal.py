@@ -9,7 +9,6 @@ from typing import Any
 
 from js import RTCIceCandidate, RTCPeerConnectionIceEvent
 
-from pyapp.browser.closing import Closing
 from pyapp.browser.ffi import OnError, jsobj
 from pyapp.browser.media import LocalMedia
 from pyapp.browser.peer import Peer
@@ -38,17 +37,10 @@ _CANDIDATES = 8
 class PeerRehearsal:
     """Applies an offer from nobody to an `RTCPeerConnection` of `construct`, answers it, and closes it; some times."""
 
-    def __init__(
-        self,
-        construct: Callable[[IceConfiguration], Any],
-        on_error: OnError,
-        media: LocalMedia,
-        closing: Closing,
-    ) -> None:
+    def __init__(self, construct: Callable[[IceConfiguration], Any], on_error: OnError, media: LocalMedia) -> None:
         self._construct = construct
         self._on_error = on_error
         self._media = media
-        self._closing = closing
         self._left = TIMES
 
     def begin(self) -> None:
@@ -73,7 +65,7 @@ class PeerRehearsal:
             case PeerOperationFailed(operation, error):
                 raise RuntimeError(f"{operation}: {error}")
             case StatsSampled():
-                self._peer.close(self._closing)
+                self._peer.perform(commands.ClosePeer())
                 self.begin()
 
     def _gathered(self) -> None:

@@ -41,12 +41,15 @@ class Checking:
     names: PeerIds
     check: "Check | None" = None
     _number: int = field(init=False, default=0)
+    _is_over: bool = field(init=False, default=False)
+    """Whether the journal has the end of it."""
 
     def begin(self, occasion: Occasion, now: float) -> list[Output]:
         """Begin a check, unless one is under way."""
         # Most visits check nothing: none of this belongs to the start of the page.
         from pyapp.core.check.check import Check  # noqa: PLC0415
         from pyapp.core.check.findings import TheirFacts  # noqa: PLC0415
+        from pyapp.core.check.leaving import Leaving  # noqa: PLC0415
 
         if self.check is not None and self.check.state != "done":
             return []
@@ -56,7 +59,9 @@ class Checking:
         if theirs is not None:
             has_udp = any(not is_private(address) for address, _ in theirs)
             them = TheirFacts(has_udp, is_symmetric(theirs), occasion.path, occasion.is_relay_only)
-        self.check = Check(self._number, self.names, occasion.session, occasion.place, occasion.unix, them)
+        leaving = Leaving() if self.check is None else self.check.leaving
+        self._is_over = False
+        self.check = Check(self._number, self.names, occasion.session, occasion.place, occasion.unix, them, leaving)
         return [entries.Check("begun"), *self.check.begin(now)]
 
     def receive(self, event: events.CheckEvent | events.OfPeer, now: float) -> list[Output]:
@@ -77,8 +82,9 @@ class Checking:
 
     def _told(self, check: "Check", done: list[Command]) -> list[Output]:
         """Add what came of it, once it is over, to the journal."""
-        if check.state != "done" or not done:
+        if check.state != "done" or self._is_over:
             return [*done]
+        self._is_over = True
         if check.verdict is None:
             return [*done, entries.Check("stopped")]
         problems = " ".join(f"{problem.rule}@{problem.host}" for problem in check.verdict.problems)

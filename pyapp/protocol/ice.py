@@ -206,12 +206,6 @@ class IceConfiguration:
         return replace(self, servers=(IceServer(tuple(stun)),) if stun else ())
 
     @property
-    def has_udp_relays(self) -> bool:
-        """Whether a TURN server is to be asked over UDP."""
-        urls = (parse_ice_url(url) for server in self.servers for url in server.urls)
-        return any(url.is_turn and url.transport == "udp" for url in urls)
-
-    @property
     def relay_hosts(self) -> tuple[str, ...]:
         """The hosts of the TURN servers, each once, in their order."""
         urls = (parse_ice_url(url) for server in self.servers for url in server.urls)

@@ -114,12 +114,6 @@ def test_each_network_is_known_by_what_it_blocks(lab: Lab, served: Served, playw
             _expect_none_held(server)
 
 
-def _expect_all_given_back(lab: Lab) -> None:
-    """Wait until nothing is on its way to a TURN server: a network that is cut would keep it from there."""
-    for server in (lab.turn1, lab.turn2):
-        _expect_none_held(server)
-
-
 def _expect_none_held(server: Coturn) -> None:
     deadline = time.monotonic() + 30
     while server.allocations().held:
@@ -223,7 +217,8 @@ def test_a_session_s_path_is_foretold_and_a_network_is_known_by_all_that_it_may_
         _block(lab, here)
         _check_opened(end, other)
         hang_up([end, other])
-        _expect_all_given_back(lab)
+        for server in (lab.turn1, lab.turn2):
+            _expect_none_held(server)
         assert _unexpected_problems(end) == _unexpected_problems(other) == []
         fleet.close(there.hosts[0].node)
         _expect_all_seen(end)
@@ -231,7 +226,8 @@ def test_a_session_s_path_is_foretold_and_a_network_is_known_by_all_that_it_may_
         _stop_far_away(lab, here, end)
         _check_inspected(lab, here, end)
         _check_cut(lab, here, end)
-        _expect_all_given_back(lab)
+        for server in (lab.turn1, lab.turn2):
+            _expect_none_held(server)
         assert _unexpected_problems(end) == []
 
 
@@ -285,7 +281,8 @@ def _stop_far_away(lab: Lab, place: Place, end: End) -> None:
         time.sleep(0.01)
     end.page.locator("#check-stop").click()
     expect(end.page.locator("#check-panel")).to_have_attribute("data-check", "stopped")
-    _expect_all_given_back(lab)
+    for server in (lab.turn1, lab.turn2):
+        _expect_none_held(server)
     lab.network.shape(place, Delay())
     end.page.keyboard.press("Escape")
 
@@ -307,7 +304,6 @@ def _check_inspected(lab: Lab, place: Place, end: End) -> None:
 
 def _check_cut(lab: Lab, place: Place, end: End) -> None:
     """Check without IPv4, then without all that relays, then without anything but the console."""
-    _expect_all_given_back(lab)
     literal, console = PUBLIC_ADDRESSES[TURN2].ipv4[0], PUBLIC_ADDRESSES[SERVER].ipv4[0]
     _block(lab, place, f"ip saddr != {console} ip daddr != {console} drop")
     _begin_again(end)
@@ -316,7 +312,6 @@ def _check_cut(lab: Lab, place: Place, end: End) -> None:
     needs = f"{literal} is configured by an IPv4 address, and this network has IPv6 alone. Give it an IPv6 one."
     assert f"Whoever runs this console {needs}" in advice
 
-    _expect_all_given_back(lab)
     _block(lab, place, *_dropping(TURN1, TURN2))
     _begin_again(end)
     sentence, advice = _outcome(end)
