@@ -55,10 +55,10 @@ def misjudged(account: Sequence[tuple[str, str]], ends: Sequence[Found]) -> list
     legs = {end.leg.name for end in ends if end.leg is not None}
     if relays:
         said = {leg for leg in legs if f"over {leg}" in text}
-        # Of one relay that either end could bring, each end selects for itself.
-        is_right = rule in ("connected-relay", "became-relay", "other-relay") and (
-            said == legs if relays == 2 else bool(said)
-        )
+        # Of one relay that either end could bring, each end selects for itself: both may select the other's, whose leg
+        # they do not know.
+        is_leg_right = said == legs if relays == 2 or not legs else bool(said)
+        is_right = rule in ("connected-relay", "became-relay", "other-relay") and is_leg_right
     else:
         is_right = rule in ("connected-lan", "connected-direct", "became-direct")
     is_near = all(end.path is Path.HOST for end in ends)

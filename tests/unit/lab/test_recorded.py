@@ -24,6 +24,7 @@ _TWO = "Connected after 0.3 s through turn1.lab over TLS and turn2.lab over UDP.
         ([("connected-direct", "Connected, directly.")], (_HOST, _HOST)),
         ([("connected-relay", _RELAYED), ("became-direct", "")], (_DIRECT, _DIRECT)),
         ([("connected-relay", _RELAYED)], (_UDP, _OTHERS)),
+        ([("connected-relay", _RELAYED)], (_OTHERS, _OTHERS)),
         ([("connected-relay", _TWO)], _BOTH),
     ],
 )

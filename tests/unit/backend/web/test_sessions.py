@@ -129,6 +129,27 @@ def test_the_bytes_over_relays_are_those_of_the_meter(folder: Path) -> None:
     assert one["relayBytes"] == listed[0]["relayBytes"]
 
 
+async def test_how_soon_the_first_and_the_best_path_were_there(
+    server: Serving, folder: Path, http: aiohttp.ClientSession
+) -> None:
+    story: list[tuple[float, str, dict[str, Any]]] = [
+        (0.0, "session", {"session": "calm-otter", "policy": "all"}),
+        (0.1, "signaling", {"polite": True, "alone": False}),
+        (0.6, "pair", {"path": "relay", "local_type": "relay", "relay_protocol": "udp"}),
+        (1.4, "pair", {"path": "direct", "local_type": "srflx"}),
+    ]
+    with Store(folder / FILE) as store:
+        record(store, "calm-otter", B, came("Bob", BEGUN + 5), at=BEGUN + 5)
+        for number, (after, event, data) in enumerate(story, start=1):
+            told = JournalEntry(number, (BEGUN + 5 + after) * 1000, event, data)
+            record(store, "calm-otter", B, told, at=BEGUN + 5 + after)
+    _, answer = await ask(http, server, "sessions?q=otter")
+    _, one = await ask(http, server, "sessions/1")
+    for found in (answer["sessions"][0], one):
+        assert found["connectSeconds"] == pytest.approx(0.6, abs=0.01)
+        assert found["bestSeconds"] == pytest.approx(1.4, abs=0.01)
+
+
 async def test_a_session_can_be_saved_in_each_format(server: Serving, http: aiohttp.ClientSession) -> None:
     texts = {}
     for form in FORMATS:
