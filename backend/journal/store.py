@@ -20,13 +20,11 @@ from backend.journal.privacy import clean
 from backend.journal.relayed import RelayMeter
 from backend.journal.schema import open_to_write
 from pyapp.protocol.entries import SAMPLES
-from pyapp.protocol.journal import JournalEntry
+from pyapp.protocol.journal import SAME_OCCASION, JournalEntry
 from pyapp.protocol.wire import Scalar
 
 STILL_HERE = 300.0
 """Seconds after which a lost participant from whom nothing was heard has gone."""
-AGAIN = 60.0
-"""Seconds within which whoever comes into an empty session continues it: both pages were reloaded."""
 ROW = 40
 """Bytes that SQLite needs for an entry beside its texts, about."""
 _KNOWN = 4096
@@ -233,7 +231,7 @@ class Store:
         return _Place(identifier, session, kept, 0, is_new=True)
 
     def _is_on(self, session: int, heard: float, *, at: float) -> bool:
-        if heard > at - AGAIN:
+        if heard > at - SAME_OCCASION:
             return True
         return bool(
             self.connection.execute(

@@ -10,6 +10,9 @@ from pyapp.protocol.wire import MessageError, Scalar, check_finite, check_length
 MAX_JOURNAL_ENTRIES = 100
 """Entries in one `Journal` frame."""
 
+SAME_OCCASION = 60.0
+"""Seconds within which whoever comes into an empty session continues it: both pages were reloaded."""
+
 _EVENT = re.compile(r"[a-z][a-z0-9-]{0,63}")
 
 

@@ -10,7 +10,7 @@ from pyapp.core.commands import Command
 from pyapp.core.diagnostics.live import Live
 from pyapp.core.timers import SessionTimer
 from pyapp.protocol.entries import Entry, Mark
-from pyapp.protocol.journal import MAX_JOURNAL_ENTRIES, JournalEntry
+from pyapp.protocol.journal import MAX_JOURNAL_ENTRIES, SAME_OCCASION, JournalEntry
 from pyapp.protocol.journal import Journal as JournalMessage
 from pyapp.protocol.wire import encode
 
@@ -29,9 +29,6 @@ SHOWN = 500
 
 BATCH_BYTES = 48 * 1024
 """Well under `MAX_FRAME_BYTES`, which the server enforces on the whole frame."""
-
-SAME_OCCASION = 60.0
-"""Seconds within which the server takes a session of the same name for the one before (`AGAIN` in its store)."""
 
 KEPT = 2000
 """Entries kept for the server while signaling is away; the oldest are dropped first, and counted."""

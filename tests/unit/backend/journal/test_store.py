@@ -12,8 +12,8 @@ from backend.journal.export import FORMATS, Format, exported
 from backend.journal.importing import import_files
 from backend.journal.reading import entries_of, recorded
 from backend.journal.retention import DAY, keep_within, size, thin_the_full
-from backend.journal.store import AGAIN, STILL_HERE, Store
-from pyapp.protocol.journal import JournalEntry
+from backend.journal.store import STILL_HERE, Store
+from pyapp.protocol.journal import SAME_OCCASION, JournalEntry
 
 A, B, C = "a" * 32, "b" * 32, "c" * 32
 UNLIMITED = Limits()
@@ -70,7 +70,7 @@ def test_both_pages_were_reloaded(store: Store) -> None:
     for who in (A, B):
         said(store, who, 0, "server-joined")
         said(store, who, 10, "server-left")
-    said(store, C, 10 + AGAIN - 1, "server-joined")
+    said(store, C, 10 + SAME_OCCASION - 1, "server-joined")
     assert sessions(store) == ["abc"]
 
 

@@ -3,10 +3,10 @@
 import pytest
 
 from pyapp.core import commands
-from pyapp.core.diagnostics.journal import KEPT, SAME_OCCASION, SHOWN, Journal
+from pyapp.core.diagnostics.journal import KEPT, SHOWN, Journal
 from pyapp.core.diagnostics.path_report import path_report
 from pyapp.protocol import entries
-from pyapp.protocol.journal import MAX_JOURNAL_ENTRIES, JournalEntry
+from pyapp.protocol.journal import MAX_JOURNAL_ENTRIES, SAME_OCCASION, JournalEntry
 from pyapp.protocol.journal import Journal as JournalMessage
 from pyapp.protocol.signaling import MAX_FRAME_BYTES
 from pyapp.protocol.wire import Scalar, encode
