@@ -43,6 +43,7 @@ class LocalMedia:
         self._show_local = show_local
         self._changed: Callable[[], None] = lambda: None
         self._wanted: dict[MediaKind, int] = {}  # the latest request of each kind
+        self._asked: dict[MediaKind, int] = {}  # how many requests of each kind the browser has not answered
         self._tracks: dict[MediaKind, Any] = {}
         self._numbers: dict[MediaKind, int] = {}  # the requests that the tracks were given for
         self._listeners: dict[MediaKind, Listeners] = {}
@@ -79,15 +80,18 @@ class LocalMedia:
         self._release(kind)
         self._ask(number, kind, choices)
 
-    def _ask(self, number: int, kind: MediaKind, choices: Choices) -> None:
+    def _ask(self, number: int, kind: MediaKind, choices: Choices, *, is_last: bool = False) -> None:
         devices = navigator.mediaDevices
+        unanswered = self._asked.get(kind, 0)
+        self._asked[kind] = unanswered + 1
+        crosses = unanswered > 0 and not is_last
         if kind == "screen":
             promise = promise_of(devices, "getDisplayMedia", jsobj({"video": True}))
         else:
             promise = promise_of(devices, "getUserMedia", jsobj(constraints(kind, choices)))
         when_settled(
             promise,
-            lambda stream: self._given(number, kind, stream.getTracks()[0], choices),
+            lambda stream: self._given(number, kind, stream.getTracks()[0], choices, crosses=crosses),
             lambda error: self._refused(number, kind, error, choices),
             self._on_error,
         )
@@ -99,9 +103,16 @@ class LocalMedia:
             self._emit(MediaStopped(self._numbers.pop(kind), kind))
         self._update()  # what was on may have been asked for anew
 
-    def _given(self, number: int, kind: MediaKind, track: Any, choices: Choices) -> None:
+    def _given(self, number: int, kind: MediaKind, track: Any, choices: Choices, *, crosses: bool) -> None:
+        self._asked[kind] -= 1
         if self._wanted.get(kind) != number:
             track.stop()  # nobody waits for it any more: its light must not stay on
+            return
+        settings = track.getSettings()
+        if crosses and kind == "microphone" and not _is_as_chosen(settings, choices):
+            # Chromium treats the sound as the request before wanted it, while that one's track is not yet stopped.
+            track.stop()
+            self._ask(number, kind, choices, is_last=True)
             return
         self._tracks[kind], self._numbers[kind] = track, number
         track.contentHint = _hint(kind, choices)
@@ -109,7 +120,6 @@ class LocalMedia:
         listeners.add(track, "ended", lambda _: self._ended(kind))
         listeners.add(track, "mute", lambda _: self._emit(MediaMuted(number, kind, muted=True)))
         listeners.add(track, "unmute", lambda _: self._emit(MediaMuted(number, kind, muted=False)))
-        settings = track.getSettings()
         device = getattr(settings, "deviceId", None)
         faces_away = getattr(settings, "facingMode", None) == "environment"
         self._emit(MediaStarted(number, kind, device if isinstance(device, str) else "", faces_away))
@@ -118,6 +128,7 @@ class LocalMedia:
         self._update()
 
     def _refused(self, number: int, kind: MediaKind, error: Any, choices: Choices) -> None:
+        self._asked[kind] -= 1
         if (others := any_instead(kind, error, choices)) and self._wanted.get(kind) == number:
             self._ask(number, kind, others)
             return
@@ -166,6 +177,12 @@ def constraints(kind: MediaKind, choices: Choices) -> dict[str, Any]:
     if choices.microphone:
         wanted["deviceId"] = {"exact": choices.microphone}
     return {"audio": wanted}
+
+
+def _is_as_chosen(settings: Any, choices: Choices) -> bool:
+    """Return whether a microphone treats the sound as the person chose, as far as the browser says."""
+    echo, noise = choices.echo_cancellation, choices.noise_suppression
+    return getattr(settings, "echoCancellation", echo) == echo and getattr(settings, "noiseSuppression", noise) == noise
 
 
 def any_instead(kind: MediaKind, error: Any, choices: Choices) -> Choices | None:
