@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from backend.each import each
+
 _T = TypeVar("_T")
 
 
@@ -49,6 +51,8 @@ class Timeouts(Generic[_T]):
                 self._timer = self._loop.call_at(at, self._look)
                 break
             expired.append(one)
-        for one in expired:
-            if self._due.pop(one, None) is not None:  # another that expired may have taken it back
-                self._expired(one)
+        each(expired, self._expire)
+
+    def _expire(self, one: _T) -> None:
+        if self._due.pop(one, None) is not None:  # another that expired may have taken it back
+            self._expired(one)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from backend.access.limits import Limits
+from backend.each import each
 from backend.journal.checks import Check, find_check, keep_check
 from backend.journal.entry import Record
 from backend.journal.importing import import_files
@@ -149,18 +150,18 @@ class Journal:
             records = [self._queue[number][0] for number in range(min(len(self._queue), _AT_ONCE))]
             try:
                 written = await self._in_thread(lambda records=records: self._write(records))  # type: ignore[misc]
-            except (sqlite3.Error, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it is: without this task nothing is ever written again
                 if self._ended:
                     _log.error("! the journal could not be written: %s; %d batches are lost", error, len(self._queue))
                     return
                 await self._pause(error)
                 continue
-            for record, number in zip(records, written.kept, strict=True):
+            for record in records:
                 self._queue.popleft()
                 self._queued -= record.size
-                record.done(number)
+            each(zip(records, written.kept, strict=True), _confirm)
             if written.relayed:
-                self.on_relayed(written.relayed)
+                each((written.relayed,), self.on_relayed)
             if written.problem:
                 await self._pause(written.problem)
             elif self._failing:
@@ -240,6 +241,11 @@ class Journal:
         if self._store is not None:
             self._store.close()
             self._store = None
+
+
+def _confirm(kept: tuple[Record, int]) -> None:
+    record, number = kept
+    record.done(number)
 
 
 def _is_broken(error: sqlite3.DatabaseError) -> bool:

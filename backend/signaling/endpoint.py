@@ -20,6 +20,7 @@ from backend.access.audit import Audit
 from backend.access.callers import site
 from backend.access.invitations import Grant, InvitationError
 from backend.access.limits import Limits, TokenBucket
+from backend.each import each
 from backend.journal.entry import Record, server_entry
 from backend.journal.writer import Journal
 from backend.signaling.alarm import Alarm
@@ -145,9 +146,7 @@ class Signaling:
 
     def tell_cost(self, sessions: Collection[str] | None = None) -> None:
         """Tell the pages of `sessions`, or of all, what relays cost, where that has changed."""
-        for connection in self._connections:
-            if connection.is_joined and connection.join and (sessions is None or connection.join.session in sessions):
-                self._tell_cost(connection, connection.join)
+        each(self._connections, lambda connection: self._tell_cost(connection, sessions))
 
     @property
     def is_draining(self) -> bool:
@@ -164,8 +163,7 @@ class Signaling:
     async def close(self) -> None:
         """Tell every page that the service restarts (1012), so that it comes back."""
         self._expiring.set(None)
-        for connection in self._connections:
-            connection.socket.close(WSCloseCode.SERVICE_RESTART)
+        each(self._connections, lambda connection: connection.socket.close(WSCloseCode.SERVICE_RESTART))
         if len(self._connections):
             self._disconnected.clear()
             with contextlib.suppress(TimeoutError):  # who comes in this moment does not hold it up
@@ -177,8 +175,7 @@ class Signaling:
 
     def _tick(self) -> None:
         """Have silent sockets pinged and dead ones noticed, as long as there are any."""
-        for connection in self._connections:
-            connection.socket.tick()
+        each(self._connections, lambda connection: connection.socket.tick())
         if len(self._connections):
             self._ticking.set(self._now() + self.limits.heartbeat / TICKS)
 
@@ -216,8 +213,7 @@ class Signaling:
             return
         message = received(connection, frame, size=size, limits=self.limits, now=time.monotonic())
         if isinstance(message, RelayFrame) and connection.is_joined:  # most are: no place comes or goes by it
-            for output in self._rooms.relay(connection.number, message, size=size):
-                self._deliver(output)
+            each(self._rooms.relay(connection.number, message, size=size), self._deliver, self._abort)
         elif isinstance(message, Error):
             self._complain(connection, message)
         elif message is not None:
@@ -266,8 +262,7 @@ class Signaling:
                 self.listener.joined()
                 self._stays.has_come(join, grant, address=connection.address, now=self._now())
         self._perform(outputs)
-        if connection.is_joined:
-            self._tell_cost(connection, join)
+        self._tell_cost(connection)
 
     def _admit(self, connection: Connection, join: Join) -> Grant | None:
         """Return what lets a page in that had no place before, or refuse it."""
@@ -306,8 +301,7 @@ class Signaling:
     # What follows.
 
     def _perform(self, outputs: Sequence[Output]) -> None:
-        for output in outputs:
-            self._deliver(output)
+        each(outputs, self._deliver, self._abort)
         if self._is_draining and not len(self._rooms):
             self._emptied.set()
         self._expiring.set(self._rooms.next_expiry())
@@ -324,12 +318,19 @@ class Signaling:
         else:
             self._put(connection, output.message)
 
+    def _abort(self, output: Output) -> None:
+        """End the socket that could not be told something: no frame may be skipped, and its page comes back."""
+        if not isinstance(output, Departed) and (connection := self._connections.get(output.socket)):
+            connection.socket.abort()
+
     def _has_departed(self, departed: Departed) -> None:
-        if departed.how == "lost":
-            self.listener.lost(departed.session, departed.invitation)
-        elif departed.session not in self._rooms:
-            self.listener.ended(departed.session)
-        self._stays.has_departed(departed, now=self._now())
+        try:
+            if departed.how == "lost":
+                self.listener.lost(departed.session, departed.invitation)
+            elif departed.session not in self._rooms:
+                self.listener.ended(departed.session)
+        finally:
+            self._stays.has_departed(departed, now=self._now())
 
     def _complain(self, connection: Connection, error: Error) -> None:
         self.listener.refused(error.code, is_join=not connection.is_joined)
@@ -354,7 +355,10 @@ class Signaling:
         if not connection.is_closing:
             connection.socket.send(write(message))
 
-    def _tell_cost(self, connection: Connection, join: Join) -> None:
+    def _tell_cost(self, connection: Connection, sessions: Collection[str] | None = None) -> None:
+        join = connection.join
+        if not connection.is_joined or join is None or (sessions is not None and join.session not in sessions):
+            return
         cost = self.cost_for(join.session, self._stays.is_operator(join))
         if cost != connection.cost:
             connection.cost = cost

@@ -17,6 +17,7 @@ from aiohttp._websocket.reader import WebSocketDataQueue
 from aiohttp.http import WS_KEY, WebSocketError, WebSocketReader
 from aiohttp.web_protocol import RequestHandler
 
+from backend.each import each
 from backend.signaling.masking import Masking
 from backend.timeouts import Timeouts
 
@@ -79,8 +80,7 @@ class Outbox:
 
     def _flush(self) -> None:
         sockets, self._sockets = self._sockets, []
-        for socket in sockets:
-            socket.flush()
+        each(sockets, Socket.flush, Socket.abort)
 
 
 class Socket(asyncio.Protocol):
@@ -170,6 +170,10 @@ class Socket(asyncio.Protocol):
         """End it without an answer to its closing handshake."""
         if self._closing_code is not None:
             self._shut(self._closing_code)
+
+    def abort(self) -> None:
+        """End it at once. Whoever handles its end is told in another turn."""
+        self._transport.abort()
 
     def tick(self) -> None:
         """Notice that time passes: `TICKS` times in a heartbeat."""

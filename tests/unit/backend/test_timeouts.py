@@ -43,6 +43,20 @@ async def test_one_that_expires_takes_another_back() -> None:
     assert expired == ["a", "c"]
 
 
+async def test_one_that_fails_does_not_keep_the_others() -> None:
+    done = asyncio.Event()
+
+    def expire(name: str) -> None:
+        if name == "a":
+            raise RuntimeError
+        done.set()
+
+    timeouts = Timeouts(expire)
+    for name in "ab":
+        timeouts.start(name, 0.0)
+    await asyncio.wait_for(done.wait(), 5)
+
+
 async def test_nothing_expires_once_they_are_stopped() -> None:
     expired: list[str] = []
     timeouts = Timeouts(expired.append)

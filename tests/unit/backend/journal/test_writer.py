@@ -121,6 +121,34 @@ async def test_a_full_queue_says_so(tmp_path: Path, limits: Limits) -> None:
     assert journal.waiting == 1
 
 
+@pytest.mark.parametrize("error", [RuntimeError("out of order"), OverflowError("too large")])
+async def test_a_fault_of_ours_does_not_end_the_writing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    write: Callable[[Store, Sequence[Record]], list[int]] = Store.write
+
+    def failing(_store: Store, _records: Sequence[Record]) -> list[int]:
+        monkeypatch.setattr(Store, "write", write)
+        raise error
+
+    monkeypatch.setattr(Store, "write", failing)
+    async with Journal(tmp_path, limits=Limits()).running() as journal:
+        assert await Writer(journal).append(entry(1)) == 1
+    assert str(error) in caplog.text
+
+
+async def test_who_cannot_be_told_that_it_is_written_does_not_end_the_writing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def failing(_number: int) -> None:
+        raise RuntimeError("out of order")
+
+    async with Journal(tmp_path, limits=Limits()).running() as journal:
+        assert journal.append(Record("demo", A, NOW, (entry(1),), failing))
+        assert await Writer(journal).append(entry(2)) == 2
+    assert "out of order" in caplog.text
+
+
 class Disk:
     """One that is full as long as `is_full`."""
 

@@ -14,6 +14,7 @@ import pytest
 from backend.access.limits import Limits
 from backend.ice.chain import Chain
 from backend.journal.reading import entries_of
+from backend.signaling.socket import Socket
 from backend.web.keys import SIGNALING
 from backend.web.server import Serving
 from pyapp.protocol.journal import Journal, Journaled, JournalEntry
@@ -198,6 +199,41 @@ async def test_whose_place_was_lost_is_told_apart_from_the_end(
     await first.send(Leave())
     assert await first.closed() == 1000
     assert heard == [("lost", "demo", ""), ("ended", "demo")]
+
+
+async def test_one_bad_delivery_takes_nothing_from_those_after_it(
+    start: Start, connect: Connect, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def failing(_chain: Chain, *_told: str) -> None:
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr(Chain, "lost", failing)
+    first, second = await pair(await start(hold=0.05), connect)
+    await second.drop()
+    await first.expect(PeerLeft(B, lost=True))
+    assert "out of order" in caplog.text
+
+
+async def test_who_cannot_be_told_something_comes_back_for_it(
+    start: Start, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = await start()
+    first, second = await pair(server, connect)
+    send = Socket.send
+
+    def failing(socket: Socket, payload: bytes) -> None:
+        if b"candidate" in payload:
+            monkeypatch.setattr(Socket, "send", send)
+            raise RuntimeError("out of order")
+        send(socket, payload)
+
+    monkeypatch.setattr(Socket, "send", failing)
+    await first.send(Relay(B, 1, 0, Candidate("", "0", 0, None)))
+    assert await second.closed() == 1006
+    again = await connect(server, B)
+    await again.expect(Welcome(polite=True, peer=A), Relayed(A, 1, 0, Candidate("", "0", 0, None)))
+    await first.expect(PeerJoined(B))
+    await first.alive()
 
 
 async def test_how_long_a_place_is_held_is_configured_and_said(start: Start, connect: Connect, tmp_path: Path) -> None:
