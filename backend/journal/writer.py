@@ -79,6 +79,11 @@ class Journal:
         self._ended = False
         self._thread: ThreadPoolExecutor | None = None
         self._failing: Seldom | None = None
+        self.lost = 0
+        """How many entries found no room that nobody can send again."""
+        self._untold = 0
+        """As above, since that was last logged."""
+        self._losing = Seldom()
         self._clear_at = 0.0
         self._imports = True
         try:
@@ -120,6 +125,16 @@ class Journal:
         self._queued += size
         self._wake.set()
         return True
+
+    def append_or_lose(self, record: Record) -> None:
+        """Queue `record`, which nobody can send again; if there is no room for it, count and log that it is lost."""
+        if self.append(record):
+            return
+        self.lost += len(record.entries)
+        self._untold += len(record.entries)
+        if self._losing.is_due(self._clock()):
+            _log.error("! the journal has no room; entries lost: %d", self._untold)
+            self._untold = 0
 
     async def keep_check(self, check: Check) -> None:
         """Keep the report of a network check, under its `id`. Raises `sqlite3.Error` or `OSError`."""

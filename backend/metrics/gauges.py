@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from backend.cost.budget import Scope
@@ -22,6 +22,7 @@ class Now:
     sockets: int
     journal_waiting: int
     journal_lag: float
+    journal_lost: int
     draining: bool
     urls: dict[str, bool] = field(default_factory=dict)
     trips: dict[str, float] = field(default_factory=dict)
@@ -37,8 +38,8 @@ class Gauges(Collector):
     def __init__(self, look: Callable[[], Now]) -> None:
         self._look = look
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Yield every gauge."""
+    def collect(self) -> Iterator[GaugeMetricFamily | CounterMetricFamily]:
+        """Yield every gauge, and the one counter that is kept elsewhere."""
         now = self._look()
         for name, text, value in (
             ("sessions", "Sessions with somebody in them.", now.sessions),
@@ -49,6 +50,9 @@ class Gauges(Collector):
             ("draining", "Whether no new sessions are taken.", now.draining),
         ):
             yield GaugeMetricFamily(f"ice_console_{name}", text, value=float(value))
+        yield CounterMetricFamily(
+            "ice_console_journal_lost", "Entries that were not written for want of room.", value=float(now.journal_lost)
+        )
         up = GaugeMetricFamily("ice_console_ice_url_up", "Whether a URL is given to pages.", labels=["url"])
         for url, is_up in now.urls.items():
             up.add_metric([url], float(is_up))

@@ -135,7 +135,8 @@ class Signaling:
             self.listener.heard(claim.participant, address, rest)
             self._stays.heard(claim, rest)
             entry = server_entry(entries.ServerLeft(), at=time.time())
-            self._journal.append(Record(claim.session, claim.participant, time.time(), (*rest, entry), _confirmed))
+            record = Record(claim.session, claim.participant, time.time(), (*rest, entry), _confirmed)
+            self._journal.append_or_lose(record)
             _log.info("= %s: %s left", claim.session, claim.participant[:8])
             self._perform(self._rooms.give_up(claim))
 
@@ -289,7 +290,7 @@ class Signaling:
         def done(number: int) -> None:
             self._put(connection, Journaled(number))
 
-        if not self._append(connection, message.entries, done):
+        if not self._journal.append(_record(join, message.entries, done)):
             self._complain(connection, Error("limit", "The journal is busy; send it again.", "journal-queue"))
 
     def _leave(self, connection: Connection) -> None:
@@ -373,14 +374,13 @@ class Signaling:
     # The journal.
 
     def _note(self, connection: Connection, entry: Entry) -> None:
-        if connection.is_joined:
-            self._append(connection, (server_entry(entry, at=time.time()),), _confirmed)
+        if connection.is_joined and connection.join:
+            record = _record(connection.join, (server_entry(entry, at=time.time()),), _confirmed)
+            self._journal.append_or_lose(record)
 
-    def _append(self, connection: Connection, entries: tuple[JournalEntry, ...], done: Callable[[int], None]) -> bool:
-        join = connection.join
-        if join is None:
-            return False
-        return self._journal.append(Record(join.session, join.participant, time.time(), entries, done, join.invitation))
+
+def _record(join: Join, entries: tuple[JournalEntry, ...], done: Callable[[int], None]) -> Record:
+    return Record(join.session, join.participant, time.time(), entries, done, join.invitation)
 
 
 def _confirmed(_number: int) -> None:

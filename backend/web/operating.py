@@ -40,6 +40,7 @@ def now_of(app: web.Application) -> Now:
         sockets=sockets,
         journal_waiting=app[JOURNAL].waiting,
         journal_lag=app[JOURNAL].lag,
+        journal_lost=app[JOURNAL].lost,
         draining=app[SIGNALING].is_draining,
         urls={url: is_up for url, (is_up, _) in states.items()},
         trips={url: seconds for url, (_, seconds) in states.items() if seconds is not None},

@@ -149,6 +149,20 @@ async def test_who_cannot_be_told_that_it_is_written_does_not_end_the_writing(
     assert "out of order" in caplog.text
 
 
+async def test_what_is_lost_for_want_of_room_is_counted_and_logged_seldom(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = [0.0]
+    journal = Journal(tmp_path, limits=Limits(journal_queue=1), clock=lambda: now[0])
+    two = Record("demo", A, NOW, (entry(1), entry(2)), lambda _number: None)
+    journal.append_or_lose(two)
+    assert (journal.lost, caplog.messages) == (0, [])
+    for now[0] in (0.0, 0.1, 0.2, 5.0):
+        journal.append_or_lose(two)
+    assert journal.lost == 8
+    assert caplog.messages == [f"! the journal has no room; entries lost: {lost}" for lost in (2, 6)]
+
+
 class Disk:
     """One that is full as long as `is_full`."""
 

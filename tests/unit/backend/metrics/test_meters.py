@@ -184,12 +184,22 @@ def test_joins_and_refusals() -> None:
 
 def test_gauges_are_read_when_they_are_asked_for() -> None:
     known = meters()
-    quiet = Now(sessions=1, participants=2, sockets=3, journal_waiting=4, journal_lag=0.5, draining=True)
+    quiet = Now(
+        sessions=1, participants=2, sockets=3, journal_waiting=4, journal_lag=0.5, journal_lost=6, draining=True
+    )
     servers: dict[str, Any] = {"urls": {URL: False}, "trips": {URL: 0.02}, "providers": {"cloudflare": True}}
     now = [quiet]
     known.registry.register(Gauges(lambda: now[0]))
-    names = ("sessions", "participants", "sockets", "journal_waiting", "journal_lag_seconds", "draining")
-    assert [value(known, name) for name in names] == [1, 2, 3, 4, 0.5, 1]
+    names = (
+        "sessions",
+        "participants",
+        "sockets",
+        "journal_waiting",
+        "journal_lag_seconds",
+        "journal_lost_total",
+        "draining",
+    )
+    assert [value(known, name) for name in names] == [1, 2, 3, 4, 0.5, 6, 1]
     now[0] = replace(quiet, sessions=5, **servers)
     assert value(known, "sessions") == 5
     assert value(known, "ice_url_seconds", url=URL) == 0.02

@@ -15,14 +15,16 @@ from backend.access.limits import Limits
 from backend.ice.chain import Chain
 from backend.journal.reading import entries_of
 from backend.signaling.socket import Socket
-from backend.web.keys import SIGNALING
+from backend.web.keys import JOURNAL, SIGNALING
 from backend.web.server import Serving
 from pyapp.protocol.journal import Journal, Journaled, JournalEntry
 from pyapp.protocol.peer import Candidate, Description
 from pyapp.protocol.signaling import (
     MAX_FRAME_BYTES,
+    PLACE_HEADER,
     ClientMessage,
     Error,
+    HeldPlace,
     Join,
     Leave,
     PeerJoined,
@@ -545,3 +547,18 @@ async def test_a_page_that_goes_before_it_is_answered_is_no_error_of_ours(
         with pytest.raises(aiohttp.WSServerHandshakeError):
             await http.ws_connect(server.address + "ws")
     assert [record for record in caplog.records if record.exc_info] == []
+
+
+async def test_what_the_journal_has_no_room_for_is_counted(
+    start: Start, connect: Connect, http: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = await start(limits=Limits(journal_queue=0))
+    client = await connect(server, A)
+    await client.expect(Welcome(polite=False, peer=""))
+    assert server.app[JOURNAL].lost == 1  # that it joined
+    rest = encode(Journal((JournalEntry(1, 1.0, "session", {}), JournalEntry(2, 2.0, "session", {}))))
+    headers = {PLACE_HEADER: HeldPlace("demo", A, A).to_header()}
+    async with http.delete(f"{server.address}place", headers=headers, data=rest) as response:
+        assert response.status == 204
+    assert server.app[JOURNAL].lost == 4
+    assert "the journal has no room" in caplog.text
