@@ -84,7 +84,8 @@ def account(session: Recorded) -> Account:
             path = relays.path(one, one.entry)
             paths[path] = None
             page.path = page.path or path
-            outage = next((each for each in outages if each.holds(one.at)), None)
+            # The latest: another may have ended a moment before it.
+            outage = next((each for each in reversed(outages) if each.holds(one.at)), None)
             if outage:
                 outage.path = path
             page.ways.take(one.at, path, is_told=not outage)

@@ -174,6 +174,22 @@ def test_two_outages_of_one_kind_are_told_both() -> None:
     assert [one.at for one in found.sentences if one.rule == "outage"] == [one.began for one in found.outages]
 
 
+def test_a_path_that_is_taken_in_an_outage_is_not_that_of_one_a_moment_before() -> None:
+    found = of(
+        *connected(A, 0.0, **RELAYED),
+        *connected(B, 1.0, **RELAYED),
+        (9.0, A, "suspect", {"evidence": "silence"}),
+        (9.5, A, "recovered", {"seconds": 0.5}),
+        (12.0, A, "suspect", {"evidence": "network-changed"}),
+        (13.0, A, "pair", {"path": "direct"}),
+        (13.7, A, "recovered", {"seconds": 1.7}),
+    )
+    assert [one.text for one in found.sentences if one.rule == "outage"] == [
+        "Ada heard nothing any more; everything was back after 0.5 s.",
+        "The network of Ada changed; everything was back after 1.7 s, directly.",
+    ]
+
+
 def test_who_saw_why_says_it() -> None:
     found = of(
         *connected(A, 0.0),
