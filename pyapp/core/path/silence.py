@@ -38,6 +38,10 @@ QUIET_AFTER = 120.0
 BUSY_AFTER = 1.0
 """Seconds without a beat after which the peer's page counts as busy, while its browser still answers."""
 
+MOST_STALLS = 8
+"""How often in one silence a page that is visible may stall: on a busy machine it hardly runs between two stalls. A
+hidden one may once, since its timers are always late. If the path is dead, the browser says so meanwhile."""
+
 _AT_ONCE = 0.001
 """Seconds too short for a timer: the clock is no more precise than that."""
 
@@ -58,8 +62,8 @@ class Listening:
 
     judged_at: float
     """When the silence is next judged."""
-    has_stalled: bool = field(init=False, default=False)
-    """Whether this page has stalled, and what arrived meanwhile was given time to be read."""
+    stalls: int = field(init=False, default=0)
+    """How often this page has stalled, and what arrived meanwhile was given time to be read."""
     is_doubtful: bool = field(init=False, default=False)
     """Whether the beat is late."""
     packets: int | None = field(init=False, default=None)
@@ -82,9 +86,9 @@ class Listening:
     def grace(self, vitals: Vitals, now: float) -> list[PartCommand | Outcome]:
         """If this page has stalled, give it time to read what arrived meanwhile, and the peer time to answer."""
         late = now - self.judged_at
-        if late <= STALL or self.has_stalled:
+        if late <= STALL or self.stalls == (1 if vitals.is_hidden else MOST_STALLS):
             return []
-        self.has_stalled = True  # only once: the timers of a hidden page are always late
+        self.stalls += 1
         return [no_alarm("stalled", late), *self.judge_in(grace(vitals), now)]
 
 

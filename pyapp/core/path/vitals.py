@@ -1,7 +1,7 @@
 """What is known of a connection's health in every state, for as long as it lasts; and the beats that we send."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pyapp.core import commands
 from pyapp.core.commands import PartCommand
@@ -16,6 +16,10 @@ STALL = 0.15
 
 CATCH_UP = 0.03
 """Seconds in which a stalled page reads what arrived meanwhile, before it reports how long it heard nothing."""
+
+READ_WITHIN = 0.5
+"""Seconds in which it has read that even on a busy machine, where timers may fire first. Until then, or until it hears
+a beat, its own do not say how long it heard nothing."""
 
 
 @dataclass(slots=True)
@@ -43,6 +47,8 @@ class Vitals:
     _proof: int = field(init=False, default=0)
     """The number of the last beat sent before the pair in use was selected."""
     _due: float = field(init=False, default=0.0)
+    _behind_until: float = field(init=False, default=0.0)
+    """Until when what arrived during a stall of this page may not have been read."""
 
     @property
     def concedes(self) -> bool:
@@ -65,11 +71,14 @@ class Vitals:
         beat = self.pulse.next_beat(
             now, due=interval, generation=self.generation, wants_echo=wants_echo, is_deaf=is_deaf
         )
+        if now < self._behind_until:
+            beat = replace(beat, echo=0)  # it says nothing of what was heard: there may be more to read
         return [commands.SendOnChannel("heartbeat", beat.encode()), commands.StartTimer(BEAT, interval)]
 
     def catch_up(self, now: float) -> PartCommand:
         """Postpone the next beat, so that what arrived during a stall of this page is read first."""
         self._due = now + CATCH_UP
+        self._behind_until = now + READ_WITHIN
         return commands.StartTimer(BEAT, CATCH_UP)
 
     def stood_still(self, now: float) -> bool:
@@ -79,6 +88,7 @@ class Vitals:
     def heard(self, beat: Beat, now: float, *, is_telling: bool) -> None:
         """Handle a beat of the peer's; `is_telling` means that it shows how the path is when it works."""
         self.pulse.heard(beat, now, in_outage=not is_telling)
+        self._behind_until = 0.0
         self.peer_generation = beat.generation
         self.echoed = max(self.echoed, beat.echo)
 

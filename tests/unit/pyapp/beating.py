@@ -61,6 +61,8 @@ class End:
     """Seconds until the browser says what was received."""
     busy_until: float = 0.0
     """When the page's script goes on; until then it runs no timers and reads nothing."""
+    reads_after: float = 0.0
+    """Seconds from then until it reads what arrived meanwhile: on a busy machine its timers come first."""
 
     def outcomes(self, *kinds: type[Outcome]) -> list[Outcome]:
         return [outcome for _, outcome in self.said if isinstance(outcome, kinds)]
@@ -214,7 +216,7 @@ class Duo:
 
     def _read(self, end: End, text: str) -> None:
         if self.now < end.busy_until:
-            self.after(end.busy_until - self.now, lambda: self._read(end, text))
+            self.after(end.busy_until + end.reads_after - self.now, lambda: self._read(end, text))
         else:
             self.did(end, end.health.heard(text, self.now))
 

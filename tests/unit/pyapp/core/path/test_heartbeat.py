@@ -283,6 +283,48 @@ class TestAPageThatStandsStill:
         duo.run(5)
         assert_no_alarm(duo)
 
+    @pytest.mark.parametrize("seconds", [0.4, 1.2, 2.5])
+    @pytest.mark.parametrize("between", [0.005, 0.02])
+    @pytest.mark.parametrize("busy", ["a", "b", "ab"])
+    def test_is_no_outage_though_it_hardly_runs_before_it_stands_still_again(
+        self, seconds: float, between: float, busy: str
+    ) -> None:
+        duo = Duo(delay=0.0005, jitter=0.002).start()
+        for _ in range(4):
+            duo.run(5.03)
+            for _ in range(3):
+                for name in busy:
+                    duo.stall(getattr(duo, name), seconds)
+                duo.run(seconds + between)
+        duo.run(5)
+        assert_no_alarm(duo)
+
+    @pytest.mark.parametrize("late", [0.02, 0.05, 0.3])
+    @pytest.mark.parametrize("busy", ["a", "b", "ab"])
+    @pytest.mark.parametrize("has_standby", [False, True])
+    def test_is_no_outage_though_its_timers_come_before_what_arrived(
+        self, late: float, busy: str, has_standby: bool
+    ) -> None:
+        duo = Duo(delay=0.0005, jitter=0.002, has_standby=has_standby).start()
+        duo.a.reads_after = duo.b.reads_after = late
+        for _ in range(4):
+            duo.run(5.03)
+            for name in busy:
+                duo.stall(getattr(duo, name), 1.2)
+            duo.run(1.2)
+        duo.run(5)
+        assert_no_alarm(duo)
+
+    def test_and_whose_path_is_dead_when_it_goes_on_is_an_outage(self) -> None:
+        duo = Duo(delay=0.01, jitter=0.002).start()
+        duo.run(5)
+        for _ in range(3):
+            duo.stall(duo.a, 1.2)
+            duo.cut()
+            duo.run(1.22)
+        duo.run(1)
+        assert duo.a.suspicions()
+
     @pytest.mark.parametrize("seconds", [0.12, 0.16, 0.25, 0.4])
     @pytest.mark.parametrize("seed", seeds(3))
     def test_is_no_outage_though_it_is_heard_over_the_standby_now_and_then(self, seconds: float, seed: int) -> None:

@@ -9,6 +9,7 @@ from pyapp.core.path.heartbeat import LEAST_PATIENCE
 from pyapp.core.path.outcomes import Doubted
 from pyapp.core.path.silence import (
     LOOK_AGAIN,
+    MOST_STALLS,
     QUIET_AFTER,
     SILENCE,
     UNSEEN_AFTER,
@@ -64,11 +65,14 @@ class TestTheEvidence:
         assert "Suspected" not in kinds(health.heard(held.encode(), both.now + 0.001))
         assert beats(health.beat(both.now + CATCH_UP)) == 1
 
-    def test_of_a_stall_is_given_the_benefit_of_the_doubt_once(self) -> None:
+    @pytest.mark.parametrize(("is_hidden", "times"), [(False, MOST_STALLS), (True, 1)])
+    def test_of_a_stall_is_given_the_benefit_of_the_doubt_so_often(self, is_hidden: bool, times: int) -> None:
         both = duo()
         health = both.a.health
-        health.silent(both.now + 1.0)
-        assert "Suspected" in kinds(health.silent(both.now + 3.0))
+        health.hidden(both.now, is_hidden=is_hidden)
+        for number in range(1, times + 1):
+            assert "Suspected" not in kinds(health.silent(both.now + 10.0 * number))
+        assert "Suspected" in kinds(health.silent(both.now + 10.0 * (times + 1)))
 
 
 def healthy() -> Healthy:

@@ -5,7 +5,7 @@ import pytest
 from pyapp.core import commands
 from pyapp.core.commands import PartCommand
 from pyapp.core.path.heartbeat import HIDDEN_INTERVAL, HIDDEN_TICK, INTERVAL, LEAST_PATIENCE
-from pyapp.core.path.vitals import BEAT, CATCH_UP, STALL, Vitals
+from pyapp.core.path.vitals import BEAT, CATCH_UP, READ_WITHIN, STALL, Vitals
 from pyapp.protocol.channel import Beat, decode_beat
 
 
@@ -59,6 +59,21 @@ class TestAPageThatStoodStill:
         ours.beat(1.0)
         assert ours.catch_up(5.0) == commands.StartTimer(BEAT, CATCH_UP)
         assert not ours.stood_still(5.0 + CATCH_UP)
+
+    def test_says_nothing_of_what_it_heard_until_it_has_read_that(self) -> None:
+        ours = vitals()
+        ours.heard(Beat(7, 0, 0, 100, 0), 1.0, is_telling=True)
+        assert sent(ours.beat(1.0)).echo == 7
+        ours.catch_up(5.0)
+        assert sent(ours.beat(5.0 + CATCH_UP)).echo == 0
+        ours.heard(Beat(8, 0, 0, 100, 0), 5.1, is_telling=True)
+        assert sent(ours.beat(5.1)).echo == 8
+
+    def test_says_it_in_the_end_if_there_was_nothing_to_read(self) -> None:
+        ours = vitals()
+        ours.heard(Beat(7, 0, 0, 100, 0), 1.0, is_telling=True)
+        ours.catch_up(5.0)
+        assert sent(ours.beat(5.0 + READ_WITHIN)).echo == 7
 
     def test_is_no_hidden_one(self) -> None:
         ours = vitals(is_hidden=True)
