@@ -185,6 +185,7 @@ async def test_one_answer_waits_for_all_its_pause_and_others_are_refused_at_once
     first = await http.ws_connect(server.address + "ws")
     await first.send_str(encode(Join("demo", A, A, forged)))
     await first.send_str(encode(Ping(1)))  # which nobody reads any more
+    waiting = asyncio.create_task(first.receive())  # pings are answered by who reads, or it is cut off
     connections = server.app[SIGNALING]._connections
     for _ in range(20):  # more than one address may have that have not joined
         socket, answer = await joined(http, server, A, forged)
@@ -200,6 +201,8 @@ async def test_one_answer_waits_for_all_its_pause_and_others_are_refused_at_once
         assert 900 < int(response.headers["Retry-After"]) <= 1001
     good = sign(new_invitation("demo", now=time.time()), key=KEY)
     assert isinstance((await joined(http, server, A, good))[1], Welcome)
+    assert not waiting.done()
+    waiting.cancel()
 
 
 async def test_while_an_invitation_is_refused_no_other_is_tried_on_the_socket(
