@@ -1,4 +1,4 @@
-"""How much is tried: examples of Hypothesis, seeds of simulated networks, simulated time.
+"""How much is tried: examples of Hypothesis, seeds of simulated networks, simulated time, checks in simulations.
 
 `make test` tries as much as a test asks for (the profile `thorough`); `make check`, and pytest by itself, a quarter.
 """
@@ -32,6 +32,11 @@ def seeds(number: int) -> range:
 def lasting(seconds: float) -> float:
     """Return how long a test lasts, in simulated time, that is to last for `seconds`."""
     return seconds * settings().max_examples / ALL
+
+
+def stride() -> int:
+    """Return in how many steps of a simulation of thousands what holds after each is checked once."""
+    return math.ceil(ALL / settings().max_examples)
 
 
 def _some_of(number: int) -> int:
