@@ -19,7 +19,7 @@ from pyapp.protocol.ice import IceError
 from pyapp.protocol.signaling import PLACE_HEADER
 
 DEADLINE = 6000
-"""Milliseconds for an answer."""
+"""Milliseconds for an answer, and for a WebSocket to open: `GET /healthz` is then asked within the check's time."""
 
 
 class CheckServer:
@@ -128,6 +128,7 @@ class CheckServer:
         self._close_websocket = close
         listeners.add(socket, "open", opened)
         listeners.add(socket, "close", closed)
+        listeners.add(AbortSignal.timeout(DEADLINE), "abort", closed)  # the host is gone, or a firewall drops it
 
 
 def _json(text: str) -> Any:

@@ -40,6 +40,12 @@ _SENTENCES: dict[VerdictRule, str] = {
     "nothing-works": "It will not work from here: no server can be reached.",
 }
 
+_SINCE: dict[VerdictRule, str] = {
+    "offline": "This device went offline during the check.",
+    "server-silent": "The server of this console stopped answering during the check.",
+}
+"""As above, if the server gave its list of ICE servers before."""
+
 _OVER = {"over-tls": "TLS", "over-tcp": "TCP"}
 
 _FORECASTS: dict[Forecast, str] = {
@@ -111,7 +117,8 @@ def sentence_of(found: Findings, verdict: Verdict) -> str:
             return f"It will work, over {over}, with more delay: no server is configured for UDP."
         why = "Your network blocks UDP." if "udp-blocked" in rules else "No server answers over UDP."
         return f"{why} It will work, over {over}, with more delay."
-    return _SENTENCES[verdict.rule]
+    sentence = _SENTENCES[verdict.rule]
+    return sentence if found.refusal is not None else _SINCE.get(verdict.rule, sentence)
 
 
 def _forecast(found: Findings, verdict: Verdict) -> str:
@@ -279,7 +286,7 @@ def _facts(found: Findings) -> tuple[tuple[str, str], ...]:
         ("NAT", mapping[found.mapping]),
         ("IPv4 over UDP", families[4]),
         ("IPv6 over UDP", families[6]),
-        ("WebSockets", websocket[found.websocket]),
+        ("WebSockets", websocket[None if found.is_offline or found.is_server_gone else found.websocket]),
     )
 
 

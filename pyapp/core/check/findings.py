@@ -151,6 +151,16 @@ class Findings:
     was_stopped: bool = False
 
     @property
+    def is_offline(self) -> bool:
+        """Whether the browser has lost its network since the server answered first."""
+        return self.obstacle is not None and self.obstacle.kind == "offline"
+
+    @property
+    def is_server_gone(self) -> bool:
+        """Whether the server has not answered again: that no WebSocket opens says nothing of the network then."""
+        return self.obstacle is not None and self.obstacle.kind == "down"
+
+    @property
     def udp(self) -> bool | None:
         """Whether UDP gets out; None if no server was to be asked over it."""
         asked = [one for one in self.urls if one.url.transport == "udp" and one.cause not in NEVER_ASKED]

@@ -138,7 +138,7 @@ def _outcome(found: Findings, problems: tuple[Problem, ...]) -> tuple[VerdictRul
     if found.refusal is not None:
         return ("refused", "bad") if found.refusal.code else ("server-silent", "bad")
     if found.websocket is False:
-        return ("not-its-address" if _foreign_rule(found) else "no-signaling"), "bad"
+        return _without_signaling(found), "bad"
     over = {one.url.transport for one in found.relays}
     if not found.udp:  # or no server to ask over UDP
         if over:
@@ -156,6 +156,15 @@ def _outcome(found: Findings, problems: tuple[Problem, ...]) -> tuple[VerdictRul
     return ("works-mostly", "fair") if others else ("works", "good")
 
 
+def _without_signaling(found: Findings) -> VerdictRule:
+    """Return what it means that no WebSocket opens: the server, or the network, may have gone after its first answer."""
+    if found.is_offline:
+        return "offline"
+    if found.is_server_gone:
+        return "server-silent"
+    return "not-its-address" if _foreign_rule(found) else "no-signaling"
+
+
 def _foreign_rule(found: Findings) -> str:
     """Return the rule by which the server refuses the page because of its address, empty if it does not."""
     why = found.obstacle
@@ -171,7 +180,12 @@ def _problems(found: Findings) -> Iterator[Problem]:
         rule: ProblemRule = "refused" if code else "server-silent"
         yield Problem(rule, "you" if code.startswith("invitation") else "operator", detail=code or found.refusal.reason)
         return
-    if rule_broken := _foreign_rule(found):
+    if found.is_offline:
+        yield Problem("offline", "you")
+        return  # whatever else is silent is so because of it
+    if found.obstacle is not None and found.is_server_gone:
+        yield Problem("server-silent", "operator", detail=found.obstacle.cause)
+    elif rule_broken := _foreign_rule(found):
         yield Problem("foreign-origin", "operator", detail=rule_broken)
     elif found.websocket is False:
         yield Problem("websocket-blocked", "network")
