@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 from js import Date, document, performance, window
 from pyodide.ffi import JsException
 
+from pyapp.browser.borrowing import Borrowing
 from pyapp.browser.ffi import Listeners, OnError, jsobj, plain
 from pyapp.browser.page.address import invitation, keep_tab_key, take_invitation
 from pyapp.core import commands
@@ -25,9 +26,6 @@ from pyapp.protocol.access import is_invitation
 
 Borrow: TypeAlias = Callable[[str, Callable[[str], None]], None]
 """The type of `Tabs.borrow`."""
-
-LENT_WITHIN = 0.5
-"""Seconds in which a tab that lives lends its invitation."""
 
 _ACTIVE = "ice-console-active"
 
@@ -45,8 +43,7 @@ class Tabs:
         self._wanted = ""
         self._elsewhere: set[str] = set()
         """The sessions that other tabs are in."""
-        self._borrowers: dict[str, list[Callable[[str], None]]] = {}
-        """By session: who waits for the invitation of the tab that is in it."""
+        self._borrowing = Borrowing(lambda after, call: asyncio.get_running_loop().call_later(after, call))
         self._channel: Any = getattr(window, "tabs", None)
         """None in a browser from before 2022: the server's answer has to do there."""
 
@@ -82,13 +79,8 @@ class Tabs:
         if session not in self._elsewhere:
             then("")
             return
-        self._borrowers.setdefault(session, []).append(then)
+        self._borrowing.wait(session, then)
         self._tell("borrows", session)
-        asyncio.get_running_loop().call_later(LENT_WITHIN, self._lent, session, "")
-
-    def _lent(self, session: str, given: str) -> None:
-        for then in self._borrowers.pop(session, ()):
-            then(given)
 
     def _tell(self, kind: str, session: str, **given: str) -> None:
         if self._channel is not None:
@@ -115,7 +107,7 @@ class Tabs:
             case "borrows" if session and session == self._session and invitation():
                 self._tell("lends", session, invitation=invitation())
             case "lends" if is_invitation(given := str(said.get("invitation") or "")):
-                self._lent(session, given)
+                self._borrowing.lent(session, given)
             case "gives" if session and session == self._wanted and re.fullmatch("[0-9a-f]{32}", str(said.get("key"))):
                 self._wanted = ""
                 if (given := str(said.get("invitation") or "")) and not invitation():
