@@ -297,8 +297,9 @@ class Connection:
                     *self.observation.pair_changed(),
                 ]
             case events.StatsSampled(entries):
-                seen = [*self._sampled(path_report(entries)), *self.observation.measure(entries, self._now)]
-                return [*seen, *self.sending.measure(entries, self._now)]
+                again, seen = self.observation.answered(), self._sampled(path_report(entries))
+                counted = self.observation.measure(entries, self._now)
+                return [*again, *seen, *counted, *self.sending.measure(entries, self._now)]
             case _:
                 assert_never(event)
 

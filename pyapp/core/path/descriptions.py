@@ -51,9 +51,9 @@ class Descriptions:
                 cancel = [commands.CancelTimer(ConnectionTimer.FIRST_OFFER)] if description.type == "offer" else []
                 return [*cancel, *self.agreed.remote_description_set(attempt, description)]
             case events.PeerOperationFailed(operation, error, attempt):
+                if operation == "getStats":
+                    return [*self.observation.failed(error, now)]
                 failed = entries.OperationFailed(operation, error)
-                if operation == "getStats":  # otherwise each answer asks for the next sample
-                    return [failed, self.observation.look_on(now)]
                 return [failed, *self.agreed.operation_failed(operation, attempt)]
             case events.LocalCandidate(candidate, url):
                 return self._local_candidate(candidate, url)

@@ -20,6 +20,7 @@ from pyapp.core.path.facts import Output, PathChanged, Sampled
 from pyapp.core.path.outage import Suspect
 from pyapp.core.path.recovery import Recovery
 from pyapp.core.timers import ObservationTimer
+from pyapp.protocol import entries
 
 STATS, STATS_SETTLED = ObservationTimer.STATS, ObservationTimer.STATS_SETTLED
 KEEP_CHECKING = ObservationTimer.KEEP_CHECKING
@@ -60,6 +61,8 @@ class Observation:
     """Whether somebody looks at the diagnostics."""
     established: bool = field(init=False, default=False)
     """Whether there were once a path and an open channel at the same time."""
+    _fails: bool = field(init=False, default=False)
+    """Whether the last `getStats()` failed."""
     _pace: Pace = field(init=False, default_factory=Pace)
     """The pace of the samples in the journal."""
     _counted: Counters | None = field(init=False, default=None)
@@ -97,6 +100,17 @@ class Observation:
         usual = STATS_QUIET_EVERY if self.health.is_quiet else STATS_EVERY
         usual = STATS_WATCHED_EVERY if self.is_watched else usual
         return commands.StartTimer(STATS, STATS_AGAIN if self.restarts.is_settling(now) else usual)
+
+    def failed(self, error: str, now: float) -> list[Output]:
+        """Sample again later, which otherwise the answer leads to; journal the first of several failures."""
+        is_first, self._fails = not self._fails, True
+        noted: list[Output] = [entries.OperationFailed("getStats", error)] if is_first else []
+        return [*noted, self.look_on(now)]
+
+    def answered(self) -> list[Output]:
+        """Journal that `getStats()` works again, if it failed."""
+        failed, self._fails = self._fails, False
+        return [entries.OperationWorks("getStats")] if failed else []
 
     def watch(self, *, is_watched: bool) -> list[Output]:
         """Record whether somebody looks now, and sample at once if so."""

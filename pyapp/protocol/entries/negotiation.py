@@ -192,3 +192,15 @@ class OperationFailed(Entry):
 
     def _says(self) -> str:
         return f"{self.operation}: {self.error}"
+
+
+@dataclass(frozen=True, slots=True)
+class OperationWorks(Entry):
+    """A method of `RTCPeerConnection` that failed, perhaps more than once, works again."""
+
+    event: ClassVar[str] = "operation-works"
+
+    operation: str
+
+    def _says(self) -> str:
+        return f"{self.operation} works again"

@@ -107,6 +107,21 @@ class TestASessionThatIsConnected:
         assert [data["path"] for name, data in core.journal if name == "pair"] == ["direct", "relay"]
         assert present(core.session).path.kind == "relay"
 
+    def test_notes_once_that_it_cannot_be_sampled_and_when_it_can_again(self) -> None:
+        core = connected()
+        before = len(core.journal)
+        for core.now in (2.0, 4.0, 6.0):
+            core.do(events.PeerOperationFailed("getStats", "InvalidStateError: not now"))
+            assert core.timers[STATS] == STATS_EVERY
+        failed = {"operation": "getStats", "error": "InvalidStateError: not now"}
+        assert core.journal[before:] == [("operation-failed", failed)]
+        core.now = 8.0
+        core.do(SAMPLED)
+        assert core.journal[before + 1] == ("operation-works", {"operation": "getStats"})
+        core.now = 10.0
+        core.do(SAMPLED)
+        assert "operation-works" not in [name for name, _ in core.journal[before + 2 :]]
+
 
 def pauses(outputs: Sequence[object]) -> dict[Timer, float]:
     return {output.timer: output.after for output in outputs if isinstance(output, commands.StartTimer)}
