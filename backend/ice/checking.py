@@ -11,9 +11,9 @@ import time
 from aioice import stun
 from aioice.turn import TurnClientTcpProtocol, TurnClientUdpProtocol
 
-from backend.ice.credentials import expiry
 from backend.ice.health import Check
 from pyapp.protocol.ice import IceUrl, parse_ice_url
+from pyapp.protocol.turn_rest import expiry
 
 logging.getLogger("aioice").setLevel(logging.WARNING)  # or it notes each allocation, twice a minute
 
@@ -76,7 +76,7 @@ async def check(url: str, username: str = "", credential: str = "", *, tls: ssl.
 
 def _failed(code: int, username: str) -> Check:
     """Return the result where the server has answered with an error."""
-    if code == 401 and (until := expiry(username)) and until < time.time():
+    if code == 401 and (until := expiry(username, now=time.time())) and until < time.time():
         return Check("401: the credentials have expired")
     if code in _REASONS:
         return Check(_REASONS[code])

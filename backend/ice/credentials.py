@@ -3,10 +3,7 @@
 import base64
 import hashlib
 import hmac
-import re
 from dataclasses import dataclass, field
-
-_UNTIL = re.compile(r"(\d{10})(?::.*)?", re.ASCII | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +23,3 @@ def turn_credentials(secret: str, *, name: str, expires: int) -> TurnCredentials
     username = f"{expires}:{name}"
     digest = hmac.new(secret.encode(), username.encode(), hashlib.sha1).digest()
     return TurnCredentials(username, base64.b64encode(digest).decode())
-
-
-def expiry(username: str) -> int | None:
-    """Return until when a user name says that it is good (Unix time, seconds), or None: it says nothing."""
-    match = _UNTIL.fullmatch(username)
-    return int(match[1]) if match else None

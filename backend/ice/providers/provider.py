@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import aiohttp
 
-from backend.ice.credentials import expiry
 from backend.ice.ice_servers import ConfiguredServer
 from backend.ice.providers.breaker import Breaker
 from backend.ice.providers.client import ProviderError, end, issue
 from backend.ice.providers.configured import ConfiguredProvider
 from backend.ice.shapes import Named
+from pyapp.protocol.turn_rest import expiry
 
 if TYPE_CHECKING:
     from backend.ice.urls import LeftOut
@@ -309,8 +309,9 @@ class Provider:
         if self.configured.kind == "file":
             return named.lifetime
         life = min(named.lifetime or self.configured.ttl, self.configured.ttl)
+        now = time.time()
         for server in named.servers:
-            if (until := expiry(server.username)) and (left := until - time.time()) > 0:
+            if (until := expiry(server.username, now=now)) and (left := until - now) > 0:
                 life = min(life, left)
         return max(life, SHORTEST_LIFE)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from pyapp.core.check.findings import NEVER_ASKED, OFFLINE, Findings, UrlFinding
+from pyapp.protocol.turn_rest import expiry
 
 Who: TypeAlias = Literal["you", "network", "operator"]
 """Who must act: the person at the page, the administrator of their network, whoever runs the console."""
@@ -157,7 +158,7 @@ def _outcome(found: Findings, problems: tuple[Problem, ...]) -> tuple[VerdictRul
 
 
 def _without_signaling(found: Findings) -> VerdictRule:
-    """Return what it means that no WebSocket opens: the server, or the network, may have gone after its first answer."""
+    """Return what it means that no WebSocket opens: the server, or the network, may have gone since it answered."""
     if found.is_offline:
         return "offline"
     if found.is_server_gone:
@@ -290,7 +291,8 @@ def _refused(found: Findings, one: UrlFinding) -> Iterator[Problem]:
     codes = {error.code for error in one.loop_errors}
     match one.cause:
         case "credentials":
-            is_expired = _expiry(one.username) is not None and (_expiry(one.username) or 0.0) < found.unix
+            until = expiry(one.username, now=found.unix)
+            is_expired = until is not None and until < found.unix
             rule: ProblemRule = "credentials-expired" if is_expired else "credentials-refused"
             code = next((str(error.code) for error in one.errors if error.code != 701), "")
             yield Problem(rule, "operator", texts, name, code)
@@ -304,9 +306,3 @@ def _refused(found: Findings, one: UrlFinding) -> Iterator[Problem]:
             yield Problem("no-capacity", "operator", texts, name, "508")
         case _ if one.is_loop_open is False:
             yield Problem("relays-nothing", "operator", texts, name)
-
-
-def _expiry(username: str) -> float | None:
-    """Return when ephemeral credentials end, Unix time, from their user name (draft-uberti-behave-turn-rest-00)."""
-    digits = username.partition(":")[0]
-    return float(digits) if re.fullmatch(r"[0-9]{9,11}", digits) else None

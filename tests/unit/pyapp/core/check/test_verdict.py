@@ -103,6 +103,11 @@ CASES = [
         advice="one.example refuses the user name or password (401). Compare the secret",
     ),
     Case(
+        "a phone number that is refused",
+        [bad(UDP, "credentials", 401, username="1512345678")],
+        *("direct-only", "bad", [("credentials-refused", "operator")]),
+    ),
+    Case(
         "the credentials have expired",
         [bad(UDP, "credentials", 401, username="1500000000:x")],
         *("direct-only", "bad", [("credentials-expired", "operator")]),
