@@ -10,7 +10,6 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +19,7 @@ from backend.ice.coturn import Coturn, CoturnConfiguration, coturn_configuration
 from backend.ice.credentials import turn_credentials
 from backend.ice.interfaces import RelayNetwork
 from backend.settings import TlsFiles
+from tests.unit.waiting import until
 
 ROOT = str(Path(__file__).resolve().parents[4])
 LOOPBACK = RelayNetwork(("127.0.0.1",), ("127.0.0.1",), ("127.0.0.1",), is_loopback=True)
@@ -139,12 +139,6 @@ async def relay(turn: CoturnConfiguration, *arguments: str, secret: str = "") ->
     )  # fmt: skip
     output, _ = await asyncio.wait_for(process.communicate(), 20)
     return process.returncode, output.decode()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110  # it is about another process, which sets no event here
-            await asyncio.sleep(0.01)
 
 
 def read(path: str) -> str:

@@ -15,6 +15,7 @@ import pytest
 from backend.ice import local_turn
 from backend.ice.interfaces import parse_addresses
 from backend.ice.local_turn import LocalTurn
+from tests.unit.waiting import until
 
 ROOT = Path(__file__).parents[4]
 
@@ -59,12 +60,6 @@ class Machine:
 @pytest.fixture
 async def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     return Machine(monkeypatch)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(50):
-        while not condition():  # noqa: ASYNC110  # it is about another process
-            await asyncio.sleep(0.01)
 
 
 def listening(turn: LocalTurn) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from backend.journal.writer import Journal
 from backend.settings import StartError
 from pyapp.protocol.journal import JournalEntry
 from pyapp.protocol.wire import Scalar
+from tests.unit.waiting import until
 
 A, B = "a" * 32, "b" * 32
 NOW = round(time.time(), 3)  # what is very old is not kept
@@ -44,14 +45,6 @@ class Writer:
         record = Record(session, participant, NOW, entries, confirmed.set_result, invitation)
         assert self.journal.append(record)
         return await asyncio.wait_for(confirmed, 30)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while True:
-            if condition():
-                return
-            await asyncio.sleep(0.01)
 
 
 def files(folder: Path) -> list[Path]:

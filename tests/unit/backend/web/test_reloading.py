@@ -17,6 +17,7 @@ from backend.web.keys import CURRENT, LOCAL_TURN, RELOADER, SIGNALING
 from backend.web.server import Serving
 from pyapp.protocol.signaling import Join
 from pyapp.protocol.wire import encode
+from tests.unit.waiting import until
 
 Start = Callable[..., Awaitable[Serving]]
 ONE = '[[server]]\nurls = ["turn:one.example"]\nsecret_file = "turn.secret"\n'
@@ -157,12 +158,6 @@ async def test_a_secret_that_was_exchanged_is_seen(
     assert server.app[CURRENT].configured.standby
     write(config, ONE)
     await until(lambda: not server.app[CURRENT].configured.standby)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(50):
-        while not condition():  # noqa: ASYNC110  # it is about files
-            await asyncio.sleep(0.01)
 
 
 async def test_another_certificate_is_shown_and_connections_go_on(
