@@ -90,8 +90,18 @@ class Inviting:
         """The page's address that links begin with."""
         if self.address:
             return self.address
-        others = self.access.addresses if self.access else ()
-        return others[0] if others and self.is_local else self.page
+        return self.others[0] if self.others and self.is_local else self.page
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The server's addresses for other machines.
+
+        A page that came over https from a server without TLS has a proxy between them: whoever set that up wants nobody
+        to go around it.
+        """
+        addresses = self.access.addresses if self.access else ()
+        is_secure = self.page.startswith("https:")
+        return tuple(address for address in addresses if address.startswith("https:") or not is_secure)
 
     @property
     def is_local(self) -> bool:

@@ -125,7 +125,12 @@ def _notice(inviting: Inviting) -> str:
         return "This link leads back to the machine that opens it: it works on this machine only."
     if inviting.access is None:
         return "This page's address leads to this machine only."
-    if not inviting.access.addresses:
+    if inviting.access.addresses and not inviting.others:
+        return (
+            "Nobody else can open this link: this page's address leads to this machine only."
+            " Open the page at the address that the proxy before this server has for others."
+        )
+    if not inviting.others:
         return (
             "Nobody else can open this link: the server listens on this machine only."
             " Start it with --host 0.0.0.0, or put it behind a proxy."
@@ -137,9 +142,8 @@ def _notice(inviting: Inviting) -> str:
 
 
 def _addresses(inviting: Inviting) -> tuple[tuple[str, str], ...]:
-    others = inviting.access.addresses if inviting.access else ()
     own = (inviting.page, f"{_host(inviting.page)} (this machine only)" if inviting.is_local else _host(inviting.page))
-    found = {address: _host(address) for address in others} | {own[0]: own[1]}
+    found = {address: _host(address) for address in inviting.others} | {own[0]: own[1]}
     return tuple(found.items()) if len(found) > 1 and inviting.is_local else ()
 
 

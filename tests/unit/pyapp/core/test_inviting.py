@@ -122,7 +122,7 @@ def test_what_can_name_no_session_gets_no_invitation(session: str) -> None:
     [
         ("http://127.0.0.1:8080/", True),
         ("http://localhost/", True),
-        ("https://a.localhost:1/", True),
+        ("http://a.localhost:1/", True),
         ("http://[::1]:8080/", True),
         ("http://192.0.2.5:8080/", False),
         ("https://localhost.example.org/", False),
@@ -136,6 +136,15 @@ def test_a_page_of_this_machine_links_to_another_address_of_it_if_there_is_one(a
     assert inviting.base == (LAN.addresses[0] if is_local else address)
     inviting.receive(events.AddressChosen(address))
     assert inviting.base == address
+
+
+def test_a_page_that_came_over_https_offers_no_way_around_its_proxy() -> None:
+    inviting = Inviting("", "https://localhost/")
+    inviting.receive(events.AccessTold(LAN))
+    assert (inviting.others, inviting.base) == ((), "https://localhost/")
+    with_tls = Access(role="operator", is_open=True, addresses=("https://192.0.2.5:8443/",))
+    inviting.receive(events.AccessTold(with_tls))
+    assert inviting.base == "https://192.0.2.5:8443/"
 
 
 def test_no_text_of_it_has_an_invitation() -> None:

@@ -50,6 +50,13 @@ def test_the_addresses_of_a_page_of_this_machine_alone() -> None:
     assert "works on this machine only" in chosen.notice
 
 
+def test_no_address_without_tls_is_offered_by_a_page_with_it() -> None:
+    shown = invite(page(events.AccessTold(LAN), address="https://localhost/"))
+    assert (shown.link, shown.addresses) == ("https://localhost/?session=demo", ())
+    assert "Nobody else can open this link" in shown.notice
+    assert "the proxy" in shown.notice
+
+
 def test_who_may_use_the_link_is_said() -> None:
     assert "lets in everybody" in invite(page(events.AccessTold(LAN))).note
     assert "Good until" in invite(page(invitation=GUESTS)).note
