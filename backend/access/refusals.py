@@ -1,6 +1,7 @@
 """Which refusals stand in the audit log: the first of each caller, and how many more there were. Pure.
 
 Whoever can reach the server can be refused as often as they like. A line for each would rotate everything else away.
+The same holds for whoever comes and goes where nobody needs an invitation (`backend/signaling/stays.py`).
 """
 
 from collections.abc import Iterator

@@ -149,6 +149,10 @@ class Signaling:
         """Tell the pages of `sessions`, or of all, what relays cost, where that has changed."""
         each(self._connections, lambda connection: self._tell_cost(connection, sessions))
 
+    def sum_up_stays(self, *, now: float) -> None:
+        """Have the audit log say how many strangers had no lines in it until `now` (the event loop's clock)."""
+        self._stays.sum_up(now=now)
+
     @property
     def is_draining(self) -> bool:
         """Whether new sessions are refused."""

@@ -4,7 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from backend.access.audit import Audit
+from backend.access.callers import site
 from backend.access.invitations import Grant
+from backend.access.refusals import Refusals
 from backend.signaling.rooms import Departed
 from pyapp.protocol.journal import JournalEntry
 from pyapp.protocol.signaling import HeldPlace, Join
@@ -18,6 +20,8 @@ class _Stay:
 
     since: float
     grant: Grant
+    has_lines: bool = True
+    """Whether it stands in the audit log: whoever nobody has invited has only so many lines."""
     path: str = ""
     sent: int = 0
     received: int = 0
@@ -29,6 +33,7 @@ class Stays:
     def __init__(self, audit: Audit) -> None:
         self._audit = audit
         self._stays: dict[tuple[str, str], _Stay] = {}
+        self._strangers = Refusals()
 
     def is_operator(self, join: Join) -> bool:
         """Whether the participant came in as an operator."""
@@ -37,7 +42,11 @@ class Stays:
 
     def has_come(self, join: Join, grant: Grant, *, address: str, now: float) -> None:
         """Record that a participant has come from `address`."""
-        self._stays[join.session, join.participant] = _Stay(now, grant)
+        is_stranger = not grant.id and not grant.name  # `--open` let them in
+        has_lines = not is_stranger or self._strangers.has_line(site(address), now=now)
+        self._stays[join.session, join.participant] = _Stay(now, grant, has_lines)
+        if not has_lines:
+            return
         self._audit.note(
             "came",
             session=join.session,
@@ -61,7 +70,8 @@ class Stays:
 
     def has_departed(self, departed: Departed, *, now: float) -> None:
         """Record that a participant has gone, and how long it was here."""
-        if stay := self._stays.pop((departed.session, departed.participant), None):
+        stay = self._stays.pop((departed.session, departed.participant), None)
+        if stay and stay.has_lines:
             self._audit.note(
                 "left",
                 session=departed.session,
@@ -74,3 +84,8 @@ class Stays:
                 bytes_sent=stay.sent,
                 bytes_received=stay.received,
             )
+
+    def sum_up(self, *, now: float) -> None:
+        """Note how many stays of strangers had no lines of their own, of callers whose time is over at `now`."""
+        for caller, more in self._strangers.rest(now=now):
+            self._audit.note("came", address=caller, more=more)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import AsyncIterator
 
@@ -33,16 +34,18 @@ async def run_telling(app: web.Application) -> AsyncIterator[None]:
 
 
 async def run_access(app: web.Application) -> AsyncIterator[None]:
-    """Put revocations on the command line into force, and sum refusals up."""
+    """Put revocations on the command line into force, and sum up what has no line of its own in the audit log."""
 
     def look() -> None:
         app[ACCESS].sum_up_refusals(now=time.monotonic())
+        app[SIGNALING].sum_up_stays(now=time.monotonic())
         put_in_force_revocations(app)
 
     watching = asyncio.create_task(watch_revocations(look))
     yield
     watching.cancel()
     await asyncio.wait([watching])
+    app[SIGNALING].sum_up_stays(now=math.inf)
     app[ACCESS].close()
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from backend.access.audit import Audit
 from backend.access.invitations import Grant
+from backend.access.refusals import SPELLED_OUT, WITHIN
 from backend.signaling.rooms import Departed
 from backend.signaling.stays import Stays
 from pyapp.protocol.journal import JournalEntry
@@ -56,3 +57,28 @@ def test_an_operator_is_known_as_long_as_it_is_here(stays: Stays, role: Any) -> 
     assert stays.is_operator(JOIN) == (role == "operator")
     stays.has_departed(Departed("demo", JOIN.participant, "left"), now=1.0)
     assert not stays.is_operator(JOIN)
+
+
+def come_and_go(stays: Stays, grant: Grant, times: int) -> None:
+    for number in range(times):
+        one = Join("demo", f"{number:032x}", "b" * 32)
+        stays.has_come(one, grant, address="192.0.2.1", now=0.0)
+        stays.has_departed(Departed("demo", one.participant, "left"), now=1.0)
+
+
+def test_strangers_have_so_many_lines_and_are_counted(stays: Stays, tmp_path: Path) -> None:
+    come_and_go(stays, Grant(role="guest"), 1000)
+    stays.sum_up(now=WITHIN - 1)
+    stays._audit.close()
+    assert [one["event"] for one in told(tmp_path)] == ["came", "left"] * SPELLED_OUT
+    stays.sum_up(now=WITHIN)
+    stays._audit.close()
+    rest = told(tmp_path)[-1]
+    assert (rest["event"], rest["address"], rest["more"]) == ("came", "192.0.2.1", 1000 - SPELLED_OUT)
+
+
+@pytest.mark.parametrize("grant", [Grant(role="guest", id="i"), Grant(role="operator", name="Ann")])
+def test_who_was_invited_has_a_line_each_time(stays: Stays, tmp_path: Path, grant: Grant) -> None:
+    come_and_go(stays, grant, 2 * SPELLED_OUT)
+    stays._audit.close()
+    assert len(told(tmp_path)) == 4 * SPELLED_OUT
