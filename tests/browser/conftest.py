@@ -110,6 +110,15 @@ class Console:
             self.stop()
             pytest.fail("the server did not become ready:\n" + self.log)
 
+    @contextlib.contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Have it answer nothing during the block: its kernel takes connections, and that is all."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
     def _read(self, ready: threading.Event) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:

@@ -98,6 +98,22 @@ def _check_what_has_gone(person: Operator, console: Console, turn_server: TurnSe
     expect(page.locator("#check-advice > li")).to_contain_text(["Add a TURN server to the configuration"])
 
 
+def test_a_server_that_hangs_after_its_first_answer_is_not_the_networks_fault(
+    start_console: StartConsole, open_page: OpenPage, turn_server: TurnServer, tmp_path: Path
+) -> None:
+    console = start_console("--config", str(_configuration(tmp_path, [([turn_server.url("udp")], turn_server.secret)])))
+    page = open_page(console.address).page
+    answer = page.request.get(f"{console.address}ice?check").text()
+    page.route("**/ice?check*", lambda route: route.fulfill(body=answer, content_type="application/json"))
+    with console.hanging():
+        page.locator("#check").click()
+        expect(page.locator("#check-panel")).to_have_attribute("data-check", "done")
+        sentence = "The server of this console stopped answering during the check."
+        expect(page.locator("#check-sentence")).to_have_text(sentence)
+        expect(page.locator("#check-advice > li")).to_contain_text(["Whoever runs this console"])
+        expect(page.locator("#check-facts")).not_to_contain_text("do not work")
+
+
 def test_firefox_claims_no_more_than_it_can_tell(
     start_console: StartConsole, open_page: OpenPage, firefox: Browser, certificate: Certificate, tmp_path: Path
 ) -> None:
