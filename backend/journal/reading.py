@@ -1,12 +1,13 @@
 """Reading the record. Blocking; the file may be written to meanwhile."""
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from backend.journal.clocks import offsets
 from backend.journal.schema import FILE, containing, open_to_read
@@ -206,7 +207,7 @@ def entries(
             "number": max(number, 0),
             "at": round(at * 1000, 1),
             "event": event,
-            "data": json.loads(data) if figures is None else joined(data, figures),
+            "data": msgspec.json.decode(data) if figures is None else joined(data, figures),
         }
 
 

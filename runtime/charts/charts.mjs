@@ -88,9 +88,14 @@ export const MARKS = {
  * whatever there is. Boards with one `key` have one cursor. `of` is who measured it.
  */
 export async function open(plotting, element, { seconds = SECONDS.longest, between = null, key = `charts ${Math.random()}`, of = "" } = {}) {
-  await Promise.all([plotting.stylesheet, new URL("charts.css", import.meta.url).href].map(styled));
+  await style(plotting);
   element.classList.add("charts");
   return new Board(plotting.default, element, { seconds, between, key, of });
+}
+
+/** Ask for the style sheets, before there is anything to draw, and resolve once they are there. */
+export function style(plotting) {
+  return Promise.all([plotting.stylesheet, new URL("charts.css", import.meta.url).href].map(styled));
 }
 
 const sheets = new Map();

@@ -113,6 +113,12 @@ async def test_one_session(server: Serving, http: aiohttp.ClientSession) -> None
     assert ["Ada", "state", {"address": "192.0.2.0"}, "state"] in [entry[1:] for entry in answer["log"]]
 
 
+async def test_a_session_travels_compressed(server: Serving, http: aiohttp.ClientSession) -> None:
+    async with http.get(f"{server.address}sessions/1", headers=operator(server)) as response:
+        assert response.headers["Content-Encoding"] in ("gzip", "deflate")
+        assert (await response.json())["id"] == 1
+
+
 def test_the_bytes_over_relays_are_those_of_the_meter(folder: Path) -> None:
     """Of a long session, samples are thinned: the last one that is left does not say what was carried."""
     relay: dict[str, Any] = {"local_type": "relay", "server": "turn:t.example:3478?transport=udp", "pair": "P1"}
