@@ -158,20 +158,20 @@ class Console:
 StartConsole = Callable[..., Console]
 
 
-@pytest.fixture
-def start_console(tmp_path: Path) -> Iterator[StartConsole]:
-    """Start servers with the arguments given, and stop them after the test."""
+@contextlib.contextmanager
+def running_consoles(folder: Path) -> Iterator[StartConsole]:
+    """Start servers with the arguments given, which keep what they know under `folder`, and stop them in the end."""
     running: list[Console] = []
 
     def start(
         *arguments: str, environment: dict[str, str] | None = None, root: Path = ROOT, access: str = "--open"
     ) -> Console:
-        state = {"XDG_STATE_HOME": str(tmp_path / "state"), "PYTHONUNBUFFERED": "1"}
+        state = {"XDG_STATE_HOME": str(folder / "state"), "PYTHONUNBUFFERED": "1"}
         console = Console(
             # One that is started again must be found where it was: its port is one that nobody else gets meanwhile.
             ["--port", str(free_port()), *([access] if access else []), *arguments],
             state | (environment or {}),
-            tmp_path / f"journal-{len(running)}",
+            folder / f"journal-{len(running)}",
             root,
         )
         running.append(console)
@@ -183,6 +183,20 @@ def start_console(tmp_path: Path) -> Iterator[StartConsole]:
         code = console.stop()
         assert code == 0, console.log
         assert "Traceback" not in console.log, console.log
+
+
+@pytest.fixture
+def start_console(tmp_path: Path) -> Iterator[StartConsole]:
+    """Start servers for a test."""
+    with running_consoles(tmp_path) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def shared_console(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    """Serve the console to all tests of a module that are about pages, each in sessions of its own."""
+    with running_consoles(tmp_path_factory.mktemp("shared")) as start:
+        yield start()
 
 
 @pytest.fixture

@@ -2,9 +2,16 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Console, OpenPage, pair
+
+
+@pytest.fixture
+def console(shared_console: Console) -> Console:
+    """Have one server for all these tests."""
+    return shared_console
 
 
 def test_enter_that_ends_a_composition_does_not_send(console: Console, open_page: OpenPage) -> None:

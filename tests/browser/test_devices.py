@@ -26,6 +26,12 @@ DEPTH_CAMERA = "fake_device_1"
 """The second of Chromium's fake cameras: its frames (Y16) are previewed, and WebRTC does not send them."""
 
 
+@pytest.fixture
+def console(shared_console: Console) -> Console:
+    """Have one server for all these tests."""
+    return shared_console
+
+
 def choose_other(operator: Operator, kind: str) -> str:
     """Choose the last device of a kind in the dialog, and return its name."""
     field = operator.page.locator(f"#{kind}-device")

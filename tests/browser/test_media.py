@@ -1,8 +1,15 @@
 """Camera, microphone and screen, each switched on and off while connected; nothing is asked for before."""
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Console, OpenPage, Operator, pair
+
+
+@pytest.fixture
+def console(shared_console: Console) -> Console:
+    """Have one server for all these tests."""
+    return shared_console
 
 
 def expect_picture(operator: Operator, *, there: bool = True) -> None:
