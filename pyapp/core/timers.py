@@ -45,6 +45,7 @@ class PlaceTimer(StrEnum):
     SEND_AGAIN = "signaling-send-again"
     AWAITED = "signaling-peer-awaited"
     LATE = "signaling-late"
+    TOGETHER = "signaling-together"
 
 
 class ConnectionTimer(StrEnum):

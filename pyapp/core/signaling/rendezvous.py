@@ -29,7 +29,7 @@ from pyapp.protocol.signaling import (
 )
 
 ACKNOWLEDGE, SEND_AGAIN = PlaceTimer.ACKNOWLEDGE, PlaceTimer.SEND_AGAIN
-AWAITED, LATE = PlaceTimer.AWAITED, PlaceTimer.LATE
+AWAITED, LATE, TOGETHER = PlaceTimer.AWAITED, PlaceTimer.LATE, PlaceTimer.TOGETHER
 TIMERS = (*PlaceTimer, *link.TIMERS)
 
 ACKNOWLEDGE_AFTER = 0.2
@@ -37,6 +37,9 @@ ACKNOWLEDGE_AFTER = 0.2
 
 SEND_AGAIN_AFTER = 1.0
 """Seconds after which messages that a limit of the server's dropped are retransmitted."""
+
+TOGETHER_AFTER = 0.1
+"""Seconds for which candidates wait for more of them while nobody is there: each comes in a task of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,8 @@ class Rendezvous:
                 return self.awaited()
             case PlaceTimer.LATE:
                 return self.late()
+            case PlaceTimer.TOGETHER:
+                return self._transmit(now)
             case _:
                 assert_never(timer)
 
@@ -202,6 +207,11 @@ class Rendezvous:
     def send(self, message: PeerMessage, now: float) -> list[Output]:
         """Send to the peer, or keep the message until that is possible. Raises `DeliveryFullError`."""
         self.exchange.submit(message)
+        is_alone = not self.peer and self.link.state == "present"
+        if is_alone and isinstance(message, Candidate) and message.candidate:
+            # Nobody waits for it; and whatever is sent next takes it along: the end of candidates, or what the peer's
+            # arrival sends.
+            return [commands.StartTimer(TOGETHER, TOGETHER_AFTER, only_if_idle=True)]
         return self._transmit(now)
 
     def acknowledge(self) -> list[Output]:

@@ -17,6 +17,8 @@ from pyapp.core.signaling.rendezvous import (
     SEND_AGAIN,
     SEND_AGAIN_AFTER,
     TIMERS,
+    TOGETHER,
+    TOGETHER_AFTER,
     Joined,
     Output,
     PeerArrived,
@@ -26,6 +28,7 @@ from pyapp.core.signaling.rendezvous import (
     Refused,
     Rendezvous,
 )
+from pyapp.core.timers import PlaceTimer
 from pyapp.protocol.peer import Candidate, Description, PeerMessage
 from pyapp.protocol.signaling import (
     FATAL_CODES,
@@ -49,6 +52,10 @@ FORGOTTEN = [commands.CancelTimer(name) for name in (ACKNOWLEDGE, AWAITED, LATE)
 
 SETTLED = [commands.CancelTimer(OPENING), commands.StartTimer(PING, PING_EVERY)]
 """What the server's welcome always means for the timers."""
+
+
+OFFER = Description("offer", "v=0", 1)
+END = Candidate("", "0", 0, "u")
 
 
 def candidate(number: int) -> Candidate:
@@ -145,7 +152,7 @@ class TestTheOtherSide:
 
     def test_hears_by_name_what_was_said_after_it_came(self) -> None:
         place = present()
-        assert relays(place.send(candidate(1), 0.0)) == [Relay("", 1, 0, candidate(1))]
+        assert relays(place.send(OFFER, 0.0)) == [Relay("", 1, 0, OFFER)]
         assert relays(place.received(PeerJoined(B), 0.0)) == []
         assert relays(place.send(candidate(2), 0.0)) == [Relay(B, 2, 0, candidate(2))]
 
@@ -190,6 +197,63 @@ class TestTheOtherSide:
         place = present(peer=B)
         assert place.received(message, 0.0) == []
         assert place.peer == B
+
+
+class TestAlone:
+    """While nobody is there, candidates wait a moment for more of them."""
+
+    WAITING = (commands.StartTimer(TOGETHER, TOGETHER_AFTER, only_if_idle=True),)
+
+    def gathering(self) -> Rendezvous:
+        """Return a place whose offer went out, and two candidates of which wait."""
+        place = present()
+        assert relays(place.send(OFFER, 0.0)) == [Relay("", 1, 0, OFFER)]
+        for number in (2, 3):
+            assert tuple(place.send(candidate(number), 0.0)) == self.WAITING
+        return place
+
+    def test_sends_candidates_together_when_they_have_waited(self) -> None:
+        place = self.gathering()
+        together = Relay("", 2, 0, candidate(2), more=(candidate(3),))
+        assert frames(place.due(PlaceTimer.TOGETHER, 0.1)) == [together]
+        assert place.due(PlaceTimer.TOGETHER, 0.2) == []
+        assert tuple(place.send(candidate(4), 0.3)) == self.WAITING
+
+    @pytest.mark.parametrize("last", [END, OFFER])
+    def test_sends_them_at_once_with_the_last_one_or_a_description(self, last: PeerMessage) -> None:
+        place = self.gathering()
+        assert frames(place.send(last, 0.05)) == [Relay("", 2, 0, candidate(2), more=(candidate(3), last))]
+
+    def test_sends_them_at_once_to_whoever_comes(self) -> None:
+        place = self.gathering()
+        assert frames(place.received(PeerJoined(B), 0.05)) == [Relay(B, 2, 0, candidate(2), more=(candidate(3),))]
+        assert place.due(PlaceTimer.TOGETHER, 0.1) == []
+
+    def test_delays_none_once_somebody_is_there_or_may_come_back(self) -> None:
+        place = self.gathering()
+        place.received(PeerJoined(B), 0.05)
+        assert [relay.number for relay in relays(place.send(candidate(4), 0.06))] == [4]
+        place.received(PeerLeft(B, lost=True), 1.0)
+        assert [relay.number for relay in relays(place.send(candidate(5), 1.0))] == [5]
+
+    def test_loses_none_with_its_socket(self) -> None:
+        place = self.gathering()
+        closed(place, 1006, "")
+        assert place.due(PlaceTimer.TOGETHER, 0.1) == []
+        place.open()
+        assert frames(opened(place, 0.3)) == []
+        more = (candidate(2), candidate(3))
+        assert frames(place.received(Welcome(polite=False, peer=""), 0.4)) == [Relay("", 1, 0, OFFER, more=more)]
+
+    def test_takes_none_into_a_new_epoch(self) -> None:
+        place = self.gathering()
+        place.renew()
+        assert place.due(PlaceTimer.TOGETHER, 0.1) == []
+        assert frames(place.send(OFFER, 0.2)) == [Relay("", 1, 0, OFFER, epoch=2)]
+
+    def test_stops_waiting_at_the_end(self) -> None:
+        place = self.gathering()
+        assert commands.CancelTimer(TOGETHER) in place.leave()
 
 
 class TestWhatItSays:
