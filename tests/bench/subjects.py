@@ -1,4 +1,13 @@
-"""The servers that `signaling.py` compares, each in its own protocol, and a bare relay as the floor under both."""
+"""The servers that `signaling.py` compares, each in its own protocol, and a bare relay as the floor under both.
+
+A set-up has the frames of two pages in Chromium, which tells each candidate in a task of its own. Of six candidates a
+side, a number that we chose:
+
+- who waits in ours sends its offer, and all its candidates with their end in one frame, as `Rendezvous.send` does if
+  gathering takes less than `TOGETHER_AFTER`: each further such time, as with a far TURN server, is one frame more;
+- who answers in ours sends each candidate, and the end of them, alone, for somebody waits for it;
+- PeerJS's client sends each candidate alone, at both sides, and no end of them (`onicecandidate` of its negotiator).
+"""
 
 import asyncio
 import contextlib
@@ -13,15 +22,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from backend.ice.coturn import free_port
-from pyapp.protocol.peer import Candidate, Description
+from pyapp.protocol.peer import Candidate, Description, PeerMessage
 from pyapp.protocol.signaling import Join, Leave, Relay
 from pyapp.protocol.wire import encode, to_json
 from tests.bench.client import Client, frame
 
 ROOT = Path(__file__).parents[2]
 CANDIDATES = 6
-MOMENTS = 3
-"""In which they are found: host, server reflexive, relayed. Ours sends what is found at one moment in one frame."""
 CANDIDATE = Candidate(
     "candidate:842163049 1 udp 1677729535 203.0.113.7 46154 typ srflx raddr 192.168.1.5 rport 46154 generation 0"
     " ufrag EEtu network-cost 999",
@@ -29,6 +36,10 @@ CANDIDATE = Candidate(
     0,
     "EEtu",
 )
+GATHERED = (*(CANDIDATE,) * CANDIDATES, Candidate("", "0", 0, "EEtu"))
+"""What a page of ours tells of its candidates: the last one is the end of them."""
+SAID = 1 + len(GATHERED)
+"""The messages of a side, with its description."""
 SDP = "v=0\r\n" + "a=x-some-attribute-of-a-session:0123456789\r\n" * 60
 """About as long as an offer of a data channel and one camera."""
 
@@ -79,13 +90,13 @@ class Console:
         first = await server.connect("/ws")
         first.send(self._join(session))
         await first.heard(1)
-        first.send(*self._side("offer"))  # who waits has offered
+        first.send(*self._waiting())  # who waits has offered
         second = await server.connect("/ws")
         second.send(self._join(session))
         await asyncio.gather(first.heard(2), second.heard(2))  # what was kept comes in one frame
-        second.send(*self._side("answer", acknowledged=1 + CANDIDATES))  # as a page does: no frame of its own for it
-        await first.heard(3 + MOMENTS)
-        first.send(frame(encode(Relay("", 0, 1 + CANDIDATES, None, 1, 1))))
+        second.send(*self._answering())
+        await first.heard(2 + SAID)
+        first.send(frame(encode(Relay("", 0, SAID, None, 1, 1))))
         await second.heard(3)
         return first, second
 
@@ -98,13 +109,16 @@ class Console:
         return frame(encode(Join(session, secrets.token_hex(16), secrets.token_hex(16))))
 
     @staticmethod
-    def _side(kind: str, *, acknowledged: int = 0) -> list[bytes]:
-        known = 1 if acknowledged else 0
-        frames = [Relay("", 1, acknowledged, Description(kind, SDP, 1), 1, known)]
-        together = CANDIDATES // MOMENTS
-        more = (CANDIDATE,) * (together - 1)
-        frames += [Relay("", 2 + place * together, acknowledged, CANDIDATE, 1, known, more) for place in range(MOMENTS)]
-        return [frame(encode(relay)) for relay in frames]
+    def _waiting() -> list[bytes]:
+        candidate, *more = GATHERED
+        relays = Relay("", 1, 0, Description("offer", SDP, 1), 1), Relay("", 2, 0, candidate, 1, more=tuple(more))
+        return [frame(encode(relay)) for relay in relays]
+
+    @staticmethod
+    def _answering() -> list[bytes]:
+        """Return its frames, which acknowledge as well: as of a page, none is for that alone."""
+        said: tuple[PeerMessage, ...] = (Description("answer", SDP, 1), *GATHERED)
+        return [frame(encode(Relay("", number, SAID, one, 1, 1))) for number, one in enumerate(said, 1)]
 
 
 class PeerJs:
