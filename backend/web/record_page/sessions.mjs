@@ -128,6 +128,11 @@ async function showing(work) {
 // The list.
 
 const COLUMNS = ["Session", "When", "Lasted", "Who", "Outcome", "Connected in", "Best path in", "Paths", "Outages", "Over relays"];
+const FIGURES = new Set(["Connected in", "Best path in", "Over relays"]);
+
+function heading(name) {
+  return element("th", { scope: "col", className: FIGURES.has(name) ? "figure" : "" }, name);
+}
 
 function row(session, currency) {
   const link = element("a", { href: `sessions/${session.id}` }, session.name);
@@ -184,7 +189,7 @@ async function list() {
   const search = element("input", { id: "search", type: "search", maxLength: 100, autocomplete: "off" });
   const form = element("form", { role: "search" }, element("label", { htmlFor: "search" }, "Name of a session or of a person, or the number of a check"), search);
   const body = element("tbody", { id: "sessions" });
-  const head = element("thead", {}, element("tr", {}, ...COLUMNS.map((name) => element("th", { scope: "col" }, name))));
+  const head = element("thead", {}, element("tr", {}, ...COLUMNS.map(heading)));
   const table = element("div", { className: "wide", tabIndex: 0, role: "region", ariaLabel: "Recorded sessions" }, element("table", {}, head, body));
   const more = element("button", { type: "button", hidden: true }, "Older sessions");
   const month = element("p", { id: "relayed" });
