@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from backend.journal.account import Account, account
 from backend.journal.reading import entries_of, latest_of, recorded
 from backend.journal.schema import FILE, open_to_read
-from tests.lab.expect import Path
+from tests.lab.expect import Leg, Path
 from tests.lab.recovery_seen import Mode
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ _WAYS = frozenset(
     {"connected-lan", "connected-direct", "connected-relay", "became-direct", "became-relay", "other-relay"}
 )
 """Rules whose sentences say where the packets went from then on."""
+
+_WANTED = "only relays were allowed."
+"""A reason for a relay that says nothing of the network."""
 
 
 def account_of(journal: File, session: str) -> Account:
@@ -47,10 +50,10 @@ def keep(journal: File, session: str, file: File) -> None:
 
 def misjudged(account: Sequence[tuple[str, str]], ends: Sequence[Found]) -> list[str]:
     """Compare what an account says of a session in which nothing happened with the paths by `getStats` at its end."""
-    told = [(rule, text.partition(", because")[0]) for rule, text in account if rule in _WAYS]
+    told = [(rule, *text.partition(", because ")[::2]) for rule, text in account if rule in _WAYS]
     if not told:
         return ["the account does not say how they connected"]
-    rule, text = told[-1]
+    rule, text, reason = told[-1]
     relays = max(end.relays for end in ends)
     legs = {end.leg.name for end in ends if end.leg is not None}
     if relays:
@@ -62,8 +65,11 @@ def misjudged(account: Sequence[tuple[str, str]], ends: Sequence[Found]) -> list
     else:
         is_right = rule in ("connected-lan", "connected-direct", "became-direct")
     is_near = all(end.path is Path.HOST for end in ends)
-    if any(rule == "connected-lan" for rule, _ in told) and not is_near:
+    if any(rule == "connected-lan" for rule, *_ in told) and not is_near:
         is_right = False
     outages = [text for rule, text in account if rule.startswith("outage")]
-    wrong = [] if is_right else [f"the account says: {text}"]
+    if rule == "connected-relay" and legs and reason != _WANTED:
+        # Whose UDP is blocked has no other way to its relay, and nobody else goes to one over TCP.
+        is_right = is_right and ("UDP" in reason) == any(leg != Leg.UDP.name for leg in legs)
+    wrong = [] if is_right else [f"the account says: {text}{reason and f', because {reason}'}"]
     return wrong + [f"the account has an outage: {text}" for text in outages]

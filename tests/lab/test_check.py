@@ -207,11 +207,7 @@ def test_a_session_s_path_is_foretold_and_a_network_is_known_by_all_that_it_may_
         fleet = stack.enter_context(Fleet(playwright.chromium, lab, flags=_trusting(lab.certificates.certificate)))
         _block(lab, here, "meta l4proto udp drop")
         end, other = (fleet.end(place.hosts[0], served) for place in (here, there))
-        for one in (end, other):
-            one.begin("checked")
-            one.connect()
-        for one in (end, other):
-            one.expect_state("connected")
+        _meet("checked", end, other)
 
         _check_relayed(end, other)
         _block(lab, here)
@@ -229,6 +225,62 @@ def test_a_session_s_path_is_foretold_and_a_network_is_known_by_all_that_it_may_
         for server in (lab.turn1, lab.turn2):
             _expect_none_held(server)
         assert _unexpected_problems(end) == []
+
+
+def test_a_relay_is_foretold_where_ports_change_and_where_nothing_else_is_allowed(
+    lab: Lab, served: Served, playwright: Playwright
+) -> None:
+    another_port = "network gives each destination another port."
+    with contextlib.ExitStack() as stack:
+        fleet = stack.enter_context(Fleet(playwright.chromium, lab))
+        ends: list[End] = []
+        for name, kind in (("one", kinds.SYMMETRIC), ("other", kinds.SYMMETRIC), ("cone", kinds.PORT_RESTRICTED)):
+            place = lab.attach(Site(name=f"check-{name}", kind=kind))
+            stack.callback(lab.detach, place)
+            ends.append(fleet.end(place.hosts[0], served))
+        one, other, cone = ends
+
+        _meet("symmetric", one, other)
+        both = "You will need a relay, because both networks give each destination another port."
+        assert _foretold(one, other) == [f"{_RELAYED} {both}"] * 2
+        hang_up([one, other])
+
+        _meet("half-symmetric", one, cone)
+        here, there = (
+            f"{_RELAYED} You may need a relay, because {which} {another_port}" for which in ("your", "the other")
+        )
+        assert _foretold(one, cone) == [here, there]
+        hang_up([cone])
+
+        cone.page.goto(f"{cone.address}?session=half-symmetric&policy=relay&autoconnect")
+        cone.expect_state("connected")
+        only = "You will need a relay, because this page was told to use relays only."
+        assert _foretold(cone) == [f"{_RELAYED} {only}"]
+        hang_up([one, cone])
+        for end in ends:
+            assert end.take_problems() == []
+        for server in (lab.turn1, lab.turn2):
+            _expect_none_held(server)
+
+
+def _meet(session: str, *ends: End) -> None:
+    for end in ends:
+        end.begin(session)
+        end.connect()
+    for end in ends:
+        end.expect_state("connected")
+
+
+def _foretold(*ends: End) -> list[str]:
+    """Check at all ends at once, and return what each says of the path to the other."""
+    for end in ends:
+        _begin(end)
+    for end in ends:
+        _outcome(end)
+    found = [_forecast(end) for end in ends]
+    for end in ends:
+        end.page.keyboard.press("Escape")
+    return found
 
 
 def _unexpected_problems(end: End) -> list[str]:
