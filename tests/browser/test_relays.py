@@ -91,12 +91,11 @@ def test_a_page_whose_machine_slept_begins_anew_with_fresh_credentials(
     first.expect_generation(generation + 1)
     wait_until(lambda: expiries(turn_server)[-1] > before, "coturn gave a relay for credentials that expire later")
     first.expect_attribute("data-path", "relay")
-    wait_until(lambda: "recovered" in [entry["event"] for entry in _from_its_sleep(console)], "it told that it is back")
+    # In either order: a relay outlives its credentials, so the path may work again before fresh ones are there.
+    told = {"ice-configuration", "recovered"}
+    wait_until(lambda: told <= {one["event"] for one in _from_its_sleep(console)}, "it is back, with fresh credentials")
     before_it, slept, *after = _from_its_sleep(console)
-    # It did not wait for the timer that would have renewed them in time, and stood still as well.
     assert after[0]["event"] == "network"
-    order = [entry["event"] for entry in after]
-    assert order.index("ice-configuration") < order.index("recovered")
     # Its log tells the wall's time.
     assert slept["at"] - before_it["at"] > 2 * TTL * 1000
 
