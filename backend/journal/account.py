@@ -100,7 +100,8 @@ def account(session: Recorded) -> Account:
     is_direct = any(one.rule in ("connected-direct", "connected-lan") for one in beginning)
     for page in connected:
         changes = page.ways.changes(direct_since=beginning[0].at if is_direct else None)
-        sentences += map(_path_sentence, changes)
+        # The other page may have seen it before this one had any path.
+        sentences += (_path_sentence(change, max(change.at, beginning[0].at)) for change in changes)
     sentences = [*_once([*beginning, *sentences]), *map(_outage_sentence, outages)]
     sentences.sort(key=lambda one: one.at)
     return Account(
@@ -240,11 +241,11 @@ def _quoted(rule: str, one: Told, page: _Page) -> Sentence:
     return Sentence(rule, one.at, f"{text}.")
 
 
-def _path_sentence(change: Change) -> Sentence:
+def _path_sentence(change: Change, at: float) -> Sentence:
     if change.path == "direct":
-        return Sentence("became-direct", change.at, "A direct path was found: the relay is not needed any more.")
+        return Sentence("became-direct", at, "A direct path was found: the relay is not needed any more.")
     rule = "became-relay" if change.before == "direct" else "other-relay"
-    return Sentence(rule, change.at, f"The path went through {change.path} from then on.")
+    return Sentence(rule, at, f"The path went through {change.path} from then on.")
 
 
 # The whole.

@@ -161,6 +161,16 @@ def test_another_relay_for_a_moment_on_the_way_to_a_direct_path_is_not_told() ->
     assert [one.rule for one in found.sentences] == ["connected-relay", "became-direct"]
 
 
+def test_how_they_connected_comes_first_though_one_page_is_told_of_it_late() -> None:
+    found = of(
+        *connected(A, 0.0, **RELAYED),
+        (0.7, A, "pair", {"path": "direct"}),
+        *connected(B, 0.2, **RELAYED),
+        (0.9, B, "pair", {"path": "direct"}),
+    )
+    assert [(one.rule, one.at) for one in found.sentences] == [("connected-relay", 0.8), ("became-direct", 0.8)]
+
+
 def test_two_outages_of_one_kind_are_told_both() -> None:
     silent, well = {"evidence": "silence"}, {"seconds": 0.5}
     found = of(
