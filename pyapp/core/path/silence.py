@@ -86,7 +86,7 @@ class Listening:
     def grace(self, vitals: Vitals, now: float) -> list[PartCommand | Outcome]:
         """If this page has stalled, give it time to read what arrived meanwhile, and the peer time to answer."""
         late = now - self.judged_at
-        if late <= STALL or self.stalls == (1 if vitals.is_hidden else MOST_STALLS):
+        if late <= STALL or self.stalls >= (1 if vitals.is_hidden else MOST_STALLS):
             return []
         self.stalls += 1
         return [no_alarm("stalled", late), *self.judge_in(grace(vitals), now)]

@@ -74,6 +74,14 @@ class TestTheEvidence:
             assert "Suspected" not in kinds(health.silent(both.now + 10.0 * number))
         assert "Suspected" in kinds(health.silent(both.now + 10.0 * (times + 1)))
 
+    def test_of_a_stall_counts_for_a_page_that_is_hidden_after_several(self) -> None:
+        both = duo()
+        health = both.a.health
+        for number in (1, 2, 3):
+            assert "Suspected" not in kinds(health.silent(both.now + 10.0 * number))
+        health.hidden(both.now + 30.0, is_hidden=True)
+        assert "Suspected" in kinds(health.silent(both.now + 40.0))
+
 
 def healthy() -> Healthy:
     """Return the state of one side that heard a beat at 0.0 s, and sent one."""
