@@ -6,6 +6,7 @@ from typing import Any
 from pyodide.ffi import JsException, jsnull
 
 from pyapp.browser.ffi import Listeners, OnError, jsobj, promise_of, when_settled
+from pyapp.browser.leaving import leave
 from pyapp.browser.media import LocalMedia
 from pyapp.browser.stats import Stats
 from pyapp.browser.transceivers import Transceivers
@@ -186,8 +187,10 @@ class Peer:
         self._is_closed = True
         self._stats.close()
         self._listeners.close()
-        self._pc.close()
+        for channel in self._channels.values():
+            channel.close()
         self._transceivers.close()
+        leave(self._pc, self._on_error)
 
     def _when_settled(self, promise: Any, fulfilled: Callable[[Any], None], rejected: Callable[[Any], None]) -> None:
         """Do what follows a promise of this connection: once it is closed, what comes of it concerns nobody."""

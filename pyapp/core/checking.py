@@ -49,7 +49,6 @@ class Checking:
         # Most visits check nothing: none of this belongs to the start of the page.
         from pyapp.core.check.check import Check  # noqa: PLC0415
         from pyapp.core.check.findings import TheirFacts  # noqa: PLC0415
-        from pyapp.core.check.leaving import Leaving  # noqa: PLC0415
 
         if self.check is not None and self.check.state != "done":
             return []
@@ -59,9 +58,8 @@ class Checking:
         if theirs is not None:
             has_udp = any(not is_private(address) for address, _ in theirs)
             them = TheirFacts(has_udp, is_symmetric(theirs), occasion.path, occasion.is_relay_only)
-        leaving = Leaving() if self.check is None else self.check.leaving
         self._is_over = False
-        self.check = Check(self._number, self.names, occasion.session, occasion.place, occasion.unix, them, leaving)
+        self.check = Check(self._number, self.names, occasion.session, occasion.place, occasion.unix, them)
         return [entries.Check("begun"), *self.check.begin(now)]
 
     def receive(self, event: events.CheckEvent | events.OfPeer, now: float) -> list[Output]:

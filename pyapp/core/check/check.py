@@ -5,9 +5,8 @@
     running  --nothing is left to try, or time is up-->       done
     any      --stop-->                                        done
 
-It opens connections of its own, for all URLs in parallel, and closes them all at the end, some a little later
-(`leaving.py`). Whatever would disturb a measurement waits until that is over: first pings through each relay, then one
-transfer per host, then one ICE restart.
+It opens connections of its own, for all URLs in parallel, and closes them all at the end. Whatever would disturb a
+measurement waits until that is over: first pings through each relay, then one transfer per host, then one ICE restart.
 """
 
 from dataclasses import dataclass, field, replace
@@ -15,7 +14,6 @@ from typing import Literal
 
 from pyapp.core import commands, events
 from pyapp.core.check.findings import Findings, TheirFacts
-from pyapp.core.check.leaving import Leaving
 from pyapp.core.check.mapping import MappingTrial
 from pyapp.core.check.report import report
 from pyapp.core.check.trial import Trial
@@ -60,8 +58,6 @@ class Check:
     place: HeldPlace | None = None
     unix: float = 0.0
     them: TheirFacts | None = None
-    leaving: Leaving = field(default_factory=Leaving)
-    """Connections to be closed soon, of this check and of those before it."""
     state: Literal["asking", "running", "done"] = "asking"
     found: Findings = field(init=False)
     verdict: Verdict | None = None
@@ -113,18 +109,16 @@ class Check:
     def owns(self, event: events.OfPeer) -> bool:
         """Whether it is an event of one of our connections."""
         peer = event.peer
-        is_ours = peer == self._mapping.peer or any(trial.owns(peer) for trial in self.trials)
-        return is_ours or self.leaving.owns(peer)
+        return peer == self._mapping.peer or any(trial.owns(peer) for trial in self.trials)
 
     def tick(self, now: float) -> list[Command]:
         """Go on (timer `TIMER`)."""
-        result = self.leaving.tick(now)
         if self.state == "done":
-            return result if self.leaving.is_empty else [*result, commands.StartTimer(TIMER, TICK_EVERY)]
+            return []
         self.revision += 1
         if now - self._began >= ALL_FOR:
-            return result + self._finish(now)
-        result += [command for trial in self.trials for command in trial.tick(now)]
+            return self._finish(now)
+        result = [command for trial in self.trials for command in trial.tick(now)]
         result += self._mapping.review([trial.found for trial in self.trials], now)
         if self.state == "running":
             result += self._next(now)
@@ -162,17 +156,13 @@ class Check:
         self.state = "running"
         self.found.server, self.found.seen = now - self._began, seen
         self.trials = [
-            Trial(self.names, replace(server, urls=(url,)), self.leaving)
-            for server in configuration.servers
-            for url in server.urls
+            Trial(self.names, replace(server, urls=(url,))) for server in configuration.servers for url in server.urls
         ]
         self.found.urls = [trial.found for trial in self.trials]
         self.revision += 1
         return [command for trial in self.trials for command in trial.begin(now)]
 
     def _of_peer(self, event: events.OfPeer, now: float) -> list[Command]:
-        if self.leaving.owns(event.peer):
-            return self.leaving.receive(event.peer, event.event)
         if event.peer == self._mapping.peer:
             return self._mapping.receive(event.event)
         for trial in self.trials:
@@ -209,11 +199,9 @@ class Check:
             found.refusal = Refusal("", f"GET /ice?check: no answer within {ALL_FOR} s")
         self.state = "done"
         self.revision += 1
-        result: list[Command] = []
+        result: list[Command] = [commands.CancelTimer(TIMER)]
         for trial in self.trials:
             result += trial.close()
-        is_closed = self.leaving.is_empty
-        result.append(commands.CancelTimer(TIMER) if is_closed else commands.StartTimer(TIMER, TICK_EVERY))
         result += self._mapping.close()
         if found.websocket is None:
             result.append(commands.GiveUpWebSocket())  # the session's next one would wait for it

@@ -19,7 +19,6 @@ from typing import Literal
 
 from pyapp.core import commands, events
 from pyapp.core.check.findings import GatheringError, UrlFinding, cause_of
-from pyapp.core.check.leaving import Leaving
 from pyapp.core.commands import Channel, Command, PeerCommand
 from pyapp.core.diagnostics.path_report import path_report
 from pyapp.core.events import PeerEvent, SessionDescription
@@ -63,7 +62,6 @@ class _End:
     peer: PeerId = NO_PEER
     waiting: list[Candidate] = field(default_factory=list)
     other_is_ready: bool = False
-    is_gathering: bool = False
 
 
 @dataclass(slots=True)
@@ -72,8 +70,6 @@ class Trial:
 
     names: PeerIds
     server: IceServer
-    leaving: Leaving = field(default_factory=Leaving)
-    """Takes over what cannot be closed yet."""
     state: State = field(init=False, default="gathering")
     found: UrlFinding = field(init=False)
     _near: _End = field(init=False, default_factory=_End)
@@ -110,8 +106,6 @@ class Trial:
 
     def receive(self, peer: PeerId, event: PeerEvent, now: float) -> list[Command]:
         """Handle an event of one of our connections."""
-        if isinstance(event, events.LocalCandidatesEnded | events.PeerOperationFailed):
-            (self._near if peer == self._near.peer else self._far).is_gathering = False
         return self._near_said(event, now) if peer == self._near.peer else self._far_said(event, now)
 
     def tick(self, now: float) -> list[Command]:
@@ -155,16 +149,9 @@ class Trial:
         ]
 
     def close(self) -> list[Command]:
-        """End it: closing a connection gives its relays back at once (RFC 8656, section 7.1).
-
-        Over TCP and TLS a relay ends with its connection; over UDP one that is still on its way must be waited for.
-        """
-        result: list[Command] = []
-        for end in (self._near, self._far):
-            if end.is_gathering and self.found.url.is_turn and self.found.url.transport == "udp":
-                self.leaving.add(end.peer)
-            elif end.peer != NO_PEER:
-                result.append(self._do(end, commands.ClosePeer()))
+        """End it."""
+        ends = (self._near, self._far)
+        result: list[Command] = [self._do(end, commands.ClosePeer()) for end in ends if end.peer != NO_PEER]
         self._near, self._far = _End(), _End()
         self.state = "done"
         return result
@@ -317,7 +304,6 @@ class Trial:
         return commands.CreatePeer(replace(IceConfiguration((self.server,)), policy=policy), CHANNELS)
 
     def _describe(self, end: _End, attempt: int) -> Command:
-        end.is_gathering = True
         return self._do(end, commands.SetLocalDescription(attempt))
 
     def _do(self, end: _End, command: PeerCommand) -> Command:

@@ -5,7 +5,6 @@ import pytest
 from pyapp.core import commands, events
 from pyapp.core.check.check import ALL_FOR, TICK_EVERY, TIMER, Check
 from pyapp.core.check.findings import TheirFacts
-from pyapp.core.check.leaving import LEAVE_FOR
 from pyapp.core.checking import Checking, Occasion
 from pyapp.core.commands import Command
 from pyapp.core.peers import PeerId, PeerIds
@@ -174,38 +173,11 @@ def test_it_can_be_stopped_at_any_moment() -> None:
         browser.run(until=ticks * TICK_EVERY)
         browser.do(browser.check.stop(browser.now))
         assert browser.check.is_over
-        browser.run()
         assert browser.peers == {}
+        assert not browser.ticks
         assert browser.check.tick(99.0) == []
         late = events.OfPeer(PeerId(1), events.LocalCandidatesEnded(None))
         assert browser.check.receive(late, 99.0) == []
-
-
-def test_a_relay_that_is_on_its_way_is_awaited_and_given_back() -> None:
-    browser = Browser(Check(1, PeerIds()), silent=(STUN, UDP, TLS))
-    browser.do(browser.check.begin(browser.now))
-    browser.run(until=0.5)
-    browser.do(browser.check.stop(browser.now))
-    (peer,) = browser.peers
-    assert browser.peers[peer] == UDP, "over TLS it ends with its connection, and a STUN server holds none"
-    browser.do(browser.check.tick(browser.now))
-    assert peer in browser.peers
-    assert browser.ticks
-    browser.tell(events.OfPeer(peer, events.LocalCandidatesEnded(None)))
-    assert browser.peers == {}
-    browser.run()
-    assert not browser.ticks
-
-
-def test_a_relay_that_never_comes_is_not_awaited_for_long() -> None:
-    browser = Browser(Check(1, PeerIds()), silent=(UDP,))
-    browser.do(browser.check.begin(browser.now))
-    browser.run(until=0.5)
-    stopped = browser.now
-    browser.do(browser.check.stop(stopped))
-    browser.run()
-    assert browser.peers == {}
-    assert browser.now - stopped == pytest.approx(LEAVE_FOR, abs=0.2)
 
 
 @pytest.mark.parametrize("ends", [5.0, 60.0])
@@ -240,18 +212,6 @@ class TestTheSession:
         assert checking.begin(Occasion("demo", 0.0), 2.0) == []
         checking.receive(events.CheckStopRequested(), 3.0)
         assert checking.begin(Occasion("demo", 0.0), 4.0)
-
-    def test_closes_what_an_earlier_check_left_behind(self) -> None:
-        checking = Checking(PeerIds())
-        checking.begin(Occasion("demo", 0.0), 1.0)
-        begun = checking.receive(events.CheckServersReceived(1, SERVERS, {}), 1.1)
-        opened = {one.peer for one in begun if isinstance(one, commands.OfPeer)}
-        over = checking.receive(events.CheckStopRequested(), 1.2)
-        (left,) = opened - {one.peer for one in over if isinstance(one, commands.OfPeer)}
-        checking.begin(Occasion("demo", 0.0), 1.3)
-        ended = events.OfPeer(left, events.LocalCandidatesEnded(None))
-        assert checking.owns(ended)
-        assert checking.receive(ended, 1.4) == [commands.OfPeer(left, commands.ClosePeer())]
 
     def test_notes_the_end_of_a_check_once(self) -> None:
         checking = Checking(PeerIds())
