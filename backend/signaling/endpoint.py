@@ -132,7 +132,7 @@ class Signaling:
         `rest` is what it could not say on that socket.
         """
         if self._rooms.holds(claim):
-            self.listener.heard(claim.participant, address, rest)
+            self._tell(lambda listener: listener.heard(claim.participant, address, rest))
             self._stays.heard(claim, rest)
             entry = server_entry(entries.ServerLeft(), at=time.time())
             record = Record(claim.session, claim.participant, time.time(), (*rest, entry), _confirmed)
@@ -264,7 +264,7 @@ class Signaling:
             _log.info("= %s joined", connection)
             self._note(connection, entries.ServerJoined(connection.address, join.name))
             if grant:
-                self.listener.joined()
+                self._tell(lambda listener: listener.joined())
                 self._stays.has_come(join, grant, address=connection.address, now=self._now())
         self._perform(outputs)
         self._tell_cost(connection)
@@ -288,7 +288,7 @@ class Signaling:
         return grant
 
     def _keep(self, connection: Connection, join: Join, message: JournalMessage) -> None:
-        self.listener.heard(join.participant, connection.address, message.entries)
+        self._tell(lambda listener: listener.heard(join.participant, connection.address, message.entries))
         self._stays.heard(join, message.entries)
 
         def done(number: int) -> None:
@@ -329,16 +329,18 @@ class Signaling:
             connection.socket.abort()
 
     def _has_departed(self, departed: Departed) -> None:
-        try:
-            if departed.how == "lost":
-                self.listener.lost(departed.session, departed.invitation)
-            elif departed.session not in self._rooms:
-                self.listener.ended(departed.session)
-        finally:
-            self._stays.has_departed(departed, now=self._now())
+        if departed.how == "lost":
+            self._tell(lambda listener: listener.lost(departed.session, departed.invitation))
+        elif departed.session not in self._rooms:
+            self._tell(lambda listener: listener.ended(departed.session))
+        self._stays.has_departed(departed, now=self._now())
+
+    def _tell(self, tell: Callable[[Listener], None]) -> None:
+        """Tell the listener; what goes wrong there takes nothing from the session."""
+        each((self.listener,), tell)
 
     def _complain(self, connection: Connection, error: Error) -> None:
-        self.listener.refused(error.code, is_join=not connection.is_joined)
+        self._tell(lambda listener: listener.refused(error.code, is_join=not connection.is_joined))
         _log.info("! %s: %s %s", connection, error.code, error.limit or error.message)
         self._note(connection, entries.ServerError(error.code, error.message, error.limit))
         self._put(connection, error)

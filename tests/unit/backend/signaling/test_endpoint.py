@@ -14,6 +14,7 @@ import pytest
 from backend.access.limits import Limits
 from backend.ice.chain import Chain
 from backend.journal.reading import entries_of
+from backend.signaling.listener import Listener
 from backend.signaling.socket import Socket
 from backend.web.keys import JOURNAL, SIGNALING
 from backend.web.server import Serving
@@ -525,6 +526,39 @@ async def test_the_journal_keeps_what_the_page_and_the_server_saw(
     lines = entries_of(tmp_path / "journal", "demo")
     assert [line["event"] for line in lines] == ["server-joined", "ice-state", "ice-state", "server-error"]
     assert lines[2]["data"] == {"secret": "[redacted]"}
+
+
+class Failing(Listener):
+    """One that fails at whatever it is told."""
+
+    def _fail(self, *_: object, **__: object) -> None:
+        raise RuntimeError("no room")
+
+    joined = refused = heard = ended = _fail
+
+
+async def test_a_listener_that_fails_takes_nothing_from_a_session(
+    start: Start, connect: Connect, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = await start()
+    server.app[SIGNALING].listener = Failing()
+    client = await connect(server, A)
+    await client.expect(Welcome(polite=False, peer=""))
+    await client.send(Journal((JournalEntry(1, 5.0, "ice-state", {}),)))
+    await client.expect(Journaled(1))
+    await client.socket.send_str("nonsense")
+    await client.error()
+    rest = (JournalEntry(2, 6.0, "session", {}),)
+    server.app[SIGNALING].give_up(HeldPlace("demo", A, A), rest)
+    await client.closed()
+    assert not server.app[SIGNALING].holds(HeldPlace("demo", A, A))
+    other = await connect(server, B)
+    await other.expect(Welcome(polite=False, peer=""))
+    await other.send(Journal((JournalEntry(1, 7.0, "ice-state", {}),)))
+    await other.expect(Journaled(1))  # and so is what came before
+    events = [line["event"] for line in entries_of(tmp_path / "journal", "demo") if line["participant"] == A]
+    assert sorted(events) == ["ice-state", "server-error", "server-joined", "server-left", "session"]
+    assert "no room" in caplog.text
 
 
 async def test_a_restart_of_the_service_is_told(start: Start, connect: Connect) -> None:
