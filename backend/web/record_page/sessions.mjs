@@ -127,32 +127,33 @@ async function showing(work) {
 
 // The list.
 
-const COLUMNS = ["Session", "When", "Lasted", "Who", "Outcome", "Connected in", "Best path in", "Paths", "Outages", "Over relays"];
-const FIGURES = new Set(["Connected in", "Best path in", "Over relays"]);
+/** The columns: heading, class, and what a cell shows of a session. Phones show the heading beside each cell. */
+const COLUMNS = [
+  ["Session", "", (session) => element("a", { href: `sessions/${session.id}` }, session.name)],
+  ["When", "", (session) => day(session.began)],
+  ["Lasted", "", lasted],
+  ["Who", "list", (session) => session.people.join(", ")],
+  ["Outcome", "", (session) => element("span", { className: session.outcome }, session.outcome)],
+  ["Connected in", "figure", (session) => seconds(session.connectSeconds)],
+  ["Best path in", "figure", (session) => seconds(session.bestSeconds)],
+  ["Paths", "list", (session) => session.paths.join(", ")],
+  ["Outages", "", outages],
+  ["Over relays", "figure", overRelays],
+];
 
-function heading(name) {
-  return element("th", { scope: "col", className: FIGURES.has(name) ? "figure" : "" }, name);
+// The roles are those of a table anyway, until a style sheet lays it out as something else.
+
+function heading([name, className]) {
+  return element("th", { role: "columnheader", scope: "col", className }, name);
 }
 
 function row(session, currency) {
-  const link = element("a", { href: `sessions/${session.id}` }, session.name);
-  const figure = (text) => element("td", { className: "figure" }, text);
-  const cell = (text) => element("td", {}, text);
-  const list = (texts) => element("td", { className: "list" }, texts.join(", "));
-  return element(
-    "tr",
-    {},
-    element("td", {}, link),
-    cell(day(session.began)),
-    cell(lasted(session)),
-    list(session.people),
-    element("td", { className: session.outcome }, session.outcome),
-    figure(seconds(session.connectSeconds)),
-    figure(seconds(session.bestSeconds)),
-    list(session.paths),
-    cell(outages(session)),
-    figure(overRelays(session, currency)),
-  );
+  const cells = COLUMNS.map(([name, className, shown]) => {
+    const cell = element("td", { role: "cell", className }, shown(session, currency));
+    cell.dataset.column = name;
+    return cell;
+  });
+  return element("tr", { role: "row" }, ...cells);
 }
 
 function overRelays(session, currency) {
@@ -188,9 +189,10 @@ function report(check) {
 async function list() {
   const search = element("input", { id: "search", type: "search", maxLength: 100, autocomplete: "off" });
   const form = element("form", { role: "search" }, element("label", { htmlFor: "search" }, "Name of a session or of a person, or the number of a check"), search);
-  const body = element("tbody", { id: "sessions" });
-  const head = element("thead", {}, element("tr", {}, ...COLUMNS.map(heading)));
-  const table = element("div", { className: "wide", tabIndex: 0, role: "region", ariaLabel: "Recorded sessions" }, element("table", {}, head, body));
+  const body = element("tbody", { id: "sessions", role: "rowgroup" });
+  const head = element("thead", { role: "rowgroup" }, element("tr", { role: "row" }, ...COLUMNS.map(heading)));
+  const rows = element("table", { role: "table" }, head, body);
+  const table = element("div", { className: "wide", tabIndex: 0, role: "region", ariaLabel: "Recorded sessions" }, rows);
   const more = element("button", { type: "button", hidden: true }, "Older sessions");
   const month = element("p", { id: "relayed" });
   const reports = element("div", { id: "checks" });
