@@ -65,14 +65,15 @@ class Relays:
     def __init__(self, told: Sequence[Told]) -> None:
         self._pairs: list[tuple[Told, Path]] = []
         """Of pages with a relay of their own, with that relay."""
-        self._gathered: dict[tuple[str, str], set[str]] = {}
-        """The relays by which somebody may have got a relayed address."""
+        self._gathered: dict[tuple[str, str, int], set[str]] = {}
+        """The relays by which somebody may have got a relayed address and port; port 0: any of that address."""
         for one in told:
             match one.entry:
                 case Pair(local_type="relay", server=server, relay_protocol=protocol):
                     self._pairs.append((one, _relay(server, protocol)))
-                case LocalCandidate(type="relay", address=address, server=server):
-                    self._gathered.setdefault((one.participant, address), set()).add(_gathered(server))
+                case LocalCandidate(type="relay", address=address, port=port, server=server):
+                    for which in (port, 0):
+                        self._gathered.setdefault((one.participant, address, which), set()).add(_gathered(server))
 
     def path(self, one: Told, pair: Pair) -> Path:
         """Return the path that a `pair` is, which was told so, in words: `direct`, `turn1.example.org over TLS`."""
@@ -80,20 +81,15 @@ class Relays:
             return "direct"
         found = [_relay(pair.server, pair.relay_protocol)] if pair.local_type == "relay" else []
         if pair.remote_type == "relay" or not found:
-            found.append(self._other(one, pair.remote_address))
+            found.append(self._other(one, pair))
         if len(found) == 1:
             return found[0]
         return f"{found[0]} at both ends" if found[0] == found[1] else " and ".join(sorted(found))
 
-    def _other(self, one: Told, address: str) -> str:
-        """Return the other side's relay: that side gathered its `address`, and said soon which one it is."""
-        choices = set[str]().union(
-            *(
-                relays
-                for (participant, gathered), relays in self._gathered.items()
-                if participant != one.participant and gathered == address
-            )
-        )
+    def _other(self, one: Told, pair: Pair) -> str:
+        """Return the other side's relay: that side gathered its address, and said soon which one it is."""
+        address = pair.remote_address
+        choices = self._choices(one, address, pair.remote_port) or self._choices(one, address, 0)
         if len(choices) == 1:
             return choices.pop()
         others = [(each, relay) for each, relay in self._pairs if each.participant != one.participant]
@@ -104,6 +100,15 @@ class Relays:
             return nearest[1]
         # One relayed address may be had over UDP and over TLS: then the host is known, and no more.
         return min(choices, default="the relay of the other side").partition(" over ")[0]
+
+    def _choices(self, one: Told, address: str, port: int) -> set[str]:
+        """Return the relays by which another page than that of `one` may have got an address and port."""
+        found = (
+            relays
+            for (participant, *gathered), relays in self._gathered.items()
+            if participant != one.participant and gathered == [address, port]
+        )
+        return set[str]().union(*found)
 
 
 @lru_cache(256)  # each restart gathers from the same servers

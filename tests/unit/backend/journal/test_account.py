@@ -161,6 +161,24 @@ def test_another_relay_for_a_moment_on_the_way_to_a_direct_path_is_not_told() ->
     assert [one.rule for one in found.sentences] == ["connected-relay", "became-direct"]
 
 
+def test_the_other_sides_relay_is_known_by_its_port() -> None:
+    """A TURN server relays from one address, however it is reached."""
+    relay = {"type": "relay", "address": "198.51.100.10", "ufrag": "u"}
+    over_tls = {"port": 5001, "server": "turns:turn-eu.example.org:443?transport=tcp"}
+    over_udp = {"port": 5002, "server": "turn:turn-eu.example.org:3478?transport=udp"}
+    theirs = {"path": "relay", "local_type": "prflx", "remote_type": "relay", "remote_address": "198.51.100.10"}
+    found = of(
+        (0.1, A, "candidate-local", relay | over_tls),
+        (0.1, A, "candidate-local", relay | over_udp),
+        *connected(A, 0.0, **RELAYED, local_address="198.51.100.10", local_port=5001),
+        *connected(B, 0.3, **theirs, remote_port=5002),  # before A says that it has changed, too
+        (1.4, A, "pair", RELAYED | {"relay_protocol": "udp", "local_address": "198.51.100.10", "local_port": 5002}),
+    )
+    assert "through turn-eu.example.org over UDP" in found.sentences[0].text
+    assert [one.rule for one in found.sentences] == ["connected-relay", "other-relay"]
+    assert "over UDP" in found.sentences[-1].text
+
+
 def test_how_they_connected_comes_first_though_one_page_is_told_of_it_late() -> None:
     found = of(
         *connected(A, 0.0, **RELAYED),

@@ -60,7 +60,7 @@ ROWS: list[tuple[str, str, tuple[str, str] | None, list[str]]] = [
     ("vpn-up", "0.2 s, directly", (NOT_HEARD, "3.0 s, directly"), []),
     ("vpn-up-camera", "0.2 s, directly", (NOT_HEARD, "1.1 s, directly"), []),
     ("vpn-down", "0.3 s, directly", (SILENT_2, "0.8 s, directly"), []),
-    ("vpn-down-camera", "0.2 s through turn1.lab", (SILENT_2, "1.0 s, directly"), ["became-direct"]),
+    ("vpn-down-camera", "0.2 s through turn1.lab over UDP", (SILENT_2, "1.0 s, directly"), ["became-direct"]),
     ("ipv6-goes", "0.3 s, directly", None, []),
     ("ipv6-goes-camera", "0.1 s, directly", None, []),
     ("ipv6-comes", "0.2 s, directly", None, []),
