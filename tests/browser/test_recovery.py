@@ -137,5 +137,6 @@ def test_a_quiet_session_beats_slowly_and_quickly_at_the_first_key_and_still_not
         operator.expect_state("connected")
     wait_until(lambda: "recovered" in [entry["event"] for entry in console.entries("quiet")], "it told that it is back")
     suspected, *_ = [entry["data"] for entry in console.entries("quiet") if entry["event"] == "suspect"]
-    # `silence`: the page noticed by itself, before Chromium said so. How soon, `make bench-quiet` measures.
-    assert suspected["evidence"] == "silence"
+    # A page noticed by itself, or the other one's last beat said so, before Chromium did. How soon, `make bench-quiet`
+    # measures.
+    assert suspected["evidence"] in ("silence", "not-heard")
