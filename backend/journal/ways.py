@@ -66,14 +66,13 @@ class Relays:
         self._pairs: list[tuple[Told, Path]] = []
         """Of pages with a relay of their own, with that relay."""
         self._gathered: dict[tuple[str, str, int], set[str]] = {}
-        """The relays by which somebody may have got a relayed address and port; port 0: any of that address."""
+        """The relays by which somebody may have got a relayed address and port."""
         for one in told:
             match one.entry:
                 case Pair(local_type="relay", server=server, relay_protocol=protocol):
                     self._pairs.append((one, _relay(server, protocol)))
                 case LocalCandidate(type="relay", address=address, port=port, server=server):
-                    for which in (port, 0):
-                        self._gathered.setdefault((one.participant, address, which), set()).add(_gathered(server))
+                    self._gathered.setdefault((one.participant, address, port), set()).add(_gathered(server))
 
     def path(self, one: Told, pair: Pair) -> Path:
         """Return the path that a `pair` is, which was told so, in words: `direct`, `turn1.example.org over TLS`."""
@@ -89,7 +88,7 @@ class Relays:
     def _other(self, one: Told, pair: Pair) -> str:
         """Return the other side's relay: that side gathered its address, and said soon which one it is."""
         address = pair.remote_address
-        choices = self._choices(one, address, pair.remote_port) or self._choices(one, address, 0)
+        choices = self._choices(one, address, pair.remote_port) or self._choices(one, address)
         if len(choices) == 1:
             return choices.pop()
         others = [(each, relay) for each, relay in self._pairs if each.participant != one.participant]
@@ -101,12 +100,12 @@ class Relays:
         # One relayed address may be had over UDP and over TLS: then the host is known, and no more.
         return min(choices, default="the relay of the other side").partition(" over ")[0]
 
-    def _choices(self, one: Told, address: str, port: int) -> set[str]:
-        """Return the relays by which another page than that of `one` may have got an address and port."""
+    def _choices(self, one: Told, address: str, port: int | None = None) -> set[str]:
+        """Return the relays by which another page than that of `one` may have got an address, with `port` or any."""
         found = (
             relays
-            for (participant, *gathered), relays in self._gathered.items()
-            if participant != one.participant and gathered == [address, port]
+            for (participant, its_address, its_port), relays in self._gathered.items()
+            if participant != one.participant and its_address == address and port in (None, its_port)
         )
         return set[str]().union(*found)
 

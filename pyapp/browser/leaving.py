@@ -5,31 +5,33 @@ A connection that is closed gives back the relays that it knows of, by a refresh
 relay for ten minutes, against the quota of its user.
 """
 
-import asyncio
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from pyapp.browser.ffi import Listeners, OnError
+from pyapp.browser.borrowing import Timer
+
+if TYPE_CHECKING:
+    from pyapp.browser.ffi import Listeners
 
 LEAVE_FOR = 2.0
 """Seconds for the answers that are on their way."""
 
 
-def leave(pc: Any, on_error: OnError) -> None:
+def leave(pc: Any, listeners: "Listeners", call_later: Callable[[float, Callable[[], None]], Timer]) -> None:
     """Close an `RTCPeerConnection` once it has gathered, or after `LEAVE_FOR`.
 
-    From now on nothing is sent or shown over it.
+    From now on nothing is sent or shown over it. `listeners` are its last ones; `call_later` is the event loop's.
     """
     if pc.iceGatheringState != "gathering":
         pc.close()
         return
     for transceiver in pc.getTransceivers():
         transceiver.stop()
-    listeners = Listeners(on_error)
 
     def close() -> None:
         timer.cancel()
         listeners.close()
         pc.close()
 
-    timer = asyncio.get_running_loop().call_later(LEAVE_FOR, close)
+    timer = call_later(LEAVE_FOR, close)
     listeners.add(pc, "icegatheringstatechange", lambda _: close())

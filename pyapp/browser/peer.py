@@ -1,5 +1,6 @@
 """An `RTCPeerConnection` of the browser and its channels, behind events and commands."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -190,7 +191,7 @@ class Peer:
         for channel in self._channels.values():
             channel.close()
         self._transceivers.close()
-        leave(self._pc, self._on_error)
+        leave(self._pc, Listeners(self._on_error), asyncio.get_running_loop().call_later)
 
     def _when_settled(self, promise: Any, fulfilled: Callable[[Any], None], rejected: Callable[[Any], None]) -> None:
         """Do what follows a promise of this connection: once it is closed, what comes of it concerns nobody."""

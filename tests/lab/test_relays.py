@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from tests.lab import kinds, servers
 from tests.lab.browser import Fleet
+from tests.lab.cell import wait_until
 from tests.lab.delay import Delay
 from tests.lab.sites import Site
 
@@ -48,7 +48,7 @@ def test_hanging_up_while_relays_are_on_their_way_leaves_none(
             end.page.evaluate(_CONNECT_AND_HANG_UP, milliseconds)
         relays = [server.allocations(session) for server in (lab.turn1, lab.turn2)]
         assert sum(one.made for one in relays) > 0
-        deadline = time.monotonic() + _PATIENCE
-        while any(server.allocations(session).held for server in (lab.turn1, lab.turn2)):
-            assert time.monotonic() < deadline, "relays are left behind"
-            time.sleep(0.05)
+        are_back = wait_until(
+            lambda: not any(server.allocations(session).held for server in (lab.turn1, lab.turn2)), _PATIENCE
+        )
+        assert are_back, "relays are left behind"
